@@ -1,0 +1,37 @@
+/** What can be licensed, and which key covers it (KEY-3). The names are data of the policy; the order is the rule's. */
+
+export const productGroups = ['client', 'server-a', 'server-b', 'server-c'] as const;
+
+/** Product groups, lowest first: a KMS host activates its key's group and every one before it. */
+export type ProductGroup = (typeof productGroups)[number];
+
+export const products = [
+  'windows-vista-business',
+  'windows-vista-enterprise',
+  'windows-web-server-2008',
+  'windows-server-2008-standard',
+  'windows-server-2008-enterprise',
+  'windows-server-2008-datacenter',
+  'windows-server-2008-itanium',
+] as const;
+
+export type Product = (typeof products)[number];
+
+export type KeyType = 'MAK' | 'KMS';
+
+/** Every product, with the group that it belongs to and the name that people know it by. */
+export type Catalog = Readonly<Record<Product, { readonly group: ProductGroup; readonly name: string }>>;
+
+/** The products that a key covers: a MAK its own group only, a KMS key its group and every lower one (KEY-3). */
+export function productsCovered(keyType: KeyType, group: ProductGroup, catalog: Catalog): readonly Product[] {
+  const top = productGroups.indexOf(group);
+  return products.filter((product) => {
+    const rank = productGroups.indexOf(catalog[product].group);
+    return keyType === 'MAK' ? rank === top : rank <= top;
+  });
+}
+
+/** Whether a key of this type and group covers the product (KEY-3, MAK-3). */
+export function covers(keyType: KeyType, group: ProductGroup, product: Product, catalog: Catalog): boolean {
+  return productsCovered(keyType, group, catalog).includes(product);
+}

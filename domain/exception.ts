@@ -1,0 +1,724 @@
+import type { Agreement, AgreementNumbers, Person } from './agreement.ts';
+import { isAuthorizedRequester, noticesCorrespondentAt, sameEmail } from './agreement.ts';
+import { dayIn } from './business-time.ts';
+import type { Product } from './catalog.ts';
+import type { Clock } from './clock.ts';
+import { handOver, startClock, stopClock } from './clock.ts';
+import type { Grant } from './grant.ts';
+import type { CivilDate, Instant } from './instant.ts';
+import type { Key } from './key.ts';
+import { exceptionKindOf, refusedUnlessCovered, refusedUnlessLive } from './key.ts';
+import { overrideAllowance } from './kms.ts';
+import type { Deed } from './ledger.ts';
+import { theService } from './ledger.ts';
+import type { Letter, LetterKind, Recipient } from './letter.ts';
+import { callCenterHeadroom, callCenterMaximum } from './mak.ts';
+import type { Policy } from './policy.ts';
+import type { Decided, Refused } from './refusal.ts';
+import { refuse } from './refusal.ts';
+
+export const exceptionKinds = ['MAKADD', 'KMSADD'] as const;
+export type ExceptionKind = (typeof exceptionKinds)[number];
+
+/** The eight facts of a request (EXC-1), and its language and, if it named one, the Correspondent to ask. */
+export type Intake = AgreementNumbers & {
+  readonly kind: ExceptionKind;
+  readonly organizationName: string;
+  readonly requester: Person;
+  readonly product: Product;
+  readonly keyLastFive: string;
+  readonly activationsRequested: number;
+  readonly businessReason: string;
+  readonly requiredDate: CivilDate;
+  readonly language: string;
+  readonly noticesCorrespondent: Person | null;
+};
+
+/** A request, begun for somebody with what the system knows already. */
+export type ExceptionDraft = AgreementNumbers & {
+  readonly kind: ExceptionKind;
+  readonly organizationName: string;
+  readonly product?: Product;
+  readonly keyLastFive: string;
+  readonly activationsRequested: number;
+};
+
+export const exceptionStatuses = [
+  'received',
+  'in-review',
+  'awaiting-requester',
+  'awaiting-approval',
+  'fulfilled',
+  'denied',
+  'rejected',
+  'withdrawn',
+  'lapsed',
+] as const;
+export type ExceptionStatus = (typeof exceptionStatuses)[number];
+
+export const openStatuses = ['received', 'in-review', 'awaiting-requester', 'awaiting-approval'] as const;
+
+export const flags = [
+  'not-english',
+  'above-review-threshold',
+  'correspondent-differs',
+  'required-before-due',
+  'requester-is-correspondent',
+] as const;
+export type Flag = (typeof flags)[number];
+
+/** What can happen to a request. People make the first seven moves; the service makes the last four by itself. */
+export const moves = [
+  'question',
+  'answer',
+  'forward',
+  'reject',
+  'withdraw',
+  'approve',
+  'deny',
+  'review',
+  'ask',
+  'fulfil',
+  'lapse',
+] as const;
+export type Move = (typeof moves)[number];
+
+/** The legal moves (EXC-12): from each state, where each move leads. The drawing in the docs is made from this table. */
+export const legalMoves: Readonly<Record<ExceptionStatus, Readonly<Partial<Record<Move, ExceptionStatus>>>>> = {
+  received: {
+    review: 'in-review',
+    ask: 'awaiting-approval',
+    question: 'awaiting-requester',
+    forward: 'awaiting-approval',
+    reject: 'rejected',
+    withdraw: 'withdrawn',
+  },
+  'in-review': {
+    question: 'awaiting-requester',
+    forward: 'awaiting-approval',
+    reject: 'rejected',
+    withdraw: 'withdrawn',
+  },
+  'awaiting-requester': {
+    answer: 'in-review',
+    reject: 'rejected',
+    withdraw: 'withdrawn',
+    lapse: 'lapsed',
+  },
+  'awaiting-approval': {
+    question: 'awaiting-requester',
+    forward: 'awaiting-approval',
+    approve: 'awaiting-approval',
+    deny: 'denied',
+    fulfil: 'fulfilled',
+    reject: 'rejected',
+    withdraw: 'withdrawn',
+    lapse: 'lapsed',
+  },
+  fulfilled: {},
+  denied: {},
+  rejected: {},
+  withdrawn: {},
+  lapsed: {},
+};
+
+/** What the Notices Correspondent decided: once per question (APR-3). */
+export type Decision = {
+  readonly decision: 'approve' | 'deny';
+  readonly at: Instant;
+  readonly by: string;
+  readonly comment: string | null;
+};
+
+/** One question to the Notices Correspondent about one exact number (EXC-7). A new number is a new question. */
+export type Ask = {
+  readonly askNumber: number;
+  readonly askedAt: Instant;
+  readonly remindersSent: number;
+  readonly decision: Decision | null;
+};
+
+export type Stage =
+  | { readonly is: 'received' }
+  | { readonly is: 'in-review' }
+  | {
+      readonly is: 'awaiting-requester';
+      readonly question: string;
+      readonly askedAt: Instant;
+      readonly askedBy: string;
+    }
+  | { readonly is: 'awaiting-approval'; readonly ask: Ask }
+  | { readonly is: 'fulfilled'; readonly at: Instant; readonly ask: Ask }
+  | { readonly is: 'denied'; readonly at: Instant; readonly ask: Ask }
+  | {
+      readonly is: 'rejected';
+      readonly at: Instant;
+      readonly by: string;
+      readonly reason: string;
+      readonly ask: Ask | null;
+    }
+  | {
+      readonly is: 'withdrawn';
+      readonly at: Instant;
+      readonly by: string;
+      readonly reason: string | null;
+      readonly ask: Ask | null;
+    }
+  | {
+      readonly is: 'lapsed';
+      readonly at: Instant;
+      readonly silent: 'requester' | 'correspondent';
+      readonly ask: Ask | null;
+    };
+
+/**
+ * Where the workflow that drives the request is. It only drives: what is decided is decided by the request itself.
+ * `to-start` and `to-wake` are signals that are owed; the sweep passes on what a crash left unsaid (APR-6).
+ */
+export type Drive = {
+  readonly is: 'to-start' | 'awake' | 'parked' | 'to-wake' | 'ended';
+  /** Which execution of the workflow this is; a new one is started when one was lost. */
+  readonly attempt: number;
+  readonly since: Instant;
+};
+
+export type ExceptionRequest = {
+  readonly exceptionId: string;
+  readonly agreementId: string;
+  readonly keyId: string;
+  readonly intake: Intake;
+  readonly flags: readonly Flag[];
+  /** What would be granted: as requested, unless the team forwarded a smaller number. */
+  readonly activations: number;
+  readonly receivedAt: Instant;
+  readonly stage: Stage;
+  readonly clock: Clock;
+  /** How many questions the Correspondent has been asked about it. */
+  readonly asks: number;
+  /** How many of the scheduled reminders have been written to the team and to the supervisors (SLA-5). */
+  readonly reminded: { readonly team: number; readonly supervisors: number };
+  /** Letters that are owed, oldest first; each is sent once and then struck off (EXC-11). */
+  readonly letters: readonly Letter[];
+  readonly lettersWritten: number;
+  readonly drive: Drive;
+};
+
+/** A request and what is to be told of the change in its history. */
+export type Changed = { readonly request: ExceptionRequest; readonly deed: Deed };
+
+/** The open question, or the last one that was asked before the request ended; null when none was. */
+export function askOf(request: ExceptionRequest): Ask | null {
+  return 'ask' in request.stage ? request.stage.ask : null;
+}
+
+/** Whether nothing can happen to the request any more (EXC-12). */
+export function isFinal(request: ExceptionRequest): boolean {
+  return Object.keys(legalMoves[request.stage.is]).length === 0;
+}
+
+/** The moves that a person could make now. A recorded approval leaves only the team's stop (EXC-8, EXC-10). */
+export function allowedMoves(request: ExceptionRequest): readonly Move[] {
+  const byPeople: readonly Move[] = ['question', 'answer', 'forward', 'reject', 'withdraw', 'approve', 'deny'];
+  const { stage } = request;
+  if (stage.is === 'awaiting-approval' && stage.ask.decision !== null) return ['reject'];
+  return byPeople.filter((move) => legalMoves[stage.is][move] !== undefined);
+}
+
+/** What is known when a request comes in. */
+export type Known = {
+  /** The agreement that its numbers name, if there is one that the sender may see. */
+  readonly agreement: Agreement | undefined;
+  /** The agreement's keys that have those last five, live ones first. */
+  readonly keys: readonly Key[];
+  /** The request that is already open for the key, if any. */
+  readonly openExceptionId: (keyId: string) => string | undefined;
+};
+
+/**
+ * Takes a complete request (EXC-1 is settled at the door by its schema). Refuses a requester who is not on the list
+ * (EXC-2), a key that is not the agreement's, live, and of the kind, or a product that it does not cover (EXC-3),
+ * what the call centre could still give (EXC-4), and a second open request for a key (EXC-5). Starts the clock (SLA-1).
+ */
+export function receive(
+  intake: Intake,
+  known: Known,
+  exceptionId: string,
+  by: string,
+  now: Instant,
+  policy: Policy,
+): Decided<Changed> {
+  const { agreement } = known;
+  if (agreement === undefined || !isAuthorizedRequester(intake.requester, agreement)) {
+    return refuse(
+      'requester-not-authorized',
+      'The requester is not on the Authorized Contact List of this agreement, by e-mail and name. Check both numbers and names, or let a listed contact ask.',
+    );
+  }
+  const key = known.keys.find((each) => exceptionKindOf(each.type) === intake.kind) ?? known.keys[0];
+  if (key === undefined) {
+    return refuse(
+      'key-not-found',
+      `No key of this agreement ends in ${intake.keyLastFive}. Look up the last five under the agreement's keys.`,
+    );
+  }
+  if (exceptionKindOf(key.type) !== intake.kind) {
+    return refuse(
+      'wrong-key-type',
+      `The key ending in ${key.lastFive} is a ${key.type} key; ask for it by ${exceptionKindOf(key.type)}.`,
+    );
+  }
+  const no =
+    refusedUnlessLive(key) ??
+    refusedUnlessCovered(key, intake.product, policy) ??
+    refusedIfCallCenterCanGive(key, intake.activationsRequested, now, policy);
+  if (no !== undefined) return no;
+  const open = known.openExceptionId(key.keyId);
+  if (open !== undefined) return refusedAsOpen(open, key.lastFive);
+
+  const inEnglish = isEnglish(intake.language);
+  const clock = startClock(now, inEnglish, policy);
+  const request: ExceptionRequest = {
+    exceptionId,
+    agreementId: agreement.agreementId,
+    keyId: key.keyId,
+    intake,
+    flags: flagsOf(intake, agreement, clock, now, policy),
+    activations: intake.activationsRequested,
+    receivedAt: now,
+    stage: { is: 'received' },
+    clock,
+    asks: 0,
+    reminded: { team: 0, supervisors: 0 },
+    letters: [],
+    lettersWritten: 0,
+    drive: { is: 'to-start', attempt: 1, since: now },
+  };
+  return {
+    ok: true,
+    request: write(request, 'received', ['requester']),
+    deed: {
+      actor: by,
+      action: 'received',
+      detail: `${intake.kind} for ${intake.activationsRequested} on the key ending in ${key.lastFive}: ${intake.businessReason}`,
+      reference: exceptionId,
+    },
+  };
+}
+
+/** The refusal of a second request for a key that has one open (EXC-5). */
+export function refusedAsOpen(exceptionId: string, lastFive: string): Refused {
+  return refuse(
+    'exception-already-open',
+    `Request ${exceptionId} is already open for the key ending in ${lastFive}. Follow that one, or withdraw it first.`,
+    { exceptionId },
+  );
+}
+
+/** What a phone call could still give is no exception: the refusal says what to ask there and how much (EXC-4). */
+function refusedIfCallCenterCanGive(key: Key, requested: number, now: Instant, policy: Policy): Refused | undefined {
+  if (key.type === 'MAK') {
+    const headroom = callCenterHeadroom(key, policy);
+    if (requested > headroom) return undefined;
+    return refuse(
+      'not-an-exception',
+      `The call centre can raise this key to ${callCenterMaximum(key, policy)} during a call, which is ${headroom} more. Ask there for ${requested} more.`,
+      { remedies: [{ kind: 'call-center-increase', available: true, maximum: headroom }] },
+    );
+  }
+  const allowance = overrideAllowance(key, now, policy);
+  if (requested > allowance.remaining) return undefined;
+  return refuse(
+    'not-an-exception',
+    `The call centre can still give this key ${allowance.remaining} more by overrides, one a day. Call from beside the host and ask there.`,
+    {
+      remedies: [
+        {
+          kind: 'override',
+          available: allowance.available > 0,
+          ...(allowance.availableAt === null ? {} : { availableAt: allowance.availableAt }),
+          maximum: allowance.remaining,
+        },
+      ],
+    },
+  );
+}
+
+function isEnglish(language: string): boolean {
+  return language.toLowerCase().split('-')[0] === 'en';
+}
+
+function flagsOf(intake: Intake, agreement: Agreement, clock: Clock, now: Instant, policy: Policy): readonly Flag[] {
+  const correspondent = noticesCorrespondentAt(agreement, now);
+  const named = intake.noticesCorrespondent;
+  const raised: Record<Flag, boolean> = {
+    'not-english': !isEnglish(intake.language),
+    'above-review-threshold': intake.activationsRequested > policy.exceptions.reviewAbove[intake.kind],
+    'correspondent-differs': named !== null && !sameEmail(named.email, correspondent.email),
+    'required-before-due':
+      clock.is === 'running' && intake.requiredDate < dayIn(clock.dueAt, policy.supportCalendar.zone),
+    'requester-is-correspondent': sameEmail(intake.requester.email, correspondent.email),
+  };
+  return flags.filter((flag) => raised[flag]);
+}
+
+/** Where the workflow is to go from here. The state of the request alone says it. */
+export type Standing = 'review' | 'ask-correspondent' | 'ask-requester' | 'fulfil' | 'end';
+
+/** Says where a request stands: flagged ones go to the team first, any other straight to the Correspondent (EXC-8). */
+export function standingOf(request: ExceptionRequest): Standing {
+  const { stage } = request;
+  switch (stage.is) {
+    case 'received':
+      return request.flags.length > 0 ? 'review' : 'ask-correspondent';
+    case 'in-review':
+      return 'review';
+    case 'awaiting-requester':
+      return 'ask-requester';
+    case 'awaiting-approval':
+      return stage.ask.decision === null ? 'ask-correspondent' : 'fulfil';
+    default:
+      return 'end';
+  }
+}
+
+/** Puts a received request before the exceptions team (EXC-8). */
+export function beginReview(request: ExceptionRequest): Decided<Changed> {
+  const illegal = refusedUnlessLegal(request, 'review');
+  if (illegal !== undefined) return illegal;
+  const next = write(movedTo({ is: 'in-review' }, request), 'review-wanted', ['team']);
+  const why = request.flags.join(', ');
+  return changed(next, theService, 'review-begun', `Put before the exceptions team: ${why}.`);
+}
+
+/** Asks the Notices Correspondent about a received request that needs no review (EXC-6, EXC-8). */
+export function askCorrespondent(request: ExceptionRequest, now: Instant, policy: Policy): Decided<Changed> {
+  const illegal = refusedUnlessLegal(request, 'ask');
+  if (illegal !== undefined) return illegal;
+  const next = asked(request, request.activations, now, policy);
+  return changed(
+    next,
+    theService,
+    'approval-asked',
+    `The Notices Correspondent was asked to approve ${next.activations}.`,
+  );
+}
+
+/**
+ * The team forwards a request to the Correspondent, as it is or with a smaller number (EXC-7). While the Correspondent is
+ * being asked already, only a change of the number is a new question: it voids the one that is out.
+ */
+export function forward(
+  request: ExceptionRequest,
+  activations: number | undefined,
+  by: string,
+  now: Instant,
+  policy: Policy,
+): Decided<Changed> {
+  const number = activations ?? request.activations;
+  const illegal = refusedUnlessLegal(request, 'forward');
+  if (illegal !== undefined) return illegal;
+  if (request.stage.is === 'awaiting-approval' && number === request.activations) {
+    return refuse(
+      'not-in-that-state',
+      `The Notices Correspondent is being asked about ${number} already. Forward another number, or wait for the answer.`,
+      { status: request.stage.is, allowed: allowedMoves(request) },
+    );
+  }
+  if (number > request.intake.activationsRequested) {
+    const most = request.intake.activationsRequested;
+    const message = `must be at most the ${most} that were requested; a larger number is a new request`;
+    return refuse('invalid-request', `The number to forward ${message}.`, {
+      errors: [{ pointer: '/activations', message }],
+    });
+  }
+  const next = asked(request, number, now, policy);
+  const told = request.stage.is === 'awaiting-approval' ? ' The question that was out is void.' : '';
+  return changed(next, by, 'forwarded', `Forwarded to the Notices Correspondent for ${number}.${told}`);
+}
+
+function asked(request: ExceptionRequest, activations: number, now: Instant, policy: Policy): ExceptionRequest {
+  const askNumber = request.asks + 1;
+  const ask: Ask = { askNumber, askedAt: now, remindersSent: 0, decision: null };
+  const next: ExceptionRequest = {
+    ...movedTo({ is: 'awaiting-approval', ask }, request),
+    activations,
+    asks: askNumber,
+    clock: handOver(request.clock, 'correspondent', now, policy),
+  };
+  return write(write(next, 'approval-wanted', ['correspondent']), 'forwarded', ['requester']);
+}
+
+/** The team puts a question to the requester; the clock stands until the answer (EXC-7, SLA-2). */
+export function question(
+  request: ExceptionRequest,
+  text: string,
+  by: string,
+  now: Instant,
+  policy: Policy,
+): Decided<Changed> {
+  const illegal = refusedUnlessLegal(request, 'question');
+  if (illegal !== undefined) return illegal;
+  const next = write(
+    {
+      ...movedTo({ is: 'awaiting-requester', question: text, askedAt: now, askedBy: by }, request),
+      clock: handOver(request.clock, 'requester', now, policy),
+    },
+    'question',
+    ['requester'],
+  );
+  return changed(next, by, 'question-put', text);
+}
+
+/** The requester answers; the request is before the team again and the clock runs on with what was left (SLA-2). */
+export function answer(
+  request: ExceptionRequest,
+  text: string,
+  by: string,
+  now: Instant,
+  policy: Policy,
+): Decided<Changed> {
+  const illegal = refusedUnlessLegal(request, 'answer');
+  if (illegal !== undefined) return illegal;
+  const next = write(
+    { ...movedTo({ is: 'in-review' }, request), clock: handOver(request.clock, 'team', now, policy) },
+    'answered',
+    ['team'],
+  );
+  return changed(next, by, 'question-answered', text);
+}
+
+/** The team rejects with a reason: at any time until the limit was raised, even after an approval (EXC-7, EXC-8). */
+export function reject(
+  request: ExceptionRequest,
+  reason: string,
+  by: string,
+  now: Instant,
+  policy: Policy,
+): Decided<Changed> {
+  const illegal = refusedUnlessLegal(request, 'reject');
+  if (illegal !== undefined) return illegal;
+  const next = ended(request, { is: 'rejected', at: now, by, reason, ask: askOf(request) }, now, policy);
+  return changed(write(next, 'rejected', partiesOf(request)), by, 'rejected', reason);
+}
+
+/** The requester withdraws, until it is decided (EXC-10). */
+export function withdraw(
+  request: ExceptionRequest,
+  reason: string | null,
+  by: string,
+  now: Instant,
+  policy: Policy,
+): Decided<Changed> {
+  const illegal = refusedUnlessLegal(request, 'withdraw');
+  if (illegal !== undefined) return illegal;
+  const next = ended(request, { is: 'withdrawn', at: now, by, reason, ask: askOf(request) }, now, policy);
+  return changed(
+    write(next, 'withdrawn', [...partiesOf(request), 'team']),
+    by,
+    'withdrawn',
+    reason ?? 'No reason was given.',
+  );
+}
+
+/**
+ * Records what the Notices Correspondent decided about the question that is out (EXC-6, APR-3, APR-4).
+ * A denial ends the request. An approval is recorded, and the limit is raised by the workflow after.
+ * Refuses a second decision (`already-decided`) and one about a question that is void (`link-void`).
+ */
+export function decide(
+  request: ExceptionRequest,
+  askNumber: number,
+  choice: { readonly decision: 'approve' | 'deny'; readonly comment: string | null; readonly by: string },
+  now: Instant,
+  policy: Policy,
+): Decided<Changed> {
+  const no = refusedUnlessAsking(request, askNumber);
+  const { stage } = request;
+  if (no !== undefined || stage.is !== 'awaiting-approval') return no ?? voidQuestion();
+  const { decision, comment, by } = choice;
+  const ask: Ask = { ...stage.ask, decision: { decision, at: now, by, comment } };
+  const said = comment === null ? '' : ` “${comment}”`;
+  if (decision === 'deny') {
+    const next = ended(request, { is: 'denied', at: now, ask }, now, policy);
+    const told = write(write(next, 'denied', ['requester']), 'decided', ['correspondent']);
+    return changed(told, by, 'denied', `The Notices Correspondent denied the request.${said}`);
+  }
+  const next: ExceptionRequest = {
+    ...movedTo({ is: 'awaiting-approval', ask }, request),
+    clock: handOver(request.clock, 'team', now, policy),
+  };
+  const told = write(next, 'decided', ['requester', 'correspondent']);
+  return changed(told, by, 'approved', `The Notices Correspondent approved ${request.activations} more.${said}`);
+}
+
+/** Refuses an answer to a question that is decided, void, or not the one that is out; `undefined` while it is out. */
+export function refusedUnlessAsking(request: ExceptionRequest, askNumber: number): Refused | undefined {
+  const ask = askOf(request);
+  if (ask === null || ask.askNumber !== askNumber) {
+    return request.asks > askNumber || request.stage.is === 'awaiting-requester' || request.stage.is === 'in-review'
+      ? refuse(
+          'link-void',
+          'The request was changed after this mail was sent. If it still needs you, a newer mail asks.',
+          {
+            because: 'replaced',
+          },
+        )
+      : voidQuestion();
+  }
+  if (ask.decision !== null) {
+    return refuse(
+      'already-decided',
+      `This request was ${ask.decision.decision === 'approve' ? 'approved' : 'denied'} already. Nothing has been changed.`,
+      { decision: ask.decision.decision, decidedAt: ask.decision.at },
+    );
+  }
+  if (request.stage.is === 'lapsed') {
+    return refuse('link-void', 'The time to answer is over, and the request has lapsed. It can be asked again.', {
+      because: 'late',
+    });
+  }
+  return request.stage.is === 'awaiting-approval' ? undefined : voidQuestion();
+}
+
+function voidQuestion(): Refused {
+  return refuse('link-void', 'The request was closed before you answered. There is nothing left to decide.', {
+    because: 'closed',
+  });
+}
+
+/**
+ * After too many wrong codes the link is void, and a new one is owed to the Correspondent (APR-2). Refuses, as a decision
+ * would be, when nothing is being asked any more.
+ */
+export function mailNewLink(request: ExceptionRequest): Decided<Changed> {
+  const no = refusedUnlessAsking(request, request.asks);
+  if (no !== undefined) return no;
+  const next = write(request, 'approval-wanted', ['correspondent']);
+  return changed(
+    next,
+    theService,
+    'link-voided',
+    'Too many wrong codes were entered: the link is void, a new one is mailed.',
+  );
+}
+
+/**
+ * Raises the limit by the number approved (EXC-9): MAKADD adds activations, KMSADD adds host places. Without a recorded
+ * approval nothing is ever granted (EXC-6). A key that was blocked meanwhile gets nothing: the request ends, rejected.
+ */
+export function fulfil(
+  request: ExceptionRequest,
+  key: Key,
+  now: Instant,
+  policy: Policy,
+): Decided<Changed & { readonly granted: { readonly key: Key; readonly grant: Grant; readonly deed: Deed } | null }> {
+  const { stage } = request;
+  if (stage.is !== 'awaiting-approval' || stage.ask.decision?.decision !== 'approve') {
+    return refusedState(request, 'fulfil');
+  }
+  const { decision } = stage.ask;
+  const notLive = refusedUnlessLive(key);
+  if (notLive !== undefined) {
+    const stopped = reject(
+      request,
+      `The key was blocked before the limit was raised. ${notLive.refusal.detail}`,
+      theService,
+      now,
+      policy,
+    );
+    return stopped.ok ? { ...stopped, granted: null } : stopped;
+  }
+  const grant: Grant = {
+    kind: 'exception',
+    amount: request.activations,
+    at: now,
+    by: theService,
+    reference: request.exceptionId,
+    approvedBy: decision.by,
+  };
+  const raised = `The limit of the key ending in ${key.lastFive} was raised by ${grant.amount}.`;
+  const next = ended(request, { is: 'fulfilled', at: now, ask: stage.ask }, now, policy);
+  const told = changed(write(next, 'fulfilled', ['requester', 'correspondent']), theService, 'fulfilled', raised);
+  const deed: Deed = {
+    actor: decision.by,
+    action: 'limit-raised',
+    detail: `${raised} ${request.intake.kind} ${request.exceptionId}: ${request.intake.businessReason}`,
+    reference: request.exceptionId,
+  };
+  return { ...told, granted: { key: { ...key, grants: [...key.grants, grant] }, grant, deed } };
+}
+
+/** Lets a request lapse whose requester or Correspondent did not answer (SLA-6). */
+export function lapse(request: ExceptionRequest, now: Instant, policy: Policy): Decided<Changed> {
+  const illegal = refusedUnlessLegal(request, 'lapse');
+  if (illegal !== undefined) return illegal;
+  const silent = request.stage.is === 'awaiting-requester' ? 'requester' : 'correspondent';
+  const next = ended(request, { is: 'lapsed', at: now, silent, ask: askOf(request) }, now, policy);
+  const told = write(next, 'lapsed', [...partiesOf(request), 'team']);
+  const who = silent === 'requester' ? 'requester' : 'Notices Correspondent';
+  const days = policy.exceptions.lapsesAfterBusinessDays;
+  return changed(told, theService, 'lapsed', `The ${who} did not answer within ${days} business days.`);
+}
+
+/** Adds a letter that is owed; the same decision never writes it twice, since it is written with the decision. */
+export function write(request: ExceptionRequest, kind: LetterKind, to: readonly Recipient[]): ExceptionRequest {
+  const letters = to.map((recipient, index) => ({
+    letterId: `${request.lettersWritten + index + 1}-${kind}-${recipient}`,
+    kind,
+    to: recipient,
+    claimedUntil: null,
+  }));
+  return {
+    ...request,
+    letters: [...request.letters, ...letters],
+    lettersWritten: request.lettersWritten + letters.length,
+  };
+}
+
+/** Who has heard of the request so far: the requester, and the Correspondent if ever asked about it (EXC-11). */
+function partiesOf(request: ExceptionRequest): readonly Recipient[] {
+  return request.asks === 0 ? ['requester'] : ['requester', 'correspondent'];
+}
+
+/** Letters that ask somebody to act on the stage that a request is in. */
+const callsToAct: readonly LetterKind[] = ['review-wanted', 'question', 'approval-wanted', 'approval-reminder'];
+
+// A call to act that has not gone out yet is no longer true of a request that has moved on, and is never sent.
+function movedTo(stage: Stage, request: ExceptionRequest): ExceptionRequest {
+  return { ...request, stage, letters: request.letters.filter(({ kind }) => !callsToAct.includes(kind)) };
+}
+
+function ended(request: ExceptionRequest, stage: Stage, now: Instant, policy: Policy): ExceptionRequest {
+  const moved = movedTo(stage, request);
+  const letters = moved.letters.filter(({ kind }) => kind !== 'due-soon');
+  return { ...moved, letters, clock: stopClock(request.clock, now, policy) };
+}
+
+/** Every move of a parked request owes its workflow a wake-up (APR-6). */
+function changed(
+  request: ExceptionRequest,
+  actor: string,
+  action: string,
+  detail: string,
+): { readonly ok: true } & Changed {
+  const { drive } = request;
+  const next: ExceptionRequest = drive.is === 'parked' ? { ...request, drive: { ...drive, is: 'to-wake' } } : request;
+  return { ok: true, request: next, deed: { actor, action, detail, reference: request.exceptionId } };
+}
+
+function refusedUnlessLegal(request: ExceptionRequest, move: Move): Refused | undefined {
+  const decided = request.stage.is === 'awaiting-approval' && request.stage.ask.decision !== null;
+  const legal = decided ? move === 'reject' || move === 'fulfil' : legalMoves[request.stage.is][move] !== undefined;
+  return legal ? undefined : refusedState(request, move);
+}
+
+function refusedState(request: ExceptionRequest, move: Move): Refused {
+  const allowed = allowedMoves(request);
+  const status = request.stage.is;
+  const instead =
+    allowed.length > 0 ? `What can be done now: ${allowed.join(', ')}.` : 'It has ended; nothing can be done to it.';
+  return refuse('not-in-that-state', `A request that is ${status} does not take “${move}”. ${instead}`, {
+    status,
+    allowed,
+  });
+}

@@ -1,0 +1,65 @@
+import type { CivilDate } from './instant.ts';
+import { civilDate, dayNumber, fromDayNumber, weekdayOf } from './instant.ts';
+
+const SUNDAY = 0;
+const MONDAY = 1;
+const THURSDAY = 4;
+const SATURDAY = 6;
+
+/**
+ * The United States federal holidays (5 U.S.C. 6103) by the day on which offices are closed, in order (SLA-1).
+ *
+ * One that falls on a Saturday is observed on the Friday before, one on a Sunday on the Monday after. A holiday is
+ * listed in the year in which its observed day lies: when 1 January is a Saturday, New Year's Day is observed on 31
+ * December and belongs to the year before, so that a year may have ten, eleven or twelve.
+ *
+ * Juneteenth counts since 2021, when it became law; the other ten are taken as they have stood since 1986 for any year.
+ * Inauguration Day is left out: it is a holiday in and around Washington only. So are days on which a President closes
+ * the offices by order; a calendar that keeps such a day names it in its `closedOn`.
+ */
+export function observedFederalHolidays(year: number): CivilDate[] {
+  return [
+    observed(year, 1, 1), // New Year's Day
+    nth(3, MONDAY, year, 1), // Birthday of Martin Luther King, Jr.
+    nth(3, MONDAY, year, 2), // Washington's Birthday
+    lastMondayOfMay(year), // Memorial Day
+    ...(year >= 2021 ? [observed(year, 6, 19)] : []), // Juneteenth National Independence Day
+    observed(year, 7, 4), // Independence Day
+    nth(1, MONDAY, year, 9), // Labor Day
+    nth(2, MONDAY, year, 10), // Columbus Day
+    observed(year, 11, 11), // Veterans Day
+    nth(4, THURSDAY, year, 11), // Thanksgiving Day
+    observed(year, 12, 25), // Christmas Day
+    observed(year + 1, 1, 1), // New Year's Day of the year after, which may be observed in this one
+  ]
+    .map(fromDayNumber)
+    .filter((date) => date.startsWith(yearText(year)));
+}
+
+function observed(year: number, month: number, day: number): number {
+  const holiday = numberOf(year, month, day);
+  if (weekdayOf(holiday) === SATURDAY) return holiday - 1;
+  if (weekdayOf(holiday) === SUNDAY) return holiday + 1;
+  return holiday;
+}
+
+function nth(count: number, weekday: number, year: number, month: number): number {
+  const first = numberOf(year, month, 1);
+  return first + ((weekday - weekdayOf(first) + 7) % 7) + (count - 1) * 7;
+}
+
+function lastMondayOfMay(year: number): number {
+  return nth(1, MONDAY, year, 6) - 7;
+}
+
+function numberOf(year: number, month: number, day: number): number {
+  return dayNumber(civilDate(`${yearText(year)}-${twoDigits(month)}-${twoDigits(day)}`));
+}
+
+function yearText(year: number): string {
+  return String(year).padStart(4, '0');
+}
+
+function twoDigits(part: number): string {
+  return String(part).padStart(2, '0');
+}

@@ -1,0 +1,84 @@
+import type { Product } from './catalog.ts';
+import type { ExceptionDraft, ExceptionKind, ExceptionStatus, Move } from './exception.ts';
+import type { Instant } from './instant.ts';
+
+/**
+ * Everything the business or the door can answer "no" with: the only list. A refusal is a value, never thrown. Its code
+ * is a stable name that programs rely on; its detail is a sentence for a person that says what to do next.
+ */
+export type RefusalMembers = {
+  // At the door
+  'invalid-request': { readonly errors: readonly FieldError[] };
+  'malformed-json': Nothing;
+  'unsupported-media-type': Nothing;
+  'too-large': Nothing;
+  unauthenticated: Nothing;
+  forbidden: Nothing;
+  'not-found': Nothing;
+  'idempotency-key-reused': Nothing;
+  'request-in-progress': Nothing;
+  // Agreements and keys
+  'agreement-exists': { readonly agreementId: string };
+  'mak-already-issued': { readonly keyId: string };
+  'wrong-key-type': Nothing;
+  'key-blocked': { readonly replacedBy: string | null };
+  'product-not-covered': { readonly covers: readonly Product[] };
+  // Activation
+  'unknown-key': Nothing;
+  'invalid-installation-id': { readonly groups: readonly number[] };
+  'activation-limit-reached': { readonly limit: number; readonly used: number; readonly remedies: readonly Remedy[] };
+  // Call centre
+  'override-used-today': { readonly availableAt: Instant };
+  'overrides-exhausted': { readonly draft: ExceptionDraft };
+  'above-call-center-limit': { readonly maximumLimit: number; readonly draft: ExceptionDraft };
+  'limit-not-raised': { readonly limit: number };
+  // Exception requests
+  'requester-not-authorized': Nothing;
+  'key-not-found': Nothing;
+  'not-an-exception': { readonly remedies: readonly Remedy[] };
+  'exception-already-open': { readonly exceptionId: string };
+  'not-in-that-state': { readonly status: ExceptionStatus; readonly allowed: readonly Move[] };
+  // Approval link
+  'link-unknown': Nothing;
+  'link-void': { readonly because: 'replaced' | 'too-many-wrong-codes' | 'late' | 'closed' };
+  'already-decided': { readonly decision: 'approve' | 'deny'; readonly decidedAt: Instant };
+  'wrong-code': { readonly triesLeft: number };
+};
+
+type Nothing = Readonly<Record<never, never>>;
+
+export type RefusalCode = keyof RefusalMembers;
+
+export type RefusalOf<Code extends RefusalCode> = {
+  readonly code: Code;
+  readonly detail: string;
+} & RefusalMembers[Code];
+
+export type Refusal = { [Code in RefusalCode]: RefusalOf<Code> }[RefusalCode];
+
+/** One wrong or missing field: a JSON pointer to it and a sentence. */
+export type FieldError = { readonly pointer: string; readonly message: string };
+
+/** A way out of a refusal, and whether it is open now. `maximum` is how many more activations it could give. */
+export type Remedy = {
+  readonly kind: 'call-center-increase' | 'override' | ExceptionKind | 'replacement';
+  readonly available: boolean;
+  readonly availableAt?: Instant;
+  readonly maximum?: number;
+  readonly draft?: ExceptionDraft;
+};
+
+export type Refused = { readonly ok: false; readonly refusal: Refusal };
+
+/** What a rule answers: what follows, or the refusal. */
+export type Decided<Outcome extends object> = ({ readonly ok: true } & Outcome) | Refused;
+
+/** Builds a refusal of the given code; the compiler asks for exactly the members that the code carries. */
+export function refuse<Code extends RefusalCode>(
+  code: Code,
+  detail: string,
+  ...members: keyof RefusalMembers[Code] extends never ? [] : [RefusalMembers[Code]]
+): { readonly ok: false; readonly refusal: RefusalOf<Code> } {
+  const [extra] = members;
+  return { ok: false, refusal: { code, detail, ...extra } as RefusalOf<Code> };
+}

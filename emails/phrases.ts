@@ -1,0 +1,160 @@
+import { Temporal } from 'temporal-polyfill';
+import { addBusinessDays } from '../domain/business-time.ts';
+import type { Spent } from '../domain/clock.ts';
+import { remainingMinutes } from '../domain/clock.ts';
+import type { ExceptionRequest } from '../domain/exception.ts';
+import type { CivilDate, Instant } from '../domain/instant.ts';
+import type { Policy } from '../domain/policy.ts';
+import type { LetterFacts } from './letter.ts';
+import type { Sentence } from './say.ts';
+import { say, sayAddress } from './say.ts';
+
+const weekdays = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday'];
+const months = [
+  'January',
+  'February',
+  'March',
+  'April',
+  'May',
+  'June',
+  'July',
+  'August',
+  'September',
+  'October',
+  'November',
+  'December',
+];
+
+/** A moment on the clocks of the support team, who name the times: `Monday 8 June 2026, 17:00 (America/Los_Angeles, UTC−7)`. */
+export function moment(at: Instant, { supportCalendar: { zone } }: Policy): Sentence {
+  const here = Temporal.Instant.from(at).toZonedDateTimeISO(zone);
+  const time = here.toPlainTime().toString({ smallestUnit: 'minute' });
+  return say`${dayOf(here.toPlainDate())}, ${time} (${zone}, ${offsetOf(here.offsetNanoseconds)})`;
+}
+
+/** A day of the calendar: `Friday 12 June 2026`. */
+export function day(date: CivilDate): Sentence {
+  return dayOf(Temporal.PlainDate.from(date));
+}
+
+function dayOf({ dayOfWeek, day: date, month, year }: Temporal.PlainDate): Sentence {
+  return say`${weekdays[dayOfWeek - 1] ?? ''} ${String(date)} ${months[month - 1] ?? ''} ${String(year)}`;
+}
+
+function offsetOf(nanoseconds: number): string {
+  const minutes = Math.round(nanoseconds / 60_000_000_000);
+  if (minutes === 0) return 'UTC';
+  const hours = Math.floor(Math.abs(minutes) / 60);
+  const rest = Math.abs(minutes) % 60;
+  // A true minus sign, so that it is neither a hyphen nor broken from its number at the end of a line.
+  return `UTC${minutes < 0 ? '−' : '+'}${hours}${rest === 0 ? '' : `:${String(rest).padStart(2, '0')}`}`;
+}
+
+/**
+ * Business minutes in the words of people: `2 business days and 3 hours`, `45 business minutes`. A business day is as
+ * long as the support team is open. `minutes` is zero or more.
+ */
+export function businessTime(minutes: number, { supportCalendar: { opensAt, closesAt } }: Policy): Sentence {
+  const dayLength = minuteOfDay(closesAt) - minuteOfDay(opensAt);
+  const parts = [
+    { count: Math.floor(minutes / dayLength), unit: 'day' },
+    { count: Math.floor((minutes % dayLength) / 60), unit: 'hour' },
+    { count: (minutes % dayLength) % 60, unit: 'minute' },
+  ].filter(({ count }) => count > 0);
+  if (parts.length === 0) return say`less than a business minute`;
+  const words = parts.map(({ count, unit }, index) => {
+    const named = index === 0 ? `business ${unit}` : unit;
+    return `${count} ${named}${count === 1 ? '' : 's'}`;
+  });
+  const last = words.pop() ?? '';
+  return words.length === 0 ? say`${last}` : say`${words.join(', ')} and ${last}`;
+}
+
+function minuteOfDay(time: string): number {
+  const [hour = 0, minute = 0] = time.split(':').map(Number);
+  return hour * 60 + minute;
+}
+
+/** What is asked for: `500 more activations`, or `5 more KMS hosts`. */
+export function increase({ request, keyType }: LetterFacts): Sentence {
+  return say`${request.activations} more ${unit(request.activations, keyType)}`;
+}
+
+/** A limit, in what it counts: `300 activations`, or `6 KMS hosts`. */
+export function amount(count: number, { keyType }: LetterFacts): Sentence {
+  return say`${count} ${unit(count, keyType)}`;
+}
+
+function unit(count: number, keyType: LetterFacts['keyType']): string {
+  if (keyType === 'KMS') return count === 1 ? 'KMS host' : 'KMS hosts';
+  return count === 1 ? 'activation' : 'activations';
+}
+
+/** The agreement, by the numbers that the customer has on paper. */
+export function agreement({ request: { intake } }: LetterFacts): Sentence {
+  return 'agreementNumber' in intake
+    ? say`agreement ${intake.agreementNumber}`
+    : say`authorization ${intake.authorizationNumber}, license ${intake.licenseNumber}`;
+}
+
+/** Who asks, with the address at which the Authorized Contact List has them. */
+export function requester({ request: { intake } }: LetterFacts): Sentence {
+  return say`${intake.requester.name}, ${sayAddress(intake.requester.email)}`;
+}
+
+/** The key, by the only part of it that is ever written down. */
+export function key({ keyType, lastFive }: LetterFacts): Sentence {
+  return say`${keyType} key ending in ${lastFive}`;
+}
+
+/** When a request lapses for which somebody has been waited since a moment (SLA-6). */
+export function lapsesAt(askedAt: Instant, policy: Policy): Instant {
+  return addBusinessDays(askedAt, policy.exceptions.lapsesAfterBusinessDays, policy.supportCalendar);
+}
+
+/** When our answer is due, or was; or what will be left of the time once the clock runs again (SLA-1, SLA-2). */
+export function dueTime({ request: { clock }, now, policy }: LetterFacts): Sentence {
+  if (clock.is === 'standing') {
+    return clock.remainingMinutes < 0
+      ? say`The time for our answer ran out before the clock was stopped to wait for the requester.`
+      : say`The clock stands while the requester is asked. Once they answer, ${businessTime(clock.remainingMinutes, policy)} will be left for ours.`;
+  }
+  const tense = clock.is === 'stopped' || clock.dueAt < now ? 'was' : 'is';
+  return say`Our answer ${tense} due by ${moment(clock.dueAt, policy)}.`;
+}
+
+/** How much time is left for our answer, or by how much it is late. */
+export function timeLeft({ request, now, policy }: LetterFacts): Sentence {
+  const minutes = remainingMinutes(request.clock, now, policy);
+  if (minutes === 0) return say`none`;
+  const time = businessTime(Math.abs(minutes), policy);
+  return minutes > 0 ? time : say`late by ${time}`;
+}
+
+/** What each party has had the request for (SLA-4). */
+export function timeSpent(spent: Spent, policy: Policy): readonly { label: Sentence; value: Sentence }[] {
+  const time = (minutes: number) => (minutes === 0 ? say`no time` : businessTime(minutes, policy));
+  return [
+    { label: say`With the team`, value: time(spent.team) },
+    { label: say`With the requester`, value: time(spent.requester) },
+    { label: say`With the Correspondent`, value: time(spent.correspondent) },
+  ];
+}
+
+/** Where a request stands, for staff. */
+export function standing({ stage }: ExceptionRequest): Sentence {
+  switch (stage.is) {
+    case 'received':
+      return say`received`;
+    case 'in-review':
+      return say`waits for the team`;
+    case 'awaiting-requester':
+      return say`waits for the requester's answer`;
+    case 'awaiting-approval':
+      return stage.ask.decision === null
+        ? say`waits for the Notices Correspondent`
+        : say`approved; the limit is being raised`;
+    default:
+      return say`closed: ${stage.is}`;
+  }
+}

@@ -1,0 +1,108 @@
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Temporal } from 'temporal-polyfill';
+import { z } from 'zod';
+import type { Instant } from '../domain/instant.ts';
+
+/** An instant as the whole system writes it, to the millisecond and in UTC: the one door through which the local system takes or makes one. */
+export const Moment = z.custom<Instant>(
+  (value) =>
+    typeof value === 'string' &&
+    /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(value) &&
+    !Number.isNaN(Date.parse(value)),
+);
+
+/** The instant that many whole milliseconds after 1970 began in UTC. Throws outside the years 0000 to 9999. */
+export function momentAt(epochMilliseconds: number): Instant {
+  return Moment.parse(new Date(epochMilliseconds).toISOString());
+}
+
+/** What came of moving the clock: where it stands now, and when it did not move, why. */
+export type Moved =
+  | { readonly ok: true; readonly now: Instant }
+  | { readonly ok: false; readonly refused: 'backwards' | 'not-a-duration'; readonly now: Instant };
+
+export type Clock = {
+  /** The time in the local system. Never earlier than what it said before. */
+  now(): Instant;
+  /** Puts the clock on a moment, and lets it run on from there. A moment that has passed is refused as `backwards`. */
+  moveTo(moment: Instant): Moved;
+  /**
+   * Winds the clock on by an ISO 8601 duration, such as `P1DT2H`. Years, months and weeks are those of the calendar in UTC,
+   * where every day has 24 hours. Anything else is refused as `not-a-duration`, and so is one that leads beyond the year 9999.
+   */
+  advance(duration: string): Moved;
+};
+
+const Kept = z.strictObject({ offsetMilliseconds: z.int() });
+
+/**
+ * The clock of the local system: it runs at the speed of the wall clock and can be wound on, never back.
+ *
+ * `startEpochMilliseconds` is where it stands at first (the wall clock's time, if absent). With a `folder`, how far it is
+ * ahead is kept there in `clock.json`, and what was kept outranks the start: data written late in a story must not lie in the
+ * future after a restart. `wall` is the clock that gives the speed. Throws when the kept file is not one of ours.
+ */
+export function makeClock(
+  options: { startEpochMilliseconds?: number; folder?: string; wall?: () => number } = {},
+): Clock {
+  const { startEpochMilliseconds, folder, wall = Date.now } = options;
+  const file = folder === undefined ? undefined : join(folder, 'clock.json');
+  let offsetMilliseconds = read(file) ?? (startEpochMilliseconds === undefined ? 0 : startEpochMilliseconds - wall());
+  let latest = wall() + offsetMilliseconds;
+
+  // The wall clock itself is set back now and then, by a person or by a time server; what was said stays said.
+  const milliseconds = () => {
+    latest = Math.max(latest, wall() + offsetMilliseconds);
+    return latest;
+  };
+  const now = () => momentAt(milliseconds());
+
+  const moveTo = (moment: Instant): Moved => {
+    const target = Date.parse(moment);
+    if (target < milliseconds()) return { ok: false, refused: 'backwards', now: now() };
+    offsetMilliseconds = target - wall();
+    latest = target;
+    write(file, offsetMilliseconds);
+    return { ok: true, now: moment };
+  };
+
+  const advance = (duration: string): Moved => {
+    const target = after(milliseconds(), duration);
+    return target === undefined ? { ok: false, refused: 'not-a-duration', now: now() } : moveTo(target);
+  };
+
+  return { now, moveTo, advance };
+}
+
+/** The moment that a duration written as text ends, or undefined when it is no duration or the calendar has no such day. */
+function after(startEpochMilliseconds: number, duration: string): Instant | undefined {
+  try {
+    const start = Temporal.Instant.fromEpochMilliseconds(startEpochMilliseconds).toZonedDateTimeISO('UTC');
+    const { epochMilliseconds } = start.add(Temporal.Duration.from(duration));
+    return Moment.safeParse(new Date(epochMilliseconds).toISOString()).data;
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
+function read(file: string | undefined): number | undefined {
+  if (file === undefined) return undefined;
+  try {
+    return Kept.parse(JSON.parse(readFileSync(file, 'utf8'))).offsetMilliseconds;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw new Error(`${file} does not say how far the clock is ahead. Delete it to start from the time of day.`, {
+      cause: error,
+    });
+  }
+}
+
+function write(file: string | undefined, offsetMilliseconds: number): void {
+  if (file === undefined) return;
+  mkdirSync(join(file, '..'), { recursive: true });
+  // Written beside and put in its place in one step: a process that is killed meanwhile leaves the old file or the new one.
+  writeFileSync(`${file}.new`, JSON.stringify({ offsetMilliseconds }));
+  renameSync(`${file}.new`, file);
+}

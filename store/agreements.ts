@@ -1,0 +1,188 @@
+import type { Agreement, Person } from '../domain/agreement.ts';
+import { kmsGroupOf, normalizeEmail, noticesCorrespondentAt } from '../domain/agreement.ts';
+import type { Instant } from '../domain/instant.ts';
+import type { KmsKey } from '../domain/key.ts';
+import type { Deed } from '../domain/ledger.ts';
+import { theService } from '../domain/ledger.ts';
+import type { ProductKey } from '../domain/product-key.ts';
+import { refuse } from '../domain/refusal.ts';
+import type { Attempt, Outcome, Owned } from './change.ts';
+import { change, changeExisting, ownedFrom, read, unwritten, wasDone, writesOf } from './change.ts';
+import { issuingWrites } from './keys.ts';
+import type { Page, PageAsk } from './page.ts';
+import { pageOf, positionOf } from './page.ts';
+import type { ItemKey, Store, TransactItem } from './table.ts';
+import { getAll, query } from './table.ts';
+
+function agreementKey(agreementId: string): ItemKey {
+  return { PK: `AGREEMENT#${agreementId}`, SK: 'AGREEMENT' };
+}
+
+/** Reads an agreement with its version. */
+export function readAgreement(store: Store, agreementId: string): Promise<Owned<Agreement> | undefined> {
+  return read<Agreement>(store, agreementKey(agreementId));
+}
+
+/** The agreement with this id; `undefined` when there is none. */
+export async function findAgreement(store: Store, agreementId: string): Promise<Agreement | undefined> {
+  return (await readAgreement(store, agreementId))?.state;
+}
+
+/** The agreements on whose contact list, or as whose Notices Correspondent, this e-mail is, by id (AGR-3). */
+export async function agreementsOf(store: Store, email: string, { limit, cursor }: PageAsk): Promise<Page<Agreement>> {
+  const pointers = await query(store, {
+    partition: ['PK', personKey(email)],
+    sort: {
+      name: 'SK',
+      condition: '#sort > :after',
+      values: { ':after': cursor === null ? 'AGREEMENT#' : positionOf(cursor) },
+    },
+    limit: limit + 1,
+  });
+  const page = pageOf(pointers, limit, ({ SK }) => SK);
+  const items = await getAll(
+    store,
+    page.items.map(({ SK }) => agreementKey(SK.slice('AGREEMENT#'.length))),
+  );
+  return { items: items.map((item) => ownedFrom<Agreement>(item).state), nextCursor: page.nextCursor };
+}
+
+/**
+ * Registers an agreement, and with it, in one step, the KMS key that it gets when it covers Windows Vista (KEY-1).
+ * Refuses an agreement that exists (`agreement-exists`). The same operation again answers with the agreement as it is.
+ */
+export function registerAgreement(
+  store: Store,
+  agreement: Agreement,
+  drawKey: () => ProductKey,
+  by: string,
+  operation: string,
+  now: Instant,
+): Promise<Outcome<Agreement>> {
+  return change(store, async (): Promise<Attempt<Agreement>> => {
+    const existing = await readAgreement(store, agreement.agreementId);
+    if (existing !== undefined) {
+      if (wasDone(existing, operation)) return { is: 'settled', answer: existing.state };
+      const { agreementId } = agreement;
+      return {
+        is: 'refused',
+        refused: refuse('agreement-exists', `Agreement ${agreementId} is registered already. Change it instead.`, {
+          agreementId,
+        }),
+      };
+    }
+    const deed = {
+      actor: by,
+      action: 'agreement-registered',
+      detail: `${agreement.organization.name} was registered with ${agreement.contacts.length} authorized contacts.`,
+      reference: operation,
+    };
+    const pointers = peopleOf(agreement, now).map((email) => personPut(email, agreement.agreementId));
+    return {
+      is: 'to-write',
+      answer: agreement,
+      writes: [
+        ...writesOf(unwritten(agreementKey(agreement.agreementId), agreement), { operation, now, deed }),
+        ...pointers,
+        ...kmsWrites(store, agreement, drawKey, operation, now),
+      ],
+    };
+  });
+}
+
+function kmsWrites(
+  store: Store,
+  agreement: Agreement,
+  drawKey: () => ProductKey,
+  operation: string,
+  now: Instant,
+): readonly TransactItem[] {
+  const productGroup = kmsGroupOf(agreement, store.policy);
+  if (productGroup === undefined) return [];
+  const productKey = drawKey();
+  const key: KmsKey = {
+    type: 'KMS',
+    keyId: store.vault.keyIdOf(productKey),
+    agreementId: agreement.agreementId,
+    productGroup,
+    lastFive: productKey.lastFive,
+    status: { is: 'live' },
+    grants: [
+      {
+        kind: 'initial',
+        amount: store.policy.kms.hostPlaces,
+        at: now,
+        by: theService,
+        reference: agreement.agreementId,
+        approvedBy: null,
+      },
+    ],
+    issuedAt: now,
+    replaces: null,
+    hosts: [],
+    overrides: [],
+  };
+  return issuingWrites(store, key, productKey, agreement, theService, operation, now);
+}
+
+/** Replaces the Authorized Contact List (AGR-2) and, with it, who may see the agreement (AGR-3). */
+export function changeContacts(
+  store: Store,
+  agreementId: string,
+  contacts: readonly Person[],
+  by: string,
+  operation: string,
+  now: Instant,
+): Promise<Outcome<Agreement> | undefined> {
+  return changeAgreement(store, agreementId, operation, now, (agreement) => ({
+    agreement: { ...agreement, contacts },
+    deed: {
+      actor: by,
+      action: 'contacts-changed',
+      detail: `The Authorized Contact List is now: ${contacts.map(({ name, email }) => `${name} <${email}>`).join(', ')}.`,
+      reference: operation,
+    },
+  }));
+}
+
+function changeAgreement(
+  store: Store,
+  agreementId: string,
+  operation: string,
+  now: Instant,
+  next: (agreement: Agreement) => { readonly agreement: Agreement; readonly deed: Deed },
+): Promise<Outcome<Agreement> | undefined> {
+  return changeExisting<Agreement, Agreement>(store, agreementKey(agreementId), (owned) => {
+    if (wasDone(owned, operation)) return { is: 'settled', answer: owned.state };
+    const { agreement, deed } = next(owned.state);
+    const before = new Set(peopleOf(owned.state, now));
+    const after = new Set(peopleOf(agreement, now));
+    return {
+      is: 'to-write',
+      answer: agreement,
+      writes: [
+        ...writesOf({ ...owned, state: agreement }, { operation, now, deed }),
+        ...[...after].filter((email) => !before.has(email)).map((email) => personPut(email, agreementId)),
+        ...[...before].filter((email) => !after.has(email)).map((email) => personDelete(email, agreementId)),
+      ],
+    };
+  });
+}
+
+/** Everybody who may see the agreement as its customer, by normalized e-mail (AGR-3). */
+function peopleOf(agreement: Agreement, now: Instant): readonly string[] {
+  const people = [...agreement.contacts, noticesCorrespondentAt(agreement, now)];
+  return [...new Set(people.map(({ email }) => normalizeEmail(email)))];
+}
+
+function personKey(email: string): string {
+  return `PERSON#${normalizeEmail(email)}`;
+}
+
+function personPut(email: string, agreementId: string): TransactItem {
+  return { Put: { TableName: '', Item: { PK: personKey(email), SK: `AGREEMENT#${agreementId}` } } };
+}
+
+function personDelete(email: string, agreementId: string): TransactItem {
+  return { Delete: { TableName: '', Key: { PK: personKey(email), SK: `AGREEMENT#${agreementId}` } } };
+}

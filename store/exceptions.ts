@@ -1,0 +1,392 @@
+import type { Agreement } from '../domain/agreement.ts';
+import { agreementIdOf } from '../domain/agreement.ts';
+import type { Changed, Drive, ExceptionRequest, ExceptionStatus, Intake, Standing } from '../domain/exception.ts';
+import { exceptionStatuses, fulfil, isFinal, openStatuses, receive, standingOf } from '../domain/exception.ts';
+import type { Instant } from '../domain/instant.ts';
+import { later } from '../domain/instant.ts';
+import type { Deed } from '../domain/ledger.ts';
+import type { Letter } from '../domain/letter.ts';
+import { unclaimed } from '../domain/letter.ts';
+import type { Policy } from '../domain/policy.ts';
+import type { Decided } from '../domain/refusal.ts';
+import { nextActionAt } from '../domain/schedule.ts';
+import { Secret } from '../domain/secret.ts';
+import { readAgreement } from './agreements.ts';
+import type { Attempt, Outcome, Owned, Writing } from './change.ts';
+import { change, changeExisting, ownedFrom, read, unwritten, wasDone, writesOf } from './change.ts';
+import { keysEndingIn, raisingWrites, readKey } from './keys.ts';
+import type { Page, PageAsk } from './page.ts';
+import { pageOf, positionOf } from './page.ts';
+import type { Item, ItemKey, Store, TransactItem } from './table.ts';
+import { getAll, query } from './table.ts';
+
+export function exceptionItem(exceptionId: string): ItemKey {
+  return { PK: `EXCEPTION#${exceptionId}`, SK: 'EXCEPTION' };
+}
+
+/** Says which request is open for a key: there is at most one (EXC-5). */
+function openKey(keyId: string): ItemKey {
+  return { PK: `KEY#${keyId}`, SK: 'OPEN-EXCEPTION' };
+}
+
+/** The request with this id; `undefined` when there is none. */
+export async function findException(store: Store, exceptionId: string): Promise<ExceptionRequest | undefined> {
+  return (await read<ExceptionRequest>(store, exceptionItem(exceptionId)))?.state;
+}
+
+/** Where a request is found besides by its id: by state, by agreement, and by when time will do something to it. */
+function attributesOf(request: ExceptionRequest, policy: Policy): Readonly<Record<string, string>> {
+  const { clock, exceptionId } = request;
+  // While the clock stands there is no due time: such a request comes after all that have one.
+  const due = clock.is === 'standing' ? '~' : clock.dueAt;
+  const next = nextActionAt(request, policy);
+  return {
+    statusKey: statusKey(request.stage.is),
+    agreementKey: `AGREEMENT#${request.agreementId}`,
+    dueKey: `${due}#${exceptionId}`,
+    ...(next === null ? {} : { nextActionKey, nextActionAt: next }),
+  };
+}
+
+const nextActionKey = 'EXCEPTION';
+
+function statusKey(status: ExceptionStatus): string {
+  return `EXCEPTION#${status}`;
+}
+
+/** What one transaction must hold to move a request on; one that ends makes room for the next request for its key. */
+export function movingWrites(
+  store: Store,
+  owned: Owned<ExceptionRequest>,
+  request: ExceptionRequest,
+  writing: Writing,
+): TransactItem[] {
+  const attributes = attributesOf(request, store.policy);
+  const closes = isFinal(request) && !isFinal(owned.state);
+  return [
+    ...writesOf({ ...owned, state: request }, { ...writing, attributes }),
+    ...(closes ? [{ Delete: { TableName: '', Key: openKey(request.keyId) } }] : []),
+  ];
+}
+
+/** Who sends a request, and which agreements they may speak for (AGR-3). */
+export type Sender = { readonly name: string; readonly maySpeakFor: (agreement: Agreement) => boolean };
+
+/**
+ * Takes a request in (EXC-2 to EXC-5, SLA-1): it is written together with its being the one open request for its key and
+ * only while that key is live. The same operation again answers with the request that it made.
+ */
+export function receiveException(
+  store: Store,
+  intake: Intake,
+  sender: Sender,
+  exceptionId: string,
+  operation: string,
+  now: Instant,
+): Promise<Outcome<ExceptionRequest>> {
+  return change(store, async (): Promise<Attempt<ExceptionRequest>> => {
+    const existing = await read<ExceptionRequest>(store, exceptionItem(exceptionId));
+    if (existing !== undefined && wasDone(existing, operation)) return { is: 'settled', answer: existing.state };
+    const agreement = (await readAgreement(store, agreementIdOf(intake)))?.state;
+    const known = agreement !== undefined && sender.maySpeakFor(agreement) ? agreement : undefined;
+    const keys =
+      known === undefined
+        ? []
+        : (await keysEndingIn(store, intake.keyLastFive, known.agreementId, { limit: 25, cursor: null })).items;
+    const pointers = await getAll(
+      store,
+      keys.map(({ keyId }) => openKey(keyId)),
+    );
+    const open = new Map(pointers.map(({ PK, exceptionId: id }) => [PK, String(id)]));
+    const decided = receive(
+      intake,
+      { agreement: known, keys, openExceptionId: (keyId) => open.get(openKey(keyId).PK) },
+      exceptionId,
+      sender.name,
+      now,
+      store.policy,
+    );
+    if (!decided.ok) return { is: 'refused', refused: decided };
+    const { request, deed } = decided;
+    const owned = unwritten(exceptionItem(exceptionId), request);
+    return {
+      is: 'to-write',
+      answer: request,
+      writes: [
+        ...movingWrites(store, owned, request, { operation, now, deed }),
+        {
+          Put: {
+            TableName: '',
+            Item: { ...openKey(request.keyId), exceptionId },
+            ConditionExpression: 'attribute_not_exists(PK)',
+          },
+        },
+        keyIsLive(request.keyId),
+      ],
+    };
+  });
+}
+
+function keyIsLive(keyId: string): TransactItem {
+  return {
+    ConditionCheck: {
+      TableName: '',
+      Key: { PK: `KEY#${keyId}`, SK: 'KEY' },
+      ConditionExpression: '#state.#status.#is = :live',
+      ExpressionAttributeNames: { '#state': 'state', '#status': 'status', '#is': 'is' },
+      ExpressionAttributeValues: { ':live': 'live' },
+    },
+  };
+}
+
+/** Moves a request on as the rule decides. The same operation again changes nothing; `undefined` when there is no such request. */
+export function moveException(
+  store: Store,
+  exceptionId: string,
+  operation: string,
+  now: Instant,
+  decide: (request: ExceptionRequest) => Decided<Changed>,
+): Promise<Outcome<ExceptionRequest> | undefined> {
+  return changeException(store, exceptionId, operation, now, (request) => {
+    const decided = decide(request);
+    return decided.ok ? { ok: true, next: decided.request, deed: decided.deed } : decided;
+  });
+}
+
+function changeException(
+  store: Store,
+  exceptionId: string,
+  operation: string,
+  now: Instant,
+  decide: (request: ExceptionRequest) => Decided<{ readonly next: ExceptionRequest; readonly deed: Deed | null }>,
+): Promise<Outcome<ExceptionRequest> | undefined> {
+  return changeExisting<ExceptionRequest, ExceptionRequest>(store, exceptionItem(exceptionId), (owned) => {
+    if (wasDone(owned, operation)) return { is: 'settled', answer: owned.state };
+    const decided = decide(owned.state);
+    if (!decided.ok) return { is: 'refused', refused: decided };
+    const { next, deed } = decided;
+    if (next === owned.state) return { is: 'settled', answer: owned.state };
+    return { is: 'to-write', answer: next, writes: movingWrites(store, owned, next, { operation, now, deed }) };
+  });
+}
+
+/**
+ * Raises the limit that was approved, and ends the request, in one transaction with the key and both histories (EXC-9):
+ * whatever is retried, the grant is there once. A request that has ended already is answered as it is.
+ */
+export function fulfilException(
+  store: Store,
+  exceptionId: string,
+  now: Instant,
+): Promise<Outcome<ExceptionRequest> | undefined> {
+  return changeExisting<ExceptionRequest, ExceptionRequest>(store, exceptionItem(exceptionId), async (owned) => {
+    if (isFinal(owned.state)) return { is: 'settled', answer: owned.state };
+    const kept = await readKey(store, owned.state.keyId);
+    if (kept === undefined)
+      throw new Error(`Key ${owned.state.keyId} of ${exceptionId} has gone; keys are never deleted.`);
+    const decided = fulfil(owned.state, kept.state, now, store.policy);
+    if (!decided.ok) return { is: 'refused', refused: decided };
+    const operation = `fulfil ${exceptionId}`;
+    const { request, deed, granted } = decided;
+    return {
+      is: 'to-write',
+      answer: request,
+      writes: [
+        ...movingWrites(store, owned, request, { operation, now, deed }),
+        ...(granted === null
+          ? []
+          : raisingWrites(kept, granted.key, granted.grant.amount, { operation, now, deed: granted.deed })),
+      ],
+    };
+  });
+}
+
+/** How long whoever claims letters has to send them before another may try. */
+const claimSeconds = 60;
+
+/** Claims the letters that are owed and that nobody else is sending. */
+export async function claimLetters(
+  store: Store,
+  exceptionId: string,
+  operation: string,
+  now: Instant,
+): Promise<{ readonly request: ExceptionRequest; readonly claimed: readonly Letter[] } | undefined> {
+  let claimed: readonly Letter[] = [];
+  const outcome = await changeException(store, exceptionId, operation, now, (request) => {
+    claimed = unclaimed(request.letters, now);
+    const mine = new Set(claimed.map(({ letterId }) => letterId));
+    const claimedUntil = later(now, { seconds: claimSeconds });
+    const letters = request.letters.map((letter) => (mine.has(letter.letterId) ? { ...letter, claimedUntil } : letter));
+    return { ok: true, next: claimed.length === 0 ? request : { ...request, letters }, deed: null };
+  });
+  return outcome?.ok ? { request: outcome.answer, claimed } : undefined;
+}
+
+/** Strikes off the letters that went out. */
+export async function strikeLetters(
+  store: Store,
+  exceptionId: string,
+  letterIds: readonly string[],
+  operation: string,
+  now: Instant,
+): Promise<void> {
+  await changeException(store, exceptionId, operation, now, (request) => ({
+    ok: true,
+    next: { ...request, letters: request.letters.filter(({ letterId }) => !letterIds.includes(letterId)) },
+    deed: null,
+  }));
+}
+
+/** What came of an execution's asking to wait: it waits, the request has moved on meanwhile, or another execution drives it now. */
+export type Parked = 'parked' | 'moved-on' | 'superseded';
+
+/** Lets an execution wait with its task token, if the request still stands where the execution believes it does. */
+export async function park(
+  store: Store,
+  exceptionId: string,
+  waits: { readonly attempt: number; readonly standing: Standing; readonly taskToken: Secret },
+  now: Instant,
+): Promise<Parked> {
+  const outcome = await changeExisting<ExceptionRequest, Parked>(store, exceptionItem(exceptionId), (owned) => {
+    const request = owned.state;
+    if (request.drive.attempt !== waits.attempt) return { is: 'settled', answer: 'superseded' };
+    if (standingOf(request) !== waits.standing) return { is: 'settled', answer: 'moved-on' };
+    const drive: Drive = { is: 'parked', attempt: waits.attempt, since: now };
+    const kept = { ...owned.kept, taskToken: waits.taskToken.reveal() };
+    const operation = `park ${waits.attempt} ${now}`;
+    return {
+      is: 'to-write',
+      answer: 'parked',
+      writes: movingWrites(store, { ...owned, kept }, { ...request, drive }, { operation, now, deed: null }),
+    };
+  });
+  return outcome?.ok ? outcome.answer : 'superseded';
+}
+
+/** Says how the workflow of a request is driven from now on, unless another execution has taken over since. */
+export async function drive(
+  store: Store,
+  exceptionId: string,
+  attempt: number,
+  is: Drive['is'],
+  operation: string,
+  now: Instant,
+): Promise<ExceptionRequest | undefined> {
+  const outcome = await changeException(store, exceptionId, operation, now, (request) => {
+    const sameAlready = request.drive.is === is && is !== 'to-start';
+    if (request.drive.attempt !== attempt || sameAlready) return { ok: true, next: request, deed: null };
+    const next: Drive = { is, attempt: is === 'to-start' ? attempt + 1 : attempt, since: now };
+    return { ok: true, next: { ...request, drive: next }, deed: null };
+  });
+  return outcome?.ok ? outcome.answer : undefined;
+}
+
+/** A request and the token with which its waiting execution can be woken, if one ever waited. */
+export async function readForWaking(
+  store: Store,
+  exceptionId: string,
+): Promise<{ readonly request: ExceptionRequest; readonly taskToken: Secret | null } | undefined> {
+  const owned = await read<ExceptionRequest>(store, exceptionItem(exceptionId));
+  if (owned === undefined) return undefined;
+  const { taskToken } = owned.kept;
+  return {
+    request: owned.state,
+    taskToken: typeof taskToken === 'string' ? new Secret(taskToken, '[task token]') : null,
+  };
+}
+
+/** The ids of the requests that time has something to do with, earliest first. */
+export async function exceptionsDue(store: Store, now: Instant, limit: number): Promise<readonly string[]> {
+  const found = await query(store, {
+    index: 'next-action',
+    partition: ['nextActionKey', nextActionKey],
+    sort: { name: 'nextActionAt', condition: '#sort <= :now', values: { ':now': now } },
+    limit,
+  });
+  return found.map(({ PK }) => PK.slice('EXCEPTION#'.length));
+}
+
+/** When time has something to do next with any request; null when it has not. */
+export async function nextExceptionAction(store: Store): Promise<Instant | null> {
+  const [first] = await query(store, {
+    index: 'next-action',
+    partition: ['nextActionKey', nextActionKey],
+    limit: 1,
+  });
+  return first === undefined ? null : (first.nextActionAt as Instant);
+}
+
+export type ExceptionFilter = {
+  readonly status: ExceptionStatus | 'open' | null;
+  /** The agreements to which the list is confined; null for all of them. */
+  readonly agreementIds: readonly string[] | null;
+};
+
+/**
+ * Requests, soonest due first. Every list is merged from partitions of an index that are in that order already, so a
+ * cursor is simply the last place in the order.
+ */
+export async function listExceptions(
+  store: Store,
+  { status, agreementIds }: ExceptionFilter,
+  { limit, cursor }: PageAsk,
+): Promise<Page<ExceptionRequest>> {
+  const statuses = status === null ? exceptionStatuses : status === 'open' ? openStatuses : [status];
+  const after = cursor === null ? '' : positionOf(cursor);
+  const found =
+    agreementIds === null
+      ? await Promise.all(
+          statuses.map((each) => inOrder(store, 'exceptions-by-status', statusKey(each), after, limit + 1)),
+        )
+      : await Promise.all(agreementIds.map((id) => ofAgreement(store, id, statuses, after, limit + 1)));
+  const page = pageOf(found.flat().toSorted(byDue), limit, (item) => String(item.dueKey));
+  // The index is a moment behind: what it found is read as it is now.
+  const items = await getAll(
+    store,
+    page.items.map(({ PK, SK }) => ({ PK, SK })),
+  );
+  return { items: items.map((item) => ownedFrom<ExceptionRequest>(item).state), nextCursor: page.nextCursor };
+}
+
+function byDue(one: Item, other: Item): number {
+  return String(one.dueKey) < String(other.dueKey) ? -1 : 1;
+}
+
+function inOrder(
+  store: Store,
+  index: 'exceptions-by-status' | 'exceptions-by-agreement',
+  partition: string,
+  after: string,
+  limit: number,
+): Promise<Item[]> {
+  const name = index === 'exceptions-by-status' ? 'statusKey' : 'agreementKey';
+  return query(store, {
+    index,
+    partition: [name, partition],
+    ...(after === '' ? {} : { sort: { name: 'dueKey', condition: '#sort > :after', values: { ':after': after } } }),
+    limit,
+  });
+}
+
+/** The requests of one agreement in some states: pages of the index are read until there are enough. */
+async function ofAgreement(
+  store: Store,
+  agreementId: string,
+  statuses: readonly ExceptionStatus[],
+  after: string,
+  limit: number,
+): Promise<Item[]> {
+  const found: Item[] = [];
+  for (let position = after; found.length < limit; ) {
+    const read = await inOrder(store, 'exceptions-by-agreement', `AGREEMENT#${agreementId}`, position, 100);
+    const items = await getAll(
+      store,
+      read.map(({ PK, SK }) => ({ PK, SK })),
+    );
+    found.push(...items.filter((item) => statuses.includes(ownedFrom<ExceptionRequest>(item).state.stage.is)));
+    const last = read.at(-1);
+    if (last === undefined || read.length < 100) break;
+    position = String(last.dueKey);
+  }
+  return found.slice(0, limit);
+}

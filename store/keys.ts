@@ -1,0 +1,362 @@
+import type { Agreement } from '../domain/agreement.ts';
+import { groupsCovered, initialMakLimit } from '../domain/agreement.ts';
+import type { ProductGroup } from '../domain/catalog.ts';
+import { products } from '../domain/catalog.ts';
+import type { Grant } from '../domain/grant.ts';
+import { limitOf } from '../domain/grant.ts';
+import type { Instant } from '../domain/instant.ts';
+import type { DraftAgreement, Key, KmsHost, KmsKey, Mak } from '../domain/key.ts';
+import type { HostActivation, OverrideAsk } from '../domain/kms.ts';
+import { activateHost, override, reportClients } from '../domain/kms.ts';
+import type { Deed } from '../domain/ledger.ts';
+import type { Increase } from '../domain/mak.ts';
+import { increase } from '../domain/mak.ts';
+import type { ProductKey } from '../domain/product-key.ts';
+import type { Refused } from '../domain/refusal.ts';
+import { refuse } from '../domain/refusal.ts';
+import type { Attempt, Outcome, Owned, Writing } from './change.ts';
+import { change, changeExisting, ownedFrom, read, unwritten, wasDone, writesOf } from './change.ts';
+import { bucketCountFor, bucketCountGrown, bucketItems, reserveItem, reserveRaise } from './mak-buckets.ts';
+import type { Page, PageAsk } from './page.ts';
+import { pageOf, positionOf } from './page.ts';
+import type { ItemKey, Store, TransactItem } from './table.ts';
+import { get, getAll, putAll, query } from './table.ts';
+
+/** What is kept with a key beside its state: the sealed key, and the facts of its agreement that never change. */
+type Kept = { readonly sealed: string; readonly agreement: DraftAgreement; readonly bucketCount: number };
+
+/** A key with what it was issued under. */
+export type KeptKey = Owned<Key> & { readonly kept: Kept };
+
+function keyItem(keyId: string): ItemKey {
+  return { PK: `KEY#${keyId}`, SK: 'KEY' };
+}
+
+/** Reads a key with its version. */
+export async function readKey(store: Store, keyId: string): Promise<KeptKey | undefined> {
+  const owned = await read<Key>(store, keyItem(keyId));
+  return owned === undefined ? undefined : keptKey(owned);
+}
+
+/** A key's item is only ever written with all of `Kept`. */
+function keptKey(owned: Owned<Key>): KeptKey {
+  return owned as KeptKey;
+}
+
+/** The key with this id; `undefined` when there is none. */
+export async function findKey(store: Store, keyId: string): Promise<Key | undefined> {
+  return (await readKey(store, keyId))?.state;
+}
+
+/** The keys of an agreement, in the order of their ids. */
+export async function keysOf(store: Store, agreementId: string, { limit, cursor }: PageAsk): Promise<Page<Key>> {
+  const pointers = await query(store, {
+    partition: ['PK', `AGREEMENT#${agreementId}`],
+    sort: {
+      name: 'SK',
+      condition: '#sort BETWEEN :after AND :end',
+      // A position is the last key given, and the space sorts right after it and before any other key.
+      values: { ':after': cursor === null ? 'KEY#' : `${positionOf(cursor)} `, ':end': 'KEY#~' },
+    },
+    limit: limit + 1,
+  });
+  const page = pageOf(pointers, limit, ({ SK }) => SK);
+  return {
+    items: await keysAt(
+      store,
+      page.items.map(({ SK }) => SK.slice('KEY#'.length)),
+    ),
+    nextCursor: page.nextCursor,
+  };
+}
+
+/** The keys with these last five, of one agreement or of any; live ones first. */
+export async function keysEndingIn(
+  store: Store,
+  lastFive: string,
+  agreementId: string | undefined,
+  { limit, cursor }: PageAsk,
+): Promise<Page<Key>> {
+  const begin = agreementId === undefined ? 'AGREEMENT#' : `AGREEMENT#${agreementId}#KEY#`;
+  const pointers = await query(store, {
+    partition: ['PK', `LASTFIVE#${lastFive}`],
+    sort: {
+      name: 'SK',
+      condition: '#sort BETWEEN :after AND :end',
+      values: { ':after': cursor === null ? begin : `${positionOf(cursor)} `, ':end': `${begin}~` },
+    },
+    limit: limit + 1,
+  });
+  const page = pageOf(pointers, limit, ({ SK }) => SK);
+  const keys = await keysAt(
+    store,
+    page.items.map(({ SK }) => SK.slice(SK.lastIndexOf('#') + 1)),
+  );
+  const liveFirst = keys.toSorted(
+    (one, other) => Number(other.status.is === 'live') - Number(one.status.is === 'live'),
+  );
+  return { items: liveFirst, nextCursor: page.nextCursor };
+}
+
+async function keysAt(store: Store, keyIds: readonly string[]): Promise<readonly Key[]> {
+  const items = await getAll(store, keyIds.map(keyItem));
+  return items.map((item) => ownedFrom<Key>(item).state);
+}
+
+/** Everything that issuing a key writes besides its buckets: the key, its history, and the ways to find it. */
+export function issuingWrites(
+  store: Store,
+  key: Key,
+  productKey: ProductKey,
+  agreement: Agreement,
+  by: string,
+  operation: string,
+  now: Instant,
+): TransactItem[] {
+  const kept: Kept = {
+    sealed: store.vault.seal(productKey.reveal(), key.keyId),
+    agreement: { organization: { name: agreement.organization.name }, numbers: agreement.numbers },
+    bucketCount: bucketCountFor(limitOf(key.grants)),
+  };
+  const deed = {
+    actor: by,
+    action: 'key-issued',
+    detail: `A ${key.type} key for ${key.productGroup} was issued, ending in ${key.lastFive}, with a limit of ${limitOf(key.grants)}.`,
+    reference: key.agreementId,
+  };
+  const pointers = [
+    { PK: `AGREEMENT#${key.agreementId}`, SK: `KEY#${key.keyId}` },
+    { PK: `LASTFIVE#${key.lastFive}`, SK: `AGREEMENT#${key.agreementId}#KEY#${key.keyId}` },
+  ];
+  return [
+    ...writesOf(unwritten<Key>(keyItem(key.keyId), key, kept), { operation, now, deed }),
+    ...pointers.map((Item) => ({ Put: { TableName: '', Item } })),
+  ];
+}
+
+/**
+ * Issues a MAK for a product group of an agreement (KEY-2, KEY-4). Refuses a group that the agreement has no licenses of
+ * and, while one is live, a second MAK for the group, naming the first. The same operation again answers with its key.
+ */
+export function issueMak(
+  store: Store,
+  agreement: Agreement,
+  productGroup: ProductGroup,
+  drawKey: () => ProductKey,
+  by: string,
+  operation: string,
+  now: Instant,
+): Promise<Outcome<Mak>> {
+  const slot: ItemKey = { PK: `AGREEMENT#${agreement.agreementId}`, SK: `MAK#${productGroup}` };
+  return change(store, async (): Promise<Attempt<Mak>> => {
+    const groups = groupsCovered(agreement, store.policy);
+    if (!groups.includes(productGroup)) {
+      const covers = products.filter((product) => groups.includes(store.policy.catalog[product].group));
+      return {
+        is: 'refused',
+        refused: refuse(
+          'product-not-covered',
+          `The agreement has no licenses of the product group ${productGroup}. It has licenses of ${groups.join(', ')}.`,
+          { covers },
+        ),
+      };
+    }
+    const taken = await get(store, slot);
+    const existing = taken === undefined ? undefined : await readKey(store, String(taken.keyId));
+    if (existing !== undefined) {
+      if (existing.state.type === 'MAK' && wasDone(existing, operation))
+        return { is: 'settled', answer: existing.state };
+      const { keyId, lastFive } = existing.state;
+      return {
+        is: 'refused',
+        refused: refuse(
+          'mak-already-issued',
+          `The agreement has a MAK for ${productGroup} already, ending in ${lastFive}. Use that, or have its limit raised.`,
+          { keyId },
+        ),
+      };
+    }
+    const productKey = drawKey();
+    const limit = initialMakLimit(productGroup, agreement, store.policy);
+    const mak: Mak = {
+      type: 'MAK',
+      keyId: store.vault.keyIdOf(productKey),
+      agreementId: agreement.agreementId,
+      productGroup,
+      lastFive: productKey.lastFive,
+      status: { is: 'live' },
+      grants: [{ kind: 'initial', amount: limit, at: now, by, reference: agreement.agreementId, approvedBy: null }],
+      issuedAt: now,
+      replaces: null,
+    };
+    // The buckets come first: until the key itself is there, nobody can know them.
+    await putAll(store, bucketItems(mak.keyId, limit));
+    return {
+      is: 'to-write',
+      answer: mak,
+      writes: [
+        ...issuingWrites(store, mak, productKey, agreement, by, operation, now),
+        {
+          Put: { TableName: '', Item: reserveItem(mak.keyId, limit), ConditionExpression: 'attribute_not_exists(PK)' },
+        },
+        {
+          Put: {
+            TableName: '',
+            Item: { ...slot, keyId: mak.keyId },
+            ConditionExpression: 'attribute_not_exists(PK)',
+          },
+        },
+      ],
+    };
+  });
+}
+
+/** What a change of a key came to; `undefined` when there is no such key. */
+export type KeyOutcome<Answer> = Promise<Outcome<Answer> | undefined>;
+
+type Decision<Answer> =
+  | {
+      readonly ok: true;
+      readonly answer: Answer;
+      /** Null when nothing changes. */
+      readonly write: { readonly key: Key; readonly deed: Deed | null; readonly raisedBy?: number } | null;
+    }
+  | Refused;
+
+function changeKey<Answer>(
+  store: Store,
+  keyId: string,
+  operation: string,
+  now: Instant,
+  decide: (kept: KeptKey) => Decision<Answer>,
+): KeyOutcome<Answer> {
+  return changeExisting<Key, Answer>(store, keyItem(keyId), (owned) => {
+    const kept = keptKey(owned);
+    const decided = decide(kept);
+    if (!decided.ok) return { is: 'refused', refused: decided };
+    if (decided.write === null) return { is: 'settled', answer: decided.answer };
+    const { key, deed, raisedBy } = decided.write;
+    const writes =
+      raisedBy === undefined
+        ? writesOf({ ...kept, state: key }, { operation, now, deed })
+        : raisingWrites(kept, key, raisedBy, { operation, now, deed });
+    return { is: 'to-write', answer: decided.answer, writes };
+  });
+}
+
+/** What raising a key's limit writes: the grant with the key and, for a MAK, the places that it adds (KEY-8). */
+export function raisingWrites(kept: KeptKey, key: Key, amount: number, writing: Writing): TransactItem[] {
+  if (key.type === 'KMS') return writesOf({ ...kept, state: key }, writing);
+  const bucketCount = bucketCountGrown(kept.kept.bucketCount, limitOf(key.grants));
+  return [
+    ...writesOf({ ...kept, state: key, kept: { ...kept.kept, bucketCount } }, writing),
+    reserveRaise(key.keyId, amount),
+  ];
+}
+
+/** Gives an override to a KMS host, once for each call reference (OVR-1 to OVR-4). */
+export function giveOverride(
+  store: Store,
+  keyId: string,
+  ask: OverrideAsk,
+  operation: string,
+  now: Instant,
+): KeyOutcome<{ readonly grant: Grant; readonly repeated: boolean }> {
+  return changeKey(store, keyId, operation, now, ({ state, kept }) => {
+    const decided = override(state, ask, kept.agreement, now, store.policy);
+    if (!decided.ok) return decided;
+    const { grant, repeated } = decided;
+    const deed = {
+      actor: ask.agent,
+      action: 'override-granted',
+      detail: `One more activation for the host ${ask.installationId}, asked for by ${ask.callerName} on the phone.`,
+      reference: ask.callReference,
+    };
+    return { ok: true, answer: { grant, repeated }, write: repeated ? null : { key: decided.key, deed } };
+  });
+}
+
+/** Raises a MAK's limit by phone, once for each call reference (MAK-4, OVR-4). */
+export function giveIncrease(
+  store: Store,
+  keyId: string,
+  ask: Increase,
+  operation: string,
+  now: Instant,
+): KeyOutcome<{ readonly grant: Grant; readonly repeated: boolean }> {
+  return changeKey(store, keyId, operation, now, ({ state, kept }) => {
+    const decided = increase(state, ask, kept.agreement, now, store.policy);
+    if (!decided.ok) return decided;
+    const { grant, repeated } = decided;
+    const deed = {
+      actor: ask.agent,
+      action: 'limit-raised',
+      detail: `The limit was raised by ${grant.amount} to ${ask.newLimit}, asked for by ${ask.callerName} on the phone.`,
+      reference: ask.callReference,
+    };
+    const write = { key: decided.key, deed, raisedBy: grant.amount };
+    return { ok: true, answer: { grant, repeated }, write: repeated ? null : write };
+  });
+}
+
+/** Activates a KMS host by the ordinary handshake (KMS-1). An activation is no entry of the history (LED-1). */
+export function activateKmsHost(
+  store: Store,
+  keyId: string,
+  ask: HostActivation,
+  operation: string,
+  now: Instant,
+): KeyOutcome<{ readonly host: KmsHost; readonly advisory?: 'kms-key-on-clients' }> {
+  return changeKey(store, keyId, operation, now, (kept) => {
+    if (kept.state.type !== 'KMS') throw new Error(`Key ${keyId} is no KMS key; its type never changes.`);
+    const known = kept.state.hosts.find((host) => host.installationId === ask.installationId);
+    if (known !== undefined && wasDone(kept, operation)) return { ok: true, answer: { host: known }, write: null };
+    const decided = activateHost(kept.state, ask, kept.kept.agreement, now, store.policy);
+    if (!decided.ok) return decided;
+    const { host, advisory } = decided;
+    return {
+      ok: true,
+      answer: advisory === undefined ? { host } : { host, advisory },
+      write: { key: decided.key, deed: null },
+    };
+  });
+}
+
+/** Records how many machines a KMS host serves (KMS-2). Answers whether the host is known. */
+export function recordClients(
+  store: Store,
+  keyId: string,
+  report: { readonly installationId: KmsHost['installationId']; readonly clients: number },
+  operation: string,
+  now: Instant,
+): KeyOutcome<{ readonly known: boolean }> {
+  return changeKey(store, keyId, operation, now, ({ state }) => {
+    const next: KmsKey | undefined =
+      state.type === 'KMS' ? reportClients(state, report.installationId, report.clients) : undefined;
+    return {
+      ok: true,
+      answer: { known: next !== undefined },
+      write: next === undefined ? null : { key: next, deed: null },
+    };
+  });
+}
+
+/** Shows the whole key to an authorized contact, and records to whom it was shown (KEY-6). */
+export function revealKey(
+  store: Store,
+  keyId: string,
+  to: string,
+  operation: string,
+  now: Instant,
+): KeyOutcome<ProductKey> {
+  return changeKey(store, keyId, operation, now, (kept) => {
+    const productKey = store.vault.openProductKey(kept.kept.sealed, keyId);
+    const deed = {
+      actor: to,
+      action: 'key-revealed',
+      detail: `The whole key was shown to ${to}.`,
+      reference: operation,
+    };
+    return { ok: true, answer: productKey, write: wasDone(kept, operation) ? null : { key: kept.state, deed } };
+  });
+}

@@ -1,0 +1,20 @@
+/**
+ * The one table, as plain data: the deployed table and the local one are both made from it. Every item is found by its
+ * keys or through one of the sparse indexes; nothing is ever scanned.
+ */
+export const tableSchema = {
+  partitionKey: 'PK',
+  sortKey: 'SK',
+  timeToLive: 'expiresAtEpochSeconds',
+  stream: 'NEW_AND_OLD_IMAGES',
+  indexes: [
+    /** Requests by state, soonest due first: what the exceptions team works through. */
+    { name: 'exceptions-by-status', partitionKey: 'statusKey', sortKey: 'dueKey' },
+    /** Requests of one agreement, soonest due first: what its customers follow. */
+    { name: 'exceptions-by-agreement', partitionKey: 'agreementKey', sortKey: 'dueKey' },
+    /** Whatever time will do something to, by when: what the sweep reads. */
+    { name: 'next-action', partitionKey: 'nextActionKey', sortKey: 'nextActionAt' },
+  ],
+} as const;
+
+export type IndexName = (typeof tableSchema.indexes)[number]['name'];

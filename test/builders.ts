@@ -1,0 +1,307 @@
+import type { Agreement, Person } from '../domain/agreement.ts';
+import type { ExceptionRequest, ExceptionStatus, Intake, Known } from '../domain/exception.ts';
+import {
+  answer,
+  askCorrespondent,
+  beginReview,
+  decide,
+  exceptionStatuses,
+  forward,
+  fulfil,
+  lapse,
+  question,
+  receive,
+  reject,
+  withdraw,
+} from '../domain/exception.ts';
+import type { Grant } from '../domain/grant.ts';
+import type { InstallationId } from '../domain/installation-id.ts';
+import { installationIdFrom } from '../domain/installation-id.ts';
+import type { Instant } from '../domain/instant.ts';
+import { civilDate } from '../domain/instant.ts';
+import type { Key, KmsHost, KmsKey, Mak, Override } from '../domain/key.ts';
+import type { Policy } from '../domain/policy.ts';
+import { policySchema } from '../domain/policy.ts';
+import type { ProductKey } from '../domain/product-key.ts';
+import { drawProductKey, productKeySymbols } from '../domain/product-key.ts';
+import type { Decided, Refusal } from '../domain/refusal.ts';
+import { fridayNine, mondayTen } from './instants.ts';
+import { readProjectFile } from './project-files.ts';
+
+// One small world, told in one place: the school district of Alder, its people, its two keys and its requests. Each
+// builder gives a whole and valid thing, and takes only what the test is about.
+
+/** The policy that is shipped, read from its file. */
+export const policy: Policy = policySchema.parse(JSON.parse(readProjectFile('policy.json')));
+
+// ---- People
+
+export const ines: Person = { name: 'Inés Oliveira', email: 'ines@alder.example', phone: '+1 425 555 0101' };
+export const tom: Person = { name: 'Tom Brandt', email: 'tom@alder.example', phone: '+1 425 555 0102' };
+/** The Notices Correspondent. */
+export const carla: Person = { name: 'Carla Weiss', email: 'carla@alder.example', phone: '+1 425 555 0103' };
+/** On no list of the agreement. */
+export const mallory: Person = { name: 'Mallory Crane', email: 'mallory@birch.example', phone: '+1 425 555 0199' };
+/** Of the exceptions team. */
+export const reviewer = 'rui@licensing.example';
+/** Of the call centre. */
+export const agent = 'ada@callcenter.example';
+
+// ---- Agreements
+
+export function anAgreement(facts: Partial<Agreement> = {}): Agreement {
+  return {
+    agreementId: 'E-1001',
+    program: 'enterprise',
+    level: 'A',
+    numbers: { agreementNumber: 'E-1001' },
+    organization: { name: 'Alder School District', country: 'US', language: 'en' },
+    products: [
+      { product: 'windows-vista-business', licenses: 80 },
+      { product: 'windows-server-2008-standard', licenses: 10 },
+    ],
+    contacts: [ines, tom],
+    noticesCorrespondent: carla,
+    pendingNoticesCorrespondent: null,
+    deputy: null,
+    correspondentVersion: 1,
+    ...facts,
+  };
+}
+
+// ---- Keys
+
+/** A well-formed installation id for each whole number from 0 on; different numbers give different ids. */
+export function installationId(number: number): InstallationId {
+  return installationIdFrom(String(number).padStart(45, '0'));
+}
+
+/** A well-formed product key for each whole number from 0 on; those of numbers below 24 to the fifth end differently. */
+export function productKey(number: number): ProductKey {
+  const base = productKeySymbols.length;
+  const places = Array.from({ length: 25 }, (_, place) => Math.floor(number / base ** (24 - place)) % base);
+  return drawProductKey(() => places.shift() ?? 0);
+}
+
+export function aGrant(facts: Partial<Grant> = {}): Grant {
+  return {
+    kind: 'initial',
+    amount: 100,
+    at: mondayTen,
+    by: ines.email,
+    reference: 'E-1001',
+    approvedBy: null,
+    ...facts,
+  };
+}
+
+/** A live MAK of the client group, issued with 100 activations unless `original` or `grants` says otherwise. */
+export function aMak({ original = 100, ...facts }: Partial<Mak> & { original?: number } = {}): Mak {
+  return {
+    type: 'MAK',
+    keyId: 'mak-1',
+    agreementId: 'E-1001',
+    productGroup: 'client',
+    lastFive: 'BCDFG',
+    status: { is: 'live' },
+    grants: [aGrant({ amount: original })],
+    issuedAt: mondayTen,
+    replaces: null,
+    ...facts,
+  };
+}
+
+/** A live KMS key of the group server-b with the standard places, on which no host has activated. */
+export function aKmsKey(facts: Partial<KmsKey> = {}): KmsKey {
+  return {
+    type: 'KMS',
+    keyId: 'kms-1',
+    agreementId: 'E-1001',
+    productGroup: 'server-b',
+    lastFive: 'HJKMP',
+    status: { is: 'live' },
+    grants: [aGrant({ amount: policy.kms.hostPlaces })],
+    issuedAt: mondayTen,
+    replaces: null,
+    hosts: [],
+    overrides: [],
+    ...facts,
+  };
+}
+
+/** A KMS host that has a place and has activated once. */
+export function aHost(facts: Partial<KmsHost> = {}): KmsHost {
+  return {
+    installationId: installationId(1),
+    machineName: 'kms-host',
+    product: 'windows-server-2008-standard',
+    place: 'standard',
+    uses: 1,
+    overridesSpent: 0,
+    firstActivatedAt: mondayTen,
+    lastActivatedAt: mondayTen,
+    clientsReported: null,
+    ...facts,
+  };
+}
+
+/** So many hosts with a place each; they have the installation ids 1, 2, 3 and so on. */
+export function hosts(count: number, facts: Partial<KmsHost> = {}): KmsHost[] {
+  return Array.from({ length: count }, (_, index) => aHost({ installationId: installationId(index + 1), ...facts }));
+}
+
+/** An override for the host with installation id 1, not spent. */
+export function anOverride(facts: Partial<Override> = {}): Override {
+  return { installationId: installationId(1), at: mondayTen, callReference: 'CALL-1', spentAt: null, ...facts };
+}
+
+// ---- Exception requests
+
+/** A complete MAKADD request of Inés's: more than the call centre can give, too little for a review, nothing to flag. */
+export function anIntake(facts: Partial<Intake> = {}): Intake {
+  return {
+    kind: 'MAKADD',
+    organizationName: 'Alder School District',
+    agreementNumber: 'E-1001',
+    requester: ines,
+    product: 'windows-vista-business',
+    keyLastFive: 'BCDFG',
+    activationsRequested: 150,
+    businessReason: 'Two new schools open in autumn.',
+    requiredDate: civilDate('2027-01-04'),
+    language: 'en',
+    noticesCorrespondent: null,
+    ...facts,
+  };
+}
+
+/** The same for the KMS key: ten more host places. */
+export function aKmsIntake(facts: Partial<Intake> = {}): Intake {
+  return anIntake({
+    kind: 'KMSADD',
+    product: 'windows-server-2008-standard',
+    keyLastFive: 'HJKMP',
+    activationsRequested: 10,
+    ...facts,
+  });
+}
+
+/** What is known of the agreement when a request comes in: both of its keys, and no request that is open. */
+export function known(facts: Partial<Known> = {}): Known {
+  return { agreement: anAgreement(), keys: [aMak()], openExceptionId: () => undefined, ...facts };
+}
+
+/** What a request was made with: an intake other than `anIntake()`, and the moment of every move up to the step named. */
+export type Made = { readonly intake?: Partial<Intake>; readonly at?: Instant };
+
+export function requestReceived({ intake = {}, at = mondayTen }: Made = {}): ExceptionRequest {
+  const facts = intake.kind === 'KMSADD' ? aKmsIntake(intake) : anIntake(intake);
+  const keys: Key[] = [facts.kind === 'KMSADD' ? aKmsKey() : aMak()];
+  return accepted(receive(facts, known({ keys }), 'X-1', facts.requester.email, at, policy)).request;
+}
+
+export function requestInReview(made: Made = {}): ExceptionRequest {
+  return accepted(beginReview(requestReceived(made))).request;
+}
+
+export function requestAwaitingRequester(made: Made = {}): ExceptionRequest {
+  const before = requestInReview(made);
+  return accepted(question(before, 'Which schools?', reviewer, before.receivedAt, policy)).request;
+}
+
+export function requestAnswered(made: Made = {}): ExceptionRequest {
+  const before = requestAwaitingRequester(made);
+  return accepted(answer(before, 'Elm and Fir.', ines.email, before.receivedAt, policy)).request;
+}
+
+export function requestAwaitingApproval(made: Made = {}): ExceptionRequest {
+  const before = requestReceived(made);
+  return accepted(askCorrespondent(before, before.receivedAt, policy)).request;
+}
+
+/** Forwarded by the team for a smaller number while the Correspondent was being asked: the second question. */
+export function requestAskedAnew(made: Made = {}): ExceptionRequest {
+  const before = requestAwaitingApproval(made);
+  return accepted(forward(before, before.activations - 1, reviewer, before.receivedAt, policy)).request;
+}
+
+/** Approved by the Correspondent; the limit has not been raised yet. */
+export function requestApproved(made: Made = {}): ExceptionRequest {
+  return decided('approve', made);
+}
+
+export function requestDenied(made: Made = {}): ExceptionRequest {
+  return decided('deny', made);
+}
+
+function decided(decision: 'approve' | 'deny', made: Made): ExceptionRequest {
+  const before = requestAwaitingApproval(made);
+  const choice = { decision, comment: null, by: carla.email } as const;
+  return accepted(decide(before, before.asks, choice, before.receivedAt, policy)).request;
+}
+
+export function requestFulfilled(made: Made = {}): ExceptionRequest {
+  const before = requestApproved(made);
+  const key = before.intake.kind === 'KMSADD' ? aKmsKey() : aMak();
+  return accepted(fulfil(before, key, before.receivedAt, policy)).request;
+}
+
+export function requestRejected(made: Made = {}): ExceptionRequest {
+  const before = requestInReview(made);
+  return accepted(reject(before, 'Too many.', reviewer, before.receivedAt, policy)).request;
+}
+
+export function requestWithdrawn(made: Made = {}): ExceptionRequest {
+  const before = requestReceived(made);
+  return accepted(withdraw(before, 'No longer needed.', ines.email, before.receivedAt, policy)).request;
+}
+
+/** Lapsed since the Correspondent did not answer. */
+export function requestLapsed({ at = fridayNine, ...made }: Made = {}): ExceptionRequest {
+  return accepted(lapse(requestAwaitingApproval(made), at, policy)).request;
+}
+
+const makers: Readonly<Record<ExceptionStatus, (made?: Made) => ExceptionRequest>> = {
+  received: requestReceived,
+  'in-review': requestInReview,
+  'awaiting-requester': requestAwaitingRequester,
+  'awaiting-approval': requestAwaitingApproval,
+  fulfilled: requestFulfilled,
+  denied: requestDenied,
+  rejected: requestRejected,
+  withdrawn: requestWithdrawn,
+  lapsed: requestLapsed,
+};
+
+/** A request that got to this status by legal moves, with whatever facts the test lays over it. */
+export function aRequest({
+  status = 'received',
+  intake,
+  at,
+  ...facts
+}: Partial<ExceptionRequest> & { status?: ExceptionStatus; at?: Instant } = {}): ExceptionRequest {
+  const made = { ...(intake === undefined ? {} : { intake }), ...(at === undefined ? {} : { at }) };
+  return { ...makers[status](made), ...facts };
+}
+
+/** A request in each of the nine states. */
+export const requestInEachState: readonly ExceptionRequest[] = exceptionStatuses.map((status) => aRequest({ status }));
+
+/** The same request, whose workflow is parked on a wait. */
+export function parked(request: ExceptionRequest): ExceptionRequest {
+  return { ...request, drive: { is: 'parked', attempt: 1, since: request.receivedAt } };
+}
+
+// ---- Answers
+
+/** What a rule decided. Throws when it refused: the test was about something else. */
+export function accepted<Outcome extends object>(answer: Decided<Outcome>): { readonly ok: true } & Outcome {
+  if (!answer.ok) throw new Error(`refused: ${answer.refusal.code}: ${answer.refusal.detail}`);
+  return answer;
+}
+
+/** Why a rule refused. Throws when it did not. */
+export function refusalOf(answer: Decided<object>): Refusal {
+  if (answer.ok) throw new Error('not refused');
+  return answer.refusal;
+}

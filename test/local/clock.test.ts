@@ -1,0 +1,130 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { later } from '../../domain/instant.ts';
+import { makeClock } from '../../local/clock.ts';
+import { mondayBeforeNine, mondayNine, mondayTen, nextMondayNine, tuesdayNine } from '../instants.ts';
+
+const milliseconds = (at: string) => Date.parse(at);
+
+/** A wall clock that stands where it is put. */
+const wallAt = (start: string) => {
+  let at = milliseconds(start);
+  const wall = () => at;
+  wall.set = (to: string) => {
+    at = milliseconds(to);
+  };
+  return wall;
+};
+
+describe('a clock that nobody has wound', () => {
+  it('says what the wall clock says', () => {
+    expect(makeClock({ wall: wallAt(mondayNine) }).now()).toBe(mondayNine);
+  });
+
+  it('starts where it is told to and then runs as fast as the wall clock', () => {
+    const wall = wallAt(nextMondayNine);
+    const clock = makeClock({ startEpochMilliseconds: milliseconds(mondayNine), wall });
+    expect(clock.now()).toBe(mondayNine);
+    wall.set(later(nextMondayNine, { minutes: 7 }));
+    expect(clock.now()).toBe(later(mondayNine, { minutes: 7 }));
+  });
+
+  it('stands still while a wall clock that was set back catches up', () => {
+    const wall = wallAt(mondayTen);
+    const clock = makeClock({ wall });
+    wall.set(mondayNine);
+    expect(clock.now()).toBe(mondayTen);
+    wall.set(tuesdayNine);
+    expect(clock.now()).toBe(tuesdayNine);
+  });
+});
+
+describe('winding the clock on', () => {
+  it('puts it on the moment, from where it runs on', () => {
+    const wall = wallAt(mondayNine);
+    const clock = makeClock({ wall });
+    expect(clock.moveTo(tuesdayNine)).toEqual({ ok: true, now: tuesdayNine });
+    wall.set(mondayTen);
+    expect(clock.now()).toBe(later(tuesdayNine, { hours: 1 }));
+  });
+
+  it('takes the moment that it shows, and refuses the millisecond before', () => {
+    const clock = makeClock({ wall: wallAt(mondayNine) });
+    expect(clock.moveTo(mondayBeforeNine)).toEqual({ ok: false, refused: 'backwards', now: mondayNine });
+    expect(clock.moveTo(mondayNine)).toEqual({ ok: true, now: mondayNine });
+  });
+
+  it.each([
+    ['P1DT2H', '2026-06-02T18:00:00.000Z'],
+    ['PT90M', '2026-06-01T17:30:00.000Z'],
+    ['P3W', '2026-06-22T16:00:00.000Z'],
+    ['P1M', '2026-07-01T16:00:00.000Z'],
+    ['PT0S', '2026-06-01T16:00:00.000Z'],
+  ])('by %s leads to %s', (duration, then) => {
+    expect(makeClock({ wall: wallAt(mondayNine) }).advance(duration)).toEqual({ ok: true, now: then });
+  });
+
+  it.each([
+    ['-PT1S', 'backwards'],
+    ['', 'not-a-duration'],
+    ['1 day', 'not-a-duration'],
+    ['P', 'not-a-duration'],
+    ['P8000Y', 'not-a-duration'],
+    ['P999999999Y', 'not-a-duration'],
+  ] as const)('by "%s" is refused as %s and moves nothing', (duration, refused) => {
+    const clock = makeClock({ wall: wallAt(mondayNine) });
+    expect(clock.advance(duration)).toEqual({ ok: false, refused, now: mondayNine });
+    expect(clock.now()).toBe(mondayNine);
+  });
+
+  it('never shows a time earlier than one it has shown, whatever is done to it', () => {
+    const act = fc.oneof(
+      fc.record({ wall: fc.integer({ min: 0, max: 1e12 }) }),
+      fc.record({ moveTo: fc.integer({ min: 0, max: 1e12 }) }),
+      fc.record({ advance: fc.constantFrom('PT1H', 'P1D', '-P1D', 'nonsense') }),
+    );
+    fc.assert(
+      fc.property(fc.array(act), (acts) => {
+        let at = 0;
+        const clock = makeClock({ wall: () => at });
+        let shown = clock.now();
+        for (const one of acts) {
+          if ('wall' in one) at = one.wall;
+          if ('moveTo' in one) clock.moveTo(later(mondayNine, { seconds: -Math.floor(one.moveTo / 1000) }));
+          if ('advance' in one) clock.advance(one.advance);
+          expect(clock.now() >= shown).toBe(true);
+          shown = clock.now();
+        }
+      }),
+    );
+  });
+});
+
+describe('a clock that is kept in a folder', () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'clock-'));
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  it('is as far ahead after a restart as before, whatever start it is then given', () => {
+    const wall = wallAt(mondayNine);
+    makeClock({ wall, folder: join(folder, 'not-there-yet') }).advance('P21D');
+    wall.set(mondayTen);
+    const again = makeClock({ wall, folder: join(folder, 'not-there-yet'), startEpochMilliseconds: 0 });
+    expect(again.now()).toBe(later(mondayTen, { days: 21 }));
+  });
+
+  it('is not kept when it was only looked at', () => {
+    makeClock({ folder }).now();
+    expect(() => readFileSync(join(folder, 'clock.json'))).toThrow('ENOENT');
+  });
+
+  it.each(['', 'not JSON', '{"offsetMilliseconds":"a lot"}'])('does not start from a file that says "%s"', (text) => {
+    writeFileSync(join(folder, 'clock.json'), text);
+    expect(() => makeClock({ folder })).toThrow(/clock\.json does not say how far the clock is ahead\. Delete it/);
+  });
+});
