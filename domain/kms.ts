@@ -93,8 +93,8 @@ function use(host: KmsHost, ask: HostActivation, now: Instant): KmsHost {
 }
 
 function activated(key: KmsKey, host: KmsHost, now: Instant, policy: Policy): Activated {
-  const others = key.hosts.filter((each) => each.installationId !== host.installationId);
-  const hosts = [...others, host].toSorted((one, other) => one.firstActivatedAt.localeCompare(other.firstActivatedAt));
+  const isIt = (each: KmsHost) => each.installationId === host.installationId;
+  const hosts = key.hosts.some(isIt) ? key.hosts.map((each) => (isIt(each) ? host : each)) : [...key.hosts, host];
   const next: KmsKey = { ...key, hosts };
   const accepted = { ok: true, key: next, host } as const;
   return looksLikeClients(next, now, policy) ? { ...accepted, advisory: 'kms-key-on-clients' } : accepted;

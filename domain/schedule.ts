@@ -7,6 +7,11 @@ import { isBefore, later } from './instant.ts';
 import { theService } from './ledger.ts';
 import type { Policy } from './policy.ts';
 
+/** When a request lapses whose Correspondent or requester, asked at that moment, stays silent (SLA-6). */
+export function lapsesAt(askedAt: Instant, policy: Policy): Instant {
+  return addBusinessDays(askedAt, policy.exceptions.lapsesAfterBusinessDays, policy.supportCalendar);
+}
+
 /** What the passing of time alone brings about. */
 type Timed =
   | { readonly what: 'remind-correspondent' | 'remind-team' | 'tell-supervisors' | 'lapse'; readonly at: Instant }
@@ -34,23 +39,29 @@ export function nextActionAt(request: ExceptionRequest, policy: Policy): Instant
   return times.reduce<Instant | null>((first, at) => (first === null || isBefore(at, first) ? at : first), null);
 }
 
+/** When the sweep should see to the workflow of a request: pass on a signal, or look whether its execution is alive. */
+export function driveDueAt({ drive }: ExceptionRequest): Instant | null {
+  switch (drive.is) {
+    case 'to-start':
+    case 'to-wake':
+      return later(drive.since, { seconds: graceSeconds });
+    case 'awake':
+      return later(drive.since, { minutes: awakeMinutes });
+    case 'parked':
+      return later(drive.since, { hours: parkedHours });
+    case 'ended':
+      return null;
+  }
+}
+
 function owed(request: ExceptionRequest): readonly Timed[] {
   const { drive, letters } = request;
   const timed: Timed[] = letters.map(({ claimedUntil }) => ({
     what: 'pass-on',
     at: claimedUntil ?? later(drive.since, { seconds: graceSeconds }),
   }));
-  switch (drive.is) {
-    case 'to-start':
-    case 'to-wake':
-      return [...timed, { what: 'pass-on', at: later(drive.since, { seconds: graceSeconds }) }];
-    case 'awake':
-      return [...timed, { what: 'pass-on', at: later(drive.since, { minutes: awakeMinutes }) }];
-    case 'parked':
-      return [...timed, { what: 'pass-on', at: later(drive.since, { hours: parkedHours }) }];
-    case 'ended':
-      return timed;
-  }
+  const driveDue = driveDueAt(request);
+  return driveDue === null ? timed : [...timed, { what: 'pass-on', at: driveDue }];
 }
 
 function reminders(request: ExceptionRequest, policy: Policy): readonly Timed[] {
@@ -61,13 +72,13 @@ function reminders(request: ExceptionRequest, policy: Policy): readonly Timed[] 
   const add = (what: Exclude<Timed['what'], 'pass-on'>, at: Instant) => timed.push({ what, at });
 
   if (stage.is === 'awaiting-requester') {
-    add('lapse', addBusinessDays(stage.askedAt, exceptions.lapsesAfterBusinessDays, calendar));
+    add('lapse', lapsesAt(stage.askedAt, policy));
   }
   if (stage.is === 'awaiting-approval' && stage.ask.decision === null) {
     const { askedAt, remindersSent } = stage.ask;
     const after = exceptions.correspondentRemindedAfterBusinessDays[remindersSent];
     if (after !== undefined) add('remind-correspondent', addBusinessDays(askedAt, after, calendar));
-    add('lapse', addBusinessDays(askedAt, exceptions.lapsesAfterBusinessDays, calendar));
+    add('lapse', lapsesAt(askedAt, policy));
   }
   if (clock.is === 'running') {
     const before = exceptions.teamRemindedBeforeDueBusinessDays[reminded.team];

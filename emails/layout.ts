@@ -1,4 +1,3 @@
-import type { Secret } from '../domain/secret.ts';
 import type { Markup } from './html.ts';
 import { html } from './html.ts';
 import type { Sentence } from './say.ts';
@@ -15,13 +14,14 @@ export type Block =
   | { readonly is: 'list'; readonly items: readonly Row[] }
   /** The words of somebody else, said to be so: `whose` names them and ends with a colon. */
   | { readonly is: 'quote'; readonly whose: Sentence; readonly words: string }
-  | { readonly is: 'code'; readonly whatFor: Sentence; readonly code: Secret }
+  | { readonly is: 'code'; readonly whatFor: Sentence; readonly code: string }
   /** The one thing to do. The address is printed as well, for those who look before they click, if `shown`. */
   | { readonly is: 'action'; readonly label: Sentence; readonly url: string; readonly shown: boolean };
 
 export type Row = { readonly label: Sentence; readonly value: Sentence };
 
 export type Content = {
+  /** Without the number of the request, which every subject ends with. */
   readonly subject: Sentence;
   /** What an inbox shows beside the subject. */
   readonly preheader: Sentence;
@@ -31,17 +31,32 @@ export type Content = {
   readonly because: Sentence;
 };
 
+export function paragraph(text: Sentence): Block {
+  return { is: 'paragraph', text };
+}
+
+export function heading(text: Sentence): Block {
+  return { is: 'heading', text };
+}
+
+export function quote(whose: Sentence, words: string): Block {
+  return { is: 'quote', whose, words };
+}
+
 const sender = 'Volume Activation';
-const signature = 'The exceptions team';
 /** The longest subject, in UTF-16 code units. Ours are shorter unless a name in them is very long. */
 const longestSubject = 150;
 /** Columns of the text part: what every mail program shows without breaking lines once more. */
 const columns = 72;
 
-/** Lays a letter out as a mail. What the reader is greeted by is one line already, as every sentence is. */
-export function layOut(content: Content, greeting: Sentence): Mail {
+/**
+ * Lays a letter out as a mail: its subject ends with the reference, so that a long name cannot push that out, and it
+ * begins with the greeting. Nothing here can break a header: a sentence has no line ends and no control characters.
+ */
+export function layOut(content: Content, greeting: Sentence, reference: Sentence): Mail {
+  const end = ` (${reference})`;
   // The isolates that keep a name of the other direction in its place are for running text; a header needs none.
-  const subject = shortened(content.subject.text.replace(/[\u2068\u2069]/g, ''), longestSubject);
+  const subject = shortened(`${content.subject}`.replace(/[\u2068\u2069]/g, ''), longestSubject - end.length) + end;
   return { subject, text: textOf(content, greeting), html: htmlOf(content, greeting, subject).toString() };
 }
 
@@ -49,7 +64,6 @@ function textOf({ blocks, because }: Content, greeting: Sentence): string {
   const parts = [
     wrapped(greeting.text).join('\n'),
     ...blocks.map(textOfBlock),
-    signature,
     // What follows this line is a signature: mail programs set it apart, and leave it out of a reply.
     ['-- ', sender, ...wrapped(because.text)].join('\n'),
   ];
@@ -72,7 +86,7 @@ function textOfBlock(block: Block): string {
         '\n',
       );
     case 'code':
-      return `${wrapped(block.whatFor.text).join('\n')}\n\n    ${block.code.reveal()}`;
+      return `${wrapped(`${block.whatFor}:`).join('\n')}\n\n    ${block.code}`;
     case 'action':
       return `${block.label}:\n${block.url}`;
   }
@@ -157,18 +171,19 @@ ${style}
 <div style="display:none;max-height:0;max-width:0;overflow:hidden;opacity:0;font-size:1px;line-height:1px">${preheader.text}${filler}</div>
 <table role="presentation" class="page" width="100%" cellpadding="0" cellspacing="0" border="0" style="background:#eef1f4">
 <tr><td class="edge" align="center" style="padding:24px 12px">
+<!--[if mso]><table role="presentation" width="600" align="center"><tr><td><![endif]-->
 <table role="presentation" class="card" width="100%" cellpadding="0" cellspacing="0" border="0" style="max-width:600px;table-layout:fixed;background:#ffffff;border:1px solid #d9dfe6;border-radius:10px;text-align:left">
 <tr><td class="pad" style="padding:26px 32px 0">
 <p class="dim" style="margin:0 0 6px;${dim};font-weight:600;letter-spacing:0.02em">${sender}</p>
 <h1 class="ink" style="margin:0 0 20px;${ink};font-size:23px;line-height:1.3;font-weight:700;${breaks}">${title.text}</h1>
-${paragraph(greeting)}
+${htmlOfBlock(paragraph(greeting))}
 ${blocks.map(htmlOfBlock)}
-<p class="ink" style="margin:24px 0 0;${ink}">${signature}</p>
 </td></tr>
-<tr><td class="pad" style="padding:20px 32px 28px">
+<tr><td class="pad" style="padding:12px 32px 28px">
 <p class="dim line" style="margin:0;padding:16px 0 0;border-top:1px solid #e3e8ed;${dim};font-size:13px;${breaks}">${because.text}</p>
 </td></tr>
 </table>
+<!--[if mso]></td></tr></table><![endif]-->
 </td></tr>
 </table>
 </body>
@@ -176,14 +191,10 @@ ${blocks.map(htmlOfBlock)}
 `;
 }
 
-function paragraph(text: Sentence): Markup {
-  return html`<p class="ink" style="margin:0 0 16px;${ink};${breaks}">${text.text}</p>`;
-}
-
 function htmlOfBlock(block: Block): Markup {
   switch (block.is) {
     case 'paragraph':
-      return paragraph(block.text);
+      return html`<p class="ink" style="margin:0 0 16px;${ink};${breaks}">${block.text.text}</p>`;
     case 'heading':
       return html`<h2 class="ink" style="margin:28px 0 10px;${ink};font-size:17px;line-height:1.35;font-weight:700">${block.text.text}</h2>`;
     case 'facts':
@@ -206,14 +217,14 @@ ${block.items.map(
 </table>`;
     case 'quote':
       return html`<p class="dim" style="margin:0 0 6px;${dim};${breaks}">${block.whose.text}</p>
-<blockquote class="box" dir="auto" style="margin:0 0 20px;padding:10px 14px;background:#f5f7f9;border:0;border-inline-start:4px solid #c2ccd6;overflow:hidden">
+<blockquote class="box" dir="auto" style="margin:0 0 20px;padding:10px 14px;background:#f5f7f9;border-left:4px solid #c2ccd6;overflow:hidden">
 ${linesOf(block.words).map((line) => html`<div class="ink" dir="auto" style="${ink};font-size:15px;min-height:1.5em;${breaks}">${line}</div>`)}
 </blockquote>`;
     case 'code':
       return html`<table role="presentation" class="box" width="100%" cellpadding="0" cellspacing="0" border="0" style="margin:4px 0 16px;background:#f0f5fb;border:1px solid #cfdceb;border-radius:8px">
 <tr><td align="center" style="padding:14px 16px 16px">
 <p class="dim" style="margin:0 0 4px;${dim}">${block.whatFor.text}</p>
-<p class="ink" style="margin:0;${mono};font-size:30px;line-height:1.25;font-weight:700;letter-spacing:0.2em;color:#1c2430">${block.code.reveal()}</p>
+<p class="ink" style="margin:0;${mono};font-size:30px;line-height:1.25;font-weight:700;letter-spacing:0.2em;padding-left:0.2em;color:#1c2430">${block.code}</p>
 </td></tr>
 </table>`;
     case 'action':

@@ -1,9 +1,8 @@
 import { Temporal } from 'temporal-polyfill';
 import { addBusinessDays } from '../domain/business-time.ts';
-import type { Spent } from '../domain/clock.ts';
 import { remainingMinutes } from '../domain/clock.ts';
-import type { ExceptionRequest } from '../domain/exception.ts';
 import type { CivilDate, Instant } from '../domain/instant.ts';
+import { isBefore } from '../domain/instant.ts';
 import type { Policy } from '../domain/policy.ts';
 import type { LetterFacts } from './letter.ts';
 import type { Sentence } from './say.ts';
@@ -104,7 +103,14 @@ export function requester({ request: { intake } }: LetterFacts): Sentence {
 
 /** The key, by the only part of it that is ever written down. */
 export function key({ keyType, lastFive }: LetterFacts): Sentence {
-  return say`${keyType} key ending in ${lastFive}`;
+  return say`${keyType === 'MAK' ? 'MAK' : 'KMS key'} ending in ${lastFive}`;
+}
+
+/** The same for a reader who may not know the abbreviations. */
+export function keyInWords({ keyType, lastFive }: LetterFacts): Sentence {
+  return keyType === 'MAK'
+    ? say`multiple activation key (MAK) ending in ${lastFive}`
+    : say`Key Management Service (KMS) key ending in ${lastFive}`;
 }
 
 /** When a request lapses for which somebody has been waited since a moment (SLA-6). */
@@ -113,48 +119,24 @@ export function lapsesAt(askedAt: Instant, policy: Policy): Instant {
 }
 
 /** When our answer is due, or was; or what will be left of the time once the clock runs again (SLA-1, SLA-2). */
-export function dueTime({ request: { clock }, now, policy }: LetterFacts): Sentence {
+export function dueTime({ request: { clock }, to, now, policy }: LetterFacts): Sentence {
   if (clock.is === 'standing') {
-    return clock.remainingMinutes < 0
-      ? say`The time for our answer ran out before the clock was stopped to wait for the requester.`
-      : say`The clock stands while the requester is asked. Once they answer, ${businessTime(clock.remainingMinutes, policy)} will be left for ours.`;
+    const until = to.role === 'requester' ? say`you answer` : say`the requester answers`;
+    return clock.remainingMinutes > 0
+      ? say`The clock stands until ${until}. Then ${businessTime(clock.remainingMinutes, policy)} will be left for our answer.`
+      : say`The clock stands until ${until}. Our answer is late already.`;
   }
-  const tense = clock.is === 'stopped' || clock.dueAt < now ? 'was' : 'is';
+  const tense = clock.is === 'running' && !isBefore(clock.dueAt, now) ? 'is' : 'was';
   return say`Our answer ${tense} due by ${moment(clock.dueAt, policy)}.`;
 }
 
 /** How much time is left for our answer, or by how much it is late. */
-export function timeLeft({ request, now, policy }: LetterFacts): Sentence {
+export function timeLeft({ request, now, policy }: LetterFacts): { label: Sentence; value: Sentence } {
   const minutes = remainingMinutes(request.clock, now, policy);
-  if (minutes === 0) return say`none`;
-  const time = businessTime(Math.abs(minutes), policy);
-  return minutes > 0 ? time : say`late by ${time}`;
+  return { label: minutes < 0 ? say`Late by` : say`Time left`, value: spell(Math.abs(minutes), policy) };
 }
 
-/** What each party has had the request for (SLA-4). */
-export function timeSpent(spent: Spent, policy: Policy): readonly { label: Sentence; value: Sentence }[] {
-  const time = (minutes: number) => (minutes === 0 ? say`no time` : businessTime(minutes, policy));
-  return [
-    { label: say`With the team`, value: time(spent.team) },
-    { label: say`With the requester`, value: time(spent.requester) },
-    { label: say`With the Correspondent`, value: time(spent.correspondent) },
-  ];
-}
-
-/** Where a request stands, for staff. */
-export function standing({ stage }: ExceptionRequest): Sentence {
-  switch (stage.is) {
-    case 'received':
-      return say`received`;
-    case 'in-review':
-      return say`waits for the team`;
-    case 'awaiting-requester':
-      return say`waits for the requester's answer`;
-    case 'awaiting-approval':
-      return stage.ask.decision === null
-        ? say`waits for the Notices Correspondent`
-        : say`approved; the limit is being raised`;
-    default:
-      return say`closed: ${stage.is}`;
-  }
+/** Business minutes that may be none at all. */
+export function spell(minutes: number, policy: Policy): Sentence {
+  return minutes === 0 ? say`no time` : businessTime(minutes, policy);
 }

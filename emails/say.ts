@@ -68,19 +68,23 @@ export const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
 function inside(value: string | number | Sentence): string {
   if (typeof value === 'number') return value.toLocaleString('en-US');
   if (typeof value === 'object') return value.text;
-  const line = shortened(unlinked(harmless(value).replace(/\s+/g, ' ').trim()), longestInside);
+  const line = unlinked(shortened(harmless(value).replace(/\s+/g, ' ').trim(), longestInside));
   // A name that is written from right to left must not turn round the words and numbers that stand beside it.
   return rightToLeft.test(line) ? `\u2068${line}\u2069` : line;
 }
 
 const rightToLeft = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
 const lineEnds = /\r\n|[\n\r\v\f\u0085\u2028\u2029]/g;
-/** Spaces, and what looks like one: a long row of them could push words out of sight, or to where ours should stand. */
-const blanks = /[\p{Zs}\t\u115f\u1160\u2800\u3164\uffa0]+/gu;
-/** Control and format characters. Two format characters stay: emoji, Persian and the Indic scripts are written with them. */
-const unseen = /[[\p{Cc}\p{Cf}\p{Co}\p{Noncharacter_Code_Point}]--[\n\t\u200c\u200d]]/gv;
+/** Spaces, and what looks like one: a long row of them could push words to where ours should stand. */
+const blanks = /[\p{Zs}\t\u2800]+/gu;
+/**
+ * What nobody sees: control and format characters, and all that is left out when shown. Joiners and variation selectors
+ * stay, since emoji, Persian, the Indic scripts and some ideographs are written with them.
+ */
+const unseen =
+  /[[\p{Cc}\p{Cf}\p{Co}\p{Default_Ignorable_Code_Point}\p{Noncharacter_Code_Point}]--[\n\t\u200c\u200d\ufe00-\ufe0f\u{e0100}-\u{e01ef}]]/gv;
 /** More marks on one letter than any language writes: they would cover the lines above and below. */
-const piledMarks = /(\p{M}{4})\p{M}+/gu;
+const piledMarks = /((?:\p{M}|\u200c|\u200d){4})(?:\p{M}|\u200c|\u200d)+/gu;
 
 function harmless(text: string): string {
   return text
@@ -100,6 +104,6 @@ function harmless(text: string): string {
 function unlinked(text: string): string {
   return text
     .replace(/:(?=\/\/)|(?<=\b(?:mailto|tel|sms)):/gi, '[:]')
-    .replace(/(?<=\S)\.(?=\p{L}[\p{L}\p{M}\p{N}\u200c\u200d-])/gu, '[.]')
+    .replace(/(?<=\S)\.(?=\p{L}(?:[\p{L}\p{M}\p{N}-]|\u200c|\u200d))/gu, '[.]')
     .replace(/\\{2}/g, '[\\\\]');
 }

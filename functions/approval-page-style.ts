@@ -15,6 +15,7 @@ export const stylesheet = `
   --edge: #6a7481;
   --banner: #16324f;
   --on-banner: #ffffff;
+  --after: #16324f;
   --link: #17508f;
   --approve: #0c6638;
   --on-approve: #ffffff;
@@ -34,6 +35,7 @@ export const stylesheet = `
     --edge: #8b96a4;
     --banner: #1c2b3b;
     --on-banner: #ffffff;
+    --after: #2b4f75;
     --link: #9cc7f7;
     --approve: #7fd6a6;
     --on-approve: #06281a;
@@ -50,7 +52,7 @@ body {
   margin: 0;
   background: var(--ground);
   color: var(--ink);
-  font: 1.125rem/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Helvetica Neue", Arial, sans-serif;
+  font: 1rem/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Helvetica Neue", Arial, sans-serif;
   overflow-wrap: anywhere;
 }
 header { background: var(--banner); color: var(--on-banner); }
@@ -65,6 +67,7 @@ h2 { margin: 2.5rem 0 0.75rem; font-size: 1.375rem; line-height: 1.25; }
 p { margin: 0 0 1rem; }
 a { color: var(--link); text-underline-offset: 0.15em; }
 :focus-visible { outline: 3px solid var(--focus); outline-offset: 2px; }
+.problems:focus-visible { outline-offset: 0; }
 .quiet { color: var(--quiet); }
 .key { font-family: ui-monospace, "Cascadia Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; letter-spacing: 0.05em; }
 .notice { margin: 0 0 1.5rem; padding: 0.75rem 1rem; border-left: 0.375rem solid var(--edge); background: var(--raised); }
@@ -76,14 +79,13 @@ a { color: var(--link); text-underline-offset: 0.15em; }
 .problems a { color: var(--error); font-weight: 700; }
 dl, dd { margin: 0; }
 .change { display: grid; gap: 0.5rem; margin: 0 0 1rem; }
-.change > div { padding: 0.75rem 1rem; background: var(--raised); }
-.change > .after { background: var(--banner); color: var(--on-banner); }
+.change > div { padding: 0.75rem 1rem; border: 1px solid transparent; background: var(--raised); }
+.change > .after { background: var(--after); color: var(--on-banner); }
 .change dd { font-size: 2rem; font-weight: 700; line-height: 1.2; font-variant-numeric: tabular-nums; }
 .facts { margin: 0 0 1rem; border-top: 1px solid var(--line); }
 .facts > div { padding: 0.625rem 0; border-bottom: 1px solid var(--line); }
 .facts dt { font-weight: 700; }
 .facts dd { overflow: clip; }
-.facts dd span { display: block; }
 figure { margin: 0; }
 figcaption { margin: 0 0 0.5rem; color: var(--quiet); }
 blockquote {
@@ -97,7 +99,7 @@ blockquote {
   unicode-bidi: plaintext;
 }
 form { margin: 0; }
-.step { margin: 0 0 1.5rem; padding: 1rem; border: 1px solid var(--line); }
+.step { margin: 1.5rem 0; padding: 1rem; border: 1px solid var(--line); }
 .step h3 { margin: 0 0 0.5rem; font-size: 1.125rem; }
 .step :last-child { margin-bottom: 0; }
 .field { margin: 0 0 1.5rem; }
@@ -118,6 +120,8 @@ input, textarea {
 .wrong input, .wrong textarea { border-color: var(--error); }
 input { max-width: 11rem; font-size: 1.5rem; letter-spacing: 0.15em; font-variant-numeric: tabular-nums; }
 textarea { min-height: 6rem; resize: vertical; }
+/* What a link leads to comes into view with its label and message. */
+input, textarea, #decision { scroll-margin-top: 10rem; }
 .choices { display: grid; gap: 1.25rem; margin: 0 0 1rem; }
 .choices p { margin: 0.5rem 0 0; color: var(--quiet); }
 button {
@@ -137,6 +141,7 @@ button[hidden] { display: none; }
 button:hover { text-decoration: underline; text-underline-offset: 0.15em; }
 .approve { background: var(--approve); color: var(--on-approve); }
 @media (min-width: 40rem) {
+  body { font-size: 1.125rem; }
   main { padding-top: 2.5rem; }
   h1 { font-size: 2.25rem; }
   .change { grid-template-columns: 1fr 1fr 1fr; }
@@ -147,11 +152,12 @@ button:hover { text-decoration: underline; text-underline-offset: 0.15em; }
 @media print {
   :root {
     --ground: #ffffff; --raised: #ffffff; --ink: #000000; --quiet: #333333; --line: #999999; --edge: #666666;
-    --banner: #ffffff; --on-banner: #000000; --error: #000000;
+    --banner: #ffffff; --on-banner: #000000; --after: #ffffff; --error: #000000;
   }
   body { font-size: 11pt; }
   header p, main, footer { max-width: none; padding-left: 0; padding-right: 0; }
-  .change > div { border: 1px solid var(--line); }
+  footer { font-size: 10pt; }
+  .change > div { border-color: var(--line); }
   h2 { break-after: avoid; }
   .facts > div, .notice, .change { break-inside: avoid; }
   .screen { display: none; }

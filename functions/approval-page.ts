@@ -107,9 +107,9 @@ export function askPage(question: Question): Page {
 ${problems.length > 0 ? problemSummary(problems) : nothing}
 ${code.is === 'sent' ? codeSent(code, question.zone) : nothing}
 <h1>${heading}</h1>
-<p>${theirs(question.requesterName)} asks to raise the limit of one of your organization’s product keys. The agreement behind
-the key names you, ${theirs(question.correspondentName)}, as the person who confirms such a change (the Notices
-Correspondent, or the deputy). Without your approval it is not made.</p>
+<p>We keep the product keys with which your organization activates Windows. ${theirs(question.requesterName)} asks us to raise
+the limit of one of them. Your agreement names you, ${theirs(question.correspondentName)}, as the person who confirms such a
+change: the Notices Correspondent or the deputy. Without your approval, the limit stays as it is.</p>
 <div class="notice">
 <p><strong>Nothing has changed so far.</strong> Opening this page changes nothing. Something happens only when you enter
 the code from our e-mail at the end of this page and press one of the two buttons there.</p>
@@ -118,7 +118,7 @@ the code from our e-mail at the end of this page and press one of the two button
 ${change(question)}
 <p>${meaning(question.kind)}</p>
 ${facts([
-  ['Product key', html`the key that ends in <span class="key">${question.lastFive}</span>`],
+  ['Product key ends in', html`<span class="key">${question.lastFive}</span>`],
   ['Product', theirs(question.productName)],
   ['Organization', theirs(question.organizationName)],
   ['Needed by', day(question.requiredDate)],
@@ -133,17 +133,18 @@ ${facts([
   ['Phone', theirs(question.requesterPhone)],
 ])}
 <figure>
-<figcaption id="reason">The reason, in the words of the person who asks:</figcaption>
-<blockquote dir="auto" aria-labelledby="reason">${legible(question.businessReason)}</blockquote>
+<figcaption>The reason, in the words of the person who asks:</figcaption>
+<blockquote dir="auto">${legible(question.businessReason)}</blockquote>
 </figure>
 <h2>If you know nothing of this</h2>
-<p>Ask ${theirs(question.requesterName)} before you decide, at an address or number that you had before and not one from this
-page or the e-mail. If that is not possible, or if something is not right, deny the request. If you do nothing, nothing
-changes, and the request ends by itself.</p>
+<p>Before you decide, ask ${theirs(question.requesterName)} by a phone number or address that you already had, not one from
+this page or the e-mail. If you cannot, or if something is not right, deny the request.</p>
+<p>If you do nothing, nothing changes, and the request ends by itself.</p>
 <section class="screen" aria-labelledby="your-decision">
 <h2 id="your-decision">Your decision</h2>
-${code.is === 'mailed' ? nothing : codeForm(code)}
+${code.is === 'on-demand' ? codeForm(code) : nothing}
 ${decisionForm(question, problems)}
+${code.is === 'sent' ? codeForm(code) : nothing}
 </section>`,
   });
 }
@@ -171,11 +172,11 @@ ${receipt(recorded)}
 <ul>
 <li>${
       approved
-        ? html`We raise the key’s limit by ${amount({ ...recorded, more: false })}. This takes a few minutes at most.`
+        ? html`We raise the key’s limit by ${amount({ ...recorded, more: false })}. This usually takes a few minutes.`
         : html`The request is closed, and the key’s limit stays as it is.`
     }</li>
 <li>We send an e-mail about your decision to you and to ${theirs(recorded.requesterName)}.</li>
-<li>If this was not what you meant, or not you, use the link “this was not me” in that e-mail at once.</li>
+<li>If you did not mean this, or did not do it, use the link “this was not me” in that e-mail at once.</li>
 </ul>`,
   });
 }
@@ -229,7 +230,7 @@ const voidWords: Readonly<
     heading: 'This link has been switched off',
     paragraphs: [
       'A wrong code was entered too many times. To protect your organization, the link no longer works. Nothing was decided.',
-      'We have sent a new link by e-mail to the address that your agreement names. Use that one.',
+      'We have sent a new link by e-mail to the address that your agreement names for you. Use that one.',
       'If it was not you who entered the codes, somebody else has seen the old e-mail. The new link went to you alone; please do not forward it.',
     ],
   },
@@ -276,10 +277,10 @@ export function faultPage({ requestId }: { readonly requestId: string }): Page {
     title: `Error: ${heading}`,
     main: html`
 <h1>${heading}</h1>
-<p>This was not your doing. <strong>Nothing was recorded</strong> of what you just sent.</p>
+<p>This was not your doing, and <strong>nothing was recorded</strong>.</p>
 <h2>What to do</h2>
 <p>Wait a minute, open the link in our e-mail again, and try once more. The page that you then see always tells how things
-stand, so a decision cannot be made twice.</p>
+stand, and nobody can decide twice.</p>
 ${facts([['Reference', html`<span class="key">${requestId}</span>`]])}`,
   });
 }
@@ -320,7 +321,7 @@ ${problems.map(({ field, message }) => html`<li><a href="#${field}">${message}</
 
 function codeSent({ goodUntil }: CodeSource & { readonly is: 'sent' }, zone: string): Html {
   return html`<div class="notice done" role="status">
-<p><strong>We have sent you a code.</strong> It goes to the e-mail address that your agreement names and is good until
+<p><strong>We have sent you a code.</strong> It goes to the e-mail address that your agreement names for you and is good until
 ${time(goodUntil, zone)}. <a href="#code">Enter it below</a>. Nothing has been decided.</p>
 </div>`;
 }
@@ -334,7 +335,7 @@ function codeForm(code: Exclude<CodeSource, { readonly is: 'mailed' }>): Html {
       : ['If the code does not arrive', 'Send me another code'];
   return html`<form class="step" method="post"${action}>
 <h3>${heading}</h3>
-<p>We send ${digitsOf(code).word} digits to the e-mail address that your agreement names. They are good for
+<p>We send ${digitsOf(code).word} digits to the e-mail address that your agreement names for you. They are good for
 ${code.goodForMinutes} minutes; only the code sent last counts. Asking for one decides nothing.</p>
 <button type="submit">${button}</button>
 </form>`;
@@ -354,9 +355,7 @@ ${
 }
 ${field('code', messageFor('code'), {
   label: 'Code',
-  hint: html`${digits.sentence} digits, from ${
-    code.is === 'mailed' ? 'the e-mail that brought you to this page' : 'the e-mail that we send on request'
-  }.${wrongCode === undefined ? nothing : html` <strong>${triesLeft(wrongCode.triesLeft, code)}</strong>`}`,
+  hint: html`${digits.sentence} digits, from ${codeMail[code.is]}.${wrongCode === undefined ? nothing : html` <strong>${triesLeft(wrongCode.triesLeft, code)}</strong>`}`,
   control: (described) => html`<input id="code" name="code" type="text" inputmode="numeric" autocomplete="one-time-code"
 spellcheck="false" pattern="\\s*([0-9]\\s*){${digits.number}}" maxlength="${2 * digits.number}" title="${digits.sentence} digits" required
 ${described}>`,
@@ -411,6 +410,12 @@ function errorText(name: Field, message: string | undefined): Html {
   return message === undefined ? nothing : html`<p class="error" id="${name}-error">Error: ${message}</p>`;
 }
 
+const codeMail: Readonly<Record<CodeSource['is'], string>> = {
+  mailed: 'the e-mail that brought you to this page',
+  'on-demand': 'the e-mail that you get when you ask for a code',
+  sent: 'the e-mail that we have just sent',
+};
+
 function triesLeft(tries: number, code: CodeSource): string {
   const left = tries === 1 ? 'You have one try left.' : `You have ${count(tries)} tries left.`;
   const then = code.is === 'mailed' ? 'a new link and code' : 'a new link';
@@ -453,7 +458,7 @@ function receipt(recorded: Recorded): Html {
   return facts([
     ['Decision', html`<strong>${decision}</strong>: ${amount(recorded)}`],
     ['Decided', time(recorded.decidedAt, recorded.zone)],
-    ['Product key', html`the key that ends in <span class="key">${recorded.lastFive}</span>`],
+    ['Product key ends in', html`<span class="key">${recorded.lastFive}</span>`],
     ['Product', theirs(recorded.productName)],
     ['Organization', theirs(recorded.organizationName)],
     ['Asked by', theirs(recorded.requesterName)],

@@ -4,17 +4,22 @@ import { Temporal } from 'temporal-polyfill';
 import { z } from 'zod';
 import type { Instant } from '../domain/instant.ts';
 
-/** An instant as the whole system writes it, to the millisecond and in UTC: the one door through which the local system takes or makes one. */
-export const Moment = z.custom<Instant>(
-  (value) =>
-    typeof value === 'string' &&
-    /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(value) &&
-    !Number.isNaN(Date.parse(value)),
+const Canonical = z.custom<Instant>(
+  (value) => typeof value === 'string' && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(value),
 );
+
+/**
+ * The door through which the local system takes an instant from outside: ISO 8601 with `Z` or an offset, whose
+ * fractions finer than a millisecond are cut off. What comes out is written as everywhere else.
+ */
+export const Moment = z.iso
+  .datetime({ offset: true })
+  .transform((iso) => new Date(iso).toISOString())
+  .pipe(Canonical);
 
 /** The instant that many whole milliseconds after 1970 began in UTC. Throws outside the years 0000 to 9999. */
 export function momentAt(epochMilliseconds: number): Instant {
-  return Moment.parse(new Date(epochMilliseconds).toISOString());
+  return Canonical.parse(new Date(epochMilliseconds).toISOString());
 }
 
 /** What came of moving the clock: where it stands now, and when it did not move, why. */
@@ -28,8 +33,9 @@ export type Clock = {
   /** Puts the clock on a moment, and lets it run on from there. A moment that has passed is refused as `backwards`. */
   moveTo(moment: Instant): Moved;
   /**
-   * Winds the clock on by an ISO 8601 duration, such as `P1DT2H`. Years, months and weeks are those of the calendar in UTC,
-   * where every day has 24 hours. Anything else is refused as `not-a-duration`, and so is one that leads beyond the year 9999.
+   * Winds the clock on by an ISO 8601 duration, such as `P1DT2H`. Years, months and weeks are those of the calendar in
+   * UTC, where every day has 24 hours. Anything else is refused as `not-a-duration`, and so is one that leads beyond
+   * the year 9999.
    */
   advance(duration: string): Moved;
 };
@@ -39,9 +45,10 @@ const Kept = z.strictObject({ offsetMilliseconds: z.int() });
 /**
  * The clock of the local system: it runs at the speed of the wall clock and can be wound on, never back.
  *
- * `startEpochMilliseconds` is where it stands at first (the wall clock's time, if absent). With a `folder`, how far it is
- * ahead is kept there in `clock.json`, and what was kept outranks the start: data written late in a story must not lie in the
- * future after a restart. `wall` is the clock that gives the speed. Throws when the kept file is not one of ours.
+ * `startEpochMilliseconds` is where it stands at first (the wall clock's time, if absent). With a `folder`, how far it
+ * is ahead is kept there in `clock.json`, and what was kept outranks the start: data written late in a story must not
+ * lie in the future after a restart. `wall` is the clock that gives the speed. Throws when the kept file is not one of
+ * ours.
  */
 export function makeClock(
   options: { startEpochMilliseconds?: number; folder?: string; wall?: () => number } = {},
@@ -75,12 +82,14 @@ export function makeClock(
   return { now, moveTo, advance };
 }
 
-/** The moment that a duration written as text ends, or undefined when it is no duration or the calendar has no such day. */
-function after(startEpochMilliseconds: number, duration: string): Instant | undefined {
+/**
+ * The moment that a duration written as text ends, or undefined when it is no duration or the calendar has no such day.
+ */
+export function after(startEpochMilliseconds: number, duration: string): Instant | undefined {
   try {
     const start = Temporal.Instant.fromEpochMilliseconds(startEpochMilliseconds).toZonedDateTimeISO('UTC');
     const { epochMilliseconds } = start.add(Temporal.Duration.from(duration));
-    return Moment.safeParse(new Date(epochMilliseconds).toISOString()).data;
+    return Canonical.safeParse(new Date(epochMilliseconds).toISOString()).data;
   } catch (error) {
     if (error instanceof RangeError) return undefined;
     throw error;
@@ -102,7 +111,8 @@ function read(file: string | undefined): number | undefined {
 function write(file: string | undefined, offsetMilliseconds: number): void {
   if (file === undefined) return;
   mkdirSync(join(file, '..'), { recursive: true });
-  // Written beside and put in its place in one step: a process that is killed meanwhile leaves the old file or the new one.
+  // Written beside and put in its place in one step: a process that is killed meanwhile leaves the old file or the new
+  // one.
   writeFileSync(`${file}.new`, JSON.stringify({ offsetMilliseconds }));
   renameSync(`${file}.new`, file);
 }

@@ -6,7 +6,9 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
-/** The system cannot start on this machine as it is. The message is one line and says what to do; no stack is needed. */
+/**
+ * The system cannot start on this machine as it is. The message is one line and says what to do; no stack is needed.
+ */
 export class CannotStart extends Error {
   override readonly name = 'CannotStart';
 }
@@ -17,10 +19,11 @@ export type DynamoDb = { readonly endpoint: string; stop(): Promise<void> };
 /**
  * Starts a DynamoDB engine of its own on a free port and answers once it takes requests.
  *
- * With a `folder` its tables are kept there in `dynamodb.sqlite`, written before each answer, so that they outlive even a kill of
- * everything; without one they are in memory. With an endpoint `given` by the user nothing is started, and that one is only asked whether
- * it is there. The engine ends with this process, however this process ends. Throws CannotStart when there is no engine for this
- * machine, when it does not start, or when nothing answers at the given endpoint.
+ * With a `folder` its tables are kept there in `dynamodb.sqlite`, written before each answer, so that they outlive even
+ * a kill of everything; without one they are in memory. With an endpoint `given` by the user nothing is started, and
+ * that one is only asked whether it is there. The engine ends with this process, however this process ends. Throws
+ * CannotStart when there is no engine for this machine, when it does not start, or when nothing answers at the given
+ * endpoint.
  */
 export async function startDynamoDb({ folder, given }: { folder?: string; given?: string } = {}): Promise<DynamoDb> {
   if (given !== undefined) return useGiven(given);
@@ -67,9 +70,10 @@ function engineBinary(): string {
 }
 
 /**
- * A shell stands between this process and the engine, because only a third party can end the engine after this process was killed outright.
- * It holds the reading end of a pipe whose writing end is ours. However we end, the system closes our end, the read comes back,
- * and the engine is told to stop: so no signal of ours has to be caught, and stopping is closing the pipe.
+ * A shell stands between this process and the engine, because only a third party can end the engine after this process
+ * was killed outright. It holds the reading end of a pipe whose writing end is ours. However we end, the system closes
+ * our end, the read comes back, and the engine is told to stop: so no signal of ours has to be caught, and stopping is
+ * closing the pipe.
  */
 const leash = `
   exec 3<&0
@@ -84,7 +88,8 @@ const leash = `
 type Launched = { ok: true; stop(): Promise<void> } | { ok: false; complaint: string };
 
 async function launch(binary: string, args: readonly string[]): Promise<Launched> {
-  // In a process group of its own, so that Ctrl-C in a terminal reaches us alone and we can finish before the engine goes.
+  // In a process group of its own, so that Ctrl-C in a terminal reaches us alone and we can finish before the engine
+  // goes.
   const child = spawn('/bin/sh', ['-c', leash, 'dynamodb', binary, ...args], {
     stdio: ['pipe', 'ignore', 'pipe'],
     detached: true,

@@ -2,9 +2,10 @@ import { once } from 'node:events';
 import { appendFileSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
-import ses from 'aws-ses-v2-local';
+import type ses from 'aws-ses-v2-local';
 import { getStoreReadonly } from 'aws-ses-v2-local/dist/store.js';
 import { z } from 'zod';
 import type { Instant } from '../domain/instant.ts';
@@ -37,8 +38,9 @@ export type MailBox = {
 /**
  * The mail box of the local system: it takes every mail that SES would send on, and sends none.
  *
- * `now` is the system's clock, which dates the mails. With a `folder` they are kept there in `mails.jsonl`, readable by its owner alone, and
- * are back after a restart: a link that was mailed must still be there to be followed. One mail box a process, as the library has one store.
+ * `now` is the system's clock, which dates the mails. With a `folder` they are kept there in `mails.jsonl`, readable by
+ * its owner alone, and are back after a restart: a link that was mailed must still be there to be followed. One mail
+ * box a process, as the library has one store.
  */
 export async function startMailBox({ now, folder }: { now: () => Instant; folder?: string }): Promise<MailBox> {
   const file = folder === undefined ? undefined : join(folder, 'mails.jsonl');
@@ -50,7 +52,7 @@ export async function startMailBox({ now, folder }: { now: () => Instant; folder
   /** What the library took in for a request, put right where it goes by the wall clock and by the mail's own header. */
   const takeOver = (request: unknown, answer: unknown) => {
     const { MessageId } = SendEmailAnswer.parse(answer);
-    const stored = store.emails.find(({ messageId }) => messageId === MessageId);
+    const stored = store.emails.findLast(({ messageId }) => messageId === MessageId);
     if (stored === undefined) throw new Error(`the mail box took ${MessageId} and does not have it`);
     const { ToAddresses, CcAddresses, BccAddresses } = SendEmailRequest.parse(request).Destination;
     // SES delivers to whom the request names; a raw mail's own To is only what is written on it.
@@ -69,8 +71,11 @@ export async function startMailBox({ now, folder }: { now: () => Instant; folder
     if (file !== undefined) await writeFile(file, '', { mode: 0o600 });
   };
 
-  // The library stands behind a door of ours, because only there an answer and its request can be told to belong together.
-  const library = await ses.default({ host: '127.0.0.1', port: 0 });
+  // The library stands behind a door of ours, because only there an answer and its request can be told to belong
+  // together.
+  const library = await startLibrary({ host: '127.0.0.1', port: 0 });
+  // An idle connection is only ever closed from our side: else a mail could meet the closing and be lost.
+  library.keepAliveTimeout = 0;
   const pass = async (request: IncomingMessage, response: ServerResponse) => {
     const { method = 'GET', url = '/' } = request;
     const body = await buffer(request).catch(() => undefined);
@@ -90,7 +95,11 @@ export async function startMailBox({ now, folder }: { now: () => Instant; folder
     response.writeHead(answer.status, { 'content-type': answer.headers.get('content-type') ?? 'text/plain' });
     response.end(answered);
   };
-  const door = createServer((request, response) => void pass(request, response));
+  const passing = new Set<Promise<void>>();
+  const door = createServer((request, response) => {
+    const passed: Promise<void> = pass(request, response).finally(() => passing.delete(passed));
+    passing.add(passed);
+  });
   door.listen(0, '127.0.0.1');
   await once(door, 'listening');
 
@@ -102,10 +111,16 @@ export async function startMailBox({ now, folder }: { now: () => Instant; folder
         .filter((mail) => to === undefined || mail.to.toLowerCase() === to.toLowerCase())
         .reverse(),
     async stop() {
-      await Promise.all([close(door), close(library)]);
+      await close(door);
+      await Promise.all(passing);
+      await close(library);
     },
   };
 }
+
+// A CommonJS module with a default export of its own: what an import makes of that depends on who loads it, and what
+// require does not.
+const { default: startLibrary }: Pick<typeof ses, 'default'> = createRequire(import.meta.url)('aws-ses-v2-local');
 
 const Addresses = z.array(z.string()).default([]);
 

@@ -8,7 +8,10 @@ import { z } from 'zod';
 import type { Instant } from '../domain/instant.ts';
 import { momentAt } from './clock.ts';
 
-/** What a Lambda does for a state: takes the Payload, gives the result, or throws an error whose name Retry and Catch match. */
+/**
+ * What a Lambda does for a state: takes the Payload, gives the result, or throws an error whose name Retry and Catch
+ * match.
+ */
 export type StepHandlers = Readonly<Record<string, (payload: unknown) => Promise<unknown>>>;
 
 /** A state that an execution entered, and when by the system's clock. */
@@ -19,6 +22,8 @@ export type Execution = {
   readonly status: Outcome['status'];
   readonly startedAt: Instant;
   readonly steps: readonly Step[];
+  /** Why it ended, unless it still runs or succeeded: the error's name and what is known of it. */
+  readonly failure: { readonly error: string; readonly cause: string } | null;
 };
 
 export type StepFunctions = {
@@ -33,22 +38,28 @@ export type StepFunctions = {
   quiet(): Promise<void>;
   /** When the next wait for a token, or a whole execution, runs out of its TimeoutSeconds; null when none will. */
   nextTimeoutAt(): Instant | null;
-  /** Ends what has run out of its TimeoutSeconds by now, earliest first. It is done each second anyway; who winds the clock on does it at once. */
+  /**
+   * Ends what has run out of its TimeoutSeconds by now, earliest first. It is done each second anyway; who winds the
+   * clock on does it at once.
+   */
   timeOut(): void;
   /** Ends every execution and stops listening. */
   stop(): Promise<void>;
 };
 
 /**
- * Runs a workflow as AWS Step Functions would, on loopback, for the real SDK client: AWS JSON 1.0 with StartExecution, SendTaskSuccess,
- * SendTaskFailure, DescribeExecution and StopExecution. Executions are in memory and do not outlive a restart.
+ * Runs a workflow as AWS Step Functions would, on loopback, for the real SDK client: AWS JSON 1.0 with StartExecution,
+ * SendTaskSuccess, SendTaskFailure, DescribeExecution and StopExecution. Executions are in memory and do not outlive a
+ * restart.
  *
- * `definition` is the parsed workflow file, in JSONPath. Each Task is a `lambda:invoke`, with or without a task token, whose FunctionName is
- * a name in `handlers`. `now` is the system's clock: it dates the histories, and the TimeoutSeconds of a wait for a token and of an execution
- * run by it. (That of a plain `lambda:invoke` runs by the wall clock, as its handler does.) `onChange` is told of every state entered and every end.
+ * `definition` is the parsed workflow file, in JSONPath. Each Task is a `lambda:invoke`, with or without a task token,
+ * whose FunctionName is a name in `handlers`. `now` is the system's clock: it dates the histories, and the
+ * TimeoutSeconds of a wait for a token and of an execution run by it. (That of a plain `lambda:invoke` runs by the wall
+ * clock, as its handler does.) `onChange` is told of every state entered and every end.
  *
- * Throws when the definition uses what this engine would silently get wrong, or a function that is not in `handlers`. One thing it does get
- * wrong remains: when a branch of a Parallel fails, the tokens of the other branches still look open.
+ * Throws when the definition uses what this engine would silently get wrong, or a function that is not in `handlers`.
+ * One thing it does get wrong remains: when a branch of a Parallel fails, the tokens of the other branches still look
+ * open.
  */
 export async function startStepFunctions(options: {
   definition: unknown;
@@ -58,7 +69,7 @@ export async function startStepFunctions(options: {
   name?: string;
 }): Promise<StepFunctions> {
   const { handlers, now, onChange, name: machineName = 'exception-request' } = options;
-  const { machine, tasks, timeoutSeconds } = prepare(options.definition, handlers);
+  const { machine, states, tasks, timeoutSeconds } = prepare(options.definition, handlers);
   const timedOut = await engineTimeout();
   const stateMachineArn = `${ACCOUNT}:stateMachine:${machineName}`;
   const runs = new Map<string, Run>();
@@ -104,7 +115,8 @@ export async function startStepFunctions(options: {
     if (token === undefined) throw new Error(`${task.state} hands no task token to ${input.FunctionName}`);
     const wait: Wait = { run, runsOutAt: runsOut(task.timeoutSeconds), result: Promise.withResolvers(), open: true };
     waits.set(token, wait);
-    // The token can come back before the handler has returned: the workflow then goes on at once, and the rest of the handler changes nothing.
+    // The token can come back before the handler has returned: the workflow then goes on at once, and the rest of the
+    // handler changes nothing.
     during(invoke(run, task.state, input)).catch((error: unknown) => settle(wait, ({ reject }) => reject(error)));
     return wait.result.promise;
   };
@@ -154,16 +166,23 @@ export async function startStepFunctions(options: {
         taskResourceLocalHandlers: Object.fromEntries(
           tasks.map((task) => [task.state, (input) => attempt(run, task, TaskInput.parse(input), issued)]),
         ),
-        // The engine retries at once and `invoke` does the waiting: there it counts as work, and `quiet` need not guess about timers.
-        retryIntervalOverrides: Object.fromEntries(tasks.map((task) => [task.state, 0])),
+        // The engine retries at once and `invoke` does the waiting: there it counts as work, and `quiet` need not guess
+        // about timers.
+        retryIntervalOverrides: Object.fromEntries(states.map((state) => [state, 0])),
       },
     });
     run.abort = abort;
-    void record(run, eventLogs);
-    void result.then(
-      (output) => end(run, { status: 'SUCCEEDED', at: now(), output: JSON.stringify(output) }),
-      (error: unknown) => end(run, { status: 'FAILED', at: now(), ...failure(error) }),
-    );
+    const recorded = record(run, eventLogs);
+    void result
+      .then(
+        (output) => ({ status: 'SUCCEEDED' as const, output: JSON.stringify(output) }),
+        (error: unknown) => ({ status: 'FAILED' as const, ...failure(error) }),
+      )
+      .then(async (outcome) => {
+        // The result is out before the last states are recorded; nobody is to see an end without them.
+        await recorded;
+        end(run, { ...outcome, at: now() });
+      });
     return run;
   };
 
@@ -279,7 +298,8 @@ export async function startStepFunctions(options: {
     async quiet() {
       do {
         await Promise.all(busy);
-        // From the end of one handler to the start of the next the engine needs microtasks only, and this comes after all of them.
+        // From the end of one handler to the start of the next the engine needs microtasks only, and this comes after
+        // all of them.
         await afterMicrotasks();
       } while (busy.size > 0);
     },
@@ -287,7 +307,9 @@ export async function startStepFunctions(options: {
     timeOut,
     async stop() {
       clearInterval(eachSecond);
-      for (const run of runs.values()) end(run, { status: 'ABORTED', at: now() });
+      for (const run of runs.values()) {
+        end(run, { status: 'ABORTED', at: now(), error: undefined, cause: 'the local system was stopped' });
+      }
       await listener.close();
     },
   };
@@ -296,13 +318,17 @@ export async function startStepFunctions(options: {
 const ACCOUNT = 'arn:aws:states:us-east-1:000000000000';
 
 /**
- * A retry waits 20 ms, twice as long each further time, and 200 ms at most, whatever IntervalSeconds and BackoffRate say: long enough for
- * others to get on meanwhile, and short enough that a clock wound on by weeks need not stand still for it.
+ * A retry waits 20 ms, twice as long each further time, and 200 ms at most, whatever IntervalSeconds and BackoffRate
+ * say: long enough for others to get on meanwhile, and short enough that a clock wound on by weeks need not stand still
+ * for it.
  */
 const RETRY_PAUSE_MS = 20;
 const LONGEST_RETRY_PAUSE_MS = 200;
 
-/** The longest that a timer of Node can wait. The engine gives a task one minute unless told otherwise, and a longer time than this no time at all. */
+/**
+ * The longest that a timer of Node can wait. The engine gives a task one minute unless told otherwise, and a longer
+ * time than this no time at all.
+ */
 const LONGEST_TIMER_SECONDS = 2_147_483;
 
 const EXECUTION_NAME = /^[^\s\p{Cc}<>{}[\]?*"#%\\^|~`$&,;:/]{1,80}$/u;
@@ -315,8 +341,8 @@ type Outcome =
   | {
       readonly status: 'FAILED' | 'ABORTED' | 'TIMED_OUT';
       readonly at: Instant;
-      readonly error?: string | undefined;
-      readonly cause?: string | undefined;
+      readonly error: string | undefined;
+      readonly cause: string | undefined;
     };
 
 type Run = {
@@ -347,7 +373,8 @@ function settle(wait: Wait, how: (result: PromiseWithResolvers<Json>) => void): 
 }
 
 function view({ name, outcome, startedAt, steps }: Run): Execution {
-  return { name, status: outcome.status, startedAt, steps: steps.slice() };
+  const failed = 'error' in outcome ? { error: outcome.error ?? '', cause: outcome.cause ?? '' } : null;
+  return { name, status: outcome.status, startedAt, steps: steps.slice(), failure: failed };
 }
 
 function epochSeconds(at: Instant): number {
@@ -398,13 +425,22 @@ const Machine = z.looseObject({
 
 type Task = { readonly state: string; readonly waits: boolean; readonly timeoutSeconds: number | undefined };
 
-/** Checks a workflow for what would go wrong here, and makes of it what the engine runs as the service would run the original. */
+/**
+ * Checks a workflow for what would go wrong here, and makes of it what the engine runs as the service would run the
+ * original.
+ */
 function prepare(
   definition: unknown,
   handlers: StepHandlers,
-): { machine: StateMachine; tasks: readonly Task[]; timeoutSeconds: number | undefined } {
+): {
+  machine: StateMachine;
+  states: readonly string[];
+  tasks: readonly Task[];
+  timeoutSeconds: number | undefined;
+} {
+  const named = statesOf(definition);
   const tasks: Task[] = [];
-  for (const [name, value] of statesOf(definition)) {
+  for (const [name, value] of named) {
     const state = State.safeParse(value);
     if (!state.success) throw new Error(`The workflow's state "${name}" cannot run: ${z.prettifyError(state.error)}`);
     if (state.data.Type !== 'Task') continue;
@@ -419,7 +455,12 @@ function prepare(
   const { TimeoutSeconds: timeoutSeconds, ...rest } = Machine.parse(definition);
   const runnable = z.custom<StateMachineDefinition>((value) => Machine.safeParse(value).success);
   const adapted = runnable.parse(JSON.parse(JSON.stringify(rest), forTheEngine));
-  return { machine: new StateMachine(adapted, { validationOptions: { noValidate: true } }), tasks, timeoutSeconds };
+  return {
+    machine: new StateMachine(adapted, { validationOptions: { noValidate: true } }),
+    states: named.map(([name]) => name),
+    tasks,
+    timeoutSeconds,
+  };
 }
 
 /** The states of a workflow with their names, those inside of Parallel and Map states too. */
@@ -435,7 +476,7 @@ function forTheEngine(key: string, value: unknown): unknown {
   // It takes "$" for the name of a field; without a ResultPath it does what "$" means.
   if (key === 'ResultPath' && value === '$') return undefined;
   // It dates executions by the wall clock.
-  if (typeof value === 'string') return value.replaceAll('$$.Execution.StartTime', '$$.Local.StartTime');
+  if (typeof value === 'string') return value.replaceAll('$$.Execution.StartTime', () => '$$.Local.StartTime');
   const task = TaskState.safeParse(value);
   if (!task.success) return value;
   const { Resource, TimeoutSeconds = LONGEST_TIMER_SECONDS } = task.data;
@@ -484,8 +525,8 @@ function failure(error: unknown): { error: string; cause: string } {
 }
 
 /**
- * The engine's own timeout error, the one thing that `States.TaskFailed` does not match. It is not exported, so it is had from a task
- * that times out.
+ * The engine's own timeout error, the one thing that `States.TaskFailed` does not match. It is not exported, so it is
+ * had from a task that times out.
  */
 async function engineTimeout(): Promise<unknown> {
   const never = { Type: 'Task', Resource: INVOKE, TimeoutSeconds: 0.001, End: true } as const;

@@ -10,9 +10,9 @@ export const localIssuer = 'https://sign-in.volume-activation.localhost';
 export const localAudience = 'volume-activation-local';
 
 /**
- * How long a token is good for, by the local clock. The deployed system's tokens last an hour or so; here people wind the clock on
- * by weeks between two commands, and must not be signed out by it. Ninety days is longer than the longest story the rules can
- * tell of one request, and still an end that can be reached and is checked.
+ * How long a token is good for, by the local clock. The deployed system's tokens last an hour or so; here people wind
+ * the clock on by weeks between two commands, and must not be signed out by it. Ninety days is longer than the longest
+ * story the rules can tell of one request, and still an end that can be reached and is checked.
  */
 export const tokenLifetimeDays = 90;
 
@@ -24,11 +24,14 @@ export type Claims = Readonly<Record<string, string>>;
 export type Verdict = { readonly ok: true; readonly claims: Claims } | { readonly ok: false };
 
 export type Tokens = {
-  /** A signed JWT for that e-mail address, in the shape of a user pool's id token. Without roles it has no `cognito:groups`. */
+  /**
+   * A signed JWT for that e-mail address, in the shape of a user pool's id token. Without roles it has no
+   * `cognito:groups`.
+   */
   issue(person: { readonly email: string; readonly roles?: readonly string[] }): Promise<string>;
   /**
-   * Judges an Authorization header, with or without the word Bearer: signature, issuer, audience, and expiry by the local clock.
-   * Whatever is wrong with it, and whatever it is, the answer is `{ ok: false }`.
+   * Judges an Authorization header, with or without the word Bearer: signature, issuer, audience, and expiry by the
+   * local clock. Whatever is wrong with it, and whatever it is, the answer is `{ ok: false }`.
    */
   verify(bearer: string | undefined): Promise<Verdict>;
 };
@@ -44,11 +47,12 @@ const SigningKey = z.object({
 });
 
 /**
- * The sign-in of the local system: issues tokens to whoever asks and verifies them as the deployed system's gateway would.
+ * The sign-in of the local system: issues tokens to whoever asks and verifies them as the deployed system's gateway
+ * would.
  *
- * The key pair is made at the start. With a `folder` it is kept there (`sign-in-key.json`, readable by its owner alone), so that a
- * token outlives a restart. The keys are elliptic: an RSA pair takes from a fiftieth of a second to a whole one, and the
- * algorithm is nothing that a handler sees. Throws when the kept file is not one of ours.
+ * The key pair is made at the start. With a `folder` it is kept there (`sign-in-key.json`, readable by its owner
+ * alone), so that a token outlives a restart. The keys are elliptic: an RSA pair takes from a fiftieth of a second to a
+ * whole one, and the algorithm is nothing that a handler sees. Throws when the kept file is not one of ours.
  */
 export async function startTokens({ now, folder }: { now: () => Instant; folder?: string }): Promise<Tokens> {
   const privateKey = await signingKey(folder);

@@ -10,7 +10,7 @@ import type { Attempt, Outcome, Owned } from './change.ts';
 import { change, changeExisting, ownedFrom, read, unwritten, wasDone, writesOf } from './change.ts';
 import { issuingWrites } from './keys.ts';
 import type { Page, PageAsk } from './page.ts';
-import { pageOf, positionOf } from './page.ts';
+import { beginning, pageOf } from './page.ts';
 import type { ItemKey, Store, TransactItem } from './table.ts';
 import { getAll, query } from './table.ts';
 
@@ -29,13 +29,13 @@ export async function findAgreement(store: Store, agreementId: string): Promise<
 }
 
 /** The agreements on whose contact list, or as whose Notices Correspondent, this e-mail is, by id (AGR-3). */
-export async function agreementsOf(store: Store, email: string, { limit, cursor }: PageAsk): Promise<Page<Agreement>> {
+export async function agreementsOf(store: Store, email: string, { limit, after }: PageAsk): Promise<Page<Agreement>> {
   const pointers = await query(store, {
     partition: ['PK', personKey(email)],
     sort: {
       name: 'SK',
       condition: '#sort > :after',
-      values: { ':after': cursor === null ? 'AGREEMENT#' : positionOf(cursor) },
+      values: { ':after': beginning(after, 'AGREEMENT#') },
     },
     limit: limit + 1,
   });
@@ -44,7 +44,7 @@ export async function agreementsOf(store: Store, email: string, { limit, cursor 
     store,
     page.items.map(({ SK }) => agreementKey(SK.slice('AGREEMENT#'.length))),
   );
-  return { items: items.map((item) => ownedFrom<Agreement>(item).state), nextCursor: page.nextCursor };
+  return { items: items.map((item) => ownedFrom<Agreement>(item).state), next: page.next };
 }
 
 /**

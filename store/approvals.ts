@@ -1,17 +1,17 @@
 import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
-import { UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import { PutCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import type { ExceptionRequest } from '../domain/exception.ts';
 import { decide, mailNewLink, refusedUnlessAsking } from '../domain/exception.ts';
 import type { Instant } from '../domain/instant.ts';
 import { epochMilliseconds, isBefore, later } from '../domain/instant.ts';
-import type { Decided, Refused } from '../domain/refusal.ts';
+import type { Refused } from '../domain/refusal.ts';
 import { refuse } from '../domain/refusal.ts';
 import type { Secret } from '../domain/secret.ts';
 import type { Attempt, Outcome } from './change.ts';
 import { change, read } from './change.ts';
 import { exceptionItem, findException, moveException, movingWrites } from './exceptions.ts';
 import type { ItemKey, Store } from './table.ts';
-import { get } from './table.ts';
+import { get, unlessBusy } from './table.ts';
 import { sameHash } from './vault.ts';
 
 /**
@@ -45,19 +45,18 @@ export async function keepLink(
 ): Promise<void> {
   const tokenHash = store.vault.hashOf('approval token', token);
   const forgottenAt = later(about.expiresAt, { days: rememberedDays });
-  await store.client.send(
-    new UpdateCommand({
-      TableName: store.tableName,
-      Key: linkKey(tokenHash),
-      UpdateExpression: 'SET #link = :link, #wrong = :none, #ttl = :ttl',
-      ConditionExpression: 'attribute_not_exists(PK)',
-      ExpressionAttributeNames: { '#link': 'link', '#wrong': 'wrongCodes', '#ttl': 'expiresAtEpochSeconds' },
-      ExpressionAttributeValues: {
-        ':link': { ...about, codeHash: codeHash(store, tokenHash, code) },
-        ':none': 0,
-        ':ttl': Math.ceil(epochMilliseconds(forgottenAt) / 1000),
-      },
-    }),
+  await unlessBusy(
+    store.client.send(
+      new PutCommand({
+        TableName: store.tableName,
+        Item: {
+          ...linkKey(tokenHash),
+          link: { ...about, codeHash: codeHash(store, tokenHash, code) },
+          wrongCodes: 0,
+          expiresAtEpochSeconds: Math.ceil(epochMilliseconds(forgottenAt) / 1000),
+        },
+      }),
+    ),
   );
 }
 
@@ -67,20 +66,19 @@ function codeHash(store: Store, tokenHash: string, code: Secret): string {
 }
 
 /**
- * Opens a link: reads it and the request that it is about. Nothing changes, however often and by whomever (APR-2).
- * Refuses a link that is unknown, void, late, or whose question is decided (APR-3), saying what happened.
+ * Opens a link: reads it and the request that it is about; `undefined` for one that is not known. Nothing changes, however
+ * often and by whomever it is opened (APR-2). Whether it can still decide is for `refusedUnlessGood` to say.
  */
 export async function openLink(
   store: Store,
   token: Secret,
-  now: Instant,
-): Promise<Decided<{ readonly link: Link; readonly request: ExceptionRequest }>> {
+): Promise<{ readonly link: Link; readonly request: ExceptionRequest } | undefined> {
   const link = await readLink(store, store.vault.hashOf('approval token', token));
-  if (link === undefined) return unknownLink();
+  if (link === undefined) return undefined;
   const request = await findException(store, link.exceptionId);
   if (request === undefined)
     throw new Error(`Request ${link.exceptionId} of a link has gone; requests are never deleted.`);
-  return refusedUnlessGood(store, link, request, now) ?? { ok: true, link, request };
+  return { link, request };
 }
 
 async function readLink(store: Store, tokenHash: string): Promise<Link | undefined> {
@@ -90,14 +88,21 @@ async function readLink(store: Store, tokenHash: string): Promise<Link | undefin
   return { ...kept, tokenHash, wrongCodes: Number(item.wrongCodes) };
 }
 
-function unknownLink(): Refused {
+/** The refusal of a link that is not known. */
+export function unknownLink(): Refused {
   return refuse(
     'link-unknown',
     'We do not know this link. Mail programs sometimes cut long links in two: copy all of it into the address bar.',
   );
 }
 
-function refusedUnlessGood(store: Store, link: Link, request: ExceptionRequest, now: Instant): Refused | undefined {
+/** Refuses a link that is void or late, or whose question is decided (APR-3), saying what happened; `undefined` for a good one. */
+export function refusedUnlessGood(
+  store: Store,
+  link: Link,
+  request: ExceptionRequest,
+  now: Instant,
+): Refused | undefined {
   const notAsked = refusedUnlessAsking(request, link.askNumber);
   if (notAsked !== undefined) return notAsked;
   if (!isBefore(now, link.expiresAt)) {

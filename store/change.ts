@@ -53,7 +53,8 @@ export function wasDone(owned: Owned<unknown>, operation: string): boolean {
 }
 
 export type Writing = {
-  readonly operation: string;
+  /** Null for what the service does by itself and may do again: it needs no remembering. */
+  readonly operation: string | null;
   readonly now: Instant;
   readonly deed: Deed | null;
   /** Index keys and other attributes beside the state. */
@@ -63,7 +64,7 @@ export type Writing = {
 /** What one transaction must hold to move something on by one version, with its entry in the history. */
 export function writesOf<State>(owned: Owned<State>, { operation, now, deed, attributes }: Writing): TransactItem[] {
   const entry = deed === null ? undefined : entryAfter(owned, deed, now);
-  const operations = [...owned.operations, operation].slice(-operationsRemembered);
+  const operations = operation === null ? owned.operations : remembering(owned.operations, operation);
   const head = entry === undefined ? owned.head : { sequence: entry.sequence, hash: entry.hash };
   const item = {
     ...owned.key,
@@ -96,6 +97,11 @@ export function writesOf<State>(owned: Owned<State>, { operation, now, deed, att
           },
         ]),
   ];
+}
+
+// The first operation, which brought the thing into being, is never forgotten: a mail can be delivered again days later.
+function remembering([first, ...since]: readonly string[], operation: string): readonly string[] {
+  return first === undefined ? [operation] : [first, ...[...since, operation].slice(-operationsRemembered)];
 }
 
 /** One entry of a history, chained to the one before it by its hash (LED-1, LED-2). */

@@ -3,20 +3,20 @@ import { agreementIdOf } from '../domain/agreement.ts';
 import type { Changed, Drive, ExceptionRequest, ExceptionStatus, Intake, Standing } from '../domain/exception.ts';
 import { exceptionStatuses, fulfil, isFinal, openStatuses, receive, standingOf } from '../domain/exception.ts';
 import type { Instant } from '../domain/instant.ts';
-import { later } from '../domain/instant.ts';
+import { instant, later } from '../domain/instant.ts';
 import type { Deed } from '../domain/ledger.ts';
 import type { Letter } from '../domain/letter.ts';
 import { unclaimed } from '../domain/letter.ts';
 import type { Policy } from '../domain/policy.ts';
 import type { Decided } from '../domain/refusal.ts';
-import { nextActionAt } from '../domain/schedule.ts';
+import { nextActionAt, tick } from '../domain/schedule.ts';
 import { Secret } from '../domain/secret.ts';
 import { readAgreement } from './agreements.ts';
 import type { Attempt, Outcome, Owned, Writing } from './change.ts';
 import { change, changeExisting, ownedFrom, read, unwritten, wasDone, writesOf } from './change.ts';
 import { keysEndingIn, raisingWrites, readKey } from './keys.ts';
 import type { Page, PageAsk } from './page.ts';
-import { pageOf, positionOf } from './page.ts';
+import { pageOf } from './page.ts';
 import type { Item, ItemKey, Store, TransactItem } from './table.ts';
 import { getAll, query } from './table.ts';
 
@@ -44,7 +44,8 @@ function attributesOf(request: ExceptionRequest, policy: Policy): Readonly<Recor
     statusKey: statusKey(request.stage.is),
     agreementKey: `AGREEMENT#${request.agreementId}`,
     dueKey: `${due}#${exceptionId}`,
-    ...(next === null ? {} : { nextActionKey, nextActionAt: next }),
+    // Many requests are due at the same closing time: with its id, each has a place of its own in the order.
+    ...(next === null ? {} : { nextActionKey, nextActionPlace: `${next}#${exceptionId}` }),
   };
 }
 
@@ -92,7 +93,9 @@ export function receiveException(
     const keys =
       known === undefined
         ? []
-        : (await keysEndingIn(store, intake.keyLastFive, known.agreementId, { limit: 25, cursor: null })).items;
+        : (await keysEndingIn(store, intake.keyLastFive, known.agreementId, { limit: 25, after: null })).items.map(
+            ({ state }) => state,
+          );
     const pointers = await getAll(
       store,
       keys.map(({ keyId }) => openKey(keyId)),
@@ -139,16 +142,20 @@ function keyIsLive(keyId: string): TransactItem {
   };
 }
 
-/** Moves a request on as the rule decides. The same operation again changes nothing; `undefined` when there is no such request. */
+/**
+ * Moves a request on as the rule decides; `nothing` leaves it as it is. The same operation again changes nothing.
+ * Answers `undefined` when there is no such request.
+ */
 export function moveException(
   store: Store,
   exceptionId: string,
-  operation: string,
+  operation: string | null,
   now: Instant,
-  decide: (request: ExceptionRequest) => Decided<Changed>,
+  decide: (request: ExceptionRequest) => Decided<Changed> | 'nothing',
 ): Promise<Outcome<ExceptionRequest> | undefined> {
   return changeException(store, exceptionId, operation, now, (request) => {
     const decided = decide(request);
+    if (decided === 'nothing') return { ok: true, next: request, deed: null };
     return decided.ok ? { ok: true, next: decided.request, deed: decided.deed } : decided;
   });
 }
@@ -156,12 +163,12 @@ export function moveException(
 function changeException(
   store: Store,
   exceptionId: string,
-  operation: string,
+  operation: string | null,
   now: Instant,
   decide: (request: ExceptionRequest) => Decided<{ readonly next: ExceptionRequest; readonly deed: Deed | null }>,
 ): Promise<Outcome<ExceptionRequest> | undefined> {
   return changeExisting<ExceptionRequest, ExceptionRequest>(store, exceptionItem(exceptionId), (owned) => {
-    if (wasDone(owned, operation)) return { is: 'settled', answer: owned.state };
+    if (operation !== null && wasDone(owned, operation)) return { is: 'settled', answer: owned.state };
     const decided = decide(owned.state);
     if (!decided.ok) return { is: 'refused', refused: decided };
     const { next, deed } = decided;
@@ -208,11 +215,10 @@ const claimSeconds = 60;
 export async function claimLetters(
   store: Store,
   exceptionId: string,
-  operation: string,
   now: Instant,
 ): Promise<{ readonly request: ExceptionRequest; readonly claimed: readonly Letter[] } | undefined> {
   let claimed: readonly Letter[] = [];
-  const outcome = await changeException(store, exceptionId, operation, now, (request) => {
+  const outcome = await changeException(store, exceptionId, null, now, (request) => {
     claimed = unclaimed(request.letters, now);
     const mine = new Set(claimed.map(({ letterId }) => letterId));
     const claimedUntil = later(now, { seconds: claimSeconds });
@@ -222,19 +228,34 @@ export async function claimLetters(
   return outcome?.ok ? { request: outcome.answer, claimed } : undefined;
 }
 
-/** Strikes off the letters that went out. */
-export async function strikeLetters(
+/** Strikes off the letters that were settled, and lets go of those that were claimed and could not be sent. */
+export async function settleLetters(
   store: Store,
   exceptionId: string,
-  letterIds: readonly string[],
-  operation: string,
+  { settled, unsent }: { readonly settled: readonly string[]; readonly unsent: readonly string[] },
   now: Instant,
 ): Promise<void> {
-  await changeException(store, exceptionId, operation, now, (request) => ({
-    ok: true,
-    next: { ...request, letters: request.letters.filter(({ letterId }) => !letterIds.includes(letterId)) },
-    deed: null,
-  }));
+  await changeException(store, exceptionId, null, now, (request) => {
+    const letters = request.letters
+      .filter(({ letterId }) => !settled.includes(letterId))
+      .map((letter) => (unsent.includes(letter.letterId) ? { ...letter, claimedUntil: null } : letter));
+    return { ok: true, next: { ...request, letters }, deed: null };
+  });
+}
+
+/** Does the next thing that time brings about for a request (SLA-5, SLA-6). Answers the request, and whether anything was due. */
+export async function tickException(
+  store: Store,
+  exceptionId: string,
+  now: Instant,
+): Promise<{ readonly request: ExceptionRequest; readonly ticked: boolean } | undefined> {
+  let ticked = false;
+  const outcome = await changeException(store, exceptionId, null, now, (request) => {
+    const due = tick(request, now, store.policy);
+    ticked = due !== undefined;
+    return { ok: true, next: due?.request ?? request, deed: due?.deed ?? null };
+  });
+  return outcome?.ok ? { request: outcome.answer, ticked } : undefined;
 }
 
 /** What came of an execution's asking to wait: it waits, the request has moved on meanwhile, or another execution drives it now. */
@@ -253,30 +274,30 @@ export async function park(
     if (standingOf(request) !== waits.standing) return { is: 'settled', answer: 'moved-on' };
     const drive: Drive = { is: 'parked', attempt: waits.attempt, since: now };
     const kept = { ...owned.kept, taskToken: waits.taskToken.reveal() };
-    const operation = `park ${waits.attempt} ${now}`;
     return {
       is: 'to-write',
       answer: 'parked',
-      writes: movingWrites(store, { ...owned, kept }, { ...request, drive }, { operation, now, deed: null }),
+      writes: movingWrites(store, { ...owned, kept }, { ...request, drive }, { operation: null, now, deed: null }),
     };
   });
   return outcome?.ok ? outcome.answer : 'superseded';
 }
 
-/** Says how the workflow of a request is driven from now on, unless another execution has taken over since. */
+/**
+ * Says how the workflow of a request is driven from now on, if it is still driven as the caller saw it. Answers the
+ * request as it is then, so that the caller sees whether it was.
+ */
 export async function drive(
   store: Store,
   exceptionId: string,
-  attempt: number,
-  is: Drive['is'],
-  operation: string,
+  seen: Drive,
+  next: Pick<Drive, 'is' | 'attempt'>,
   now: Instant,
 ): Promise<ExceptionRequest | undefined> {
-  const outcome = await changeException(store, exceptionId, operation, now, (request) => {
-    const sameAlready = request.drive.is === is && is !== 'to-start';
-    if (request.drive.attempt !== attempt || sameAlready) return { ok: true, next: request, deed: null };
-    const next: Drive = { is, attempt: is === 'to-start' ? attempt + 1 : attempt, since: now };
-    return { ok: true, next: { ...request, drive: next }, deed: null };
+  const outcome = await changeException(store, exceptionId, null, now, (request) => {
+    const { is, attempt, since } = request.drive;
+    const asSeen = is === seen.is && attempt === seen.attempt && since === seen.since;
+    return { ok: true, next: asSeen ? { ...request, drive: { ...next, since: now } } : request, deed: null };
   });
   return outcome?.ok ? outcome.answer : undefined;
 }
@@ -295,15 +316,21 @@ export async function readForWaking(
   };
 }
 
-/** The ids of the requests that time has something to do with, earliest first. */
-export async function exceptionsDue(store: Store, now: Instant, limit: number): Promise<readonly string[]> {
+/** The requests that time has something to do with by now, earliest first. */
+export async function exceptionsDue(store: Store, now: Instant, { limit, after }: PageAsk): Promise<Page<string>> {
   const found = await query(store, {
     index: 'next-action',
     partition: ['nextActionKey', nextActionKey],
-    sort: { name: 'nextActionAt', condition: '#sort <= :now', values: { ':now': now } },
-    limit,
+    sort: {
+      name: 'nextActionPlace',
+      condition: '#sort BETWEEN :after AND :now',
+      // A position is the last place given, and the space sorts right after it and before any other place.
+      values: { ':after': `${after ?? ''} `, ':now': `${now}#~` },
+    },
+    limit: limit + 1,
   });
-  return found.map(({ PK }) => PK.slice('EXCEPTION#'.length));
+  const page = pageOf(found, limit, (item) => String(item.nextActionPlace));
+  return { items: page.items.map(({ PK }) => PK.slice('EXCEPTION#'.length)), next: page.next };
 }
 
 /** When time has something to do next with any request; null when it has not. */
@@ -313,7 +340,11 @@ export async function nextExceptionAction(store: Store): Promise<Instant | null>
     partition: ['nextActionKey', nextActionKey],
     limit: 1,
   });
-  return first === undefined ? null : (first.nextActionAt as Instant);
+  return first === undefined ? null : instantOf(String(first.nextActionPlace));
+}
+
+function instantOf(place: string): Instant {
+  return instant(place.slice(0, place.indexOf('#')));
 }
 
 export type ExceptionFilter = {
@@ -329,23 +360,26 @@ export type ExceptionFilter = {
 export async function listExceptions(
   store: Store,
   { status, agreementIds }: ExceptionFilter,
-  { limit, cursor }: PageAsk,
+  { limit, after }: PageAsk,
 ): Promise<Page<ExceptionRequest>> {
-  const statuses = status === null ? exceptionStatuses : status === 'open' ? openStatuses : [status];
-  const after = cursor === null ? '' : positionOf(cursor);
+  const statuses: readonly ExceptionStatus[] =
+    status === null ? exceptionStatuses : status === 'open' ? openStatuses : [status];
   const found =
     agreementIds === null
       ? await Promise.all(
-          statuses.map((each) => inOrder(store, 'exceptions-by-status', statusKey(each), after, limit + 1)),
+          statuses.map((each) => inOrder(store, 'exceptions-by-status', statusKey(each), after ?? '', limit + 1)),
         )
-      : await Promise.all(agreementIds.map((id) => ofAgreement(store, id, statuses, after, limit + 1)));
-  const page = pageOf(found.flat().toSorted(byDue), limit, (item) => String(item.dueKey));
-  // The index is a moment behind: what it found is read as it is now.
+      : await Promise.all(agreementIds.map((id) => ofAgreement(store, id, statuses, after ?? '', limit + 1)));
+  // A request that moved on between two readings was found in both of its states.
+  const places = [...new Map(found.flat().map((item) => [item.PK, item])).values()];
+  const page = pageOf(places.toSorted(byDue), limit, (item) => String(item.dueKey));
+  // The index is a moment behind: what it found is read as it is now, and left out when it no longer belongs there.
   const items = await getAll(
     store,
     page.items.map(({ PK, SK }) => ({ PK, SK })),
   );
-  return { items: items.map((item) => ownedFrom<ExceptionRequest>(item).state), nextCursor: page.nextCursor };
+  const requests = items.map((item) => ownedFrom<ExceptionRequest>(item).state);
+  return { items: requests.filter(({ stage }) => statuses.includes(stage.is)), next: page.next };
 }
 
 function byDue(one: Item, other: Item): number {

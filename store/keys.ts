@@ -7,7 +7,7 @@ import { limitOf } from '../domain/grant.ts';
 import type { Instant } from '../domain/instant.ts';
 import type { DraftAgreement, Key, KmsHost, KmsKey, Mak } from '../domain/key.ts';
 import type { HostActivation, OverrideAsk } from '../domain/kms.ts';
-import { activateHost, override, reportClients } from '../domain/kms.ts';
+import { activateHost, override, placesTaken, reportClients } from '../domain/kms.ts';
 import type { Deed } from '../domain/ledger.ts';
 import type { Increase } from '../domain/mak.ts';
 import { increase } from '../domain/mak.ts';
@@ -16,11 +16,11 @@ import type { Refused } from '../domain/refusal.ts';
 import { refuse } from '../domain/refusal.ts';
 import type { Attempt, Outcome, Owned, Writing } from './change.ts';
 import { change, changeExisting, ownedFrom, read, unwritten, wasDone, writesOf } from './change.ts';
-import { bucketCountFor, bucketCountGrown, bucketItems, reserveItem, reserveRaise } from './mak-buckets.ts';
+import { bucketCountFor, bucketCountGrown, bucketItems, reserveItem, reserveRaise, usedOnMak } from './mak-buckets.ts';
 import type { Page, PageAsk } from './page.ts';
-import { pageOf, positionOf } from './page.ts';
+import { beginning, pageOf } from './page.ts';
 import type { ItemKey, Store, TransactItem } from './table.ts';
-import { get, getAll, putAll, query } from './table.ts';
+import { Contention, get, getAll, putAll, query } from './table.ts';
 
 /** What is kept with a key beside its state: the sealed key, and the facts of its agreement that never change. */
 type Kept = { readonly sealed: string; readonly agreement: DraftAgreement; readonly bucketCount: number };
@@ -49,14 +49,14 @@ export async function findKey(store: Store, keyId: string): Promise<Key | undefi
 }
 
 /** The keys of an agreement, in the order of their ids. */
-export async function keysOf(store: Store, agreementId: string, { limit, cursor }: PageAsk): Promise<Page<Key>> {
+export async function keysOf(store: Store, agreementId: string, { limit, after }: PageAsk): Promise<Page<KeptKey>> {
   const pointers = await query(store, {
     partition: ['PK', `AGREEMENT#${agreementId}`],
     sort: {
       name: 'SK',
       condition: '#sort BETWEEN :after AND :end',
       // A position is the last key given, and the space sorts right after it and before any other key.
-      values: { ':after': cursor === null ? 'KEY#' : `${positionOf(cursor)} `, ':end': 'KEY#~' },
+      values: { ':after': `${beginning(after, 'KEY#')} `, ':end': 'KEY#~' },
     },
     limit: limit + 1,
   });
@@ -66,7 +66,7 @@ export async function keysOf(store: Store, agreementId: string, { limit, cursor 
       store,
       page.items.map(({ SK }) => SK.slice('KEY#'.length)),
     ),
-    nextCursor: page.nextCursor,
+    next: page.next,
   };
 }
 
@@ -75,15 +75,15 @@ export async function keysEndingIn(
   store: Store,
   lastFive: string,
   agreementId: string | undefined,
-  { limit, cursor }: PageAsk,
-): Promise<Page<Key>> {
+  { limit, after }: PageAsk,
+): Promise<Page<KeptKey>> {
   const begin = agreementId === undefined ? 'AGREEMENT#' : `AGREEMENT#${agreementId}#KEY#`;
   const pointers = await query(store, {
     partition: ['PK', `LASTFIVE#${lastFive}`],
     sort: {
       name: 'SK',
       condition: '#sort BETWEEN :after AND :end',
-      values: { ':after': cursor === null ? begin : `${positionOf(cursor)} `, ':end': `${begin}~` },
+      values: { ':after': `${beginning(after, begin)} `, ':end': `${begin}~` },
     },
     limit: limit + 1,
   });
@@ -93,14 +93,21 @@ export async function keysEndingIn(
     page.items.map(({ SK }) => SK.slice(SK.lastIndexOf('#') + 1)),
   );
   const liveFirst = keys.toSorted(
-    (one, other) => Number(other.status.is === 'live') - Number(one.status.is === 'live'),
+    (one, other) => Number(other.state.status.is === 'live') - Number(one.state.status.is === 'live'),
   );
-  return { items: liveFirst, nextCursor: page.nextCursor };
+  return { items: liveFirst, next: page.next };
 }
 
-async function keysAt(store: Store, keyIds: readonly string[]): Promise<readonly Key[]> {
+async function keysAt(store: Store, keyIds: readonly string[]): Promise<readonly KeptKey[]> {
   const items = await getAll(store, keyIds.map(keyItem));
-  return items.map((item) => ownedFrom<Key>(item).state);
+  return items.map((item) => keptKey(ownedFrom<Key>(item)));
+}
+
+/** What is used of a key's limit now, in its unit: activations of a MAK, host places of a KMS key (KEY-7). */
+export async function usedOn(store: Store, { state, kept }: KeptKey): Promise<number> {
+  return state.type === 'KMS'
+    ? placesTaken(state)
+    : usedOnMak(store, { keyId: state.keyId, bucketCount: kept.bucketCount });
 }
 
 /** Everything that issuing a key writes besides its buckets: the key, its history, and the ways to find it. */
@@ -189,7 +196,9 @@ export function issueMak(
       issuedAt: now,
       replaces: null,
     };
-    // The buckets come first: until the key itself is there, nobody can know them.
+    // The buckets come first: until the key itself is there, nobody can know them. Those of a key that is there must not be
+    // laid out again, so such a draw is drawn anew (KEY-5).
+    if ((await get(store, keyItem(mak.keyId))) !== undefined) throw new Contention('The key drawn is in use already.');
     await putAll(store, bucketItems(mak.keyId, limit));
     return {
       is: 'to-write',

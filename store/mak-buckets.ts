@@ -8,8 +8,8 @@ import { installationIdFrom, withoutCheckDigits } from '../domain/installation-i
 import type { Instant } from '../domain/instant.ts';
 import { epochMilliseconds, fromEpochMilliseconds } from '../domain/instant.ts';
 import type { Page, PageAsk } from './page.ts';
-import { cursorAt, positionOf } from './page.ts';
-import type { Item, ItemKey, Store, TransactItem } from './table.ts';
+import { pageOf } from './page.ts';
+import type { Committed, Item, ItemKey, Store, TransactItem } from './table.ts';
 import { Contention, commit, get, getAll, isPassing, maximumAttempts } from './table.ts';
 
 /*
@@ -69,22 +69,24 @@ type Bucket = ItemKey & {
 
 type Reserve = { readonly free: number; readonly total: number; readonly spent?: boolean };
 
-/** The buckets of a new key: equal shares of the limit. What does not divide evenly is in the reserve. */
+/**
+ * The buckets of a new key. The whole limit is dealt out, as evenly as it goes: places that are where machines come need
+ * not be fetched from a reserve first.
+ */
 export function bucketItems(keyId: string, limit: number): Item[] {
   const count = bucketCountFor(limit);
-  const free = Math.floor(limit / count);
   return Array.from({ length: count }, (_, bucket) => ({
     ...bucketKey(keyId, bucket),
     used: 0,
-    free,
+    free: Math.floor(limit / count) + (bucket < limit % count ? 1 : 0),
     modulus: count,
     status: 'live',
   }));
 }
 
-/** The reserve of a new key: what was not dealt out, and the limit itself. */
+/** The reserve of a new key: no places as yet, and the limit itself. */
 export function reserveItem(keyId: string, limit: number): Item {
-  return { ...reserveKey(keyId), free: limit % bucketCountFor(limit), total: limit };
+  return { ...reserveKey(keyId), free: 0, total: limit };
 }
 
 /** Raises the limit that the buckets count against; goes into the transaction that adds the grant (KEY-8). */
@@ -122,23 +124,34 @@ export async function activateOnMak(
   digest: Buffer,
   activation: Activation,
 ): Promise<MakOutcome> {
-  const home = digest.readUInt32BE(digest.length - 4) % layout.bucketCount;
+  const home = homeOf(digest, layout.bucketCount);
   for (let attempt = 1; attempt <= maximumAttempts; attempt += 1) {
     if (attempt > 1) await store.pause(attempt);
-    const tried = await markHome(store, layout, home, activation);
-    if (tried === 'done') return { is: 'activated', activation };
-    if (tried === 'in-the-way') continue;
-    const judged = judge(tried, layout, activation.installationId);
-    if (judged === 'laid-out-for-fewer') {
-      await split(store, layout, home);
-    } else if (judged !== 'full') {
-      return judged;
-    } else {
-      const placed = await placeFromElsewhere(store, layout, home, activation);
-      if (placed !== 'try-again') return placed;
-    }
+    const outcome = await tryToActivate(store, layout, home, activation);
+    if (outcome !== 'in-the-way') return outcome;
   }
   throw new Contention(`Others kept changing the buckets of key ${layout.keyId}.`);
+}
+
+/** The bucket that a machine belongs to, out of so many. */
+function homeOf(digest: Buffer, bucketCount: number): number {
+  return digest.readUInt32BE(digest.length - 4) % bucketCount;
+}
+
+async function tryToActivate(
+  store: Store,
+  layout: Layout,
+  home: number,
+  activation: Activation,
+): Promise<MakOutcome | 'in-the-way'> {
+  const tried = await markHome(store, layout, home, activation);
+  if (tried === 'done') return { is: 'activated', activation };
+  if (tried === 'in-the-way') return tried;
+  const judged = judge(tried, layout, activation.installationId);
+  if (judged === 'full') return placeFromElsewhere(store, layout, home, activation);
+  if (judged !== 'laid-out-for-fewer') return judged;
+  const laidOut = await layOut(store, layout, home);
+  return laidOut === 'done' ? tryToActivate(store, layout, home, activation) : laidOut;
 }
 
 /** The one conditional write of an activation. Answers with the bucket as it was when the write was not possible. */
@@ -202,70 +215,75 @@ async function placeFromElsewhere(
   layout: Layout,
   home: number,
   activation: Activation,
-): Promise<Extract<MakOutcome, { is: 'activated' | 'spent' }> | 'try-again'> {
+): Promise<MakOutcome | 'in-the-way'> {
   const { keyId, bucketCount } = layout;
   const reserve = (await get(store, reserveKey(keyId))) as (Item & Reserve) | undefined;
   if (reserve === undefined) throw new Error(`Key ${keyId} has no reserve; it is written with every MAK.`);
+  // Whoever still knew the old layout would pile a raised limit up in the few buckets there were.
+  if (bucketCountGrown(bucketCount, reserve.total) > bucketCount) return { is: 'laid-out-anew' };
   if (reserve.spent) return { is: 'spent', used: reserve.total };
 
+  const placed = async (from: ItemKey, take: number): Promise<MakOutcome | 'in-the-way'> => {
+    const moved = await movePlaces(store, from, layout, home, take, activation);
+    return moved === 'done' ? { is: 'activated', activation } : 'in-the-way';
+  };
   if (reserve.free > 0) {
-    const take = Math.ceil(reserve.free / (2 * bucketCount));
-    return (await movePlaces(store, reserveKey(keyId), layout, home, take, activation)) === 'done'
-      ? { is: 'activated', activation }
-      : 'try-again';
+    // Half a bucket at a time, so that the next machines that come here find a place at once.
+    const take = Math.max(placesPerBucket / 2, Math.ceil(reserve.free / bucketCount));
+    return placed(reserveKey(keyId), Math.min(reserve.free, take));
   }
-  // Some of the others first, in an order that differs from machine to machine; all of them before saying that it is spent.
-  for (const buckets of [someOf(bucketCount, home), Array.from({ length: bucketCount }, (_, bucket) => bucket)]) {
-    const found = (await getAll(
-      store,
-      buckets.map((bucket) => bucketKey(keyId, bucket)),
-    )) as Bucket[];
+  let used = 0;
+  const unsplit: number[] = [];
+  for (const numbers of inTurn(bucketCount, home)) {
+    const found = await bucketsAt(store, keyId, numbers);
     const donor = found.reduce<Bucket | undefined>(
       (best, each) => (each.free > (best?.free ?? 0) ? each : best),
       undefined,
     );
+    // When places came to the home bucket meanwhile, one of them is ours for the trying.
     if (donor !== undefined) {
-      if (donor.PK === bucketKey(keyId, home).PK) return 'try-again';
-      const moved = await movePlaces(
-        store,
-        { PK: donor.PK, SK: donor.SK },
-        layout,
-        home,
-        Math.ceil(donor.free / 2),
-        activation,
-      );
-      return moved === 'done' ? { is: 'activated', activation } : 'try-again';
+      return numberOf(donor) === home ? 'in-the-way' : placed(donor, Math.ceil(donor.free / 2));
     }
-    const used = found.reduce((sum, bucket) => sum + bucket.used, 0);
-    // Places on the move between two readings could be missed, but a sum of used places that reaches the limit cannot lie.
-    if (used === reserve.total) {
-      await rememberSpent(store, keyId, reserve.total);
-      return { is: 'spent', used };
-    }
+    used += found.reduce((sum, bucket) => sum + bucket.used, 0);
+    const laidOut = new Set(found.filter(({ modulus }) => modulus === bucketCount).map(numberOf));
+    unsplit.push(...numbers.filter((number) => !laidOut.has(number)));
   }
-  return 'try-again';
+  // A bucket split between two readings would be counted twice, so nothing is called spent before all are split.
+  for (const number of unsplit) await layOut(store, layout, number);
+  // Places on the move between two readings could be missed, but used places that add up to the limit cannot lie.
+  if (unsplit.length > 0 || used < reserve.total) return 'in-the-way';
+  await rememberSpent(store, keyId, reserve.total);
+  return { is: 'spent', used };
 }
 
-const someBuckets = 16;
+const askedFirst = 16;
+const askedAfter = 100;
 
-function someOf(bucketCount: number, home: number): number[] {
-  const count = Math.min(someBuckets, bucketCount - 1);
-  return Array.from({ length: count }, (_, step) => (home + 1 + step) % bucketCount);
+/** All buckets in the order in which one asks them for places: from the next one on, a few at first, itself last. */
+function inTurn(bucketCount: number, home: number): number[][] {
+  const ring = Array.from({ length: bucketCount }, (_, step) => (home + 1 + step) % bucketCount);
+  const rest = ring.slice(askedFirst);
+  return [
+    ring.slice(0, askedFirst),
+    ...Array.from({ length: Math.ceil(rest.length / askedAfter) }, (_, part) =>
+      rest.slice(part * askedAfter, (part + 1) * askedAfter),
+    ),
+  ];
 }
 
 async function movePlaces(
   store: Store,
-  from: ItemKey,
+  { PK, SK }: ItemKey,
   { keyId, bucketCount }: Layout,
   home: number,
   take: number,
   activation: Activation,
-): Promise<'done' | 'not-as-expected' | 'in-the-way'> {
+): Promise<Committed> {
   return commit(store, [
     {
       Update: {
         TableName: '',
-        Key: from,
+        Key: { PK, SK },
         UpdateExpression: 'SET #free = #free - :take',
         ConditionExpression: '#free >= :take',
         ExpressionAttributeNames: { '#free': 'free' },
@@ -311,63 +329,71 @@ async function rememberSpent(store: Store, keyId: string, total: number): Promis
 }
 
 /**
- * Splits the bucket that a home bucket is still a part of: the marks that belong to the new half move there with their
- * share of the free places, in one transaction that fails if anything was activated in between. One level at a time.
+ * Lays a bucket out for the count of today, by splitting the one that it is still a part of as often as it takes. At each
+ * split the marks that belong to the new half move there with half of the free places, in one transaction that fails if
+ * anything was activated in between.
  */
-async function split(store: Store, { keyId, bucketCount }: Layout, home: number): Promise<void> {
-  const ancestors = ancestorsOf(bucketCount, home);
-  const found = (await getAll(
-    store,
-    [...new Set(ancestors)].map((bucket) => bucketKey(keyId, bucket)),
-  )) as Bucket[];
-  const parent = found.toSorted((one, other) => other.modulus - one.modulus)[0];
-  if (parent === undefined) throw new Error(`Key ${keyId} has no bucket for home ${home} or any that it came from.`);
-  if (parent.modulus >= bucketCount) return;
-  const number = Number(parent.PK.slice(parent.PK.lastIndexOf('#') + 1));
-  const modulus = parent.modulus * 2;
-  const marks = Object.keys(parent).filter((name) => name.startsWith(markPrefix));
-  const moving = marks.filter((name) => {
-    const digest = store.vault.digestOf(keyId, installationOf(name));
-    return digest.readUInt32BE(digest.length - 4) % modulus !== number;
-  });
-  const free = Math.floor(parent.free / 2);
-  const names = Object.fromEntries(moving.map((name, index) => [`#m${index}`, name]));
-  await commit(store, [
-    {
-      Update: {
-        TableName: '',
-        Key: { PK: parent.PK, SK: parent.SK },
-        UpdateExpression: `SET #modulus = :modulus, #used = :used, #free = :free${
-          moving.length > 0 ? ` REMOVE ${Object.keys(names).join(', ')}` : ''
-        }`,
-        ConditionExpression: '#modulus = :before AND #used = :usedBefore AND #free = :freeBefore AND #status = :live',
-        ExpressionAttributeNames: { ...bucketNames, ...names },
-        ExpressionAttributeValues: {
-          ':modulus': modulus,
-          ':used': parent.used - moving.length,
-          ':free': parent.free - free,
-          ':before': parent.modulus,
-          ':usedBefore': parent.used,
-          ':freeBefore': parent.free,
-          ':live': 'live',
+async function layOut(
+  store: Store,
+  { keyId, bucketCount }: Layout,
+  home: number,
+): Promise<'done' | 'in-the-way' | Extract<MakOutcome, { is: 'blocked' }>> {
+  let [bucket] = await bucketsAt(store, keyId, ancestorsOf(bucketCount, home));
+  if (bucket === undefined) throw new Error(`Key ${keyId} has no bucket for home ${home} or any that it came from.`);
+  while (bucket.modulus < bucketCount) {
+    if (bucket.status === 'blocked') return { is: 'blocked' };
+    const [staying, leaving]: readonly [Bucket, Bucket] = halvesOf(store, keyId, bucket);
+    const committed = await commit(store, [
+      {
+        Put: {
+          TableName: '',
+          Item: staying,
+          ConditionExpression: '#modulus = :modulus AND #used = :used AND #free = :free AND #status = :live',
+          ExpressionAttributeNames: bucketNames,
+          ExpressionAttributeValues: {
+            ':modulus': bucket.modulus,
+            ':used': bucket.used,
+            ':free': bucket.free,
+            ':live': 'live',
+          },
         },
       },
+      { Put: { TableName: '', Item: leaving, ConditionExpression: 'attribute_not_exists(PK)' } },
+    ]);
+    if (committed !== 'done') return 'in-the-way';
+    bucket = home % leaving.modulus === numberOf(leaving) ? leaving : staying;
+  }
+  return 'done';
+}
+
+/** What stays of a bucket when it is split in two, and what leaves for the new one. */
+function halvesOf(store: Store, keyId: string, bucket: Bucket): readonly [Bucket, Bucket] {
+  const modulus = bucket.modulus * 2;
+  const number = numberOf(bucket);
+  const leaves = ([name]: readonly [string, unknown]) =>
+    homeOf(store.vault.digestOf(keyId, installationOf(name)), modulus) !== number;
+  const marks = Object.entries(bucket).filter(([name]) => name.startsWith(markPrefix));
+  const leaving = marks.filter(leaves);
+  const staying = marks.filter((mark) => !leaves(mark));
+  const free = Math.floor(bucket.free / 2);
+  return [
+    {
+      ...Object.fromEntries(staying),
+      ...bucketKey(keyId, number),
+      used: staying.length,
+      free: bucket.free - free,
+      modulus,
+      status: 'live',
     },
     {
-      Put: {
-        TableName: '',
-        Item: {
-          ...Object.fromEntries(moving.map((name) => [name, parent[name]])),
-          ...bucketKey(keyId, number + parent.modulus),
-          used: moving.length,
-          free,
-          modulus,
-          status: 'live',
-        },
-        ConditionExpression: 'attribute_not_exists(PK)',
-      },
+      ...Object.fromEntries(leaving),
+      ...bucketKey(keyId, number + bucket.modulus),
+      used: leaving.length,
+      free,
+      modulus,
+      status: 'live',
     },
-  ]);
+  ];
 }
 
 /** The numbers that a bucket had before each doubling, itself first. */
@@ -377,28 +403,40 @@ function ancestorsOf(bucketCount: number, bucket: number): number[] {
 }
 
 /** How many of a MAK's activations are used, as it is now (KEY-7). */
-export async function usedOnMak(store: Store, layout: Layout): Promise<number> {
-  const buckets = await bucketsOf(store, layout, 0, layout.bucketCount);
+export async function usedOnMak(store: Store, { keyId, bucketCount }: Layout): Promise<number> {
+  const buckets = await bucketsAt(store, keyId, numbersFrom(0, bucketCount));
   return buckets.reduce((sum, bucket) => sum + bucket.used, 0);
 }
 
-async function bucketsOf(store: Store, { keyId }: Layout, from: number, to: number): Promise<Bucket[]> {
-  const keys = Array.from({ length: Math.max(0, to - from) }, (_, step) => bucketKey(keyId, from + step));
+function numbersFrom(from: number, to: number): number[] {
+  return Array.from({ length: Math.max(0, to - from) }, (_, step) => from + step);
+}
+
+/** Reads buckets by their numbers, in that order; those that are not split off yet are left out. */
+async function bucketsAt(store: Store, keyId: string, numbers: readonly number[]): Promise<Bucket[]> {
+  const keys = numbers.map((number) => bucketKey(keyId, number));
   return (await getAll(store, keys)) as Bucket[];
 }
 
-/** The activations of a MAK, bucket by bucket. The cursor is a bucket and a mark in it, and stays good as more come in. */
-export async function activationsOnMak(store: Store, layout: Layout, ask: PageAsk): Promise<Page<Activation>> {
-  const [from = '0', after = ''] = ask.cursor === null ? [] : positionOf(ask.cursor).split(' ');
+function numberOf({ PK }: ItemKey): number {
+  return Number(PK.slice(PK.lastIndexOf('#') + 1));
+}
+
+/** The activations of a MAK, bucket by bucket. A position is a bucket and a mark in it, and stays good as more come in. */
+export async function activationsOnMak(
+  store: Store,
+  { keyId, bucketCount }: Layout,
+  ask: PageAsk,
+): Promise<Page<Activation>> {
+  const [bucketAfter = '', markAfter = ''] = ask.after?.split(' ') ?? [];
+  const first = /^\d+$/.test(bucketAfter) ? Number(bucketAfter) : 0;
   const found: { readonly position: string; readonly activation: Activation }[] = [];
-  const first = Number.parseInt(from, 10) || 0;
-  for (let start = first; start < layout.bucketCount && found.length <= ask.limit; start += 25) {
-    for (const bucket of await bucketsOf(store, layout, start, Math.min(start + 25, layout.bucketCount))) {
-      const number = bucket.PK.slice(bucket.PK.lastIndexOf('#') + 1);
-      for (const name of Object.keys(bucket)
-        .filter((each) => each.startsWith(markPrefix))
-        .toSorted()) {
-        if (number === from && name <= after) continue;
+  for (let start = first; start < bucketCount && found.length <= ask.limit; start += bucketsPerReading) {
+    const numbers = numbersFrom(start, Math.min(start + bucketsPerReading, bucketCount));
+    for (const bucket of await bucketsAt(store, keyId, numbers)) {
+      const number = numberOf(bucket);
+      for (const name of Object.keys(bucket).toSorted()) {
+        if (!name.startsWith(markPrefix) || (number === first && name <= markAfter)) continue;
         found.push({
           position: `${number} ${name}`,
           activation: activationFrom(installationOf(name), String(bucket[name])),
@@ -406,13 +444,11 @@ export async function activationsOnMak(store: Store, layout: Layout, ask: PageAs
       }
     }
   }
-  const items = found.slice(0, ask.limit);
-  const last = items.at(-1);
-  return {
-    items: items.map(({ activation }) => activation),
-    nextCursor: found.length > ask.limit && last !== undefined ? cursorAt(last.position) : null,
-  };
+  const page = pageOf(found, ask.limit, ({ position }) => position);
+  return { items: page.items.map(({ activation }) => activation), next: page.next };
 }
+
+const bucketsPerReading = 25;
 
 /** A mark's name holds the installation id in few bytes: its 45 digits as a number, in base 64. */
 function markNameOf(installationId: InstallationId): string {

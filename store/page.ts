@@ -1,12 +1,12 @@
-/** One page of a list and where the next one begins; null when there is none. */
-export type Page<Entry> = { readonly items: readonly Entry[]; readonly nextCursor: string | null };
+/** One page of a list, and the position of its last entry when there are more after it. */
+export type Page<Entry> = { readonly items: readonly Entry[]; readonly next: string | null };
 
-/** Which page is asked for: how many at most, and the cursor that the page before gave. */
-export type PageAsk = { readonly limit: number; readonly cursor: string | null };
+/** Which page is asked for: how many entries at most, and the position after which it begins; null for the first. */
+export type PageAsk = { readonly limit: number; readonly after: string | null };
 
 /**
  * Makes a page out of what was read from a position on: one more than asked for was read, so that a full last page does
- * not promise another. A cursor names only the position after which to go on, so it is good for as long as the list.
+ * not promise another. A position names only the place in the order, so it is good for as long as the list.
  */
 export function pageOf<Entry>(
   found: readonly Entry[],
@@ -15,15 +15,17 @@ export function pageOf<Entry>(
 ): Page<Entry> {
   const items = found.slice(0, limit);
   const last = items.at(-1);
-  return { items, nextCursor: found.length > limit && last !== undefined ? cursorAt(positionOf(last)) : null };
+  return { items, next: found.length > limit && last !== undefined ? positionOf(last) : null };
 }
 
-/** Writes a position as a cursor: opaque to the caller, who has no business with our sort keys. */
-export function cursorAt(position: string): string {
-  return Buffer.from(position, 'utf8').toString('base64url');
+/** The position to begin after, within the part of the order that begins with `begin`; what is outside is not a place in it. */
+export function beginning(after: string | null, begin: string): string {
+  return after?.startsWith(begin) ? after : begin;
 }
 
-/** Reads a cursor back; one that we did not make is simply a position that nothing has. */
-export function positionOf(cursor: string): string {
-  return Buffer.from(cursor, 'base64url').toString('utf8');
+/** A page of a list that is read whole anyway: the position is the count of what came before. */
+export function pageOfAll<Entry>(entries: readonly Entry[], { limit, after }: PageAsk): Page<Entry> {
+  const start = Math.max(0, Math.trunc(Number(after)) || 0);
+  const end = start + limit;
+  return { items: entries.slice(start, end), next: end < entries.length ? String(end) : null };
 }

@@ -32,8 +32,8 @@ export function connect(): DynamoDBDocumentClient {
   return DynamoDBDocumentClient.from(
     new DynamoDBClient({
       maxAttempts: 4,
-      // A call that hangs is worth one more try within the function's own time.
-      requestHandler: { connectionTimeout: 1_000, requestTimeout: 3_000 },
+      // A call that hangs is worth one more try within the function's own time. Unless told to throw, the SDK only warns.
+      requestHandler: { connectionTimeout: 1_000, requestTimeout: 3_000, throwOnRequestTimeout: true },
     }),
     { marshallOptions: { removeUndefinedValues: true } },
   );
@@ -49,8 +49,8 @@ export const maximumAttempts = 10;
 
 /** Reads one item as it is now. */
 export async function get(store: Store, key: ItemKey): Promise<Item | undefined> {
-  const { Item } = await store.client.send(
-    new GetCommand({ TableName: store.tableName, Key: key, ConsistentRead: true }),
+  const { Item } = await unlessBusy(
+    store.client.send(new GetCommand({ TableName: store.tableName, Key: key, ConsistentRead: true })),
   );
   return Item as Item | undefined;
 }
@@ -58,13 +58,17 @@ export async function get(store: Store, key: ItemKey): Promise<Item | undefined>
 /** Reads many items as they are now, in the order asked for; one that is not there is left out. */
 export async function getAll(store: Store, keys: readonly ItemKey[]): Promise<Item[]> {
   const found = new Map<string, Item>();
-  for (let start = 0; start < keys.length; start += 100) {
-    let wanted: readonly ItemKey[] = keys.slice(start, start + 100);
+  // The database refuses a batch that asks for the same item twice.
+  const distinct = [...new Map(keys.map((key) => [`${key.PK} ${key.SK}`, key])).values()];
+  for (let start = 0; start < distinct.length; start += 100) {
+    let wanted: readonly ItemKey[] = distinct.slice(start, start + 100);
     for (let attempt = 1; wanted.length > 0; attempt += 1) {
       if (attempt > maximumAttempts) throw new Contention('The database kept leaving reads of a batch undone.');
       if (attempt > 1) await store.pause(attempt);
-      const { Responses, UnprocessedKeys } = await store.client.send(
-        new BatchGetCommand({ RequestItems: { [store.tableName]: { Keys: [...wanted], ConsistentRead: true } } }),
+      const { Responses, UnprocessedKeys } = await unlessBusy(
+        store.client.send(
+          new BatchGetCommand({ RequestItems: { [store.tableName]: { Keys: [...wanted], ConsistentRead: true } } }),
+        ),
       );
       for (const item of (Responses?.[store.tableName] ?? []) as Item[]) found.set(`${item.PK} ${item.SK}`, item);
       wanted = (UnprocessedKeys?.[store.tableName]?.Keys ?? []) as ItemKey[];
@@ -82,8 +86,8 @@ export async function putAll(store: Store, items: readonly Item[]): Promise<void
     for (let attempt = 1; waiting.length > 0; attempt += 1) {
       if (attempt > maximumAttempts) throw new Contention('The database kept leaving writes of a batch undone.');
       if (attempt > 1) await store.pause(attempt);
-      const { UnprocessedItems } = await store.client.send(
-        new BatchWriteCommand({ RequestItems: { [store.tableName]: [...waiting] } as never }),
+      const { UnprocessedItems } = await unlessBusy(
+        store.client.send(new BatchWriteCommand({ RequestItems: { [store.tableName]: [...waiting] } as never })),
       );
       waiting = UnprocessedItems?.[store.tableName] ?? [];
     }
@@ -112,7 +116,7 @@ export async function query(store: Store, range: Range): Promise<Item[]> {
     // An index is read as it is; the table is read as it is now.
     ...(range.index === undefined ? { ConsistentRead: true } : { IndexName: range.index }),
   };
-  const { Items } = await store.client.send(new QueryCommand(input));
+  const { Items } = await unlessBusy(store.client.send(new QueryCommand(input)));
   return (Items ?? []) as Item[];
 }
 
@@ -149,11 +153,22 @@ export async function commit(store: Store, items: readonly TransactItem[]): Prom
   }
 }
 
+/** What came of a call, unless the database was too busy for all of the SDK's own attempts: that is contention. */
+export async function unlessBusy<Answer>(call: Promise<Answer>): Promise<Answer> {
+  try {
+    return await call;
+  } catch (error) {
+    if (isPassing(error)) throw new Contention('The database is too busy or does not answer.', { cause: error });
+    throw error;
+  }
+}
+
 /** Whether a failure is one of the database's being busy, which trying again may get past. */
 export function isPassing(error: unknown): boolean {
   return (
     error instanceof Error &&
     [
+      'Contention',
       'TransactionInProgressException',
       'TransactionConflictException',
       'ThrottlingException',

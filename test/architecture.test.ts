@@ -20,7 +20,7 @@ const rooms: Record<string, readonly string[] | 'anything'> = {
     'workflows/exception-request.asl.json',
     'policy.json',
   ],
-  local: ['functions', 'store/schema.ts', 'workflows/exception-request.asl.json', 'type domain', 'policy.json'],
+  local: ['functions', 'store/schema.ts', 'store/create-table.ts', 'workflows/exception-request.asl.json', 'type domain', 'policy.json'],
   portal: [],
   test: 'anything',
   bench: 'anything',

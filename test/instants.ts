@@ -47,6 +47,7 @@ export const tuesdayBeforeTheHolidayTen = instant('2026-11-10T10:00:00-08:00');
 export const holidayNoon = instant('2026-11-11T12:00:00-08:00');
 export const thursdayAfterTheHolidayNine = instant('2026-11-12T09:00:00-08:00');
 export const thursdayAfterTheHolidayTen = instant('2026-11-12T10:00:00-08:00');
+export const thursdayAfterTheHolidayFive = instant('2026-11-12T17:00:00-08:00');
 export const fridayAfterTheHolidayNine = instant('2026-11-13T09:00:00-08:00');
 export const fridayAfterTheHolidayFive = instant('2026-11-13T17:00:00-08:00');
 export const mondayAfterTheHolidayFive = instant('2026-11-16T17:00:00-08:00');

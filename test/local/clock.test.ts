@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { later } from '../../domain/instant.ts';
-import { makeClock } from '../../local/clock.ts';
+import { Moment, makeClock, momentAt } from '../../local/clock.ts';
 import { mondayBeforeNine, mondayNine, mondayTen, nextMondayNine, tuesdayNine } from '../instants.ts';
 
 const milliseconds = (at: string) => Date.parse(at);
@@ -126,5 +126,28 @@ describe('a clock that is kept in a folder', () => {
   it.each(['', 'not JSON', '{"offsetMilliseconds":"a lot"}'])('does not start from a file that says "%s"', (text) => {
     writeFileSync(join(folder, 'clock.json'), text);
     expect(() => makeClock({ folder })).toThrow(/clock\.json does not say how far the clock is ahead\. Delete it/);
+  });
+});
+
+describe('a moment that somebody wrote', () => {
+  it.each([
+    ['2026-06-01T16:00:00Z', mondayNine],
+    ['2026-06-01T16:00:00.0009Z', mondayNine],
+    ['2026-06-01T09:00:00-07:00', mondayNine],
+    ['9999-12-31T23:59:59.999Z', '9999-12-31T23:59:59.999Z'],
+  ])('is taken: %s', (text, moment) => {
+    expect(Moment.parse(text)).toBe(moment);
+  });
+
+  it.each(['2026-06-01', '2026-06-01T16:00:00', '2026-02-30T16:00:00Z', 'now', 0, '9999-12-31T23:59:59-01:00'])(
+    'is not taken: %s',
+    (text) => {
+      expect(Moment.safeParse(text).success).toBe(false);
+    },
+  );
+
+  it('is the same as the one at that many milliseconds', () => {
+    expect(momentAt(Date.parse(mondayNine))).toBe(mondayNine);
+    expect(() => momentAt(253_402_300_800_000)).toThrow();
   });
 });

@@ -90,7 +90,9 @@ async function startElsewhere(afterwards: string, before = ''): Promise<{ child:
   return { child, said };
 }
 
-/** The engine's own process: the one that was started, directly or not, by this process with that folder for its data. */
+/**
+ * The engine's own process: the one that was started, directly or not, by this process with that folder for its data.
+ */
 function enginePid(): number {
   const found = readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))

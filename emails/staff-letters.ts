@@ -1,0 +1,246 @@
+import type { Holder } from '../domain/clock.ts';
+import { holderOf, longestHolder, remainingMinutes, spentUntil } from '../domain/clock.ts';
+import type { Flag } from '../domain/exception.ts';
+import { isFinal } from '../domain/exception.ts';
+import type { LetterKind } from '../domain/letter.ts';
+import type { Block, Content, Row } from './layout.ts';
+import { paragraph, quote } from './layout.ts';
+import type { LetterFacts, Writer } from './letter.ts';
+import { businessTime, day, dueTime, increase, lapsesAt, moment, spell, timeLeft } from './phrases.ts';
+import { limitBeforeAndAfter, openRequest, requestInFull, requestInShort } from './pieces.ts';
+import type { Sentence } from './say.ts';
+import { say, sayAddress } from './say.ts';
+
+/** What the exceptions team is told: what waits for it, and what has ended without it. */
+export const teamLetters = {
+  'review-wanted': reviewWanted,
+  answered,
+  rejected,
+  withdrawn,
+  lapsed,
+  'due-soon': dueSoon,
+  overdue: due,
+} satisfies Partial<Record<LetterKind, Writer>>;
+
+/** What the supervisors are told: which answer is late, by how much, and with whom it lay (SLA-4, SLA-5). */
+export const supervisorLetters = { overdue: breached } satisfies Partial<Record<LetterKind, Writer>>;
+
+function reviewWanted(facts: LetterFacts): Content | undefined {
+  const { request } = facts;
+  if (request.stage.is !== 'in-review') return undefined;
+  return {
+    subject: say`For review: ${increase(facts)} for ${facts.organizationName}`,
+    preheader: dueTime(facts),
+    title: say`A request waits for your review`,
+    blocks: [
+      paragraph(
+        say`${request.intake.requester.name} of ${facts.organizationName} asks for ${increase(facts)}. It comes to you before the Notices Correspondent, ${facts.correspondentName}, is asked, because:`,
+      ),
+      { is: 'list', items: request.flags.map((flag) => whyFlagged(flag, facts)) },
+      paragraph(dueTime(facts)),
+      ...requestInFull(facts, ...limitBeforeAndAfter(facts), phone(facts)),
+      paragraph(
+        say`You can forward it, as it is or with a smaller number, put a question to the requester, or reject it.`,
+      ),
+      ...openRequest(facts),
+    ],
+    because: because(facts),
+  };
+}
+
+function whyFlagged(flag: Flag, { request, correspondentName, policy }: LetterFacts): Row {
+  const { intake } = request;
+  switch (flag) {
+    case 'not-english':
+      return { label: say`Language`, value: say`it is not in English but in “${intake.language}”.` };
+    case 'above-review-threshold':
+      return {
+        label: say`Size`,
+        value: say`it is for more than ${policy.exceptions.reviewAbove[intake.kind]}.`,
+      };
+    case 'correspondent-differs':
+      return {
+        label: say`Another Correspondent`,
+        value: say`it names ${intake.noticesCorrespondent?.name ?? ''} (${intake.noticesCorrespondent?.email ?? ''}). Only the one of the agreement, ${correspondentName}, will be asked.`,
+      };
+    case 'required-before-due':
+      return {
+        label: say`Date`,
+        value: say`it is needed by ${day(intake.requiredDate)}, before our answer is due.`,
+      };
+    case 'requester-is-correspondent':
+      return {
+        label: say`Same person`,
+        value: say`the requester is the Notices Correspondent as well, so that no second person would decide.`,
+      };
+  }
+}
+
+function answered(facts: LetterFacts): Content {
+  const { request, answer } = facts;
+  const { requester } = request.intake;
+  return {
+    subject: say`Answered: ${increase(facts)} for ${facts.organizationName}`,
+    preheader: say`The clock runs again. ${dueTime(facts)}`,
+    title: say`Your question has been answered`,
+    blocks: [
+      paragraph(say`${requester.name} has answered, and the request is before you again. ${dueTime(facts)}`),
+      answer === null
+        ? paragraph(say`The answer stands in the history of the request.`)
+        : quote(say`The answer, in the words of ${requester.name}:`, answer),
+      ...requestInFull(facts, phone(facts)),
+      ...openRequest(facts),
+    ],
+    because: because(facts),
+  };
+}
+
+function rejected(facts: LetterFacts): Content | undefined {
+  const { stage } = facts.request;
+  if (stage.is !== 'rejected') return undefined;
+  return ended(
+    facts,
+    say`Rejected`,
+    say`It was rejected on ${moment(stage.at, facts.policy)} by ${sayAddress(stage.by)}.`,
+    [quote(say`The reason:`, stage.reason)],
+  );
+}
+
+function withdrawn(facts: LetterFacts): Content | undefined {
+  const { stage } = facts.request;
+  if (stage.is !== 'withdrawn') return undefined;
+  return ended(
+    facts,
+    say`Withdrawn`,
+    say`It was withdrawn on ${moment(stage.at, facts.policy)} by ${sayAddress(stage.by)}.`,
+    stage.reason === null ? [] : [quote(say`The reason given:`, stage.reason)],
+  );
+}
+
+function lapsed(facts: LetterFacts): Content | undefined {
+  const { stage } = facts.request;
+  if (stage.is !== 'lapsed') return undefined;
+  const days = facts.policy.exceptions.lapsesAfterBusinessDays;
+  return ended(
+    facts,
+    say`Lapsed`,
+    say`It lapsed on ${moment(stage.at, facts.policy)}: ${partyNames[stage.silent]} did not answer within ${days} business days.`,
+    [],
+  );
+}
+
+function ended(facts: LetterFacts, how: Sentence, why: Sentence, words: readonly Block[]): Content {
+  return {
+    subject: say`${how}: ${increase(facts)} for ${facts.organizationName}`,
+    preheader: say`Nothing is left to do.`,
+    title: say`A request has ended: ${how}`,
+    blocks: [paragraph(say`${why} Nothing is left to do.`), ...words, requestInShort(facts), ...openRequest(facts)],
+    because: because(facts),
+  };
+}
+
+function dueSoon(facts: LetterFacts): Content | undefined {
+  const { request } = facts;
+  if (isFinal(request)) return undefined;
+  return {
+    subject: say`Due soon: ${increase(facts)} for ${facts.organizationName}`,
+    preheader: dueTime(facts),
+    title: say`An answer is due soon`,
+    blocks: [paragraph(say`${dueTime(facts)} ${ball(facts)}`), timing(facts), ...openRequest(facts)],
+    because: because(facts),
+  };
+}
+
+function due(facts: LetterFacts): Content | undefined {
+  const { request, policy } = facts;
+  if (isFinal(request) || !isLate(facts)) return undefined;
+  const every = policy.exceptions.supervisorsToldEveryBusinessDays;
+  const often = every === 1 ? say`on every business day` : say`every ${every} business days`;
+  return {
+    subject: say`Due now: ${increase(facts)} for ${facts.organizationName}`,
+    preheader: ball(facts),
+    title: say`An answer is due now`,
+    blocks: [
+      paragraph(say`${dueTime(facts)} ${ball(facts)}`),
+      paragraph(say`From now on the supervisors are told of it ${often}, until it is answered.`),
+      timing(facts),
+      ...openRequest(facts),
+    ],
+    because: because(facts),
+  };
+}
+
+function breached(facts: LetterFacts): Content | undefined {
+  const { request, now, policy } = facts;
+  if (!isLate(facts)) return undefined;
+  const late = -remainingMinutes(request.clock, now, policy);
+  const spent = spentUntil(request.clock, now, policy);
+  const lay = longestHolder(spent);
+  const is = request.clock.is === 'stopped' ? 'ended' : 'is';
+  return {
+    subject: say`Late: the answer on ${increase(facts)} for ${facts.organizationName}`,
+    preheader: say`It lay longest with ${partyNames[lay]}.`,
+    title: say`An answer is late`,
+    blocks: [
+      paragraph(
+        late > 0
+          ? say`${dueTime(facts)} It ${is} late by ${businessTime(late, policy)}.`
+          : say`${dueTime(facts)} It ${is} late from now on.`,
+      ),
+      paragraph(say`It lay longest with ${partyNames[lay]}: ${spell(spent[lay], policy)}. ${ball(facts)}`),
+      timing(facts),
+      ...openRequest(facts),
+    ],
+    because: because(facts),
+  };
+}
+
+/** Due this minute, or past it. A question to the requester, or the end, can have come between the reminder and its letter. */
+function isLate({ request, now, policy }: LetterFacts): boolean {
+  return remainingMinutes(request.clock, now, policy) <= 0;
+}
+
+const partyNames: Readonly<Record<Holder, string>> = {
+  team: 'the exceptions team',
+  requester: 'the requester',
+  correspondent: 'the Notices Correspondent',
+};
+
+/** Who has the ball now, and what happens if they drop it. */
+function ball({ request, policy, correspondentName }: LetterFacts): Sentence {
+  const { stage } = request;
+  const holder = holderOf(request.clock);
+  if (holder === null) return say`The request has ended since: it is ${stage.is}.`;
+  if (stage.is === 'awaiting-approval' && stage.ask.decision === null) {
+    return say`It waits for the Notices Correspondent, ${correspondentName}, and lapses on ${moment(lapsesAt(stage.ask.askedAt, policy), policy)} without an answer.`;
+  }
+  if (stage.is === 'awaiting-approval') return say`It is approved; the limit has still to be raised.`;
+  if (stage.is === 'awaiting-requester') {
+    return say`It waits for the requester, ${request.intake.requester.name}, and lapses on ${moment(lapsesAt(stage.askedAt, policy), policy)} without an answer.`;
+  }
+  return say`It waits for the exceptions team.`;
+}
+
+/** The request in short, with what there is to know about its time (SLA-4). */
+function timing(facts: LetterFacts): Block {
+  const { request, now, policy } = facts;
+  const spent = spentUntil(request.clock, now, policy);
+  return requestInShort(
+    facts,
+    { label: say`Needed by`, value: day(request.intake.requiredDate) },
+    timeLeft(facts),
+    { label: say`With the team`, value: spell(spent.team, policy) },
+    { label: say`With the requester`, value: spell(spent.requester, policy) },
+    { label: say`With the Correspondent`, value: spell(spent.correspondent, policy) },
+  );
+}
+
+/** As the request gave it: it is not checked against the Authorized Contact List, and so is shown to staff only. */
+function phone({ request }: LetterFacts): Row {
+  return { label: say`Phone, as given`, value: say`${request.intake.requester.phone}` };
+}
+
+function because({ to, request }: LetterFacts): Sentence {
+  const who = to.role === 'supervisors' ? say`supervisors of the exceptions team` : say`exceptions team`;
+  return say`This mail went to the ${who}. It is about request ${request.exceptionId}.`;
+}

@@ -1,0 +1,26 @@
+import { drawProductKey } from '../domain/product-key.ts';
+import { changeContacts, registerAgreement } from '../store/agreements.ts';
+import { keysOf } from '../store/keys.ts';
+import { answerOf, http, notFound } from './http.ts';
+import { keyAnswer } from './key-answer.ts';
+import { theStore } from './the-store.ts';
+import { agreementView } from './view.ts';
+import { world } from './world.ts';
+
+export const handler = http('admin', {
+  'POST /agreements': async ({ body, caller, operation, now }) => {
+    const store = theStore();
+    const draw = () => drawProductKey(world.below);
+    const outcome = await registerAgreement(store, body, draw, caller.email, operation, now);
+    if (!outcome.ok) return outcome;
+    const { items } = await keysOf(store, outcome.answer.agreementId, { limit: 100, after: null });
+    const keys = await Promise.all(items.map((key) => keyAnswer(store, key, now)));
+    return { status: 201, body: { ...agreementView(outcome.answer), keys } };
+  },
+
+  'PUT /agreements/{agreementId}/contacts': async ({ params, body, caller, operation, now }) => {
+    const outcome = await changeContacts(theStore(), params.agreementId, body.contacts, caller.email, operation, now);
+    if (outcome === undefined) return notFound('agreement');
+    return answerOf(outcome, (agreement) => ({ status: 200, body: agreementView(agreement) }));
+  },
+});

@@ -1,0 +1,49 @@
+import type { Grant } from '../domain/grant.ts';
+import { parseInstallationId } from '../domain/installation-id.ts';
+import { refuse } from '../domain/refusal.ts';
+import { giveIncrease, giveOverride, keysEndingIn, keysOf } from '../store/keys.ts';
+import { answerOf, http, listed, notFound, pageAsked } from './http.ts';
+import { keyAnswer } from './key-answer.ts';
+import { theStore } from './the-store.ts';
+
+export const handler = http('callCenter', {
+  'GET /call-center/keys': async (call) => {
+    const store = theStore();
+    const page = pageAsked(call);
+    if (!page.ok) return page;
+    const { agreementId, lastFive } = call.query;
+    const keys =
+      lastFive !== undefined
+        ? await keysEndingIn(store, lastFive, agreementId, page.ask)
+        : agreementId !== undefined
+          ? await keysOf(store, agreementId, page.ask)
+          : undefined;
+    if (keys === undefined) {
+      const message = 'is missing; search by agreementId, by lastFive, or by both';
+      return refuse('invalid-request', 'Say which keys to find: by agreementId, by lastFive, or by both.', {
+        errors: [{ pointer: '/query/lastFive', message }],
+      });
+    }
+    const items = await Promise.all(keys.items.map((key) => keyAnswer(store, key, call.now)));
+    return listed(call.route, { ...keys, items }, (view) => view);
+  },
+
+  'POST /keys/{keyId}/overrides': async ({ params, body, caller, operation, now }) => {
+    const parsed = parseInstallationId(body.installationId);
+    if (!parsed.ok) return parsed;
+    const ask = { ...body, installationId: parsed.installationId, agent: caller.email };
+    return granted(await giveOverride(theStore(), params.keyId, ask, operation, now));
+  },
+
+  'POST /keys/{keyId}/increases': async ({ params, body, caller, operation, now }) =>
+    granted(await giveIncrease(theStore(), params.keyId, { ...body, agent: caller.email }, operation, now)),
+});
+
+/** A grant that was given now is new; one that this call reference gave before is only told again (OVR-4). */
+function granted(outcome: Awaited<ReturnType<typeof giveOverride>>) {
+  if (outcome === undefined) return notFound('key');
+  return answerOf(outcome, ({ grant, repeated }: { grant: Grant; repeated: boolean }) => ({
+    status: repeated ? 200 : 201,
+    body: grant,
+  }));
+}

@@ -1,0 +1,121 @@
+import type { Agreement, Person } from '../domain/agreement.ts';
+import { noticesCorrespondentAt } from '../domain/agreement.ts';
+import type { ExceptionRequest } from '../domain/exception.ts';
+import { askOf } from '../domain/exception.ts';
+import { limitOf } from '../domain/grant.ts';
+import type { Instant } from '../domain/instant.ts';
+import type { Key } from '../domain/key.ts';
+import type { Letter } from '../domain/letter.ts';
+import { lapsesAt } from '../domain/schedule.ts';
+import { Secret } from '../domain/secret.ts';
+import type { Link } from '../emails/letter.ts';
+import { compose } from '../emails/letter.ts';
+import { findAgreement } from '../store/agreements.ts';
+import { keepLink } from '../store/approvals.ts';
+import { claimLetters, settleLetters } from '../store/exceptions.ts';
+import { findKey } from '../store/keys.ts';
+import type { Store } from '../store/table.ts';
+import { logger } from './observe.ts';
+import type { Mailing } from './the-mail.ts';
+import { world } from './world.ts';
+
+/**
+ * Sends the letters that a request owes (EXC-11). They are claimed first, so that two never send the same one at once,
+ * and struck off when they went out or never can. What could not be sent just now is let go of and thrown about: the
+ * step is retried, and the sweep sends it in the end.
+ */
+export async function deliverLetters(store: Store, mailing: Mailing, exceptionId: string, now: Instant): Promise<void> {
+  const found = await claimLetters(store, exceptionId, now);
+  if (found === undefined || found.claimed.length === 0) return;
+  const { request, claimed } = found;
+  const about = { request, now, ...(await whatLettersTell(store, request)) };
+  const settled: string[] = [];
+  try {
+    for (const letter of claimed) {
+      await deliver(store, mailing, letter, about);
+      settled.push(letter.letterId);
+    }
+  } finally {
+    const unsent = claimed.map(({ letterId }) => letterId).filter((letterId) => !settled.includes(letterId));
+    await settleLetters(store, exceptionId, { settled, unsent }, now);
+  }
+}
+
+type About = {
+  readonly request: ExceptionRequest;
+  readonly now: Instant;
+  readonly agreement: Agreement;
+  readonly key: Key;
+};
+
+async function whatLettersTell(store: Store, { agreementId, keyId }: ExceptionRequest) {
+  const [agreement, key] = await Promise.all([findAgreement(store, agreementId), findKey(store, keyId)]);
+  if (agreement === undefined || key === undefined) {
+    throw new Error(`Agreement ${agreementId} or key ${keyId} of a request has gone; they are never deleted.`);
+  }
+  return { agreement, key };
+}
+
+async function deliver(store: Store, mailing: Mailing, letter: Letter, about: About): Promise<void> {
+  const { request, now, agreement, key } = about;
+  const correspondent = noticesCorrespondentAt(agreement, now);
+  const reader = readerOf(letter, request, correspondent, mailing);
+  const carriesLink = letter.kind === 'approval-wanted' || letter.kind === 'approval-reminder';
+  const mail = compose(letter.kind, {
+    request,
+    to: { role: letter.to, name: reader.name },
+    organizationName: agreement.organization.name,
+    lastFive: key.lastFive,
+    keyType: key.type,
+    limit: limitOf(key.grants),
+    productName: store.policy.catalog[request.intake.product].name,
+    correspondentName: correspondent.name,
+    answer: null,
+    now,
+    policy: store.policy,
+    link: carriesLink ? await newLink(store, mailing, request, reader.email) : null,
+  });
+  // A letter that would no longer be true is not sent.
+  if (mail === undefined) return;
+  const sent = await mailing.send(mail, reader.email, {
+    tags: { letter: letter.kind, exception: request.exceptionId },
+  });
+  if (!sent.sent) {
+    logger.error('undeliverable', { exceptionId: request.exceptionId, letter: letter.letterId, because: sent.because });
+  }
+}
+
+function readerOf(
+  { to }: Letter,
+  { intake }: ExceptionRequest,
+  correspondent: Person,
+  { addresses }: Mailing,
+): Pick<Person, 'name' | 'email'> {
+  switch (to) {
+    case 'requester':
+      return intake.requester;
+    case 'correspondent':
+      return correspondent;
+    case 'team':
+      return { name: 'exceptions team', email: addresses.MAIL_TEAM };
+    case 'supervisors':
+      return { name: 'supervisors', email: addresses.MAIL_SUPERVISORS };
+  }
+}
+
+const codeDigits = 6;
+
+/**
+ * Makes the link that an approval mail carries, keeps its hashes, and gives it to the mail alone (APR-1). Each mail has
+ * its own; every one of them is as good as the question that it is about.
+ */
+async function newLink(store: Store, mailing: Mailing, request: ExceptionRequest, to: string): Promise<Link | null> {
+  const ask = askOf(request);
+  if (ask === null) return null;
+  const token = world.token();
+  const code = world.code(codeDigits);
+  const expiresAt = lapsesAt(ask.askedAt, store.policy);
+  await keepLink(store, token, code, { exceptionId: request.exceptionId, askNumber: ask.askNumber, to, expiresAt });
+  const url = new Secret(`${mailing.addresses.PUBLIC_URL}/approvals/${token.reveal()}`, '[approval link]');
+  return { url, code, expiresAt };
+}

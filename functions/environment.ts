@@ -1,0 +1,44 @@
+import { z } from 'zod';
+
+/*
+ * The one place where functions read their environment. Each part is read and checked when it is first needed, so that a
+ * function needs only what its manifest entry lets it touch. A missing or wrong value is one line that names it.
+ */
+
+const tableSchema = z.object({
+  TABLE_NAME: z.string().min(3),
+  POLICY_FILE: z.string().min(1).default('policy.json'),
+  VAULT_SECRET: z.string().min(32),
+});
+
+const mailSchema = z.object({
+  MAIL_FROM: z.string().min(3),
+  MAIL_TEAM: z.email(),
+  MAIL_SUPERVISORS: z.email(),
+  MAIL_CONFIGURATION_SET: z.string().min(1).optional(),
+  PUBLIC_URL: z.url(),
+});
+
+const engineSchema = z.object({ STATE_MACHINE_ARN: z.string().min(1) });
+
+const serviceSchema = z.object({ SERVICE_VERSION: z.string().min(1).default('development') });
+
+export type TableEnvironment = z.infer<typeof tableSchema>;
+export type MailEnvironment = z.infer<typeof mailSchema>;
+export type EngineEnvironment = z.infer<typeof engineSchema>;
+
+/** The name of every variable, for what sets them. */
+export type Environment = TableEnvironment & MailEnvironment & EngineEnvironment & z.infer<typeof serviceSchema>;
+
+export const tableEnvironment = (): TableEnvironment => readFrom(tableSchema);
+export const mailEnvironment = (): MailEnvironment => readFrom(mailSchema);
+export const engineEnvironment = (): EngineEnvironment => readFrom(engineSchema);
+export const serviceVersion = (): string => readFrom(serviceSchema).SERVICE_VERSION;
+
+function readFrom<Shape extends z.ZodType>(schema: Shape): z.infer<Shape> {
+  const parsed = schema.safeParse(process.env);
+  if (parsed.success) return parsed.data;
+  // The values themselves may be secrets and are not repeated.
+  const wrong = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
+  throw new Error(`The environment of this function is not complete. ${wrong.join('; ')}`);
+}

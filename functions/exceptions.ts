@@ -1,0 +1,156 @@
+import type { Changed, ExceptionRequest } from '../domain/exception.ts';
+import { answer, forward, question, reject, withdraw } from '../domain/exception.ts';
+import type { Policy } from '../domain/policy.ts';
+import type { Decided, Refused } from '../domain/refusal.ts';
+import { refuse } from '../domain/refusal.ts';
+import { agreementsOf } from '../store/agreements.ts';
+import { findException, listExceptions, moveException, receiveException } from '../store/exceptions.ts';
+import { historyOf } from '../store/history.ts';
+import type { Store } from '../store/table.ts';
+import { fingerprintOf } from '../store/vault.ts';
+import { agreementFor } from './access.ts';
+import { accessTo, isContact } from './caller.ts';
+import type { Answer, Call } from './http.ts';
+import { http, listed, notFound, pageAsked } from './http.ts';
+import type { Route } from './manifest.ts';
+import { signal } from './pass-on.ts';
+import { theEngine } from './the-engine.ts';
+import { theStore } from './the-store.ts';
+import { entryView, exceptionView } from './view.ts';
+
+/** The most agreements of one customer whose requests are put into one list; more are asked for one by one. */
+const agreementsInOneList = 100;
+
+export const handler = http('exceptions', {
+  'POST /exceptions': async ({ body, caller, who, operation, now }) => {
+    const store = theStore();
+    const most = store.policy.exceptions.atMost[body.kind];
+    if (body.activationsRequested > most) {
+      const message = `must be at most ${most}; more than that is a matter for the agreement itself`;
+      return refuse('invalid-request', `The number of activations ${message}.`, {
+        errors: [{ pointer: '/activationsRequested', message }],
+      });
+    }
+    const sender = {
+      name: caller.email,
+      maySpeakFor: (agreement: Parameters<typeof accessTo>[0]) => accessTo(agreement, caller, who, now) === 'open',
+    };
+    const exceptionId = exceptionIdOf(operation);
+    const outcome = await receiveException(store, body, sender, exceptionId, operation, now);
+    if (!outcome.ok) return outcome;
+    await signal(store, theEngine(), exceptionId, now);
+    return accepted(outcome.answer, now, store.policy);
+  },
+
+  'GET /exceptions': async (call) => {
+    const store = theStore();
+    const page = pageAsked(call);
+    if (!page.ok) return page;
+    const { status = null, agreementId } = call.query;
+    const isStaff = call.caller.roles.length > 0;
+    if (agreementId !== undefined && !isStaff) {
+      const found = await agreementFor(store, agreementId, { ...call, who: ['customer'] });
+      if (!found.ok) return found;
+    }
+    const agreementIds =
+      agreementId !== undefined ? [agreementId] : isStaff ? null : await own(store, call.caller.email);
+    const requests = await listExceptions(store, { status, agreementIds }, page.ask);
+    return listed(call.route, requests, (request) => exceptionView(request, call.now, store.policy));
+  },
+
+  'GET /exceptions/{exceptionId}': async (call) => {
+    const found = await exceptionFor(call);
+    return found.ok ? { status: 200, body: exceptionView(found.request, call.now, theStore().policy) } : found;
+  },
+
+  'GET /exceptions/{exceptionId}/history': async (call) => {
+    const page = pageAsked(call);
+    if (!page.ok) return page;
+    const found = await exceptionFor(call);
+    if (!found.ok) return found;
+    const owner = `EXCEPTION#${call.params.exceptionId}` as const;
+    return listed(call.route, await historyOf(theStore(), owner, page.ask), entryView);
+  },
+
+  'POST /exceptions/{exceptionId}/questions': (call) =>
+    move(call, (request, policy) => question(request, call.body.text, call.caller.email, call.now, policy)),
+
+  'POST /exceptions/{exceptionId}/answers': (call) =>
+    moveByContact(call, (request, policy) => answer(request, call.body.text, call.caller.email, call.now, policy)),
+
+  'POST /exceptions/{exceptionId}/review': (call) => {
+    const { body, caller, now } = call;
+    return move(call, (request, policy) =>
+      body.decision === 'forward'
+        ? forward(request, body.activations, caller.email, now, policy)
+        : reject(request, body.reason, caller.email, now, policy),
+    );
+  },
+
+  'POST /exceptions/{exceptionId}/withdrawal': (call) =>
+    moveByContact(call, (request, policy) =>
+      withdraw(request, call.body.reason ?? null, call.caller.email, call.now, policy),
+    ),
+});
+
+/**
+ * The id of the request that an operation makes: always the same for the same operation, so that one sent twice makes one
+ * (EXC-5), and short enough to be read out on the phone.
+ */
+function exceptionIdOf(operation: string): string {
+  const symbols = '23456789BCDFGHJKMPQRTVWXY';
+  const digest = BigInt(`0x${fingerprintOf(`exception ${operation}`).slice(0, 24)}`);
+  const text = Array.from({ length: 12 }, (_, index) =>
+    symbols.charAt(Number((digest / BigInt(symbols.length) ** BigInt(index)) % BigInt(symbols.length))),
+  ).join('');
+  return `EX-${text.slice(0, 4)}-${text.slice(4, 8)}-${text.slice(8)}`;
+}
+
+async function own(store: Store, email: string): Promise<readonly string[]> {
+  const page = await agreementsOf(store, email, { limit: agreementsInOneList, after: null });
+  return page.items.map(({ agreementId }) => agreementId);
+}
+
+type ExceptionCall = Pick<Call<Route>, 'caller' | 'who' | 'now' | 'operation'> & {
+  readonly params: { readonly exceptionId: string };
+};
+
+/** The request with this id, if the caller may do here what the route does (AGR-3). */
+async function exceptionFor(
+  call: ExceptionCall,
+  needsContact = false,
+): Promise<Decided<{ readonly request: ExceptionRequest }>> {
+  const store = theStore();
+  const request = await findException(store, call.params.exceptionId);
+  if (request === undefined) return notFound('request');
+  const found = await agreementFor(store, request.agreementId, call, 'request');
+  if (!found.ok) return found;
+  return needsContact && !isContact(call.caller, found.agreement)
+    ? refuse('forbidden', 'Only a contact on the Authorized Contact List may do this.')
+    : { ok: true, request };
+}
+
+type Decide = (request: ExceptionRequest, policy: Policy) => Decided<Changed>;
+
+function moveByContact(call: ExceptionCall, decide: Decide): Promise<Answer | Refused> {
+  return move(call, decide, true);
+}
+
+/** Writes what the rule decides, then signals the workflow. */
+async function move(call: ExceptionCall, decide: Decide, needsContact = false): Promise<Answer | Refused> {
+  const store = theStore();
+  const found = await exceptionFor(call, needsContact);
+  if (!found.ok) return found;
+  const { exceptionId } = found.request;
+  const outcome = await moveException(store, exceptionId, call.operation, call.now, (request) =>
+    decide(request, store.policy),
+  );
+  if (outcome === undefined) return notFound('request');
+  if (!outcome.ok) return outcome;
+  await signal(store, theEngine(), exceptionId, call.now);
+  return accepted(outcome.answer, call.now, store.policy);
+}
+
+function accepted(request: ExceptionRequest, now: Call<Route>['now'], policy: Policy): Answer {
+  return { status: 202, body: exceptionView(request, now, policy) };
+}

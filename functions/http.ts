@@ -1,0 +1,319 @@
+import { MetricUnit } from '@aws-lambda-powertools/metrics';
+import middy from '@middy/core';
+import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from 'aws-lambda';
+import type { z } from 'zod';
+import type { Instant } from '../domain/instant.ts';
+import type { FieldError, Refusal, Refused } from '../domain/refusal.ts';
+import { refuse } from '../domain/refusal.ts';
+import type { Repeatable } from '../store/idempotency.ts';
+import { abandon, begin, finish, operationOf } from '../store/idempotency.ts';
+import type { Page, PageAsk } from '../store/page.ts';
+import { Contention } from '../store/table.ts';
+import { fingerprintOf } from '../store/vault.ts';
+import type { Caller } from './caller.ts';
+import { callerFrom, isForbidden } from './caller.ts';
+import type { ApiName, Route, RouteOf, Who } from './manifest.ts';
+import { manifest, needsToken } from './manifest.ts';
+import { logger, metrics } from './observe.ts';
+import { problemOf, problems, problemType } from './problem.ts';
+import type { BodyOf, QueryOf } from './schemas.ts';
+import { bodies, queries } from './schemas.ts';
+import { theStore } from './the-store.ts';
+import { world } from './world.ts';
+
+/** The names in braces of a route's path. */
+type ParamsOf<Path extends string> = Path extends `${string}{${infer Name}}${infer Rest}`
+  ? { readonly [Each in Name]: string } & ParamsOf<Rest>
+  : unknown;
+
+/** One call of a route, parsed: from here on nothing is checked or cast again. */
+export type Call<R extends Route> = {
+  readonly route: R;
+  readonly who: readonly Who[];
+  readonly params: ParamsOf<R>;
+  readonly query: QueryOf<R>;
+  readonly body: BodyOf<R>;
+  /** Who is signed in; routes without a token have nobody. */
+  readonly caller: Caller;
+  readonly now: Instant;
+  /** Names what is done, so that a repetition of it is known as such. */
+  readonly operation: string;
+  /** The body as it came, for routes that take no JSON, and what the caller wants to read. */
+  readonly raw: { readonly text: string; readonly contentType: string; readonly accept: string };
+};
+
+export type Answer = {
+  readonly status: number;
+  /** JSON; a text is sent as it is, under the content type that the headers name. */
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+};
+
+/** A refusal, where a route answers its code with another status than the usual one. */
+export type RefusedAs = Refused & { readonly status?: number };
+
+export type Handler<R extends Route> = (call: Call<R>) => Promise<Answer | RefusedAs>;
+
+const largestBodyBytes = 64 * 1024;
+
+/**
+ * Makes the Lambda of an API entry out of its routes. Owns what every route shares: the token's claims, roles, parsing,
+ * paging, idempotency keys, problem answers, headers, logs and metrics. A route only says what it answers.
+ */
+export function http<Name extends ApiName>(name: Name, routes: { readonly [R in RouteOf<Name>]: Handler<R & Route> }) {
+  const declared: Readonly<Record<string, readonly Who[]>> = manifest[name].routes;
+  const handlers: Readonly<Record<string, Handler<Route>>> = routes as never;
+  return middy<APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2>().handler(async (event) => {
+    const requestId = event.requestContext.requestId;
+    const route = event.routeKey as Route;
+    const answered = await answer(event, route, declared[route], handlers[route]);
+    logger.info('answered', { requestId, route, status: answered.status, ...answered.told });
+    metrics.addMetric('answers', MetricUnit.Count, 1);
+    metrics.addMetadata('route', route);
+    metrics.addMetadata('status', String(answered.status));
+    if (answered.told.code !== undefined) {
+      const refusals = metrics.singleMetric();
+      refusals.addDimension('code', answered.told.code);
+      refusals.addMetric('refusals', MetricUnit.Count, 1);
+    }
+    metrics.publishStoredMetrics();
+    return {
+      statusCode: answered.status,
+      headers: { 'Cache-Control': 'no-store', ...answered.headers, 'X-Request-Id': requestId },
+      body: answered.body,
+    };
+  });
+}
+
+/** An answer as it goes out, and what the log may tell of it. */
+type Written = {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+  readonly told: { readonly code?: string; readonly caller?: string };
+};
+
+async function answer(
+  event: APIGatewayProxyEventV2,
+  route: Route,
+  who: readonly Who[] | undefined,
+  handler: Handler<Route> | undefined,
+): Promise<Written> {
+  let repeatable: Repeatable | undefined;
+  try {
+    if (who === undefined || handler === undefined) {
+      return refused(refuse('not-found', 'There is nothing at this address. The routes are described at /docs.'));
+    }
+    const parsed = parse(event, route, who);
+    if (!parsed.ok) return refused(parsed);
+    const { call, idempotencyKey, fingerprint } = parsed;
+    if (idempotencyKey === undefined) return written(await handler(call), call.caller.email);
+
+    repeatable = { caller: call.caller.email, key: idempotencyKey, fingerprint };
+    const begun = await begin(theStore(), repeatable, call.now);
+    switch (begun.is) {
+      case 'answered':
+        return { ...begun.answer, told: { caller: call.caller.email } };
+      case 'reused':
+        repeatable = undefined;
+        return refused(
+          refuse('idempotency-key-reused', 'This idempotency key came with another request before. Take a new key.'),
+        );
+      case 'in-progress':
+        repeatable = undefined;
+        return refused(
+          refuse('request-in-progress', 'The same request still runs. Ask again in a moment with the same key.'),
+        );
+      case 'first': {
+        const first = written(await handler({ ...call, operation: operationOf(repeatable) }), call.caller.email);
+        await finish(theStore(), repeatable, first);
+        return first;
+      }
+    }
+  } catch (error) {
+    return failed(error, event, repeatable);
+  }
+}
+
+type Parsed =
+  | {
+      readonly ok: true;
+      readonly call: Call<Route>;
+      readonly idempotencyKey: string | undefined;
+      readonly fingerprint: string;
+    }
+  | Refused;
+
+function parse(event: APIGatewayProxyEventV2, route: Route, who: readonly Who[]): Parsed {
+  const headers = Object.fromEntries(Object.entries(event.headers).map(([key, value]) => [key.toLowerCase(), value]));
+  const caller = needsToken(who) ? callerFrom(event) : nobody;
+  if (caller === undefined) {
+    return refuse('unauthenticated', 'Sign in and send the token as “Authorization: Bearer …”.');
+  }
+  if (isForbidden(caller, who)) {
+    return refuse(
+      'forbidden',
+      `This is for ${who.join(' or ')} only; ask an administrator for the role if you need it.`,
+    );
+  }
+  const bytes = Buffer.from(event.body ?? '', event.isBase64Encoded ? 'base64' : 'utf8');
+  if (bytes.length > largestBodyBytes) {
+    return refuse('too-large', `A body may have ${largestBodyBytes} bytes at most; this has ${bytes.length}.`);
+  }
+  const contentType = (headers['content-type'] ?? '').toLowerCase();
+  const text = bytes.toString('utf8');
+  const body = bodyOf(route, text, contentType);
+  if (!body.ok) return body;
+  const query = checked(queries, route, event.queryStringParameters ?? {});
+  const idempotencyKey = event.requestContext.http.method === 'POST' ? headers['idempotency-key'] : undefined;
+  const faults = [
+    ...(body.faults ?? []),
+    ...(query.faults ?? []).map(({ pointer, message }) => ({ pointer: `/query${pointer}`, message })),
+    ...(idempotencyKey === undefined || /^[\x20-\x7E]{1,255}$/.test(idempotencyKey)
+      ? []
+      : [{ pointer: '/headers/idempotency-key', message: 'must be 1 to 255 visible characters' }]),
+  ];
+  if (faults.length > 0) {
+    const named = faults.map(({ pointer }) => pointer || 'the body').join(', ');
+    return refuse('invalid-request', `Correct these and send it again: ${named}.`, { errors: faults });
+  }
+  const call = {
+    route,
+    who,
+    params: event.pathParameters ?? {},
+    query: query.value,
+    body: body.value,
+    caller,
+    now: world.now(),
+    operation: event.requestContext.requestId,
+    raw: { text, contentType, accept: headers.accept ?? '' },
+  } as unknown as Call<Route>;
+  const fingerprint = fingerprintOf(JSON.stringify([route, event.rawPath, event.rawQueryString, text]));
+  return { ok: true, call, idempotencyKey: needsToken(who) ? idempotencyKey : undefined, fingerprint };
+}
+
+/** A route without a token is called by nobody that we know. */
+const nobody: Caller = { email: '', roles: [] };
+
+type Checked = { readonly ok: true; readonly value: unknown; readonly faults?: readonly FieldError[] };
+
+function bodyOf(route: Route, text: string, contentType: string): Checked | Refused {
+  if (!(route in bodies)) return { ok: true, value: undefined };
+  if (text.trim() === '') return checked(bodies, route, {});
+  if (!/^application\/(json|[\w.-]+\+json)\s*(;|$)/.test(contentType)) {
+    return refuse('unsupported-media-type', 'Send the body as JSON, with “Content-Type: application/json”.');
+  }
+  try {
+    return checked(bodies, route, JSON.parse(text));
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    return refuse('malformed-json', 'The body is not well-formed JSON. Check quotes, commas and brackets.');
+  }
+}
+
+function checked(schemas: Partial<Record<Route, z.ZodType>>, route: Route, value: unknown): Checked {
+  const parsed = schemas[route]?.safeParse(value);
+  if (parsed === undefined) return { ok: true, value: undefined };
+  return parsed.success
+    ? { ok: true, value: parsed.data }
+    : { ok: true, value: undefined, faults: parsed.error.issues.flatMap(fieldErrorsOf) };
+}
+
+/** What one issue of a schema says, by JSON pointer: a field that is not known is named itself. */
+export function fieldErrorsOf(issue: z.core.$ZodIssue): readonly FieldError[] {
+  const pointer = (path: readonly PropertyKey[]) =>
+    path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => ({
+      pointer: pointer([...issue.path, key]),
+      message: 'is not a field of this request',
+    }));
+  }
+  const missing = issue.code === 'invalid_type' && issue.input === undefined;
+  return [{ pointer: pointer(issue.path), message: missing ? 'is missing' : issue.message }];
+}
+
+function refused({ refusal, status }: RefusedAs, caller?: string): Written {
+  return {
+    status: status ?? problems[refusal.code].status,
+    headers: { 'Content-Type': problemType },
+    body: JSON.stringify(problemOf(refusal, status)),
+    told: { code: refusal.code, ...(caller ? { caller } : {}) },
+  };
+}
+
+function written(answer: Answer | RefusedAs, caller: string): Written {
+  if ('ok' in answer) return refused(answer, caller);
+  const { status, body, headers = {} } = answer;
+  const text = body === undefined ? '' : typeof body === 'string' ? body : JSON.stringify(body);
+  const type = body === undefined || typeof body === 'string' ? {} : { 'Content-Type': 'application/json' };
+  return { status, headers: { ...type, ...headers }, body: text, told: caller === '' ? {} : { caller } };
+}
+
+/** Others kept getting in the way: the caller may try again. Anything else is a fault: logged whole, told without a detail. */
+async function failed(
+  error: unknown,
+  event: APIGatewayProxyEventV2,
+  repeatable: Repeatable | undefined,
+): Promise<Written> {
+  const requestId = event.requestContext.requestId;
+  if (repeatable !== undefined) {
+    await abandon(theStore(), repeatable).catch((cause: unknown) =>
+      logger.error('could not abandon', { requestId, cause }),
+    );
+  }
+  const busy = error instanceof Contention;
+  if (busy) logger.warn('contention', { requestId, route: event.routeKey, error: error.message });
+  else logger.error('fault', { requestId, route: event.routeKey, error: error as Error });
+  metrics.addMetric(busy ? 'contentions' : 'faults', MetricUnit.Count, 1);
+  const status = busy ? 503 : 500;
+  const problem = {
+    type: `urn:volume-activation:problem:${busy ? 'busy' : 'fault'}`,
+    title: busy ? 'Too busy just now' : 'Something went wrong on our side',
+    status,
+    code: busy ? 'busy' : 'fault',
+    detail: busy
+      ? 'Many others change the same thing at this moment. Nothing was done; try again in a few seconds.'
+      : `It is not your fault, and it has been reported. Try again later; if it stays, tell us this request id: ${requestId}.`,
+  };
+  return {
+    status,
+    headers: { 'Content-Type': problemType, ...(busy ? { 'Retry-After': '2' } : {}) },
+    body: JSON.stringify(problem),
+    told: { code: problem.code },
+  };
+}
+
+/** Which page a list is asked for; a cursor is good only for the list that gave it. */
+export function pageAsked(call: {
+  readonly route: Route;
+  readonly query: { limit: number; cursor?: string | undefined };
+}): { readonly ok: true; readonly ask: PageAsk } | Refused {
+  const { limit, cursor } = call.query;
+  if (cursor === undefined) return { ok: true, ask: { limit, after: null } };
+  const [list, after] = Buffer.from(cursor, 'base64url').toString('utf8').split('\n');
+  return list === call.route && after !== undefined && after !== ''
+    ? { ok: true, ask: { limit, after } }
+    : refuse('invalid-request', 'The cursor is not one that this list gave. Begin again without it.', {
+        errors: [{ pointer: '/query/cursor', message: 'is not a cursor that this list gave' }],
+      });
+}
+
+/** A page of a list as the contract answers it. */
+export function listed<Entry>(route: Route, page: Page<Entry>, view: (entry: Entry) => unknown): Answer {
+  const nextCursor = page.next === null ? null : Buffer.from(`${route}\n${page.next}`, 'utf8').toString('base64url');
+  return { status: 200, body: { items: page.items.map(view), nextCursor } };
+}
+
+/** Turns what a change came to into an answer; the refusals answer for themselves. */
+export function answerOf<Value>(
+  outcome: { readonly ok: true; readonly answer: Value } | Refused,
+  view: (value: Value) => Answer,
+): Answer | Refused {
+  return outcome.ok ? view(outcome.answer) : outcome;
+}
+
+/** Nothing is there, or nothing that this caller may see: both are told in the same words (AGR-3). */
+export function notFound(what: string): { readonly ok: false; readonly refusal: Refusal } {
+  return refuse('not-found', `There is no such ${what}, or it is not yours to see. Check the id in the address.`);
+}

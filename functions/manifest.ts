@@ -1,0 +1,209 @@
+/**
+ * Every Lambda of the service, as plain data: its routes or its part in the workflow, who may call it, what it may
+ * touch, and what its failure means to people. The deployment, the local system, the published description of the API
+ * and the tests all loop over it.
+ */
+
+/** Who may call a route. Staff roles are groups of the user pool; a customer is whoever the agreement names. */
+export type Who =
+  | 'customer'
+  | 'licensing-admins'
+  | 'call-center'
+  | 'exceptions-team'
+  /** Anybody who is signed in. */
+  | 'signed-in'
+  /** A machine: the product key in the body is its credential. */
+  | 'device'
+  /** Whoever holds an approval link: the token in the path is the credential. */
+  | 'link-holder'
+  | 'anyone';
+
+export const staffRoles = ['licensing-admins', 'call-center', 'exceptions-team'] as const;
+export type StaffRole = (typeof staffRoles)[number];
+
+const staff = staffRoles;
+
+type Right = 'read-table' | 'write-table' | 'start-workflow' | 'answer-task-token' | 'send-mail' | 'read-vault';
+
+type Entry = {
+  readonly is: 'api' | 'step' | 'schedule';
+  /** What it is for, in a sentence. */
+  readonly purpose: string;
+  readonly may: readonly Right[];
+  /** What it costs people when it fails: the words of its alarm. */
+  readonly whenItFails: string;
+  readonly routes?: Readonly<Record<string, readonly Who[]>>;
+  readonly every?: string;
+};
+
+export const manifest = {
+  activation: {
+    is: 'api',
+    purpose: 'Answers machines that activate.',
+    may: ['read-table', 'write-table', 'read-vault'],
+    whenItFails: 'Machines cannot activate: people are kept from working on new or rebuilt computers.',
+    routes: {
+      'POST /activations': ['device'],
+      'POST /kms-hosts/client-reports': ['device'],
+    },
+  },
+  portal: {
+    is: 'api',
+    purpose: 'Shows customers and staff their agreements and keys, and issues MAKs.',
+    may: ['read-table', 'write-table', 'read-vault'],
+    whenItFails: 'License administrators cannot see their keys or get new ones.',
+    routes: {
+      'GET /agreements': ['signed-in'],
+      'GET /agreements/{agreementId}': ['customer', ...staff],
+      'GET /agreements/{agreementId}/keys': ['customer', ...staff],
+      'POST /agreements/{agreementId}/keys': ['customer', 'call-center'],
+      'GET /keys/{keyId}': ['customer', ...staff],
+      'POST /keys/{keyId}/reveal': ['customer'],
+      'GET /keys/{keyId}/activations': ['customer', ...staff],
+      'GET /keys/{keyId}/grants': ['customer', ...staff],
+      'GET /keys/{keyId}/history': ['customer', ...staff],
+      'GET /keys/{keyId}/allowances': ['customer', 'call-center'],
+    },
+  },
+  callCenter: {
+    is: 'api',
+    purpose: 'Lets call-centre agents find a key and give what a phone call may give.',
+    may: ['read-table', 'write-table', 'read-vault'],
+    whenItFails: 'Callers wait on the phone: agents can give neither overrides nor increases.',
+    routes: {
+      'GET /call-center/keys': ['call-center'],
+      'POST /keys/{keyId}/overrides': ['call-center'],
+      'POST /keys/{keyId}/increases': ['call-center'],
+    },
+  },
+  exceptions: {
+    is: 'api',
+    purpose: 'Takes exception requests and what people do to them.',
+    may: ['read-table', 'write-table', 'read-vault', 'start-workflow', 'answer-task-token'],
+    whenItFails: 'Requests for more activations are not taken or not moved on; their five business days run.',
+    routes: {
+      'POST /exceptions': ['customer', 'call-center'],
+      'GET /exceptions': ['signed-in'],
+      'GET /exceptions/{exceptionId}': ['customer', ...staff],
+      'GET /exceptions/{exceptionId}/history': ['customer', ...staff],
+      'POST /exceptions/{exceptionId}/questions': ['exceptions-team'],
+      'POST /exceptions/{exceptionId}/answers': ['customer'],
+      'POST /exceptions/{exceptionId}/review': ['exceptions-team'],
+      'POST /exceptions/{exceptionId}/withdrawal': ['customer'],
+    },
+  },
+  approvals: {
+    is: 'api',
+    purpose: 'Shows the approval page to who holds its link, and records the decision.',
+    may: ['read-table', 'write-table', 'read-vault', 'start-workflow', 'answer-task-token'],
+    whenItFails: 'Notices Correspondents cannot answer: customers wait for activations that were asked for.',
+    routes: {
+      'GET /approvals/{token}': ['link-holder'],
+      'POST /approvals/{token}': ['link-holder'],
+    },
+  },
+  admin: {
+    is: 'api',
+    purpose: 'Registers agreements and keeps their lists of people.',
+    may: ['read-table', 'write-table', 'read-vault'],
+    whenItFails: 'New agreements get no keys, and changes of contacts do not take effect.',
+    routes: {
+      'POST /agreements': ['licensing-admins'],
+      'PUT /agreements/{agreementId}/contacts': ['licensing-admins'],
+    },
+  },
+  service: {
+    is: 'api',
+    purpose: 'Says that the service answers, and what no other route answers.',
+    may: [],
+    whenItFails: 'Health checks fail; the service may be well all the same.',
+    routes: {
+      'GET /health': ['anyone'],
+    },
+  },
+  seeWhereItStands: {
+    is: 'step',
+    purpose: 'Sends what is owed by mail and says where the request goes next.',
+    may: ['read-table', 'write-table', 'read-vault', 'send-mail'],
+    whenItFails: 'Requests stop where they are and nobody is told; the sweep starts them again.',
+  },
+  waitForReview: {
+    is: 'step',
+    purpose: 'Puts a request before the exceptions team and lets the workflow wait.',
+    may: ['read-table', 'write-table', 'read-vault', 'send-mail', 'answer-task-token'],
+    whenItFails: 'The exceptions team does not hear of requests that need its review.',
+  },
+  askCorrespondent: {
+    is: 'step',
+    purpose: 'Asks the Notices Correspondent by mail and lets the workflow wait for the decision.',
+    may: ['read-table', 'write-table', 'read-vault', 'send-mail', 'answer-task-token'],
+    whenItFails: 'Notices Correspondents are not asked: requests wait and become late.',
+  },
+  askRequester: {
+    is: 'step',
+    purpose: 'Puts the question to the requester by mail and lets the workflow wait for the answer.',
+    may: ['read-table', 'write-table', 'read-vault', 'send-mail', 'answer-task-token'],
+    whenItFails: 'Requesters do not get the question on which their request waits.',
+  },
+  raiseTheLimit: {
+    is: 'step',
+    purpose: 'Raises the limit that was approved, exactly once.',
+    may: ['read-table', 'write-table', 'read-vault'],
+    whenItFails: 'Approved increases do not arrive: machines are still refused.',
+  },
+  tellPeople: {
+    is: 'step',
+    purpose: 'Tells everybody whom the end of a request concerns.',
+    may: ['read-table', 'write-table', 'read-vault', 'send-mail'],
+    whenItFails: 'People are not told what became of a request; the sweep tells them later.',
+  },
+  sweep: {
+    is: 'schedule',
+    purpose: 'Does what time brings: reminders, lapses, letters and signals that are still owed, lost workflows.',
+    may: ['read-table', 'write-table', 'read-vault', 'send-mail', 'start-workflow', 'answer-task-token'],
+    whenItFails: 'Nobody is reminded, nothing lapses, and what a crash left unsaid stays unsaid.',
+    every: 'PT1M',
+  },
+} as const satisfies Readonly<Record<string, Entry>>;
+
+export type Manifest = typeof manifest;
+export type EntryName = keyof Manifest;
+
+/** The entries of one sort. */
+type NamesOf<Is extends Entry['is']> = {
+  [Name in EntryName]: Manifest[Name]['is'] extends Is ? Name : never;
+}[EntryName];
+export type ApiName = NamesOf<'api'>;
+export type StepName = NamesOf<'step'>;
+
+/** A route as it is written: the method and the path with its parameters in braces. */
+export type RouteOf<Name extends ApiName> = keyof Manifest[Name]['routes'] & string;
+export type Route = { [Name in ApiName]: RouteOf<Name> }[ApiName];
+
+/** Every route with the entry that answers it and who may call it. */
+export function allRoutes(): readonly {
+  readonly route: Route;
+  readonly entry: ApiName;
+  readonly who: readonly Who[];
+}[] {
+  return Object.entries(manifest).flatMap(([entry, declared]) =>
+    'routes' in declared
+      ? Object.entries(declared.routes).map(([route, who]) => ({ route: route as Route, entry: entry as ApiName, who }))
+      : [],
+  );
+}
+
+/** Whether the caller of a route must be signed in: the gateway checks the token before the function is called. */
+export function needsToken(who: readonly Who[]): boolean {
+  return !who.some((each) => each === 'device' || each === 'link-holder' || each === 'anyone');
+}
+
+/** The file that holds an entry's Lambda: its name, written with hyphens. */
+export function fileOf(name: EntryName): string {
+  return `functions/${name.replace(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`)}.ts`;
+}
+
+/** The names of the entries of one sort. */
+export function namesOf<Is extends Entry['is']>(is: Is): readonly NamesOf<Is>[] {
+  return Object.entries(manifest).flatMap(([name, entry]) => (entry.is === is ? [name as NamesOf<Is>] : []));
+}

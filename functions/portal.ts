@@ -1,0 +1,142 @@
+import { exceptionKindOf, refusedUnlessLive } from '../domain/key.ts';
+import { overrideAllowance } from '../domain/kms.ts';
+import { callCenterHeadroom, callCenterMaximum } from '../domain/mak.ts';
+import { drawProductKey } from '../domain/product-key.ts';
+import { refuse } from '../domain/refusal.ts';
+import { agreementsOf } from '../store/agreements.ts';
+import { historyOf } from '../store/history.ts';
+import type { KeptKey } from '../store/keys.ts';
+import { issueMak, keysOf, readKey, revealKey } from '../store/keys.ts';
+import type { Activation } from '../store/mak-buckets.ts';
+import { activationsOnMak } from '../store/mak-buckets.ts';
+import type { Page, PageAsk } from '../store/page.ts';
+import { pageOfAll } from '../store/page.ts';
+import type { Store } from '../store/table.ts';
+import { agreementFor, keyFor } from './access.ts';
+import { isContact } from './caller.ts';
+import { http, listed, notFound, pageAsked } from './http.ts';
+import { keyAnswer } from './key-answer.ts';
+import { theStore } from './the-store.ts';
+import { agreementView, entryView } from './view.ts';
+import { world } from './world.ts';
+
+export const handler = http('portal', {
+  'GET /agreements': async (call) => {
+    const page = pageAsked(call);
+    if (!page.ok) return page;
+    return listed(call.route, await agreementsOf(theStore(), call.caller.email, page.ask), agreementView);
+  },
+
+  'GET /agreements/{agreementId}': async (call) => {
+    const found = await agreementFor(theStore(), call.params.agreementId, call);
+    return found.ok ? { status: 200, body: agreementView(found.agreement) } : found;
+  },
+
+  'GET /agreements/{agreementId}/keys': async (call) => {
+    const store = theStore();
+    const page = pageAsked(call);
+    if (!page.ok) return page;
+    const found = await agreementFor(store, call.params.agreementId, call);
+    if (!found.ok) return found;
+    const keys = await keysOf(store, call.params.agreementId, page.ask);
+    const items = await Promise.all(keys.items.map((key) => keyAnswer(store, key, call.now)));
+    return listed(call.route, { ...keys, items }, (view) => view);
+  },
+
+  'POST /agreements/{agreementId}/keys': async (call) => {
+    const store = theStore();
+    const found = await agreementFor(store, call.params.agreementId, call);
+    if (!found.ok) return found;
+    const { agreement } = found;
+    if (!call.caller.roles.includes('call-center') && !isContact(call.caller, agreement)) {
+      return refuse(
+        'forbidden',
+        'Only a contact on the Authorized Contact List, or the call centre for one, may get a MAK.',
+      );
+    }
+    const draw = () => drawProductKey(world.below);
+    const { productGroup } = call.body;
+    const outcome = await issueMak(store, agreement, productGroup, draw, call.caller.email, call.operation, call.now);
+    if (!outcome.ok) return outcome;
+    const key = await readKey(store, outcome.answer.keyId);
+    return key === undefined ? notFound('key') : { status: 201, body: await keyAnswer(store, key, call.now) };
+  },
+
+  'GET /keys/{keyId}': async (call) => {
+    const store = theStore();
+    const found = await keyFor(store, call.params.keyId, call);
+    return found.ok ? { status: 200, body: await keyAnswer(store, found.key, call.now) } : found;
+  },
+
+  'POST /keys/{keyId}/reveal': async (call) => {
+    const store = theStore();
+    const found = await keyFor(store, call.params.keyId, call);
+    if (!found.ok) return found;
+    if (!isContact(call.caller, found.agreement)) {
+      return refuse('forbidden', 'The whole key is shown only to a contact on the Authorized Contact List.');
+    }
+    const shown = await revealKey(store, call.params.keyId, call.caller.email, call.operation, call.now);
+    if (shown === undefined) return notFound('key');
+    return shown.ok ? { status: 200, body: { productKey: shown.answer.reveal() } } : shown;
+  },
+
+  'GET /keys/{keyId}/activations': async (call) => {
+    const store = theStore();
+    const page = pageAsked(call);
+    if (!page.ok) return page;
+    const found = await keyFor(store, call.params.keyId, call);
+    if (!found.ok) return found;
+    return listed(call.route, await activationsOn(store, found.key, page.ask), (activation) => activation);
+  },
+
+  'GET /keys/{keyId}/grants': async (call) => {
+    const page = pageAsked(call);
+    if (!page.ok) return page;
+    const found = await keyFor(theStore(), call.params.keyId, call);
+    if (!found.ok) return found;
+    return listed(call.route, pageOfAll(found.key.state.grants, page.ask), (grant) => grant);
+  },
+
+  'GET /keys/{keyId}/history': async (call) => {
+    const store = theStore();
+    const page = pageAsked(call);
+    if (!page.ok) return page;
+    const found = await keyFor(store, call.params.keyId, call);
+    if (!found.ok) return found;
+    return listed(call.route, await historyOf(store, `KEY#${call.params.keyId}`, page.ask), entryView);
+  },
+
+  'GET /keys/{keyId}/allowances': async (call) => {
+    const { policy } = theStore();
+    const found = await keyFor(theStore(), call.params.keyId, call);
+    if (!found.ok) return found;
+    const { state } = found.key;
+    const nothingMore = refusedUnlessLive(state) !== undefined;
+    const override =
+      state.type === 'KMS'
+        ? nothingMore
+          ? { available: 0, availableAt: null, remaining: 0 }
+          : overrideAllowance(state, call.now, policy)
+        : null;
+    const increase =
+      state.type === 'MAK'
+        ? {
+            maximumLimit: callCenterMaximum(state, policy),
+            available: nothingMore ? 0 : callCenterHeadroom(state, policy),
+          }
+        : null;
+    return { status: 200, body: { override, increase, exception: exceptionKindOf(state.type) } };
+  },
+});
+
+/** The activations of a key: a MAK's machines, or a KMS key's hosts by their first activation. */
+async function activationsOn(store: Store, { state, kept }: KeptKey, ask: PageAsk): Promise<Page<Activation>> {
+  if (state.type === 'MAK') return activationsOnMak(store, { keyId: state.keyId, bucketCount: kept.bucketCount }, ask);
+  const hosts = state.hosts.map(({ installationId, machineName, product, firstActivatedAt }) => ({
+    installationId,
+    machineName,
+    product,
+    activatedAt: firstActivatedAt,
+  }));
+  return pageOfAll(hosts, ask);
+}

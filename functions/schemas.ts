@@ -1,0 +1,297 @@
+import { z } from 'zod';
+import type { Agreement, AgreementNumbers } from '../domain/agreement.ts';
+import { agreementIdOf, levels, normalizeEmail, programs } from '../domain/agreement.ts';
+import { productGroups, products } from '../domain/catalog.ts';
+import type { Intake } from '../domain/exception.ts';
+import { exceptionKinds, exceptionStatuses } from '../domain/exception.ts';
+import type { CivilDate } from '../domain/instant.ts';
+import { civilDate } from '../domain/instant.ts';
+import { productKeySymbols } from '../domain/product-key.ts';
+import { Secret } from '../domain/secret.ts';
+import type { Route } from './manifest.ts';
+
+/*
+ * What callers may send: each body is parsed once, here, and is a domain value from then on. These schemas are the
+ * source of the published description of the API.
+ */
+
+// Control characters, line and paragraph separators, and marks that turn the direction of a text around.
+const unprintable = /[\p{Cc}\p{Cs}\u2028\u2029\u202A-\u202E\u2066-\u2069]/u;
+const unprintableButBreaks = /[^\P{Cc}\n\r\t]|[\p{Cs}\u2028\u2029\u202A-\u202E\u2066-\u2069]/u;
+
+const line = (longest: number) =>
+  z
+    .string()
+    .trim()
+    .min(1, 'must not be empty')
+    .max(longest, `must be at most ${longest} characters`)
+    .refine((text) => !unprintable.test(text), 'must be one line without control characters');
+
+const paragraphs = (longest: number) =>
+  z
+    .string()
+    .trim()
+    .min(1, 'must not be empty')
+    .max(longest, `must be at most ${longest} characters`)
+    .refine((text) => !unprintableButBreaks.test(text), 'must not hold control characters');
+
+const email = z.email('must be an e-mail address').max(254, 'must be at most 254 characters');
+const whole = (least: number, most: number) =>
+  z.int('must be a whole number').min(least, `must be at least ${least}`).max(most, `must be at most ${most}`);
+const day = z
+  .string()
+  .meta({ format: 'date' })
+  .transform((text, context): CivilDate => {
+    try {
+      return civilDate(text);
+    } catch {
+      context.addIssue({ code: 'custom', message: 'must be a date such as 2027-01-31' });
+      return z.NEVER;
+    }
+  });
+const numberOfRecord = z
+  .string()
+  .trim()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$/, 'must be 1 to 40 letters, digits, dots, hyphens or underscores');
+
+const lastFive = z
+  .string()
+  .trim()
+  .toUpperCase()
+  .regex(new RegExp(`^[${productKeySymbols}]{5}$`), 'must be the last five symbols of a product key');
+
+export const personSchema = z.strictObject({ name: line(120), email, phone: line(40) });
+
+const numbers = {
+  agreementNumber: numberOfRecord.optional(),
+  authorizationNumber: numberOfRecord.optional(),
+  licenseNumber: numberOfRecord.optional(),
+};
+
+type Numbers = {
+  readonly agreementNumber?: string | undefined;
+  readonly authorizationNumber?: string | undefined;
+  readonly licenseNumber?: string | undefined;
+};
+type NumberName = keyof Numbers;
+const numberNames: readonly NumberName[] = ['agreementNumber', 'authorizationNumber', 'licenseNumber'];
+
+/**
+ * What is wrong with one of the numbers that name an agreement: Open is named by an authorization and a license number
+ * together, every other program by an agreement number (AGR-1). A request does not say its program: there, whichever
+ * numbers were begun with are completed.
+ */
+function numberMistake(body: unknown, name: NumberName): string | undefined {
+  if (typeof body !== 'object' || body === null) return undefined;
+  const given = (each: NumberName) => each in body;
+  const takesTwo = 'program' in body ? body.program === 'open' : given('authorizationNumber') || given('licenseNumber');
+  const wanted = (name === 'agreementNumber') !== takesTwo;
+  const named = takesTwo ? 'an authorization number and a license number' : 'an agreement number';
+  if (wanted && !given(name)) return `is missing; the agreement is named by ${named}`;
+  return !wanted && given(name) ? `does not belong here; the agreement is named by ${named}` : undefined;
+}
+
+/** Checks the numbers even when other fields are wrong: all mistakes are told at once (EXC-1). */
+function naming<Schema extends z.ZodType>(schema: Schema): Schema {
+  return numberNames.reduce(
+    (checked, name) =>
+      checked.refine((body) => numberMistake(body, name) === undefined, {
+        path: [name],
+        error: ({ input }) => numberMistake(input, name) ?? '',
+        when: () => true,
+      }),
+    schema,
+  );
+}
+
+function numbersFrom({ agreementNumber, authorizationNumber, licenseNumber }: Numbers): AgreementNumbers {
+  if (agreementNumber !== undefined) return { agreementNumber };
+  if (authorizationNumber !== undefined && licenseNumber !== undefined) return { authorizationNumber, licenseNumber };
+  throw new Error('The numbers of an agreement were taken although some are missing.');
+}
+
+/** A check that no two entries of a list have the same name. */
+function eachOnce<Entry>(nameOf: (entry: Entry) => string) {
+  return (entries: readonly Entry[], context: z.RefinementCtx) => {
+    const names = entries.map(nameOf);
+    for (const [index, name] of names.entries()) {
+      if (names.indexOf(name) !== index) {
+        context.addIssue({ code: 'custom', path: [index], message: 'is on the list already' });
+      }
+    }
+  };
+}
+
+/** At most so many contacts, so that a change of all of them is one transaction. */
+const contacts = z
+  .array(personSchema)
+  .min(1, 'must name at least one contact')
+  .max(40, 'must name at most 40 contacts')
+  .superRefine(eachOnce(({ email: address }) => normalizeEmail(address)));
+
+const agreementSchema = naming(
+  z.strictObject({
+    program: z.enum(programs),
+    level: z.enum(levels).nullable().default(null),
+    ...numbers,
+    organization: z.strictObject({
+      name: line(200),
+      country: z.string().regex(/^[A-Z]{2}$/, 'must be a country code of two capital letters, such as US'),
+      language: languageTag(),
+    }),
+    products: z
+      .array(z.strictObject({ product: z.enum(products), licenses: whole(1, 10_000_000) }))
+      .min(1, 'must name at least one product')
+      .max(products.length, 'must name each product once')
+      .superRefine(eachOnce(({ product }) => product)),
+    contacts,
+    noticesCorrespondent: personSchema,
+  }),
+).transform((body): Agreement => {
+  const agreementNumbers = numbersFrom(body);
+  return {
+    agreementId: agreementIdOf(agreementNumbers),
+    program: body.program,
+    level: body.level,
+    numbers: agreementNumbers,
+    organization: body.organization,
+    products: body.products,
+    contacts: body.contacts,
+    noticesCorrespondent: body.noticesCorrespondent,
+    pendingNoticesCorrespondent: null,
+    deputy: null,
+    correspondentVersion: 1,
+  };
+});
+
+function languageTag() {
+  return z
+    .string()
+    .trim()
+    .max(35, 'must be at most 35 characters')
+    .refine((tag) => {
+      try {
+        return Intl.getCanonicalLocales(tag).length === 1;
+      } catch {
+        return false;
+      }
+    }, 'must be a language tag such as en or pt-BR');
+}
+
+export const intakeSchema = naming(
+  z.strictObject({
+    kind: z.enum(exceptionKinds),
+    organizationName: line(200),
+    ...numbers,
+    requester: personSchema,
+    product: z.enum(products),
+    keyLastFive: lastFive,
+    activationsRequested: whole(1, 1_000_000),
+    businessReason: paragraphs(4_000),
+    requiredDate: day,
+    language: languageTag().default('en'),
+    noticesCorrespondent: personSchema.optional(),
+  }),
+).transform(
+  ({ agreementNumber, authorizationNumber, licenseNumber, noticesCorrespondent, ...body }): Intake => ({
+    ...body,
+    ...numbersFrom({ agreementNumber, authorizationNumber, licenseNumber }),
+    noticesCorrespondent: noticesCorrespondent ?? null,
+  }),
+);
+
+// A product key is a secret from the moment it is read.
+const productKey = z
+  .string()
+  .max(100, 'must be a product key of 25 symbols')
+  .transform((text) => new Secret(text, '[product key]'));
+const installationId = z.string().max(120, 'must be an installation id of 54 digits');
+const machineName = line(63).optional();
+
+/** The body of every route that takes one. */
+export const bodies = {
+  'POST /agreements': agreementSchema,
+  'PUT /agreements/{agreementId}/contacts': z.strictObject({ contacts }),
+  'POST /agreements/{agreementId}/keys': z.strictObject({
+    type: z.literal('MAK'),
+    productGroup: z.enum(productGroups),
+  }),
+  'POST /keys/{keyId}/reveal': z.strictObject({}),
+  'POST /activations': z.strictObject({ productKey, installationId, product: z.enum(products), machineName }),
+  'POST /kms-hosts/client-reports': z.strictObject({ productKey, installationId, clients: whole(0, 100_000_000) }),
+  'POST /keys/{keyId}/overrides': z.strictObject({ installationId, callReference: line(120), callerName: line(120) }),
+  'POST /keys/{keyId}/increases': z.strictObject({
+    newLimit: whole(1, 1_000_000_000),
+    callReference: line(120),
+    callerName: line(120),
+  }),
+  'POST /exceptions': intakeSchema,
+  'POST /exceptions/{exceptionId}/questions': z.strictObject({ text: paragraphs(4_000) }),
+  'POST /exceptions/{exceptionId}/answers': z.strictObject({ text: paragraphs(4_000) }),
+  'POST /exceptions/{exceptionId}/review': z.discriminatedUnion('decision', [
+    z.strictObject({ decision: z.literal('forward'), activations: whole(1, 1_000_000).optional() }),
+    z.strictObject({ decision: z.literal('reject'), reason: paragraphs(2_000) }),
+  ]),
+  'POST /exceptions/{exceptionId}/withdrawal': z.strictObject({ reason: paragraphs(2_000).optional() }),
+} as const satisfies Partial<Record<Route, z.ZodType>>;
+
+export type BodyOf<R extends Route> = R extends keyof typeof bodies ? z.output<(typeof bodies)[R]> : undefined;
+
+const paging = {
+  limit: z
+    .string()
+    .regex(/^\d{1,3}$/, 'must be a whole number from 1 to 100')
+    .transform(Number)
+    .pipe(whole(1, 100))
+    .default(50),
+  cursor: z.string().max(1_024, 'is not a cursor that this list gave').optional(),
+};
+
+const page = z.object(paging);
+
+/** What the query of a route may say. A query may carry more, which is not looked at. */
+export const queries = {
+  'GET /agreements': page,
+  'GET /agreements/{agreementId}/keys': page,
+  'GET /keys/{keyId}/activations': page,
+  'GET /keys/{keyId}/grants': page,
+  'GET /keys/{keyId}/history': page,
+  'GET /call-center/keys': z.object({
+    ...paging,
+    agreementId: numberOfAgreement().optional(),
+    lastFive: lastFive.optional(),
+  }),
+  'GET /exceptions': z.object({
+    ...paging,
+    status: z.enum([...exceptionStatuses, 'open']).optional(),
+    agreementId: numberOfAgreement().optional(),
+  }),
+  'GET /exceptions/{exceptionId}/history': page,
+} as const satisfies Partial<Record<Route, z.ZodType>>;
+
+export type QueryOf<R extends Route> = R extends keyof typeof queries ? z.output<(typeof queries)[R]> : undefined;
+
+function numberOfAgreement() {
+  return z
+    .string()
+    .trim()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,80}$/, 'must be the id of an agreement');
+}
+
+/** The decision that the approval page posts: fields of a form. */
+export const decisionSchema = z.object({
+  code: z
+    .string({ error: 'Enter the code from the mail' })
+    .transform((text) => text.replace(/[\s-]/g, ''))
+    .refine((text) => /^\d{6,8}$/.test(text), 'The code is the six digits from the mail')
+    .transform((text) => new Secret(text, '[code]')),
+  decision: z.enum(['approve', 'deny'], { error: 'Choose whether to approve or to deny' }),
+  comment: z
+    .string()
+    .trim()
+    .max(1_000, 'The comment must be at most 1,000 characters')
+    .refine((text) => !unprintableButBreaks.test(text), 'The comment must not hold control characters')
+    .transform((text) => (text === '' ? null : text))
+    .optional()
+    .transform((text) => text ?? null),
+});

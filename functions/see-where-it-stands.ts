@@ -1,0 +1,24 @@
+import { standingOf } from '../domain/exception.ts';
+import { drive, findException } from '../store/exceptions.ts';
+import { deliverLetters } from './deliver-letters.ts';
+import { step } from './step.ts';
+import { theMail } from './the-mail.ts';
+import { theStore } from './the-store.ts';
+
+/**
+ * Takes the request over for this execution, sends what is owed by mail, and says where the request goes from here. An
+ * execution that another has taken over from is sent to its end.
+ */
+export const handler = step('seeWhereItStands', async ({ exceptionId, attempt, now }) => {
+  const store = theStore();
+  const ended = { exceptionId, attempt, standing: 'end' } as const;
+  const found = await findException(store, exceptionId);
+  if (found === undefined || found.drive.attempt !== attempt) return ended;
+  await drive(store, exceptionId, found.drive, { is: 'awake', attempt }, now);
+  await deliverLetters(store, theMail(), exceptionId, now);
+  const request = await findException(store, exceptionId);
+  if (request === undefined || request.drive.attempt !== attempt) return ended;
+  const standing = standingOf(request);
+  if (standing === 'end') await drive(store, exceptionId, request.drive, { is: 'ended', attempt }, now);
+  return { exceptionId, attempt, standing };
+});

@@ -1,0 +1,43 @@
+import { MetricUnit } from '@aws-lambda-powertools/metrics';
+import middy from '@middy/core';
+import { z } from 'zod';
+import type { Instant } from '../domain/instant.ts';
+import { Secret } from '../domain/secret.ts';
+import type { Driven } from '../workflows/engine.ts';
+import type { StepName } from './manifest.ts';
+import { logger, metrics } from './observe.ts';
+import { world } from './world.ts';
+
+/** What the workflow hands to every step, and with it a token to those that wait. */
+const inputSchema = z.strictObject({
+  exceptionId: z.string().min(1),
+  attempt: z.int().min(1),
+  taskToken: z
+    .string()
+    .min(1)
+    .transform((token) => new Secret(token, '[task token]'))
+    .optional(),
+});
+
+export type StepCall = Driven & { readonly now: Instant };
+
+/** Makes the Lambda of a step: parses its input once, logs, and hands faults on to the workflow, which retries them. */
+export function step<Output>(
+  name: StepName,
+  run: (call: StepCall & { readonly taskToken: Secret | undefined }) => Promise<Output>,
+) {
+  return middy<unknown, Output>().handler(async (input) => {
+    const { exceptionId, attempt, taskToken } = inputSchema.parse(input);
+    try {
+      const output = await run({ exceptionId, attempt, taskToken, now: world.now() });
+      logger.info('step done', { step: name, exceptionId, attempt });
+      return output;
+    } catch (error) {
+      logger.error('step failed', { step: name, exceptionId, attempt, error: error as Error });
+      metrics.addMetric('faults', MetricUnit.Count, 1);
+      throw error;
+    } finally {
+      metrics.publishStoredMetrics();
+    }
+  });
+}

@@ -1,0 +1,33 @@
+import type { Changed, ExceptionRequest, Standing } from '../domain/exception.ts';
+import type { Instant } from '../domain/instant.ts';
+import type { Decided } from '../domain/refusal.ts';
+import { moveException, park } from '../store/exceptions.ts';
+import { deliverLetters } from './deliver-letters.ts';
+import type { StepName } from './manifest.ts';
+import { step } from './step.ts';
+import { theEngine } from './the-engine.ts';
+import { theMail } from './the-mail.ts';
+import { theStore } from './the-store.ts';
+
+/**
+ * Makes a step at which the workflow waits: moves a request that has only been received, lets the execution wait with its
+ * token, and sends what that makes owed. Where the request has moved on meanwhile, the step wakes itself: nobody else
+ * knows the token yet.
+ */
+export function wait(
+  name: StepName,
+  standing: Standing,
+  begin: (request: ExceptionRequest, now: Instant) => Decided<Changed> | 'nothing',
+) {
+  return step(name, async ({ exceptionId, attempt, taskToken, now }) => {
+    if (taskToken === undefined) throw new Error(`The step ${name} waits, but was given no task token.`);
+    const store = theStore();
+    await moveException(store, exceptionId, null, now, (request) =>
+      request.stage.is === 'received' && request.drive.attempt === attempt ? begin(request, now) : 'nothing',
+    );
+    const parked = await park(store, exceptionId, { attempt, standing, taskToken }, now);
+    await deliverLetters(store, theMail(), exceptionId, now);
+    if (parked !== 'parked') await theEngine().wake(taskToken);
+    return { parked };
+  });
+}

@@ -1,0 +1,214 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { createServer } from 'node:http';
+import { buffer } from 'node:stream/consumers';
+import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2, Context } from 'aws-lambda';
+import type { Instant } from '../domain/instant.ts';
+import { allRoutes, needsToken } from '../functions/manifest.ts';
+import type { Tokens } from './tokens.ts';
+
+export type ApiHandler = (
+  event: APIGatewayProxyEventV2,
+  context: Context,
+) => Promise<APIGatewayProxyStructuredResultV2>;
+export type ApiHandlers = Readonly<Record<string, ApiHandler>>;
+
+/** Answers a request for what belongs to the local system alone; `undefined` when it is not one of those. */
+export type LocalRoutes = (request: LocalRequest) => Promise<LocalAnswer | undefined>;
+export type LocalRequest = { readonly method: string; readonly url: URL; readonly body: Buffer };
+export type LocalAnswer = { readonly status: number; readonly headers?: Record<string, string>; readonly body: string };
+
+export type Gateway = {
+  readonly server: Server;
+  /** Answers when no request of the API is under way. */
+  quiet(): Promise<void>;
+};
+
+/** What the gateway of AWS takes at most; what a function takes is for it to say. */
+const largestRequestBytes = 10 * 1024 * 1024;
+
+/**
+ * The API's gateway on one machine: matches the manifest's routes, checks tokens as a JWT authorizer does, and calls the
+ * same handlers with the same events as the HTTP API of AWS (payload format 2.0).
+ */
+export function makeGateway(handlers: ApiHandlers, tokens: Tokens, local: LocalRoutes, now: () => Instant): Gateway {
+  const routes = allRoutes().map((each) => ({ ...each, ...patternOf(each.route) }));
+  let underWay = 0;
+  let whenQuiet: (() => void)[] = [];
+
+  const find = (method: string, path: string) => {
+    for (const route of routes) {
+      const match = route.method === method ? route.pattern.exec(path) : null;
+      if (match !== null) return { ...route, parameters: decoded(match.groups ?? {}) };
+    }
+    return undefined;
+  };
+
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const url = new URL(request.url ?? '/', 'http://localhost');
+    const method = request.method ?? 'GET';
+    const body = await bodyOf(request);
+    if (body === undefined) {
+      send(
+        response,
+        413,
+        { 'Content-Type': 'application/json' },
+        JSON.stringify({ message: 'Request Entity Too Large' }),
+      );
+      return;
+    }
+    const ours =
+      url.pathname.startsWith('/_local') || url.pathname === '/' ? await local({ method, url, body }) : undefined;
+    if (ours !== undefined) {
+      send(response, ours.status, ours.headers ?? {}, ours.body);
+      return;
+    }
+    const found = find(method, url.pathname);
+    const matched = found?.parameters === undefined ? undefined : found;
+    const claims = matched !== undefined && needsToken(matched.who) ? await claimsOf(request, tokens) : undefined;
+    const event = eventOf(request, url, body, now(), {
+      routeKey: matched?.route ?? '$default',
+      parameters: matched?.parameters ?? {},
+      claims,
+    });
+    // What no route answers goes to the service's own function, as the default route of the deployed API does.
+    const entry = matched?.entry ?? 'service';
+    const handler = handlers[entry];
+    if (handler === undefined) throw new Error(`The manifest names ${entry}, which was not loaded.`);
+    const result = await handler(event, contextOf(event.requestContext.requestId));
+    const headers = Object.fromEntries(
+      Object.entries(result.headers ?? {}).map(([name, value]) => [name, String(value)]),
+    );
+    send(response, result.statusCode ?? 200, headers, result.body ?? '');
+  };
+
+  const server = createServer((request, response) => {
+    underWay += 1;
+    answer(request, response)
+      .catch((error: unknown) => {
+        console.error('The local gateway could not answer:', error);
+        if (!response.headersSent)
+          send(response, 500, { 'Content-Type': 'application/json' }, '{"message":"Internal Server Error"}');
+        else response.destroy();
+      })
+      .finally(() => {
+        underWay -= 1;
+        if (underWay === 0) {
+          for (const resolve of whenQuiet) resolve();
+          whenQuiet = [];
+        }
+      });
+  });
+  return {
+    server,
+    // The request that waits for quiet is under way itself.
+    quiet: () => (underWay <= 1 ? Promise.resolve() : new Promise((resolve) => whenQuiet.push(resolve))),
+  };
+}
+
+function patternOf(route: string): { readonly method: string; readonly pattern: RegExp } {
+  const [method = '', path = ''] = route.split(' ');
+  const pattern = path.replace(/\{(\w+)\}/g, '(?<$1>[^/]+)');
+  return { method, pattern: new RegExp(`^${pattern}$`) };
+}
+
+/** Path parameters as the gateway hands them over; `undefined` when one of them is not well encoded. */
+function decoded(groups: Readonly<Record<string, string>>): Record<string, string> | undefined {
+  try {
+    return Object.fromEntries(Object.entries(groups).map(([name, value]) => [name, decodeURIComponent(value)]));
+  } catch {
+    return undefined;
+  }
+}
+
+async function bodyOf(request: IncomingMessage): Promise<Buffer | undefined> {
+  if (Number(request.headers['content-length'] ?? 0) > largestRequestBytes) {
+    request.resume();
+    return undefined;
+  }
+  const body = await buffer(request);
+  return body.length > largestRequestBytes ? undefined : body;
+}
+
+async function claimsOf(request: IncomingMessage, tokens: Tokens) {
+  const bearer = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1];
+  if (bearer === undefined) return undefined;
+  const verdict = await tokens.verify(bearer);
+  return verdict.ok ? verdict.claims : undefined;
+}
+
+function eventOf(
+  request: IncomingMessage,
+  url: URL,
+  body: Buffer,
+  now: Instant,
+  matched: {
+    readonly routeKey: string;
+    readonly parameters: Record<string, string>;
+    readonly claims: Readonly<Record<string, string>> | undefined;
+  },
+): APIGatewayProxyEventV2 {
+  const headers = Object.fromEntries(
+    Object.entries(request.headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(',') : value]),
+  );
+  const text = body.toString('utf8');
+  const isText = Buffer.from(text, 'utf8').equals(body);
+  const query = new Map<string, string>();
+  for (const [name, value] of url.searchParams) {
+    query.set(name, query.has(name) ? `${query.get(name)},${value}` : value);
+  }
+  const { claims } = matched;
+  return {
+    version: '2.0',
+    routeKey: matched.routeKey,
+    rawPath: url.pathname,
+    rawQueryString: url.search.slice(1),
+    headers,
+    ...(query.size > 0 ? { queryStringParameters: Object.fromEntries(query) } : {}),
+    pathParameters: matched.parameters,
+    requestContext: {
+      accountId: '000000000000',
+      apiId: 'local',
+      domainName: request.headers.host ?? 'localhost',
+      domainPrefix: 'local',
+      http: {
+        method: request.method ?? 'GET',
+        path: url.pathname,
+        protocol: 'HTTP/1.1',
+        sourceIp: request.socket.remoteAddress ?? '127.0.0.1',
+        userAgent: request.headers['user-agent'] ?? '',
+      },
+      requestId: randomUUID(),
+      routeKey: matched.routeKey,
+      stage: '$default',
+      time: now,
+      timeEpoch: Date.parse(now),
+      ...(claims === undefined ? {} : { authorizer: { jwt: { claims, scopes: null } } }),
+    } as APIGatewayProxyEventV2['requestContext'],
+    ...(body.length > 0 ? { body: isText ? text : body.toString('base64') } : {}),
+    isBase64Encoded: !isText,
+  };
+}
+
+/** As much of a Lambda's context as the handlers are given here. */
+export function contextOf(awsRequestId: string): Context {
+  return {
+    awsRequestId,
+    callbackWaitsForEmptyEventLoop: false,
+    functionName: 'local',
+    functionVersion: '$LATEST',
+    invokedFunctionArn: 'local',
+    logGroupName: 'local',
+    logStreamName: 'local',
+    memoryLimitInMB: '1024',
+    getRemainingTimeInMillis: () => 30_000,
+    done: () => undefined,
+    fail: () => undefined,
+    succeed: () => undefined,
+  };
+}
+
+function send(response: ServerResponse, status: number, headers: Record<string, string>, body: string): void {
+  response.writeHead(status, { ...headers, ...(status === 204 ? {} : { 'Content-Length': Buffer.byteLength(body) }) });
+  response.end(status === 204 ? undefined : body);
+}

@@ -1,0 +1,250 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Agreement, Level, Program } from '../../domain/agreement.ts';
+import {
+  agreementIdOf,
+  contactWith,
+  groupsCovered,
+  initialMakLimit,
+  isAuthorizedRequester,
+  isCustomerOf,
+  kmsGroupOf,
+  levels,
+  licensesOf,
+  normalizeEmail,
+  noticesCorrespondentAt,
+  programs,
+  sameEmail,
+} from '../../domain/agreement.ts';
+import type { Product } from '../../domain/catalog.ts';
+import { civilDate, later } from '../../domain/instant.ts';
+import type { Policy } from '../../domain/policy.ts';
+import { anAgreement, carla, ines, mallory, policy, tom } from '../builders.ts';
+import { mondayNoon, mondayTen, tuesdayTen } from '../instants.ts';
+
+const dora = { name: 'Dora Lindt', email: 'dora@alder.example', phone: '+1 425 555 0104' };
+
+/** An agreement with so many licenses of each of these products. */
+function licensed(products: Partial<Record<Product, number>>, facts: Partial<Agreement> = {}): Agreement {
+  const bought = Object.entries(products) as [Product, number][];
+  return anAgreement({ products: bought.map(([product, licenses]) => ({ product, licenses })), ...facts });
+}
+
+describe('the id of an agreement', () => {
+  it('AGR-1 is the agreement number', () => {
+    expect(agreementIdOf({ agreementNumber: 'E-1001' })).toBe('E-1001');
+  });
+
+  it('AGR-1 is, for Open, the authorization number and the license number together', () => {
+    expect(agreementIdOf({ authorizationNumber: '65432100', licenseNumber: '45678901' })).toBe('65432100-45678901');
+  });
+
+  it('AGR-1 belongs to one of four programs, of four price levels', () => {
+    expect(programs).toEqual(['enterprise', 'select', 'campus-and-school', 'open']);
+    expect(levels).toEqual(['A', 'B', 'C', 'D']);
+  });
+});
+
+describe('an e-mail address', () => {
+  it('EXC-2 is the same in any case and with space around it', () => {
+    expect(sameEmail('Ines@Alder.example', ' ines@alder.EXAMPLE\n')).toBe(true);
+    expect(normalizeEmail(' Ines@Alder.example ')).toBe('ines@alder.example');
+  });
+
+  it('EXC-2 is another when a letter, an accent or an inner space differs', () => {
+    expect(sameEmail('ines@alder.example', 'inez@alder.example')).toBe(false);
+    expect(sameEmail('ines@alder.example', 'inés@alder.example')).toBe(false);
+    expect(sameEmail('ines@alder.example', 'in es@alder.example')).toBe(false);
+  });
+});
+
+describe('a person on the Authorized Contact List', () => {
+  it('AGR-2 is found by e-mail, in any case', () => {
+    expect(contactWith('TOM@alder.example', anAgreement())).toBe(tom);
+  });
+
+  it('AGR-2 is not found when only the Notices Correspondent has that e-mail, or nobody', () => {
+    expect(contactWith(carla.email, anAgreement())).toBeUndefined();
+    expect(contactWith(mallory.email, anAgreement())).toBeUndefined();
+  });
+});
+
+describe('a requester who writes the listed name another way', () => {
+  it.each([
+    ['as it is listed', 'Inés Oliveira', 'Inés Oliveira'],
+    ['in capitals', 'Inés Oliveira', 'INÉS OLIVEIRA'],
+    ['without the accent', 'Inés Oliveira', 'Ines Oliveira'],
+    ['with an accent that is not listed', 'Ines Oliveira', 'Inès Oliveira'],
+    ['with the accent as a mark of its own', 'In\u00e9s Oliveira', 'Ine\u0301s Oliveira'],
+    ['with more spaces', 'Inés Oliveira', '  Inés \t Oliveira\n'],
+    ['with a hard space', 'Inés Oliveira', 'Inés\u00a0Oliveira'],
+    ['without the space', 'Inés Oliveira', 'InésOliveira'],
+    ['without the strokes of Polish', 'Łukasz Żak', 'Lukasz Zak'],
+    ['without the strokes of Danish', 'Søren Ærø', 'Soren Aero'],
+    ['with ss for the sharp s', 'Anna Groß', 'ANNA GROSS'],
+    ['in Greek capitals, whose last sigma is like any other', 'Νίκος Παπάς', 'ΝΙΚΟΣ ΠΑΠΑΣ'],
+    ['in wide letters', 'Li Ming', 'Ｌｉ Ｍｉｎｇ'],
+  ])('EXC-2 matches %s', (_, listed, written) => {
+    const agreement = anAgreement({ contacts: [tom, { ...ines, name: listed }] });
+    expect(isAuthorizedRequester({ name: written, email: 'INES@alder.example' }, agreement)).toBe(true);
+  });
+
+  it.each([
+    ['with another letter', 'Inés Oliveira', 'Inez Oliveira'],
+    ['with one name less', 'Inés Oliveira', 'Inés'],
+    ['with one name more', 'Inés Oliveira', 'Inés Maria Oliveira'],
+    ['in another order', 'Inés Oliveira', 'Oliveira Inés'],
+    ['with another vowel in Hindi, where that is a sign and no accent', 'राम', 'रमी'],
+    ['with nothing', 'Inés Oliveira', ''],
+  ])('EXC-2 does not match %s', (_, listed, written) => {
+    const agreement = anAgreement({ contacts: [tom, { ...ines, name: listed }] });
+    expect(isAuthorizedRequester({ name: written, email: ines.email }, agreement)).toBe(false);
+  });
+
+  it('EXC-2 has to match one contact by both: not one by name and another by e-mail', () => {
+    expect(isAuthorizedRequester({ name: tom.name, email: ines.email }, anAgreement())).toBe(false);
+    expect(isAuthorizedRequester({ name: ines.name, email: mallory.email }, anAgreement())).toBe(false);
+  });
+
+  it('EXC-2 is not authorized as the Notices Correspondent alone', () => {
+    expect(isAuthorizedRequester(carla, anAgreement())).toBe(false);
+  });
+});
+
+describe('a Notices Correspondent who is to be followed by another', () => {
+  const handedOver = anAgreement({ pendingNoticesCorrespondent: { person: dora, effectiveAt: tuesdayTen } });
+
+  it('AGR-4 stays the one to ask until the waiting period is over', () => {
+    expect(noticesCorrespondentAt(handedOver, mondayTen)).toBe(carla);
+    expect(noticesCorrespondentAt(handedOver, later(tuesdayTen, { seconds: -1 }))).toBe(carla);
+  });
+
+  it('AGR-4 is followed from the very moment at which it is over', () => {
+    expect(noticesCorrespondentAt(handedOver, tuesdayTen)).toBe(dora);
+    expect(noticesCorrespondentAt(handedOver, later(tuesdayTen, { days: 1 }))).toBe(dora);
+  });
+
+  it('AGR-4 stays when nobody is to follow', () => {
+    expect(noticesCorrespondentAt(anAgreement(), mondayNoon)).toBe(carla);
+  });
+
+  it('AGR-3 sees the agreement until then, and the follower from then on', () => {
+    expect(isCustomerOf(carla.email, handedOver, mondayTen)).toBe(true);
+    expect(isCustomerOf(dora.email, handedOver, mondayTen)).toBe(false);
+    expect(isCustomerOf(carla.email, handedOver, tuesdayTen)).toBe(false);
+    expect(isCustomerOf(dora.email, handedOver, tuesdayTen)).toBe(true);
+  });
+});
+
+describe('a customer of an agreement', () => {
+  it('AGR-3 is whoever is on its list, or its Notices Correspondent, by e-mail in any case', () => {
+    expect(isCustomerOf('INES@alder.example', anAgreement(), mondayTen)).toBe(true);
+    expect(isCustomerOf(tom.email, anAgreement(), mondayTen)).toBe(true);
+    expect(isCustomerOf(' Carla@alder.example', anAgreement(), mondayTen)).toBe(true);
+  });
+
+  it('AGR-3 is nobody else, a deputy of the Correspondent included', () => {
+    const deputy = { person: dora, from: civilDate('2026-06-01'), to: civilDate('2026-06-12') };
+    expect(isCustomerOf(mallory.email, anAgreement(), mondayTen)).toBe(false);
+    expect(isCustomerOf(dora.email, anAgreement({ deputy }), mondayTen)).toBe(false);
+  });
+});
+
+describe('the licenses of an agreement', () => {
+  const agreement = licensed({
+    'windows-vista-business': 30,
+    'windows-vista-enterprise': 12,
+    'windows-server-2008-datacenter': 4,
+    'windows-server-2008-itanium': 0,
+  });
+
+  it('KEY-4 are counted over all products of a group', () => {
+    expect(licensesOf('client', agreement, policy)).toBe(42);
+    expect(licensesOf('server-a', agreement, policy)).toBe(0);
+    expect(licensesOf('server-c', agreement, policy)).toBe(4);
+  });
+
+  it('KEY-4 cover the groups of which there is at least one, lowest first', () => {
+    expect(groupsCovered(agreement, policy)).toEqual(['client', 'server-c']);
+    expect(groupsCovered(licensed({ 'windows-web-server-2008': 1 }), policy)).toEqual(['server-a']);
+    expect(groupsCovered(licensed({}), policy)).toEqual([]);
+  });
+});
+
+describe('the KMS key that an agreement gets by itself', () => {
+  it.each([
+    ['client', { 'windows-vista-business': 1 }],
+    ['client', { 'windows-vista-enterprise': 1 }],
+    ['server-a', { 'windows-vista-business': 1, 'windows-web-server-2008': 1 }],
+    ['server-b', { 'windows-server-2008-enterprise': 1, 'windows-vista-business': 1 }],
+    ['server-c', { 'windows-vista-business': 1, 'windows-server-2008-itanium': 1, 'windows-web-server-2008': 1 }],
+  ] as const)('KEY-1 is of the group %s, the highest it has licenses of: %j', (group, products) => {
+    expect(kmsGroupOf(licensed(products), policy)).toBe(group);
+  });
+
+  it.each([
+    ['nothing', {}],
+    ['servers only', { 'windows-server-2008-standard': 50, 'windows-server-2008-datacenter': 2 }],
+    ['no license of the Windows Vista that it lists', { 'windows-vista-business': 0, 'windows-web-server-2008': 1 }],
+  ] as const)('KEY-1 is none when the agreement covers %s', (_, products) => {
+    expect(kmsGroupOf(licensed(products), policy)).toBeUndefined();
+  });
+});
+
+describe('the limit that a MAK starts with', () => {
+  const limitFor = (program: Program, level: Level | null, licenses: number) =>
+    initialMakLimit('client', licensed({ 'windows-vista-business': licenses }, { program, level }), policy);
+
+  it.each([
+    ['enterprise', null, 1000, 1200],
+    ['enterprise', 'A', 1000, 1200],
+    ['enterprise', 'B', 1000, 1250],
+    ['enterprise', 'C', 1000, 1300],
+    ['enterprise', 'D', 1000, 1400],
+    ['select', null, 1000, 1200],
+    ['select', 'B', 1000, 1250],
+    ['select', 'D', 1000, 1400],
+    ['campus-and-school', null, 1000, 1500],
+    ['campus-and-school', 'C', 1000, 1600],
+    ['open', null, 1000, 1250],
+    ['open', 'C', 1000, 1250],
+  ] as const)('KEY-4 is, for %s at level %s with %i licenses, %i', (program, level, licenses, limit) => {
+    expect(limitFor(program, level, licenses)).toBe(limit);
+  });
+
+  it.each([
+    [0, 50],
+    [1, 50],
+    [41, 50],
+    [42, 60],
+    [50, 60],
+    [51, 70],
+  ])('KEY-4 is rounded up to ten and never below 50: %i licenses at 1.2 give %i', (licenses, limit) => {
+    expect(limitFor('enterprise', 'A', licenses)).toBe(limit);
+  });
+
+  it('KEY-4 counts the licenses of its own group only', () => {
+    const agreement = licensed({ 'windows-vista-business': 1000, 'windows-server-2008-standard': 100 });
+    expect(initialMakLimit('server-b', agreement, policy)).toBe(120);
+    expect(initialMakLimit('server-c', agreement, policy)).toBe(50);
+  });
+
+  it('KEY-4 is not a step higher because 100 times 1.1 is a hair above 110 to a computer', () => {
+    const activationsPerLicense = { ...policy.initialMakLimit.activationsPerLicense };
+    activationsPerLicense.enterprise = { none: 1.1, A: 1.1, B: 1.1, C: 1.1, D: 1.1 };
+    const other: Policy = { ...policy, initialMakLimit: { ...policy.initialMakLimit, activationsPerLicense } };
+    expect(initialMakLimit('client', licensed({ 'windows-vista-business': 100 }), other)).toBe(110);
+  });
+
+  it('KEY-4 is adequate and in tens, for any program, level and number of licenses', () => {
+    const level = fc.constantFrom(...levels, null);
+    fc.assert(
+      fc.property(fc.constantFrom(...programs), level, fc.nat(200_000), (program, of, licenses) => {
+        const limit = limitFor(program, of, licenses);
+        expect(limit).toBeGreaterThanOrEqual(Math.max(50, licenses + 1));
+        expect(limit % 10).toBe(0);
+        expect(limitFor(program, of, licenses + 1)).toBeGreaterThanOrEqual(limit);
+      }),
+    );
+  });
+});

@@ -1,0 +1,191 @@
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { productGroups, products } from '../../domain/catalog.ts';
+import { civilDate } from '../../domain/instant.ts';
+import { policySchema } from '../../domain/policy.ts';
+import { policy } from '../builders.ts';
+import { readProjectFile } from '../project-files.ts';
+
+const written: unknown = JSON.parse(readProjectFile('policy.json'));
+
+/** The policy as it is written, with one value changed: its place as a JSON pointer, and `undefined` to leave it out. */
+function policyWith(pointer: string, value: unknown): unknown {
+  return JSON.parse(JSON.stringify(changedAt(pointer.split('/').slice(1), written, value)));
+}
+
+function changedAt([name, ...names]: readonly string[], holder: unknown, value: unknown): unknown {
+  if (name === undefined) return value;
+  if (Array.isArray(holder)) {
+    return holder.map((each, index) => (String(index) === name ? changedAt(names, each, value) : each));
+  }
+  const members = z.record(z.string(), z.unknown()).parse(holder);
+  return { ...members, [name]: changedAt(names, members[name], value) };
+}
+
+/** What is wrong with a policy: where, and why. */
+function faultsOf(candidate: unknown): string[] {
+  const { error } = policySchema.safeParse(candidate);
+  return (error?.issues ?? []).map(({ path, message }) => `/${path.join('/')}: ${message}`);
+}
+
+describe('the policy that is shipped', () => {
+  it('is read as it is written', () => {
+    expect(policy).toEqual(written);
+  });
+
+  it('has the numbers of the source: six hosts of ten uses, five overrides, double by phone, five business days', () => {
+    expect(policy.kms).toMatchObject({ hostPlaces: 6, usesPerHost: 10 });
+    expect(policy.callCenter).toMatchObject({ overridesPerKey: 5, increaseUpToTimesOriginal: 2 });
+    expect(policy.exceptions.answerWithinBusinessDays).toBe(5);
+  });
+
+  it('has the numbers of the rule book where the source is silent', () => {
+    expect(policy.kms.newHostsWarning).toEqual({ hosts: 3, withinHours: 24 });
+    expect(policy.callCenter.zone).toBe('America/Los_Angeles');
+    expect(policy.supportCalendar).toEqual({
+      zone: 'America/Los_Angeles',
+      opensAt: '09:00',
+      closesAt: '17:00',
+      holidays: 'united-states-federal',
+      closedOn: [],
+    });
+    expect(policy.exceptions).toMatchObject({
+      notEnglishExtraBusinessDays: 5,
+      reviewAbove: { MAKADD: 1000, KMSADD: 20 },
+      correspondentRemindedAfterBusinessDays: [1, 2, 4],
+      teamRemindedBeforeDueBusinessDays: [2, 1, 0],
+      supervisorsToldEveryBusinessDays: 1,
+      lapsesAfterBusinessDays: 10,
+    });
+    expect(policy.approval).toEqual({ wrongCodesAllowed: 5, strict: false, strictCodeMinutes: 10 });
+    expect(policy.noticesCorrespondent.waitingHours).toBe(24);
+    expect(policy.validation.graceDays).toBe(30);
+    expect(policy.alerts.usedPercent).toEqual([80, 95, 100]);
+    expect(policy.plan.kmsThreshold).toEqual({ clients: 25, servers: 5 });
+  });
+
+  it('KEY-4 never starts a MAK below 50', () => {
+    expect(policy.initialMakLimit.floor).toBe(50);
+  });
+
+  it('KEY-3 names every product and puts it into a group', () => {
+    expect(Object.keys(policy.catalog)).toEqual([...products]);
+    expect([...new Set(products.map((product) => policy.catalog[product].group))]).toEqual([...productGroups]);
+  });
+});
+
+describe('a policy with a mistake in it', () => {
+  it.each([
+    // What is missing, and what is too much
+    ['/kms', undefined, '/kms: '],
+    ['/kms/hostPlaces', undefined, '/kms/hostPlaces: '],
+    ['/catalog/windows-web-server-2008', undefined, '/catalog/windows-web-server-2008: '],
+    ['/catalog/windows-xp', { group: 'client', name: 'Windows XP' }, '/catalog: '],
+    ['/initialMakLimit/activationsPerLicense/open', undefined, '/initialMakLimit/activationsPerLicense/open: '],
+    [
+      '/initialMakLimit/activationsPerLicense/open/none',
+      undefined,
+      '/initialMakLimit/activationsPerLicense/open/none: ',
+    ],
+    ['/initialMakLimit/activationsPerLicense/open/E', 1, '/initialMakLimit/activationsPerLicense/open: '],
+    ['/exceptions/reviewAbove/KMSADD', undefined, '/exceptions/reviewAbove/KMSADD: '],
+    ['/exceptions/reviewAbove/XADD', 1, '/exceptions/reviewAbove: '],
+    ['/exceptions/atMost/XADD', 1, '/exceptions/atMost: '],
+    ['/exceptions/nap', 1, '/exceptions: '],
+    ['/nap', 1, '/: '],
+    ['/kms/nap', 1, '/kms: '],
+    ['/kms/newHostsWarning/nap', 1, '/kms/newHostsWarning: '],
+    ['/callCenter/nap', 1, '/callCenter: '],
+    ['/supportCalendar/nap', 1, '/supportCalendar: '],
+    ['/initialMakLimit/nap', 1, '/initialMakLimit: '],
+    ['/catalog/windows-vista-business/nap', 1, '/catalog/windows-vista-business: '],
+    ['/approval/nap', 1, '/approval: '],
+    ['/noticesCorrespondent/nap', 1, '/noticesCorrespondent: '],
+    ['/validation/nap', 1, '/validation: '],
+    ['/alerts/nap', 1, '/alerts: '],
+    ['/plan/nap', 1, '/plan: '],
+    ['/plan/kmsThreshold/nap', 1, '/plan/kmsThreshold: '],
+    // Numbers that cannot be
+    ['/kms/hostPlaces', 0, '/kms/hostPlaces: '],
+    ['/kms/usesPerHost', 9.5, '/kms/usesPerHost: '],
+    ['/kms/usesPerHost', '10', '/kms/usesPerHost: '],
+    ['/callCenter/overridesPerKey', 0, '/callCenter/overridesPerKey: '],
+    ['/exceptions/notEnglishExtraBusinessDays', -1, '/exceptions/notEnglishExtraBusinessDays: '],
+    ['/exceptions/reviewAbove/MAKADD', -1, '/exceptions/reviewAbove/MAKADD: '],
+    [
+      '/exceptions/correspondentRemindedAfterBusinessDays/0',
+      0,
+      '/exceptions/correspondentRemindedAfterBusinessDays/0: ',
+    ],
+    ['/initialMakLimit/activationsPerLicense/open/A', 0, '/initialMakLimit/activationsPerLicense/open/A: '],
+    ['/alerts/usedPercent/2', 101, '/alerts/usedPercent/2: '],
+    ['/alerts/usedPercent/0', 0, '/alerts/usedPercent/0: '],
+    ['/approval/strict', 'yes', '/approval/strict: '],
+    ['/catalog/windows-vista-business/group', 'phones', '/catalog/windows-vista-business/group: '],
+    ['/catalog/windows-vista-business/name', '', '/catalog/windows-vista-business/name: '],
+    ['/supportCalendar/holidays', 'martian', '/supportCalendar/holidays: '],
+  ])('is refused, with its place: %s as %j', (pointer, value, place) => {
+    expect(faultsOf(policyWith(pointer, value))).toEqual([expect.stringContaining(place)]);
+  });
+
+  it.each([
+    [
+      '/callCenter/zone',
+      'Mars/Olympus',
+      '/callCenter/zone: is not a time zone of the IANA database, such as America/Los_Angeles',
+    ],
+    [
+      '/supportCalendar/zone',
+      '',
+      '/supportCalendar/zone: is not a time zone of the IANA database, such as America/Los_Angeles',
+    ],
+    ['/supportCalendar/opensAt', '9:00', '/supportCalendar/opensAt: is not a time of day such as 09:00'],
+    ['/supportCalendar/closesAt', '24:00', '/supportCalendar/closesAt: is not a time of day such as 09:00'],
+    ['/supportCalendar/closesAt', '17:60', '/supportCalendar/closesAt: is not a time of day such as 09:00'],
+    ['/supportCalendar/closesAt', '17:00:00', '/supportCalendar/closesAt: is not a time of day such as 09:00'],
+    ['/supportCalendar/closesAt', ' 17:00', '/supportCalendar/closesAt: is not a time of day such as 09:00'],
+    ['/supportCalendar/closesAt', '09:00', '/supportCalendar: closesAt must be later than opensAt'],
+    ['/supportCalendar/closesAt', '08:59', '/supportCalendar: closesAt must be later than opensAt'],
+    ['/supportCalendar/closedOn', ['2027-02-29'], '/supportCalendar/closedOn/0: is not a date such as 2027-01-04'],
+    [
+      '/exceptions/correspondentRemindedAfterBusinessDays',
+      [1, 1],
+      '/exceptions/correspondentRemindedAfterBusinessDays: each must be later than the one before',
+    ],
+    [
+      '/exceptions/teamRemindedBeforeDueBusinessDays',
+      [0, 1],
+      '/exceptions/teamRemindedBeforeDueBusinessDays: each must be nearer to the due time than the one before',
+    ],
+    ['/alerts/usedPercent', [95, 80], '/alerts/usedPercent: each must be more than the one before'],
+  ])('is refused in words: %s as %j', (pointer, value, fault) => {
+    expect(faultsOf(policyWith(pointer, value))).toContain(fault);
+  });
+});
+
+describe('a policy that the vendor changes', () => {
+  it.each([
+    ['/supportCalendar/closesAt', '09:01'],
+    ['/supportCalendar/opensAt', '00:00'],
+    ['/supportCalendar/closesAt', '23:59'],
+    ['/supportCalendar/holidays', 'none'],
+    ['/supportCalendar/zone', 'Europe/Lisbon'],
+    ['/callCenter/zone', 'UTC'],
+    ['/kms/hostPlaces', 1],
+    ['/exceptions/notEnglishExtraBusinessDays', 0],
+    ['/exceptions/reviewAbove', { MAKADD: 0, KMSADD: 0 }],
+    ['/exceptions/correspondentRemindedAfterBusinessDays', []],
+    ['/exceptions/teamRemindedBeforeDueBusinessDays', [3, 0]],
+    ['/noticesCorrespondent/waitingHours', 0],
+    ['/validation/graceDays', 0],
+    ['/alerts/usedPercent', [1, 100]],
+    ['/approval/strict', true],
+  ])('may set %s to %j', (pointer, value) => {
+    expect(faultsOf(policyWith(pointer, value))).toEqual([]);
+  });
+
+  it('SLA-1 may close on days of its own', () => {
+    const changed = policySchema.parse(policyWith('/supportCalendar/closedOn', ['2028-02-29']));
+    expect(changed.supportCalendar.closedOn).toEqual([civilDate('2028-02-29')]);
+  });
+});

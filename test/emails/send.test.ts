@@ -1,0 +1,223 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import {
+  BadRequestException,
+  MailFromDomainNotVerifiedException,
+  MessageRejected,
+  SESv2Client,
+  SESv2ServiceException,
+  SendEmailCommand,
+  TooManyRequestsException,
+} from '@aws-sdk/client-sesv2';
+import { mockClient } from 'aws-sdk-client-mock';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { makeSendMail, SendingFailed, SendingThrottled } from '../../emails/send.ts';
+
+const from = 'Volume Activation <exceptions@licensing.example>';
+const mail = { subject: 'Déjà vu', text: 'Hello\n', html: '<p>Hello</p>' };
+const to = 'carla@alder.example';
+
+const ses = mockClient(SESv2Client);
+const client = new SESv2Client({ region: 'us-west-2' });
+const send = makeSendMail({ from, configurationSet: 'letters' }, client);
+
+beforeEach(() => {
+  ses.reset();
+  ses.on(SendEmailCommand).resolves({ MessageId: 'm-1' });
+});
+
+const asked = () => ses.commandCalls(SendEmailCommand).map(({ args: [command] }) => command.input);
+const metadata = { $metadata: { httpStatusCode: 400 } };
+
+describe('a mail that SES takes', () => {
+  it('goes out in UTF-8, both parts, to the bare address, marked as written by a machine', async () => {
+    expect(await send(mail, to, { tags: { kind: 'approval-wanted' }, replyTo: 'reply@licensing.example' })).toEqual({
+      sent: true,
+      messageId: 'm-1',
+    });
+    expect(asked()).toEqual([
+      {
+        FromEmailAddress: from,
+        Destination: { ToAddresses: [to] },
+        ReplyToAddresses: ['reply@licensing.example'],
+        ConfigurationSetName: 'letters',
+        EmailTags: [{ Name: 'kind', Value: 'approval-wanted' }],
+        Content: {
+          Simple: {
+            Subject: { Data: 'Déjà vu', Charset: 'UTF-8' },
+            Body: { Text: { Data: 'Hello\n', Charset: 'UTF-8' }, Html: { Data: '<p>Hello</p>', Charset: 'UTF-8' } },
+            Headers: [
+              { Name: 'Auto-Submitted', Value: 'auto-generated' },
+              { Name: 'X-Auto-Response-Suppress', Value: 'All' },
+            ],
+          },
+        },
+      },
+    ]);
+  });
+
+  it('needs no configuration set, no tags and no address to reply to', async () => {
+    await makeSendMail({ from }, client)(mail, to);
+    expect(asked()[0]).not.toHaveProperty('ConfigurationSetName');
+    expect(asked()[0]).not.toHaveProperty('ReplyToAddresses');
+    expect(asked()[0]).toMatchObject({ EmailTags: [] });
+  });
+
+  it('has tags of which SES takes every character', async () => {
+    await send(mail, to, { tags: { request: 'X 1:é/2_a-b' } });
+    expect(asked()[0]?.EmailTags).toEqual([{ Name: 'request', Value: 'X_1___2_a-b' }]);
+  });
+});
+
+describe('an address', () => {
+  it.each([
+    ['carla@alder.example', 'carla@alder.example'],
+    [' carla@alder.example\n', 'carla@alder.example'],
+    ["o'neil.x+tag@a-b.co.uk", "o'neil.x+tag@a-b.co.uk"],
+    ['carla@bücher.example', 'carla@xn--bcher-kva.example'],
+    [`${'a'.repeat(64)}@alder.example`, `${'a'.repeat(64)}@alder.example`],
+  ])('that mail can go to is taken: %s', async (given, used) => {
+    expect(await send(mail, given)).toMatchObject({ sent: true });
+    expect(asked()[0]?.Destination).toEqual({ ToAddresses: [used] });
+  });
+
+  it.each([
+    '',
+    'carla',
+    '@alder.example',
+    'carla@',
+    'carla@alder',
+    'carla@alder..example',
+    'carla@-alder.example',
+    'carla@192.0.2.1',
+    '.carla@alder.example',
+    'car..la@alder.example',
+    'carla@alder.example, mallory@birch.example',
+    'carla@alder.example;mallory@birch.example',
+    'Carla <carla@alder.example>',
+    'carla@alder.example\r\nBcc: mallory@birch.example',
+    '"carla weiss"@alder.example',
+    'carla weiss@alder.example',
+    'josé@alder.example',
+    'carla@alder.example/x',
+    'carla@alder.example:25',
+    'carla@user@alder.example',
+    'carla@alder%2eexample',
+    `${'a'.repeat(65)}@alder.example`,
+    `carla@${'a'.repeat(64)}.example`,
+    `carla@${'a.'.repeat(130)}example`,
+  ])('that is none is refused for good, and SES is not asked: %j', async (given) => {
+    expect(await send(mail, given)).toEqual({
+      sent: false,
+      because: 'It is not an address that mail can be sent to.',
+    });
+    expect(asked()).toEqual([]);
+  });
+});
+
+describe('a mail that SES does not take', () => {
+  const fail = (error: Error) => ses.on(SendEmailCommand).rejects(error);
+  const named = (name: string, message = 'no', status = 400) =>
+    new SESv2ServiceException({ name, $fault: 'client', message, $metadata: { httpStatusCode: status } });
+
+  it.each([
+    ['its content', 'Message contains a virus.'],
+    [
+      'its address, in the sandbox',
+      `Email address is not verified. The following identities failed the check in region US-WEST-2: ${to.toUpperCase()}`,
+    ],
+  ])('because of %s is refused for good, as a value', async (_, message) => {
+    fail(new MessageRejected({ message, ...metadata }));
+    expect(await send(mail, to)).toEqual({ sent: false, because: `SES rejected it: ${message}` });
+  });
+
+  it.each([
+    new TooManyRequestsException({ message: 'Maximum sending rate exceeded.', ...metadata }),
+    named('LimitExceededException', 'Daily message quota exceeded.'),
+    named('ThrottlingException'),
+    named('Throttling'),
+    named('SomethingNew', 'slow down', 429),
+    Object.assign(named('SomethingNew'), { $retryable: { throttling: true } }),
+  ])('because too many are under way is contention: $name', async (error) => {
+    fail(error);
+    const thrown = await send(mail, to).catch((caught: unknown) => caught);
+    expect(thrown).toBeInstanceOf(SendingThrottled);
+    expect(thrown).toMatchObject({ name: 'SendingThrottled', cause: error });
+    expect(thrown).not.toBeInstanceOf(SESv2ServiceException);
+  });
+
+  it.each([
+    new MailFromDomainNotVerifiedException({ message: 'no', ...metadata }),
+    new MessageRejected({
+      message: 'Email address is not verified. The following identities failed the check: exceptions@licensing.example',
+      ...metadata,
+    }),
+    new BadRequestException({ message: 'Header name is not allowed.', ...metadata }),
+    named('AccountSuspendedException'),
+    named('SendingPausedException'),
+    named('NotFoundException', 'Configuration set <letters> does not exist.'),
+    named('InternalServiceErrorException', 'oh', 500),
+    named('AccessDeniedException', 'no', 403),
+    Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' }),
+    Object.assign(new Error('late'), { name: 'TimeoutError' }),
+    new TypeError('a bug'),
+  ])('for any other reason is a fault with its cause, since somebody must hear of it: $name', async (error) => {
+    fail(error);
+    const thrown = await send(mail, to).catch((caught: unknown) => caught);
+    expect(thrown).toBeInstanceOf(SendingFailed);
+    expect(thrown).toMatchObject({ name: 'SendingFailed', cause: error });
+    expect(thrown).not.toBeInstanceOf(SESv2ServiceException);
+  });
+});
+
+describe('the client that is used unless another is given', () => {
+  let answers: number[] = [];
+  let requests: string[] = [];
+  const server = createServer(async (request, response) => {
+    requests.push(`${request.method} ${request.url}`);
+    await request.resume().toArray();
+    const status = answers.shift() ?? 200;
+    response.writeHead(status, {
+      'content-type': 'application/json',
+      ...(status === 429 ? { 'x-amzn-errortype': 'TooManyRequestsException' } : {}),
+    });
+    response.end(JSON.stringify(status === 200 ? { MessageId: 'm-2' } : { message: 'Maximum sending rate exceeded.' }));
+  });
+
+  beforeEach(async () => {
+    ses.restore();
+    requests = [];
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    vi.stubEnv('AWS_ENDPOINT_URL_SESV2', `http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    vi.stubEnv('AWS_REGION', 'us-west-2');
+    vi.stubEnv('AWS_ACCESS_KEY_ID', 'test');
+    vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'test');
+  });
+
+  afterEach(async () => {
+    server.closeAllConnections();
+    server.close();
+    await once(server, 'close');
+    vi.unstubAllEnvs();
+  });
+
+  it('tries again when too many mails are under way', async () => {
+    answers = [429, 429];
+    expect(await makeSendMail({ from })(mail, to)).toEqual({ sent: true, messageId: 'm-2' });
+    expect(requests).toEqual(['POST', 'POST', 'POST'].map((method) => `${method} /v2/email/outbound-emails`));
+  });
+
+  it('gives up after three tries, and says that it was for that', async () => {
+    answers = [429, 429, 429, 429];
+    await expect(makeSendMail({ from })(mail, to)).rejects.toBeInstanceOf(SendingThrottled);
+    expect(requests).toHaveLength(3);
+  });
+
+  it('does not try again what was refused', async () => {
+    answers = [400, 200];
+    await expect(makeSendMail({ from })(mail, to)).rejects.toBeInstanceOf(SendingFailed);
+    expect(requests).toHaveLength(1);
+  });
+});

@@ -1,0 +1,67 @@
+import { randomInt, randomUUID } from 'node:crypto';
+import { setTimeout as wait } from 'node:timers/promises';
+import { DeleteTableCommand } from '@aws-sdk/client-dynamodb';
+import { ScanCommand } from '@aws-sdk/lib-dynamodb';
+import { afterAll } from 'vitest';
+import { Secret } from '../../domain/secret.ts';
+import { startDynamoDb } from '../../local/dynamodb.ts';
+import { createTable } from '../../store/create-table.ts';
+import type { Item, Store } from '../../store/table.ts';
+import { connect } from '../../store/table.ts';
+import { openVault } from '../../store/vault.ts';
+import { policy } from '../builders.ts';
+
+/** A real engine, for as long as the test file runs. */
+export type Engine = {
+  /** A store with a new and empty table of its own. */
+  newStore(): Promise<Store>;
+};
+
+/** Starts an engine, or uses the one that the user named, and gives everything back when the file is done. */
+export async function startEngine(): Promise<Engine> {
+  const given = process.env.AWS_ENDPOINT_URL_DYNAMODB;
+  const dynamoDb = await startDynamoDb(given === undefined ? {} : { given });
+  process.env.AWS_ENDPOINT_URL_DYNAMODB = dynamoDb.endpoint;
+  process.env.AWS_REGION ??= 'us-east-1';
+  process.env.AWS_ACCESS_KEY_ID ??= 'local';
+  process.env.AWS_SECRET_ACCESS_KEY ??= 'local';
+  const client = connect();
+  const tables: string[] = [];
+  afterAll(async () => {
+    for (const TableName of tables) await client.send(new DeleteTableCommand({ TableName }));
+    client.destroy();
+    await dynamoDb.stop();
+  });
+  return {
+    newStore: async () => {
+      const tableName = `store-test-${randomUUID()}`;
+      await createTable(tableName);
+      tables.push(tableName);
+      const vault = openVault(new Secret('a root secret for tests, of more than 32 bytes'));
+      return { client, tableName, vault, policy, pause };
+    },
+  };
+}
+
+/** Full jitter like the product's, only shorter: the engine is next door. */
+async function pause(attempt: number): Promise<void> {
+  await wait(randomInt(Math.min(250, 2 ** attempt) + 1));
+}
+
+/** Every item of the table: a test may look at all of it, the product never does. */
+export async function everyItem({ client, tableName }: Store): Promise<Item[]> {
+  const items: Item[] = [];
+  let start: Record<string, unknown> | undefined;
+  do {
+    const page = await client.send(
+      new ScanCommand({
+        TableName: tableName,
+        ConsistentRead: true,
+        ...(start === undefined ? {} : { ExclusiveStartKey: start }),
+      }),
+    );
+    items.push(...((page.Items ?? []) as Item[]));
+    start = page.LastEvaluatedKey;
+  } while (start !== undefined);
+  return items;
+}
