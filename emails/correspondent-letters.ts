@@ -164,7 +164,7 @@ function disown(link: Link | null): readonly Block[] {
 }
 
 function fulfilled(facts: LetterFacts): Content {
-  const { request, limit } = facts;
+  const { limit } = facts;
   return {
     subject: say`Done: ${increase(facts)} for ${facts.organizationName}`,
     preheader: say`The limit that you approved has been raised. Nothing is needed from you.`,

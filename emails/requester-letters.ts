@@ -124,7 +124,7 @@ function approved(facts: LetterFacts): Content | undefined {
 }
 
 function fulfilled(facts: LetterFacts): Content {
-  const { request, keyType, limit, policy } = facts;
+  const { keyType, limit, policy } = facts;
   const uses =
     keyType === 'KMS' ? say` Each of these hosts can be activated up to ${policy.kms.usesPerHost} times.` : say``;
   return {

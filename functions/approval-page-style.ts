@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
+import { html } from '../emails/html.ts';
 
 /**
  * How the approval pages look: on paper, in light and dark, from 320 px up. It stands in the page itself, so that no page
  * fetches anything, and the pages' policy names its hash, so that no other style (or script) is ever applied.
  */
-export const stylesheet = `
+export const stylesheet = html`
 :root {
   color-scheme: light dark;
   --ground: #ffffff;
@@ -165,4 +166,4 @@ button:hover { text-decoration: underline; text-underline-offset: 0.15em; }
 `;
 
 /** The stylesheet's hash as a content security policy writes it. */
-export const stylesheetHash = `sha256-${createHash('sha256').update(stylesheet).digest('base64')}`;
+export const stylesheetHash = `sha256-${createHash('sha256').update(stylesheet.toString()).digest('base64')}`;

@@ -2,9 +2,9 @@ import type { Decision, ExceptionKind } from '../domain/exception.ts';
 import type { CivilDate, Instant } from '../domain/instant.ts';
 import { epochMilliseconds } from '../domain/instant.ts';
 import type { RefusalMembers } from '../domain/refusal.ts';
+import type { Markup } from '../emails/html.ts';
+import { html } from '../emails/html.ts';
 import { stylesheet, stylesheetHash } from './approval-page-style.ts';
-import type { Html } from './html.ts';
-import { html, nothing, verbatim } from './html.ts';
 
 /**
  * The pages behind an approval link, for a person who may never have heard of us (APR-2, APR-3, APR-5). Pure: facts in,
@@ -92,9 +92,11 @@ export const commentLength = 1_000;
 
 const serviceName = 'Volume Activation';
 
+const nothing = html``;
+
 /**
  * Shows the exact request and asks for the code and a decision (APR-2); with `attempt`, what to put right. The form posts
- * `code` (digits, perhaps with spaces), `decision` (`approve` or `deny`) and `comment` to the page's own address.
+ * `code` (digits, perhaps with spaces or hyphens), `decision` (`approve` or `deny`) and `comment` to the page's own address.
  */
 export function askPage(question: Question): Page {
   const { attempt, code } = question;
@@ -124,7 +126,7 @@ ${facts([
   ['Needed by', day(question.requiredDate)],
   ['Request', html`${question.exceptionId}`],
   ['Sent to you', time(question.askedAt, question.zone)],
-  ['Please answer by', time(question.expiresAt, question.zone)],
+  ['This link works until', time(question.expiresAt, question.zone)],
 ])}
 <h2>Who asks, and why</h2>
 ${facts([
@@ -297,7 +299,7 @@ function problemsOf({ problem }: FailedAttempt, code: CodeSource): readonly Prob
   }
   const messages: Readonly<Record<Field, string>> = {
     code: `Enter the code of ${digitsOf(code).word} digits from our e-mail`,
-    comment: `Shorten your comment to ${count(commentLength)} characters or fewer`,
+    comment: `Use at most ${count(commentLength)} characters of plain text in your comment`,
     decision: 'Press one of the two buttons: approve or deny',
   };
   const inOrder: readonly Field[] = ['code', 'comment', 'decision'];
@@ -307,7 +309,7 @@ function problemsOf({ problem }: FailedAttempt, code: CodeSource): readonly Prob
 }
 
 /** The one thing that somebody whose form came back must hear first; so it takes the focus, which needs no script. */
-function problemSummary(problems: readonly Problem[]): Html {
+function problemSummary(problems: readonly Problem[]): Markup {
   return html`<div class="problems" tabindex="-1" autofocus>
 <div role="alert">
 <h2>There is a problem</h2>
@@ -319,14 +321,14 @@ ${problems.map(({ field, message }) => html`<li><a href="#${field}">${message}</
 </div>`;
 }
 
-function codeSent({ goodUntil }: CodeSource & { readonly is: 'sent' }, zone: string): Html {
+function codeSent({ goodUntil }: CodeSource & { readonly is: 'sent' }, zone: string): Markup {
   return html`<div class="notice done" role="status">
 <p><strong>We have sent you a code.</strong> It goes to the e-mail address that your agreement names for you and is good until
 ${time(goodUntil, zone)}. <a href="#code">Enter it below</a>. Nothing has been decided.</p>
 </div>`;
 }
 
-function codeForm(code: Exclude<CodeSource, { readonly is: 'mailed' }>): Html {
+function codeForm(code: Exclude<CodeSource, { readonly is: 'mailed' }>): Markup {
   // The answer to this form is at the form's own address already, where a form without an action posts to.
   const action = code.is === 'on-demand' ? html` action="${code.codesAddress}"` : nothing;
   const [heading, button] =
@@ -341,7 +343,7 @@ ${code.goodForMinutes} minutes; only the code sent last counts. Asking for one d
 </form>`;
 }
 
-function decisionForm(question: Question, problems: readonly Problem[]): Html {
+function decisionForm(question: Question, problems: readonly Problem[]): Markup {
   const { attempt, code } = question;
   const action = code.is === 'sent' ? html` action="${code.decisionAddress}"` : nothing;
   const digits = digitsOf(code);
@@ -357,7 +359,7 @@ ${field('code', messageFor('code'), {
   label: 'Code',
   hint: html`${digits.sentence} digits, from ${codeMail[code.is]}.${wrongCode === undefined ? nothing : html` <strong>${triesLeft(wrongCode.triesLeft, code)}</strong>`}`,
   control: (described) => html`<input id="code" name="code" type="text" inputmode="numeric" autocomplete="one-time-code"
-spellcheck="false" pattern="\\s*([0-9]\\s*){${digits.number}}" maxlength="${2 * digits.number}" title="${digits.sentence} digits" required
+spellcheck="false" pattern="[\\s\\-]*([0-9][\\s\\-]*){${digits.number}}" maxlength="${2 * digits.number}" title="${digits.sentence} digits" required
 ${described}>`,
 })}
 ${field('comment', messageFor('comment'), {
@@ -392,8 +394,8 @@ ${theirs(question.requesterName)}.</p>
 function field(
   name: Field,
   message: string | undefined,
-  parts: { readonly label: string; readonly hint: Html; readonly control: (described: Html) => Html },
-): Html {
+  parts: { readonly label: string; readonly hint: Markup; readonly control: (described: Markup) => Markup },
+): Markup {
   const described =
     message === undefined
       ? html`aria-describedby="${name}-hint"`
@@ -406,7 +408,7 @@ ${parts.control(described)}
 </div>`;
 }
 
-function errorText(name: Field, message: string | undefined): Html {
+function errorText(name: Field, message: string | undefined): Markup {
   return message === undefined ? nothing : html`<p class="error" id="${name}-error">Error: ${message}</p>`;
 }
 
@@ -428,8 +430,8 @@ function digitsOf(code: CodeSource): { readonly number: number; readonly word: s
     : { number: 8, word: 'eight', sentence: 'Eight' };
 }
 
-function change({ limitNow, activations, limitAfter, kind }: Question): Html {
-  const unit = kind === 'MAKADD' ? 'activations' : 'host places';
+function change({ limitNow, activations, limitAfter, kind }: Question): Markup {
+  const unit = kind === 'MAKADD' ? 'activations' : 'KMS host places';
   return html`<dl class="change">
 <div><dt>Limit now</dt><dd>${count(limitNow)}</dd></div>
 <div><dt>More ${unit}</dt><dd>+${count(activations)}</dd></div>
@@ -440,7 +442,7 @@ function change({ limitNow, activations, limitAfter, kind }: Question): Html {
 function meaning(kind: ExceptionKind): string {
   return kind === 'MAKADD'
     ? 'The limit counts activations. One is used whenever the key activates Windows on a computer for the first time.'
-    : 'The limit counts host places. Each lets one more computer of yours use the key as a KMS host, which activates the others in its network. The key can be used up to ten times in each place.';
+    : 'The limit counts places for KMS hosts. Each lets one more computer of yours use the key as a host, which activates the others in its network. The key can be used up to ten times in each place.';
 }
 
 /** How many of what, as `150 more activations`. */
@@ -449,11 +451,11 @@ function amount({
   kind,
   more = true,
 }: Pick<Subject, 'activations' | 'kind'> & { readonly more?: boolean }): string {
-  const [one, many] = kind === 'MAKADD' ? ['activation', 'activations'] : ['host place', 'host places'];
+  const [one, many] = kind === 'MAKADD' ? ['activation', 'activations'] : ['KMS host place', 'KMS host places'];
   return `${count(activations)} ${more ? 'more ' : ''}${activations === 1 ? one : many}`;
 }
 
-function receipt(recorded: Recorded): Html {
+function receipt(recorded: Recorded): Markup {
   const decision = recorded.decision === 'approve' ? 'Approved' : 'Denied';
   return facts([
     ['Decision', html`<strong>${decision}</strong>: ${amount(recorded)}`],
@@ -466,14 +468,14 @@ function receipt(recorded: Recorded): Html {
   ]);
 }
 
-function facts(rows: readonly (readonly [name: string, value: Html])[]): Html {
+function facts(rows: readonly (readonly [name: string, value: Markup])[]): Markup {
   return html`<dl class="facts">
 ${rows.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}
 </dl>`;
 }
 
 /** A name, an address or a number that came from outside: kept apart, so that its direction is its own matter. */
-function theirs(text: string): Html {
+function theirs(text: string): Markup {
   return html`<bdi dir="auto">${legible(text)}</bdi>`;
 }
 
@@ -494,23 +496,26 @@ function count(number: number): string {
 }
 
 /** A day of the calendar, which no time zone can move. */
-function day(date: CivilDate): Html {
-  const text = new Intl.DateTimeFormat('en-GB', { dateStyle: 'full', timeZone: 'UTC' }).format(Date.parse(date));
-  return html`<time datetime="${date}">${text}</time>`;
+function day(date: CivilDate): Markup {
+  return html`<time datetime="${date}">${dayIn('UTC', Date.parse(date))}</time>`;
 }
 
 /** A moment on the clocks of the zone, which it names: `Monday 1 June 2026, 12:00 Pacific Daylight Time`. */
-function time(at: Instant, zone: string): Html {
+function time(at: Instant, zone: string): Markup {
   const milliseconds = epochMilliseconds(at);
-  const date = new Intl.DateTimeFormat('en-GB', { dateStyle: 'full', timeZone: zone }).format(milliseconds);
   const clock = new Intl.DateTimeFormat('en-GB', { timeStyle: 'full', timeZone: zone })
     .formatToParts(milliseconds)
     .filter(({ type }) => type === 'hour' || type === 'minute' || type === 'timeZoneName')
     .map(({ type, value }) => (type === 'minute' ? `:${value}` : type === 'timeZoneName' ? ` ${value}` : value));
-  return html`<time datetime="${at}">${date}, ${clock.join('')}</time>`;
+  return html`<time datetime="${at}">${dayIn(zone, milliseconds)}, ${clock.join('')}</time>`;
 }
 
-function page({ title, zone, main }: { readonly title: string; readonly zone?: string; readonly main: Html }): Page {
+/** A day as our letters write it, with no comma behind its name. */
+function dayIn(zone: string, milliseconds: number): string {
+  return new Intl.DateTimeFormat('en-GB', { dateStyle: 'full', timeZone: zone }).format(milliseconds).replace(',', '');
+}
+
+function page({ title, zone, main }: { readonly title: string; readonly zone?: string; readonly main: Markup }): Page {
   const document = html`<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -519,7 +524,7 @@ function page({ title, zone, main }: { readonly title: string; readonly zone?: s
 <meta name="color-scheme" content="light dark">
 <meta name="format-detection" content="telephone=no, date=no, address=no, email=no">
 <title>${title} – ${serviceName}</title>
-<style>${verbatim(stylesheet)}</style>
+<style>${stylesheet}</style>
 </head>
 <body>
 <header><p>${serviceName}</p></header>

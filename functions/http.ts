@@ -79,7 +79,7 @@ export function http<Name extends ApiName>(name: Name, routes: { readonly [R in 
     metrics.publishStoredMetrics();
     return {
       statusCode: answered.status,
-      headers: { 'Cache-Control': 'no-store', ...answered.headers, 'X-Request-Id': requestId },
+      headers: { 'cache-control': 'no-store', ...answered.headers, 'x-request-id': requestId },
       body: answered.body,
     };
   });
@@ -236,7 +236,7 @@ export function fieldErrorsOf(issue: z.core.$ZodIssue): readonly FieldError[] {
 function refused({ refusal, status }: RefusedAs, caller?: string): Written {
   return {
     status: status ?? problems[refusal.code].status,
-    headers: { 'Content-Type': problemType },
+    headers: { 'content-type': problemType },
     body: JSON.stringify(problemOf(refusal, status)),
     told: { code: refusal.code, ...(caller ? { caller } : {}) },
   };
@@ -246,7 +246,7 @@ function written(answer: Answer | RefusedAs, caller: string): Written {
   if ('ok' in answer) return refused(answer, caller);
   const { status, body, headers = {} } = answer;
   const text = body === undefined ? '' : typeof body === 'string' ? body : JSON.stringify(body);
-  const type = body === undefined || typeof body === 'string' ? {} : { 'Content-Type': 'application/json' };
+  const type = body === undefined || typeof body === 'string' ? {} : { 'content-type': 'application/json' };
   return { status, headers: { ...type, ...headers }, body: text, told: caller === '' ? {} : { caller } };
 }
 
@@ -278,7 +278,7 @@ async function failed(
   };
   return {
     status,
-    headers: { 'Content-Type': problemType, ...(busy ? { 'Retry-After': '2' } : {}) },
+    headers: { 'content-type': problemType, ...(busy ? { 'retry-after': '2' } : {}) },
     body: JSON.stringify(problem),
     told: { code: problem.code },
   };

@@ -35,9 +35,8 @@ export function step<Output>(
     } catch (error) {
       logger.error('step failed', { step: name, exceptionId, attempt, error: error as Error });
       metrics.addMetric('faults', MetricUnit.Count, 1);
-      throw error;
-    } finally {
       metrics.publishStoredMetrics();
+      throw error;
     }
   });
 }

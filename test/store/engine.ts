@@ -6,6 +6,7 @@ import { afterAll } from 'vitest';
 import { Secret } from '../../domain/secret.ts';
 import { startDynamoDb } from '../../local/dynamodb.ts';
 import { createTable } from '../../store/create-table.ts';
+import type { Page, PageAsk } from '../../store/page.ts';
 import type { Item, Store } from '../../store/table.ts';
 import { connect } from '../../store/table.ts';
 import { openVault } from '../../store/vault.ts';
@@ -64,4 +65,21 @@ export async function everyItem({ client, tableName }: Store): Promise<Item[]> {
     start = page.LastEvaluatedKey;
   } while (start !== undefined);
   return items;
+}
+
+/** A whole list, read page by page. Throws when it does not end. */
+export async function everyPage<Entry>(
+  read: (ask: PageAsk) => Promise<Page<Entry>>,
+  limit = 100,
+): Promise<readonly Entry[]> {
+  const items: Entry[] = [];
+  let after: string | null = null;
+  for (let pages = 1; pages <= 1_000; pages += 1) {
+    const page: Page<Entry> = await read({ limit, after });
+    if (page.items.length > limit) throw new Error(`A page of ${page.items.length} for a limit of ${limit}.`);
+    items.push(...page.items);
+    if (page.next === null) return items;
+    after = page.next;
+  }
+  throw new Error('The list does not end.');
 }
