@@ -1,7 +1,8 @@
+import { dayIn } from './business-time.ts';
 import type { Product, ProductGroup } from './catalog.ts';
 import { productGroups } from './catalog.ts';
 import type { CivilDate, Instant } from './instant.ts';
-import { isBefore } from './instant.ts';
+import { isBefore, later } from './instant.ts';
 import type { Policy } from './policy.ts';
 
 export const programs = ['enterprise', 'select', 'campus-and-school', 'open'] as const;
@@ -84,6 +85,36 @@ export function noticesCorrespondentAt(agreement: Agreement, now: Instant): Pers
   return pending !== null && !isBefore(now, pending.effectiveAt) ? pending.person : agreement.noticesCorrespondent;
 }
 
+/** The deputy of the Notices Correspondent on the day that it is in a zone, if one is named for that day (AGR-5). */
+export function deputyAt(agreement: Agreement, now: Instant, policy: Policy): Person | undefined {
+  const { deputy } = agreement;
+  if (deputy === null) return undefined;
+  const today = dayIn(now, policy.supportCalendar.zone);
+  return deputy.from <= today && today <= deputy.to ? deputy.person : undefined;
+}
+
+/** Who may decide for the customer at a moment: the Notices Correspondent and, inside the named days, the deputy (AGR-4, AGR-5). */
+export function isAskedAt(email: string, agreement: Agreement, now: Instant, policy: Policy): boolean {
+  const asked = [noticesCorrespondentAt(agreement, now), deputyAt(agreement, now, policy)];
+  return asked.some((person) => person !== undefined && sameEmail(person.email, email));
+}
+
+/**
+ * Names a new Notices Correspondent, who takes over when the waiting period is over (AGR-4). One that was named before
+ * and is still waiting is replaced; one whose time has come is the one that is replaced now.
+ */
+export function nameCorrespondent(agreement: Agreement, person: Person, now: Instant, policy: Policy): Agreement {
+  const effectiveAt = later(now, { hours: policy.noticesCorrespondent.waitingHours });
+  return { ...settled(agreement, now), pendingNoticesCorrespondent: { person, effectiveAt } };
+}
+
+/** The agreement with a successor whose time has come as its Notices Correspondent (AGR-4). A deputy was the former one's. */
+export function settled(agreement: Agreement, now: Instant): Agreement {
+  const pending = agreement.pendingNoticesCorrespondent;
+  if (pending === null || isBefore(now, pending.effectiveAt)) return agreement;
+  return { ...agreement, noticesCorrespondent: pending.person, pendingNoticesCorrespondent: null, deputy: null };
+}
+
 /** Whether this e-mail may see the agreement as a customer: on the contact list, or the Notices Correspondent (AGR-3). */
 export function isCustomerOf(email: string, agreement: Agreement, now: Instant): boolean {
   return contactWith(email, agreement) !== undefined || sameEmail(noticesCorrespondentAt(agreement, now).email, email);
@@ -115,8 +146,12 @@ export function kmsGroupOf(agreement: Agreement, policy: Policy): ProductGroup |
  * never below the floor.
  */
 export function initialMakLimit(group: ProductGroup, agreement: Agreement, policy: Policy): number {
+  return makLimitFor(licensesOf(group, agreement, policy), agreement.program, agreement.level, policy);
+}
+
+/** The limit a MAK starts with for so many licenses of its group (KEY-4). */
+export function makLimitFor(licenses: number, program: Program, level: Level | null, policy: Policy): number {
   const { floor, roundUpTo, activationsPerLicense } = policy.initialMakLimit;
-  const perLicense = activationsPerLicense[agreement.program][agreement.level ?? 'none'];
-  const wanted = Math.round(licensesOf(group, agreement, policy) * perLicense * 100) / 100;
+  const wanted = Math.round(licenses * activationsPerLicense[program][level ?? 'none'] * 100) / 100;
   return Math.max(floor, Math.ceil(wanted / roundUpTo) * roundUpTo);
 }

@@ -123,6 +123,11 @@ export function startOfNextDay(at: Instant, zone: string): Instant {
   return fromEpochMilliseconds(tomorrow.toZonedDateTime(zone).epochMilliseconds);
 }
 
+/** The instant at which a civil day begins in a zone: midnight, or the first moment after it where the clocks skip that. */
+export function startOfDay(day: CivilDate, zone: string): Instant {
+  return fromEpochMilliseconds(Temporal.PlainDate.from(day).toZonedDateTime(zone).epochMilliseconds);
+}
+
 /** A day on which the team works, by its day number, and the moments between which it is open, in epoch milliseconds. */
 type BusinessDay = { readonly number: number; readonly opens: number; readonly closes: number };
 

@@ -64,10 +64,12 @@ export const flags = [
   'correspondent-differs',
   'required-before-due',
   'requester-is-correspondent',
+  /** The Correspondent said that the recorded decision was somebody else's (APR-8). */
+  'approval-disputed',
 ] as const;
 export type Flag = (typeof flags)[number];
 
-/** What can happen to a request. People make the first seven moves; the service makes the last four by itself. */
+/** What can happen to a request. People make the first seven moves and the last; the service makes the others by itself. */
 export const moves = [
   'question',
   'answer',
@@ -80,6 +82,7 @@ export const moves = [
   'ask',
   'fulfil',
   'lapse',
+  'dispute',
 ] as const;
 export type Move = (typeof moves)[number];
 
@@ -114,6 +117,7 @@ export const legalMoves: Readonly<Record<ExceptionStatus, Readonly<Partial<Recor
     reject: 'rejected',
     withdraw: 'withdrawn',
     lapse: 'lapsed',
+    dispute: 'in-review',
   },
   fulfilled: {},
   denied: {},
@@ -140,7 +144,11 @@ export type Ask = {
 
 export type Stage =
   | { readonly is: 'received' }
-  | { readonly is: 'in-review' }
+  | {
+      readonly is: 'in-review';
+      /** What the requester answered to the team's last question, while it is being looked at. */
+      readonly answered: { readonly question: string; readonly answer: string } | null;
+    }
   | {
       readonly is: 'awaiting-requester';
       readonly question: string;
@@ -357,6 +365,7 @@ function flagsOf(intake: Intake, agreement: Agreement, clock: Clock, now: Instan
     'required-before-due':
       clock.is === 'running' && intake.requiredDate < dayIn(clock.dueAt, policy.supportCalendar.zone),
     'requester-is-correspondent': sameEmail(intake.requester.email, correspondent.email),
+    'approval-disputed': false,
   };
   return flags.filter((flag) => raised[flag]);
 }
@@ -385,7 +394,7 @@ export function standingOf(request: ExceptionRequest): Standing {
 export function beginReview(request: ExceptionRequest): Decided<Changed> {
   const illegal = refusedUnlessLegal(request, 'review');
   if (illegal !== undefined) return illegal;
-  const next = write(movedTo({ is: 'in-review' }, request), 'review-wanted', ['team']);
+  const next = write(movedTo({ is: 'in-review', answered: null }, request), 'review-wanted', ['team']);
   const why = request.flags.join(', ');
   return changed(next, theService, 'review-begun', `Put before the exceptions team: ${why}.`);
 }
@@ -477,10 +486,11 @@ export function answer(
   now: Instant,
   policy: Policy,
 ): Decided<Changed> {
-  const illegal = refusedUnlessLegal(request, 'answer');
-  if (illegal !== undefined) return illegal;
+  const { stage } = request;
+  if (stage.is !== 'awaiting-requester') return refusedState(request, 'answer');
+  const answered = { question: stage.question, answer: text };
   const next = write(
-    { ...movedTo({ is: 'in-review' }, request), clock: handOver(request.clock, 'team', now, policy) },
+    { ...movedTo({ is: 'in-review', answered }, request), clock: handOver(request.clock, 'team', now, policy) },
     'answered',
     ['team'],
   );
@@ -603,6 +613,53 @@ export function mailNewLink(request: ExceptionRequest): Decided<Changed> {
 }
 
 /**
+ * The Correspondent says that the recorded decision was somebody else's (APR-8). An approval that has not raised the limit
+ * yet is void: the request is frozen, before the team again and flagged. What has ended stays as it is, and the team is
+ * alarmed: `frozen` says which of the two it was.
+ */
+export function dispute(
+  request: ExceptionRequest,
+  by: string,
+  now: Instant,
+  policy: Policy,
+): Decided<Changed & { readonly frozen: boolean }> {
+  const { stage } = request;
+  const ask = askOf(request);
+  if (ask === null || ask.decision === null) return refusedState(request, 'dispute');
+  const flagged = {
+    ...request,
+    flags: flags.filter((flag) => flag === 'approval-disputed' || request.flags.includes(flag)),
+  };
+  if (stage.is !== 'awaiting-approval') {
+    const told = write(flagged, 'disputed', ['team', 'supervisors']);
+    return {
+      ...changed(told, by, 'decision-disputed', 'The Correspondent says: “this was not me”, after it had ended.'),
+      frozen: false,
+    };
+  }
+  const next = {
+    ...movedTo({ is: 'in-review', answered: null }, flagged),
+    clock: handOver(request.clock, 'team', now, policy),
+  };
+  const told = write(next, 'disputed', ['team', 'supervisors']);
+  return {
+    ...changed(told, by, 'decision-disputed', 'The Correspondent says: “this was not me”. The request is frozen.'),
+    frozen: true,
+  };
+}
+
+/**
+ * Asks anew when somebody else has become the Correspondent: the question that is out is void, and the new one is asked
+ * (AGR-4). A question that is decided stays decided.
+ */
+export function askAnew(request: ExceptionRequest, now: Instant, policy: Policy): Decided<Changed> {
+  const { stage } = request;
+  if (stage.is !== 'awaiting-approval' || stage.ask.decision !== null) return refusedState(request, 'ask');
+  const next = asked(request, request.activations, now, policy);
+  return changed(next, theService, 'approval-asked', 'The Notices Correspondent has changed: the new one was asked.');
+}
+
+/**
  * Raises the limit by the number approved (EXC-9): MAKADD adds activations, KMSADD adds host places. Without a recorded
  * approval nothing is ever granted (EXC-6). A key that was blocked meanwhile gets nothing: the request ends, rejected.
  */
@@ -708,7 +765,8 @@ function changed(
 
 function refusedUnlessLegal(request: ExceptionRequest, move: Move): Refused | undefined {
   const decided = request.stage.is === 'awaiting-approval' && request.stage.ask.decision !== null;
-  const legal = decided ? move === 'reject' || move === 'fulfil' : legalMoves[request.stage.is][move] !== undefined;
+  const afterDecision: readonly Move[] = ['reject', 'fulfil', 'dispute'];
+  const legal = decided ? afterDecision.includes(move) : legalMoves[request.stage.is][move] !== undefined;
   return legal ? undefined : refusedState(request, move);
 }
 

@@ -25,16 +25,29 @@ type AnyKey = {
 
 /**
  * A key is live until it is blocked. A replacement first holds the key (nothing is granted or activated any more) and
- * then, in one step, blocks it and issues the new one (BLK-2).
+ * then, in one step, blocks it and issues the new one (BLK-2). Blocked carries two marks, for activation and for genuine
+ * validation, which a replacement sets together (BLK-1).
  */
 export type KeyStatus =
   | { readonly is: 'live' }
-  | { readonly is: 'blocking'; readonly since: Instant }
+  | {
+      readonly is: 'blocking';
+      readonly since: Instant;
+      readonly by: string;
+      readonly reason: string;
+      readonly successor: Successor;
+    }
   | {
       readonly is: 'blocked';
+      /** Since when nothing is activated or granted with it. */
       readonly at: Instant;
-      readonly replacedBy: { readonly keyId: string; readonly lastFive: string } | null;
+      /** Since when it counts as blocked for validation; its installations stay genuine for a grace after that (VAL-1). */
+      readonly validationAt: Instant;
+      readonly replacedBy: Successor | null;
     };
+
+/** The key that replaces another, as far as the other tells of it. */
+export type Successor = { readonly keyId: string; readonly lastFive: string };
 
 export type Mak = AnyKey & { readonly type: 'MAK' };
 

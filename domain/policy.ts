@@ -133,6 +133,14 @@ export const policySchema = z
           .readonly()
           .refine(rising, 'each must be more than the one before')
           .describe('Shares of a limit at which contacts are told (ALR-1).'),
+        forecast: z
+          .strictObject({
+            windowDays: atLeastOne.describe('The pace is that of so many last days.'),
+            leastDays: atLeastOne.describe('With a history of fewer days nothing is forecast.'),
+            leastActivations: atLeastOne.describe('With fewer activations in those days nothing is forecast.'),
+          })
+          .readonly()
+          .describe('When and from what a forecast is made (ALR-2).'),
       })
       .readonly(),
     plan: z

@@ -51,7 +51,7 @@ function offsetOf(nanoseconds: number): string {
 
 /**
  * Business minutes in the words of people: `2 business days and 3 hours`, `45 business minutes`. A business day is as
- * long as the support team is open. `minutes` is zero or more.
+ * long as the support team is open. `minutes` is zero (`no time`) or more.
  */
 export function businessTime(minutes: number, { supportCalendar: { opensAt, closesAt } }: Policy): Sentence {
   const dayLength = minuteOfDay(closesAt) - minuteOfDay(opensAt);
@@ -60,7 +60,7 @@ export function businessTime(minutes: number, { supportCalendar: { opensAt, clos
     { count: Math.floor((minutes % dayLength) / 60), unit: 'hour' },
     { count: (minutes % dayLength) % 60, unit: 'minute' },
   ].filter(({ count }) => count > 0);
-  if (parts.length === 0) return say`less than a business minute`;
+  if (parts.length === 0) return say`no time`;
   const words = parts.map(({ count, unit }, index) => {
     const named = index === 0 ? `business ${unit}` : unit;
     return `${count} ${named}${count === 1 ? '' : 's'}`;
@@ -133,10 +133,5 @@ export function dueTime({ request: { clock }, to, now, policy }: LetterFacts): S
 /** How much time is left for our answer, or by how much it is late. */
 export function timeLeft({ request, now, policy }: LetterFacts): { label: Sentence; value: Sentence } {
   const minutes = remainingMinutes(request.clock, now, policy);
-  return { label: minutes < 0 ? say`Late by` : say`Time left`, value: spell(Math.abs(minutes), policy) };
-}
-
-/** Business minutes that may be none at all. */
-export function spell(minutes: number, policy: Policy): Sentence {
-  return minutes === 0 ? say`no time` : businessTime(minutes, policy);
+  return { label: minutes < 0 ? say`Late by` : say`Time left`, value: businessTime(Math.abs(minutes), policy) };
 }

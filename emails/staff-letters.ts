@@ -6,7 +6,7 @@ import type { LetterKind } from '../domain/letter.ts';
 import type { Block, Content, Row } from './layout.ts';
 import { paragraph, quote } from './layout.ts';
 import type { LetterFacts, Writer } from './letter.ts';
-import { businessTime, day, dueTime, increase, lapsesAt, moment, spell, timeLeft } from './phrases.ts';
+import { businessTime, day, dueTime, increase, lapsesAt, moment, timeLeft } from './phrases.ts';
 import { limitBeforeAndAfter, openRequest, requestInFull, requestInShort } from './pieces.ts';
 import type { Sentence } from './say.ts';
 import { say, sayAddress } from './say.ts';
@@ -72,6 +72,11 @@ function whyFlagged(flag: Flag, { request, correspondentName, policy }: LetterFa
       return {
         label: say`Same person`,
         value: say`the requester is the Notices Correspondent as well, so that no second person would decide.`,
+      };
+    case 'approval-disputed':
+      return {
+        label: say`Disputed`,
+        value: say`the Notices Correspondent said of a recorded decision: “this was not me”.`,
       };
   }
 }
@@ -187,7 +192,7 @@ function breached(facts: LetterFacts): Content | undefined {
           ? say`${dueTime(facts)} It ${is} late by ${businessTime(late, policy)}.`
           : say`${dueTime(facts)} It ${is} late from now on.`,
       ),
-      paragraph(say`It lay longest with ${partyNames[lay]}: ${spell(spent[lay], policy)}. ${ball(facts)}`),
+      paragraph(say`It lay longest with ${partyNames[lay]}: ${businessTime(spent[lay], policy)}. ${ball(facts)}`),
       timing(facts),
       ...openRequest(facts),
     ],
@@ -229,9 +234,9 @@ function timing(facts: LetterFacts): Block {
     facts,
     { label: say`Needed by`, value: day(request.intake.requiredDate) },
     timeLeft(facts),
-    { label: say`With the team`, value: spell(spent.team, policy) },
-    { label: say`With the requester`, value: spell(spent.requester, policy) },
-    { label: say`With the Correspondent`, value: spell(spent.correspondent, policy) },
+    { label: say`With the team`, value: businessTime(spent.team, policy) },
+    { label: say`With the requester`, value: businessTime(spent.requester, policy) },
+    { label: say`With the Correspondent`, value: businessTime(spent.correspondent, policy) },
   );
 }
 

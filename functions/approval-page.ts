@@ -431,7 +431,7 @@ function digitsOf(code: CodeSource): { readonly number: number; readonly word: s
 }
 
 function change({ limitNow, activations, limitAfter, kind }: Question): Markup {
-  const unit = kind === 'MAKADD' ? 'activations' : 'KMS host places';
+  const unit = kind === 'MAKADD' ? 'activations' : 'KMS hosts';
   return html`<dl class="change">
 <div><dt>Limit now</dt><dd>${count(limitNow)}</dd></div>
 <div><dt>More ${unit}</dt><dd>+${count(activations)}</dd></div>
@@ -442,7 +442,7 @@ function change({ limitNow, activations, limitAfter, kind }: Question): Markup {
 function meaning(kind: ExceptionKind): string {
   return kind === 'MAKADD'
     ? 'The limit counts activations. One is used whenever the key activates Windows on a computer for the first time.'
-    : 'The limit counts places for KMS hosts. Each lets one more computer of yours use the key as a host, which activates the others in its network. The key can be used up to ten times in each place.';
+    : 'The limit counts KMS hosts: computers that use the key to activate the others in their network. Each takes one host place, in which the key can be used up to ten times.';
 }
 
 /** How many of what, as `150 more activations`. */
@@ -451,7 +451,7 @@ function amount({
   kind,
   more = true,
 }: Pick<Subject, 'activations' | 'kind'> & { readonly more?: boolean }): string {
-  const [one, many] = kind === 'MAKADD' ? ['activation', 'activations'] : ['KMS host place', 'KMS host places'];
+  const [one, many] = kind === 'MAKADD' ? ['activation', 'activations'] : ['KMS host', 'KMS hosts'];
   return `${count(activations)} ${more ? 'more ' : ''}${activations === 1 ? one : many}`;
 }
 

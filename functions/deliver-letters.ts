@@ -1,5 +1,5 @@
 import type { Agreement, Person } from '../domain/agreement.ts';
-import { noticesCorrespondentAt } from '../domain/agreement.ts';
+import { deputyAt, noticesCorrespondentAt } from '../domain/agreement.ts';
 import type { ExceptionRequest } from '../domain/exception.ts';
 import { askOf } from '../domain/exception.ts';
 import { limitOf } from '../domain/grant.ts';
@@ -12,7 +12,7 @@ import type { Link } from '../emails/letter.ts';
 import { compose } from '../emails/letter.ts';
 import { findAgreement } from '../store/agreements.ts';
 import { keepLink } from '../store/approvals.ts';
-import { claimLetters, settleLetters } from '../store/exceptions.ts';
+import { claimLetters, findException, settleLetters } from '../store/exceptions.ts';
 import { findKey } from '../store/keys.ts';
 import type { Store } from '../store/table.ts';
 import { logger } from './observe.ts';
@@ -25,10 +25,13 @@ import { world } from './world.ts';
  * step is retried, and the sweep sends it in the end.
  */
 export async function deliverLetters(store: Store, mailing: Mailing, exceptionId: string, now: Instant): Promise<void> {
-  const found = await claimLetters(store, exceptionId, now);
+  const owing = await findException(store, exceptionId);
+  if (owing === undefined || owing.letters.length === 0) return;
+  const { agreement, key } = await whatLettersTell(store, owing);
+  const found = await claimLetters(store, exceptionId, deputyAt(agreement, now, store.policy) !== undefined, now);
   if (found === undefined || found.claimed.length === 0) return;
   const { request, claimed } = found;
-  const about = { request, now, ...(await whatLettersTell(store, request)) };
+  const about = { request, now, agreement, key };
   const settled: string[] = [];
   try {
     for (const letter of claimed) {
@@ -59,18 +62,24 @@ async function whatLettersTell(store: Store, { agreementId, keyId }: ExceptionRe
 async function deliver(store: Store, mailing: Mailing, letter: Letter, about: About): Promise<void> {
   const { request, now, agreement, key } = about;
   const correspondent = noticesCorrespondentAt(agreement, now);
-  const reader = readerOf(letter, request, correspondent, mailing);
+  const deputy = deputyAt(agreement, now, store.policy);
+  const reader = readerOf(letter, request, correspondent, deputy, mailing);
+  // A deputy whose days ended before the letter went out has no more to do with it.
+  if (reader === undefined) return;
   const carriesLink = letter.kind === 'approval-wanted' || letter.kind === 'approval-reminder';
   const mail = compose(letter.kind, {
     request,
-    to: { role: letter.to, name: reader.name },
+    to:
+      letter.to === 'deputy'
+        ? { role: 'correspondent', name: reader.name, deputyOf: correspondent.name }
+        : { role: letter.to, name: reader.name },
     organizationName: agreement.organization.name,
     lastFive: key.lastFive,
     keyType: key.type,
     limit: limitOf(key.grants),
     productName: store.policy.catalog[request.intake.product].name,
     correspondentName: correspondent.name,
-    answer: null,
+    answer: request.stage.is === 'in-review' ? (request.stage.answered?.answer ?? null) : null,
     now,
     policy: store.policy,
     link: carriesLink ? await newLink(store, mailing, request, reader.email) : null,
@@ -89,13 +98,16 @@ function readerOf(
   { to }: Letter,
   { intake }: ExceptionRequest,
   correspondent: Person,
+  deputy: Person | undefined,
   { addresses }: Mailing,
-): Pick<Person, 'name' | 'email'> {
+): Pick<Person, 'name' | 'email'> | undefined {
   switch (to) {
     case 'requester':
       return intake.requester;
     case 'correspondent':
       return correspondent;
+    case 'deputy':
+      return deputy;
     case 'team':
       return { name: 'exceptions team', email: addresses.MAIL_TEAM };
     case 'supervisors':

@@ -14,7 +14,12 @@ export class CannotStart extends Error {
 }
 
 /** An engine that listens on loopback until it is stopped. Stopping it twice is the same as once. */
-export type DynamoDb = { readonly endpoint: string; stop(): Promise<void> };
+export type DynamoDb = {
+  readonly endpoint: string;
+  /** Settles when the engine ends though nobody stopped it, and never otherwise. What it had in memory is lost then. */
+  readonly failed: Promise<void>;
+  stop(): Promise<void>;
+};
 
 /**
  * Starts a DynamoDB engine of its own on a free port and answers once it takes requests.
@@ -35,7 +40,7 @@ export async function startDynamoDb({ folder, given }: { folder?: string; given?
     const port = await freePort();
     const storage = folder === undefined ? [] : ['--db-path', join(folder, 'dynamodb.sqlite')];
     const started = await launch(binary, ['serve', '--host', '127.0.0.1', '--port', String(port), ...storage]);
-    if (started.ok) return { endpoint: `http://127.0.0.1:${port}`, stop: started.stop };
+    if (started.ok) return { endpoint: `http://127.0.0.1:${port}`, failed: started.failed, stop: started.stop };
     if (triesLeft <= 1 || !started.complaint.includes('already in use')) {
       throw new CannotStart(`The DynamoDB engine did not start: ${started.complaint}`);
     }
@@ -47,14 +52,10 @@ async function useGiven(endpoint: string): Promise<DynamoDb> {
     // Any answer will do, a refusal too: it is only asked whether somebody is there.
     await (await fetch(endpoint, { signal: AbortSignal.timeout(5_000) })).body?.cancel();
   } catch (error) {
-    throw new CannotStart(
-      `Nothing answers at ${endpoint}, which AWS_ENDPOINT_URL_DYNAMODB names as the DynamoDB to use.`,
-      {
-        cause: error,
-      },
-    );
+    const message = `Nothing answers at ${endpoint}, which AWS_ENDPOINT_URL_DYNAMODB names as the DynamoDB to use.`;
+    throw new CannotStart(message, { cause: error });
   }
-  return { endpoint, stop: () => Promise.resolve() };
+  return { endpoint, failed: Promise.withResolvers<void>().promise, stop: () => Promise.resolve() };
 }
 
 function engineBinary(): string {
@@ -85,7 +86,7 @@ const leash = `
   exit "$code"
 `;
 
-type Launched = { ok: true; stop(): Promise<void> } | { ok: false; complaint: string };
+type Launched = { ok: true; failed: Promise<void>; stop(): Promise<void> } | { ok: false; complaint: string };
 
 async function launch(binary: string, args: readonly string[]): Promise<Launched> {
   // In a process group of its own, so that Ctrl-C in a terminal reaches us alone and we can finish before the engine
@@ -95,7 +96,9 @@ async function launch(binary: string, args: readonly string[]): Promise<Launched
     detached: true,
   });
   const ended = once(child, 'close');
+  let stopping = false;
   const stop = async () => {
+    stopping = true;
     child.stdin.end();
     await ended;
   };
@@ -109,7 +112,8 @@ async function launch(binary: string, args: readonly string[]): Promise<Launched
   }
   // What it has to say later is of no use to anybody, but a full pipe would stop it.
   child.stderr.resume();
-  if (listening) return { ok: true, stop };
+  const failed = ended.then(() => (stopping ? Promise.withResolvers<void>().promise : undefined));
+  if (listening) return { ok: true, failed, stop };
   await stop();
   return { ok: false, complaint: complaints.join(' ') || 'it ended without a word.' };
 }

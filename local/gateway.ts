@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import { createServer } from 'node:http';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2, Context } from 'aws-lambda';
 import type { Instant } from '../domain/instant.ts';
@@ -19,7 +18,7 @@ export type LocalRequest = { readonly method: string; readonly url: URL; readonl
 export type LocalAnswer = { readonly status: number; readonly headers?: Record<string, string>; readonly body: string };
 
 export type Gateway = {
-  readonly server: Server;
+  readonly listener: RequestListener;
   /** Answers when no request of the API is under way. */
   quiet(): Promise<void>;
 };
@@ -33,8 +32,7 @@ const largestRequestBytes = 10 * 1024 * 1024;
  */
 export function makeGateway(handlers: ApiHandlers, tokens: Tokens, local: LocalRoutes, now: () => Instant): Gateway {
   const routes = allRoutes().map((each) => ({ ...each, ...patternOf(each.route) }));
-  let underWay = 0;
-  let whenQuiet: (() => void)[] = [];
+  const underWay = new Set<Promise<unknown>>();
 
   const find = (method: string, path: string) => {
     for (const route of routes) {
@@ -44,26 +42,8 @@ export function makeGateway(handlers: ApiHandlers, tokens: Tokens, local: LocalR
     return undefined;
   };
 
-  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const url = new URL(request.url ?? '/', 'http://localhost');
-    const method = request.method ?? 'GET';
-    const body = await bodyOf(request);
-    if (body === undefined) {
-      send(
-        response,
-        413,
-        { 'Content-Type': 'application/json' },
-        JSON.stringify({ message: 'Request Entity Too Large' }),
-      );
-      return;
-    }
-    const ours =
-      url.pathname.startsWith('/_local') || url.pathname === '/' ? await local({ method, url, body }) : undefined;
-    if (ours !== undefined) {
-      send(response, ours.status, ours.headers ?? {}, ours.body);
-      return;
-    }
-    const found = find(method, url.pathname);
+  const callHandler = async (request: IncomingMessage, url: URL, body: Buffer): Promise<LocalAnswer> => {
+    const found = find(request.method ?? 'GET', url.pathname);
     const matched = found?.parameters === undefined ? undefined : found;
     const claims = matched !== undefined && needsToken(matched.who) ? await claimsOf(request, tokens) : undefined;
     const event = eventOf(request, url, body, now(), {
@@ -75,35 +55,52 @@ export function makeGateway(handlers: ApiHandlers, tokens: Tokens, local: LocalR
     const entry = matched?.entry ?? 'service';
     const handler = handlers[entry];
     if (handler === undefined) throw new Error(`The manifest names ${entry}, which was not loaded.`);
-    const result = await handler(event, contextOf(event.requestContext.requestId));
-    const headers = Object.fromEntries(
-      Object.entries(result.headers ?? {}).map(([name, value]) => [name, String(value)]),
+    const { statusCode = 200, headers = {}, body: answered = '' } = await handler(
+      event,
+      contextOf(event.requestContext.requestId),
     );
-    send(response, result.statusCode ?? 200, headers, result.body ?? '');
+    const named = Object.entries(headers).map(([name, value]) => [name, String(value)] as const);
+    return { status: statusCode, headers: Object.fromEntries(named), body: answered };
   };
 
-  const server = createServer((request, response) => {
-    underWay += 1;
-    answer(request, response)
-      .catch((error: unknown) => {
-        console.error('The local gateway could not answer:', error);
-        if (!response.headersSent)
-          send(response, 500, { 'Content-Type': 'application/json' }, '{"message":"Internal Server Error"}');
-        else response.destroy();
-      })
-      .finally(() => {
-        underWay -= 1;
-        if (underWay === 0) {
-          for (const resolve of whenQuiet) resolve();
-          whenQuiet = [];
-        }
-      });
-  });
-  return {
-    server,
-    // The request that waits for quiet is under way itself.
-    quiet: () => (underWay <= 1 ? Promise.resolve() : new Promise((resolve) => whenQuiet.push(resolve))),
+  const answer = async (request: IncomingMessage): Promise<LocalAnswer | undefined> => {
+    const url = URL.parse(`http://localhost${request.url ?? '/'}`);
+    if (url === null) return gatewayAnswer(400, 'Bad Request');
+    const body = await bodyOf(request);
+    if (body === 'hung-up') return undefined;
+    if (body === 'too-large') return gatewayAnswer(413, 'Request Entity Too Large');
+    const localAnswer = await local({ method: request.method ?? 'GET', url, body });
+    if (localAnswer !== undefined) return localAnswer;
+    // Only these are work of the service: whoever waits for quiet waits for them, and is none of them.
+    const handled = callHandler(request, url, body);
+    underWay.add(handled);
+    return handled.finally(() => underWay.delete(handled));
   };
+
+  return {
+    listener: (request, response) => {
+      answer(request)
+        .catch((error: unknown) => {
+          console.error('The local gateway could not answer:', error);
+          return gatewayAnswer(500, 'Internal Server Error');
+        })
+        .then((answered) => {
+          if (answered !== undefined) send(response, answered);
+        })
+        .catch((error: unknown) => {
+          console.error('The local gateway could not send its answer:', error);
+          response.destroy();
+        });
+    },
+    quiet: async () => {
+      while (underWay.size > 0) await Promise.allSettled(underWay);
+    },
+  };
+}
+
+/** An answer of the gateway itself, in the words of the one at AWS. */
+function gatewayAnswer(status: number, message: string): LocalAnswer {
+  return { status, headers: { 'content-type': 'application/json' }, body: JSON.stringify({ message }) };
 }
 
 function patternOf(route: string): { readonly method: string; readonly pattern: RegExp } {
@@ -121,13 +118,15 @@ function decoded(groups: Readonly<Record<string, string>>): Record<string, strin
   }
 }
 
-async function bodyOf(request: IncomingMessage): Promise<Buffer | undefined> {
+async function bodyOf(request: IncomingMessage): Promise<Buffer | 'too-large' | 'hung-up'> {
   if (Number(request.headers['content-length'] ?? 0) > largestRequestBytes) {
     request.resume();
-    return undefined;
+    return 'too-large';
   }
-  const body = await buffer(request);
-  return body.length > largestRequestBytes ? undefined : body;
+  const body = await buffer(request).catch(() => undefined);
+  // The caller went away in the middle of it: there is nobody to answer.
+  if (body === undefined) return 'hung-up';
+  return body.length > largestRequestBytes ? 'too-large' : body;
 }
 
 async function claimsOf(request: IncomingMessage, tokens: Tokens) {
@@ -208,7 +207,8 @@ export function contextOf(awsRequestId: string): Context {
   };
 }
 
-function send(response: ServerResponse, status: number, headers: Record<string, string>, body: string): void {
-  response.writeHead(status, { ...headers, ...(status === 204 ? {} : { 'Content-Length': Buffer.byteLength(body) }) });
+function send(response: ServerResponse, { status, headers = {}, body }: LocalAnswer): void {
+  const all = { 'x-request-id': randomUUID(), ...headers };
+  response.writeHead(status, status === 204 ? all : { ...all, 'content-length': Buffer.byteLength(body) });
   response.end(status === 204 ? undefined : body);
 }

@@ -6,7 +6,7 @@ import type { Instant } from '../domain/instant.ts';
 import { instant, later } from '../domain/instant.ts';
 import type { Deed } from '../domain/ledger.ts';
 import type { Letter } from '../domain/letter.ts';
-import { unclaimed } from '../domain/letter.ts';
+import { unclaimed, withDeputy } from '../domain/letter.ts';
 import type { Policy } from '../domain/policy.ts';
 import type { Decided } from '../domain/refusal.ts';
 import { nextActionAt, tick } from '../domain/schedule.ts';
@@ -211,18 +211,23 @@ export function fulfilException(
 /** How long whoever claims letters has to send them before another may try. */
 const claimSeconds = 60;
 
-/** Claims the letters that are owed and that nobody else is sending. */
+/**
+ * Claims the letters that are owed and that nobody else is sending.
+ * @param hasDeputy whether the Correspondent has a deputy now, to whom letters are owed as well (AGR-5).
+ */
 export async function claimLetters(
   store: Store,
   exceptionId: string,
+  hasDeputy: boolean,
   now: Instant,
 ): Promise<{ readonly request: ExceptionRequest; readonly claimed: readonly Letter[] } | undefined> {
   let claimed: readonly Letter[] = [];
   const outcome = await changeException(store, exceptionId, null, now, (request) => {
-    claimed = unclaimed(request.letters, now);
+    const owed = withDeputy(request.letters, hasDeputy);
+    claimed = unclaimed(owed, now);
     const mine = new Set(claimed.map(({ letterId }) => letterId));
     const claimedUntil = later(now, { seconds: claimSeconds });
-    const letters = request.letters.map((letter) => (mine.has(letter.letterId) ? { ...letter, claimedUntil } : letter));
+    const letters = owed.map((letter) => (mine.has(letter.letterId) ? { ...letter, claimedUntil } : letter));
     return { ok: true, next: claimed.length === 0 ? request : { ...request, letters }, deed: null };
   });
   return outcome?.ok ? { request: outcome.answer, claimed } : undefined;

@@ -56,7 +56,7 @@ export async function keysOf(store: Store, agreementId: string, { limit, after }
       name: 'SK',
       condition: '#sort BETWEEN :after AND :end',
       // A position is the last key given, and the space sorts right after it and before any other key.
-      values: { ':after': `${beginning(after, 'KEY#')} `, ':end': 'KEY#~' },
+      values: { ':after': `${beginning(after, 'KEY#', 'KEY#~')} `, ':end': 'KEY#~' },
     },
     limit: limit + 1,
   });
@@ -78,12 +78,13 @@ export async function keysEndingIn(
   { limit, after }: PageAsk,
 ): Promise<Page<KeptKey>> {
   const begin = agreementId === undefined ? 'AGREEMENT#' : `AGREEMENT#${agreementId}#KEY#`;
+  const end = `${begin}~`;
   const pointers = await query(store, {
     partition: ['PK', `LASTFIVE#${lastFive}`],
     sort: {
       name: 'SK',
       condition: '#sort BETWEEN :after AND :end',
-      values: { ':after': `${beginning(after, begin)} `, ':end': `${begin}~` },
+      values: { ':after': `${beginning(after, begin, end)} `, ':end': end },
     },
     limit: limit + 1,
   });

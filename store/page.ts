@@ -18,9 +18,12 @@ export function pageOf<Entry>(
   return { items, next: found.length > limit && last !== undefined ? positionOf(last) : null };
 }
 
-/** The position to begin after, within the part of the order that begins with `begin`; what is outside is not a place in it. */
-export function beginning(after: string | null, begin: string): string {
-  return after?.startsWith(begin) ? after : begin;
+/**
+ * The position to begin after, within the part of the order from `begin` to `end`; what is outside is no place in it. A
+ * cursor is only a position written otherwise, so anything at all may come back as one.
+ */
+export function beginning(after: string | null, begin: string, end?: string): string {
+  return after?.startsWith(begin) && (end === undefined || after < end) ? after : begin;
 }
 
 /** A page of a list that is read whole anyway: the position is the count of what came before. */

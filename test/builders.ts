@@ -19,7 +19,7 @@ import type { InstallationId } from '../domain/installation-id.ts';
 import { installationIdFrom } from '../domain/installation-id.ts';
 import type { Instant } from '../domain/instant.ts';
 import { civilDate } from '../domain/instant.ts';
-import type { Key, KmsHost, KmsKey, Mak, Override } from '../domain/key.ts';
+import type { Key, KeyStatus, KmsHost, KmsKey, Mak, Override, Successor } from '../domain/key.ts';
 import type { Policy } from '../domain/policy.ts';
 import { policySchema } from '../domain/policy.ts';
 import type { ProductKey } from '../domain/product-key.ts';
@@ -127,6 +127,23 @@ export function aKmsKey(facts: Partial<KmsKey> = {}): KmsKey {
     overrides: [],
     ...facts,
   };
+}
+
+/** The key that took the place of another. */
+export const successor: Successor = { keyId: 'key-2', lastFive: 'QRTVW' };
+
+/** A key that is being replaced: held, and not blocked yet. */
+export const blocking: KeyStatus = {
+  is: 'blocking',
+  since: mondayTen,
+  by: ines.email,
+  reason: 'It leaked.',
+  successor,
+};
+
+/** A key that is blocked, with both marks, and replaced by `successor` unless `replacedBy` says otherwise. */
+export function blocked(replacedBy: Successor | null = successor): KeyStatus {
+  return { is: 'blocked', at: mondayTen, validationAt: mondayTen, replacedBy };
 }
 
 /** A KMS host that has a place and has activated once. */

@@ -4,23 +4,28 @@ import type { Agreement, Level, Program } from '../../domain/agreement.ts';
 import {
   agreementIdOf,
   contactWith,
+  deputyAt,
   groupsCovered,
   initialMakLimit,
+  isAskedAt,
   isAuthorizedRequester,
   isCustomerOf,
   kmsGroupOf,
   levels,
   licensesOf,
+  makLimitFor,
+  nameCorrespondent,
   normalizeEmail,
   noticesCorrespondentAt,
   programs,
   sameEmail,
+  settled,
 } from '../../domain/agreement.ts';
 import type { Product } from '../../domain/catalog.ts';
 import { civilDate, later } from '../../domain/instant.ts';
 import type { Policy } from '../../domain/policy.ts';
 import { anAgreement, carla, ines, mallory, policy, tom } from '../builders.ts';
-import { mondayNoon, mondayTen, tuesdayTen } from '../instants.ts';
+import { mondayBeforeMidnight, mondayNoon, mondayTen, tuesdayMidnight, tuesdayTen } from '../instants.ts';
 
 const dora = { name: 'Dora Lindt', email: 'dora@alder.example', phone: '+1 425 555 0104' };
 
@@ -136,6 +141,79 @@ describe('a Notices Correspondent who is to be followed by another', () => {
   });
 });
 
+describe('naming a new Notices Correspondent', () => {
+  it('AGR-4 takes effect after the waiting period; until then nothing else changes', () => {
+    const agreement = anAgreement();
+    expect(nameCorrespondent(agreement, dora, mondayTen, policy)).toEqual({
+      ...agreement,
+      pendingNoticesCorrespondent: { person: dora, effectiveAt: tuesdayTen },
+    });
+  });
+
+  it('AGR-4 again, while one is waiting, replaces that one and begins the waiting anew', () => {
+    const once = nameCorrespondent(anAgreement(), tom, mondayTen, policy);
+    expect(nameCorrespondent(once, dora, mondayNoon, policy)).toMatchObject({
+      noticesCorrespondent: carla,
+      pendingNoticesCorrespondent: { person: dora, effectiveAt: later(mondayNoon, { hours: 24 }) },
+    });
+  });
+
+  it('AGR-4 again, after one has taken over, replaces that one', () => {
+    const once = nameCorrespondent(anAgreement(), tom, mondayTen, policy);
+    expect(nameCorrespondent(once, dora, tuesdayTen, policy)).toMatchObject({
+      noticesCorrespondent: tom,
+      pendingNoticesCorrespondent: { person: dora, effectiveAt: later(tuesdayTen, { hours: 24 }) },
+    });
+  });
+
+  it('AGR-4 is settled when the waiting is over, and the deputy was the former one’s', () => {
+    const deputy = { person: tom, from: civilDate('2026-06-01'), to: civilDate('2026-06-12') };
+    const waiting = nameCorrespondent(anAgreement({ deputy }), dora, mondayTen, policy);
+    expect(settled(waiting, later(tuesdayTen, { seconds: -1 }))).toBe(waiting);
+    expect(settled(waiting, tuesdayTen)).toEqual({
+      ...waiting,
+      noticesCorrespondent: dora,
+      pendingNoticesCorrespondent: null,
+      deputy: null,
+    });
+    expect(settled(anAgreement({ deputy }), tuesdayTen).deputy).toEqual(deputy);
+  });
+});
+
+describe('a deputy of the Notices Correspondent', () => {
+  const deputy = { person: dora, from: civilDate('2026-06-01'), to: civilDate('2026-06-02') };
+  const withDeputy = anAgreement({ deputy });
+  const dayBefore = later(mondayBeforeMidnight, { days: -1 });
+  const dayAfter = later(tuesdayMidnight, { days: 1 });
+
+  it('AGR-5 is asked from the first moment of the first day to the last of the last, in Los Angeles', () => {
+    expect(deputyAt(withDeputy, dayBefore, policy)).toBeUndefined();
+    expect(deputyAt(withDeputy, later(dayBefore, { seconds: 1 }), policy)).toBe(dora);
+    expect(deputyAt(withDeputy, tuesdayTen, policy)).toBe(dora);
+    expect(deputyAt(withDeputy, later(dayAfter, { seconds: -1 }), policy)).toBe(dora);
+    expect(deputyAt(withDeputy, dayAfter, policy)).toBeUndefined();
+  });
+
+  it('AGR-5 is nobody when none is named', () => {
+    expect(deputyAt(anAgreement(), mondayTen, policy)).toBeUndefined();
+  });
+
+  it('AGR-5 is asked as well as the Correspondent, inside these days only, and nobody else is', () => {
+    expect(isAskedAt('DORA@alder.example', withDeputy, mondayTen, policy)).toBe(true);
+    expect(isAskedAt(carla.email, withDeputy, mondayTen, policy)).toBe(true);
+    expect(isAskedAt(dora.email, withDeputy, dayAfter, policy)).toBe(false);
+    expect(isAskedAt(carla.email, withDeputy, dayAfter, policy)).toBe(true);
+    expect(isAskedAt(ines.email, withDeputy, mondayTen, policy)).toBe(false);
+  });
+
+  it('AGR-4 is not the former Correspondent, who is asked no more once the next one has taken over', () => {
+    const handedOver = nameCorrespondent(anAgreement(), dora, mondayTen, policy);
+    expect(isAskedAt(carla.email, handedOver, tuesdayTen, policy)).toBe(false);
+    expect(isAskedAt(dora.email, handedOver, tuesdayTen, policy)).toBe(true);
+    expect(isAskedAt(dora.email, handedOver, mondayTen, policy)).toBe(false);
+  });
+});
+
 describe('a customer of an agreement', () => {
   it('AGR-3 is whoever is on its list, or its Notices Correspondent, by e-mail in any case', () => {
     expect(isCustomerOf('INES@alder.example', anAgreement(), mondayTen)).toBe(true);
@@ -221,6 +299,12 @@ describe('the limit that a MAK starts with', () => {
     [51, 70],
   ])('KEY-4 is rounded up to ten and never below 50: %i licenses at 1.2 give %i', (licenses, limit) => {
     expect(limitFor('enterprise', 'A', licenses)).toBe(limit);
+  });
+
+  it('AGR-6 can be known for a number of licenses, without an agreement', () => {
+    expect(makLimitFor(1000, 'select', null, policy)).toBe(1200);
+    expect(makLimitFor(1000, 'campus-and-school', 'D', policy)).toBe(1600);
+    expect(makLimitFor(0, 'open', null, policy)).toBe(50);
   });
 
   it('KEY-4 counts the licenses of its own group only', () => {

@@ -4,10 +4,12 @@ import type { Changed, ExceptionRequest, ExceptionStatus, Flag, Intake, Known, M
 import {
   allowedMoves,
   answer,
+  askAnew,
   askCorrespondent,
   askOf,
   beginReview,
   decide,
+  dispute,
   exceptionKinds,
   exceptionStatuses,
   flags,
@@ -43,6 +45,8 @@ import {
   anIntake,
   anOverride,
   aRequest,
+  blocked,
+  blocking,
   carla,
   ines,
   known,
@@ -147,17 +151,12 @@ describe('a request that comes in', () => {
   });
 
   it('EXC-3 finds the key of its kind when two keys end alike, and of one kind the live one', () => {
-    const keys = [
-      aKmsKey({ lastFive: 'BCDFG' }),
-      aMak(),
-      aMak({ keyId: 'mak-0', status: { is: 'blocking', since: on.mondayTen } }),
-    ];
+    const keys = [aKmsKey({ lastFive: 'BCDFG' }), aMak(), aMak({ keyId: 'mak-0', status: blocking })];
     expect(accepted(receiveOn(anIntake(), { keys })).request.keyId).toBe('mak-1');
   });
 
   it('EXC-3 is refused for a blocked key, naming the one that replaced it', () => {
-    const status = { is: 'blocked', at: on.mondayTen, replacedBy: { keyId: 'mak-2', lastFive: 'QRTVW' } } as const;
-    expect(refusalOf(receiveOn(anIntake(), { keys: [aMak({ status })] }))).toMatchObject({
+    expect(refusalOf(receiveOn(anIntake(), { keys: [aMak({ status: blocked() })] }))).toMatchObject({
       code: 'key-blocked',
       replacedBy: 'QRTVW',
     });
@@ -306,7 +305,9 @@ describe('what is flagged when a request comes in', () => {
       noticesCorrespondent: mallory,
       requiredDate: civilDate('2026-06-02'),
     };
-    expect(flagsFor(everything, { agreement: anAgreement({ contacts: [carla] }) })).toEqual([...flags]);
+    expect(flagsFor(everything, { agreement: anAgreement({ contacts: [carla] }) })).toEqual(
+      flags.filter((flag) => flag !== 'approval-disputed'),
+    );
   });
 });
 
@@ -339,7 +340,7 @@ describe('a review', () => {
       ok: true,
       request: {
         ...before,
-        stage: { is: 'in-review' },
+        stage: { is: 'in-review', answered: null },
         letters: [
           ...before.letters,
           { letterId: '2-review-wanted-team', kind: 'review-wanted', to: 'team', claimedUntil: null },
@@ -513,7 +514,7 @@ describe('an answer of the requester', () => {
     const { request, deed } = accepted(answer(before, 'Elm and Fir.', ines.email, on.wednesdayNoon, policy));
     expect(request).toEqual({
       ...before,
-      stage: { is: 'in-review' },
+      stage: { is: 'in-review', answered: { question: 'Which schools?', answer: 'Elm and Fir.' } },
       clock: {
         is: 'running',
         dueAt: on.nextWednesdayFive,
@@ -845,8 +846,7 @@ describe('an approved request', () => {
   });
 
   it('EXC-9 gives nothing to a key that was blocked meanwhile: the request ends, and both are told why', () => {
-    const status = { is: 'blocked', at: on.tuesdayTen, replacedBy: { keyId: 'mak-2', lastFive: 'QRTVW' } } as const;
-    const outcome = accepted(fulfil(approved, aMak({ status }), on.tuesdayTen, policy));
+    const outcome = accepted(fulfil(approved, aMak({ status: blocked() }), on.tuesdayTen, policy));
     const reason =
       'The key was blocked before the limit was raised. The key ending in BCDFG is blocked. Use the key ending in QRTVW, which replaced it.';
     expect(outcome.granted).toBeNull();
@@ -1055,6 +1055,98 @@ describe('the table of legal moves', () => {
   });
 });
 
+describe('the Correspondent who says “this was not me”', () => {
+  const disputeOn = (request: ExceptionRequest) => dispute(request, carla.email, on.tuesdayTen, policy);
+
+  it('APR-8 freezes a request whose limit was not raised yet: it is void, flagged, and before the team again', () => {
+    const before = allSent(requestApproved());
+    const { request, deed, frozen } = accepted(disputeOn(before));
+    expect(request).toEqual({
+      ...before,
+      flags: ['approval-disputed'],
+      stage: { is: 'in-review', answered: null },
+      letters: [
+        { letterId: '6-disputed-team', kind: 'disputed', to: 'team', claimedUntil: null },
+        { letterId: '7-disputed-supervisors', kind: 'disputed', to: 'supervisors', claimedUntil: null },
+      ],
+      lettersWritten: 7,
+    });
+    expect(frozen).toBe(true);
+    expect(deed).toEqual({
+      actor: carla.email,
+      action: 'decision-disputed',
+      detail: 'The Correspondent says: “this was not me”. The request is frozen.',
+      reference: 'X-1',
+    });
+  });
+
+  it('APR-8 has frozen it: nothing is granted, and it takes a new question and a new approval', () => {
+    const { request } = accepted(disputeOn(requestApproved()));
+    expect(refusalOf(fulfil(request, aMak(), on.tuesdayTen, policy)).code).toBe('not-in-that-state');
+    expect(refusedUnlessAsking(request, 1)?.refusal).toMatchObject({ code: 'link-void', because: 'replaced' });
+    expect(standingOf(request)).toBe('review');
+    expect(accepted(forward(request, undefined, reviewer, on.tuesdayTen, policy)).request.asks).toBe(2);
+  });
+
+  it.each([
+    ['fulfilled', requestFulfilled()],
+    ['denied', requestDenied()],
+  ])('APR-8 alarms the team about a request that is %s already, and leaves it so', (_, ended) => {
+    const before = allSent(ended);
+    const { request, deed, frozen } = accepted(disputeOn(before));
+    expect(request).toMatchObject({ stage: before.stage, clock: before.clock, flags: ['approval-disputed'] });
+    expect(lettersOf(request)).toEqual(['disputed to team', 'disputed to supervisors']);
+    expect(frozen).toBe(false);
+    expect(deed).toEqual({
+      actor: carla.email,
+      action: 'decision-disputed',
+      detail: 'The Correspondent says: “this was not me”, after it had ended.',
+      reference: 'X-1',
+    });
+  });
+
+  it('APR-8 keeps the other flags, in their order', () => {
+    const before = { ...requestApproved(), flags: ['not-english', 'correspondent-differs'] as const };
+    expect(accepted(disputeOn(before)).request.flags).toEqual([
+      'not-english',
+      'correspondent-differs',
+      'approval-disputed',
+    ]);
+  });
+
+  it('APR-8 is refused while nothing is decided', () => {
+    for (const request of [requestReceived(), requestAwaitingApproval(), requestAwaitingRequester(), requestLapsed()]) {
+      expect(refusalOf(disputeOn(request))).toMatchObject({ code: 'not-in-that-state', status: statusOf(request) });
+    }
+  });
+});
+
+describe('a Correspondent who has become another', () => {
+  it('AGR-4 is asked anew about the same number; the question to the former one is void', () => {
+    const { request, deed } = accepted(askAnew(requestAwaitingApproval(), on.tuesdayTen, policy));
+    expect(request).toMatchObject({ activations: 150, asks: 2 });
+    expect(askOf(request)).toEqual({ askNumber: 2, askedAt: on.tuesdayTen, remindersSent: 0, decision: null });
+    expect(refusedUnlessAsking(request, 1)?.refusal).toMatchObject({ code: 'link-void', because: 'replaced' });
+    expect(lettersOf(request)).toContain('approval-wanted to correspondent');
+    expect(deed).toEqual({
+      actor: 'volume-activation',
+      action: 'approval-asked',
+      detail: 'The Notices Correspondent has changed: the new one was asked.',
+      reference: 'X-1',
+    });
+  });
+
+  it('AGR-4 is not asked about what is decided, or not being asked', () => {
+    for (const request of [requestApproved(), requestReceived(), requestAwaitingRequester(), requestDenied()]) {
+      expect(refusalOf(askAnew(request, on.tuesdayTen, policy))).toMatchObject({
+        code: 'not-in-that-state',
+        status: statusOf(request),
+        allowed: allowedMoves(request),
+      });
+    }
+  });
+});
+
 /** A request on its way together with its key, as the store keeps them. */
 type Way = { readonly request: ExceptionRequest; readonly key: Key };
 
@@ -1084,6 +1176,8 @@ function attempt(move: Move, { request, key }: Way, now: Instant): Decided<Way> 
       return withKey(askCorrespondent(request, now, policy));
     case 'lapse':
       return withKey(lapse(request, now, policy));
+    case 'dispute':
+      return withKey(dispute(request, carla.email, now, policy));
     case 'fulfil': {
       const tried = fulfil(request, key, now, policy);
       return tried.ok ? { ...tried, key: tried.granted?.key ?? key } : tried;
@@ -1103,10 +1197,9 @@ describe('whatever is tried in turn', () => {
 
   /** Whether a move may be made: the table says it, and after an approval only the stop and the grant are left. */
   function isLegal(move: Move, request: ExceptionRequest): boolean {
-    const decision = askOf(request)?.decision;
-    if (statusOf(request) === 'awaiting-approval' && decision?.decision === 'approve') {
-      return move === 'reject' || move === 'fulfil';
-    }
+    const isDecided = askOf(request)?.decision != null;
+    if (move === 'dispute') return isDecided;
+    if (statusOf(request) === 'awaiting-approval' && isDecided) return move === 'reject' || move === 'fulfil';
     return move !== 'fulfil' && legalMoves[statusOf(request)][move] !== undefined;
   }
 
@@ -1121,7 +1214,8 @@ describe('whatever is tried in turn', () => {
           const tried = attempt(move, way, now);
           expect(tried.ok).toBe(isLegal(move, way.request));
           if (tried.ok) {
-            expect(statusOf(tried.request)).toBe(legalMoves[from][move]);
+            // Only a dispute may be raised about what has ended, and that stays ended.
+            expect(statusOf(tried.request)).toBe(legalMoves[from][move] ?? (move === 'dispute' ? from : undefined));
             way = tried;
           } else if (move === 'approve' || move === 'deny') {
             expect(tried.refusal.code).toMatch(/^(link-void|already-decided)$/);
@@ -1197,13 +1291,14 @@ describe('whatever is tried in turn', () => {
 });
 
 describe('the words of a request', () => {
-  it('EXC-8 has five flags', () => {
+  it('EXC-8 APR-8 has five flags of the intake and one of a dispute', () => {
     const all: readonly Flag[] = [
       'not-english',
       'above-review-threshold',
       'correspondent-differs',
       'required-before-due',
       'requester-is-correspondent',
+      'approval-disputed',
     ];
     expect(flags).toEqual(all);
   });

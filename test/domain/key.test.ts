@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { draftFor, exceptionKindOf, maskOf, refusedUnlessCovered, refusedUnlessLive } from '../../domain/key.ts';
-import { aKmsKey, aMak, anAgreement, policy } from '../builders.ts';
-import { mondayTen } from '../instants.ts';
+import { aKmsKey, aMak, anAgreement, blocked, blocking, policy } from '../builders.ts';
 
 describe('what needs a live key', () => {
   it('BLK-1 is not refused while the key is live', () => {
@@ -9,8 +8,7 @@ describe('what needs a live key', () => {
   });
 
   it('BLK-1 is refused once it is blocked and replaced, naming the last five of the new one', () => {
-    const replacedBy = { keyId: 'mak-2', lastFive: 'QRTVW' };
-    expect(refusedUnlessLive(aMak({ status: { is: 'blocked', at: mondayTen, replacedBy } }))).toEqual({
+    expect(refusedUnlessLive(aMak({ status: blocked() }))).toEqual({
       ok: false,
       refusal: {
         code: 'key-blocked',
@@ -21,7 +19,7 @@ describe('what needs a live key', () => {
   });
 
   it('BLK-1 is refused once it is blocked and not replaced, pointing to whoever knows the key in use', () => {
-    expect(refusedUnlessLive(aKmsKey({ status: { is: 'blocked', at: mondayTen, replacedBy: null } }))).toEqual({
+    expect(refusedUnlessLive(aKmsKey({ status: blocked(null) }))).toEqual({
       ok: false,
       refusal: {
         code: 'key-blocked',
@@ -32,7 +30,7 @@ describe('what needs a live key', () => {
   });
 
   it('BLK-2 is refused already while the key is being replaced', () => {
-    expect(refusedUnlessLive(aMak({ status: { is: 'blocking', since: mondayTen } }))).toEqual({
+    expect(refusedUnlessLive(aMak({ status: blocking }))).toEqual({
       ok: false,
       refusal: {
         code: 'key-blocked',

@@ -23,6 +23,7 @@ import {
   aMak,
   anAgreement,
   anOverride,
+  blocked,
   hosts,
   installationId,
   policy,
@@ -175,8 +176,8 @@ describe('a host that activates again', () => {
 
 describe('a host that may not activate', () => {
   it('BLK-1 is refused a blocked key, a place being left', () => {
-    const blocked = aKmsKey({ status: { is: 'blocked', at: on.mondayTen, replacedBy: null } });
-    expect(refusalOf(activate(blocked, 1))).toMatchObject({ code: 'key-blocked', replacedBy: null });
+    const key = aKmsKey({ status: blocked() });
+    expect(refusalOf(activate(key, 1))).toMatchObject({ code: 'key-blocked', replacedBy: 'QRTVW' });
   });
 
   it('KEY-3 is refused a product above the group of the key, and given one below', () => {
@@ -250,13 +251,10 @@ describe('an override that is given', () => {
   });
 
   it('BLK-1 is not for a blocked key, though a call that was made before is still answered', () => {
-    const status = { is: 'blocked', at: on.tuesdayTen, replacedBy: null } as const;
     const first = accepted(override(fullKey(), call(7), agreement, on.mondayTen, policy));
-    const blocked = { ...first.key, status };
-    expect(refusalOf(override(blocked, call(7, 'CALL-2'), agreement, on.wednesdayNoon, policy)).code).toBe(
-      'key-blocked',
-    );
-    expect(accepted(override(blocked, call(7), agreement, on.wednesdayNoon, policy)).repeated).toBe(true);
+    const key = { ...first.key, status: blocked() };
+    expect(refusalOf(override(key, call(7, 'CALL-2'), agreement, on.wednesdayNoon, policy)).code).toBe('key-blocked');
+    expect(accepted(override(key, call(7), agreement, on.wednesdayNoon, policy)).repeated).toBe(true);
   });
 });
 

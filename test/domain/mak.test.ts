@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { limitOf } from '../../domain/grant.ts';
 import { callCenterHeadroom, callCenterMaximum, increase, makRemedies, refusedAtLimit } from '../../domain/mak.ts';
-import { accepted, aGrant, agent, aKmsKey, aMak, anAgreement, policy, refusalOf } from '../builders.ts';
+import { accepted, aGrant, agent, aKmsKey, aMak, anAgreement, blocked, policy, refusalOf } from '../builders.ts';
 import { mondayTen, tuesdayTen } from '../instants.ts';
 
 const agreement = anAgreement();
@@ -122,11 +122,10 @@ describe('an increase by phone', () => {
   });
 
   it('BLK-1 of a blocked key is refused, though a call that was made before is still answered', () => {
-    const status = { is: 'blocked', at: tuesdayTen, replacedBy: null } as const;
     const first = accepted(increase(aMak(), call(150), agreement, mondayTen, policy));
-    const blocked = { ...first.key, status };
-    expect(refusalOf(increase(blocked, call(160, 'CALL-2'), agreement, tuesdayTen, policy)).code).toBe('key-blocked');
-    expect(accepted(increase(blocked, call(150), agreement, tuesdayTen, policy)).repeated).toBe(true);
+    const mak = { ...first.key, status: blocked() };
+    expect(refusalOf(increase(mak, call(160, 'CALL-2'), agreement, tuesdayTen, policy)).code).toBe('key-blocked');
+    expect(accepted(increase(mak, call(150), agreement, tuesdayTen, policy)).repeated).toBe(true);
   });
 
   it('KMS-1 of a KMS key is refused: its hosts are given overrides instead', () => {

@@ -61,6 +61,7 @@ describe('the policy that is shipped', () => {
     expect(policy.noticesCorrespondent.waitingHours).toBe(24);
     expect(policy.validation.graceDays).toBe(30);
     expect(policy.alerts.usedPercent).toEqual([80, 95, 100]);
+    expect(policy.alerts.forecast).toEqual({ windowDays: 28, leastDays: 7, leastActivations: 5 });
     expect(policy.plan.kmsThreshold).toEqual({ clients: 25, servers: 5 });
   });
 
@@ -103,6 +104,7 @@ describe('a policy with a mistake in it', () => {
     ['/noticesCorrespondent/nap', 1, '/noticesCorrespondent: '],
     ['/validation/nap', 1, '/validation: '],
     ['/alerts/nap', 1, '/alerts: '],
+    ['/alerts/forecast/nap', 1, '/alerts/forecast: '],
     ['/plan/nap', 1, '/plan: '],
     ['/plan/kmsThreshold/nap', 1, '/plan/kmsThreshold: '],
     // Numbers that cannot be

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { handOver } from '../../domain/clock.ts';
 import type { ExceptionRequest, Stage } from '../../domain/exception.ts';
+import { later } from '../../domain/instant.ts';
 import type { LetterKind, Recipient } from '../../domain/letter.ts';
 import { letterKinds } from '../../domain/letter.ts';
 import type { Mail } from '../../emails/layout.ts';
@@ -307,6 +308,16 @@ describe('what each letter has to say, in both parts', () => {
       expect(proseOf(mail.text)).toContain(fact);
       expect(visibleTextOf(mail.html)).toContain(fact);
     }
+  });
+
+  it('SLA-1 asks the Correspondent to decide by the due time until it is past', () => {
+    const request = requestAwaitingApproval();
+    const at = (now: LetterFacts['now']) =>
+      proseOf(written('approval-reminder', someFacts('correspondent', { request, link, now })).text);
+    expect(at(nextMondayFive)).toContain(`Decide by: ${due}`);
+    expect(at(later(nextMondayFive, { seconds: 1 }))).toContain(
+      'Decide: as soon as you can: our answer is late already',
+    );
   });
 
   it('APR-7 has no code in strict mode', () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { civilDate, instant } from '../../domain/instant.ts';
 import type { Policy } from '../../domain/policy.ts';
-import { businessTime, day, moment, spell } from '../../emails/phrases.ts';
+import { businessTime, day, moment } from '../../emails/phrases.ts';
 import { policy } from '../builders.ts';
 import { mondayAfterTheHolidayFive, nextMondayFive } from '../instants.ts';
 
@@ -34,6 +34,7 @@ describe('a moment', () => {
 
 describe('business minutes', () => {
   it.each([
+    [0, 'no time'],
     [1, '1 business minute'],
     [59, '59 business minutes'],
     [60, '1 business hour'],
@@ -52,10 +53,5 @@ describe('business minutes', () => {
     const halfPast = within({ opensAt: '08:30', closesAt: '17:00' });
     expect(businessTime(509, halfPast).text).toBe('8 business hours and 29 minutes');
     expect(businessTime(510, halfPast).text).toBe('1 business day');
-  });
-
-  it('may be none', () => {
-    expect(spell(0, policy).text).toBe('no time');
-    expect(spell(1, policy).text).toBe('1 business minute');
   });
 });

@@ -300,17 +300,15 @@ describe('a request for activations, opened by the Notices Correspondent', () =>
 });
 
 describe('a request for KMS hosts', () => {
-  it('EXC-9 speaks of host places of ten uses each, never of activations', () => {
+  it('EXC-9 speaks of hosts, each with a place of ten uses, and never of more activations', () => {
     const text = textOf(askPage(kmsadd));
-    expect(text).toContain('Do you approve 4 more KMS host places?');
-    expect(text).toContain('Limit now 6 More KMS host places +4 Limit if you approve 10');
-    expect(text).toContain('up to ten times in each place');
+    expect(text).toContain('Do you approve 4 more KMS hosts?');
+    expect(text).toContain('Limit now 6 More KMS hosts +4 Limit if you approve 10');
+    expect(text).toContain('one host place, in which the key can be used up to ten times');
     expect(text).not.toContain('more activations');
-    expect(textOf(askPage({ ...kmsadd, activations: 1, limitAfter: 7 }))).toContain(
-      'Approve 1 more KMS host place The',
-    );
+    expect(textOf(askPage({ ...kmsadd, activations: 1, limitAfter: 7 }))).toContain('Approve 1 more KMS host The');
     expect(textOf(recordedPage({ ...kmsadd, decision: 'approve', decidedAt: tuesdayNine }))).toContain(
-      'limit by 4 KMS host places.',
+      'limit by 4 KMS hosts.',
     );
   });
 });

@@ -2,6 +2,7 @@ import { randomInt, randomUUID } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import { DeleteTableCommand } from '@aws-sdk/client-dynamodb';
 import { ScanCommand } from '@aws-sdk/lib-dynamodb';
+import type { Scheduler } from 'fast-check';
 import { afterAll } from 'vitest';
 import { Secret } from '../../domain/secret.ts';
 import { startDynamoDb } from '../../local/dynamodb.ts';
@@ -46,7 +47,7 @@ export async function startEngine(): Promise<Engine> {
 
 /** Full jitter like the product's, only shorter: the engine is next door. */
 async function pause(attempt: number): Promise<void> {
-  await wait(randomInt(Math.min(250, 2 ** attempt) + 1));
+  await wait(randomInt(Math.min(100, 2 ** attempt) + 1));
 }
 
 /** Every item of the table: a test may look at all of it, the product never does. */
@@ -82,4 +83,29 @@ export async function everyPage<Entry>(
     after = page.next;
   }
   throw new Error('The list does not end.');
+}
+
+/**
+ * The same store, whose calls reach the database in an order that the scheduler draws: every interleaving of what runs at
+ * once can come up, and one that fails can be played again.
+ */
+export function interleaved(store: Store, scheduler: Scheduler): Store {
+  const { client } = store;
+  // The scheduler takes a call that fails for one that nobody heard of, so it is given how the call ended instead.
+  const settle = scheduler.scheduleFunction(async (command: Parameters<typeof client.send>[0]) =>
+    client.send(command).then(
+      (answer) => ({ ok: true, answer }) as const,
+      (error: unknown) => ({ ok: false, error }) as const,
+    ),
+  );
+  const send = async (command: Parameters<typeof client.send>[0]) => {
+    const settled = await settle(command);
+    if (!settled.ok) throw settled.error;
+    return settled.answer;
+  };
+  return {
+    ...store,
+    client: new Proxy(client, { get: (target, name) => (name === 'send' ? send : Reflect.get(target, name)) }),
+    pause: () => scheduler.schedule(Promise.resolve()),
+  };
 }

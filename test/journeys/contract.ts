@@ -1,0 +1,236 @@
+import { expect } from 'vitest';
+import { z } from 'zod';
+import { levels, programs } from '../../domain/agreement.ts';
+import { productGroups, products } from '../../domain/catalog.ts';
+import { exceptionKinds, exceptionStatuses, flags } from '../../domain/exception.ts';
+import type { Answer } from './system.ts';
+
+// The bodies of the HTTP contract, member by member. More may be added to an answer; nothing here may be missing or of
+// another shape.
+
+const instant = z.string().regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+const date = z.iso.date();
+const whole = z.int().min(0);
+
+export const personSchema = z.looseObject({ name: z.string(), email: z.string(), phone: z.string() });
+
+const numbers = {
+  agreementNumber: z.string().optional(),
+  authorizationNumber: z.string().optional(),
+  licenseNumber: z.string().optional(),
+};
+
+/** Exactly one of the two ways to name an agreement. */
+const namedOnce = (body: { [Name in keyof typeof numbers]?: string | undefined }) =>
+  (body.agreementNumber !== undefined) !==
+  (body.authorizationNumber !== undefined && body.licenseNumber !== undefined);
+
+export const agreementSchema = z
+  .looseObject({
+    agreementId: z.string(),
+    program: z.enum(programs),
+    level: z.enum(levels).nullable(),
+    ...numbers,
+    organization: z.looseObject({ name: z.string(), country: z.string(), language: z.string() }),
+    products: z.array(z.looseObject({ product: z.enum(products), licenses: z.int().min(1) })).min(1),
+    contacts: z.array(personSchema).min(1),
+    noticesCorrespondent: personSchema,
+  })
+  .refine(namedOnce);
+
+const hostSchema = z.looseObject({
+  installationId: z.string().regex(/^\d{54}$/),
+  machineName: z.string().nullable(),
+  uses: whole,
+  usesRemaining: whole,
+  overrides: z.looseObject({ granted: whole, spent: whole }),
+  firstActivatedAt: instant,
+  lastActivatedAt: instant,
+  clientsReported: whole.nullable(),
+});
+
+const anyKey = {
+  keyId: z.string(),
+  productGroup: z.enum(productGroups),
+  agreementId: z.string(),
+  masked: z.string().regex(/^(\*{5}-){4}[BCDFGHJKMPQRTVWXY2346789]{5}$/),
+  lastFive: z.string().length(5),
+  status: z.enum(['live', 'blocked']),
+  limit: whole,
+  used: whole,
+  remaining: whole,
+  issuedAt: instant,
+  replaces: z.string().nullable(),
+  replacedBy: z.string().nullable(),
+  blockedAt: instant.nullable(),
+};
+
+export const makSchema = z.looseObject({ ...anyKey, type: z.literal('MAK') });
+export const kmsKeySchema = z.looseObject({
+  ...anyKey,
+  type: z.literal('KMS'),
+  usesPerHost: z.literal(10),
+  overrides: z.looseObject({ granted: whole, remaining: whole }),
+  hosts: z.array(hostSchema),
+});
+export const keySchema = z.discriminatedUnion('type', [makSchema, kmsKeySchema]);
+
+export const registeredSchema = agreementSchema.and(z.looseObject({ keys: z.array(keySchema) }));
+
+export const revealedSchema = z.strictObject({
+  productKey: z.string().regex(/^([BCDFGHJKMPQRTVWXY2346789]{5}-){4}[BCDFGHJKMPQRTVWXY2346789]{5}$/),
+});
+
+export const activatedMachineSchema = z.looseObject({
+  installationId: z.string().regex(/^\d{54}$/),
+  machineName: z.string().nullable(),
+  product: z.enum(products),
+  activatedAt: instant,
+});
+
+export const grantSchema = z.looseObject({
+  kind: z.enum(['initial', 'override', 'call-center', 'exception']),
+  amount: z.int().min(1),
+  at: instant,
+  by: z.string(),
+  reference: z.string(),
+  approvedBy: z.string().nullable(),
+});
+
+export const entrySchema = z.looseObject({
+  sequence: z.int().min(1),
+  at: instant,
+  actor: z.string(),
+  action: z.string(),
+  detail: z.string(),
+  reference: z.string().nullable(),
+  hash: z.string().regex(/^[0-9a-f]{64}$/),
+});
+
+export const activationSchema = z.looseObject({
+  activationId: z.string().min(1),
+  confirmationId: z.string().regex(/^\d{48}$/),
+  keyType: z.enum(['MAK', 'KMS']),
+  activatedAt: instant,
+  uses: z.int().min(1).optional(),
+  advisory: z.literal('kms-key-on-clients').optional(),
+});
+
+export const allowancesSchema = z.looseObject({
+  override: z
+    .looseObject({ available: z.literal([0, 1]), availableAt: instant.nullable(), remaining: whole })
+    .nullable(),
+  increase: z.looseObject({ maximumLimit: whole, available: whole }).nullable(),
+  exception: z.enum(exceptionKinds),
+});
+
+const minutes = z.int().min(0);
+
+export const exceptionSchema = z
+  .looseObject({
+    kind: z.enum(exceptionKinds),
+    organizationName: z.string(),
+    ...numbers,
+    requester: personSchema,
+    product: z.enum(products),
+    keyLastFive: z.string().length(5),
+    activationsRequested: z.int().min(1),
+    businessReason: z.string(),
+    requiredDate: date,
+    language: z.string(),
+    noticesCorrespondent: personSchema.optional(),
+    exceptionId: z.string(),
+    agreementId: z.string(),
+    keyId: z.string(),
+    status: z.enum(exceptionStatuses),
+    flags: z.array(z.enum(flags)),
+    activations: z.int().min(1),
+    receivedAt: instant,
+    dueAt: instant.nullable(),
+    clock: z.looseObject({
+      running: z.boolean(),
+      remainingMinutes: minutes,
+      team: minutes,
+      requester: minutes,
+      correspondent: minutes,
+    }),
+    overdue: z.boolean(),
+    approval: z
+      .looseObject({
+        askedAt: instant,
+        remindersSent: whole,
+        decidedAt: instant.nullable(),
+        decision: z.enum(['approve', 'deny']).nullable(),
+        comment: z.string().nullable(),
+      })
+      .nullable(),
+    decidedBy: z.string().nullable(),
+    closedAt: instant.nullable(),
+    reason: z.string().nullable(),
+  })
+  .refine(namedOnce);
+export type Exception = z.infer<typeof exceptionSchema>;
+
+export const draftSchema = z.looseObject({
+  kind: z.enum(exceptionKinds),
+  organizationName: z.string(),
+  ...numbers,
+  product: z.enum(products).optional(),
+  keyLastFive: z.string().length(5),
+  activationsRequested: z.int().min(1),
+});
+
+export const remedySchema = z.looseObject({
+  kind: z.enum(['call-center-increase', 'override', 'MAKADD', 'KMSADD', 'replacement']),
+  available: z.boolean(),
+  availableAt: instant.optional(),
+  maximum: whole.optional(),
+  draft: draftSchema.optional(),
+});
+
+export const listOf = <Entry extends z.ZodType>(entry: Entry) =>
+  z.strictObject({ items: z.array(entry), nextCursor: z.string().min(1).nullable() });
+
+export const problemSchema = z.looseObject({
+  type: z.string().regex(/^[a-z]+:\S+$/),
+  title: z.string().min(1),
+  status: z.int(),
+  detail: z.string().min(1),
+  code: z.string().regex(/^[a-z-]+$/),
+});
+
+export const fieldErrorsSchema = problemSchema.extend({
+  code: z.literal('invalid-request'),
+  errors: z.array(z.strictObject({ pointer: z.string().regex(/^(\/.*)?$/s), message: z.string().min(1) })).min(1),
+});
+
+export const mailSchema = z.looseObject({
+  to: z.string(),
+  from: z.string(),
+  subject: z.string(),
+  text: z.string().nullable(),
+  html: z.string().nullable(),
+  at: instant,
+});
+export type Mail = z.infer<typeof mailSchema>;
+export const mailsSchema = z.looseObject({ items: z.array(mailSchema) });
+
+/** The body of an answer that came with the status it should have, checked against the contract. */
+export function taken<Body extends z.ZodType>(answer: Answer, status: number, body: Body): z.output<Body> {
+  expect(answer.status, answer.text).toBe(status);
+  const parsed = body.safeParse(answer.body);
+  if (!parsed.success) throw new Error(`${z.prettifyError(parsed.error)}\nin ${answer.text}`);
+  return parsed.data;
+}
+
+/** A "no" that came as the contract wants every one: a problem that says what to do next. Answers with all of its members. */
+export function refusedWith(answer: Answer, status: number, code: string): z.output<typeof problemSchema> {
+  expect(answer.status, answer.text).toBe(status);
+  expect(answer.headers.get('content-type'), answer.text).toBe('application/problem+json');
+  expect(answer.headers.get('x-request-id')).toMatch(/\S/);
+  const problem = taken(answer, status, problemSchema);
+  expect(problem.status).toBe(status);
+  expect(problem.code, answer.text).toBe(code);
+  expect(problem.detail).toMatch(/[.?!]$/);
+  return problem;
+}

@@ -1,0 +1,21 @@
+import { expect, it } from 'vitest';
+import { startSystem } from './system.ts';
+import { newCustomer, signInStaff, issueMak, reveal, activateAll, intakeOf, request, newestLink, decide, exceptionNow, makNow } from './customer.ts';
+const system = await startSystem();
+it('works', async () => {
+  const staff = await signInStaff(system);
+  const c = await newCustomer(system, staff);
+  const mak = await issueMak(c);
+  console.log(mak);
+  const key = await reveal(c, mak);
+  const t=Date.now();
+  const answers = await activateAll(system, key, 1, 60);
+  console.log(Date.now()-t, answers.map(a=>a.status).join(), answers.at(-1)?.text);
+  const x = await request(system, c, intakeOf(c, mak));
+  console.log(x);
+  const link = await newestLink(system, c);
+  console.log((await decide(system, link, 'approve')).status);
+  await system.settle();
+  console.log((await exceptionNow(c, x.exceptionId)).status, await makNow(c, mak), await system.workflow(x.exceptionId));
+  expect(1).toBe(1);
+});

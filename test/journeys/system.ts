@@ -1,0 +1,198 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { request as httpRequest } from 'node:http';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { text } from 'node:stream/consumers';
+import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { afterAll } from 'vitest';
+import { z } from 'zod';
+import type { StaffRole } from '../../functions/manifest.ts';
+import { root } from '../project-files.ts';
+import type { Mail } from './contract.ts';
+import { mailsSchema } from './contract.ts';
+
+/** What came back, as it came; `body` is the parsed JSON, or undefined where there is none. */
+export type Answer = {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  readonly body: unknown;
+};
+
+export type Asking = {
+  readonly method: string;
+  readonly path: string;
+  /** A value is sent as JSON; a text or bytes are sent as they are, under the content type that the headers name. */
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly token?: string | undefined;
+};
+
+/** Somebody who is signed in. */
+export type Person = {
+  readonly email: string;
+  readonly token: string;
+  get(path: string): Promise<Answer>;
+  post(path: string, body?: unknown, headers?: Readonly<Record<string, string>>): Promise<Answer>;
+  put(path: string, body: unknown): Promise<Answer>;
+};
+
+/** The whole service in a process of its own, on a port of its own, with nothing in it. */
+export type System = {
+  readonly address: string;
+  readonly dynamoDb: string;
+  ask(asking: Asking): Promise<Answer>;
+  /** Sends a path as it is written, where `fetch` would tidy it first. */
+  askRaw(method: string, path: string, headers?: Readonly<Record<string, string>>): Promise<Answer>;
+  signIn(email: string, ...roles: readonly StaffRole[]): Promise<Person>;
+  now(): Promise<string>;
+  /** Puts the clock on a moment, and with that lets everything happen that falls due on the way. */
+  windTo(moment: string): Promise<void>;
+  wind(duration: string): Promise<void>;
+  /** Answers when everything under way is done. Nothing that is only due later happens by it. */
+  settle(): Promise<void>;
+  /** The mails to an address, oldest first. */
+  mailsTo(address: string): Promise<readonly Mail[]>;
+  workflow(exceptionId: string): Promise<Workflow>;
+  stop(): Promise<void>;
+  /** Ends the process as a power cut would. */
+  kill(): Promise<void>;
+};
+
+const workflowSchema = z.object({
+  states: z.array(z.object({ state: z.string(), at: z.string() })),
+  executions: z.array(z.object({ name: z.string(), status: z.string() })),
+});
+export type Workflow = z.infer<typeof workflowSchema>;
+
+/**
+ * Starts a system, and stops it when the test file is done. With a folder its data outlive it.
+ * @param environment more of what `npm start` reads.
+ */
+export async function startSystem(
+  { folder, environment = {} }: { folder?: string; environment?: Readonly<Record<string, string>> } = {},
+): Promise<System> {
+  const port = await freePort();
+  const { AWS_ENDPOINT_URL_DYNAMODB: _, ...inherited } = process.env;
+  const child = spawn(process.execPath, ['local/main.ts'], {
+    cwd: root,
+    env: {
+      ...inherited,
+      PORT: String(port),
+      SEED: 'none',
+      ...(folder === undefined ? {} : { DATA: folder }),
+      ...environment,
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const ended = once(child, 'exit');
+  const killWithUs = () => child.kill('SIGKILL');
+  process.once('exit', killWithUs);
+  const end = async (signal: 'SIGTERM' | 'SIGKILL') => {
+    process.off('exit', killWithUs);
+    if (child.exitCode === null && child.signalCode === null) child.kill(signal);
+    await ended;
+  };
+  afterAll(() => end('SIGTERM'));
+
+  const complaints: string[] = [];
+  createInterface(child.stderr).on('line', (line) => {
+    complaints.push(line);
+    console.error(line);
+  });
+  let dynamoDb = '';
+  let address = '';
+  for await (const line of createInterface(child.stdout)) {
+    dynamoDb ||= /DynamoDB\s+(http\S+)/.exec(line)?.[1] ?? '';
+    address = /^ready (\S+)/.exec(line)?.[1] ?? '';
+    if (address !== '') break;
+  }
+  child.stdout.resume();
+  if (address === '') throw new Error(`The system did not start: ${complaints.join('\n')}`);
+
+  const ask = async ({ method, path, body, headers = {}, token }: Asking): Promise<Answer> => {
+    const asIs = typeof body === 'string' || body instanceof Uint8Array || body instanceof URLSearchParams;
+    const response = await fetch(`${address}${path}`, {
+      method,
+      redirect: 'manual',
+      headers: {
+        ...(body === undefined || asIs ? {} : { 'Content-Type': 'application/json' }),
+        ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { body: asIs ? body : JSON.stringify(body) }),
+    });
+    return answerFrom(response.status, response.headers, await response.text());
+  };
+  const askLocal = async (method: string, path: string, body?: unknown): Promise<unknown> => {
+    const answer = await ask({ method, path: `/_local/${path}`, body });
+    if (answer.status !== 200) throw new Error(`The local system answered ${answer.status}: ${answer.text}`);
+    return answer.body;
+  };
+
+  return {
+    address,
+    dynamoDb,
+    ask,
+    askRaw: async (method, path, headers = {}) => {
+      const request = httpRequest({ host: 'localhost', port, method, path, headers });
+      const [response] = await Promise.all([once(request, 'response').then(([each]) => each), request.end()]);
+      const received = new Headers(
+        Object.entries(response.headers).map(([name, value]): [string, string] => [name, String(value)]),
+      );
+      return answerFrom(response.statusCode, received, await text(response));
+    },
+    signIn: async (email, ...roles) => {
+      const { token } = z.object({ token: z.string() }).parse(await askLocal('POST', 'tokens', { email, roles }));
+      return {
+        email,
+        token,
+        get: (path) => ask({ method: 'GET', path, token }),
+        post: (path, body, headers = {}) => ask({ method: 'POST', path, body, headers, token }),
+        put: (path, body) => ask({ method: 'PUT', path, body, token }),
+      };
+    },
+    now: async () => z.object({ now: z.string() }).parse(await askLocal('GET', 'clock')).now,
+    windTo: async (moment) => void (await askLocal('POST', 'clock', { now: moment })),
+    wind: async (duration) => void (await askLocal('POST', 'clock', { advance: duration })),
+    settle: async () => void (await askLocal('POST', 'clock', { advance: 'PT1S' })),
+    mailsTo: async (to) => {
+      const { items } = mailsSchema.parse(await askLocal('GET', `mail?to=${encodeURIComponent(to)}`));
+      return items.toReversed();
+    },
+    workflow: async (exceptionId) => workflowSchema.parse(await askLocal('GET', `workflows/${exceptionId}`)),
+    stop: () => end('SIGTERM'),
+    kill: () => end('SIGKILL'),
+  };
+}
+
+function answerFrom(status: number, headers: Headers, body: string): Answer {
+  const isJson = /[/+]json\b/.test(headers.get('content-type') ?? '');
+  return { status, headers, text: body, body: isJson ? JSON.parse(body) : undefined };
+}
+
+/** Goes straight to the table of a running system, past the service. */
+export function tableOf({ dynamoDb }: System): { client: DynamoDBDocumentClient; tableName: string } {
+  const client = DynamoDBDocumentClient.from(
+    new DynamoDBClient({
+      endpoint: dynamoDb,
+      region: 'us-east-1',
+      credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
+    }),
+  );
+  afterAll(() => client.destroy());
+  return { client, tableName: 'volume-activation' };
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const address = probe.address();
+  probe.close();
+  await once(probe, 'close');
+  if (address === null || typeof address === 'string') throw new Error('a TCP server has no port');
+  return address.port;
+}
