@@ -2,10 +2,11 @@ import type { Ask } from '../domain/exception.ts';
 import { askOf } from '../domain/exception.ts';
 import { isBefore } from '../domain/instant.ts';
 import type { LetterKind } from '../domain/letter.ts';
+import { lapsesAt } from '../domain/schedule.ts';
 import type { Block, Content, Row } from './layout.ts';
 import { heading, paragraph, quote } from './layout.ts';
 import type { LetterFacts, Link, Writer } from './letter.ts';
-import { agreement, amount, increase, key, lapsesAt, moment } from './phrases.ts';
+import { agreement, amount, increase, key, moment } from './phrases.ts';
 import { commentOf, limitBeforeAndAfter, requestInFull, requestInShort } from './pieces.ts';
 import type { Sentence } from './say.ts';
 import { say, sayAddress } from './say.ts';
@@ -17,6 +18,7 @@ import { say, sayAddress } from './say.ts';
 export const correspondentLetters = {
   'approval-wanted': (facts) => approval(facts, null),
   'approval-reminder': reminder,
+  'approval-code': freshCode,
   decided,
   fulfilled,
   rejected,
@@ -103,7 +105,7 @@ function howLong({ policy }: LetterFacts, { askedAt }: Ask, { expiresAt }: Link)
     : say`The link works until ${moment(expiresAt, policy)}. Without a decision by ${moment(lapse, policy)} the request lapses.`;
 }
 
-/** The way to the page. The only place in which the link and its code are written out (APR-1, KEY-6). */
+/** The way to the page, link and code written out (APR-1). */
 function way({ url, code }: Link, { policy }: LetterFacts): readonly Block[] {
   const page = say`Opening the link changes nothing. The page shows the request once more and asks for your decision`;
   const action: Block = { is: 'action', label: say`Read the request and decide`, url: url.reveal(), shown: true };
@@ -119,6 +121,37 @@ function way({ url, code }: Link, { policy }: LetterFacts): readonly Block[] {
         action,
         paragraph(say`${page} and this code.`),
       ];
+}
+
+/**
+ * The code that the page asks for in strict mode, sent when somebody asks for it there (APR-7). It comes without the link, so
+ * that neither this mail nor the first is enough by itself.
+ */
+function freshCode(facts: LetterFacts): Content | undefined {
+  const { request, organizationName, policy, link } = facts;
+  const { stage, intake } = request;
+  if (stage.is !== 'awaiting-approval' || stage.ask.decision !== null) return undefined;
+  if (link === null || link.code === null) throw new Error(`The code letter of ${request.exceptionId} has no code.`);
+  return {
+    subject: say`Your code to decide on ${increase(facts)} for ${organizationName}`,
+    preheader: say`It is good for ${policy.approval.strictCodeMinutes} minutes. If you did not ask for it, give it to nobody.`,
+    title: say`Your code`,
+    blocks: [
+      paragraph(
+        say`Somebody who has the link of our earlier mail asked for a code, to decide on the request of ${intake.requester.name} for ${increase(facts)}.`,
+      ),
+      paragraph(say`If it was you, enter it on the page that is still open.`),
+      { is: 'code', whatFor: say`Your code for the page`, code: link.code.reveal() },
+      paragraph(
+        say`It is good until ${moment(link.expiresAt, policy)}, which is ${policy.approval.strictCodeMinutes} minutes after it was asked for.`,
+      ),
+      heading(say`If it was not you`),
+      paragraph(
+        say`Give the code to nobody. Without it nothing is decided and nothing changes. Somebody has the link that we sent to you, so please tell the person who looks after your mailbox.`,
+      ),
+    ],
+    because: because(facts),
+  };
 }
 
 function decided(facts: LetterFacts): Content | undefined {

@@ -39,7 +39,8 @@ export type LetterFacts = {
 
 /**
  * The link that a letter carries. `approval-wanted` and `approval-reminder` always have one, and in strict mode no code
- * with it (APR-7). `decided` to the Correspondent may have one that says "this was not me" (APR-8).
+ * with it. `approval-code` brings that code later, and when it expires; it does not print the link (APR-7). `decided` to
+ * the Correspondent may have a link that says "this was not me" (APR-8).
  */
 export type Link = { readonly url: Secret; readonly code: Secret | null; readonly expiresAt: Instant };
 
@@ -58,7 +59,7 @@ const letters: Readonly<Record<Recipient, Readonly<Partial<Record<LetterKind, Wr
  *
  * Answers `undefined` when there is nothing true left to say: a question that has been answered, an approval that is no
  * longer wanted. Such a letter is struck off unsent. Throws for a reader who never gets letters of that kind, and for an
- * approval without its link.
+ * approval without its link or its code.
  */
 export function compose(kind: LetterKind, facts: LetterFacts): Mail | undefined {
   const write = letters[facts.to.role][kind];

@@ -1,5 +1,4 @@
 import { Temporal } from 'temporal-polyfill';
-import { addBusinessDays } from '../domain/business-time.ts';
 import { remainingMinutes } from '../domain/clock.ts';
 import type { CivilDate, Instant } from '../domain/instant.ts';
 import { isBefore } from '../domain/instant.ts';
@@ -111,11 +110,6 @@ export function keyInWords({ keyType, lastFive }: LetterFacts): Sentence {
   return keyType === 'MAK'
     ? say`multiple activation key (MAK) ending in ${lastFive}`
     : say`Key Management Service (KMS) key ending in ${lastFive}`;
-}
-
-/** When a request lapses for which somebody has been waited since a moment (SLA-6). */
-export function lapsesAt(askedAt: Instant, policy: Policy): Instant {
-  return addBusinessDays(askedAt, policy.exceptions.lapsesAfterBusinessDays, policy.supportCalendar);
 }
 
 /** When our answer is due, or was; or what will be left of the time once the clock runs again (SLA-1, SLA-2). */

@@ -1,9 +1,10 @@
 import { askOf } from '../domain/exception.ts';
 import type { LetterKind } from '../domain/letter.ts';
+import { lapsesAt } from '../domain/schedule.ts';
 import type { Content } from './layout.ts';
 import { paragraph, quote } from './layout.ts';
 import type { LetterFacts, Writer } from './letter.ts';
-import { agreement, amount, day, dueTime, increase, key, lapsesAt, moment } from './phrases.ts';
+import { agreement, amount, day, dueTime, increase, key, moment } from './phrases.ts';
 import { commentOf, openRequest, requestInFull, requestInShort } from './pieces.ts';
 import type { Sentence } from './say.ts';
 import { say, sayAddress, sayAll } from './say.ts';
@@ -19,6 +20,7 @@ export const requesterLetters = {
   rejected,
   withdrawn,
   lapsed,
+  undeliverable,
 } satisfies Partial<Record<LetterKind, Writer>>;
 
 function received(facts: LetterFacts): Content {
@@ -235,6 +237,27 @@ function lapsed(facts: LetterFacts): Content | undefined {
       ),
       nothingChanged,
       paragraph(next),
+      ...openRequest(facts),
+    ],
+    because: because(facts),
+  };
+}
+
+function undeliverable(facts: LetterFacts): Content | undefined {
+  const { request, correspondentName } = facts;
+  if (request.stage.is !== 'awaiting-approval' || request.stage.ask.decision !== null) return undefined;
+  return {
+    subject: say`We cannot reach ${correspondentName} about your request`,
+    preheader: say`Our mail did not arrive. Without an approval the limit cannot be raised.`,
+    title: say`Our mail to your Notices Correspondent did not arrive`,
+    blocks: [
+      paragraph(
+        say`For ${increase(facts)} on your ${key(facts)} we need the approval of ${correspondentName}, the Notices Correspondent of your agreement. Our mail to them could not be delivered.`,
+      ),
+      paragraph(
+        say`Please ask them whether their mailbox works. If somebody else holds that office by now, or the address has changed, have it changed in the agreement: we then write to the new address by ourselves.`,
+      ),
+      paragraph(dueTime(facts)),
       ...openRequest(facts),
     ],
     because: because(facts),

@@ -3,10 +3,11 @@ import { holderOf, longestHolder, remainingMinutes, spentUntil } from '../domain
 import type { Flag } from '../domain/exception.ts';
 import { isFinal } from '../domain/exception.ts';
 import type { LetterKind } from '../domain/letter.ts';
+import { lapsesAt } from '../domain/schedule.ts';
 import type { Block, Content, Row } from './layout.ts';
 import { paragraph, quote } from './layout.ts';
 import type { LetterFacts, Writer } from './letter.ts';
-import { businessTime, day, dueTime, increase, lapsesAt, moment, timeLeft } from './phrases.ts';
+import { amount, businessTime, day, dueTime, increase, moment, timeLeft } from './phrases.ts';
 import { limitBeforeAndAfter, openRequest, requestInFull, requestInShort } from './pieces.ts';
 import type { Sentence } from './say.ts';
 import { say, sayAddress } from './say.ts';
@@ -20,10 +21,15 @@ export const teamLetters = {
   lapsed,
   'due-soon': dueSoon,
   overdue: due,
+  disputed,
+  undeliverable,
 } satisfies Partial<Record<LetterKind, Writer>>;
 
-/** What the supervisors are told: which answer is late, by how much, and with whom it lay (SLA-4, SLA-5). */
-export const supervisorLetters = { overdue: breached } satisfies Partial<Record<LetterKind, Writer>>;
+/**
+ * What the supervisors are told: which answer is late, by how much, and with whom it lay (SLA-4, SLA-5), and which
+ * decision was perhaps not the Correspondent's (APR-8).
+ */
+export const supervisorLetters = { overdue: breached, disputed } satisfies Partial<Record<LetterKind, Writer>>;
 
 function reviewWanted(facts: LetterFacts): Content | undefined {
   const { request } = facts;
@@ -200,6 +206,55 @@ function breached(facts: LetterFacts): Content | undefined {
   };
 }
 
+/** Somebody may have decided in the Correspondent's name (APR-8). What to do depends on how far it has come. */
+function disputed(facts: LetterFacts): Content | undefined {
+  const { request, correspondentName } = facts;
+  if (!request.flags.includes('approval-disputed')) return undefined;
+  const raised = request.stage.is === 'fulfilled';
+  return {
+    subject: say`Alarm: a decision on ${increase(facts)} for ${facts.organizationName} is disputed`,
+    preheader: raised ? say`The limit was raised already.` : say`The limit was not raised.`,
+    title: say`“This was not me”`,
+    blocks: [
+      paragraph(
+        say`The Notices Correspondent, ${correspondentName}, or their deputy says that the decision that we recorded on this request was not theirs. Somebody else may be reading their mail.`,
+      ),
+      paragraph(raised ? afterTheFact(facts) : say`The limit was not raised. ${ball(facts)}`),
+      paragraph(
+        say`Please phone them, on the number that the agreement has, before anything else. Until their mailbox is safe do not ask for the approval again: it would go to the same place.`,
+      ),
+      timing(facts),
+      ...openRequest(facts),
+    ],
+    because: because(facts),
+  };
+}
+
+function afterTheFact(facts: LetterFacts): Sentence {
+  return say`The limit was raised already, and the key now allows ${amount(facts.limit, facts)} in all. If the approval was not theirs, the key can be blocked and a new one assigned, which starts with its standard limit.`;
+}
+
+function undeliverable(facts: LetterFacts): Content | undefined {
+  const { request, correspondentName } = facts;
+  if (request.stage.is !== 'awaiting-approval' || request.stage.ask.decision !== null) return undefined;
+  return {
+    subject: say`Not delivered: the approval of ${increase(facts)} for ${facts.organizationName}`,
+    preheader: say`The Notices Correspondent has not got our mail.`,
+    title: say`The Notices Correspondent has not got our mail`,
+    blocks: [
+      paragraph(
+        say`Our mail that asks ${correspondentName}, the Notices Correspondent, for the approval could not be delivered. ${ball(facts)}`,
+      ),
+      paragraph(
+        say`Please find out from the customer whether the address has changed. A licensing administrator has to change it in the agreement; our mail then goes to the new one.`,
+      ),
+      timing(facts),
+      ...openRequest(facts),
+    ],
+    because: because(facts),
+  };
+}
+
 /** Due this minute, or past it. A question to the requester, or the end, can have come between the reminder and its letter. */
 function isLate({ request, now, policy }: LetterFacts): boolean {
   return remainingMinutes(request.clock, now, policy) <= 0;
@@ -215,15 +270,15 @@ const partyNames: Readonly<Record<Holder, string>> = {
 function ball({ request, policy, correspondentName }: LetterFacts): Sentence {
   const { stage } = request;
   const holder = holderOf(request.clock);
-  if (holder === null) return say`The request has ended since: it is ${stage.is}.`;
+  if (holder === null) return say`The request has ended: it is ${stage.is}.`;
   if (stage.is === 'awaiting-approval' && stage.ask.decision === null) {
-    return say`It waits for the Notices Correspondent, ${correspondentName}, and lapses on ${moment(lapsesAt(stage.ask.askedAt, policy), policy)} without an answer.`;
+    return say`The request waits for the Notices Correspondent, ${correspondentName}, and lapses on ${moment(lapsesAt(stage.ask.askedAt, policy), policy)} without an answer.`;
   }
-  if (stage.is === 'awaiting-approval') return say`It is approved; the limit has still to be raised.`;
+  if (stage.is === 'awaiting-approval') return say`The request is approved; the limit has still to be raised.`;
   if (stage.is === 'awaiting-requester') {
-    return say`It waits for the requester, ${request.intake.requester.name}, and lapses on ${moment(lapsesAt(stage.askedAt, policy), policy)} without an answer.`;
+    return say`The request waits for the requester, ${request.intake.requester.name}, and lapses on ${moment(lapsesAt(stage.askedAt, policy), policy)} without an answer.`;
   }
-  return say`It waits for the exceptions team.`;
+  return say`The request waits for the exceptions team.`;
 }
 
 /** The request in short, with what there is to know about its time (SLA-4). */

@@ -3,7 +3,7 @@ import type { Decision, ExceptionRequest } from '../domain/exception.ts';
 import { askOf } from '../domain/exception.ts';
 import { limitOf } from '../domain/grant.ts';
 import type { Instant } from '../domain/instant.ts';
-import type { Refusal } from '../domain/refusal.ts';
+import type { Decided, Refusal } from '../domain/refusal.ts';
 import { refuse } from '../domain/refusal.ts';
 import { Secret } from '../domain/secret.ts';
 import { findAgreement } from '../store/agreements.ts';
@@ -21,7 +21,7 @@ import {
   voidLinkPage,
 } from './approval-page.ts';
 import type { Answer, Call, RefusedAs } from './http.ts';
-import { fieldErrorsOf, http } from './http.ts';
+import { fieldErrorsOf, http, jsonFrom } from './http.ts';
 import type { Route } from './manifest.ts';
 import { signal } from './pass-on.ts';
 import { decisionSchema } from './schemas.ts';
@@ -46,13 +46,12 @@ export const handler = http('approvals', {
     const opened = await openLink(store, token);
     if (opened === undefined) return unknown(call);
     const { link, request } = opened;
-    const fields = fieldsOf(call);
-    if (fields === undefined) {
-      return refuse('unsupported-media-type', 'Send the decision as the form of the page does, or as JSON.');
-    }
+    const read = fieldsOf(call);
+    if (!read.ok) return read;
+    const { fields } = read;
     // What became of the question is told before what is wrong with the form.
     const no = refusedUnlessGood(store, link, request, call.now);
-    const parsed = decisionSchema.safeParse(fields);
+    const parsed = decisionSchema.safeParse(fields, { reportInput: true });
     if (no === undefined && !parsed.success) {
       if (wantsJson(call)) {
         const errors = parsed.error.issues.flatMap(fieldErrorsOf);
@@ -95,18 +94,17 @@ function wantsJson({ raw }: LinkCall): boolean {
   return raw.accept.includes('application/json') && !raw.accept.includes('text/html');
 }
 
-/** The fields of the form, or of a JSON object; `undefined` when the body is neither. */
-function fieldsOf({ raw }: LinkCall): Readonly<Record<string, unknown>> | undefined {
+/** The fields of the form, or of a JSON object. */
+function fieldsOf({ raw }: LinkCall): Decided<{ readonly fields: Readonly<Record<string, unknown>> }> {
   if (raw.contentType.startsWith('application/x-www-form-urlencoded')) {
-    return Object.fromEntries(new URLSearchParams(raw.text));
+    return { ok: true, fields: Object.fromEntries(new URLSearchParams(raw.text)) };
   }
-  if (!raw.contentType.startsWith('application/json')) return undefined;
-  try {
-    const value: unknown = JSON.parse(raw.text);
-    return typeof value === 'object' && value !== null ? { ...value } : undefined;
-  } catch {
-    return undefined;
+  if (!raw.contentType.startsWith('application/json')) {
+    return refuse('unsupported-media-type', 'Send the decision as the form of the page does, or as JSON.');
   }
+  const read = jsonFrom(raw.text);
+  if (!read.ok) return read;
+  return { ok: true, fields: typeof read.value === 'object' && read.value !== null ? { ...read.value } : {} };
 }
 
 function commentIn(fields: Readonly<Record<string, unknown>>): string {

@@ -25,7 +25,7 @@ export const handler = http('callCenter', {
       });
     }
     const items = await Promise.all(keys.items.map((key) => keyAnswer(store, key, call.now)));
-    return listed(call.route, { ...keys, items }, (view) => view);
+    return listed(call, { ...keys, items }, (view) => view);
   },
 
   'POST /keys/{keyId}/overrides': async ({ params, body, caller, operation, now }) => {

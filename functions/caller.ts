@@ -34,6 +34,11 @@ export function isForbidden(caller: Caller, who: readonly Who[]): boolean {
   return !open && !caller.roles.some((role) => who.includes(role));
 }
 
+/** Whether the caller has staff roles, and none that the route is for. */
+export function isStaffOnly(caller: Caller, who: readonly Who[]): boolean {
+  return caller.roles.length > 0 && !caller.roles.some((role) => who.includes(role));
+}
+
 /** What a caller is to an agreement on a route: let in, known but of the wrong role, or not to know of it (AGR-3). */
 export function accessTo(
   agreement: Agreement,

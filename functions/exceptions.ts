@@ -9,7 +9,7 @@ import { historyOf } from '../store/history.ts';
 import type { Store } from '../store/table.ts';
 import { fingerprintOf } from '../store/vault.ts';
 import { agreementFor } from './access.ts';
-import { accessTo, isContact } from './caller.ts';
+import { accessTo, forbidden, isContact, isStaffOnly } from './caller.ts';
 import type { Answer, Call } from './http.ts';
 import { http, listed, notFound, pageAsked } from './http.ts';
 import type { Route } from './manifest.ts';
@@ -37,7 +37,11 @@ export const handler = http('exceptions', {
     };
     const exceptionId = exceptionIdOf(operation);
     const outcome = await receiveException(store, body, sender, exceptionId, operation, now);
-    if (!outcome.ok) return outcome;
+    if (!outcome.ok) {
+      // Staff who may not send requests are told so, and not that an agreement which they can see had no such contact.
+      const notTheirs = outcome.refusal.code === 'requester-not-authorized' && isStaffOnly(caller, who);
+      return notTheirs ? forbidden(who) : outcome;
+    }
     await signal(store, theEngine(), exceptionId, now);
     return accepted(outcome.answer, now, store.policy);
   },
@@ -55,7 +59,7 @@ export const handler = http('exceptions', {
     const agreementIds =
       agreementId !== undefined ? [agreementId] : isStaff ? null : await own(store, call.caller.email);
     const requests = await listExceptions(store, { status, agreementIds }, page.ask);
-    return listed(call.route, requests, (request) => exceptionView(request, call.now, store.policy));
+    return listed(call, requests, (request) => exceptionView(request, call.now, store.policy));
   },
 
   'GET /exceptions/{exceptionId}': async (call) => {
@@ -69,7 +73,7 @@ export const handler = http('exceptions', {
     const found = await exceptionFor(call);
     if (!found.ok) return found;
     const owner = `EXCEPTION#${call.params.exceptionId}` as const;
-    return listed(call.route, await historyOf(theStore(), owner, page.ask), entryView);
+    return listed(call, await historyOf(theStore(), owner, page.ask), entryView);
   },
 
   'POST /exceptions/{exceptionId}/questions': (call) =>

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { MetricUnit } from '@aws-lambda-powertools/metrics';
 import middy from '@middy/core';
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from 'aws-lambda';
@@ -5,11 +6,12 @@ import type { z } from 'zod';
 import type { Instant } from '../domain/instant.ts';
 import type { FieldError, Refusal, Refused } from '../domain/refusal.ts';
 import { refuse } from '../domain/refusal.ts';
+import { Secret } from '../domain/secret.ts';
 import type { Repeatable } from '../store/idempotency.ts';
 import { abandon, begin, finish, operationOf } from '../store/idempotency.ts';
 import type { Page, PageAsk } from '../store/page.ts';
 import { Contention } from '../store/table.ts';
-import { fingerprintOf } from '../store/vault.ts';
+import { fingerprintOf, sameHash } from '../store/vault.ts';
 import type { Caller } from './caller.ts';
 import { callerFrom, isForbidden } from './caller.ts';
 import type { ApiName, Route, RouteOf, Who } from './manifest.ts';
@@ -55,6 +57,10 @@ export type RefusedAs = Refused & { readonly status?: number };
 export type Handler<R extends Route> = (call: Call<R>) => Promise<Answer | RefusedAs>;
 
 const largestBodyBytes = 64 * 1024;
+/** Ids are short; a longer one names nothing, and the database would not even look for it. */
+const longestIdCharacters = 200;
+/** So many mistakes are named at once; who makes more needs no longer list. */
+const mistakesNamed = 100;
 
 /**
  * Makes the Lambda of an API entry out of its routes. Owns what every route shares: the token's claims, roles, parsing,
@@ -126,7 +132,13 @@ async function answer(
         );
       case 'first': {
         const first = written(await handler({ ...call, operation: operationOf(repeatable) }), call.caller.email);
-        await finish(theStore(), repeatable, first);
+        // It is done, whether or not its answer can be kept: done again, it is known by its operation and answers alike.
+        await finish(theStore(), repeatable, first).catch((error: unknown) =>
+          logger.error('could not keep an answer', {
+            requestId: event.requestContext.requestId,
+            error: error as Error,
+          }),
+        );
         return first;
       }
     }
@@ -162,10 +174,17 @@ function parse(event: APIGatewayProxyEventV2, route: Route, who: readonly Who[])
   }
   const contentType = (headers['content-type'] ?? '').toLowerCase();
   const text = bytes.toString('utf8');
+  // Bytes that are no UTF-8 would be read as question marks, and nobody would be told.
+  if (!isUtf8(bytes)) return refuse('malformed-json', 'The body is not UTF-8 text. Send it in that encoding.');
+  const params = Object.values(event.pathParameters ?? {});
+  if (params.some((param) => (param ?? '').length > longestIdCharacters)) {
+    return refuse('not-found', 'No id is as long as the one in this address. Check the address.');
+  }
   const body = bodyOf(route, text, contentType);
   if (!body.ok) return body;
   const query = checked(queries, route, event.queryStringParameters ?? {});
-  const idempotencyKey = event.requestContext.http.method === 'POST' ? headers['idempotency-key'] : undefined;
+  const mayRepeat = event.requestContext.http.method === 'POST' && needsToken(who);
+  const idempotencyKey = mayRepeat ? headers['idempotency-key'] : undefined;
   const faults = [
     ...(body.faults ?? []),
     ...(query.faults ?? []).map(({ pointer, message }) => ({ pointer: `/query${pointer}`, message })),
@@ -174,8 +193,8 @@ function parse(event: APIGatewayProxyEventV2, route: Route, who: readonly Who[])
       : [{ pointer: '/headers/idempotency-key', message: 'must be 1 to 255 visible characters' }]),
   ];
   if (faults.length > 0) {
-    const named = faults.map(({ pointer }) => pointer || 'the body').join(', ');
-    return refuse('invalid-request', `Correct these and send it again: ${named}.`, { errors: faults });
+    const errors = faults.slice(0, mistakesNamed);
+    return refuse('invalid-request', `Correct these and send it again: ${namesOf(errors)}.`, { errors });
   }
   const call = {
     route,
@@ -189,7 +208,7 @@ function parse(event: APIGatewayProxyEventV2, route: Route, who: readonly Who[])
     raw: { text, contentType, accept: headers.accept ?? '' },
   } as unknown as Call<Route>;
   const fingerprint = fingerprintOf(JSON.stringify([route, event.rawPath, event.rawQueryString, text]));
-  return { ok: true, call, idempotencyKey: needsToken(who) ? idempotencyKey : undefined, fingerprint };
+  return { ok: true, call, idempotencyKey, fingerprint };
 }
 
 /** A route without a token is called by nobody that we know. */
@@ -203,16 +222,46 @@ function bodyOf(route: Route, text: string, contentType: string): Checked | Refu
   if (!/^application\/(json|[\w.-]+\+json)\s*(;|$)/.test(contentType)) {
     return refuse('unsupported-media-type', 'Send the body as JSON, with “Content-Type: application/json”.');
   }
+  const parsed = jsonFrom(text);
+  return parsed.ok ? checked(bodies, route, parsed.value) : parsed;
+}
+
+/** Reads JSON. Refuses what is none, and an object that names a field twice: nobody could say which of the two is meant. */
+export function jsonFrom(text: string): { readonly ok: true; readonly value: unknown } | Refused {
+  let value: unknown;
   try {
-    return checked(bodies, route, JSON.parse(text));
+    value = JSON.parse(text);
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
     return refuse('malformed-json', 'The body is not well-formed JSON. Check quotes, commas and brackets.');
   }
+  return namesWritten(text) === namesRead(value)
+    ? { ok: true, value }
+    : refuse('malformed-json', 'The body names a field twice in one object. Send each field once.');
+}
+
+/** How many names a well-formed JSON text writes: the texts that a colon follows. */
+function namesWritten(text: string): number {
+  return [...text.matchAll(/"(?:[^"\\]|\\.)*"(\s*:)?/g)].filter(([, colon]) => colon !== undefined).length;
+}
+
+/** How many names came out of it; of those that were written twice only one. Counts without recursion, however deep. */
+function namesRead(value: unknown): number {
+  let names = 0;
+  const toCount = [value];
+  while (toCount.length > 0) {
+    const each = toCount.pop();
+    if (typeof each !== 'object' || each === null) continue;
+    const inside = Object.values(each);
+    if (!Array.isArray(each)) names += inside.length;
+    toCount.push(...inside);
+  }
+  return names;
 }
 
 function checked(schemas: Partial<Record<Route, z.ZodType>>, route: Route, value: unknown): Checked {
-  const parsed = schemas[route]?.safeParse(value);
+  // With what was sent in its mistakes, so that a field of the wrong type is not taken for a missing one.
+  const parsed = schemas[route]?.safeParse(value, { reportInput: true });
   if (parsed === undefined) return { ok: true, value: undefined };
   return parsed.success
     ? { ok: true, value: parsed.data }
@@ -231,6 +280,13 @@ export function fieldErrorsOf(issue: z.core.$ZodIssue): readonly FieldError[] {
   }
   const missing = issue.code === 'invalid_type' && issue.input === undefined;
   return [{ pointer: pointer(issue.path), message: missing ? 'is missing' : issue.message }];
+}
+
+/** Names the first of the fields that are wrong. */
+function namesOf(errors: readonly FieldError[]): string {
+  const named = errors.slice(0, 10).map(({ pointer }) => (pointer === '' ? 'the body' : pointer.slice(0, 100)));
+  const more = errors.length - named.length;
+  return more > 0 ? `${named.join(', ')} and ${more} more` : named.join(', ');
 }
 
 function refused({ refusal, status }: RefusedAs, caller?: string): Written {
@@ -273,7 +329,7 @@ async function failed(
     status,
     code: busy ? 'busy' : 'fault',
     detail: busy
-      ? 'Many others change the same thing at this moment. Nothing was done; try again in a few seconds.'
+      ? 'Many others change the same thing at this moment. Try again in a few seconds; with an Idempotency-Key it is done once.'
       : `It is not your fault, and it has been reported. Try again later; if it stays, tell us this request id: ${requestId}.`,
   };
   return {
@@ -284,24 +340,38 @@ async function failed(
   };
 }
 
-/** Which page a list is asked for; a cursor is good only for the list that gave it. */
-export function pageAsked(call: {
+/** A call of a list: which one it is follows from the route, what it is of, how it is filtered, and who asks. */
+type ListCall = {
   readonly route: Route;
-  readonly query: { limit: number; cursor?: string | undefined };
-}): { readonly ok: true; readonly ask: PageAsk } | Refused {
+  readonly params: unknown;
+  readonly query: { readonly limit: number; readonly cursor?: string | undefined };
+  readonly caller: Caller;
+};
+
+/** Which page a list is asked for. A cursor is good only for the list that gave it, and it is signed: no other gets in. */
+export function pageAsked(call: ListCall): { readonly ok: true; readonly ask: PageAsk } | Refused {
   const { limit, cursor } = call.query;
   if (cursor === undefined) return { ok: true, ask: { limit, after: null } };
-  const [list, after] = Buffer.from(cursor, 'base64url').toString('utf8').split('\n');
-  return list === call.route && after !== undefined && after !== ''
+  const after = Buffer.from(cursor, 'base64url').toString('utf8').slice(signatureLength);
+  return after !== '' && sameHash(cursorAt(call, after), cursor)
     ? { ok: true, ask: { limit, after } }
     : refuse('invalid-request', 'The cursor is not one that this list gave. Begin again without it.', {
         errors: [{ pointer: '/query/cursor', message: 'is not a cursor that this list gave' }],
       });
 }
 
+const signatureLength = 32;
+
+function cursorAt({ route, params, query, caller }: ListCall, position: string): string {
+  const { limit: _, cursor: __, ...filter } = query;
+  const list = JSON.stringify([route, params, filter, caller.email, position]);
+  const signature = theStore().vault.hashOf('cursor', new Secret(list)).slice(0, signatureLength);
+  return Buffer.from(signature + position, 'utf8').toString('base64url');
+}
+
 /** A page of a list as the contract answers it. */
-export function listed<Entry>(route: Route, page: Page<Entry>, view: (entry: Entry) => unknown): Answer {
-  const nextCursor = page.next === null ? null : Buffer.from(`${route}\n${page.next}`, 'utf8').toString('base64url');
+export function listed<Entry>(call: ListCall, page: Page<Entry>, view: (entry: Entry) => unknown): Answer {
+  const nextCursor = page.next === null ? null : cursorAt(call, page.next);
   return { status: 200, body: { items: page.items.map(view), nextCursor } };
 }
 

@@ -23,18 +23,68 @@ export type StaffRole = (typeof staffRoles)[number];
 
 const staff = staffRoles;
 
-type Right = 'read-table' | 'write-table' | 'start-workflow' | 'answer-task-token' | 'send-mail' | 'read-vault';
+export type Right =
+  | 'read-table'
+  | 'write-table'
+  | 'read-vault'
+  | 'start-workflow'
+  | 'answer-task-token'
+  | 'send-mail'
+  | 'read-inbound-mail';
 
-type Entry = {
-  readonly is: 'api' | 'step' | 'schedule';
+/** What a function is given to run with, and why so much. */
+export type Size = { readonly memoryMegabytes: number; readonly timeoutSeconds: number; readonly because: string };
+
+/** How often a route may be called, by everybody together: for long, and in one burst. Above it the gateway answers 429. */
+export type Rate = { readonly perSecond: number; readonly burst: number };
+
+type OfEveryKind = {
   /** What it is for, in a sentence. */
   readonly purpose: string;
   readonly may: readonly Right[];
   /** What it costs people when it fails: the words of its alarm. */
   readonly whenItFails: string;
-  readonly routes?: Readonly<Record<string, readonly Who[]>>;
-  readonly every?: string;
+  readonly size: Size;
+  /** How many may run at once, where more would hurt. Whatever has no such number shares what the account has. */
+  readonly atOnce?: { readonly most: number; readonly because: string };
 };
+
+type OfOneKind =
+  /** Answers HTTP routes. Each may be called as often as `rate` says, unless it has a rate of its own. */
+  | {
+      readonly is: 'api';
+      readonly routes: Readonly<Record<string, readonly Who[]>>;
+      readonly rate: Rate;
+      readonly rates?: Readonly<Record<string, Rate>>;
+      /** Whether it also answers what no route is written for. */
+      readonly answersTheRest?: true;
+    }
+  /** A step of the workflow. */
+  | { readonly is: 'step' }
+  /** Runs by the clock. */
+  | { readonly is: 'schedule'; readonly every: string }
+  /** Sees every change of the table, at least once and in order for each item. */
+  | { readonly is: 'stream' }
+  /** Sees every mail that comes to the exceptions address. */
+  | { readonly is: 'inbound-mail' }
+  /** Hears which of our mails could not be delivered, and who complained of one. */
+  | { readonly is: 'mail-events' };
+
+export type Entry = OfEveryKind & OfOneKind;
+
+const whileSomebodyWaits = {
+  memoryMegabytes: 1024,
+  timeoutSeconds: 28,
+  because:
+    'Somebody waits, and the processor comes with the memory (1,769 MB is a whole one). One call of the database is tried for 13 seconds at the most, and the gateway waits for 29.',
+} as const;
+
+const withinTheWorkflow = {
+  memoryMegabytes: 512,
+  timeoutSeconds: 60,
+  because:
+    'Nobody watches it. A mail is tried for 20 seconds at the most, and the letters that a step has claimed are free for others after 60.',
+} as const;
 
 export const manifest = {
   activation: {
@@ -42,6 +92,8 @@ export const manifest = {
     purpose: 'Answers machines that activate.',
     may: ['read-table', 'write-table', 'read-vault'],
     whenItFails: 'Machines cannot activate: people are kept from working on new or rebuilt computers.',
+    size: whileSomebodyWaits,
+    rate: { perSecond: 1000, burst: 2000 },
     routes: {
       'POST /activations': ['device'],
       'POST /kms-hosts/client-reports': ['device'],
@@ -52,6 +104,8 @@ export const manifest = {
     purpose: 'Shows customers and staff their agreements and keys, and issues MAKs.',
     may: ['read-table', 'write-table', 'read-vault'],
     whenItFails: 'License administrators cannot see their keys or get new ones.',
+    size: whileSomebodyWaits,
+    rate: { perSecond: 50, burst: 100 },
     routes: {
       'GET /agreements': ['signed-in'],
       'GET /agreements/{agreementId}': ['customer', ...staff],
@@ -70,6 +124,8 @@ export const manifest = {
     purpose: 'Lets call-centre agents find a key and give what a phone call may give.',
     may: ['read-table', 'write-table', 'read-vault'],
     whenItFails: 'Callers wait on the phone: agents can give neither overrides nor increases.',
+    size: whileSomebodyWaits,
+    rate: { perSecond: 20, burst: 40 },
     routes: {
       'GET /call-center/keys': ['call-center'],
       'POST /keys/{keyId}/overrides': ['call-center'],
@@ -81,6 +137,8 @@ export const manifest = {
     purpose: 'Takes exception requests and what people do to them.',
     may: ['read-table', 'write-table', 'read-vault', 'start-workflow', 'answer-task-token'],
     whenItFails: 'Requests for more activations are not taken or not moved on; their five business days run.',
+    size: whileSomebodyWaits,
+    rate: { perSecond: 20, burst: 40 },
     routes: {
       'POST /exceptions': ['customer', 'call-center'],
       'GET /exceptions': ['signed-in'],
@@ -97,6 +155,8 @@ export const manifest = {
     purpose: 'Shows the approval page to who holds its link, and records the decision.',
     may: ['read-table', 'write-table', 'read-vault', 'start-workflow', 'answer-task-token'],
     whenItFails: 'Notices Correspondents cannot answer: customers wait for activations that were asked for.',
+    size: whileSomebodyWaits,
+    rate: { perSecond: 10, burst: 20 },
     routes: {
       'GET /approvals/{token}': ['link-holder'],
       'POST /approvals/{token}': ['link-holder'],
@@ -107,6 +167,8 @@ export const manifest = {
     purpose: 'Registers agreements and keeps their lists of people.',
     may: ['read-table', 'write-table', 'read-vault'],
     whenItFails: 'New agreements get no keys, and changes of contacts do not take effect.',
+    size: whileSomebodyWaits,
+    rate: { perSecond: 5, burst: 10 },
     routes: {
       'POST /agreements': ['licensing-admins'],
       'PUT /agreements/{agreementId}/contacts': ['licensing-admins'],
@@ -117,6 +179,9 @@ export const manifest = {
     purpose: 'Says that the service answers, and what no other route answers.',
     may: [],
     whenItFails: 'Health checks fail; the service may be well all the same.',
+    size: whileSomebodyWaits,
+    rate: { perSecond: 20, burst: 40 },
+    answersTheRest: true,
     routes: {
       'GET /health': ['anyone'],
     },
@@ -126,42 +191,54 @@ export const manifest = {
     purpose: 'Sends what is owed by mail and says where the request goes next.',
     may: ['read-table', 'write-table', 'read-vault', 'send-mail'],
     whenItFails: 'Requests stop where they are and nobody is told; the sweep starts them again.',
+    size: withinTheWorkflow,
   },
   waitForReview: {
     is: 'step',
     purpose: 'Puts a request before the exceptions team and lets the workflow wait.',
     may: ['read-table', 'write-table', 'read-vault', 'send-mail', 'answer-task-token'],
     whenItFails: 'The exceptions team does not hear of requests that need its review.',
+    size: withinTheWorkflow,
   },
   askCorrespondent: {
     is: 'step',
     purpose: 'Asks the Notices Correspondent by mail and lets the workflow wait for the decision.',
     may: ['read-table', 'write-table', 'read-vault', 'send-mail', 'answer-task-token'],
     whenItFails: 'Notices Correspondents are not asked: requests wait and become late.',
+    size: withinTheWorkflow,
   },
   askRequester: {
     is: 'step',
     purpose: 'Puts the question to the requester by mail and lets the workflow wait for the answer.',
     may: ['read-table', 'write-table', 'read-vault', 'send-mail', 'answer-task-token'],
     whenItFails: 'Requesters do not get the question on which their request waits.',
+    size: withinTheWorkflow,
   },
   raiseTheLimit: {
     is: 'step',
     purpose: 'Raises the limit that was approved, exactly once.',
     may: ['read-table', 'write-table', 'read-vault'],
     whenItFails: 'Approved increases do not arrive: machines are still refused.',
+    size: withinTheWorkflow,
   },
   tellPeople: {
     is: 'step',
     purpose: 'Tells everybody whom the end of a request concerns.',
     may: ['read-table', 'write-table', 'read-vault', 'send-mail'],
     whenItFails: 'People are not told what became of a request; the sweep tells them later.',
+    size: withinTheWorkflow,
   },
   sweep: {
     is: 'schedule',
     purpose: 'Does what time brings: reminders, lapses, letters and signals that are still owed, lost workflows.',
     may: ['read-table', 'write-table', 'read-vault', 'send-mail', 'start-workflow', 'answer-task-token'],
     whenItFails: 'Nobody is reminded, nothing lapses, and what a crash left unsaid stays unsaid.',
+    size: {
+      memoryMegabytes: 512,
+      timeoutSeconds: 300,
+      because: 'It sees to a thousand requests at the most, one after the other; what is left over is for the next run.',
+    },
+    atOnce: { most: 1, because: 'Two at once would only get in each other’s way at the same requests.' },
     every: 'PT1M',
   },
 } as const satisfies Readonly<Record<string, Entry>>;
@@ -198,9 +275,14 @@ export function needsToken(who: readonly Who[]): boolean {
   return !who.some((each) => each === 'device' || each === 'link-holder' || each === 'anyone');
 }
 
-/** The file that holds an entry's Lambda: its name, written with hyphens. */
+/** An entry's name, written with hyphens. */
+export function hyphenated(name: string): string {
+  return name.replace(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`);
+}
+
+/** The file that holds an entry's Lambda. */
 export function fileOf(name: EntryName): string {
-  return `functions/${name.replace(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`)}.ts`;
+  return `functions/${hyphenated(name)}.ts`;
 }
 
 /** The names of the entries of one sort. */

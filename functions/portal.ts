@@ -24,7 +24,7 @@ export const handler = http('portal', {
   'GET /agreements': async (call) => {
     const page = pageAsked(call);
     if (!page.ok) return page;
-    return listed(call.route, await agreementsOf(theStore(), call.caller.email, page.ask), agreementView);
+    return listed(call, await agreementsOf(theStore(), call.caller.email, page.ask), agreementView);
   },
 
   'GET /agreements/{agreementId}': async (call) => {
@@ -40,7 +40,7 @@ export const handler = http('portal', {
     if (!found.ok) return found;
     const keys = await keysOf(store, call.params.agreementId, page.ask);
     const items = await Promise.all(keys.items.map((key) => keyAnswer(store, key, call.now)));
-    return listed(call.route, { ...keys, items }, (view) => view);
+    return listed(call, { ...keys, items }, (view) => view);
   },
 
   'POST /agreements/{agreementId}/keys': async (call) => {
@@ -86,7 +86,7 @@ export const handler = http('portal', {
     if (!page.ok) return page;
     const found = await keyFor(store, call.params.keyId, call);
     if (!found.ok) return found;
-    return listed(call.route, await activationsOn(store, found.key, page.ask), (activation) => activation);
+    return listed(call, await activationsOn(store, found.key, page.ask), (activation) => activation);
   },
 
   'GET /keys/{keyId}/grants': async (call) => {
@@ -94,7 +94,7 @@ export const handler = http('portal', {
     if (!page.ok) return page;
     const found = await keyFor(theStore(), call.params.keyId, call);
     if (!found.ok) return found;
-    return listed(call.route, pageOfAll(found.key.state.grants, page.ask), (grant) => grant);
+    return listed(call, pageOfAll(found.key.state.grants, page.ask), (grant) => grant);
   },
 
   'GET /keys/{keyId}/history': async (call) => {
@@ -103,7 +103,7 @@ export const handler = http('portal', {
     if (!page.ok) return page;
     const found = await keyFor(store, call.params.keyId, call);
     if (!found.ok) return found;
-    return listed(call.route, await historyOf(store, `KEY#${call.params.keyId}`, page.ask), entryView);
+    return listed(call, await historyOf(store, `KEY#${call.params.keyId}`, page.ask), entryView);
   },
 
   'GET /keys/{keyId}/allowances': async (call) => {

@@ -131,6 +131,8 @@ const contacts = z
 
 const agreementSchema = naming(
   z.strictObject({
+    /** It follows from the numbers; who sends it along is told when it does not. */
+    agreementId: z.string().optional(),
     program: z.enum(programs),
     level: z.enum(levels).nullable().default(null),
     ...numbers,
@@ -147,10 +149,15 @@ const agreementSchema = naming(
     contacts,
     noticesCorrespondent: personSchema,
   }),
-).transform((body): Agreement => {
+).transform((body, context): Agreement => {
   const agreementNumbers = numbersFrom(body);
+  const agreementId = agreementIdOf(agreementNumbers);
+  if (body.agreementId !== undefined && body.agreementId !== agreementId) {
+    context.addIssue({ code: 'custom', path: ['agreementId'], message: `must be ${agreementId}, or left out` });
+    return z.NEVER;
+  }
   return {
-    agreementId: agreementIdOf(agreementNumbers),
+    agreementId,
     program: body.program,
     level: body.level,
     numbers: agreementNumbers,

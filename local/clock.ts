@@ -22,22 +22,11 @@ export function momentAt(epochMilliseconds: number): Instant {
   return Canonical.parse(new Date(epochMilliseconds).toISOString());
 }
 
-/** What came of moving the clock: where it stands now, and when it did not move, why. */
-export type Moved =
-  | { readonly ok: true; readonly now: Instant }
-  | { readonly ok: false; readonly refused: 'backwards' | 'not-a-duration'; readonly now: Instant };
-
 export type Clock = {
   /** The time in the local system. Never earlier than what it said before. */
   now(): Instant;
-  /** Puts the clock on a moment, and lets it run on from there. A moment that has passed is refused as `backwards`. */
-  moveTo(moment: Instant): Moved;
-  /**
-   * Winds the clock on by an ISO 8601 duration, such as `P1DT2H`. Years, months and weeks are those of the calendar in
-   * UTC, where every day has 24 hours. Anything else is refused as `not-a-duration`, and so is one that leads beyond
-   * the year 9999.
-   */
-  advance(duration: string): Moved;
+  /** Puts the clock on a moment and lets it run on from there; false, and nothing is done, when that has passed. */
+  moveTo(moment: Instant): boolean;
 };
 
 const Kept = z.strictObject({ offsetMilliseconds: z.int() });
@@ -65,30 +54,27 @@ export function makeClock(
   };
   const now = () => momentAt(milliseconds());
 
-  const moveTo = (moment: Instant): Moved => {
+  const moveTo = (moment: Instant): boolean => {
     const target = Date.parse(moment);
-    if (target < milliseconds()) return { ok: false, refused: 'backwards', now: now() };
+    if (target < milliseconds()) return false;
     offsetMilliseconds = target - wall();
     latest = target;
     write(file, offsetMilliseconds);
-    return { ok: true, now: moment };
+    return true;
   };
 
-  const advance = (duration: string): Moved => {
-    const target = after(milliseconds(), duration);
-    return target === undefined ? { ok: false, refused: 'not-a-duration', now: now() } : moveTo(target);
-  };
-
-  return { now, moveTo, advance };
+  return { now, moveTo };
 }
 
 /**
- * The moment that a duration written as text ends, or undefined when it is no duration or the calendar has no such day.
+ * The moment that an ISO 8601 duration such as `P1DT2H` after another ends. Years, months and weeks are those of the
+ * calendar in UTC, where every day has 24 hours. `undefined` when the text is no duration, or when it leads beyond the
+ * years 0000 to 9999.
  */
-export function after(startEpochMilliseconds: number, duration: string): Instant | undefined {
+export function after(start: Instant, duration: string): Instant | undefined {
   try {
-    const start = Temporal.Instant.fromEpochMilliseconds(startEpochMilliseconds).toZonedDateTimeISO('UTC');
-    const { epochMilliseconds } = start.add(Temporal.Duration.from(duration));
+    const civil = Temporal.Instant.from(start).toZonedDateTimeISO('UTC');
+    const { epochMilliseconds } = civil.add(Temporal.Duration.from(duration));
     return Canonical.safeParse(new Date(epochMilliseconds).toISOString()).data;
   } catch (error) {
     if (error instanceof RangeError) return undefined;

@@ -7,7 +7,7 @@ export type Door = {
   readonly port: number;
   /** From now on requests are answered by this listener. */
   open(listener: RequestListener): void;
-  /** Takes no new requests, lets those that are under way end for a moment, and gives the port back. */
+  /** Takes no new requests, gives those that are under way a moment to end, and frees the port. Twice is as once. */
   close(): Promise<void>;
 };
 
@@ -31,11 +31,13 @@ export async function takePort(port: number): Promise<Door> {
     if (second !== 'EADDRINUSE') {
       // A machine without IPv6 has the first address only.
       const servers = typeof second === 'string' ? [first] : [first, second];
+      let closed: Promise<unknown> | undefined;
       return {
         port: taken,
         open: opened.resolve,
         close: async () => {
-          await Promise.all(servers.map(closeGently));
+          closed ??= Promise.all(servers.map(closeGently));
+          await closed;
         },
       };
     }

@@ -1,12 +1,14 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setImmediate as afterMicrotasks, setTimeout as sleep } from 'node:timers/promises';
 import { ExecutionError, StateMachine, type StateMachineDefinition } from 'aws-local-stepfunctions';
 import { z } from 'zod';
 import type { Instant } from '../domain/instant.ts';
-import { momentAt } from './clock.ts';
+import { Moment, momentAt } from './clock.ts';
+import { openJournal } from './journal.ts';
 
 /**
  * What a Lambda does for a state: takes the Payload, gives the result, or throws an error whose name Retry and Catch
@@ -30,9 +32,11 @@ export type StepFunctions = {
   readonly endpoint: string;
   /** The only state machine there is, for StartExecution. */
   readonly stateMachineArn: string;
+  /** Begins those executions again that had not ended when the folder was last in use. */
+  resume(): void;
   /** The states that the execution of that name entered, in order; undefined when there is no such execution. */
   history(executionName: string): readonly Step[] | undefined;
-  /** Every execution since the start, in the order in which they began. */
+  /** Every execution, in the order in which they began. */
   executions(): readonly Execution[];
   /** Answers when no handler is running, and every execution waits for a token or has ended. */
   quiet(): Promise<void>;
@@ -43,14 +47,18 @@ export type StepFunctions = {
    * clock on does it at once.
    */
   timeOut(): void;
-  /** Ends every execution and stops listening. */
+  /** Lets go of every execution and stops listening. Those that are kept are not ended by it. */
   stop(): Promise<void>;
 };
 
 /**
  * Runs a workflow as AWS Step Functions would, on loopback, for the real SDK client: AWS JSON 1.0 with StartExecution,
- * SendTaskSuccess, SendTaskFailure, DescribeExecution and StopExecution. Executions are in memory and do not outlive a
- * restart.
+ * SendTaskSuccess, SendTaskFailure, DescribeExecution and StopExecution.
+ *
+ * With a `folder`, what came of the executions is kept there in `executions.jsonl`. On `resume`, one that had not ended
+ * begins again from its first state, with its input, under its name: where it stood in the middle of things is not kept,
+ * so the workflow must be one that can be started again at any time. Its old task tokens are unknown then. Without a
+ * folder all is in memory.
  *
  * `definition` is the parsed workflow file, in JSONPath. Each Task is a `lambda:invoke`, with or without a task token,
  * whose FunctionName is a name in `handlers`. `now` is the system's clock: it dates the histories, and the
@@ -67,14 +75,17 @@ export async function startStepFunctions(options: {
   now: () => Instant;
   onChange?: (execution: Execution) => void;
   name?: string;
+  folder?: string;
 }): Promise<StepFunctions> {
-  const { handlers, now, onChange, name: machineName = 'exception-request' } = options;
+  const { handlers, now, onChange, name: machineName = 'exception-request', folder } = options;
   const { machine, states, tasks, timeoutSeconds } = prepare(options.definition, handlers);
   const timedOut = await engineTimeout();
   const stateMachineArn = `${ACCOUNT}:stateMachine:${machineName}`;
   const runs = new Map<string, Run>();
   const waits = new Map<string, Wait>();
   const busy = new Set<Promise<unknown>>();
+  const journal = openJournal(folder === undefined ? undefined : join(folder, 'executions.jsonl'), Told);
+  let stopping = false;
 
   /** Counts work as going on until it is settled, so that `quiet` waits for it. */
   const during = <T>(work: Promise<T>): Promise<T> => {
@@ -86,12 +97,13 @@ export async function startStepFunctions(options: {
     return work;
   };
 
-  const runsOut = (seconds: number | undefined): Instant | undefined =>
-    seconds === undefined ? undefined : momentAt(Date.parse(now()) + seconds * 1000);
+  const runsOut = (from: Instant, seconds: number | undefined): Instant | undefined =>
+    seconds === undefined ? undefined : momentAt(Date.parse(from) + seconds * 1000);
 
   const end = (run: Run, outcome: Outcome) => {
     if (run.outcome.status !== 'RUNNING') return;
     run.outcome = outcome;
+    if (!stopping && outcome.status !== 'RUNNING') journal.write({ name: run.name, ended: outcome });
     run.abort();
     for (const wait of waits.values()) if (wait.run === run) settle(wait, ({ reject }) => reject(new Ended()));
     onChange?.(view(run));
@@ -113,7 +125,8 @@ export async function startStepFunctions(options: {
 
   const invokeAndWait = (run: Run, task: Task, input: TaskInput, token: string | undefined): Promise<Json> => {
     if (token === undefined) throw new Error(`${task.state} hands no task token to ${input.FunctionName}`);
-    const wait: Wait = { run, runsOutAt: runsOut(task.timeoutSeconds), result: Promise.withResolvers(), open: true };
+    const runsOutAt = runsOut(now(), task.timeoutSeconds);
+    const wait: Wait = { run, runsOutAt, result: Promise.withResolvers(), open: true };
     waits.set(token, wait);
     // The token can come back before the handler has returned: the workflow then goes on at once, and the rest of the
     // handler changes nothing.
@@ -134,23 +147,34 @@ export async function startStepFunctions(options: {
     }
   };
 
-  const start = (name: string, input: string): Run => {
-    const issued = new Set<string>();
+  const enter = (name: string, input: string, startedAt: Instant): Run => {
     const run: Run = {
       arn: `${ACCOUNT}:execution:${machineName}:${name}`,
       name,
       input,
-      startedAt: now(),
-      runsOutAt: runsOut(timeoutSeconds),
+      startedAt,
+      runsOutAt: runsOut(startedAt, timeoutSeconds),
       steps: [],
       failures: new Map(),
       outcome: { status: 'RUNNING' },
       abort: () => undefined,
     };
     runs.set(name, run);
-    const { result, abort, eventLogs } = machine.run(asJson(JSON.parse(input)), {
+    return run;
+  };
+
+  const start = (name: string, input: string): Run => {
+    const run = enter(name, input, now());
+    journal.write({ name, input, startedAt: run.startedAt });
+    return drive(run);
+  };
+
+  /** Runs an execution from the first state on. */
+  const drive = (run: Run): Run => {
+    const issued = new Set<string>();
+    const { result, abort, eventLogs } = machine.run(asJson(JSON.parse(run.input)), {
       context: {
-        Execution: { Id: run.arn, Name: name },
+        Execution: { Id: run.arn, Name: run.name },
         StateMachine: { Id: stateMachineArn, Name: machineName },
         Local: { StartTime: run.startedAt },
         Task: {
@@ -189,7 +213,9 @@ export async function startStepFunctions(options: {
   const record = async (run: Run, events: ReturnType<StateMachine['run']>['eventLogs']) => {
     for await (const event of events) {
       if (event.type !== 'StateEntered') continue;
-      run.steps.push({ state: event.state.name, at: now() });
+      const step = { state: event.state.name, at: now() };
+      run.steps.push(step);
+      if (!stopping) journal.write({ name: run.name, ...step });
       onChange?.(view(run));
     }
   };
@@ -239,7 +265,7 @@ export async function startStepFunctions(options: {
         input: run.input,
         inputDetails: { included: true },
         ...(outcome.status === 'SUCCEEDED' && { output: outcome.output, outputDetails: { included: true } }),
-        ...('error' in outcome && { error: outcome.error, cause: outcome.cause }),
+        ...(hasFailed(outcome) && { error: outcome.error, cause: outcome.cause }),
         redriveCount: 0,
         redriveStatus: 'NOT_REDRIVABLE',
       };
@@ -273,7 +299,7 @@ export async function startStepFunctions(options: {
     [
       ...[...runs.values()].map((run) => ({
         at: run.outcome.status === 'RUNNING' ? run.runsOutAt : undefined,
-        reach: () => end(run, { status: 'TIMED_OUT', at: now(), error: undefined, cause: undefined }),
+        reach: () => end(run, { status: 'TIMED_OUT', at: now() }),
       })),
       ...[...waits.values()].map((wait) => ({
         at: wait.open ? wait.runsOutAt : undefined,
@@ -289,10 +315,15 @@ export async function startStepFunctions(options: {
 
   const eachSecond = setInterval(timeOut, 1000).unref();
   const listener = await listen(operations, during);
+  for (const line of journal.kept) retell(line, runs, enter);
+  const unfinished = [...runs.values()].filter(({ outcome }) => outcome.status === 'RUNNING');
 
   return {
     endpoint: listener.endpoint,
     stateMachineArn,
+    resume: () => {
+      for (const run of unfinished.splice(0)) drive(run);
+    },
     history: (executionName) => runs.get(executionName)?.steps.slice(),
     executions: () => [...runs.values()].map(view),
     async quiet() {
@@ -307,8 +338,9 @@ export async function startStepFunctions(options: {
     timeOut,
     async stop() {
       clearInterval(eachSecond);
+      stopping = true;
       for (const run of runs.values()) {
-        end(run, { status: 'ABORTED', at: now(), error: undefined, cause: 'the local system was stopped' });
+        end(run, { status: 'ABORTED', at: now(), cause: 'the local system was stopped' });
       }
       await listener.close();
     },
@@ -341,8 +373,8 @@ type Outcome =
   | {
       readonly status: 'FAILED' | 'ABORTED' | 'TIMED_OUT';
       readonly at: Instant;
-      readonly error: string | undefined;
-      readonly cause: string | undefined;
+      readonly error?: string | undefined;
+      readonly cause?: string | undefined;
     };
 
 type Run = {
@@ -366,6 +398,40 @@ type Wait = {
   open: boolean;
 };
 
+/** A line of what is kept: an execution began, entered a state, or ended. */
+type Told = z.infer<typeof Told>;
+const Told = z.union([
+  z.strictObject({ name: z.string(), input: z.string(), startedAt: Moment }),
+  z.strictObject({ name: z.string(), state: z.string(), at: Moment }),
+  z.strictObject({
+    name: z.string(),
+    ended: z.union([
+      z.strictObject({ status: z.literal('SUCCEEDED'), at: Moment, output: z.string() }),
+      z.strictObject({
+        status: z.enum(['FAILED', 'ABORTED', 'TIMED_OUT']),
+        at: Moment,
+        error: z.string().optional(),
+        cause: z.string().optional(),
+      }),
+    ]),
+  }),
+]);
+
+function retell(
+  line: Told,
+  runs: ReadonlyMap<string, Run>,
+  enter: (name: string, input: string, startedAt: Instant) => Run,
+): void {
+  if ('input' in line) {
+    enter(line.name, line.input, line.startedAt);
+    return;
+  }
+  const run = runs.get(line.name);
+  if (run === undefined) throw new Error(`The kept executions tell of ${line.name}, which never began.`);
+  if ('ended' in line) run.outcome = line.ended;
+  else run.steps.push({ state: line.state, at: line.at });
+}
+
 function settle(wait: Wait, how: (result: PromiseWithResolvers<Json>) => void): void {
   if (!wait.open) return;
   wait.open = false;
@@ -373,8 +439,12 @@ function settle(wait: Wait, how: (result: PromiseWithResolvers<Json>) => void): 
 }
 
 function view({ name, outcome, startedAt, steps }: Run): Execution {
-  const failed = 'error' in outcome ? { error: outcome.error ?? '', cause: outcome.cause ?? '' } : null;
+  const failed = hasFailed(outcome) ? { error: outcome.error ?? '', cause: outcome.cause ?? '' } : null;
   return { name, status: outcome.status, startedAt, steps: steps.slice(), failure: failed };
+}
+
+function hasFailed(outcome: Outcome): outcome is Extract<Outcome, { status: 'FAILED' | 'ABORTED' | 'TIMED_OUT' }> {
+  return outcome.status !== 'RUNNING' && outcome.status !== 'SUCCEEDED';
 }
 
 function epochSeconds(at: Instant): number {

@@ -1,24 +1,24 @@
-import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Context } from 'aws-lambda';
 import type { Instant } from '../domain/instant.ts';
 import { fileOf, namesOf } from '../functions/manifest.ts';
 import definition from '../workflows/exception-request.asl.json' with { type: 'json' };
-import type { Clock } from './clock.ts';
 import { makeClock } from './clock.ts';
-import { CannotStart, startDynamoDb } from './dynamodb.ts';
+import { takePort } from './door.ts';
+import { startDynamoDb } from './dynamodb.ts';
+import { takeFolder } from './folder.ts';
 import type { ApiHandler } from './gateway.ts';
 import { contextOf, makeGateway } from './gateway.ts';
 import { localRoutes } from './local-routes.ts';
-import type { MailBox } from './mail-box.ts';
 import { startMailBox } from './mail-box.ts';
 import { startStepFunctions } from './step-functions.ts';
 import type { Tokens } from './tokens.ts';
 import { startTokens } from './tokens.ts';
 
 export type SystemOptions = {
+  /** 0 is any free one. */
   readonly port: number;
   /** Keeps the data between runs; without it all is in memory. */
   readonly folder: string | undefined;
@@ -31,130 +31,145 @@ export type SystemOptions = {
 export type System = {
   readonly address: string;
   readonly engines: { readonly dynamoDb: string; readonly workflows: string; readonly mail: string };
-  readonly clock: Clock;
   readonly tokens: Tokens;
-  readonly mailBox: MailBox;
+  /** Settles when an engine has ended though nobody stopped it, and never otherwise. */
+  readonly failed: Promise<string>;
+  /** Stops everything that was started, what is under way first. */
   stop(): Promise<void>;
 };
 
-const tableName = 'volume-activation';
 const sweepEveryMilliseconds = 60_000;
 
 /**
  * Starts the whole service on this machine: the engines on loopback, the same handlers and the same workflow file as on
- * AWS, and the gateway in front. Throws `CannotStart`, with one clear line, when something it needs is not to be had.
+ * AWS, and the gateway in front. When it comes back, all of it answers. Throws `CannotStart`, with one clear line, when
+ * something it needs is not to be had; nothing is left running then.
  */
 export async function startSystem({ port, folder, dynamoDbEndpoint, environment }: SystemOptions): Promise<System> {
-  if (folder !== undefined) mkdirSync(folder, { recursive: true });
+  await using starting = new AsyncDisposableStack();
+  const door = await takePort(port);
+  starting.defer(door.close);
+  const address = `http://localhost:${door.port}`;
+  if (folder !== undefined) starting.defer(await takeFolder(folder));
+
   const kept = folder === undefined ? {} : { folder };
-  const clock = makeClock(kept);
-  const now = () => clock.now();
-  const given = dynamoDbEndpoint === undefined ? {} : { given: dynamoDbEndpoint };
-  const [dynamoDb, mailBox, tokens] = await Promise.all([
-    startDynamoDb({ ...kept, ...given }),
-    startMailBox({ now, ...kept }),
-    startTokens({ now, ...kept }),
-  ]);
-  const address = `http://localhost:${port}`;
+  const secret = vaultSecret(folder);
+  // A table is of no use without the secret that its keys are sealed with, so it is named after it.
+  const tableName = `volume-activation-${createHash('sha256').update(secret).digest('hex').slice(0, 12)}`;
   Object.assign(environment, {
-    AWS_ENDPOINT_URL_DYNAMODB: dynamoDb.endpoint,
-    AWS_ENDPOINT_URL_SESV2: mailBox.endpoint,
-    AWS_REGION: environment['AWS_REGION'] ?? 'us-east-1',
-    AWS_ACCESS_KEY_ID: 'local',
-    AWS_SECRET_ACCESS_KEY: 'local',
-    AWS_SESSION_TOKEN: undefined,
     TABLE_NAME: tableName,
+    VAULT_SECRET: secret,
     POLICY_FILE: environment['POLICY_FILE'] ?? new URL('../policy.json', import.meta.url).pathname,
-    VAULT_SECRET: vaultSecret(folder),
     MAIL_FROM: 'Volume Activation <no-reply@volume-activation.example>',
     MAIL_TEAM: 'exceptions-team@volume-activation.example',
     MAIL_SUPERVISORS: 'supervisors@volume-activation.example',
     PUBLIC_URL: address,
     POWERTOOLS_LOG_LEVEL: environment['POWERTOOLS_LOG_LEVEL'] ?? 'ERROR',
     POWERTOOLS_METRICS_DISABLED: 'true',
+    ...nobodyAtAws,
   });
-  for (const [name, value] of Object.entries(environment)) if (value === undefined) delete environment[name];
+  delete environment['AWS_PROFILE'];
+  delete environment['AWS_SESSION_TOKEN'];
+  delete environment['AWS_IGNORE_CONFIGURED_ENDPOINT_URLS'];
 
-  // Only now may the handlers be loaded: they find the engines through the environment.
-  const [world, { createTable }, api, steps, sweep] = await Promise.all([
+  const clock = makeClock(kept);
+  const now = () => clock.now();
+  const given = dynamoDbEndpoint === undefined ? {} : { given: dynamoDbEndpoint };
+  // The handlers look for the engines only when they first need them.
+  const loading = Promise.all([
     import('../functions/world.ts'),
+    import('../functions/sweep.ts'),
     import('../store/create-table.ts'),
     load<ApiHandler>('api'),
     load<(input: unknown, context: Context) => Promise<unknown>>('step'),
-    import('../functions/sweep.ts'),
   ]);
+  const dynamoDb = await startDynamoDb({ ...kept, ...given });
+  starting.defer(dynamoDb.stop);
+  const mailBox = await startMailBox({ now, ...kept });
+  starting.defer(mailBox.stop);
+  const tokens = await startTokens({ now, ...kept });
+  Object.assign(environment, {
+    AWS_ENDPOINT_URL_DYNAMODB: dynamoDb.endpoint,
+    AWS_ENDPOINT_URL_SESV2: mailBox.endpoint,
+  });
+  const [world, sweeper, { createTable }, api, steps] = await loading;
   world.keepTimeBy(now);
   await createTable(tableName);
+
   const handlers = Object.fromEntries(
     // The workflow file names its functions by placeholders, which the deployment fills from the manifest.
     Object.entries(steps).map(([name, run]) => [`\${${name}}`, (input: unknown) => run(input, contextOf(name))]),
   );
-  const workflows = await startStepFunctions({ definition, handlers, now });
-  environment['AWS_ENDPOINT_URL_SFN'] = workflows.endpoint;
-  environment['STATE_MACHINE_ARN'] = workflows.stateMachineArn;
+  const workflows = await startStepFunctions({ definition, handlers, now, ...kept });
+  starting.defer(workflows.stop);
+  Object.assign(environment, {
+    AWS_ENDPOINT_URL_SFN: workflows.endpoint,
+    STATE_MACHINE_ARN: workflows.stateMachineArn,
+  });
+  workflows.resume();
 
-  let sweeping = Promise.resolve<Instant | null>(null);
   // One sweep at a time, as the schedule's function has room for one.
-  const sweepOnce = (): Promise<Instant | null> => {
-    sweeping = sweeping.then(
-      async () => (await sweep.handler({}, contextOf('sweep'))).nextActionAt,
-      async () => (await sweep.handler({}, contextOf('sweep'))).nextActionAt,
-    );
+  let sweeping: Promise<Instant | null> = Promise.resolve(null);
+  const sweep = () => {
+    const next = async () => (await sweeper.handler({}, contextOf('sweep'))).nextActionAt;
+    sweeping = sweeping.then(next, next);
     return sweeping;
   };
+  const timer = setInterval(() => {
+    sweep().catch((error: unknown) => console.error(String(error)));
+  }, sweepEveryMilliseconds);
+  starting.defer(async () => {
+    clearInterval(timer);
+    await Promise.allSettled([sweeping]);
+    await workflows.quiet();
+  });
+
   const routes = localRoutes({
     clock,
     tokens,
     mailBox,
     workflows,
-    sweep: sweepOnce,
+    sweep,
     quiet: async () => {
       await gateway.quiet();
       await workflows.quiet();
     },
   });
   const gateway = makeGateway(api, tokens, routes, now);
-  await listen(gateway.server, port);
-  const timer = setInterval(() => {
-    sweepOnce().catch((error: unknown) => console.error(String(error)));
-  }, sweepEveryMilliseconds);
+  door.open(gateway.listener);
 
+  const running = starting.move();
   return {
     address,
     engines: { dynamoDb: dynamoDb.endpoint, workflows: workflows.endpoint, mail: mailBox.endpoint },
-    clock,
     tokens,
-    mailBox,
+    failed: dynamoDb.failed.then(() => 'The DynamoDB engine has ended by itself, and nothing can go on without it.'),
     stop: async () => {
-      clearInterval(timer);
-      gateway.server.closeAllConnections();
-      gateway.server.close();
-      await workflows.stop();
-      await mailBox.stop();
-      await dynamoDb.stop();
+      await door.close();
+      await running.disposeAsync();
     },
   };
 }
 
-async function listen(server: ReturnType<typeof makeGateway>['server'], port: number): Promise<void> {
-  server.listen(port);
-  try {
-    await once(server, 'listening');
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EADDRINUSE') {
-      throw new CannotStart(`Port ${port} is in use. Stop what uses it, or choose another with PORT=…`);
-    }
-    throw error;
-  }
-}
+/** What keeps the SDK from asking anybody else who we are and where to go. */
+const nobodyAtAws = {
+  AWS_REGION: 'us-east-1',
+  AWS_ACCESS_KEY_ID: 'local',
+  AWS_SECRET_ACCESS_KEY: 'local',
+  AWS_CONFIG_FILE: '/dev/null',
+  AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
+};
 
 /** The root secret: kept beside the data that it seals, or as fleeting as they are. */
 function vaultSecret(folder: string | undefined): string {
   const fresh = randomBytes(32).toString('hex');
   if (folder === undefined) return fresh;
   const file = join(folder, 'vault-secret');
-  if (!existsSync(file)) writeFileSync(file, fresh, { mode: 0o600 });
-  return readFileSync(file, 'utf8').trim();
+  if (existsSync(file)) return readFileSync(file, 'utf8').trim();
+  // Written beside and put in its place in one step: half a secret would lock the data for ever.
+  writeFileSync(`${file}.new`, fresh, { mode: 0o600 });
+  renameSync(`${file}.new`, file);
+  return fresh;
 }
 
 /** Loads the Lambdas of one sort, each from the file that the manifest names. */

@@ -28,7 +28,7 @@ type Kept = { readonly sealed: string; readonly agreement: DraftAgreement; reado
 /** A key with what it was issued under. */
 export type KeptKey = Owned<Key> & { readonly kept: Kept };
 
-function keyItem(keyId: string): ItemKey {
+export function keyItem(keyId: string): ItemKey {
   return { PK: `KEY#${keyId}`, SK: 'KEY' };
 }
 
@@ -39,13 +39,18 @@ export async function readKey(store: Store, keyId: string): Promise<KeptKey | un
 }
 
 /** A key's item is only ever written with all of `Kept`. */
-function keptKey(owned: Owned<Key>): KeptKey {
+export function keptKey(owned: Owned<Key>): KeptKey {
   return owned as KeptKey;
 }
 
 /** The key with this id; `undefined` when there is none. */
 export async function findKey(store: Store, keyId: string): Promise<Key | undefined> {
   return (await readKey(store, keyId))?.state;
+}
+
+/** Says which MAK of an agreement is the live one for a product group: there is at most one (KEY-2). */
+export function makSlot(agreementId: string, productGroup: ProductGroup): ItemKey {
+  return { PK: `AGREEMENT#${agreementId}`, SK: `MAK#${productGroup}` };
 }
 
 /** The keys of an agreement, in the order of their ids. */
@@ -155,7 +160,7 @@ export function issueMak(
   operation: string,
   now: Instant,
 ): Promise<Outcome<Mak>> {
-  const slot: ItemKey = { PK: `AGREEMENT#${agreement.agreementId}`, SK: `MAK#${productGroup}` };
+  const slot = makSlot(agreement.agreementId, productGroup);
   return change(store, async (): Promise<Attempt<Mak>> => {
     const groups = groupsCovered(agreement, store.policy);
     if (!groups.includes(productGroup)) {

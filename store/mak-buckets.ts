@@ -10,7 +10,7 @@ import { epochMilliseconds, fromEpochMilliseconds } from '../domain/instant.ts';
 import type { Page, PageAsk } from './page.ts';
 import { pageOf } from './page.ts';
 import type { Committed, Item, ItemKey, Store, TransactItem } from './table.ts';
-import { Contention, commit, get, getAll, isPassing, maximumAttempts } from './table.ts';
+import { Contention, commit, get, getAll, inParallel, isPassing, maximumAttempts } from './table.ts';
 
 /*
  * How a MAK counts exactly and fast. One counter for all machines would be touched by every activation and would
@@ -449,6 +449,73 @@ export async function activationsOnMak(
 }
 
 const bucketsPerReading = 25;
+
+/**
+ * Blocks every bucket of a key (BLK-2). A bucket that was split off meanwhile is found by looking again: once all that
+ * are there are blocked, none can be split any more.
+ */
+export async function blockBuckets(store: Store, { keyId, bucketCount }: Layout): Promise<void> {
+  const all = Array.from({ length: bucketCount }, (_, bucket) => bucket);
+  for (let attempt = 1; attempt <= maximumAttempts; attempt += 1) {
+    const live = (await bucketsAt(store, keyId, all)).filter(({ status }) => status === 'live');
+    if (live.length === 0) return;
+    await inParallel(live, ({ PK, SK }) =>
+      store.client.send(
+        new UpdateCommand({
+          TableName: store.tableName,
+          Key: { PK, SK },
+          UpdateExpression: 'SET #status = :blocked',
+          ConditionExpression: 'attribute_exists(PK)',
+          ExpressionAttributeNames: { '#status': 'status' },
+          ExpressionAttributeValues: { ':blocked': 'blocked' },
+        }),
+      ),
+    );
+  }
+  throw new Contention(`The buckets of key ${keyId} kept being split while they were to be blocked.`);
+}
+
+/** Whether an installation has its mark on a MAK now, wherever it is laid out (VAL-1). */
+export async function hasMark(
+  store: Store,
+  { keyId, bucketCount }: Layout,
+  digest: Buffer,
+  installationId: InstallationId,
+): Promise<boolean> {
+  const numbers = [...new Set(ancestorsOf(bucketCount, homeOf(digest, bucketCount)))];
+  const found = await bucketsAt(store, keyId, numbers);
+  return found.some((bucket) => bucket[markNameOf(installationId)] !== undefined);
+}
+
+/**
+ * Takes the marks of machines off a blocked key that have moved to its successor (BLK-3). What is not there is left, so
+ * that it may run any number of times.
+ */
+export async function dropMark(
+  store: Store,
+  { keyId, bucketCount }: Layout,
+  digest: Buffer,
+  installationId: InstallationId,
+): Promise<void> {
+  const numbers = [...new Set(ancestorsOf(bucketCount, homeOf(digest, bucketCount)))];
+  const name = markNameOf(installationId);
+  const bucket = (await bucketsAt(store, keyId, numbers)).find((each) => each[name] !== undefined);
+  if (bucket === undefined) return;
+  try {
+    await store.client.send(
+      new UpdateCommand({
+        TableName: store.tableName,
+        Key: { PK: bucket.PK, SK: bucket.SK },
+        UpdateExpression: 'SET #used = #used - :one, #free = #free + :one REMOVE #mark',
+        ConditionExpression: 'attribute_exists(#mark) AND #status = :blocked',
+        ExpressionAttributeNames: { '#used': 'used', '#free': 'free', '#status': 'status', '#mark': name },
+        ExpressionAttributeValues: { ':one': 1, ':blocked': 'blocked' },
+      }),
+    );
+  } catch (error) {
+    if (!(error instanceof ConditionalCheckFailedException)) throw error;
+  }
+}
 
 /** A mark's name holds the installation id in few bytes: its 45 digits as a number, in base 64. */
 function markNameOf(installationId: InstallationId): string {

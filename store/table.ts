@@ -188,3 +188,10 @@ function inTable(item: TransactItem, TableName: string): TransactItem {
     ...(item.ConditionCheck === undefined ? {} : { ConditionCheck: { ...item.ConditionCheck, TableName } }),
   };
 }
+
+const atOnce = 25;
+
+/** Does something for each of many, a bounded number of them at once. */
+export async function inParallel<Each>(all: readonly Each[], act: (each: Each) => Promise<unknown>): Promise<void> {
+  for (let start = 0; start < all.length; start += atOnce) await Promise.all(all.slice(start, start + atOnce).map(act));
+}

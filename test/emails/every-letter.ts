@@ -1,5 +1,5 @@
-import { decide, question, reject, withdraw } from '../../domain/exception.ts';
-import { civilDate, instant } from '../../domain/instant.ts';
+import { decide, dispute, question, reject, withdraw } from '../../domain/exception.ts';
+import { civilDate, instant, later } from '../../domain/instant.ts';
 import type { LetterKind, Recipient } from '../../domain/letter.ts';
 import { Secret } from '../../domain/secret.ts';
 import type { LetterFacts } from '../../emails/letter.ts';
@@ -103,6 +103,9 @@ const asked = accepted(
   question(requestInReview(flagged), 'Which schools?\nAnd how many seats has each?', reviewer, tuesdayTen, policy),
 ).request;
 
+const disputedEarly = accepted(dispute(commented, carla.email, wednesdayNoon, policy)).request;
+const disputedLate = accepted(dispute(requestFulfilled(made), carla.email, wednesdayNoon, policy)).request;
+
 /** Every letter that there is, each in the situations in which it is written: what the tests loop over. */
 export const everyLetter: readonly { name: string; kind: LetterKind; facts: LetterFacts }[] = [
   letter('received, plain', 'received', 'requester', { request: requestReceived(made) }),
@@ -145,6 +148,11 @@ export const everyLetter: readonly { name: string; kind: LetterKind; facts: Lett
     link,
     now: nextTuesdayNine,
   }),
+  letter('approval code', 'approval-code', 'correspondent', {
+    request: awaiting,
+    now: tuesdayTen,
+    link: { ...link, code: new Secret('73051948'), expiresAt: later(tuesdayTen, { minutes: 10 }) },
+  }),
   letter('decided, approved', 'decided', 'correspondent', { request: commented, now: tuesdayTen }),
   letter('decided, denied', 'decided', 'correspondent', { request: refused, now: tuesdayTen }),
   letter('decided, with a link to disown it', 'decided', 'correspondent', {
@@ -168,6 +176,11 @@ export const everyLetter: readonly { name: string; kind: LetterKind; facts: Lett
   letter('due soon', 'due-soon', 'team', { request: awaiting, now: thursdayFive }),
   letter('due soon, in review', 'due-soon', 'team', { request: requestInReview(flagged), now: thursdayFive }),
   letter('overdue', 'overdue', 'team', { request: awaiting, now: nextMondayFive }),
+  letter('disputed in time', 'disputed', 'team', { request: disputedEarly, now: wednesdayNoon }),
+  letter('disputed too late', 'disputed', 'team', { request: disputedLate, limit: 350, now: wednesdayNoon }),
+  letter('disputed', 'disputed', 'supervisors', { request: disputedLate, limit: 350, now: wednesdayNoon }),
+  letter('undeliverable', 'undeliverable', 'team', { request: awaiting }),
+  letter('undeliverable', 'undeliverable', 'requester', { request: awaiting }),
   letter('overdue at breach', 'overdue', 'supervisors', { request: awaiting, now: nextMondayFive }),
   letter('overdue, two days later', 'overdue', 'supervisors', { request: awaiting, now: nextWednesdayFive }),
   letter('overdue, closed meanwhile', 'overdue', 'supervisors', {

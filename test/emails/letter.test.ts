@@ -21,7 +21,7 @@ import {
   requestRejected,
 } from '../builders.ts';
 import { mondayTen, nextMondayFive, nextWednesdayFive, wednesdayNoon } from '../instants.ts';
-import { code, consoleUrl, everyLetter, link, someFacts, url } from './every-letter.ts';
+import { code, consoleUrl, everyLetter, link, someFacts, strictLink, url } from './every-letter.ts';
 import { faultsOf, linksOf, numbersIn, proseOf, skeletonOf, visibleTextOf } from './read-mail.ts';
 
 const recipients: readonly Recipient[] = ['requester', 'correspondent', 'team', 'supervisors'];
@@ -102,9 +102,10 @@ describe.each(everyLetter)('the letter “$name”', ({ kind, facts }) => {
   it('APR-1 shows the link and the code to the Correspondent alone, in the mail that asks', () => {
     const carried = written(kind, { ...facts, link });
     const asks = kind === 'approval-wanted' || kind === 'approval-reminder';
+    const brings = kind === 'approval-code';
     const disowns = kind === 'decided' && facts.to.role === 'correspondent';
     for (const part of [carried.text, carried.html]) {
-      expect(part.includes(code)).toBe(asks);
+      expect(part.includes(code)).toBe(asks || brings);
       expect(part.includes(url)).toBe(asks || disowns);
     }
     expect(carried.subject + carried.html.slice(0, carried.html.indexOf('Hello'))).not.toContain(code);
@@ -229,6 +230,38 @@ describe('what each letter has to say, in both parts', () => {
       ['Your MAK ending in BCDFG now allows 350 activations in all.', '150 more activations'],
     ],
     ['EXC-9 the places of a KMS key', 'requester: fulfilled, KMS', ['16 KMS hosts in all', 'up to 10 times']],
+    [
+      'APR-7 the code by itself, for how long it is good, and what to do if it was not asked for',
+      'correspondent: approval code',
+      [
+        '73051948',
+        'on the page that is still open',
+        'good until Tuesday 2 June 2026, 10:10 (America/Los_Angeles, UTC−7), which is 10 minutes after',
+        'Give the code to nobody',
+        'nothing changes',
+      ],
+    ],
+    [
+      'APR-8 that a decision is disputed before the limit was raised, and where the request is',
+      'team: disputed in time',
+      ['was not theirs', 'The limit was not raised. The request waits for the exceptions team.', 'Please phone them'],
+    ],
+    [
+      'APR-8 that a decision is disputed too late, and what can be done',
+      'team: disputed too late',
+      ['The limit was raised already', '350 activations in all', 'the key can be blocked and a new one assigned'],
+    ],
+    ['APR-8 the same to the supervisors', 'supervisors: disputed', ['The limit was raised already', 'Carla Weiss']],
+    [
+      'EXC-6 that the Correspondent has not been reached, and that only the agreement can change that',
+      'team: undeliverable',
+      ['asks Carla Weiss', 'could not be delivered', 'change it in the agreement', `lapses on ${lapse}`],
+    ],
+    [
+      'EXC-6 to the requester, that the Correspondent has not been reached, and what to do',
+      'requester: undeliverable',
+      ['the approval of Carla Weiss', 'could not be delivered', 'have it changed in the agreement', due],
+    ],
     ['EXC-9 the same to the Correspondent', 'correspondent: fulfilled', ['350 activations in all']],
     [
       'EXC-11 that it was denied, why, and whom to talk to',
@@ -283,9 +316,14 @@ describe('what each letter has to say, in both parts', () => {
     [
       'SLA-5 what is left, and who has the ball',
       'team: due soon',
-      [`due by ${due}`, '2 business days', 'It waits for the Notices Correspondent, Carla Weiss', `lapses on ${lapse}`],
+      [
+        `due by ${due}`,
+        '2 business days',
+        'The request waits for the Notices Correspondent, Carla Weiss',
+        `lapses on ${lapse}`,
+      ],
     ],
-    ['SLA-5 that it waits for the team', 'team: due soon, in review', ['It waits for the exceptions team.']],
+    ['SLA-5 that it waits for the team', 'team: due soon, in review', ['The request waits for the exceptions team.']],
     ['SLA-5 that it is due', 'team: overdue', [`due by ${due}`, 'supervisors are told of it on every business day']],
     [
       'SLA-4 SLA-5 to the supervisors at breach, with whom it lay',
@@ -300,7 +338,7 @@ describe('what each letter has to say, in both parts', () => {
     [
       'SLA-4 to the supervisors, that it has ended',
       'supervisors: overdue, closed meanwhile',
-      ['It ended late by 2 business days.', 'The request has ended since: it is rejected.'],
+      ['It ended late by 2 business days.', 'The request has ended: it is rejected.'],
     ],
   ])('%s', (_, letter, facts) => {
     const mail = named(letter);
@@ -394,6 +432,12 @@ describe('a letter that is owed for something that is no longer so', () => {
     ['a question, but it was answered', 'question', 'requester', requestInReview()],
     ['a review, but it was forwarded', 'review-wanted', 'team', asking],
     ['forwarded, but called back', 'forwarded', 'requester', overtaken],
+    ['a code, but it was approved', 'approval-code', 'correspondent', requestApproved()],
+    ['a code, but nothing is asked', 'approval-code', 'correspondent', overtaken],
+    ['not delivered, but decided', 'undeliverable', 'team', requestApproved()],
+    ['not delivered, but called back', 'undeliverable', 'requester', overtaken],
+    ['disputed, but it is not', 'disputed', 'team', requestApproved()],
+    ['disputed, but it is not', 'disputed', 'supervisors', requestFulfilled()],
     ['decided, but nothing is', 'decided', 'correspondent', asking],
     ['approved, but it was denied', 'decided', 'requester', requestDenied()],
     ['denied, but nothing is', 'denied', 'requester', asking],
@@ -417,6 +461,12 @@ describe('a letter that is owed for something that is no longer so', () => {
 
   it('cannot be an approval without its link', () => {
     expect(() => compose('approval-wanted', someFacts('correspondent', { request: asking }))).toThrow('has no link');
+  });
+
+  it('cannot be a code letter without its code', () => {
+    const strict = someFacts('correspondent', { request: asking, link: strictLink });
+    expect(() => compose('approval-code', strict)).toThrow('has no code');
+    expect(() => compose('approval-code', { ...strict, link: null })).toThrow('has no code');
   });
 
   it('still says what is true of a request that went on: that the Correspondent had been asked', () => {

@@ -22,8 +22,7 @@ const numbers = {
 
 /** Exactly one of the two ways to name an agreement. */
 const namedOnce = (body: { [Name in keyof typeof numbers]?: string | undefined }) =>
-  (body.agreementNumber !== undefined) !==
-  (body.authorizationNumber !== undefined && body.licenseNumber !== undefined);
+  (body.agreementNumber !== undefined) !== (body.authorizationNumber !== undefined && body.licenseNumber !== undefined);
 
 export const agreementSchema = z
   .looseObject({

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { z } from 'zod';
+import type { z } from 'zod';
 import type { Agreement } from '../../domain/agreement.ts';
 import type { Product, ProductGroup } from '../../domain/catalog.ts';
 import { installationId } from '../builders.ts';
@@ -99,9 +99,7 @@ export function activate(
 
 /** Activates the machines from one number to another, all at once. */
 export function activateAll(system: System, productKey: string, from: number, to: number): Promise<Answer[]> {
-  return Promise.all(
-    Array.from({ length: to - from + 1 }, (_, index) => activate(system, productKey, from + index)),
-  );
+  return Promise.all(Array.from({ length: to - from + 1 }, (_, index) => activate(system, productKey, from + index)));
 }
 
 /** A complete request of Inés's: MAKADD, more than the call centre can give, nothing to flag. */

@@ -2,11 +2,10 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
-import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import { afterAll } from 'vitest';
 import { z } from 'zod';
 import type { StaffRole } from '../../functions/manifest.ts';
@@ -72,9 +71,13 @@ export type Workflow = z.infer<typeof workflowSchema>;
  * Starts a system, and stops it when the test file is done. With a folder its data outlive it.
  * @param environment more of what `npm start` reads.
  */
-export async function startSystem(
-  { folder, environment = {} }: { folder?: string; environment?: Readonly<Record<string, string>> } = {},
-): Promise<System> {
+export async function startSystem({
+  folder,
+  environment = {},
+}: {
+  folder?: string;
+  environment?: Readonly<Record<string, string>>;
+} = {}): Promise<System> {
   const port = await freePort();
   const { AWS_ENDPOINT_URL_DYNAMODB: _, ...inherited } = process.env;
   const child = spawn(process.execPath, ['local/main.ts'], {

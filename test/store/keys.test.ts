@@ -456,10 +456,12 @@ describe('an increase by phone', () => {
 
 describe('a KMS key', () => {
   let keyId: string;
+  let operations = 0;
   beforeEach(async () => {
     ({ keyId } = await issuedKms());
   });
-  const activate = async (host: number, operation = `${host} ${Math.random()}`, now = mondayTen) =>
+  const nextOperation = () => `activation ${++operations}`;
+  const activate = async (host: number, operation = nextOperation(), now = mondayTen) =>
     (await activateKmsHost(
       store,
       keyId,

@@ -1,0 +1,44 @@
+import type { Instant } from './instant.ts';
+import { later } from './instant.ts';
+import type { KmsKey } from './key.ts';
+import { looksLikeClients } from './kms.ts';
+import type { Policy } from './policy.ts';
+
+/** What the contacts of a key have been told already, so that each crossing is told once (ALR-1, KMS-4). */
+export type Told = {
+  /** The shares of the limit that were told, in percent. */
+  readonly percents: readonly number[];
+  /** When they were last told that the key is probably used on clients; null when never. */
+  readonly clientsAt: Instant | null;
+};
+
+export const nothingTold: Told = { percents: [], clientsAt: null };
+
+/**
+ * Decides which share of a limit to tell of now (ALR-1): the highest that is reached and was not told. A share that is no
+ * longer reached, because a grant took the use back below it, may be told again.
+ */
+export function usageAlert(
+  used: number,
+  limit: number,
+  told: Told,
+  policy: Policy,
+): { readonly tell: number | null; readonly told: Told } {
+  const reached = policy.alerts.usedPercent.filter((percent) => limit > 0 && used * 100 >= limit * percent);
+  const fresh = reached.filter((percent) => !told.percents.includes(percent));
+  const tell = fresh.length === 0 ? null : Math.max(...fresh);
+  return { tell, told: { ...told, percents: reached } };
+}
+
+/** Decides whether to warn that a KMS key is probably typed on clients (KMS-4): once in the hours in which hosts are counted. */
+export function clientsAlert(
+  key: Pick<KmsKey, 'hosts'>,
+  told: Told,
+  now: Instant,
+  policy: Policy,
+): { readonly tell: boolean; readonly told: Told } {
+  const since = later(now, { hours: -policy.kms.newHostsWarning.withinHours });
+  const recently = told.clientsAt !== null && told.clientsAt > since;
+  const tell = looksLikeClients(key, now, policy) && !recently;
+  return { tell, told: tell ? { ...told, clientsAt: now } : told };
+}

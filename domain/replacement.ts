@@ -1,0 +1,103 @@
+import type { Agreement } from './agreement.ts';
+import { initialMakLimit } from './agreement.ts';
+import type { Grant } from './grant.ts';
+import { limitOf } from './grant.ts';
+import type { Instant } from './instant.ts';
+import { isBefore, later } from './instant.ts';
+import type { Key, KeyStatus, Successor } from './key.ts';
+import { refusedUnlessLive } from './key.ts';
+import type { Deed } from './ledger.ts';
+import type { Policy } from './policy.ts';
+import type { Decided } from './refusal.ts';
+
+export type Replacement = { readonly reason: string; readonly by: string; readonly reference: string };
+
+/**
+ * Begins to replace a key (BLK-2): from here on nothing is granted or activated with it, and its successor is settled, so
+ * that whoever completes the replacement completes the same one. Refuses a key that is not live.
+ */
+export function beginReplacement(
+  key: Key,
+  ask: Replacement,
+  successor: Successor,
+  now: Instant,
+): Decided<{ readonly key: Key; readonly deed: Deed }> {
+  const notLive = refusedUnlessLive(key);
+  if (notLive !== undefined) return notLive;
+  const status: KeyStatus = { is: 'blocking', since: now, by: ask.by, reason: ask.reason, successor };
+  const deed = {
+    actor: ask.by,
+    action: 'replacement-begun',
+    detail: `The key ending in ${key.lastFive} is being replaced by one ending in ${successor.lastFive}: ${ask.reason}`,
+    reference: ask.reference,
+  };
+  return { ok: true, key: { ...key, status }, deed };
+}
+
+/**
+ * Completes a replacement that was begun: the old key with both marks, for activation and validation (BLK-1), and the
+ * new one of the same kind and group with the standard allowance (BLK-2). `undefined` for a key that is not being replaced.
+ */
+export function completeReplacement(
+  key: Key,
+  agreement: Agreement,
+  now: Instant,
+  policy: Policy,
+): { readonly blocked: Key; readonly issued: Key; readonly deed: Deed } | undefined {
+  if (key.status.is !== 'blocking') return undefined;
+  const { successor, by, reason } = key.status;
+  const grant: Grant = {
+    kind: 'initial',
+    amount: key.type === 'MAK' ? initialMakLimit(key.productGroup, agreement, policy) : policy.kms.hostPlaces,
+    at: now,
+    by,
+    reference: key.agreementId,
+    approvedBy: null,
+  };
+  const fresh = {
+    keyId: successor.keyId,
+    agreementId: key.agreementId,
+    productGroup: key.productGroup,
+    lastFive: successor.lastFive,
+    status: { is: 'live' },
+    grants: [grant],
+    issuedAt: now,
+    replaces: key.keyId,
+  } as const;
+  const issued: Key =
+    key.type === 'MAK' ? { ...fresh, type: 'MAK' } : { ...fresh, type: 'KMS', hosts: [], overrides: [] };
+  const deed = {
+    actor: by,
+    action: 'key-blocked',
+    detail: `The key ending in ${key.lastFive} was blocked and replaced by the one ending in ${successor.lastFive}, with a limit of ${limitOf(issued.grants)}: ${reason}`,
+    reference: successor.keyId,
+  };
+  const status: KeyStatus = { is: 'blocked', at: now, validationAt: now, replacedBy: successor };
+  return { blocked: { ...key, status }, issued, deed };
+}
+
+export type Verdict = {
+  readonly genuine: boolean;
+  readonly reason: null | 'unknown-key' | 'key-blocked' | 'never-activated';
+  readonly graceEndsAt: Instant | null;
+};
+
+/**
+ * Says whether an installation is genuine, and if not why (VAL-1). The installations of a blocked key stay genuine for a
+ * grace, which the answer states.
+ * @param key the key that the installation names; `undefined` when no such key was ever issued.
+ * @param hasActivated whether this installation has activated with it.
+ */
+export function validate(key: Key | undefined, hasActivated: boolean, now: Instant, policy: Policy): Verdict {
+  if (key === undefined) return { genuine: false, reason: 'unknown-key', graceEndsAt: null };
+  if (key.status.is !== 'blocked') {
+    return hasActivated
+      ? { genuine: true, reason: null, graceEndsAt: null }
+      : { genuine: false, reason: 'never-activated', graceEndsAt: null };
+  }
+  const graceEndsAt = later(key.status.validationAt, { days: policy.validation.graceDays });
+  const inGrace = hasActivated && isBefore(now, graceEndsAt);
+  return inGrace
+    ? { genuine: true, reason: null, graceEndsAt }
+    : { genuine: false, reason: 'key-blocked', graceEndsAt };
+}

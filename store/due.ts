@@ -1,0 +1,44 @@
+import type { Instant } from '../domain/instant.ts';
+import type { Page, PageAsk } from './page.ts';
+import { pageOf } from './page.ts';
+import type { Store } from './table.ts';
+import { query } from './table.ts';
+
+/** What time may have something to do with: each sort has a partition of its own in the index that the sweep reads. */
+export const dueKinds = ['EXCEPTION', 'KEY', 'AGREEMENT', 'NOTICE'] as const;
+export type DueKind = (typeof dueKinds)[number];
+
+/** The attributes by which the sweep finds an item at its time; none when time has nothing to do with it. */
+export function dueAttributes(kind: DueKind, at: Instant | null): Readonly<Record<string, string>> {
+  return at === null ? {} : { nextActionKey: kind, nextActionAt: at };
+}
+
+/** The ids of what is due by now, earliest first. */
+export async function dueBy(
+  store: Store,
+  kind: DueKind,
+  now: Instant,
+  { limit, after }: PageAsk,
+): Promise<Page<string>> {
+  const found = await query(store, {
+    index: 'next-action',
+    partition: ['nextActionKey', kind],
+    sort: {
+      name: 'nextActionAt',
+      condition: after === null ? '#sort <= :now' : '#sort BETWEEN :after AND :now',
+      values: { ':now': now, ...(after === null ? {} : { ':after': after }) },
+    },
+    limit: limit + 1,
+  });
+  const page = pageOf(found, limit, (item) => String(item['nextActionAt']));
+  return { items: page.items.map(({ PK }) => PK.slice(kind.length + 1)), next: page.next };
+}
+
+/** When time has something to do next with anything; null when it has not. */
+export async function nextDueAt(store: Store): Promise<Instant | null> {
+  const firsts = await Promise.all(
+    dueKinds.map((kind) => query(store, { index: 'next-action', partition: ['nextActionKey', kind], limit: 1 })),
+  );
+  const times = firsts.flat().map((item) => item['nextActionAt'] as Instant);
+  return times.toSorted()[0] ?? null;
+}

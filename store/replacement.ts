@@ -1,0 +1,146 @@
+import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
+import { PutCommand } from '@aws-sdk/lib-dynamodb';
+import type { Agreement } from '../domain/agreement.ts';
+import { limitOf } from '../domain/grant.ts';
+import type { Instant } from '../domain/instant.ts';
+import { later } from '../domain/instant.ts';
+import type { Key } from '../domain/key.ts';
+import { noticesTo } from '../domain/notice.ts';
+import type { ProductKey } from '../domain/product-key.ts';
+import type { Replacement } from '../domain/replacement.ts';
+import { beginReplacement, completeReplacement } from '../domain/replacement.ts';
+import { readAgreement } from './agreements.ts';
+import type { Outcome } from './change.ts';
+import { change, changeExisting, wasDone, writesOf } from './change.ts';
+import { dueAttributes } from './due.ts';
+import { issuingWrites, keyItem, makSlot, readKey } from './keys.ts';
+import { blockBuckets, bucketItems, reserveItem } from './mak-buckets.ts';
+import { noticeWrite } from './notices.ts';
+import type { Item, Store, TransactItem } from './table.ts';
+import { get, inParallel } from './table.ts';
+
+/** After this the sweep completes a replacement that was begun and left (BLK-2). */
+const graceSeconds = 60;
+
+/**
+ * Begins to replace a key: from then on it is held, and its successor is drawn and kept, sealed. The same operation again
+ * begins nothing more. `undefined` when there is no such key.
+ */
+export function holdForReplacement(
+  store: Store,
+  keyId: string,
+  ask: Replacement,
+  drawKey: () => ProductKey,
+  operation: string,
+  now: Instant,
+): Promise<Outcome<Key> | undefined> {
+  return changeExisting<Key, Key>(store, keyItem(keyId), (owned) => {
+    if (wasDone(owned, operation)) return { is: 'settled', answer: owned.state };
+    const productKey = drawKey();
+    const successor = { keyId: store.vault.keyIdOf(productKey), lastFive: productKey.lastFive };
+    const begun = beginReplacement(owned.state, ask, successor, now);
+    if (!begun.ok) return { is: 'refused', refused: begun };
+    const successorSealed = store.vault.seal(productKey.reveal(), successor.keyId);
+    const attributes = dueAttributes('KEY', later(now, { seconds: graceSeconds }));
+    return {
+      is: 'to-write',
+      answer: begun.key,
+      writes: writesOf(
+        { ...owned, state: begun.key, kept: { ...owned.kept, successorSealed } },
+        { operation, now, deed: begun.deed, attributes },
+      ),
+    };
+  });
+}
+
+/**
+ * Completes a replacement that was begun: marks every bucket of a MAK as blocked, lays out the successor's, and then, in
+ * one transaction, blocks the old key and issues the new one, so that never both are live and never neither is known
+ * (BLK-2). May run any number of times and at once. Answers the successor's id, or `undefined` when none was begun.
+ */
+export async function finishReplacement(store: Store, keyId: string, now: Instant): Promise<string | undefined> {
+  const held = await readKey(store, keyId);
+  if (held === undefined || held.state.status.is === 'live') return undefined;
+  if (held.state.status.is === 'blocked') return held.state.status.replacedBy?.keyId;
+  const agreement = await agreementOf(store, held.state);
+  const { successor } = held.state.status;
+  if (held.state.type === 'MAK') {
+    await blockBuckets(store, { keyId, bucketCount: held.kept.bucketCount });
+    const completed = completeReplacement(held.state, agreement, now, store.policy);
+    if (completed !== undefined)
+      await putIfAbsent(store, bucketItems(successor.keyId, limitOf(completed.issued.grants)));
+  }
+  await change<'done'>(store, async () => {
+    const kept = await readKey(store, keyId);
+    const completed = kept === undefined ? undefined : completeReplacement(kept.state, agreement, now, store.policy);
+    if (kept === undefined || completed === undefined) return { is: 'settled', answer: 'done' };
+    const { blocked, issued, deed } = completed;
+    const productKey = store.vault.openProductKey(String(kept.kept['successorSealed']), issued.keyId);
+    const { successorSealed: _, ...rest } = kept.kept as typeof kept.kept & { readonly successorSealed?: string };
+    const operation = `replace ${keyId}`;
+    const reason = kept.state.status.is === 'blocking' ? kept.state.status.reason : '';
+    return {
+      is: 'to-write',
+      answer: 'done',
+      writes: [
+        ...writesOf({ ...kept, state: blocked, kept: rest }, { operation: null, now, deed }),
+        ...issuingWrites(store, issued, productKey, agreement, deed.actor, operation, now),
+        ...(issued.type === 'MAK' ? makWrites(issued) : []),
+        ...toldOf(blocked, issued, reason, agreement, now),
+      ],
+    };
+  });
+  return successor.keyId;
+}
+
+function makWrites(issued: Key): TransactItem[] {
+  const slot = makSlot(issued.agreementId, issued.productGroup);
+  return [
+    {
+      Put: {
+        TableName: '',
+        Item: reserveItem(issued.keyId, limitOf(issued.grants)),
+        ConditionExpression: 'attribute_not_exists(PK)',
+      },
+    },
+    { Put: { TableName: '', Item: { ...slot, keyId: issued.keyId } } },
+  ];
+}
+
+function toldOf(blocked: Key, issued: Key, reason: string, agreement: Agreement, now: Instant): TransactItem[] {
+  const about = {
+    is: 'key-replaced',
+    keyType: issued.type,
+    blockedLastFive: blocked.lastFive,
+    issuedLastFive: issued.lastFive,
+    reason,
+  } as const;
+  return noticesTo(agreement.contacts, `replaced ${blocked.keyId}`, agreement, about).map((notice) =>
+    noticeWrite(notice, now),
+  );
+}
+
+async function agreementOf(store: Store, key: Key): Promise<Agreement> {
+  const owned = await readAgreement(store, key.agreementId);
+  if (owned === undefined) throw new Error(`Agreement ${key.agreementId} has gone; agreements are never deleted.`);
+  return owned.state;
+}
+
+/** Puts items that somebody else may have put already, and may be using: what is there is left as it is. */
+async function putIfAbsent(store: Store, items: readonly Item[]): Promise<void> {
+  await inParallel(items, async (Item) => {
+    try {
+      await store.client.send(
+        new PutCommand({ TableName: store.tableName, Item, ConditionExpression: 'attribute_not_exists(PK)' }),
+      );
+    } catch (error) {
+      if (!(error instanceof ConditionalCheckFailedException)) throw error;
+    }
+  });
+}
+
+/** The request that is open for a key, if any: once the key is blocked, it can only end. */
+export async function openExceptionOf(store: Store, keyId: string): Promise<string | undefined> {
+  const item = await get(store, { PK: `KEY#${keyId}`, SK: 'OPEN-EXCEPTION' });
+  return item === undefined ? undefined : String(item['exceptionId']);
+}

@@ -1,0 +1,395 @@
+import { UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import fc from 'fast-check';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { products } from '../../domain/catalog.ts';
+import type { InstallationId } from '../../domain/installation-id.ts';
+import { installationIdFrom } from '../../domain/installation-id.ts';
+import { fromEpochMilliseconds } from '../../domain/instant.ts';
+import { giveIncrease, issueMak, readKey, usedOn } from '../../store/keys.ts';
+import type { Activation, Layout, MakOutcome } from '../../store/mak-buckets.ts';
+import { activateOnMak, activationsOnMak, usedOnMak } from '../../store/mak-buckets.ts';
+import type { Store } from '../../store/table.ts';
+import { accepted, agent, anAgreement, ines, installationId, policy, productKey } from '../builders.ts';
+import { mondayNine, mondayTen, tuesdayTen } from '../instants.ts';
+import { accountOf } from './account.ts';
+import { everyItem, everyPage, interleaved, startEngine } from './engine.ts';
+
+const engine = await startEngine();
+let store: Store;
+beforeEach(async () => {
+  store = await engine.newStore();
+});
+
+let drawn = 0;
+const agreement = anAgreement({ products: [{ product: 'windows-vista-business', licenses: 1 }] });
+
+/** Issues a MAK with this very limit, which the call centre may raise as far as it likes. Answers how it is laid out. */
+async function issued(limit: number): Promise<Layout> {
+  const perLevel = { none: 1, A: 0.01, B: 1, C: 1, D: 1 };
+  const { initialMakLimit, callCenter } = policy;
+  const generous: Store = {
+    ...store,
+    policy: {
+      ...policy,
+      initialMakLimit: {
+        floor: limit,
+        roundUpTo: 1,
+        activationsPerLicense: { ...initialMakLimit.activationsPerLicense, enterprise: perLevel },
+      },
+      callCenter: { ...callCenter, increaseUpToTimesOriginal: 1_000 },
+    },
+  };
+  store = generous;
+  const draw = () => productKey(++drawn);
+  const { keyId } = accepted(await issueMak(store, agreement, 'client', draw, ines.email, 'issue', mondayNine)).answer;
+  return layoutOf(keyId);
+}
+
+async function layoutOf(keyId: string): Promise<Layout> {
+  const kept = await readKey(store, keyId);
+  if (kept === undefined) throw new Error(`There is no key ${keyId}.`);
+  return { keyId, bucketCount: kept.kept.bucketCount };
+}
+
+/** Raises the limit and answers how the MAK is to be laid out from then on. */
+async function raise(keyId: string, newLimit: number, in_ = store): Promise<Layout> {
+  const ask = { newLimit, callReference: `to ${newLimit}`, callerName: 'Inés Oliveira', agent };
+  const outcome = await giveIncrease(in_, keyId, ask, `raise to ${newLimit}`, mondayTen);
+  if (!outcome?.ok) throw new Error('the limit was not raised');
+  return layoutOf(keyId);
+}
+
+function activation(machine: number | InstallationId, facts: Partial<Activation> = {}): Activation {
+  return {
+    installationId: typeof machine === 'number' ? installationId(machine) : machine,
+    product: 'windows-vista-business',
+    machineName: `machine-${machine}`,
+    activatedAt: mondayTen,
+    ...facts,
+  };
+}
+
+function activate(layout: Layout, asked: number | Activation, in_ = store): Promise<MakOutcome> {
+  const machine = typeof asked === 'number' ? activation(asked) : asked;
+  return activateOnMak(in_, layout, store.vault.digestOf(layout.keyId, machine.installationId), machine);
+}
+
+/** Like a device's request: it learns how the MAK is laid out now as often as it is told that it does not know. */
+async function activateAnyhow(layout: Layout, asked: number | Activation, in_ = store): Promise<MakOutcome> {
+  const outcome = await activate(layout, asked, in_);
+  return outcome.is === 'laid-out-anew' ? activateAnyhow(await layoutOf(layout.keyId), asked, in_) : outcome;
+}
+
+const many = (count: number, from = 0) => Array.from({ length: count }, (_, index) => from + index);
+
+/** How many came out in each way. */
+function tally(outcomes: readonly MakOutcome[]): Partial<Record<MakOutcome['is'], number>> {
+  const counts: Partial<Record<MakOutcome['is'], number>> = {};
+  for (const { is } of outcomes) counts[is] = (counts[is] ?? 0) + 1;
+  return counts;
+}
+
+describe('a MAK', () => {
+  it.each([1, 13, 14, 15, 50])(
+    'MAK-1 of %i activates every one of that many machines, and no further one',
+    async (limit) => {
+      const layout = await issued(limit);
+      const from = limit * 1_000;
+      for (const machine of many(limit, from))
+        expect(await activate(layout, machine)).toMatchObject({ is: 'activated' });
+      for (const machine of many(2, 0)) expect(await activate(layout, machine)).toEqual({ is: 'spent', used: limit });
+      expect(await accountOf(store, layout.keyId)).toMatchObject({ used: limit, free: 0, inReserve: 0 });
+    },
+  );
+
+  it('MAK-1 of 500 activates every one of that many machines, and no further one', async () => {
+    const layout = await issued(500);
+    for (const machine of many(500)) expect(await activate(layout, machine)).toMatchObject({ is: 'activated' });
+    expect(await activate(layout, 500)).toEqual({ is: 'spent', used: 500 });
+    // Spent is remembered, and is answered from that.
+    expect(await activate(layout, 501)).toEqual({ is: 'spent', used: 500 });
+    expect(await accountOf(store, layout.keyId)).toMatchObject({ used: 500, free: 0 });
+    // Every bucket stays near a kilobyte: one write unit, or two for the fullest.
+    const sizes = (await everyItem(store))
+      .filter(({ SK }) => SK === 'BUCKET')
+      .map((bucket) => Object.entries(bucket).reduce((sum, [name, value]) => sum + `${name}${value}`.length, 0));
+    expect(Math.max(...sizes)).toBeLessThan(2_048);
+    expect(sizes.toSorted((one, other) => one - other)[Math.floor(sizes.length / 2)]).toBeLessThan(1_024);
+  });
+
+  it('MAK-1 of 50 activates exactly 50 of 200 machines that come at once', async () => {
+    const layout = await issued(50);
+    const outcomes = await Promise.all(many(200).map((machine) => activate(layout, machine)));
+    expect(tally(outcomes)).toEqual({ activated: 50, spent: 150 });
+    expect(outcomes.filter(({ is }) => is === 'spent')).toEqual(many(150).map(() => ({ is: 'spent', used: 50 })));
+    expect(await accountOf(store, layout.keyId)).toMatchObject({ used: 50, free: 0 });
+    expect(await usedOnMak(store, layout)).toBe(50);
+    const kept = await readKey(store, layout.keyId);
+    expect(kept && (await usedOn(store, kept))).toBe(50);
+  });
+
+  it('MAK-1 MAK-2 KEY-8 counts right in whatever order the database hears of what comes at once', async () => {
+    const machines = fc.array(fc.nat(7), { minLength: 3, maxLength: 7 });
+    const raised = fc.option(fc.integer({ min: 1, max: 4 }), { nil: 0 });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.scheduler(),
+        fc.integer({ min: 1, max: 4 }),
+        machines,
+        raised,
+        async (scheduler, limit, asked, by) => {
+          store = await engine.newStore();
+          const layout = await issued(limit);
+          const at = interleaved(store, scheduler);
+          const raising = by === 0 ? [] : [raise(layout.keyId, limit + by, at)];
+          const outcomes = Promise.all(asked.map((machine) => activate(layout, machine, at)));
+          const [done] = await scheduler.waitFor(Promise.all([outcomes, ...raising]));
+          const different = new Set(asked).size;
+          const { used, granted } = await accountOf(store, layout.keyId);
+          expect(granted).toBe(limit + by);
+          expect(used).toBe(tally(done).activated ?? 0);
+          expect(used).toBeGreaterThanOrEqual(Math.min(different, limit));
+          expect(used).toBeLessThanOrEqual(Math.min(different, limit + by));
+          // Now that it is quiet, the rest fits as far as the limit goes.
+          for (const machine of asked) await activate(layout, machine);
+          expect((await accountOf(store, layout.keyId)).used).toBe(Math.min(different, limit + by));
+        },
+      ),
+      { numRuns: 15 },
+    );
+  });
+});
+
+describe('a machine that has activated', () => {
+  it('MAK-2 is known, with what was recorded at first, and counts nothing, even when all is used', async () => {
+    const layout = await issued(14);
+    const first = activation(1, { machineName: 'first', activatedAt: mondayTen });
+    expect(await activate(layout, first)).toEqual({ is: 'activated', activation: first });
+    const again = activation(1, {
+      machineName: 'second',
+      activatedAt: tuesdayTen,
+      product: 'windows-vista-enterprise',
+    });
+    expect(await activate(layout, again)).toEqual({ is: 'known', activation: first });
+    for (const machine of many(14, 100)) await activate(layout, machine);
+    expect(await activate(layout, 999)).toMatchObject({ is: 'spent' });
+    expect(await activate(layout, again)).toEqual({ is: 'known', activation: first });
+    expect(await accountOf(store, layout.keyId)).toMatchObject({ used: 14 });
+  });
+
+  it('MAK-2 counts once when it comes twenty times at once, and always gets the same answer', async () => {
+    const layout = await issued(50);
+    const outcomes = await Promise.all(
+      many(20).map((second) => activate(layout, activation(7, { machineName: `at ${second}` }))),
+    );
+    expect(tally(outcomes)).toEqual({ activated: 1, known: 19 });
+    const [winner] = outcomes.filter(({ is }) => is === 'activated');
+    for (const outcome of outcomes) expect(outcome).toEqual({ ...winner, is: outcome.is });
+    expect(await accountOf(store, layout.keyId)).toMatchObject({ used: 1 });
+  });
+
+  it('MAK-2 counts once when it comes many times at once and its bucket is full', async () => {
+    const layout = await issued(20);
+    const bucketOf = async () => (await everyItem(store)).filter(({ SK }) => SK === 'BUCKET');
+    // Fill until one of the two buckets is full and the other is not.
+    for (const machine of many(20)) {
+      if ((await bucketOf()).some(({ free }) => free === 0)) break;
+      await activate(layout, machine);
+    }
+    const full = (await bucketOf()).find(({ free }) => free === 0);
+    const number = Number(String(full?.PK).split('#').at(-1));
+    const [stranger] = many(50, 100).filter((machine) => {
+      const digest = store.vault.digestOf(layout.keyId, installationId(machine));
+      return digest.readUInt32BE(digest.length - 4) % layout.bucketCount === number;
+    });
+    if (stranger === undefined) throw new Error('no machine has that home');
+    const before = await accountOf(store, layout.keyId);
+    const outcomes = await Promise.all(many(10).map(() => activate(layout, stranger)));
+    expect(tally(outcomes)).toEqual({ activated: 1, known: 9 });
+    expect(await accountOf(store, layout.keyId)).toMatchObject({ used: before.used + 1 });
+  });
+});
+
+describe('a MAK whose limit is raised', () => {
+  it('MAK-4 KEY-8 goes on where it was spent, up to the new limit', async () => {
+    const layout = await issued(14);
+    await Promise.all(many(20).map((machine) => activate(layout, machine)));
+    expect(await activate(layout, 99)).toMatchObject({ is: 'spent' });
+    expect(await raise(layout.keyId, 17)).toEqual(layout);
+    const outcomes = await Promise.all(many(6, 100).map((machine) => activate(layout, machine)));
+    expect(tally(outcomes)).toEqual({ activated: 3, spent: 3 });
+    expect(outcomes).toContainEqual({ is: 'spent', used: 17 });
+    expect(await accountOf(store, layout.keyId)).toMatchObject({ granted: 17, used: 17, free: 0, inReserve: 0 });
+  });
+
+  it('MAK-1 tells a request that knows an older layout to look again, before and after the buckets are split', async () => {
+    const old = await issued(14);
+    expect(old.bucketCount).toBe(1);
+    for (const machine of many(14)) await activate(old, machine);
+    const layout = await raise(old.keyId, 60);
+    expect(layout.bucketCount).toBe(4);
+    expect(await activate(old, 100)).toEqual({ is: 'laid-out-anew' });
+    // Who is known is known by any layout, as long as it is where that layout looks.
+    expect(await activate(old, 3)).toMatchObject({ is: 'known' });
+    for (const machine of many(14)) expect(await activate(layout, machine)).toMatchObject({ is: 'known' });
+    expect(await activate(layout, 100)).toMatchObject({ is: 'activated' });
+    expect(await activate(old, 101)).toEqual({ is: 'laid-out-anew' });
+    expect(await accountOf(store, old.keyId)).toMatchObject({ granted: 60, used: 15 });
+  });
+
+  it('MAK-1 MAK-2 KEY-8 from 50 to 5,000 splits its buckets under way, and loses and forgets nothing', async () => {
+    const old = await issued(50);
+    expect(old.bucketCount).toBe(4);
+    await Promise.all(many(60).map((machine) => activate(old, machine)));
+    const before = await everyPage((ask) => activationsOnMak(store, old, ask));
+    expect(before).toHaveLength(50);
+    // Half of those who come know how it was laid out, half of them have come before, all of them at once.
+    const raising = raise(old.keyId, 5_000);
+    const during = Promise.all(many(120).map((machine) => activateAnyhow(old, machine)));
+    const layout = await raising;
+    expect(layout.bucketCount).toBe(256);
+    const after = await Promise.all(many(120, 60).map((machine) => activateAnyhow(layout, machine)));
+    await during;
+    expect(tally(after).spent).toBeUndefined();
+    const known = new Set(before.map(({ installationId: id }) => id));
+    const listed = await everyPage((ask) => activationsOnMak(store, layout, ask));
+    for (const activated of before) expect(listed).toContainEqual(activated);
+    const { used } = await accountOf(store, old.keyId);
+    expect(listed).toHaveLength(used);
+    expect(new Set(listed.map(({ installationId: id }) => id)).size).toBe(used);
+    const again = await Promise.all(before.map((machine) => activateAnyhow(old, machine)));
+    expect(again.every((outcome) => outcome.is === 'known' && known.has(outcome.activation.installationId))).toBe(true);
+    expect(await accountOf(store, old.keyId)).toMatchObject({ granted: 5_000, used });
+  });
+
+  it('MAK-1 KEY-8 can be filled to its new limit by machines of buckets that were never split', async () => {
+    const old = await issued(28);
+    for (const machine of many(28)) await activate(old, machine);
+    const layout = await raise(old.keyId, 60);
+    expect(layout).toEqual({ ...old, bucketCount: 4 });
+    for (const machine of many(32, 100)) expect(await activate(layout, machine)).toMatchObject({ is: 'activated' });
+    for (const machine of many(3, 200)) expect(await activate(layout, machine)).toEqual({ is: 'spent', used: 60 });
+    for (const machine of [...many(28), ...many(32, 100)]) {
+      expect(await activate(layout, machine)).toMatchObject({ is: 'known' });
+    }
+  });
+
+  it('MAK-1 MAK-2 KEY-8 splits right in whatever order the database hears of what comes at once', async () => {
+    const machines = fc.array(fc.nat(9), { minLength: 2, maxLength: 6 });
+    await fc.assert(
+      fc.asyncProperty(fc.scheduler(), fc.integer({ min: 0, max: 3 }), machines, async (scheduler, before, asked) => {
+        store = await engine.newStore();
+        const old = await issued(3);
+        for (const machine of many(before)) await activate(old, machine);
+        const at = interleaved(store, scheduler);
+        // From one bucket to four.
+        const raising = raise(old.keyId, 60, at);
+        const outcomes = Promise.all(asked.map((machine) => activateAnyhow(old, machine, at)));
+        const [done, layout] = await scheduler.waitFor(Promise.all([outcomes, raising]));
+        const different = new Set([...asked, ...many(before)]).size;
+        expect((await accountOf(store, old.keyId)).used).toBe(before + (tally(done).activated ?? 0));
+        for (const machine of [...asked, ...many(before)]) await activate(layout, machine);
+        expect(await accountOf(store, old.keyId)).toMatchObject({ granted: 60, used: different });
+      }),
+      { numRuns: 15 },
+    );
+  });
+});
+
+describe('a MAK that is blocked', () => {
+  async function block({ keyId, bucketCount }: Layout): Promise<void> {
+    for (const bucket of many(bucketCount)) {
+      await store.client.send(
+        new UpdateCommand({
+          TableName: store.tableName,
+          Key: { PK: `KEY#${keyId}#${bucket}`, SK: 'BUCKET' },
+          UpdateExpression: 'SET #status = :blocked',
+          ExpressionAttributeNames: { '#status': 'status' },
+          ExpressionAttributeValues: { ':blocked': 'blocked' },
+        }),
+      );
+    }
+  }
+
+  it('BLK-1 activates nobody, neither a new machine nor one that is known', async () => {
+    const layout = await issued(28);
+    for (const machine of many(3)) await activate(layout, machine);
+    await block(layout);
+    const before = await everyItem(store);
+    for (const machine of many(6)) expect(await activate(layout, machine)).toEqual({ is: 'blocked' });
+    expect(await everyItem(store)).toEqual(before);
+  });
+
+  it('BLK-1 activates nobody in buckets either that were still to be split', async () => {
+    const old = await issued(14);
+    for (const machine of many(3)) await activate(old, machine);
+    await block(old);
+    const layout = await raise(old.keyId, 60);
+    for (const machine of many(12, 100)) expect(await activate(layout, machine)).toEqual({ is: 'blocked' });
+    expect(await accountOf(store, old.keyId)).toMatchObject({ used: 3 });
+  });
+});
+
+describe('the activations of a MAK', () => {
+  const name = fc.oneof(
+    fc.constantFrom(null, '.', 'a.b.c', '..', 'röchelnd', '机器', '😀', ' ', '+x', '0.0.'),
+    fc.string({ unit: 'grapheme', minLength: 1, maxLength: 15 }),
+  );
+  // Numbers of 45 digits, those that begin with noughts among them.
+  const digits = fc.oneof(
+    fc.bigInt({ min: 0n, max: 10n ** 45n - 1n }),
+    fc.nat().map(BigInt),
+    fc.constantFrom(0n, 1n, 10n ** 45n - 1n),
+  );
+  const machine = fc.record({
+    installationId: digits.map((number) => installationIdFrom(number.toString().padStart(45, '0'))),
+    product: fc.constantFrom(...products),
+    machineName: name,
+    activatedAt: fc
+      .integer({ min: 0, max: 4_102_444_800_000 })
+      .map((milliseconds) => fromEpochMilliseconds(milliseconds)),
+  });
+  const fleet = fc.uniqueArray(machine, { selector: (each) => each.installationId, minLength: 1, maxLength: 20 });
+  const byId = (list: readonly Activation[]) =>
+    list.toSorted((one, other) => one.installationId.localeCompare(other.installationId));
+
+  it('KEY-7 MAK-2 are listed each once, whole and right, in pages of any size', async () => {
+    await fc.assert(
+      fc.asyncProperty(fleet, fc.integer({ min: 1, max: 21 }), async (machines, limit) => {
+        store = await engine.newStore();
+        const layout = await issued(50);
+        await Promise.all(machines.map((each) => activate(layout, each)));
+        const listed = await everyPage((ask) => activationsOnMak(store, layout, ask), limit);
+        expect(byId(listed)).toEqual(byId(machines));
+        for (const each of machines) expect(await activate(layout, each)).toEqual({ is: 'known', activation: each });
+      }),
+      { numRuns: 8 },
+    );
+  });
+
+  it('KEY-7 are listed without a name when there is none', async () => {
+    const layout = await issued(14);
+    await activate(layout, activation(1, { machineName: '' }));
+    expect((await activationsOnMak(store, layout, { limit: 5, after: null })).items).toEqual([
+      activation(1, { machineName: null }),
+    ]);
+  });
+
+  it('KEY-7 that are many go over many buckets and readings', async () => {
+    const layout = await issued(500);
+    await Promise.all(many(120).map((each) => activate(layout, each)));
+    const listed = await everyPage((ask) => activationsOnMak(store, layout, ask), 50);
+    expect(byId(listed)).toEqual(byId(many(120).map((each) => activation(each))));
+  });
+
+  it.each(['', ' ', '+', '-5 +', '-1e9 ', '1e9 ', '9999999999 ', '0', 'NaN +x', '1 2 3'])(
+    'are a part of the list, or none, after a position that we never gave: %j',
+    async (after) => {
+      const layout = await issued(28);
+      const machines = many(10).map((each) => activation(each));
+      await Promise.all(machines.map((each) => activate(layout, each)));
+      const { items } = await activationsOnMak(store, layout, { limit: 5, after });
+      expect(machines).toEqual(expect.arrayContaining([...items]));
+    },
+  );
+});
