@@ -1,18 +1,21 @@
-import type { ProductGroup } from '../domain/catalog.ts';
+import type { Product, ProductGroup } from '../domain/catalog.ts';
 import { confirmationIdFrom, type InstallationId, parseInstallationId } from '../domain/installation-id.ts';
 import type { Instant } from '../domain/instant.ts';
 import { refusedUnlessCovered, refusedUnlessLive } from '../domain/key.ts';
 import { refusedAtLimit } from '../domain/mak.ts';
 import { parseProductKey } from '../domain/product-key.ts';
 import { refuse } from '../domain/refusal.ts';
+import { validate } from '../domain/replacement.ts';
 import type { Secret } from '../domain/secret.ts';
 import type { KeptKey } from '../store/keys.ts';
 import { activateKmsHost, readKey, recordClients } from '../store/keys.ts';
-import type { Activation } from '../store/mak-buckets.ts';
-import { activateOnMak } from '../store/mak-buckets.ts';
+import { activateBatchOnMak } from '../store/mak-batch.ts';
+import type { Activation, MakOutcome } from '../store/mak-buckets.ts';
+import { activateOnMak, hasMark } from '../store/mak-buckets.ts';
 import type { Store } from '../store/table.ts';
 import type { Answer, RefusedAs } from './http.ts';
 import { http } from './http.ts';
+import { problemOf } from './problem.ts';
 import { theStore } from './the-store.ts';
 
 export const handler = http('activation', {
@@ -25,6 +28,30 @@ export const handler = http('activation', {
     const { installationId } = installation;
     const { product, machineName = null } = body;
     return activate(store, keyId, { installationId, product, machineName, activatedAt: now }, operation);
+  },
+
+  'POST /activations/batch': async ({ body, operation, now }) => {
+    const store = theStore();
+    const keyId = keyIdFrom(store, body.productKey);
+    const facts = keyId === undefined ? undefined : await recall(store, keyId);
+    if (keyId === undefined || facts === undefined) return unknownKey();
+    const answers =
+      facts.type === 'MAK'
+        ? await batchOnMak(store, keyId, facts, body.activations, now)
+        : await batchOnKms(store, keyId, body.activations, operation, now);
+    const results = body.activations.map(({ installationId }, index) => lineResult(installationId, answers[index]));
+    return { status: 200, body: { results } };
+  },
+
+  'POST /validations': async ({ body, now }) => {
+    const store = theStore();
+    const installation = parseInstallationId(body.installationId);
+    if (!installation.ok) return installation;
+    const { installationId } = installation;
+    const keyId = keyIdFrom(store, body.productKey);
+    const key = keyId === undefined ? undefined : await readKey(store, keyId);
+    const hasActivated = key !== undefined && (await hasActivatedWith(store, key, installationId));
+    return { status: 200, body: validate(key?.state, hasActivated, now, store.policy) };
   },
 
   'POST /kms-hosts/client-reports': async ({ body, operation, now }) => {
@@ -102,6 +129,16 @@ async function onMak(store: Store, keyId: string, facts: Remembered, asked: Acti
   if (notCovered !== undefined) return notCovered;
   const digest = store.vault.digestOf(keyId, asked.installationId);
   const outcome = await activateOnMak(store, { keyId, bucketCount: facts.bucketCount }, digest, asked);
+  return answerMak(store, keyId, asked, outcome);
+}
+
+/** What a machine is answered to what came of its activation. */
+async function answerMak(
+  store: Store,
+  keyId: string,
+  asked: Activation,
+  outcome: MakOutcome,
+): Promise<Answer | RefusedAs> {
   switch (outcome.is) {
     case 'activated':
       return activated(store, 'MAK', keyId, asked.installationId, outcome.activation.activatedAt, 201);
@@ -127,6 +164,86 @@ async function onKms(store: Store, keyId: string, asked: Activation, operation: 
   const { host, advisory } = outcome.answer;
   const more = { uses: host.uses, ...(advisory === undefined ? {} : { advisory }) };
   return activated(store, 'KMS', keyId, asked.installationId, asked.activatedAt, 201, more);
+}
+
+type Asked = { readonly installationId: string; readonly product: Product; readonly machineName?: string | undefined };
+
+/** Each line of a batch gets its own answer, in order; what is wrong with one keeps none of the others (MAK-6). */
+async function batchOnMak(
+  store: Store,
+  keyId: string,
+  facts: Remembered,
+  asked: readonly Asked[],
+  now: Instant,
+): Promise<readonly (Answer | RefusedAs)[]> {
+  const parsed = asked.map(({ installationId: text, product, machineName = null }) => {
+    const installation = parseInstallationId(text);
+    if (!installation.ok) return installation;
+    const notCovered = refusedUnlessCovered(facts, product, store.policy);
+    if (notCovered !== undefined) return notCovered;
+    const { installationId } = installation;
+    const digest = store.vault.digestOf(keyId, installationId);
+    return {
+      ok: true,
+      line: { digest, activation: { installationId, product, machineName, activatedAt: now } },
+    } as const;
+  });
+  const lines = parsed.flatMap((each) => (each.ok ? [each.line] : []));
+  const outcomes =
+    lines.length === 0 ? [] : await activateBatchOnMak(store, { keyId, bucketCount: facts.bucketCount }, lines);
+  if (outcomes === 'laid-out-anew')
+    return batchOnMak(store, keyId, remember(await readAgain(store, keyId)), asked, now);
+  const inOrder = outcomes.values();
+  return Promise.all(
+    parsed.map((each) => {
+      if (!each.ok) return each;
+      const outcome = inOrder.next().value;
+      if (outcome === undefined) throw new Error('A line of a batch was left without an answer.');
+      return answerMak(store, keyId, each.line.activation, outcome);
+    }),
+  );
+}
+
+/** Hosts are few and share one item: a batch of them is activated one after the other. */
+async function batchOnKms(
+  store: Store,
+  keyId: string,
+  asked: readonly Asked[],
+  operation: string,
+  now: Instant,
+): Promise<readonly (Answer | RefusedAs)[]> {
+  const answers: (Answer | RefusedAs)[] = [];
+  for (const [index, { installationId: text, product, machineName = null }] of asked.entries()) {
+    const installation = parseInstallationId(text);
+    if (!installation.ok) {
+      answers.push(installation);
+      continue;
+    }
+    const { installationId } = installation;
+    const line = { installationId, product, machineName, activatedAt: now };
+    answers.push(await onKms(store, keyId, line, `${operation} line ${index}`));
+  }
+  return answers;
+}
+
+function lineResult(installationId: string, answer: Answer | RefusedAs | undefined) {
+  if (answer === undefined) throw new Error('A line of a batch was left without an answer.');
+  if ('ok' in answer) {
+    const problem = problemOf(answer.refusal, answer.status);
+    return { installationId, status: problem['status'], problem };
+  }
+  return { installationId, status: answer.status, activation: answer.body };
+}
+
+async function hasActivatedWith(
+  store: Store,
+  { state, kept }: KeptKey,
+  installationId: InstallationId,
+): Promise<boolean> {
+  if (state.type === 'KMS') return state.hosts.some((host) => host.installationId === installationId);
+  const { keyId } = state;
+  const digest = store.vault.digestOf(keyId, installationId);
+  return hasMark(store, { keyId, bucketCount: kept.bucketCount }, digest, installationId);
 }
 
 /** A device may not use a blocked key: for it that is forbidden, where staff hear of a conflict. */

@@ -1,5 +1,5 @@
 import { drawProductKey } from '../domain/product-key.ts';
-import { changeContacts, registerAgreement } from '../store/agreements.ts';
+import { changeContacts, nameNewCorrespondent, registerAgreement } from '../store/agreements.ts';
 import { keysOf } from '../store/keys.ts';
 import { answerOf, http, notFound } from './http.ts';
 import { keyAnswer } from './key-answer.ts';
@@ -20,6 +20,12 @@ export const handler = http('admin', {
 
   'PUT /agreements/{agreementId}/contacts': async ({ params, body, caller, operation, now }) => {
     const outcome = await changeContacts(theStore(), params.agreementId, body.contacts, caller.email, operation, now);
+    if (outcome === undefined) return notFound('agreement');
+    return answerOf(outcome, (agreement) => ({ status: 200, body: agreementView(agreement) }));
+  },
+
+  'PUT /agreements/{agreementId}/notices-correspondent': async ({ params, body, caller, operation, now }) => {
+    const outcome = await nameNewCorrespondent(theStore(), params.agreementId, body, caller.email, operation, now);
     if (outcome === undefined) return notFound('agreement');
     return answerOf(outcome, (agreement) => ({ status: 200, body: agreementView(agreement) }));
   },

@@ -272,6 +272,51 @@ from you.</p>`,
   });
 }
 
+/**
+ * Asks whoever says "this was not me" to confirm it (APR-8). Mail scanners open links, so opening the page disputes nothing.
+ */
+export function disputePage(decided: Recorded): Page {
+  const heading = 'Was this decision not yours?';
+  return page({
+    title: heading,
+    zone: decided.zone,
+    main: html`
+<h1>${heading}</h1>
+<p>A request was ${decided.decision === 'approve' ? 'approved' : 'denied'} in your name. If you did not do that, tell us here.</p>
+${receipt(decided)}
+<h2>What happens then</h2>
+<ul>
+<li>If the limit has not been raised yet, the request is stopped, and our team looks into it.</li>
+<li>If it has, our team and its supervisors are alarmed and get in touch with you.</li>
+</ul>
+<p><strong>Nothing has happened so far.</strong> Only the button below tells us.</p>
+<form method="post"><button type="submit">This was not me</button></form>`,
+  });
+}
+
+/** Confirms that a decision was disputed, and says what follows (APR-8). */
+export function disputedPage({
+  exceptionId,
+  frozen,
+}: {
+  readonly exceptionId: string;
+  readonly frozen: boolean;
+}): Page {
+  const heading = 'Thank you for telling us';
+  return page({
+    title: heading,
+    main: html`
+<h1>${heading}</h1>
+<div class="notice done" role="status">
+<p><strong>${frozen ? 'The request is stopped.' : 'Our team has been alarmed.'}</strong> You can close this page.</p>
+</div>
+<p>Somebody who could read your mail has decided in your name. Change the password of your mail box, and tell your own
+security people.</p>
+<p>Our team gets in touch with you at the address that your agreement names.</p>
+${facts([['Request', html`${exceptionId}`]])}`,
+  });
+}
+
 /** For a fault of ours. `requestId` is what the `X-Request-Id` header of the same answer says. */
 export function faultPage({ requestId }: { readonly requestId: string }): Page {
   const heading = 'Something went wrong on our side';

@@ -1,58 +1,65 @@
-import { noticesCorrespondentAt } from '../domain/agreement.ts';
+import { deputyAt, noticesCorrespondentAt, sameEmail } from '../domain/agreement.ts';
 import type { Decision, ExceptionRequest } from '../domain/exception.ts';
-import { askOf } from '../domain/exception.ts';
+import { askOf, isFinal } from '../domain/exception.ts';
 import { limitOf } from '../domain/grant.ts';
 import type { Instant } from '../domain/instant.ts';
+import { isBefore } from '../domain/instant.ts';
+import type { Key } from '../domain/key.ts';
 import type { Decided, Refusal } from '../domain/refusal.ts';
 import { refuse } from '../domain/refusal.ts';
 import { Secret } from '../domain/secret.ts';
-import { findAgreement } from '../store/agreements.ts';
-import type { Link } from '../store/approvals.ts';
-import { decideByLink, openLink, refusedUnlessGood, unknownLink } from '../store/approvals.ts';
+import { compose } from '../emails/letter.ts';
+import type { Opened } from '../store/approvals.ts';
+import { decideByLink, disputeByLink, keepCode, openLink, refusedUnlessGood, unknownLink } from '../store/approvals.ts';
 import { findKey } from '../store/keys.ts';
 import type { Store } from '../store/table.ts';
-import type { FailedAttempt, Page, Question, Recorded } from './approval-page.ts';
+import type { CodeSource, FailedAttempt, Page, Question, Recorded, Subject } from './approval-page.ts';
 import {
   alreadyDecidedPage,
   approvalPageHeaders,
   askPage,
+  disputedPage,
+  disputePage,
   recordedPage,
   unknownLinkPage,
   voidLinkPage,
 } from './approval-page.ts';
+import { factsFor } from './deliver-letters.ts';
 import type { Answer, Call, RefusedAs } from './http.ts';
 import { fieldErrorsOf, http, jsonFrom } from './http.ts';
 import type { Route } from './manifest.ts';
 import { signal } from './pass-on.ts';
 import { decisionSchema } from './schemas.ts';
 import { theEngine } from './the-engine.ts';
+import { theMail } from './the-mail.ts';
 import { theStore } from './the-store.ts';
+import { world } from './world.ts';
 
 export const handler = http('approvals', {
   'GET /approvals/{token}': async (call) => {
     const store = theStore();
-    const opened = await openLink(store, tokenOf(call));
+    const opened = await openLink(store, 'decision', tokenOf(call));
     if (opened === undefined) return unknown(call);
+    const no = refusedUnlessGood(store, opened, call.now);
+    if (no !== undefined) return told(call, store, no.refusal, opened, 410);
     const { link, request } = opened;
-    const no = refusedUnlessGood(store, link, request, call.now);
-    if (no !== undefined) return told(call, store, no.refusal, request, 410);
     if (wantsJson(call)) return { status: 200, body: { exception: asked(request), expiresAt: link.expiresAt } };
-    return served(200, askPage(await questionOf(store, link, request, call.now, null)));
+    return served(200, askPage(await questionOf(store, opened, call, null)));
   },
 
   'POST /approvals/{token}': async (call) => {
     const store = theStore();
     const token = tokenOf(call);
-    const opened = await openLink(store, token);
+    const opened = await openLink(store, 'decision', token);
     if (opened === undefined) return unknown(call);
-    const { link, request } = opened;
-    const read = fieldsOf(call);
-    if (!read.ok) return read;
-    const { fields } = read;
+    const sent = fieldsOf(call);
+    if (!sent.ok) return sent;
+    const { fields } = sent;
     // What became of the question is told before what is wrong with the form.
-    const no = refusedUnlessGood(store, link, request, call.now);
-    const parsed = decisionSchema.safeParse(fields, { reportInput: true });
-    if (no === undefined && !parsed.success) {
+    const no = refusedUnlessGood(store, opened, call.now);
+    if (no !== undefined) return told(call, store, no.refusal, opened, 409);
+    const parsed = decisionSchema.safeParse(fields);
+    if (!parsed.success) {
       if (wantsJson(call)) {
         const errors = parsed.error.issues.flatMap(fieldErrorsOf);
         return refuse('invalid-request', 'Correct the named fields and send the decision again.', { errors });
@@ -60,26 +67,59 @@ export const handler = http('approvals', {
       const wrong = parsed.error.issues.map(({ path }) => path[0]);
       const incomplete = (['code', 'decision', 'comment'] as const).filter((field) => wrong.includes(field));
       const attempt = { comment: commentIn(fields), problem: { is: 'incomplete', fields: incomplete } } as const;
-      return served(422, askPage(await questionOf(store, link, request, call.now, attempt)));
+      return served(422, askPage(await questionOf(store, opened, call, attempt)));
     }
-    if (!parsed.success) return told(call, store, no?.refusal ?? unknownLink().refusal, request, 409);
 
     const outcome = await decideByLink(store, token, parsed.data, call.now);
     // Also a refusal may have changed the request: too many wrong codes owe a new link.
-    await signal(store, theEngine(), request.exceptionId, call.now);
+    await signal(store, theEngine(), opened.request.exceptionId, call.now);
     if (outcome.ok) {
       const decision = decisionOf(outcome.answer);
       if (wantsJson(call)) return { status: 200, body: { decision: decision.decision, decidedAt: decision.at } };
-      return served(200, recordedPage(await recordOf(store, outcome.answer)));
+      return served(200, recordedPage(recordOf(store, { ...opened, request: outcome.answer })));
     }
     const { refusal } = outcome;
     if (refusal.code !== 'wrong-code') {
-      return told(call, store, refusal, (await openLink(store, token))?.request ?? request, 409);
+      return told(call, store, refusal, (await openLink(store, 'decision', token)) ?? opened, 409);
     }
     if (wantsJson(call)) return outcome;
     const problem = { is: 'wrong-code', triesLeft: refusal.triesLeft } as const;
     const attempt = { comment: commentIn(fields), problem };
-    return served(422, askPage(await questionOf(store, link, request, call.now, attempt)));
+    return served(422, askPage(await questionOf(store, opened, call, attempt)));
+  },
+
+  'POST /approvals/{token}/codes': async (call) => {
+    const store = theStore();
+    const opened = await openLink(store, 'decision', tokenOf(call));
+    if (opened === undefined || !store.policy.approval.strict) return unknown(call);
+    const no = refusedUnlessGood(store, opened, call.now);
+    if (no !== undefined) return told(call, store, no.refusal, opened, 409);
+    const goodUntil = (await mailCode(store, opened, call.now)) ?? opened.link.code?.expiresAt ?? call.now;
+    if (wantsJson(call)) return { status: 202, body: { expiresAt: goodUntil } };
+    return served(202, askPage(await questionOf(store, opened, call, null, goodUntil)));
+  },
+
+  'GET /disputes/{token}': async (call) => {
+    const store = theStore();
+    const opened = await openLink(store, 'dispute', tokenOf(call));
+    if (opened === undefined || !isBefore(call.now, opened.link.expiresAt)) return unknown(call);
+    const record = recordOf(store, opened);
+    if (wantsJson(call)) return { status: 200, body: { decision: record.decision, decidedAt: record.decidedAt } };
+    return served(200, disputePage(record));
+  },
+
+  'POST /disputes/{token}': async (call) => {
+    const store = theStore();
+    const opened = await openLink(store, 'dispute', tokenOf(call));
+    if (opened === undefined || !isBefore(call.now, opened.link.expiresAt)) return unknown(call);
+    const outcome = await disputeByLink(store, opened, call.now);
+    if (outcome === undefined) return unknown(call);
+    if (!outcome.ok) return outcome;
+    await signal(store, theEngine(), opened.request.exceptionId, call.now);
+    const { exceptionId } = opened.request;
+    const frozen = !isFinal(outcome.answer);
+    if (wantsJson(call)) return { status: 202, body: { exceptionId, frozen } };
+    return served(202, disputedPage({ exceptionId, frozen }));
   },
 });
 
@@ -120,19 +160,42 @@ function unknown(call: LinkCall): Answer | RefusedAs {
 }
 
 /** Tells why a link decides nothing any more, as a page or as a problem. */
-async function told(
+function told(
   call: LinkCall,
   store: Store,
   refusal: Refusal,
-  request: ExceptionRequest,
+  opened: Opened,
   whenDecided: 409 | 410,
-): Promise<Answer | RefusedAs> {
+): Answer | RefusedAs {
   const decided = refusal.code === 'already-decided';
   if (wantsJson(call)) return { ok: false, refusal, ...(decided ? { status: whenDecided } : {}) };
-  if (decided) return served(whenDecided, alreadyDecidedPage(await recordOf(store, request)));
-  if (refusal.code !== 'link-void')
+  if (decided) return served(whenDecided, alreadyDecidedPage(recordOf(store, opened)));
+  if (refusal.code !== 'link-void') {
     throw new Error(`A link was refused with ${refusal.code}, for which there is no page.`);
-  return served(410, voidLinkPage({ because: refusal.because, exceptionId: request.exceptionId }));
+  }
+  return served(410, voidLinkPage({ because: refusal.because, exceptionId: opened.request.exceptionId }));
+}
+
+const strictCodeDigits = 8;
+
+/** Mails a fresh code to whom the link was mailed (APR-7). Answers until when it is good; `undefined` when one went out just now. */
+async function mailCode(
+  store: Store,
+  { link, request, agreement }: Opened,
+  now: Instant,
+): Promise<Instant | undefined> {
+  const code = world.code(strictCodeDigits);
+  const expiresAt = await keepCode(store, link, code, now);
+  if (expiresAt === undefined) return undefined;
+  const key = await keyOf(store, request);
+  const isDeputy = !sameEmail(link.to, noticesCorrespondentAt(agreement, now).email);
+  const reader = isDeputy ? deputyAt(agreement, now, store.policy) : noticesCorrespondentAt(agreement, now);
+  const codeLink = { url: new Secret('', '[link]'), code, expiresAt };
+  const about = { request, now, agreement, key };
+  const to = isDeputy ? 'deputy' : 'correspondent';
+  const mail = compose('approval-code', factsFor(store, about, to, reader?.name ?? link.to, codeLink));
+  if (mail !== undefined) await theMail().send(mail, link.to, { tags: { letter: 'approval-code' } });
+  return expiresAt;
 }
 
 /** What is asked, for who reads JSON. */
@@ -151,10 +214,9 @@ function asked({ exceptionId, intake, activations }: ExceptionRequest) {
   };
 }
 
-async function subjectOf(store: Store, { exceptionId, agreementId, intake, activations }: ExceptionRequest) {
-  const agreement = await findAgreement(store, agreementId);
-  if (agreement === undefined) throw new Error(`Agreement ${agreementId} of a request has gone; it is never deleted.`);
-  const subject = {
+function subjectOf(store: Store, { request, agreement }: Opened): Subject {
+  const { exceptionId, intake, activations } = request;
+  return {
     exceptionId,
     kind: intake.kind,
     organizationName: agreement.organization.name,
@@ -163,22 +225,29 @@ async function subjectOf(store: Store, { exceptionId, agreementId, intake, activ
     lastFive: intake.keyLastFive,
     activations,
   };
-  return { agreement, subject };
 }
 
 async function questionOf(
   store: Store,
-  link: Link,
-  request: ExceptionRequest,
-  now: Instant,
+  opened: Opened,
+  { now, params }: LinkCall,
   attempt: FailedAttempt | null,
+  codeGoodUntil?: Instant,
 ): Promise<Question> {
-  const [{ agreement, subject }, key] = await Promise.all([subjectOf(store, request), findKey(store, request.keyId)]);
-  if (key === undefined) throw new Error(`Key ${request.keyId} of a request has gone; it is never deleted.`);
+  const { link, request, agreement } = opened;
+  const key = await keyOf(store, request);
   const { requester, businessReason, requiredDate } = request.intake;
   const limitNow = limitOf(key.grants);
+  const { strict, strictCodeMinutes: goodForMinutes } = store.policy.approval;
+  // Both addresses are relative to the page that carries the form.
+  const code: CodeSource =
+    codeGoodUntil !== undefined
+      ? { is: 'sent', decisionAddress: `../${params.token}`, goodForMinutes, goodUntil: codeGoodUntil }
+      : strict
+        ? { is: 'on-demand', codesAddress: `./${params.token}/codes`, goodForMinutes }
+        : { is: 'mailed' };
   return {
-    ...subject,
+    ...subjectOf(store, opened),
     correspondentName: noticesCorrespondentAt(agreement, now).name,
     requesterEmail: requester.email,
     requesterPhone: requester.phone,
@@ -189,15 +258,20 @@ async function questionOf(
     askedAt: askOf(request)?.askedAt ?? request.receivedAt,
     expiresAt: link.expiresAt,
     zone: store.policy.supportCalendar.zone,
-    code: { is: 'mailed' },
+    code,
     attempt,
   };
 }
 
-async function recordOf(store: Store, request: ExceptionRequest): Promise<Recorded> {
-  const { subject } = await subjectOf(store, request);
-  const { decision, at } = decisionOf(request);
-  return { ...subject, decision, decidedAt: at, zone: store.policy.supportCalendar.zone };
+async function keyOf(store: Store, { keyId }: ExceptionRequest): Promise<Key> {
+  const key = await findKey(store, keyId);
+  if (key === undefined) throw new Error(`Key ${keyId} of a request has gone; keys are never deleted.`);
+  return key;
+}
+
+function recordOf(store: Store, opened: Opened): Recorded {
+  const { decision, at } = decisionOf(opened.request);
+  return { ...subjectOf(store, opened), decision, decidedAt: at, zone: store.policy.supportCalendar.zone };
 }
 
 function decisionOf(request: ExceptionRequest): Decision {

@@ -4,11 +4,12 @@ import type { ExceptionRequest } from '../domain/exception.ts';
 import { askOf } from '../domain/exception.ts';
 import { limitOf } from '../domain/grant.ts';
 import type { Instant } from '../domain/instant.ts';
+import { later } from '../domain/instant.ts';
 import type { Key } from '../domain/key.ts';
-import type { Letter } from '../domain/letter.ts';
+import type { Addressee, Letter } from '../domain/letter.ts';
 import { lapsesAt } from '../domain/schedule.ts';
 import { Secret } from '../domain/secret.ts';
-import type { Link } from '../emails/letter.ts';
+import type { LetterFacts, Link } from '../emails/letter.ts';
 import { compose } from '../emails/letter.ts';
 import { findAgreement } from '../store/agreements.ts';
 import { keepLink } from '../store/approvals.ts';
@@ -60,30 +61,12 @@ async function whatLettersTell(store: Store, { agreementId, keyId }: ExceptionRe
 }
 
 async function deliver(store: Store, mailing: Mailing, letter: Letter, about: About): Promise<void> {
-  const { request, now, agreement, key } = about;
-  const correspondent = noticesCorrespondentAt(agreement, now);
-  const deputy = deputyAt(agreement, now, store.policy);
-  const reader = readerOf(letter, request, correspondent, deputy, mailing);
+  const { request, now, agreement } = about;
+  const reader = readerOf(letter, request, agreement, now, store, mailing);
   // A deputy whose days ended before the letter went out has no more to do with it.
   if (reader === undefined) return;
-  const carriesLink = letter.kind === 'approval-wanted' || letter.kind === 'approval-reminder';
-  const mail = compose(letter.kind, {
-    request,
-    to:
-      letter.to === 'deputy'
-        ? { role: 'correspondent', name: reader.name, deputyOf: correspondent.name }
-        : { role: letter.to, name: reader.name },
-    organizationName: agreement.organization.name,
-    lastFive: key.lastFive,
-    keyType: key.type,
-    limit: limitOf(key.grants),
-    productName: store.policy.catalog[request.intake.product].name,
-    correspondentName: correspondent.name,
-    answer: request.stage.is === 'in-review' ? (request.stage.answered?.answer ?? null) : null,
-    now,
-    policy: store.policy,
-    link: carriesLink ? await newLink(store, mailing, request, reader.email) : null,
-  });
+  const link = await linkFor(store, mailing, letter, request, reader.email, now);
+  const mail = compose(letter.kind, factsFor(store, about, letter.to, reader.name, link));
   // A letter that would no longer be true is not sent.
   if (mail === undefined) return;
   const sent = await mailing.send(mail, reader.email, {
@@ -94,20 +77,49 @@ async function deliver(store: Store, mailing: Mailing, letter: Letter, about: Ab
   }
 }
 
+/** What every letter about a request is written from. */
+export function factsFor(
+  store: Store,
+  { request, now, agreement, key }: About,
+  to: Addressee,
+  readerName: string,
+  link: Link | null,
+): LetterFacts {
+  const correspondentName = noticesCorrespondentAt(agreement, now).name;
+  return {
+    request,
+    to:
+      to === 'deputy'
+        ? { role: 'correspondent', name: readerName, deputyOf: correspondentName }
+        : { role: to, name: readerName },
+    organizationName: agreement.organization.name,
+    lastFive: key.lastFive,
+    keyType: key.type,
+    limit: limitOf(key.grants),
+    productName: store.policy.catalog[request.intake.product].name,
+    correspondentName,
+    answer: request.stage.is === 'in-review' ? (request.stage.answered?.answer ?? null) : null,
+    now,
+    policy: store.policy,
+    link,
+  };
+}
+
 function readerOf(
   { to }: Letter,
   { intake }: ExceptionRequest,
-  correspondent: Person,
-  deputy: Person | undefined,
+  agreement: Agreement,
+  now: Instant,
+  { policy }: Store,
   { addresses }: Mailing,
 ): Pick<Person, 'name' | 'email'> | undefined {
   switch (to) {
     case 'requester':
       return intake.requester;
     case 'correspondent':
-      return correspondent;
+      return noticesCorrespondentAt(agreement, now);
     case 'deputy':
-      return deputy;
+      return deputyAt(agreement, now, policy);
     case 'team':
       return { name: 'exceptions team', email: addresses.MAIL_TEAM };
     case 'supervisors':
@@ -116,18 +128,37 @@ function readerOf(
 }
 
 const codeDigits = 6;
+/** For how long a decision can be disputed with the link in its mail (APR-8). */
+const disputeDays = 90;
 
 /**
- * Makes the link that an approval mail carries, keeps its hashes, and gives it to the mail alone (APR-1). Each mail has
- * its own; every one of them is as good as the question that it is about.
+ * Makes the link that a mail carries, keeps its hashes, and gives it to the mail alone (APR-1): to decide, or, in the mail
+ * that tells of a decision, to say "this was not me" (APR-8). Each mail has its own; every link to a question is as good
+ * as the question. In strict mode the code is not in the mail (APR-7).
  */
-async function newLink(store: Store, mailing: Mailing, request: ExceptionRequest, to: string): Promise<Link | null> {
+async function linkFor(
+  store: Store,
+  mailing: Mailing,
+  { kind, to }: Letter,
+  request: ExceptionRequest,
+  email: string,
+  now: Instant,
+): Promise<Link | null> {
   const ask = askOf(request);
   if (ask === null) return null;
+  const about = { exceptionId: request.exceptionId, askNumber: ask.askNumber, to: email };
   const token = world.token();
-  const code = world.code(codeDigits);
-  const expiresAt = lapsesAt(ask.askedAt, store.policy);
-  await keepLink(store, token, code, { exceptionId: request.exceptionId, askNumber: ask.askNumber, to, expiresAt });
-  const url = new Secret(`${mailing.addresses.PUBLIC_URL}/approvals/${token.reveal()}`, '[approval link]');
-  return { url, code, expiresAt };
+  const url = (path: string) => new Secret(`${mailing.addresses.PUBLIC_URL}/${path}/${token.reveal()}`, '[link]');
+  if (kind === 'approval-wanted' || kind === 'approval-reminder') {
+    const code = store.policy.approval.strict ? null : world.code(codeDigits);
+    const expiresAt = lapsesAt(ask.askedAt, store.policy);
+    await keepLink(store, token, code, { ...about, is: 'decision', expiresAt }, now);
+    return { url: url('approvals'), code, expiresAt };
+  }
+  if (kind === 'decided' && (to === 'correspondent' || to === 'deputy')) {
+    const expiresAt = later(now, { days: disputeDays });
+    await keepLink(store, token, null, { ...about, is: 'dispute', expiresAt }, now);
+    return { url: url('disputes'), code: null, expiresAt };
+  }
+  return null;
 }

@@ -193,20 +193,23 @@ function parse(event: APIGatewayProxyEventV2, route: Route, who: readonly Who[])
       : [{ pointer: '/headers/idempotency-key', message: 'must be 1 to 255 visible characters' }]),
   ];
   if (faults.length > 0) {
-    const errors = faults.slice(0, mistakesNamed);
+    // Of several mistakes in one field the first is enough to mend it.
+    const byField = [...Map.groupBy(faults, ({ pointer }) => pointer).values()];
+    const errors = byField.flatMap(([first]) => first ?? []).slice(0, mistakesNamed);
     return refuse('invalid-request', `Correct these and send it again: ${namesOf(errors)}.`, { errors });
   }
-  const call = {
+  // The gateway and the schemas have just made these what the route's types say.
+  const call: Call<Route> = {
     route,
     who,
-    params: event.pathParameters ?? {},
-    query: query.value,
-    body: body.value,
+    params: (event.pathParameters ?? {}) as Call<Route>['params'],
+    query: query.value as Call<Route>['query'],
+    body: body.value as Call<Route>['body'],
     caller,
     now: world.now(),
     operation: event.requestContext.requestId,
     raw: { text, contentType, accept: headers.accept ?? '' },
-  } as unknown as Call<Route>;
+  };
   const fingerprint = fingerprintOf(JSON.stringify([route, event.rawPath, event.rawQueryString, text]));
   return { ok: true, call, idempotencyKey, fingerprint };
 }
@@ -278,8 +281,17 @@ export function fieldErrorsOf(issue: z.core.$ZodIssue): readonly FieldError[] {
       message: 'is not a field of this request',
     }));
   }
-  const missing = issue.code === 'invalid_type' && issue.input === undefined;
-  return [{ pointer: pointer(issue.path), message: missing ? 'is missing' : issue.message }];
+  return [{ pointer: pointer(issue.path), message: messageOf(issue) }];
+}
+
+/** The schemas say most of it in their own words; what they leave to the library is said in the same manner here. */
+function messageOf(issue: z.core.$ZodIssue): string {
+  const choosing = issue.code === 'invalid_value';
+  if (issue.input === undefined && (choosing || issue.code === 'invalid_type')) return 'is missing';
+  if (choosing) return `must be ${issue.values.map(String).join(' or ')}`;
+  if (issue.code !== 'invalid_type' || !issue.message.startsWith('Invalid input')) return issue.message;
+  const wanted: Readonly<Record<string, string>> = { string: 'a text', object: 'an object', array: 'a list' };
+  return `must be ${wanted[issue.expected] ?? issue.expected}`;
 }
 
 /** Names the first of the fields that are wrong. */

@@ -96,6 +96,8 @@ export const manifest = {
     rate: { perSecond: 1000, burst: 2000 },
     routes: {
       'POST /activations': ['device'],
+      'POST /activations/batch': ['device'],
+      'POST /validations': ['device'],
       'POST /kms-hosts/client-reports': ['device'],
     },
   },
@@ -117,6 +119,9 @@ export const manifest = {
       'GET /keys/{keyId}/grants': ['customer', ...staff],
       'GET /keys/{keyId}/history': ['customer', ...staff],
       'GET /keys/{keyId}/allowances': ['customer', 'call-center'],
+      'POST /keys/{keyId}/replacements': ['customer', 'call-center'],
+      'PUT /agreements/{agreementId}/deputy': ['customer'],
+      'POST /plans': ['signed-in'],
     },
   },
   callCenter: {
@@ -153,13 +158,16 @@ export const manifest = {
   approvals: {
     is: 'api',
     purpose: 'Shows the approval page to who holds its link, and records the decision.',
-    may: ['read-table', 'write-table', 'read-vault', 'start-workflow', 'answer-task-token'],
+    may: ['read-table', 'write-table', 'read-vault', 'start-workflow', 'answer-task-token', 'send-mail'],
     whenItFails: 'Notices Correspondents cannot answer: customers wait for activations that were asked for.',
     size: whileSomebodyWaits,
     rate: { perSecond: 10, burst: 20 },
     routes: {
       'GET /approvals/{token}': ['link-holder'],
       'POST /approvals/{token}': ['link-holder'],
+      'POST /approvals/{token}/codes': ['link-holder'],
+      'GET /disputes/{token}': ['link-holder'],
+      'POST /disputes/{token}': ['link-holder'],
     },
   },
   admin: {
@@ -172,6 +180,7 @@ export const manifest = {
     routes: {
       'POST /agreements': ['licensing-admins'],
       'PUT /agreements/{agreementId}/contacts': ['licensing-admins'],
+      'PUT /agreements/{agreementId}/notices-correspondent': ['licensing-admins'],
     },
   },
   service: {
@@ -236,7 +245,8 @@ export const manifest = {
     size: {
       memoryMegabytes: 512,
       timeoutSeconds: 300,
-      because: 'It sees to a thousand requests at the most, one after the other; what is left over is for the next run.',
+      because:
+        'It sees to a thousand requests at the most, one after the other; what is left over is for the next run.',
     },
     atOnce: { most: 1, because: 'Two at once would only get in each other’s way at the same requests.' },
     every: 'PT1M',

@@ -1,9 +1,11 @@
+import { noticesCorrespondentAt, sameEmail } from '../domain/agreement.ts';
 import { exceptionKindOf, refusedUnlessLive } from '../domain/key.ts';
 import { overrideAllowance } from '../domain/kms.ts';
 import { callCenterHeadroom, callCenterMaximum } from '../domain/mak.ts';
+import { plan } from '../domain/plan.ts';
 import { drawProductKey } from '../domain/product-key.ts';
 import { refuse } from '../domain/refusal.ts';
-import { agreementsOf } from '../store/agreements.ts';
+import { agreementsOf, nameDeputy } from '../store/agreements.ts';
 import { historyOf } from '../store/history.ts';
 import type { KeptKey } from '../store/keys.ts';
 import { issueMak, keysOf, readKey, revealKey } from '../store/keys.ts';
@@ -11,10 +13,11 @@ import type { Activation } from '../store/mak-buckets.ts';
 import { activationsOnMak } from '../store/mak-buckets.ts';
 import type { Page, PageAsk } from '../store/page.ts';
 import { pageOfAll } from '../store/page.ts';
+import { finishReplacement, holdForReplacement } from '../store/replacement.ts';
 import type { Store } from '../store/table.ts';
 import { agreementFor, keyFor } from './access.ts';
 import { isContact } from './caller.ts';
-import { http, listed, notFound, pageAsked } from './http.ts';
+import { answerOf, http, listed, notFound, pageAsked } from './http.ts';
 import { keyAnswer } from './key-answer.ts';
 import { theStore } from './the-store.ts';
 import { agreementView, entryView } from './view.ts';
@@ -127,6 +130,56 @@ export const handler = http('portal', {
         : null;
     return { status: 200, body: { override, increase, exception: exceptionKindOf(state.type) } };
   },
+
+  'POST /keys/{keyId}/replacements': async (call) => {
+    const store = theStore();
+    const { keyId } = call.params;
+    const found = await keyFor(store, keyId, call);
+    if (!found.ok) return found;
+    if (!call.caller.roles.includes('call-center') && !isContact(call.caller, found.agreement)) {
+      return refuse(
+        'forbidden',
+        'Only a contact on the Authorized Contact List, or the call centre for one, may replace a key.',
+      );
+    }
+    const { reason, callReference } = call.body;
+    const reference = callReference ?? call.operation;
+    // A call that was made before, under its reference, is the same replacement.
+    const operation = callReference === undefined ? call.operation : `replacement ${callReference}`;
+    const ask = { reason, by: call.caller.email, reference };
+    const draw = () => drawProductKey(world.below);
+    const held = await holdForReplacement(store, keyId, ask, draw, operation, call.now);
+    if (held === undefined) return notFound('key');
+    if (!held.ok) return held;
+    const issuedId = await finishReplacement(store, keyId, call.now);
+    const [blocked, issued] = await Promise.all([
+      readKey(store, keyId),
+      issuedId === undefined ? undefined : readKey(store, issuedId),
+    ]);
+    if (blocked === undefined || issued === undefined)
+      throw new Error(`The replacement of key ${keyId} was not completed.`);
+    const body = {
+      blocked: await keyAnswer(store, blocked, call.now),
+      issued: await keyAnswer(store, issued, call.now),
+    };
+    return { status: 201, body };
+  },
+
+  'PUT /agreements/{agreementId}/deputy': async (call) => {
+    const store = theStore();
+    const found = await agreementFor(store, call.params.agreementId, call);
+    if (!found.ok) return found;
+    const { agreement } = found;
+    if (!sameEmail(noticesCorrespondentAt(agreement, call.now).email, call.caller.email)) {
+      return refuse('forbidden', 'Only the Notices Correspondent may name a deputy.');
+    }
+    const { agreementId } = agreement;
+    const outcome = await nameDeputy(store, agreementId, call.body, call.caller.email, call.operation, call.now);
+    if (outcome === undefined) return notFound('agreement');
+    return answerOf(outcome, (named) => ({ status: 200, body: agreementView(named) }));
+  },
+
+  'POST /plans': async ({ body }) => ({ status: 200, body: plan(body.program, body.sites, theStore().policy) }),
 });
 
 /** The activations of a key: a MAK's machines, or a KMS key's hosts by their first activation. */

@@ -214,6 +214,7 @@ const productKey = z
   .transform((text) => new Secret(text, '[product key]'));
 const installationId = z.string().max(120, 'must be an installation id of 54 digits');
 const machineName = line(63).optional();
+const machines = whole(0, 10_000_000).default(0);
 
 /** The body of every route that takes one. */
 export const bodies = {
@@ -226,6 +227,36 @@ export const bodies = {
   'POST /keys/{keyId}/reveal': z.strictObject({}),
   'POST /activations': z.strictObject({ productKey, installationId, product: z.enum(products), machineName }),
   'POST /kms-hosts/client-reports': z.strictObject({ productKey, installationId, clients: whole(0, 100_000_000) }),
+  'POST /activations/batch': z.strictObject({
+    productKey,
+    activations: z
+      .array(z.strictObject({ installationId, product: z.enum(products), machineName }))
+      .min(1, 'must hold at least one installation')
+      .max(90, 'must hold at most 90 installations; send the rest in another batch'),
+  }),
+  'POST /validations': z.strictObject({ productKey, installationId }),
+  'POST /keys/{keyId}/replacements': z.strictObject({ reason: paragraphs(2_000), callReference: line(120).optional() }),
+  'PUT /agreements/{agreementId}/notices-correspondent': personSchema,
+  'PUT /agreements/{agreementId}/deputy': z
+    .strictObject({ person: personSchema, from: day, to: day })
+    .refine(({ from, to }) => from <= to, { path: ['to'], message: 'must not be before the first day' }),
+  'POST /plans': z.strictObject({
+    program: z.enum(programs),
+    sites: z
+      .array(
+        z
+          .strictObject({
+            name: line(120),
+            client: machines,
+            'server-a': machines,
+            'server-b': machines,
+            'server-c': machines,
+          })
+          .transform(({ name, ...counts }) => ({ name, machines: counts })),
+      )
+      .min(1, 'must name at least one site')
+      .max(500, 'must name at most 500 sites'),
+  }),
   'POST /keys/{keyId}/overrides': z.strictObject({ installationId, callReference: line(120), callerName: line(120) }),
   'POST /keys/{keyId}/increases': z.strictObject({
     newLimit: whole(1, 1_000_000_000),
@@ -235,10 +266,14 @@ export const bodies = {
   'POST /exceptions': intakeSchema,
   'POST /exceptions/{exceptionId}/questions': z.strictObject({ text: paragraphs(4_000) }),
   'POST /exceptions/{exceptionId}/answers': z.strictObject({ text: paragraphs(4_000) }),
-  'POST /exceptions/{exceptionId}/review': z.discriminatedUnion('decision', [
-    z.strictObject({ decision: z.literal('forward'), activations: whole(1, 1_000_000).optional() }),
-    z.strictObject({ decision: z.literal('reject'), reason: paragraphs(2_000) }),
-  ]),
+  'POST /exceptions/{exceptionId}/review': z.discriminatedUnion(
+    'decision',
+    [
+      z.strictObject({ decision: z.literal('forward'), activations: whole(1, 1_000_000).optional() }),
+      z.strictObject({ decision: z.literal('reject'), reason: paragraphs(2_000) }),
+    ],
+    { error: ({ code }) => (code === 'invalid_union' ? 'must be forward or reject' : undefined) },
+  ),
   'POST /exceptions/{exceptionId}/withdrawal': z.strictObject({ reason: paragraphs(2_000).optional() }),
 } as const satisfies Partial<Record<Route, z.ZodType>>;
 
@@ -296,9 +331,10 @@ export const decisionSchema = z.object({
   comment: z
     .string()
     .trim()
-    .max(1_000, 'The comment must be at most 1,000 characters')
+    // A browser sends a line break as two characters and counts it as one.
+    .transform((text) => text.replaceAll('\r\n', '\n'))
+    .pipe(z.string().max(1_000, 'The comment must be at most 1,000 characters'))
     .refine((text) => !unprintableButBreaks.test(text), 'The comment must not hold control characters')
-    .transform((text) => (text === '' ? null : text))
     .optional()
-    .transform((text) => text ?? null),
+    .transform((text) => (text === undefined || text === '' ? null : text)),
 });

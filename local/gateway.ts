@@ -55,10 +55,11 @@ export function makeGateway(handlers: ApiHandlers, tokens: Tokens, local: LocalR
     const entry = matched?.entry ?? 'service';
     const handler = handlers[entry];
     if (handler === undefined) throw new Error(`The manifest names ${entry}, which was not loaded.`);
-    const { statusCode = 200, headers = {}, body: answered = '' } = await handler(
-      event,
-      contextOf(event.requestContext.requestId),
-    );
+    const {
+      statusCode = 200,
+      headers = {},
+      body: answered = '',
+    } = await handler(event, contextOf(event.requestContext.requestId));
     const named = Object.entries(headers).map(([name, value]) => [name, String(value)] as const);
     return { status: statusCode, headers: Object.fromEntries(named), body: answered };
   };

@@ -1,141 +1,187 @@
 import { z } from 'zod';
-import type { Instant } from '../domain/instant.ts';
 import { staffRoles } from '../functions/manifest.ts';
+import { problemOf, problemType } from '../functions/problem.ts';
 import type { Clock } from './clock.ts';
-import { after, Moment, momentAt } from './clock.ts';
+import { after, Moment } from './clock.ts';
 import type { LocalAnswer, LocalRequest, LocalRoutes } from './gateway.ts';
 import type { MailBox } from './mail-box.ts';
-import { mailBoxPage, welcomePage } from './pages.ts';
+import { framedMail, mailboxPage, mailNumber } from './mailbox-page.ts';
 import type { StepFunctions } from './step-functions.ts';
 import type { Tokens } from './tokens.ts';
+import { welcomePage } from './welcome-page.ts';
+import type { WindOn } from './wind-on.ts';
 
 type Parts = {
+  readonly address: string;
   readonly clock: Clock;
   readonly tokens: Tokens;
   readonly mailBox: MailBox;
   readonly workflows: StepFunctions;
-  /** Runs the sweep, and says when time has something to do next. */
-  readonly sweep: () => Promise<Instant | null>;
-  readonly quiet: () => Promise<void>;
+  readonly windOn: WindOn;
 };
 
-const tokenAsk = z.strictObject({ email: z.email(), roles: z.array(z.enum(staffRoles)).default([]) });
-const clockAsk = z.union([z.strictObject({ now: Moment }), z.strictObject({ advance: z.string() })]);
+type Route = (parts: Parts, request: LocalRequest, parameter: string) => LocalAnswer | Promise<LocalAnswer>;
 
-/** The routes that only the local system has: tokens, the mail box, the clock, and what the workflows did. */
+/** The routes that only the local system has. A path that ends with a slash takes one more part, which is the parameter. */
+const routes: Readonly<Record<string, Readonly<Record<string, Route>>>> = {
+  '/': { GET: welcome },
+  '/_local': { GET: welcome },
+  '/_local/tokens': { POST: issueToken },
+  '/_local/mail': {
+    GET: ({ mailBox }, { url }) => json(200, { items: mailBox.mails(url.searchParams.get('to') || undefined) }),
+  },
+  '/_local/mailbox': { GET: showMails },
+  '/_local/mailbox/': { GET: showMails },
+  '/_local/clock': { GET: ({ clock }) => json(200, { now: clock.now() }), POST: moveClock },
+  '/_local/workflows/': { GET: tellWorkflow },
+};
+
+/** Answers what belongs to the local system alone: tokens, the mail box, the clock, and what the workflows did. */
 export function localRoutes(parts: Parts): LocalRoutes {
   return async (request) => {
-    const { method, url } = request;
-    const at = `${method} ${url.pathname}`;
-    switch (at) {
-      case 'GET /':
-        return page(welcomePage());
-      case 'POST /_local/tokens': {
-        const ask = tokenAsk.safeParse(jsonIn(request));
-        return ask.success ? json(200, { token: await parts.tokens.issue(ask.data) }) : wrong(ask.error);
-      }
-      case 'GET /_local/mail': {
-        const to = url.searchParams.get('to');
-        return json(200, { items: await parts.mailBox.mails(to ?? undefined) });
-      }
-      case 'GET /_local/mailbox':
-        return page(mailBoxPage(await parts.mailBox.mails()));
-      case 'GET /_local/clock':
-        return json(200, { now: parts.clock.now() });
-      case 'POST /_local/clock':
-        return windOn(parts, request);
-      default:
-        return at.startsWith('GET /_local/workflows/')
-          ? workflow(parts, url.pathname.slice('/_local/workflows/'.length))
-          : notHere();
-    }
+    const { pathname } = request.url;
+    if (pathname !== '/' && !/^\/_local(\/|$)/.test(pathname)) return undefined;
+    const [, stem = '', parameter = ''] = /^(\/_local\/\w+\/)(.+)$/.exec(pathname) ?? [];
+    const methods = routes[pathname] ?? routes[stem];
+    if (methods === undefined) return nothing('There is no such route; the README lists those under /_local.');
+    const route = methods[request.method];
+    if (route !== undefined) return route(parts, request, parameter);
+    const allowed = Object.keys(methods).join(', ');
+    const answer = problem(405, 'method-not-allowed', 'Not with this method', `Use ${allowed} here.`);
+    return { ...answer, headers: { ...answer.headers, allow: allowed } };
   };
 }
 
-/**
- * Winds the clock on: stops at every minute at which the schedule would find something due on the way, in order, and
- * runs it there. At all other minutes it would find nothing. Answers when all is quiet.
- */
-async function windOn(parts: Parts, request: LocalRequest): Promise<LocalAnswer> {
-  const { clock, quiet, sweep, workflows } = parts;
-  const ask = clockAsk.safeParse(jsonIn(request));
-  if (!ask.success) return wrong(ask.error);
-  const target = 'now' in ask.data ? ask.data.now : after(Date.parse(clock.now()), ask.data.advance);
-  if (target === undefined) return problem(422, 'invalid-request', 'The duration must be ISO 8601, such as P1DT2H.');
-  if (target < clock.now())
-    return problem(409, 'clock-only-forward', `It is ${clock.now()} already; the clock moves forward only.`);
+function welcome({ address, clock, mailBox }: Parts): LocalAnswer {
+  return page(200, welcomePage({ address, now: clock.now(), mails: mailBox.mails().length }));
+}
 
-  await quiet();
-  let next = await sweep();
-  await quiet();
-  for (let stop = nextStop(next, workflows, clock.now()); stop !== null && stop < target; ) {
-    clock.moveTo(stop);
-    workflows.timeOut();
-    next = await sweep();
-    await quiet();
-    stop = nextStop(next, workflows, clock.now());
+const tokenAsk = z.strictObject({ email: z.email(), roles: z.array(z.enum(staffRoles)).default([]) });
+
+async function issueToken({ tokens }: Parts, request: LocalRequest): Promise<LocalAnswer> {
+  const ask = parsed(request, tokenAsk);
+  return ask.ok ? json(200, { token: await tokens.issue(ask.value) }) : ask.answer;
+}
+
+const clockAsk = z
+  .strictObject({ now: Moment.optional(), advance: z.string().optional() })
+  .refine(({ now, advance }) => (now === undefined) !== (advance === undefined), 'must have either now or advance');
+
+async function moveClock({ clock, windOn }: Parts, request: LocalRequest): Promise<LocalAnswer> {
+  const ask = parsed(request, clockAsk);
+  if (!ask.ok) return ask.answer;
+  const { now: moment, advance = '' } = ask.value;
+  const moved = await windOn((now) => moment ?? after(now, advance));
+  switch (moved) {
+    case 'done':
+      return json(200, { now: clock.now() });
+    case 'nowhere':
+      return invalid([{ pointer: '/advance', message: 'must be an ISO 8601 duration such as P1DT2H' }]);
+    case 'backwards':
+      return problem(
+        409,
+        'clock-only-forward',
+        'The clock moves forward only',
+        `It is ${clock.now()} already. Choose a later moment, or start anew.`,
+      );
   }
-  clock.moveTo(target);
-  workflows.timeOut();
-  await sweep();
-  await quiet();
-  return json(200, { now: clock.now() });
 }
 
-/** The next minute at which there is something to do. */
-function nextStop(nextAction: Instant | null, workflows: StepFunctions, now: Instant): Instant | null {
-  const due = [nextAction, workflows.nextTimeoutAt()].filter((at) => at !== null).toSorted()[0];
-  if (due === undefined) return null;
-  const minute = 60_000;
-  const earliest = Math.floor(Date.parse(now) / minute + 1) * minute;
-  return momentAt(Math.max(earliest, Math.ceil(Date.parse(due) / minute) * minute));
-}
-
-function workflow({ workflows }: Parts, exceptionId: string): LocalAnswer {
+function tellWorkflow({ workflows }: Parts, _: LocalRequest, exceptionId: string): LocalAnswer {
   // A request whose execution was lost has several, one after the other.
   const executions = workflows.executions().filter(({ name }) => name.replace(/-\d+$/, '') === exceptionId);
-  if (executions.length === 0) return problem(404, 'not-found', `No execution since the start was for ${exceptionId}.`);
+  if (executions.length === 0) return nothing(`No workflow has been started for a request ${exceptionId}.`);
   return json(200, {
     exceptionId,
     states: executions.flatMap(({ steps }) => steps),
-    executions: executions.map(({ name, status, failure }) => ({ name, status, failure })),
+    executions: executions.map(({ name, status, startedAt, failure }) => ({ name, status, startedAt, failure })),
   });
 }
 
-function jsonIn({ body }: LocalRequest): unknown {
+/** The mail box, with the mail of that number open, or that mail alone as its frame shows it (`12/html`). */
+function showMails({ mailBox, clock }: Parts, { url }: LocalRequest, parameter: string): LocalAnswer {
+  const [, digits = '', framed] = /^(\d{1,9})(\/html)?$/.exec(parameter) ?? [];
+  const mails = mailBox.mails();
+  const mail = mailNumber(mails, Number(digits));
+  if (mail !== undefined && framed !== undefined) return frame(framedMail(mail));
+  const view = {
+    mails,
+    to: url.searchParams.get('to') || undefined,
+    open: mail === undefined ? undefined : Number(digits),
+    as: url.searchParams.get('as') === 'text' ? 'text' : 'laid-out',
+    now: clock.now(),
+  } as const;
+  return page(parameter !== '' && mail === undefined ? 404 : 200, mailboxPage(view));
+}
+
+type Parsed<Value> =
+  | { readonly ok: true; readonly value: Value }
+  | { readonly ok: false; readonly answer: LocalAnswer };
+
+function parsed<Value>({ body }: LocalRequest, schema: z.ZodType<Value>): Parsed<Value> {
+  let value: unknown;
   try {
-    return JSON.parse(body.toString('utf8'));
+    value = JSON.parse(body.toString('utf8'));
   } catch {
-    return undefined;
+    const refusal = { code: 'malformed-json', detail: 'The body must be a JSON object.' } as const;
+    return { ok: false, answer: problemAnswer(problemOf(refusal)) };
   }
+  const judged = schema.safeParse(value);
+  if (judged.success) return { ok: true, value: judged.data };
+  const errors = judged.error.issues.map(({ path, message }) => ({
+    pointer: path.map((part) => `/${String(part)}`).join(''),
+    message,
+  }));
+  return { ok: false, answer: invalid(errors) };
 }
 
-function wrong(error: z.ZodError): LocalAnswer {
-  return problem(422, 'invalid-request', z.prettifyError(error));
+function invalid(errors: readonly { readonly pointer: string; readonly message: string }[]): LocalAnswer {
+  const named = errors.map(({ pointer, message }) => `${pointer || 'the body'}: ${message}`).join('; ');
+  return problemAnswer(
+    problemOf({ code: 'invalid-request', detail: `Correct this and send it again. ${named}`, errors }),
+  );
 }
 
-function notHere(): LocalAnswer {
-  return problem(404, 'not-found', 'The local system has no such route; the README lists those under /_local.');
+function nothing(detail: string): LocalAnswer {
+  return problemAnswer(problemOf({ code: 'not-found', detail }));
 }
 
-function problem(status: number, code: string, detail: string): LocalAnswer {
-  const body = JSON.stringify({ type: `urn:volume-activation:problem:${code}`, title: code, status, code, detail });
-  return { status, headers: { 'Content-Type': 'application/problem+json' }, body };
+function problem(status: number, code: string, title: string, detail: string): LocalAnswer {
+  return problemAnswer({ type: `urn:volume-activation:problem:${code}`, title, status, code, detail });
+}
+
+function problemAnswer(document: Readonly<Record<string, unknown>>): LocalAnswer {
+  return {
+    status: Number(document.status),
+    headers: { 'content-type': problemType, 'cache-control': 'no-store' },
+    body: JSON.stringify(document),
+  };
 }
 
 function json(status: number, value: unknown): LocalAnswer {
   return {
     status,
-    headers: { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' },
+    headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },
     body: JSON.stringify(value),
   };
 }
 
-function page(html: string): LocalAnswer {
-  const headers = {
-    'Content-Type': 'text/html; charset=utf-8',
-    'Cache-Control': 'no-store',
-    'Content-Security-Policy': "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self'",
-  };
-  return { status: 200, headers, body: html };
+const strict = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+
+function page(status: number, html: string): LocalAnswer {
+  const policy = `${strict}; frame-src 'self'; frame-ancestors 'none'`;
+  return { status, headers: { ...pageHeaders, 'content-security-policy': policy }, body: html };
 }
+
+/** A mail is somebody else's page: it runs nothing and fetches nothing, whoever opens it. */
+function frame(html: string): LocalAnswer {
+  const policy = `${strict}; img-src data:; frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox`;
+  return { status: 200, headers: { ...pageHeaders, 'content-security-policy': policy }, body: html };
+}
+
+const pageHeaders = {
+  'content-type': 'text/html; charset=utf-8',
+  'cache-control': 'no-store',
+  'referrer-policy': 'no-referrer',
+  'x-content-type-options': 'nosniff',
+};

@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import type ses from 'aws-ses-v2-local';
-import { getStoreReadonly } from 'aws-ses-v2-local/dist/store.js';
+import type sesStore from 'aws-ses-v2-local/dist/store.js';
 import { z } from 'zod';
 import type { Instant } from '../domain/instant.ts';
 import { Moment } from './clock.ts';
@@ -46,11 +46,15 @@ export async function startMailBox({ now, folder }: { now: () => Instant; folder
   const file = folder === undefined ? undefined : join(folder, 'mails.jsonl');
   if (folder !== undefined) await mkdir(folder, { recursive: true });
   const received = file === undefined ? [] : await readKept(file);
-  const store = getStoreReadonly();
-  store.emails.splice(0, Number.POSITIVE_INFINITY, ...received.map(({ email }) => email));
+  let opened: ReturnType<typeof openLibrary> | undefined;
+  // Loading the library takes longer than loading all the rest of the system, so it waits for somebody who needs it.
+  const library = () => {
+    opened ??= openLibrary(received);
+    return opened;
+  };
 
   /** What the library took in for a request, put right where it goes by the wall clock and by the mail's own header. */
-  const takeOver = (request: unknown, answer: unknown) => {
+  const takeOver = (store: Store, request: unknown, answer: unknown) => {
     const { MessageId } = SendEmailAnswer.parse(answer);
     const stored = store.emails.findLast(({ messageId }) => messageId === MessageId);
     if (stored === undefined) throw new Error(`the mail box took ${MessageId} and does not have it`);
@@ -73,23 +77,21 @@ export async function startMailBox({ now, folder }: { now: () => Instant; folder
 
   // The library stands behind a door of ours, because only there an answer and its request can be told to belong
   // together.
-  const library = await startLibrary({ host: '127.0.0.1', port: 0 });
-  // An idle connection is only ever closed from our side: else a mail could meet the closing and be lost.
-  library.keepAliveTimeout = 0;
   const pass = async (request: IncomingMessage, response: ServerResponse) => {
     const { method = 'GET', url = '/' } = request;
     const body = await buffer(request).catch(() => undefined);
     // The caller hung up in the middle of it: there is nobody to answer.
     if (body === undefined) return;
     const { authorization = '', 'content-type': contentType = '' } = request.headers;
-    const answer = await fetch(new URL(url, address(library)), {
+    const { server, store } = await library();
+    const answer = await fetch(new URL(url, address(server)), {
       method,
       headers: { authorization, 'content-type': contentType },
       ...(method !== 'GET' && method !== 'HEAD' && { body }),
     });
     const answered = Buffer.from(await answer.arrayBuffer());
     if (answer.ok && method === 'POST' && url === '/v2/email/outbound-emails') {
-      takeOver(JSON.parse(body.toString()), JSON.parse(answered.toString()));
+      takeOver(store, JSON.parse(body.toString()), JSON.parse(answered.toString()));
     }
     if (answer.ok && method === 'POST' && url === '/clear-store') await forget();
     response.writeHead(answer.status, { 'content-type': answer.headers.get('content-type') ?? 'text/plain' });
@@ -113,14 +115,27 @@ export async function startMailBox({ now, folder }: { now: () => Instant; folder
     async stop() {
       await close(door);
       await Promise.all(passing);
-      await close(library);
+      if (opened !== undefined) await close((await opened).server);
     },
   };
 }
 
-// A CommonJS module with a default export of its own: what an import makes of that depends on who loads it, and what
-// require does not.
-const { default: startLibrary }: Pick<typeof ses, 'default'> = createRequire(import.meta.url)('aws-ses-v2-local');
+type Store = ReturnType<typeof sesStore.getStoreReadonly>;
+
+/** Loads the library and starts it, with the mails that came before. */
+async function openLibrary(received: readonly Received[]): Promise<{ server: Server; store: Store }> {
+  // A CommonJS module with a default export of its own: what an import makes of that depends on who loads it, and what
+  // require does not.
+  const require = createRequire(import.meta.url);
+  const { default: start }: Pick<typeof ses, 'default'> = require('aws-ses-v2-local');
+  const { getStoreReadonly }: Pick<typeof sesStore, 'getStoreReadonly'> = require('aws-ses-v2-local/dist/store.js');
+  const store = getStoreReadonly();
+  store.emails.splice(0, Number.POSITIVE_INFINITY, ...received.map(({ email }) => email));
+  const server = await start({ host: '127.0.0.1', port: 0 });
+  // An idle connection is only ever closed from our side: else a mail could meet the closing and be lost.
+  server.keepAliveTimeout = 0;
+  return { server, store };
+}
 
 const Addresses = z.array(z.string()).default([]);
 

@@ -1,93 +1,165 @@
-import { randomInt } from 'node:crypto';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { StaffRole } from '../functions/manifest.ts';
 
-/** Who can sign in to the seeded world. */
-export type Resident = { readonly email: string; readonly roles: readonly StaffRole[]; readonly is: string };
+/** Somebody who can sign in to the seeded world, and who they are in it. */
+export type Resident = {
+  readonly name: string;
+  readonly email: string;
+  readonly roles: readonly StaffRole[];
+  readonly is: string;
+};
+
+export const ada: Resident = {
+  name: 'Ada Lind',
+  email: 'ada.lind@contoso.example',
+  roles: [],
+  is: 'license administrator of Contoso',
+};
+const mei: Resident = {
+  name: 'Mei Tan',
+  email: 'mei.tan@lakeside.example',
+  roles: [],
+  is: 'license administrator of Lakeside Schools',
+};
+export const olga: Resident = {
+  name: 'Olga Berg',
+  email: 'olga.berg@vendor.example',
+  roles: ['licensing-admins'],
+  is: 'registers agreements for the vendor',
+};
 
 export const residents: readonly Resident[] = [
+  ada,
   {
-    email: 'ada.lind@contoso.example',
+    name: 'Noor Haddad',
+    email: 'noor.haddad@contoso.example',
     roles: [],
-    is: 'license administrator of Contoso, on its Authorized Contact List',
+    is: 'Notices Correspondent of Contoso: approves by mail',
   },
-  { email: 'noor.haddad@contoso.example', roles: [], is: 'Notices Correspondent of Contoso: approves by mail' },
-  { email: 'mei.tan@lakeside.example', roles: [], is: 'license administrator of Lakeside Schools' },
-  { email: 'carla.agent@vendor.example', roles: ['call-center'], is: 'call-centre agent' },
-  { email: 'tomas.team@vendor.example', roles: ['exceptions-team'], is: 'member of the exceptions team' },
-  { email: 'olga.admin@vendor.example', roles: ['licensing-admins'], is: 'licensing administrator of the vendor' },
+  mei,
+  {
+    name: 'Carla Ortiz',
+    email: 'carla.ortiz@vendor.example',
+    roles: ['call-center'],
+    is: 'answers the phone in the call centre',
+  },
+  {
+    name: 'Tomas Novak',
+    email: 'tomas.novak@vendor.example',
+    roles: ['exceptions-team'],
+    is: 'reviews requests in the exceptions team',
+  },
+  olga,
 ];
 
 const person = (name: string, email: string) => ({ name, email, phone: '+1 425 555 0100' });
 
-const agreements = [
-  {
-    program: 'enterprise',
-    level: 'A',
-    agreementNumber: 'V4407182',
-    organization: { name: 'Contoso Ltd', country: 'US', language: 'en' },
-    products: [
-      { product: 'windows-vista-enterprise', licenses: 40 },
-      { product: 'windows-server-2008-standard', licenses: 6 },
-    ],
-    contacts: [person('Ada Lind', 'ada.lind@contoso.example'), person('Jorge Ruiz', 'jorge.ruiz@contoso.example')],
-    noticesCorrespondent: person('Noor Haddad', 'noor.haddad@contoso.example'),
-  },
-  {
-    program: 'campus-and-school',
-    level: null,
-    agreementNumber: 'C2290417',
-    organization: { name: 'Lakeside Schools', country: 'US', language: 'en' },
-    products: [{ product: 'windows-vista-business', licenses: 900 }],
-    contacts: [person('Mei Tan', 'mei.tan@lakeside.example')],
-    noticesCorrespondent: person('Ruth Okafor', 'ruth.okafor@lakeside.example'),
-  },
-  {
-    program: 'open',
-    authorizationNumber: '61204577ZZE0912',
-    licenseNumber: '41980233',
-    organization: { name: 'Fabrikam Bakery', country: 'CA', language: 'en' },
-    products: [{ product: 'windows-vista-business', licenses: 12 }],
-    contacts: [person('Paul Roy', 'paul.roy@fabrikam.example')],
-    noticesCorrespondent: person('Paul Roy', 'paul.roy@fabrikam.example'),
-  },
-];
+/** The agreement that the first steps are shown on. */
+export const contoso = {
+  program: 'enterprise',
+  level: 'A',
+  agreementNumber: 'V4407182',
+  organization: { name: 'Contoso Ltd', country: 'US', language: 'en' },
+  products: [
+    { product: 'windows-vista-enterprise', licenses: 40 },
+    { product: 'windows-server-2008-standard', licenses: 6 },
+  ],
+  contacts: [person(ada.name, ada.email), person('Jorge Ruiz', 'jorge.ruiz@contoso.example')],
+  noticesCorrespondent: person('Noor Haddad', 'noor.haddad@contoso.example'),
+};
+
+const lakeside = {
+  program: 'campus-and-school',
+  level: null,
+  agreementNumber: 'C2290417',
+  organization: { name: 'Lakeside Schools', country: 'US', language: 'en' },
+  products: [{ product: 'windows-vista-business', licenses: 900 }],
+  contacts: [person(mei.name, mei.email)],
+  noticesCorrespondent: person('Ruth Okafor', 'ruth.okafor@lakeside.example'),
+};
+
+const fabrikam = {
+  program: 'open',
+  authorizationNumber: '61204577ZZE0912',
+  licenseNumber: '41980233',
+  organization: { name: 'Fabrikam Bakery', country: 'CA', language: 'en' },
+  products: [{ product: 'windows-vista-business', licenses: 12 }],
+  contacts: [person('Paul Roy', 'paul.roy@fabrikam.example')],
+  noticesCorrespondent: person('Paul Roy', 'paul.roy@fabrikam.example'),
+};
 
 /** Contoso's MAK is nearly used up, so that the way to more of it is short. */
 const activationsUsed = 48;
+/** So many at once, and no more: a start should not be a storm. */
+const atOnce = 8;
 
-type Ask = (method: string, path: string, body: unknown, as?: Resident) => Promise<{ status: number; body: unknown }>;
+/** Asks the API something, as somebody or as a machine, which is nobody. */
+export type Ask = (
+  method: string,
+  path: string,
+  body?: unknown,
+  as?: Resident,
+) => Promise<{ readonly status: number; readonly body: unknown }>;
 
 /**
- * Makes a small world through the API itself: three organizations, their keys, and machines that use them. A world that
- * is there already (the data were kept) is left as it is.
+ * Makes a small world through the API itself: three organizations, their keys, and machines that use them. In a `folder`
+ * it leaves word that it has, and makes nothing there again; what a kill cut short is finished at the next start.
  */
-export async function seed(ask: Ask): Promise<void> {
-  const [ada, , mei, , , olga] = residents;
-  for (const agreement of agreements) {
-    const { status } = await ask('POST', '/agreements', agreement, olga);
-    if (status === 409) return;
-    expectStatus(status, 201);
+export async function seed(ask: Ask, folder: string | undefined): Promise<void> {
+  const done = folder === undefined ? undefined : join(folder, 'seeded');
+  if (done !== undefined && existsSync(done)) return;
+
+  const get = async (path: string, as: Resident) => expectStatus(await ask('GET', path, undefined, as), 200);
+  const post = async (path: string, body: unknown, ...more: [as?: Resident]) =>
+    // What is there already was made by a start that did not get to its end.
+    expectStatus(await ask('POST', path, body, ...more), 200, 201, 204, 409);
+
+  await Promise.all([contoso, lakeside, fabrikam].map((agreement) => post('/agreements', agreement, olga)));
+  await Promise.all([
+    post(`/agreements/${contoso.agreementNumber}/keys`, { type: 'MAK', productGroup: 'client' }, ada),
+    post(`/agreements/${lakeside.agreementNumber}/keys`, { type: 'MAK', productGroup: 'client' }, mei),
+  ]);
+  const keys = itemsIn(await get(`/agreements/${contoso.agreementNumber}/keys`, ada));
+  const revealed = async (type: string) => {
+    const key = keys.find((each) => textIn(each, 'type') === type);
+    return textIn(await post(`/keys/${textIn(key, 'keyId')}/reveal`, {}, ada), 'productKey');
+  };
+  const [mak, kms] = await Promise.all([revealed('MAK'), revealed('KMS')]);
+
+  const machines = Array.from({ length: activationsUsed }, (_, index) => index + 1);
+  await Promise.all(
+    Array.from({ length: atOnce }, async () => {
+      for (let machine = machines.shift(); machine !== undefined; machine = machines.shift()) {
+        await post('/activations', {
+          productKey: mak,
+          installationId: installationIdOf(machine),
+          product: 'windows-vista-enterprise',
+          machineName: `CONTOSO-PC-${String(machine).padStart(3, '0')}`,
+        });
+      }
+    }),
+  );
+  for (const [place, clients] of [
+    ['SEATTLE', 31],
+    ['TACOMA', 12],
+  ] as const) {
+    const installationId = installationIdOf(1_000 + clients);
+    const machineName = `${place}-KMS`;
+    const product = 'windows-server-2008-standard';
+    await post('/activations', { productKey: kms, installationId, product, machineName });
+    await post('/kms-hosts/client-reports', { productKey: kms, installationId, clients });
   }
-  const contoso = await ask('POST', '/agreements/V4407182/keys', { type: 'MAK', productGroup: 'client' }, ada);
-  expectStatus(contoso.status, 201);
-  await ask('POST', '/agreements/C2290417/keys', { type: 'MAK', productGroup: 'client' }, mei);
-  const revealed = await ask('POST', `/keys/${text(contoso.body, 'keyId')}/reveal`, {}, ada);
-  const productKey = text(revealed.body, 'productKey');
-  for (let machine = 1; machine <= activationsUsed; machine += 1) {
-    const activation = {
-      productKey,
-      installationId: someInstallationId(),
-      product: 'windows-vista-enterprise',
-      machineName: `CONTOSO-PC-${String(machine).padStart(3, '0')}`,
-    };
-    expectStatus((await ask('POST', '/activations', activation)).status, 201);
-  }
+  if (done !== undefined) writeFileSync(done, '');
 }
 
-/** An installation id of a machine that does not exist: nine groups of five digits and a Luhn check digit. */
-export function someInstallationId(): string {
-  return Array.from({ length: 9 }, () => {
-    const digits = String(randomInt(100_000)).padStart(5, '0');
+/**
+ * The installation id of a machine that does not exist, always the same for the same number: nine groups of five digits
+ * and a Luhn check digit.
+ */
+export function installationIdOf(machine: number): string {
+  return Array.from({ length: 9 }, (_, group) => {
+    const digits = String((machine * 7_919 + group * 10_007) % 100_000).padStart(5, '0');
     const sum = [...digits].reduce((total, digit, index) => {
       const value = Number(digit) * (index % 2 === 0 ? 2 : 1);
       return total + (value > 9 ? value - 9 : value);
@@ -96,12 +168,25 @@ export function someInstallationId(): string {
   }).join('');
 }
 
-function expectStatus(status: number, wanted: number): void {
-  if (status !== wanted) throw new Error(`Seeding was answered ${status} where ${wanted} was expected.`);
+function expectStatus({ status, body }: Awaited<ReturnType<Ask>>, ...wanted: readonly number[]): unknown {
+  if (wanted.includes(status)) return body;
+  throw new Error(`Seeding was answered ${status} where ${wanted.join(' or ')} was expected: ${JSON.stringify(body)}`);
 }
 
-function text(body: unknown, name: string): string {
-  const value = typeof body === 'object' && body !== null ? Reflect.get(body, name) : undefined;
-  if (typeof value !== 'string') throw new Error(`Seeding was answered without ${name}.`);
+/** A member of an answer that is a text. */
+export function textIn(body: unknown, name: string): string {
+  const value = memberOf(body, name);
+  if (typeof value !== 'string') throw new Error(`The API answered without ${name}.`);
   return value;
+}
+
+/** The items of a list that was answered. */
+export function itemsIn(body: unknown): readonly unknown[] {
+  const items = memberOf(body, 'items');
+  if (!Array.isArray(items)) throw new Error('The API answered without a list.');
+  return items;
+}
+
+function memberOf(body: unknown, name: string): unknown {
+  return typeof body === 'object' && body !== null ? Reflect.get(body, name) : undefined;
 }

@@ -5,6 +5,7 @@ import type { Context } from 'aws-lambda';
 import type { Instant } from '../domain/instant.ts';
 import { fileOf, namesOf } from '../functions/manifest.ts';
 import definition from '../workflows/exception-request.asl.json' with { type: 'json' };
+import type { Clock } from './clock.ts';
 import { makeClock } from './clock.ts';
 import { takePort } from './door.ts';
 import { startDynamoDb } from './dynamodb.ts';
@@ -16,6 +17,7 @@ import { startMailBox } from './mail-box.ts';
 import { startStepFunctions } from './step-functions.ts';
 import type { Tokens } from './tokens.ts';
 import { startTokens } from './tokens.ts';
+import { makeWindOn } from './wind-on.ts';
 
 export type SystemOptions = {
   /** 0 is any free one. */
@@ -30,6 +32,7 @@ export type SystemOptions = {
 
 export type System = {
   readonly address: string;
+  readonly clock: Clock;
   readonly engines: { readonly dynamoDb: string; readonly workflows: string; readonly mail: string };
   readonly tokens: Tokens;
   /** Settles when an engine has ended though nobody stopped it, and never otherwise. */
@@ -59,18 +62,18 @@ export async function startSystem({ port, folder, dynamoDbEndpoint, environment 
   Object.assign(environment, {
     TABLE_NAME: tableName,
     VAULT_SECRET: secret,
-    POLICY_FILE: environment['POLICY_FILE'] ?? new URL('../policy.json', import.meta.url).pathname,
+    POLICY_FILE: environment.POLICY_FILE ?? new URL('../policy.json', import.meta.url).pathname,
     MAIL_FROM: 'Volume Activation <no-reply@volume-activation.example>',
     MAIL_TEAM: 'exceptions-team@volume-activation.example',
     MAIL_SUPERVISORS: 'supervisors@volume-activation.example',
     PUBLIC_URL: address,
-    POWERTOOLS_LOG_LEVEL: environment['POWERTOOLS_LOG_LEVEL'] ?? 'ERROR',
+    POWERTOOLS_LOG_LEVEL: environment.POWERTOOLS_LOG_LEVEL ?? 'ERROR',
     POWERTOOLS_METRICS_DISABLED: 'true',
     ...nobodyAtAws,
   });
-  delete environment['AWS_PROFILE'];
-  delete environment['AWS_SESSION_TOKEN'];
-  delete environment['AWS_IGNORE_CONFIGURED_ENDPOINT_URLS'];
+  delete environment.AWS_PROFILE;
+  delete environment.AWS_SESSION_TOKEN;
+  delete environment.AWS_IGNORE_CONFIGURED_ENDPOINT_URLS;
 
   const clock = makeClock(kept);
   const now = () => clock.now();
@@ -83,6 +86,8 @@ export async function startSystem({ port, folder, dynamoDbEndpoint, environment 
     load<ApiHandler>('api'),
     load<(input: unknown, context: Context) => Promise<unknown>>('step'),
   ]);
+  // If they do not load, that is told below, after what is started meanwhile.
+  loading.catch(() => undefined);
   const dynamoDb = await startDynamoDb({ ...kept, ...given });
   starting.defer(dynamoDb.stop);
   const mailBox = await startMailBox({ now, ...kept });
@@ -124,23 +129,19 @@ export async function startSystem({ port, folder, dynamoDbEndpoint, environment 
     await workflows.quiet();
   });
 
-  const routes = localRoutes({
-    clock,
-    tokens,
-    mailBox,
-    workflows,
-    sweep,
-    quiet: async () => {
-      await gateway.quiet();
-      await workflows.quiet();
-    },
-  });
+  const quiet = async () => {
+    await gateway.quiet();
+    await workflows.quiet();
+  };
+  const windOn = makeWindOn({ clock, sweep, waits: workflows, quiet });
+  const routes = localRoutes({ address, clock, tokens, mailBox, workflows, windOn });
   const gateway = makeGateway(api, tokens, routes, now);
   door.open(gateway.listener);
 
   const running = starting.move();
   return {
     address,
+    clock,
     engines: { dynamoDb: dynamoDb.endpoint, workflows: workflows.endpoint, mail: mailBox.endpoint },
     tokens,
     failed: dynamoDb.failed.then(() => 'The DynamoDB engine has ended by itself, and nothing can go on without it.'),

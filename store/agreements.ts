@@ -1,14 +1,18 @@
 import type { Agreement, Person } from '../domain/agreement.ts';
-import { kmsGroupOf, normalizeEmail, noticesCorrespondentAt } from '../domain/agreement.ts';
+import { kmsGroupOf, nameCorrespondent, normalizeEmail, noticesCorrespondentAt, settled } from '../domain/agreement.ts';
 import type { Instant } from '../domain/instant.ts';
 import type { KmsKey } from '../domain/key.ts';
 import type { Deed } from '../domain/ledger.ts';
 import { theService } from '../domain/ledger.ts';
+import type { Notice } from '../domain/notice.ts';
+import { noticesTo, readersOfChange } from '../domain/notice.ts';
 import type { ProductKey } from '../domain/product-key.ts';
 import { refuse } from '../domain/refusal.ts';
 import type { Attempt, Outcome, Owned } from './change.ts';
 import { change, changeExisting, ownedFrom, read, unwritten, wasDone, writesOf } from './change.ts';
+import { dueAttributes } from './due.ts';
 import { issuingWrites } from './keys.ts';
+import { noticeWrite } from './notices.ts';
 import type { Page, PageAsk } from './page.ts';
 import { beginning, pageOf } from './page.ts';
 import type { ItemKey, Store, TransactItem } from './table.ts';
@@ -145,23 +149,111 @@ export function changeContacts(
   }));
 }
 
+/**
+ * Names a new Notices Correspondent, who takes over after the waiting period; every contact and both correspondents are
+ * told at once (AGR-4). `undefined` when there is no such agreement.
+ */
+export function nameNewCorrespondent(
+  store: Store,
+  agreementId: string,
+  person: Person,
+  by: string,
+  operation: string,
+  now: Instant,
+): Promise<Outcome<Agreement> | undefined> {
+  return changeAgreement(store, agreementId, operation, now, (before) => {
+    const agreement = nameCorrespondent(before, person, now, store.policy);
+    const effectiveAt = agreement.pendingNoticesCorrespondent?.effectiveAt ?? now;
+    const about = {
+      is: 'correspondent-changes',
+      from: noticesCorrespondentAt(before, now),
+      to: person,
+      effectiveAt,
+    } as const;
+    return {
+      agreement,
+      deed: {
+        actor: by,
+        action: 'correspondent-named',
+        detail: `${person.name} <${person.email}> becomes the Notices Correspondent at ${effectiveAt}.`,
+        reference: operation,
+      },
+      notices: noticesTo(
+        readersOfChange(before, person, now),
+        `correspondent ${agreementId} ${effectiveAt}`,
+        before,
+        about,
+      ),
+    };
+  });
+}
+
+/** Lets the Notices Correspondent name a deputy for some days, both included, in place of any named before (AGR-5). */
+export function nameDeputy(
+  store: Store,
+  agreementId: string,
+  deputy: NonNullable<Agreement['deputy']>,
+  by: string,
+  operation: string,
+  now: Instant,
+): Promise<Outcome<Agreement> | undefined> {
+  return changeAgreement(store, agreementId, operation, now, (before) => ({
+    agreement: { ...settled(before, now), deputy },
+    deed: {
+      actor: by,
+      action: 'deputy-named',
+      detail: `${deputy.person.name} <${deputy.person.email}> is the deputy from ${deputy.from} to ${deputy.to}.`,
+      reference: operation,
+    },
+  }));
+}
+
+/** Makes the successor whose time has come the Notices Correspondent in every respect (AGR-4). May run any number of times. */
+export async function settleAgreement(store: Store, agreementId: string, now: Instant): Promise<void> {
+  await changeAgreement(store, agreementId, null, now, (before) => {
+    const agreement = settled(before, now);
+    if (agreement === before) return 'nothing';
+    const { name, email } = agreement.noticesCorrespondent;
+    return {
+      agreement,
+      deed: {
+        actor: theService,
+        action: 'correspondent-changed',
+        detail: `The waiting period is over: ${name} <${email}> is the Notices Correspondent.`,
+        reference: null,
+      },
+    };
+  });
+}
+
+/** The sweep comes when a new Notices Correspondent takes over. */
+function attributesOf({ pendingNoticesCorrespondent: pending }: Agreement) {
+  return dueAttributes('AGREEMENT', pending?.effectiveAt ?? null);
+}
+
+/** What a change of an agreement comes to, with the notices that it owes. */
+type Next = { readonly agreement: Agreement; readonly deed: Deed; readonly notices?: readonly Notice[] };
+
 function changeAgreement(
   store: Store,
   agreementId: string,
-  operation: string,
+  operation: string | null,
   now: Instant,
-  next: (agreement: Agreement) => { readonly agreement: Agreement; readonly deed: Deed },
+  next: (agreement: Agreement) => Next | 'nothing',
 ): Promise<Outcome<Agreement> | undefined> {
   return changeExisting<Agreement, Agreement>(store, agreementKey(agreementId), (owned) => {
-    if (wasDone(owned, operation)) return { is: 'settled', answer: owned.state };
-    const { agreement, deed } = next(owned.state);
+    if (operation !== null && wasDone(owned, operation)) return { is: 'settled', answer: owned.state };
+    const changed = next(owned.state);
+    if (changed === 'nothing') return { is: 'settled', answer: owned.state };
+    const { agreement, deed, notices = [] } = changed;
     const before = new Set(peopleOf(owned.state, now));
     const after = new Set(peopleOf(agreement, now));
     return {
       is: 'to-write',
       answer: agreement,
       writes: [
-        ...writesOf({ ...owned, state: agreement }, { operation, now, deed }),
+        ...writesOf({ ...owned, state: agreement }, { operation, now, deed, attributes: attributesOf(agreement) }),
+        ...notices.map((notice) => noticeWrite(notice, now)),
         ...[...after].filter((email) => !before.has(email)).map((email) => personPut(email, agreementId)),
         ...[...before].filter((email) => !after.has(email)).map((email) => personDelete(email, agreementId)),
       ],

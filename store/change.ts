@@ -104,6 +104,19 @@ function remembering([first, ...since]: readonly string[], operation: string): r
   return first === undefined ? [operation] : [first, ...[...since, operation].slice(-operationsRemembered)];
 }
 
+/** A condition for a transaction: what was read is still as it was, though the transaction does not change it. */
+export function isUnchanged(owned: Owned<unknown>): TransactItem {
+  return {
+    ConditionCheck: {
+      TableName: '',
+      Key: owned.key,
+      ConditionExpression: '#version = :version',
+      ExpressionAttributeNames: { '#version': 'version' },
+      ExpressionAttributeValues: { ':version': owned.version },
+    },
+  };
+}
+
 /** One entry of a history, chained to the one before it by its hash (LED-1, LED-2). */
 export type Entry = Deed & {
   readonly sequence: number;

@@ -13,7 +13,7 @@ export function dueAttributes(kind: DueKind, at: Instant | null): Readonly<Recor
   return at === null ? {} : { nextActionKey: kind, nextActionAt: at };
 }
 
-/** The ids of what is due by now, earliest first. */
+/** The ids of what is due by now, earliest first. Many are due at the same closing time, so a position names the item too. */
 export async function dueBy(
   store: Store,
   kind: DueKind,
@@ -23,15 +23,17 @@ export async function dueBy(
   const found = await query(store, {
     index: 'next-action',
     partition: ['nextActionKey', kind],
-    sort: {
-      name: 'nextActionAt',
-      condition: after === null ? '#sort <= :now' : '#sort BETWEEN :after AND :now',
-      values: { ':now': now, ...(after === null ? {} : { ':after': after }) },
-    },
+    sort: { name: 'nextActionAt', condition: '#sort <= :now', values: { ':now': now } },
     limit: limit + 1,
+    ...(after === null ? {} : { startAfter: startAfter(kind, after) }),
   });
-  const page = pageOf(found, limit, (item) => String(item['nextActionAt']));
+  const page = pageOf(found, limit, ({ PK, nextActionAt }) => `${nextActionAt} ${PK}`);
   return { items: page.items.map(({ PK }) => PK.slice(kind.length + 1)), next: page.next };
+}
+
+function startAfter(kind: DueKind, position: string): Readonly<Record<string, string>> {
+  const [nextActionAt = '', PK = ''] = position.split(' ');
+  return { nextActionKey: kind, nextActionAt, PK, SK: kind };
 }
 
 /** When time has something to do next with anything; null when it has not. */
@@ -39,6 +41,6 @@ export async function nextDueAt(store: Store): Promise<Instant | null> {
   const firsts = await Promise.all(
     dueKinds.map((kind) => query(store, { index: 'next-action', partition: ['nextActionKey', kind], limit: 1 })),
   );
-  const times = firsts.flat().map((item) => item['nextActionAt'] as Instant);
+  const times = firsts.flat().map((item) => item.nextActionAt as Instant);
   return times.toSorted()[0] ?? null;
 }

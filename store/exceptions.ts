@@ -3,7 +3,7 @@ import { agreementIdOf } from '../domain/agreement.ts';
 import type { Changed, Drive, ExceptionRequest, ExceptionStatus, Intake, Standing } from '../domain/exception.ts';
 import { exceptionStatuses, fulfil, isFinal, openStatuses, receive, standingOf } from '../domain/exception.ts';
 import type { Instant } from '../domain/instant.ts';
-import { instant, later } from '../domain/instant.ts';
+import { later } from '../domain/instant.ts';
 import type { Deed } from '../domain/ledger.ts';
 import type { Letter } from '../domain/letter.ts';
 import { unclaimed, withDeputy } from '../domain/letter.ts';
@@ -14,6 +14,7 @@ import { Secret } from '../domain/secret.ts';
 import { readAgreement } from './agreements.ts';
 import type { Attempt, Outcome, Owned, Writing } from './change.ts';
 import { change, changeExisting, ownedFrom, read, unwritten, wasDone, writesOf } from './change.ts';
+import { dueAttributes, dueBy } from './due.ts';
 import { keysEndingIn, raisingWrites, readKey } from './keys.ts';
 import type { Page, PageAsk } from './page.ts';
 import { pageOf } from './page.ts';
@@ -39,17 +40,13 @@ function attributesOf(request: ExceptionRequest, policy: Policy): Readonly<Recor
   const { clock, exceptionId } = request;
   // While the clock stands there is no due time: such a request comes after all that have one.
   const due = clock.is === 'standing' ? '~' : clock.dueAt;
-  const next = nextActionAt(request, policy);
   return {
     statusKey: statusKey(request.stage.is),
     agreementKey: `AGREEMENT#${request.agreementId}`,
     dueKey: `${due}#${exceptionId}`,
-    // Many requests are due at the same closing time: with its id, each has a place of its own in the order.
-    ...(next === null ? {} : { nextActionKey, nextActionPlace: `${next}#${exceptionId}` }),
+    ...dueAttributes('EXCEPTION', nextActionAt(request, policy)),
   };
 }
-
-const nextActionKey = 'EXCEPTION';
 
 function statusKey(status: ExceptionStatus): string {
   return `EXCEPTION#${status}`;
@@ -86,8 +83,6 @@ export function receiveException(
   now: Instant,
 ): Promise<Outcome<ExceptionRequest>> {
   return change(store, async (): Promise<Attempt<ExceptionRequest>> => {
-    const existing = await read<ExceptionRequest>(store, exceptionItem(exceptionId));
-    if (existing !== undefined && wasDone(existing, operation)) return { is: 'settled', answer: existing.state };
     const agreement = (await readAgreement(store, agreementIdOf(intake)))?.state;
     const known = agreement !== undefined && sender.maySpeakFor(agreement) ? agreement : undefined;
     const keys =
@@ -100,6 +95,9 @@ export function receiveException(
       store,
       keys.map(({ keyId }) => openKey(keyId)),
     );
+    // Read last: one that was sent twice at once must find itself rather than be refused for being open already.
+    const existing = await read<ExceptionRequest>(store, exceptionItem(exceptionId));
+    if (existing !== undefined && wasDone(existing, operation)) return { is: 'settled', answer: existing.state };
     const open = new Map(pointers.map(({ PK, exceptionId: id }) => [PK, String(id)]));
     const decided = receive(
       intake,
@@ -209,7 +207,7 @@ export function fulfilException(
 }
 
 /** How long whoever claims letters has to send them before another may try. */
-const claimSeconds = 60;
+const claimSeconds = 120;
 
 /**
  * Claims the letters that are owed and that nobody else is sending.
@@ -322,34 +320,18 @@ export async function readForWaking(
 }
 
 /** The requests that time has something to do with by now, earliest first. */
-export async function exceptionsDue(store: Store, now: Instant, { limit, after }: PageAsk): Promise<Page<string>> {
-  const found = await query(store, {
-    index: 'next-action',
-    partition: ['nextActionKey', nextActionKey],
-    sort: {
-      name: 'nextActionPlace',
-      condition: '#sort BETWEEN :after AND :now',
-      // A position is the last place given, and the space sorts right after it and before any other place.
-      values: { ':after': `${after ?? ''} `, ':now': `${now}#~` },
-    },
-    limit: limit + 1,
-  });
-  const page = pageOf(found, limit, (item) => String(item.nextActionPlace));
-  return { items: page.items.map(({ PK }) => PK.slice('EXCEPTION#'.length)), next: page.next };
+export function exceptionsDue(store: Store, now: Instant, ask: PageAsk): Promise<Page<string>> {
+  return dueBy(store, 'EXCEPTION', now, ask);
 }
 
 /** When time has something to do next with any request; null when it has not. */
 export async function nextExceptionAction(store: Store): Promise<Instant | null> {
   const [first] = await query(store, {
     index: 'next-action',
-    partition: ['nextActionKey', nextActionKey],
+    partition: ['nextActionKey', 'EXCEPTION'],
     limit: 1,
   });
-  return first === undefined ? null : instantOf(String(first.nextActionPlace));
-}
-
-function instantOf(place: string): Instant {
-  return instant(place.slice(0, place.indexOf('#')));
+  return first === undefined ? null : (first.nextActionAt as Instant);
 }
 
 export type ExceptionFilter = {

@@ -52,15 +52,15 @@ export function bucketCountGrown(bucketCount: number, limit: number): number {
     : bucketCount;
 }
 
-function bucketKey(keyId: string, bucket: number): ItemKey {
+export function bucketKey(keyId: string, bucket: number): ItemKey {
   return { PK: `KEY#${keyId}#${bucket}`, SK: 'BUCKET' };
 }
 
-function reserveKey(keyId: string): ItemKey {
+export function reserveKey(keyId: string): ItemKey {
   return { PK: `KEY#${keyId}`, SK: 'RESERVE' };
 }
 
-type Bucket = ItemKey & {
+export type Bucket = ItemKey & {
   readonly used: number;
   readonly free: number;
   readonly modulus: number;
@@ -134,7 +134,7 @@ export async function activateOnMak(
 }
 
 /** The bucket that a machine belongs to, out of so many. */
-function homeOf(digest: Buffer, bucketCount: number): number {
+export function homeOf(digest: Buffer, bucketCount: number): number {
   return digest.readUInt32BE(digest.length - 4) % bucketCount;
 }
 
@@ -192,11 +192,11 @@ async function markHome(
   }
 }
 
-const bucketNames = { '#used': 'used', '#free': 'free', '#status': 'status', '#modulus': 'modulus' } as const;
-const liveAndLaidOut = '#status = :live AND #modulus = :modulus';
+export const bucketNames = { '#used': 'used', '#free': 'free', '#status': 'status', '#modulus': 'modulus' } as const;
+export const liveAndLaidOut = '#status = :live AND #modulus = :modulus';
 
 /** Tells from the bucket as it was why an activation could not be marked in it. */
-function judge(
+export function judge(
   bucket: Bucket | 'no-bucket',
   layout: Layout,
   installationId: InstallationId,
@@ -209,6 +209,13 @@ function judge(
   return bucket.modulus < layout.bucketCount ? 'laid-out-for-fewer' : 'full';
 }
 
+/** The places that are in no bucket, and the limit itself. */
+export async function readReserve(store: Store, keyId: string): Promise<Reserve> {
+  const reserve = (await get(store, reserveKey(keyId))) as (Item & Reserve) | undefined;
+  if (reserve === undefined) throw new Error(`Key ${keyId} has no reserve; it is written with every MAK.`);
+  return reserve;
+}
+
 /** Moves places to a full home bucket, from the reserve or from a bucket that has some, and marks the machine with it. */
 async function placeFromElsewhere(
   store: Store,
@@ -217,8 +224,7 @@ async function placeFromElsewhere(
   activation: Activation,
 ): Promise<MakOutcome | 'in-the-way'> {
   const { keyId, bucketCount } = layout;
-  const reserve = (await get(store, reserveKey(keyId))) as (Item & Reserve) | undefined;
-  if (reserve === undefined) throw new Error(`Key ${keyId} has no reserve; it is written with every MAK.`);
+  const reserve = await readReserve(store, keyId);
   // Whoever still knew the old layout would pile a raised limit up in the few buckets there were.
   if (bucketCountGrown(bucketCount, reserve.total) > bucketCount) return { is: 'laid-out-anew' };
   if (reserve.spent) return { is: 'spent', used: reserve.total };
@@ -310,7 +316,7 @@ async function movePlaces(
 }
 
 /** Remembers that every place is used, so that the next refusal need not look into every bucket again. */
-async function rememberSpent(store: Store, keyId: string, total: number): Promise<void> {
+export async function rememberSpent(store: Store, keyId: string, total: number): Promise<void> {
   try {
     await store.client.send(
       new UpdateCommand({
@@ -333,7 +339,7 @@ async function rememberSpent(store: Store, keyId: string, total: number): Promis
  * split the marks that belong to the new half move there with half of the free places, in one transaction that fails if
  * anything was activated in between.
  */
-async function layOut(
+export async function layOut(
   store: Store,
   { keyId, bucketCount }: Layout,
   home: number,
@@ -408,17 +414,17 @@ export async function usedOnMak(store: Store, { keyId, bucketCount }: Layout): P
   return buckets.reduce((sum, bucket) => sum + bucket.used, 0);
 }
 
-function numbersFrom(from: number, to: number): number[] {
+export function numbersFrom(from: number, to: number): number[] {
   return Array.from({ length: Math.max(0, to - from) }, (_, step) => from + step);
 }
 
 /** Reads buckets by their numbers, in that order; those that are not split off yet are left out. */
-async function bucketsAt(store: Store, keyId: string, numbers: readonly number[]): Promise<Bucket[]> {
+export async function bucketsAt(store: Store, keyId: string, numbers: readonly number[]): Promise<Bucket[]> {
   const keys = numbers.map((number) => bucketKey(keyId, number));
   return (await getAll(store, keys)) as Bucket[];
 }
 
-function numberOf({ PK }: ItemKey): number {
+export function numberOf({ PK }: ItemKey): number {
   return Number(PK.slice(PK.lastIndexOf('#') + 1));
 }
 
@@ -518,7 +524,7 @@ export async function dropMark(
 }
 
 /** A mark's name holds the installation id in few bytes: its 45 digits as a number, in base 64. */
-function markNameOf(installationId: InstallationId): string {
+export function markNameOf(installationId: InstallationId): string {
   const hex = BigInt(withoutCheckDigits(installationId)).toString(16);
   return markPrefix + Buffer.from(hex.padStart(38, '0'), 'hex').toString('base64url');
 }
@@ -529,7 +535,7 @@ function installationOf(markName: string): InstallationId {
 }
 
 /** A mark's value: when, as milliseconds in base 36, the product by its place in the list, and the machine's name. */
-function markOf({ activatedAt, product, machineName }: Activation): string {
+export function markOf({ activatedAt, product, machineName }: Activation): string {
   return `${epochMilliseconds(activatedAt).toString(36)}.${products.indexOf(product)}.${machineName ?? ''}`;
 }
 

@@ -13,7 +13,7 @@ export const tableSchema = {
     /** Requests of one agreement, soonest due first: what its customers follow. */
     { name: 'exceptions-by-agreement', partitionKey: 'agreementKey', sortKey: 'dueKey' },
     /** Whatever time will do something to, by when: what the sweep reads. */
-    { name: 'next-action', partitionKey: 'nextActionKey', sortKey: 'nextActionPlace' },
+    { name: 'next-action', partitionKey: 'nextActionKey', sortKey: 'nextActionAt' },
   ],
 } as const;
 

@@ -101,6 +101,8 @@ export type Range = {
   readonly sort?: { readonly name: string; readonly condition: string; readonly values: Record<string, string> };
   readonly limit: number;
   readonly newestFirst?: boolean;
+  /** All the key attributes of the item after which to begin, for an order in which items can have the same place. */
+  readonly startAfter?: Readonly<Record<string, string>>;
 };
 
 /** Reads one bounded page of one partition, in the order of its sort key. */
@@ -113,6 +115,7 @@ export async function query(store: Store, range: Range): Promise<Item[]> {
     ExpressionAttributeValues: { ':partition': value, ...range.sort?.values },
     Limit: range.limit,
     ScanIndexForward: !range.newestFirst,
+    ...(range.startAfter === undefined ? {} : { ExclusiveStartKey: range.startAfter }),
     // An index is read as it is; the table is read as it is now.
     ...(range.index === undefined ? { ConsistentRead: true } : { IndexName: range.index }),
   };

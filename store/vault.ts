@@ -41,7 +41,8 @@ export function openVault(root: Secret): Vault {
     if (version !== sealVersion || iv === undefined || tag === undefined || text === undefined) {
       throw new Error('What is to be opened was not sealed by this vault.');
     }
-    const decipher = createDecipheriv('aes-256-gcm', sealingKey, Buffer.from(iv, 'base64url'));
+    // Unless told its length, the decipher would be content with the first four bytes of a tag.
+    const decipher = createDecipheriv('aes-256-gcm', sealingKey, Buffer.from(iv, 'base64url'), { authTagLength: 16 });
     decipher.setAAD(Buffer.from(purpose, 'utf8'));
     decipher.setAuthTag(Buffer.from(tag, 'base64url'));
     return Buffer.concat([decipher.update(Buffer.from(text, 'base64url')), decipher.final()]).toString('utf8');
@@ -51,7 +52,10 @@ export function openVault(root: Secret): Vault {
     keyIdOf: (productKey) => createHmac('sha256', findingKey).update(productKey.reveal()).digest('hex').slice(0, 32),
     seal: (text, purpose) => {
       // The nonce is a keyed hash of what is sealed: two different texts never share one, and sealing needs no randomness.
-      const iv = createHmac('sha256', nonceKey).update(`${purpose}/${text}`).digest().subarray(0, 12);
+      const iv = createHmac('sha256', nonceKey)
+        .update(JSON.stringify([purpose, text]))
+        .digest()
+        .subarray(0, 12);
       const cipher = createCipheriv('aes-256-gcm', sealingKey, iv);
       cipher.setAAD(Buffer.from(purpose, 'utf8'));
       const sealed = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()]);

@@ -4,11 +4,16 @@ import { request as httpRequest } from 'node:http';
 import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
+import { setTimeout as wait } from 'node:timers/promises';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import { afterAll } from 'vitest';
 import { z } from 'zod';
+import { Secret } from '../../domain/secret.ts';
 import type { StaffRole } from '../../functions/manifest.ts';
+import type { Store } from '../../store/table.ts';
+import { openVault } from '../../store/vault.ts';
+import { policy } from '../builders.ts';
 import { root } from '../project-files.ts';
 import type { Mail } from './contract.ts';
 import { mailsSchema } from './contract.ts';
@@ -102,10 +107,7 @@ export async function startSystem({
   afterAll(() => end('SIGTERM'));
 
   const complaints: string[] = [];
-  createInterface(child.stderr).on('line', (line) => {
-    complaints.push(line);
-    console.error(line);
-  });
+  createInterface(child.stderr).on('line', (line) => complaints.push(line));
   let dynamoDb = '';
   let address = '';
   for await (const line of createInterface(child.stdout)) {
@@ -173,12 +175,15 @@ export async function startSystem({
 }
 
 function answerFrom(status: number, headers: Headers, body: string): Answer {
-  const isJson = /[/+]json\b/.test(headers.get('content-type') ?? '');
+  const isJson = body !== '' && /[/+]json\b/.test(headers.get('content-type') ?? '');
   return { status, headers, text: body, body: isJson ? JSON.parse(body) : undefined };
 }
 
-/** Goes straight to the table of a running system, past the service. */
-export function tableOf({ dynamoDb }: System): { client: DynamoDBDocumentClient; tableName: string } {
+/**
+ * Goes straight to the table of a running system, past the service.
+ * @param vaultSecret the system's own, where what is written must be understood by it.
+ */
+export function storeOf({ dynamoDb }: System, vaultSecret = 'only to read what is not sealed in the table'): Store {
   const client = DynamoDBDocumentClient.from(
     new DynamoDBClient({
       endpoint: dynamoDb,
@@ -187,7 +192,8 @@ export function tableOf({ dynamoDb }: System): { client: DynamoDBDocumentClient;
     }),
   );
   afterAll(() => client.destroy());
-  return { client, tableName: 'volume-activation' };
+  const vault = openVault(new Secret(vaultSecret));
+  return { client, tableName: 'volume-activation', vault, policy, pause: () => wait(5) };
 }
 
 async function freePort(): Promise<number> {

@@ -85,27 +85,37 @@ export async function everyPage<Entry>(
   throw new Error('The list does not end.');
 }
 
+type Command = Parameters<Store['client']['send']>[0];
+
+/** The same store, with somebody between it and the database who sees every call and may do something before and after. */
+export function overheard(
+  store: Store,
+  hear: (command: Command, send: () => Promise<unknown>) => Promise<unknown>,
+): Store {
+  const { client } = store;
+  const send = (command: Command) => hear(command, () => client.send(command));
+  return {
+    ...store,
+    client: new Proxy(client, { get: (target, name) => (name === 'send' ? send : Reflect.get(target, name)) }),
+  };
+}
+
 /**
  * The same store, whose calls reach the database in an order that the scheduler draws: every interleaving of what runs at
  * once can come up, and one that fails can be played again.
  */
 export function interleaved(store: Store, scheduler: Scheduler): Store {
-  const { client } = store;
   // The scheduler takes a call that fails for one that nobody heard of, so it is given how the call ended instead.
-  const settle = scheduler.scheduleFunction(async (command: Parameters<typeof client.send>[0]) =>
-    client.send(command).then(
+  const settle = scheduler.scheduleFunction(async (send: () => Promise<unknown>) =>
+    send().then(
       (answer) => ({ ok: true, answer }) as const,
       (error: unknown) => ({ ok: false, error }) as const,
     ),
   );
-  const send = async (command: Parameters<typeof client.send>[0]) => {
-    const settled = await settle(command);
+  const inTurn = overheard(store, async (_, send) => {
+    const settled = await settle(send);
     if (!settled.ok) throw settled.error;
     return settled.answer;
-  };
-  return {
-    ...store,
-    client: new Proxy(client, { get: (target, name) => (name === 'send' ? send : Reflect.get(target, name)) }),
-    pause: () => scheduler.schedule(Promise.resolve()),
-  };
+  });
+  return { ...inTurn, pause: () => scheduler.schedule(Promise.resolve()) };
 }

@@ -1,0 +1,43 @@
+import { copyFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { AssetHashType, DockerImage } from 'aws-cdk-lib';
+import { Code } from 'aws-cdk-lib/aws-lambda';
+import { type BuildOptions, buildSync } from 'esbuild';
+
+/** The project's root folder. */
+export const root = join(import.meta.dirname, '..');
+
+/**
+ * How a handler becomes one file: with the SDK inside, so that what was tested is what runs, and small enough to start fast.
+ * Names are kept, because errors are known by theirs.
+ */
+export const bundleOptions = {
+  absWorkingDir: root,
+  bundle: true,
+  platform: 'node',
+  target: 'node24',
+  format: 'esm',
+  mainFields: ['module', 'main'],
+  minify: true,
+  keepNames: true,
+  sourcemap: true,
+  sourcesContent: false,
+  logLevel: 'warning',
+} as const satisfies BuildOptions;
+
+/** The code of the Lambda in this file, with the stage's policy beside it. Bundled in this very process, by no container. */
+export function codeOf(file: string, policyFile: string): Code {
+  return Code.fromAsset(join(root, 'functions'), {
+    assetHashType: AssetHashType.OUTPUT,
+    bundling: {
+      image: DockerImage.fromRegistry('never-used'),
+      local: {
+        tryBundle: (folder) => {
+          buildSync({ ...bundleOptions, entryPoints: [file], outfile: join(folder, 'index.mjs') });
+          copyFileSync(join(root, policyFile), join(folder, 'policy.json'));
+          return true;
+        },
+      },
+    },
+  });
+}

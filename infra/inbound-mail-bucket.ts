@@ -1,0 +1,36 @@
+import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import type { IKey } from 'aws-cdk-lib/aws-kms';
+import { BlockPublicAccess, Bucket, BucketEncryption, ObjectOwnership } from 'aws-cdk-lib/aws-s3';
+import { Construct } from 'constructs';
+import { acknowledge } from './acknowledge.ts';
+
+/** Where mails wait that came to the exceptions address: for days, until they are read and for as long as one may ask. */
+export class InboundMailBucket extends Construct {
+  readonly bucket: Bucket;
+
+  constructor(scope: Construct, id: string, props: { readonly key: IKey; readonly keptForDays: number }) {
+    super(scope, id);
+    this.bucket = new Bucket(this, 'Bucket', {
+      encryption: BucketEncryption.KMS,
+      encryptionKey: props.key,
+      bucketKeyEnabled: true,
+      blockPublicAccess: BlockPublicAccess.BLOCK_ALL,
+      objectOwnership: ObjectOwnership.BUCKET_OWNER_ENFORCED,
+      enforceSSL: true,
+      lifecycleRules: [
+        { expiration: Duration.days(props.keptForDays), abortIncompleteMultipartUploadAfter: Duration.days(1) },
+      ],
+      // A bucket with mails in it is not deleted with its stack; they are gone in days anyway.
+      removalPolicy: RemovalPolicy.RETAIN,
+    });
+    const shortLived =
+      'Mails are here for days and then gone for good, as people may expect; what comes of one is in the table.';
+    const oneReader = 'SES alone writes to it and one function alone reads; both leave their traces in CloudTrail and the log.';
+    acknowledge(this.bucket, {
+      'AwsSolutions-S1': oneReader,
+      'NIST.800.53.R5-S3BucketLoggingEnabled': oneReader,
+      'NIST.800.53.R5-S3BucketReplicationEnabled': shortLived,
+      'NIST.800.53.R5-S3BucketVersioningEnabled': shortLived,
+    });
+  }
+}

@@ -1,0 +1,43 @@
+import { CfnOutput, Duration } from 'aws-cdk-lib';
+import type { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
+import type { IBucket } from 'aws-cdk-lib/aws-s3';
+import { ReceiptRuleSet, TlsPolicy } from 'aws-cdk-lib/aws-ses';
+import { Lambda, LambdaInvocationType, S3 } from 'aws-cdk-lib/aws-ses-actions';
+import { Construct } from 'constructs';
+
+/** Where in the bucket mails are; the message id follows. */
+export const inboundMailPrefix = 'mails/';
+
+/**
+ * Takes the mails to the exceptions address: each is put into the bucket, then a function is told of it, with what SES
+ * found out about the sender (SPF, DKIM, DMARC). One rule set of an account is active at a time, and CloudFormation cannot
+ * make it so: the deployment says how.
+ */
+export class InboundMail extends Construct {
+  constructor(
+    scope: Construct,
+    id: string,
+    props: {
+      readonly prefix: string;
+      readonly address: string;
+      readonly bucket: IBucket;
+      readonly function: LambdaFunction;
+      readonly emulated: boolean;
+    },
+  ) {
+    super(scope, id);
+    props.function.configureAsyncInvoke({ retryAttempts: 2, maxEventAge: Duration.hours(6) });
+    if (props.emulated) return;
+    const ruleSet = new ReceiptRuleSet(this, 'RuleSet', { receiptRuleSetName: props.prefix });
+    ruleSet.addRule('ToTheExceptionsAddress', {
+      recipients: [props.address],
+      scanEnabled: true,
+      tlsPolicy: TlsPolicy.OPTIONAL,
+      actions: [
+        new S3({ bucket: props.bucket, objectKeyPrefix: inboundMailPrefix }),
+        new Lambda({ function: props.function, invocationType: LambdaInvocationType.EVENT }),
+      ],
+    });
+    new CfnOutput(this, 'ReceiptRuleSet', { value: props.prefix });
+  }
+}

@@ -1,0 +1,37 @@
+import { Duration } from 'aws-cdk-lib';
+import { Rule } from 'aws-cdk-lib/aws-events';
+import { LambdaFunction as LambdaTarget } from 'aws-cdk-lib/aws-events-targets';
+import type { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
+import type { IQueue } from 'aws-cdk-lib/aws-sqs';
+import { Construct } from 'constructs';
+
+/** Hands a function what SES says of our own mails that did not arrive or were complained of. */
+export class MailEvents extends Construct {
+  constructor(
+    scope: Construct,
+    id: string,
+    props: {
+      readonly function: LambdaFunction;
+      readonly configurationSetName: string;
+      readonly deadLetters: IQueue;
+    },
+  ) {
+    super(scope, id);
+    new Rule(this, 'Rule', {
+      description: 'Bounces and complaints of this stage’s mails',
+      eventPattern: {
+        source: ['aws.ses'],
+        detailType: ['Email Bounced', 'Email Complaint Received', 'Email Rejected'],
+        detail: { mail: { tags: { 'ses:configuration-set': [props.configurationSetName] } } },
+      },
+      targets: [
+        new LambdaTarget(props.function, {
+          deadLetterQueue: props.deadLetters,
+          retryAttempts: 10,
+          maxEventAge: Duration.hours(6),
+        }),
+      ],
+    });
+    props.function.configureAsyncInvoke({ retryAttempts: 2, maxEventAge: Duration.hours(6) });
+  }
+}

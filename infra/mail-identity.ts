@@ -1,0 +1,44 @@
+import { CfnOutput, Stack } from 'aws-cdk-lib';
+import { CfnRecordSet } from 'aws-cdk-lib/aws-route53';
+import { EmailIdentity, Identity } from 'aws-cdk-lib/aws-ses';
+import { Construct } from 'constructs';
+import { domainOf, type Stage } from './stage.ts';
+
+/**
+ * The domain that mail is sent from and comes to, signed with DKIM. Where the stage names a hosted zone that the domain is
+ * in, its DNS records are made; else they are printed for whoever keeps the DNS.
+ */
+export class MailIdentity extends Construct {
+  readonly identity: EmailIdentity;
+
+  constructor(scope: Construct, id: string, props: Pick<Stage, 'domain' | 'mail'>) {
+    super(scope, id);
+    const domain = domainOf(props.mail.from);
+    const bounces = `bounces.${domain}`;
+    const { region } = Stack.of(this);
+    this.identity = new EmailIdentity(this, 'Identity', { identity: Identity.domain(domain), mailFromDomain: bounces });
+
+    const records = [
+      ...this.identity.dkimRecords.map(({ name, value }) => ({ type: 'CNAME', name, value })),
+      { type: 'MX', name: bounces, value: `10 feedback-smtp.${region}.amazonses.com` },
+      { type: 'TXT', name: bounces, value: '"v=spf1 include:amazonses.com ~all"' },
+      { type: 'TXT', name: `_dmarc.${domain}`, value: '"v=DMARC1; p=quarantine"' },
+      { type: 'MX', name: domain, value: `10 inbound-smtp.${region}.amazonaws.com` },
+    ];
+    const zone = props.domain;
+    const inZone = zone !== null && (domain === zone.zoneName || domain.endsWith(`.${zone.zoneName}`));
+    for (const [index, { type, name, value }] of records.entries()) {
+      if (inZone) {
+        new CfnRecordSet(this, `Record${index + 1}`, {
+          hostedZoneId: zone.zoneId,
+          type,
+          name,
+          ttl: '1800',
+          resourceRecords: [value],
+        });
+      } else {
+        new CfnOutput(this, `Dns${index + 1}`, { key: `DnsRecord${index + 1}`, value: `${name} ${type} ${value}` });
+      }
+    }
+  }
+}

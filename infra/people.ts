@@ -1,0 +1,86 @@
+import { Aws, Duration, type RemovalPolicy } from 'aws-cdk-lib';
+import {
+  AccountRecovery,
+  ClientAttributes,
+  FeaturePlan,
+  Mfa,
+  OAuthScope,
+  StandardThreatProtectionMode,
+  UserPool,
+  type UserPoolClient,
+} from 'aws-cdk-lib/aws-cognito';
+import { Construct } from 'constructs';
+import { staffRoles } from '../functions/manifest.ts';
+import type { Stage } from './stage.ts';
+
+/**
+ * Who can sign in: a user pool with a group for each staff role, and one client for people’s browsers. Access goes by the
+ * e-mail address, so an address is proven before it counts and a new one replaces the old one only once it is proven too.
+ */
+export class People extends Construct {
+  readonly userPool: UserPool;
+  readonly client: UserPoolClient;
+  readonly signInAddress: string;
+
+  constructor(
+    scope: Construct,
+    id: string,
+    props: {
+      readonly prefix: string;
+      readonly signIn: Stage['signIn'];
+      readonly whenRemoved: RemovalPolicy;
+      readonly deletionProtection: boolean;
+    },
+  ) {
+    super(scope, id);
+    this.userPool = new UserPool(this, 'UserPool', {
+      userPoolName: props.prefix,
+      selfSignUpEnabled: props.signIn.selfSignUp,
+      signInAliases: { email: true },
+      signInCaseSensitive: false,
+      autoVerify: { email: true },
+      keepOriginal: { email: true },
+      standardAttributes: { email: { required: true, mutable: true } },
+      mfa: Mfa.REQUIRED,
+      mfaSecondFactor: { otp: true, sms: false },
+      accountRecovery: AccountRecovery.EMAIL_ONLY,
+      passwordPolicy: {
+        minLength: 12,
+        requireLowercase: true,
+        requireUppercase: true,
+        requireDigits: true,
+        requireSymbols: true,
+        tempPasswordValidity: Duration.days(3),
+      },
+      featurePlan: FeaturePlan.PLUS,
+      standardThreatProtectionMode: StandardThreatProtectionMode.FULL_FUNCTION,
+      deletionProtection: props.deletionProtection,
+      removalPolicy: props.whenRemoved,
+    });
+    for (const groupName of staffRoles) this.userPool.addGroup(groupName, { groupName });
+    this.client = this.userPool.addClient('Client', {
+      userPoolClientName: 'portal',
+      generateSecret: false,
+      preventUserExistenceErrors: true,
+      // The second flow needs credentials of the account: an operator’s, for a token on the command line.
+      authFlows: { userSrp: true, adminUserPassword: true },
+      oAuth: {
+        flows: { authorizationCodeGrant: true },
+        scopes: [OAuthScope.OPENID, OAuthScope.EMAIL, OAuthScope.PROFILE],
+        callbackUrls: [...props.signIn.returnTo],
+        logoutUrls: [...props.signIn.returnTo],
+      },
+      idTokenValidity: Duration.hours(1),
+      accessTokenValidity: Duration.hours(1),
+      refreshTokenValidity: Duration.days(1),
+      enableTokenRevocation: true,
+      // Whoever is signed in could otherwise write what access goes by.
+      readAttributes: new ClientAttributes().withStandardAttributes({ email: true, emailVerified: true, fullname: true }),
+      writeAttributes: new ClientAttributes().withStandardAttributes({ fullname: true }),
+    });
+    const domain = this.userPool.addDomain('SignIn', {
+      cognitoDomain: { domainPrefix: `${props.prefix}-${Aws.ACCOUNT_ID}` },
+    });
+    this.signInAddress = domain.baseUrl();
+  }
+}

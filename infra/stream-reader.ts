@@ -1,0 +1,51 @@
+import { Aws, Duration } from 'aws-cdk-lib';
+import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import type { IKey } from 'aws-cdk-lib/aws-kms';
+import { EventSourceMapping, type Function as LambdaFunction, StartingPosition } from 'aws-cdk-lib/aws-lambda';
+import { SqsDlq } from 'aws-cdk-lib/aws-lambda-event-sources';
+import type { IQueue } from 'aws-cdk-lib/aws-sqs';
+import { Construct } from 'constructs';
+
+/**
+ * Hands every change of the table to a function. A batch that fails is halved until the change that it fails for is alone;
+ * that one is tried a few times more and then set aside, so that it keeps none of the others waiting.
+ */
+export class StreamReader extends Construct {
+  constructor(
+    scope: Construct,
+    id: string,
+    props: {
+      readonly function: LambdaFunction;
+      readonly streamArn: string;
+      readonly key: IKey;
+      readonly deadLetters: IQueue;
+    },
+  ) {
+    super(scope, id);
+    const rights = [
+      new PolicyStatement({
+        actions: ['dynamodb:DescribeStream', 'dynamodb:GetRecords', 'dynamodb:GetShardIterator', 'dynamodb:ListStreams'],
+        resources: [props.streamArn],
+      }),
+      new PolicyStatement({
+        actions: ['kms:Decrypt'],
+        resources: [props.key.keyArn],
+        conditions: { StringEquals: { 'kms:ViaService': `dynamodb.${Aws.REGION}.amazonaws.com` } },
+      }),
+    ];
+    for (const right of rights) props.function.addToRolePolicy(right);
+    new EventSourceMapping(this, 'Mapping', {
+      target: props.function,
+      eventSourceArn: props.streamArn,
+      startingPosition: StartingPosition.TRIM_HORIZON,
+      batchSize: 100,
+      maxBatchingWindow: Duration.seconds(1),
+      bisectBatchOnError: true,
+      reportBatchItemFailures: true,
+      retryAttempts: 5,
+      // The stream itself forgets after 24 hours.
+      maxRecordAge: Duration.hours(12),
+      onFailure: new SqsDlq(props.deadLetters),
+    });
+  }
+}

@@ -1,0 +1,97 @@
+import { resolve } from 'node:path';
+import { banner } from './banner.ts';
+import { CannotStart } from './dynamodb.ts';
+import type { Ask } from './seed.ts';
+import { seed } from './seed.ts';
+import type { System } from './system.ts';
+import { startSystem } from './system.ts';
+
+type Environment = Record<string, string | undefined>;
+
+const longestStopMilliseconds = 10_000;
+
+/**
+ * Runs the local system until it is told to stop: SIGINT, SIGTERM and SIGHUP stop everything that it started, and it ends
+ * with 0. What the user can mend is told in one line, and it ends with 1; any other fault is ours and is shown whole.
+ */
+export async function run(environment: Environment): Promise<void> {
+  let system: System | undefined;
+  let ending = false;
+  const end = async (code: number): Promise<void> => {
+    // npm passes a Ctrl-C on that the terminal has sent us already: the second is no impatience.
+    if (ending) return;
+    ending = true;
+    setTimeout(() => process.exit(1), longestStopMilliseconds).unref();
+    await system?.stop().catch((error: unknown) => console.error(error));
+    process.exit(code);
+  };
+  const fail = async (error: unknown): Promise<void> => {
+    // What is under way while everything stops cannot but fail.
+    if (ending) return;
+    console.error(error instanceof CannotStart ? error.message : error);
+    await end(1);
+  };
+
+  try {
+    const { port, folder, seeded, dynamoDbEndpoint } = read(environment);
+    // With it the mail box would send real mail.
+    delete environment.SMTP_TRANSPORT;
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void end(0));
+    system = await startSystem({ port, folder, dynamoDbEndpoint, environment });
+    if (environment.npm_lifecycle_event === 'start') endWithParent(() => void end(0));
+    void system.failed.then((why) => fail(new CannotStart(why)));
+
+    const ask = asker(system);
+    if (seeded) await seed(ask, folder);
+    console.log(await banner(system, ask, folder === undefined ? undefined : resolve(folder)));
+    console.log(`ready ${system.address}`);
+  } catch (error) {
+    await fail(error);
+  }
+}
+
+/** Reads what the user chose. An empty value is as none. */
+function read(environment: Environment) {
+  const chosen = (name: string) => environment[name]?.trim() || undefined;
+  const port = chosen('PORT') ?? '3000';
+  if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535) {
+    throw new CannotStart(`PORT must be a number from 0 to 65535, and is ${JSON.stringify(port)}.`);
+  }
+  const seed = chosen('SEED');
+  if (seed !== undefined && seed !== 'none') {
+    throw new CannotStart(`SEED can only be none, for an empty world, and is ${JSON.stringify(seed)}.`);
+  }
+  return {
+    port: Number(port),
+    folder: chosen('DATA'),
+    seeded: seed === undefined,
+    dynamoDbEndpoint: chosen('AWS_ENDPOINT_URL_DYNAMODB'),
+  };
+}
+
+/** npm that is killed outright takes nobody with it: who was started by it looks whether it is still there. */
+function endWithParent(end: () => void): void {
+  const parent = process.ppid;
+  setInterval(() => {
+    if (process.ppid !== parent) end();
+  }, 1_000).unref();
+}
+
+function asker({ address, tokens }: System): Ask {
+  const tokenOf = new Map<string, Promise<string>>();
+  return async (method, path, body, as) => {
+    const headers: Record<string, string> = { 'content-type': 'application/json' };
+    if (as !== undefined) {
+      const token = tokenOf.get(as.email) ?? tokens.issue(as);
+      tokenOf.set(as.email, token);
+      headers.authorization = `Bearer ${await token}`;
+    }
+    const response = await fetch(`${address}${path}`, {
+      method,
+      headers,
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    return { status: response.status, body: text === '' ? undefined : JSON.parse(text) };
+  };
+}

@@ -1,0 +1,41 @@
+import { escaped, page, readable } from './page.ts';
+import { residents } from './seed.ts';
+
+/** The first page of the local system: what runs here, what to look at, and who can sign in. */
+export function welcomePage(facts: { readonly address: string; readonly now: string; readonly mails: number }): string {
+  const people = residents.map(
+    ({ name, email, is, roles }) =>
+      `<tr><th scope="row">${escaped(name)}<br><code>${escaped(email)}</code></th><td>${escaped(is)}${
+        roles.length > 0 ? `<br><span class="quiet">role</span> <code>${escaped(roles.join(', '))}</code>` : ''
+      }</td></tr>`,
+  );
+  return page(
+    'What runs here',
+    `<h1>The service runs</h1>
+<p class="lead">It counts what volume license keys activate, and raises a limit when the customer’s Notices Correspondent has approved it by mail.</p>
+<ul class="places">
+<li><a href="/_local/mailbox">Mail box</a> <span class="quiet">${facts.mails === 0 ? 'No mail yet. What' : `${facts.mails} so far. What`} the service sends arrives here and goes nowhere else.</span></li>
+<li><a href="/health">/health</a> <span class="quiet">Says whether the API answers.</span></li>
+<li><a href="/_local/clock">/_local/clock</a> <span class="quiet">It is ${readable(facts.now)} UTC here. The clock can be wound on, and what falls due on the way happens.</span></li>
+</ul>
+<h2>Who can sign in</h2>
+<p class="quiet">In the seeded world. A token is for whoever is named, with the roles that are named; the local system asks for no password.</p>
+<table>${people.join('\n')}</table>
+<h2>A token to call the API with</h2>
+<pre>curl -s ${facts.address}/_local/tokens -d '{"email":"ada.lind@contoso.example"}'</pre>`,
+    style,
+  );
+}
+
+const style = `
+.lead { max-width: 42rem; font-size: 1.125rem }
+.places { margin: 0; padding: 0; list-style: none; border-top: 1px solid var(--line) }
+.places li { padding: .625rem 0; border-bottom: 1px solid var(--line) }
+.places a { display: inline-block; min-width: 8rem; font-weight: 700 }
+table { width: 100%; border-collapse: collapse }
+tr { border-bottom: 1px solid var(--line) }
+th, td { padding: .5rem 1rem .5rem 0; text-align: left; vertical-align: top }
+th { font-weight: 700; width: 45% }
+th code { font-weight: 400 }
+pre { padding: .75rem 1rem; background: var(--raised); white-space: pre-wrap }
+`;

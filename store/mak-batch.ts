@@ -1,0 +1,265 @@
+import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
+import { UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import type { Activation, Bucket, Layout, MakOutcome } from './mak-buckets.ts';
+import {
+  bucketKey,
+  bucketNames,
+  bucketsAt,
+  homeOf,
+  judge,
+  layOut,
+  liveAndLaidOut,
+  markNameOf,
+  markOf,
+  numberOf,
+  numbersFrom,
+  readReserve,
+  rememberSpent,
+  reserveKey,
+} from './mak-buckets.ts';
+import type { ItemKey, Store, TransactItem } from './table.ts';
+import { Contention, commit, inParallel, isPassing, maximumAttempts } from './table.ts';
+
+/** One line of a batch: an installation, and the vault's digest of it on this key. */
+export type Line = { readonly digest: Buffer; readonly activation: Activation };
+
+/** Lines with one home bucket that have no answer yet, in the order of the batch. */
+type Group = { readonly home: number; readonly bucket: Bucket; readonly lines: readonly number[] };
+
+/**
+ * Activates a batch on a MAK (MAK-6): one answer for each line, in order. Lines whose home bucket has room for all of
+ * them are one conditional write of that bucket. For the others places are moved, in one transaction that writes every
+ * bucket it touches once; when there are too few, the first lines get them and the rest are refused.
+ * Answers `laid-out-anew` as a whole when the caller must read the key again.
+ */
+export async function activateBatchOnMak(
+  store: Store,
+  layout: Layout,
+  lines: readonly Line[],
+): Promise<readonly MakOutcome[] | 'laid-out-anew'> {
+  const outcomes = new Map<number, MakOutcome>();
+  const firstOf = new Map(
+    lines.map(({ activation }, index) => [activation.installationId, index] as const).toReversed(),
+  );
+  const open = () =>
+    [...firstOf.values()].filter((index) => !outcomes.has(index)).toSorted((one, other) => one - other);
+
+  for (let attempt = 1; open().length > 0; attempt += 1) {
+    if (attempt > maximumAttempts) throw new Contention(`Others kept changing the buckets of key ${layout.keyId}.`);
+    if (attempt > 1) await store.pause(attempt);
+    const groups = await judged(store, layout, lines, open(), outcomes);
+    if (groups === 'laid-out-anew') return groups;
+    const roomy = groups.filter(({ bucket, lines: wanted }) => bucket.free >= wanted.length);
+    await inParallel(roomy, (group) => markAll(store, layout, lines, group, outcomes));
+    const tight = groups.filter(({ bucket, lines: wanted }) => bucket.free < wanted.length);
+    if (tight.length > 0) await placeFromElsewhere(store, layout, lines, tight, outcomes);
+  }
+  return lines.map(({ activation }, index) => {
+    const first = firstOf.get(activation.installationId) ?? index;
+    const outcome = outcomes.get(first);
+    if (outcome === undefined) throw new Error('A line of a batch was left without an answer.');
+    // The same installation further down the batch is known by then.
+    return index !== first && outcome.is === 'activated' ? { ...outcome, is: 'known' } : outcome;
+  });
+}
+
+/** Reads the home buckets and answers what they answer at once; the rest comes back in groups. */
+async function judged(
+  store: Store,
+  layout: Layout,
+  lines: readonly Line[],
+  open: readonly number[],
+  outcomes: Map<number, MakOutcome>,
+): Promise<readonly Group[] | 'laid-out-anew'> {
+  const byHome = Map.groupBy(open, (index) => homeOf(digestAt(lines, index), layout.bucketCount));
+  const found = await bucketsAt(store, layout.keyId, [...byHome.keys()]);
+  const buckets = new Map(found.map((bucket) => [numberOf(bucket), bucket]));
+  const groups: Group[] = [];
+  for (const [home, indices] of byHome) {
+    const bucket = buckets.get(home);
+    const waiting: number[] = [];
+    let mustLayOut = false;
+    for (const index of indices) {
+      const answer = judge(bucket ?? 'no-bucket', layout, activationAt(lines, index).installationId);
+      if (answer === 'laid-out-for-fewer') mustLayOut = true;
+      else if (answer === 'full') waiting.push(index);
+      else if (answer.is === 'laid-out-anew') return 'laid-out-anew';
+      else outcomes.set(index, answer);
+    }
+    if (mustLayOut) await layOut(store, layout, home);
+    else if (bucket !== undefined && waiting.length > 0) groups.push({ home, bucket, lines: waiting });
+  }
+  return groups;
+}
+
+/** Marks all lines of a group in their home bucket; when something was different by then, they stay open. */
+async function markAll(
+  store: Store,
+  { keyId, bucketCount }: Layout,
+  lines: readonly Line[],
+  { home, lines: indices }: Group,
+  outcomes: Map<number, MakOutcome>,
+): Promise<void> {
+  const marks = marksOf(lines, indices);
+  try {
+    await store.client.send(
+      new UpdateCommand({
+        TableName: store.tableName,
+        Key: bucketKey(keyId, home),
+        UpdateExpression: `SET #used = #used + :count, #free = #free - :count, ${marks.set}`,
+        ConditionExpression: `#free >= :count AND ${marks.absent} AND ${liveAndLaidOut}`,
+        ExpressionAttributeNames: { ...bucketNames, ...marks.names },
+        ExpressionAttributeValues: {
+          ...marks.values,
+          ':count': indices.length,
+          ':live': 'live',
+          ':modulus': bucketCount,
+        },
+      }),
+    );
+    activated(lines, indices, outcomes);
+  } catch (error) {
+    if (!(error instanceof ConditionalCheckFailedException) && !isPassing(error)) throw error;
+  }
+}
+
+/** A transaction takes so many items; what does not fit is placed in the next round. */
+const mostItems = 100;
+
+/** Finds places for lines whose home bucket has too few, from the reserve and from buckets that nobody of them is at home in. */
+async function placeFromElsewhere(
+  store: Store,
+  layout: Layout,
+  lines: readonly Line[],
+  tight: readonly Group[],
+  outcomes: Map<number, MakOutcome>,
+): Promise<void> {
+  const { keyId, bucketCount } = layout;
+  const reserve = await readReserve(store, keyId);
+  const all = await bucketsAt(store, keyId, numbersFrom(0, bucketCount));
+  const free = new Map(all.map((bucket) => [numberOf(bucket), bucket.free]));
+  const used = all.reduce((sum, bucket) => sum + bucket.used, 0);
+  const atHome = new Set(tight.map(({ home }) => home));
+  const donors: { readonly key: ItemKey; left: number; taken: number }[] = [
+    { key: reserveKey(keyId), left: reserve.free, taken: 0 },
+    ...all
+      .filter((bucket) => bucket.free > 0 && bucket.status === 'live' && !atHome.has(numberOf(bucket)))
+      .toSorted((one, other) => other.free - one.free)
+      .map(({ PK, SK, free: left }) => ({ key: { PK, SK }, left, taken: 0 })),
+  ];
+  // The lines in the order of the batch: whoever comes first gets what there is.
+  const wanting = tight
+    .flatMap(({ home, lines: indices }) => indices.map((index) => ({ home, index })))
+    .toSorted((one, other) => one.index - other.index);
+  const placed = new Map<number, { own: number; readonly indices: number[] }>();
+  const itemsNow = () => placed.size + donors.filter(({ taken }) => taken > 0).length;
+  let unplaced = 0;
+  for (const { home, index } of wanting) {
+    if (itemsNow() > mostItems - 2) continue;
+    const own = free.get(home) ?? 0;
+    const donor = own > 0 ? undefined : donors.find(({ left }) => left > 0);
+    if (own <= 0 && donor === undefined) {
+      unplaced += 1;
+      continue;
+    }
+    const here = placed.get(home) ?? { own: 0, indices: [] };
+    here.indices.push(index);
+    placed.set(home, here);
+    if (donor === undefined) {
+      free.set(home, own - 1);
+      here.own += 1;
+    } else {
+      donor.left -= 1;
+      donor.taken += 1;
+    }
+  }
+  if (placed.size > 0) {
+    const writes = [
+      ...[...placed].map(([home, { own, indices }]) => homeWrite(layout, lines, home, own, indices)),
+      ...donors.filter(({ taken }) => taken > 0).map(({ key, taken }) => takeFrom(key, taken)),
+    ];
+    if ((await commit(store, writes)) !== 'done') return;
+    for (const { indices } of placed.values()) activated(lines, indices, outcomes);
+    return;
+  }
+  // Places on the move between two readings could be missed, but used places that add up to the limit cannot lie.
+  const isLaidOut = all.length === bucketCount && all.every(({ modulus }) => modulus === bucketCount);
+  if (unplaced > 0 && isLaidOut && used === reserve.total) {
+    await rememberSpent(store, keyId, reserve.total);
+    for (const { index } of wanting) outcomes.set(index, { is: 'spent', used });
+  } else if (!isLaidOut) {
+    for (const number of numbersFrom(0, bucketCount)) await layOut(store, layout, number);
+  }
+}
+
+function homeWrite(
+  { keyId, bucketCount }: Layout,
+  lines: readonly Line[],
+  home: number,
+  own: number,
+  indices: readonly number[],
+): TransactItem {
+  const marks = marksOf(lines, indices);
+  return {
+    Update: {
+      TableName: '',
+      Key: bucketKey(keyId, home),
+      UpdateExpression: `SET #used = #used + :count, #free = #free - :own, ${marks.set}`,
+      ConditionExpression: `#free >= :own AND ${marks.absent} AND ${liveAndLaidOut}`,
+      ExpressionAttributeNames: { ...bucketNames, ...marks.names },
+      ExpressionAttributeValues: {
+        ...marks.values,
+        ':count': indices.length,
+        ':own': own,
+        ':live': 'live',
+        ':modulus': bucketCount,
+      },
+    },
+  };
+}
+
+function takeFrom(key: ItemKey, taken: number): TransactItem {
+  return {
+    Update: {
+      TableName: '',
+      Key: key,
+      UpdateExpression: 'SET #free = #free - :taken',
+      ConditionExpression: '#free >= :taken',
+      ExpressionAttributeNames: { '#free': 'free' },
+      ExpressionAttributeValues: { ':taken': taken },
+    },
+  };
+}
+
+/** The parts of an update that set some lines' marks where none of them is yet. */
+function marksOf(lines: readonly Line[], indices: readonly number[]) {
+  const named = indices.map((index) => ({
+    name: `#mark${index}`,
+    value: `:mark${index}`,
+    activation: activationAt(lines, index),
+  }));
+  return {
+    set: named.map(({ name, value }) => `${name} = ${value}`).join(', '),
+    absent: named.map(({ name }) => `attribute_not_exists(${name})`).join(' AND '),
+    names: Object.fromEntries(named.map(({ name, activation }) => [name, markNameOf(activation.installationId)])),
+    values: Object.fromEntries(named.map(({ value, activation }) => [value, markOf(activation)])),
+  };
+}
+
+function activated(lines: readonly Line[], indices: readonly number[], outcomes: Map<number, MakOutcome>): void {
+  for (const index of indices) outcomes.set(index, { is: 'activated', activation: activationAt(lines, index) });
+}
+
+function activationAt(lines: readonly Line[], index: number): Activation {
+  return lineAt(lines, index).activation;
+}
+
+function digestAt(lines: readonly Line[], index: number): Buffer {
+  return lineAt(lines, index).digest;
+}
+
+function lineAt(lines: readonly Line[], index: number): Line {
+  const line = lines[index];
+  if (line === undefined) throw new Error(`A batch of ${lines.length} has no line ${index}.`);
+  return line;
+}

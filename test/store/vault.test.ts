@@ -1,0 +1,115 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { parseProductKey } from '../../domain/product-key.ts';
+import { Secret } from '../../domain/secret.ts';
+import { openVault, sameHash } from '../../store/vault.ts';
+import { productKey } from '../builders.ts';
+
+const root = new Secret('a root secret of more than thirty-two bytes');
+const vault = openVault(root);
+const other = openVault(new Secret('another secret of more than thirty-two bytes'));
+
+describe('a vault', () => {
+  it('KEY-6 wants a root secret of at least 32 bytes', () => {
+    expect(() => openVault(new Secret('x'.repeat(31)))).toThrow('at least 32 bytes');
+    expect(() => openVault(new Secret('x'.repeat(32)))).not.toThrow();
+    // Sixteen letters of two bytes each.
+    expect(() => openVault(new Secret('é'.repeat(16)))).not.toThrow();
+  });
+
+  it('KEY-6 finds a key by a keyed hash, however it is typed', () => {
+    const key = productKey(7);
+    const typed = parseProductKey(key.reveal().toLowerCase().replaceAll('-', ' '));
+    expect(typed && vault.keyIdOf(typed)).toBe(vault.keyIdOf(key));
+    expect(vault.keyIdOf(key)).toMatch(/^[0-9a-f]{32}$/);
+    expect(vault.keyIdOf(productKey(8))).not.toBe(vault.keyIdOf(key));
+    expect(other.keyIdOf(key)).not.toBe(vault.keyIdOf(key));
+  });
+
+  it('MAK-2 gives an installation on a key always the same digest, and any other another', () => {
+    const digest = vault.digestOf('key', 'installation').toString('hex');
+    expect(vault.digestOf('key', 'installation').toString('hex')).toBe(digest);
+    const others = [
+      vault.digestOf('key', 'another'),
+      vault.digestOf('another', 'installation'),
+      other.digestOf('key', 'installation'),
+    ];
+    for (const each of others) expect(each.toString('hex')).not.toBe(digest);
+  });
+
+  it('APR-1 hashes by purpose', () => {
+    const code = new Secret('493817');
+    const hash = vault.hashOf('code for A', code);
+    expect(vault.hashOf('code for A', new Secret('493817'))).toBe(hash);
+    expect(vault.hashOf('code for B', code)).not.toBe(hash);
+    expect(vault.hashOf('code for A', new Secret('493818'))).not.toBe(hash);
+    expect(other.hashOf('code for A', code)).not.toBe(hash);
+  });
+});
+
+describe('what is sealed', () => {
+  const text = fc.string({ unit: 'grapheme' });
+
+  it('KEY-6 opens to what it was, for the same purpose alone', () => {
+    fc.assert(
+      fc.property(text, text, text, (sealed, purpose, another) => {
+        const kept = vault.seal(sealed, purpose);
+        expect(vault.open(kept, purpose)).toBe(sealed);
+        expect(() => other.open(kept, purpose)).toThrow();
+        if (another !== purpose) expect(() => vault.open(kept, another)).toThrow();
+        if (sealed.length > 8) expect(Buffer.from(kept).includes(sealed)).toBe(false);
+      }),
+    );
+  });
+
+  it('KEY-6 never shares a nonce with another text or another purpose', () => {
+    const nonceOf = (sealed: string, purpose: string) => vault.seal(sealed, purpose).split('.')[1];
+    fc.assert(
+      fc.property(text, text, text, text, (sealed, purpose, otherSealed, otherPurpose) => {
+        const same = sealed === otherSealed && purpose === otherPurpose;
+        expect(nonceOf(sealed, purpose) === nonceOf(otherSealed, otherPurpose)).toBe(same);
+      }),
+    );
+    expect(nonceOf('c', 'a/b')).not.toBe(nonceOf('b/c', 'a'));
+  });
+
+  it('KEY-6 does not open when any part of it was tampered with, or it is no such thing', () => {
+    const kept = vault.seal('BCDFG', 'key');
+    for (const [index, character] of [...kept].entries()) {
+      const tampered = kept.slice(0, index) + (character === 'A' ? 'B' : 'A') + kept.slice(index + 1);
+      // The last character of a part can have bits that say nothing.
+      if (saysTheSame(tampered, kept)) continue;
+      expect(() => vault.open(tampered, 'key')).toThrow();
+    }
+    const [version, nonce, tag = '', sealed] = kept.split('.');
+    const shortTag = Buffer.from(tag, 'base64url').subarray(0, 4).toString('base64url');
+    expect(() => vault.open([version, nonce, shortTag, sealed].join('.'), 'key')).toThrow();
+    for (const nonsense of ['', 'v1', 'v1.a.b', 'v2.a.b.c', kept.slice(3)]) {
+      expect(() => vault.open(nonsense, 'key')).toThrow();
+    }
+  });
+
+  function saysTheSame(one: string, another: string): boolean {
+    const parts = (text: string) => text.split('.').map((part) => Buffer.from(part, 'base64url').toString('hex'));
+    return one.startsWith('v1.') && JSON.stringify(parts(one)) === JSON.stringify(parts(another));
+  }
+
+  it('KEY-6 opens as a product key only if it is one', () => {
+    const key = productKey(7);
+    expect(vault.openProductKey(vault.seal(key.reveal(), 'id'), 'id').reveal()).toBe(key.reveal());
+    expect(() => vault.openProductKey(vault.seal('no key', 'id'), 'id')).toThrow(
+      'The sealed key of id is no product key.',
+    );
+  });
+});
+
+describe('two hashes', () => {
+  it.each([
+    ['abc', 'abc', true],
+    ['abc', 'abd', false],
+    ['abc', 'abcd', false],
+    ['', '', true],
+  ])('APR-1 %s and %s are the same: %s', (one, another, same) => {
+    expect(sameHash(one, another)).toBe(same);
+  });
+});
