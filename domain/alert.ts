@@ -30,6 +30,15 @@ export function usageAlert(
   return { tell, told: { ...told, percents: reached } };
 }
 
+/**
+ * The least use of a limit at which there is something to tell next (ALR-1); null when all was told that there is to tell
+ * of this limit. Whoever knows that less than this is used need not count.
+ */
+export function nextUsageAlertAt(limit: number, told: Told, policy: Policy): number | null {
+  const untold = policy.alerts.usedPercent.filter((percent) => limit > 0 && !told.percents.includes(percent));
+  return untold.length === 0 ? null : Math.min(...untold.map((percent) => Math.ceil((limit * percent) / 100)));
+}
+
 /** Decides whether to warn that a KMS key is probably typed on clients (KMS-4): once in the hours in which hosts are counted. */
 export function clientsAlert(
   key: Pick<KmsKey, 'hosts'>,

@@ -109,6 +109,11 @@ export function addBusinessDays(from: Instant, days: number, calendar: SupportCa
   return fromEpochMilliseconds(Math.max(firstMoment(target.number, timeOfDay, calendar.zone), target.opens));
 }
 
+/** How long a business day is on the clock, in minutes. */
+export function businessDayMinutes(calendar: SupportCalendar): number {
+  return diaryOf(calendar).openMilliseconds / MINUTE;
+}
+
 /** The day on the wall calendar of a zone at a moment (OVR-2). Throws a RangeError for a zone that does not exist. */
 export function dayIn(at: Instant, zone: string): CivilDate {
   return civilDate(zoned(epochMilliseconds(at), zone).toPlainDate().toString());

@@ -11,7 +11,7 @@ import { exceptionKindOf, refusedUnlessCovered, refusedUnlessLive } from './key.
 import { overrideAllowance } from './kms.ts';
 import type { Deed } from './ledger.ts';
 import { theService } from './ledger.ts';
-import type { Letter, LetterKind, Recipient } from './letter.ts';
+import type { Addressee, Letter, LetterKind, Recipient } from './letter.ts';
 import { callCenterHeadroom, callCenterMaximum } from './mak.ts';
 import type { Policy } from './policy.ts';
 import type { Decided, Refused } from './refusal.ts';
@@ -139,6 +139,8 @@ export type Ask = {
   readonly askNumber: number;
   readonly askedAt: Instant;
   readonly remindersSent: number;
+  /** Since when we know that the mail which asks did not get to the Correspondent; null while nothing is known against it. */
+  readonly undeliverableAt: Instant | null;
   readonly decision: Decision | null;
 };
 
@@ -447,7 +449,7 @@ export function forward(
 
 function asked(request: ExceptionRequest, activations: number, now: Instant, policy: Policy): ExceptionRequest {
   const askNumber = request.asks + 1;
-  const ask: Ask = { askNumber, askedAt: now, remindersSent: 0, decision: null };
+  const ask: Ask = { askNumber, askedAt: now, remindersSent: 0, undeliverableAt: null, decision: null };
   const next: ExceptionRequest = {
     ...movedTo({ is: 'awaiting-approval', ask }, request),
     activations,
@@ -718,7 +720,7 @@ export function lapse(request: ExceptionRequest, now: Instant, policy: Policy): 
 }
 
 /** Adds a letter that is owed; the same decision never writes it twice, since it is written with the decision. */
-export function write(request: ExceptionRequest, kind: LetterKind, to: readonly Recipient[]): ExceptionRequest {
+export function write(request: ExceptionRequest, kind: LetterKind, to: readonly Addressee[]): ExceptionRequest {
   const letters = to.map((recipient, index) => ({
     letterId: `${request.lettersWritten + index + 1}-${kind}-${recipient}`,
     kind,

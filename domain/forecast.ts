@@ -1,4 +1,4 @@
-import { addBusinessDays, dayIn, startOfDay } from './business-time.ts';
+import { addBusinessDays, businessDayMinutes, dayIn, startOfDay } from './business-time.ts';
 import type { CivilDate, Instant } from './instant.ts';
 import { dayNumber, epochMilliseconds, fromDayNumber, isBefore, later } from './instant.ts';
 import type { Policy } from './policy.ts';
@@ -53,8 +53,23 @@ export function forecast(history: History, now: Instant, policy: Policy): Foreca
     perDay: rounded,
     runsOutOn,
     askBy,
-    inWords: wordsFor(runsOutOn, askBy, fromDayNumber(today), known, policy),
+    inWords:
+      history.remaining > 0
+        ? wordsFor(runsOutOn, askBy, fromDayNumber(today), known, policy)
+        : 'It has run out; ask for more now.',
   };
+}
+
+/**
+ * How long a Notices Correspondent usually takes to decide, in business days and parts of one: the median of how long
+ * the last decisions took, so that one long holiday does not count for more than it should. 0 while there was none.
+ * @param businessMinutes how long each of the last decisions took, in any order.
+ */
+export function usualApproval(businessMinutes: readonly number[], policy: Policy): number {
+  const inOrder = businessMinutes.toSorted((one, other) => one - other);
+  const middle = (inOrder.length - 1) / 2;
+  const median = ((inOrder[Math.floor(middle)] ?? 0) + (inOrder[Math.ceil(middle)] ?? 0)) / 2;
+  return median / businessDayMinutes(policy.supportCalendar);
 }
 
 function wordsFor(runsOutOn: CivilDate, askBy: CivilDate, today: CivilDate, known: number, policy: Policy): string {

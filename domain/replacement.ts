@@ -2,9 +2,10 @@ import type { Agreement } from './agreement.ts';
 import { initialMakLimit } from './agreement.ts';
 import type { Grant } from './grant.ts';
 import { limitOf } from './grant.ts';
+import type { InstallationId } from './installation-id.ts';
 import type { Instant } from './instant.ts';
 import { isBefore, later } from './instant.ts';
-import type { Key, KeyStatus, Successor } from './key.ts';
+import type { Key, KeyStatus, KmsKey, Successor } from './key.ts';
 import { refusedUnlessLive } from './key.ts';
 import type { Deed } from './ledger.ts';
 import type { Policy } from './policy.ts';
@@ -74,6 +75,16 @@ export function completeReplacement(
   };
   const status: KeyStatus = { is: 'blocked', at: now, validationAt: now, replacedBy: successor };
   return { blocked: { ...key, status }, issued, deed };
+}
+
+/**
+ * A replaced KMS key without the hosts that have activated with a successor of it (BLK-3). `undefined` when none of them
+ * is on it any more, or when it was not replaced.
+ */
+export function withoutHosts(key: Key, moved: readonly InstallationId[]): KmsKey | undefined {
+  if (key.type !== 'KMS' || key.status.is !== 'blocked') return undefined;
+  const hosts = key.hosts.filter(({ installationId }) => !moved.includes(installationId));
+  return hosts.length === key.hosts.length ? undefined : { ...key, hosts };
 }
 
 export type Verdict = {

@@ -212,6 +212,59 @@ export const allowances = z
   })
   .meta({ id: 'Allowances', description: '`override` is for KMS keys, `increase` for MAKs; the other one is null.' });
 
+export const replaced = z
+  .strictObject({ blocked: key, issued: key })
+  .meta({ id: 'Replaced', description: 'The key that was blocked, and the one that took its place.' });
+
+export const forecast = z
+  .strictObject({
+    perDay: z.number().min(0).nullable().describe('Activations a day, at the pace of the last weeks.'),
+    runsOutOn: date.nullable(),
+    askBy: date.nullable().describe('The last day on which more can safely be asked for.'),
+    inWords: z.string().min(1).nullable().describe('The same in a sentence.'),
+  })
+  .meta({ id: 'Forecast', description: 'All null while the history is too short to say anything.' });
+
+// ---- Plans
+
+const sitePlan = z
+  .strictObject({
+    name: z.string().min(1),
+    parts: listed(
+      z.strictObject({ productGroup: z.enum(productGroups), machines: atLeastOne, keyType: z.enum(['MAK', 'KMS']) }),
+    ).describe('How the machines of each group are best activated.'),
+    kmsHosts: count,
+    reasons: listed(z.string().min(1)),
+  })
+  .meta({ id: 'SitePlan' });
+
+const keyPlan = z
+  .strictObject({
+    type: z.enum(['MAK', 'KMS']),
+    productGroup: z.enum(productGroups),
+    needed: atLeastOne.describe('Host places of a KMS key, activations of a MAK.'),
+    startsWith: atLeastOne,
+    beyond: z
+      .strictObject({
+        amount: atLeastOne,
+        ask: z.enum(['call-center', ...exceptionKinds]),
+        how: z.string().min(1),
+      })
+      .nullable()
+      .describe('What must be asked for beyond what the key starts with.'),
+  })
+  .meta({ id: 'KeyPlan' });
+
+export const plan = z
+  .strictObject({
+    program: z.enum(programs),
+    advice: z.enum(['mix', 'kms', 'mak']),
+    summary: z.string().min(1),
+    sites: listed(sitePlan),
+    keys: listed(keyPlan),
+  })
+  .meta({ id: 'Plan', description: 'Which keys to use where, and what that takes.' });
+
 // ---- Activation
 
 export const activation = z
@@ -233,6 +286,17 @@ export const activation = z
       .describe('So many hosts are new that the key has probably been typed on clients. It belongs on KMS hosts only.'),
   })
   .meta({ id: 'Activation' });
+
+export const validation = z
+  .strictObject({
+    genuine: z.boolean(),
+    reason: z
+      .enum(['unknown-key', 'key-blocked', 'never-activated'])
+      .nullable()
+      .describe('Why it is not; null when it is.'),
+    graceEndsAt: instant.nullable().describe('Until when installations of a blocked key stay genuine.'),
+  })
+  .meta({ id: 'Validation' });
 
 // ---- Exception requests
 
@@ -337,6 +401,13 @@ export const approvalAsked = z
 export const approvalDecided = z
   .strictObject({ decision: z.enum(['approve', 'deny']), decidedAt: instant })
   .meta({ id: 'ApprovalDecided' });
+
+/** Strict mode: until when the code that was mailed is good. */
+export const codeSent = z.strictObject({ expiresAt: instant }).meta({ id: 'CodeSent' });
+
+export const disputed = z
+  .strictObject({ exceptionId, frozen: z.boolean().describe('Whether the request could still be stopped.') })
+  .meta({ id: 'Disputed' });
 
 // ---- Service
 

@@ -58,7 +58,7 @@ export const handler = http('approvals', {
     // What became of the question is told before what is wrong with the form.
     const no = refusedUnlessGood(store, opened, call.now);
     if (no !== undefined) return told(call, store, no.refusal, opened, 409);
-    const parsed = decisionSchema.safeParse(fields);
+    const parsed = decisionSchema.safeParse(fields, { reportInput: true });
     if (!parsed.success) {
       if (wantsJson(call)) {
         const errors = parsed.error.issues.flatMap(fieldErrorsOf);

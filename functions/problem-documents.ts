@@ -279,19 +279,24 @@ export function problemName(code: ProblemCode): string {
   return `${words.join('')}Problem`;
 }
 
+function documentOf(code: ProblemCode) {
+  return z
+    .strictObject({
+      type: z.literal(`urn:volume-activation:problem:${code}`),
+      title: z.string().min(1),
+      status: z.int().min(400).max(599),
+      code: z.literal(code),
+      detail: z.string().min(1).describe('A sentence for a person, saying what to do next.'),
+      ...described[code].members,
+    })
+    .meta({ id: problemName(code), description: described[code].when });
+}
+
+const documents = new Map(problemCodes.map((code) => [code, documentOf(code)]));
+
 /** The whole document of a code. Its status may differ where a route answers the code in another way. */
-export const problemDocuments = Object.fromEntries(
-  problemCodes.map((code) => [
-    code,
-    z
-      .strictObject({
-        type: z.literal(`urn:volume-activation:problem:${code}`),
-        title: z.string().min(1),
-        status: z.int().min(400).max(599),
-        code: z.literal(code),
-        detail: z.string().min(1).describe('A sentence for a person, saying what to do next.'),
-        ...described[code].members,
-      })
-      .meta({ id: problemName(code), description: described[code].when }),
-  ]),
-) as { readonly [Code in ProblemCode]: z.ZodObject };
+export function problemDocument(code: ProblemCode): ReturnType<typeof documentOf> {
+  const found = documents.get(code);
+  if (found === undefined) throw new Error(`The code ${code} has no document.`);
+  return found;
+}

@@ -1,11 +1,15 @@
 import { MetricUnit } from '@aws-lambda-powertools/metrics';
 import middy from '@middy/core';
 import type { Instant } from '../domain/instant.ts';
-import { exceptionsDue, nextExceptionAction, tickException } from '../store/exceptions.ts';
+import type { DueKind } from '../store/due.ts';
+import { dueBy, nextDueAt } from '../store/due.ts';
+import { tickException } from '../store/exceptions.ts';
+import { closeRequestOfReplaced, finishReplacement } from '../store/replacement.ts';
 import type { Store } from '../store/table.ts';
 import { deliverLetters } from './deliver-letters.ts';
 import { logger, metrics } from './observe.ts';
 import { passOn } from './pass-on.ts';
+import { settleCorrespondent } from './settle-agreement.ts';
 import { theEngine } from './the-engine.ts';
 import { theMail } from './the-mail.ts';
 import { theStore } from './the-store.ts';
@@ -15,41 +19,63 @@ import { world } from './world.ts';
 export type Swept = { readonly seen: number; readonly nextActionAt: Instant | null };
 
 const pageSize = 100;
-/** What one run may see to. More than this due at once is a flood; the next run, a minute later, goes on. */
+/** What one run may see to of each sort. More than this due at once is a flood; the next run, a minute later, goes on. */
 const mostInOneRun = 1_000;
 
+/** What the sweep does for each sort of thing that time has something to do with; what one leaves owed, a later one does. */
+const tasks: readonly (readonly [DueKind, (store: Store, id: string, now: Instant) => Promise<void>])[] = [
+  ['AGREEMENT', settleCorrespondent],
+  ['KEY', completeReplacement],
+  ['EXCEPTION', seeToRequest],
+];
+
 /**
- * Does what time brings: reminders and lapses (SLA-5, SLA-6), letters and signals that are still owed (APR-6), workflows
- * that were lost. A request that fails is logged and keeps none of the others waiting; the run then fails as a whole, so
- * that somebody hears of it.
+ * Does what time brings: new Correspondents take over (AGR-4), replacements that were left are completed (BLK-2),
+ * reminders and lapses (SLA-5, SLA-6), letters and signals that are still owed (APR-6), workflows that were lost. One
+ * thing that fails is logged and keeps none of the others waiting; the run then fails as a whole, so that somebody hears
+ * of it.
  */
 export const handler = middy<unknown, Swept>().handler(async () => {
   const store = theStore();
   const now = world.now();
-  let after: string | null = null;
   let seen = 0;
-  let failed = 0;
-  do {
-    const page = await exceptionsDue(store, now, { limit: pageSize, after });
-    for (const exceptionId of page.items) {
+  const failed: string[] = [];
+  for (const [kind, seeTo] of tasks) {
+    for await (const id of idsDue(store, kind, now)) {
       seen += 1;
       try {
-        await seeTo(store, exceptionId, now);
+        await seeTo(store, id, now);
       } catch (error) {
-        failed += 1;
-        logger.error('sweep could not see to a request', { exceptionId, error: error as Error });
+        failed.push(`${kind} ${id}`);
+        logger.error('sweep could not see to it', { kind, id, error: error as Error });
       }
     }
-    after = page.next;
-  } while (after !== null && seen < mostInOneRun);
+  }
   metrics.addMetric('swept', MetricUnit.Count, seen);
-  metrics.addMetric('faults', MetricUnit.Count, failed);
+  metrics.addMetric('faults', MetricUnit.Count, failed.length);
   metrics.publishStoredMetrics();
-  if (failed > 0) throw new Error(`The sweep could not see to ${failed} of ${seen} requests; the log names each.`);
-  return { seen, nextActionAt: await nextExceptionAction(store) };
+  if (failed.length > 0)
+    throw new Error(`The sweep could not see to ${failed.length} of ${seen}: ${failed.slice(0, 5).join(', ')}.`);
+  return { seen, nextActionAt: await nextDueAt(store) };
 });
 
-async function seeTo(store: Store, exceptionId: string, now: Instant): Promise<void> {
+async function* idsDue(store: Store, kind: DueKind, now: Instant): AsyncGenerator<string> {
+  let after: string | null = null;
+  let given = 0;
+  do {
+    const page = await dueBy(store, kind, now, { limit: pageSize, after });
+    yield* page.items;
+    given += page.items.length;
+    after = page.next;
+  } while (after !== null && given < mostInOneRun);
+}
+
+async function completeReplacement(store: Store, keyId: string, now: Instant): Promise<void> {
+  await finishReplacement(store, keyId, now);
+  await closeRequestOfReplaced(store, keyId, now);
+}
+
+async function seeToRequest(store: Store, exceptionId: string, now: Instant): Promise<void> {
   // A late sweep may have several things to do for one request: each is one change of its own.
   let ticked = true;
   while (ticked) ticked = (await tickException(store, exceptionId, now))?.ticked ?? false;

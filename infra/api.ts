@@ -115,7 +115,11 @@ export class Api extends Construct {
 
   /** Adds the routes of the entries with their authorizer and rates; one entry answers what no route is written for. */
   answer(
-    entries: readonly { readonly name: string; readonly entry: Entry & { readonly is: 'api' }; readonly function: IFunction }[],
+    entries: readonly {
+      readonly name: string;
+      readonly entry: Entry & { readonly is: 'api' };
+      readonly function: IFunction;
+    }[],
     signedIn: { readonly userPool: IUserPool; readonly client: IUserPoolClient },
   ): void {
     const authorizer = new HttpUserPoolAuthorizer('SignedIn', signedIn.userPool, {
@@ -143,7 +147,7 @@ export class Api extends Construct {
           integration,
         });
         acknowledge(rest, { 'AwsSolutions-APIG4': 'It says only that there is nothing at the address.' });
-        rates['$default'] = entry.rate;
+        rates.$default = entry.rate;
         routes.push(rest);
       }
     }
@@ -168,6 +172,8 @@ function routeKeyOf(route: string): HttpRouteKey {
 }
 
 function reasonFor(who: readonly Who[]): string {
-  const reasons = Object.entries(withoutToken).flatMap(([each, reason]) => (who.some((one) => one === each) ? reason : []));
+  const reasons = Object.entries(withoutToken).flatMap(([each, reason]) =>
+    who.some((one) => one === each) ? reason : [],
+  );
   return reasons.join(' ');
 }

@@ -1,8 +1,12 @@
-import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import { BlockPublicAccess, Bucket, BucketEncryption, ObjectOwnership } from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
 import { acknowledge } from './acknowledge.ts';
+
+/** Where in the bucket mails are; the message id follows. */
+export const inboundMailPrefix = 'mails/';
 
 /** Where mails wait that came to the exceptions address: for days, until they are read and for as long as one may ask. */
 export class InboundMailBucket extends Construct {
@@ -23,9 +27,19 @@ export class InboundMailBucket extends Construct {
       // A bucket with mails in it is not deleted with its stack; they are gone in days anyway.
       removalPolicy: RemovalPolicy.RETAIN,
     });
+    const { account } = Stack.of(this);
+    this.bucket.addToResourcePolicy(
+      new PolicyStatement({
+        principals: [new ServicePrincipal('ses.amazonaws.com')],
+        actions: ['s3:PutObject'],
+        resources: [this.bucket.arnForObjects(`${inboundMailPrefix}*`)],
+        conditions: { StringEquals: { 'aws:SourceAccount': account } },
+      }),
+    );
     const shortLived =
       'Mails are here for days and then gone for good, as people may expect; what comes of one is in the table.';
-    const oneReader = 'SES alone writes to it and one function alone reads; both leave their traces in CloudTrail and the log.';
+    const oneReader =
+      'SES alone writes to it and one function alone reads; both leave their traces in CloudTrail and the log.';
     acknowledge(this.bucket, {
       'AwsSolutions-S1': oneReader,
       'NIST.800.53.R5-S3BucketLoggingEnabled': oneReader,

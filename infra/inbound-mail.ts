@@ -1,12 +1,9 @@
 import { CfnOutput, Duration } from 'aws-cdk-lib';
 import type { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
-import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import { ReceiptRuleSet, TlsPolicy } from 'aws-cdk-lib/aws-ses';
-import { Lambda, LambdaInvocationType, S3 } from 'aws-cdk-lib/aws-ses-actions';
+import { Lambda, LambdaInvocationType } from 'aws-cdk-lib/aws-ses-actions';
 import { Construct } from 'constructs';
-
-/** Where in the bucket mails are; the message id follows. */
-export const inboundMailPrefix = 'mails/';
+import { inboundMailPrefix } from './inbound-mail-bucket.ts';
 
 /**
  * Takes the mails to the exceptions address: each is put into the bucket, then a function is told of it, with what SES
@@ -20,7 +17,7 @@ export class InboundMail extends Construct {
     props: {
       readonly prefix: string;
       readonly address: string;
-      readonly bucket: IBucket;
+      readonly bucketName: string;
       readonly function: LambdaFunction;
       readonly emulated: boolean;
     },
@@ -34,7 +31,8 @@ export class InboundMail extends Construct {
       scanEnabled: true,
       tlsPolicy: TlsPolicy.OPTIONAL,
       actions: [
-        new S3({ bucket: props.bucket, objectKeyPrefix: inboundMailPrefix }),
+        // The bucket’s own policy lets SES in: CDK’s action would write it from here, into a stack that comes first.
+        { bind: () => ({ s3Action: { bucketName: props.bucketName, objectKeyPrefix: inboundMailPrefix } }) },
         new Lambda({ function: props.function, invocationType: LambdaInvocationType.EVENT }),
       ],
     });

@@ -75,7 +75,11 @@ export class People extends Construct {
       refreshTokenValidity: Duration.days(1),
       enableTokenRevocation: true,
       // Whoever is signed in could otherwise write what access goes by.
-      readAttributes: new ClientAttributes().withStandardAttributes({ email: true, emailVerified: true, fullname: true }),
+      readAttributes: new ClientAttributes().withStandardAttributes({
+        email: true,
+        emailVerified: true,
+        fullname: true,
+      }),
       writeAttributes: new ClientAttributes().withStandardAttributes({ fullname: true }),
     });
     const domain = this.userPool.addDomain('SignIn', {

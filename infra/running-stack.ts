@@ -1,4 +1,4 @@
-import { Stack } from 'aws-cdk-lib';
+import { ArnFormat, Stack } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import type { Entry } from '../functions/manifest.ts';
 import { tableSchema } from '../store/schema.ts';
@@ -7,7 +7,8 @@ import { Api } from './api.ts';
 import { Dashboard } from './dashboard.ts';
 import type { Deployment } from './deployment.ts';
 import { EntryFunction } from './entry-function.ts';
-import { InboundMail, inboundMailPrefix } from './inbound-mail.ts';
+import { InboundMail } from './inbound-mail.ts';
+import { inboundMailPrefix } from './inbound-mail-bucket.ts';
 import type { KeptStack } from './kept-stack.ts';
 import { MailEvents } from './mail-events.ts';
 import { Meters, metricsNamespaceOf } from './meters.ts';
@@ -33,7 +34,11 @@ export class RunningStack extends Stack {
     const { table } = kept.table;
     const { bucket } = kept.inboundMail;
     const states = { service: 'states', resourceName: stateMachineNameOf(prefix) };
-    const stateMachineArn = this.formatArn({ ...states, resource: 'stateMachine', arnFormat: colons });
+    const stateMachineArn = this.formatArn({
+      ...states,
+      resource: 'stateMachine',
+      arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+    });
     const api = new Api(this, 'Api', { prefix, stage, key });
     const sending = new Sending(this, 'Sending', { prefix });
 
@@ -42,7 +47,7 @@ export class RunningStack extends Stack {
       indexArns: tableSchema.indexes.map(({ name }) => `${table.tableArn}/index/${name}`),
       keyArn: key.keyArn,
       stateMachineArn,
-      executionArn: `${this.formatArn({ ...states, resource: 'execution', arnFormat: colons })}:*`,
+      executionArn: `${this.formatArn({ ...states, resource: 'execution', arnFormat: ArnFormat.COLON_RESOURCE_NAME })}:*`,
       mailIdentityArn: this.formatArn({
         service: 'ses',
         resource: 'identity',
@@ -98,7 +103,8 @@ export class RunningStack extends Stack {
     for (const { name, made } of thoseThatAre('inbound-mail', standing)) {
       const { emulated } = deployment;
       const address = stage.mail.inbound;
-      new InboundMail(this, `${name}Rule`, { prefix, address, bucket, function: made.function, emulated });
+      const { bucketName } = bucket;
+      new InboundMail(this, `${name}Rule`, { prefix, address, bucketName, function: made.function, emulated });
     }
     for (const { name, made } of thoseThatAre('mail-events', standing)) {
       new MailEvents(this, `${name}Rule`, {

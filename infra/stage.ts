@@ -8,7 +8,9 @@ const hostname = z
 const retentions = [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 3653];
 
 /** A plain address, or one with a name before it: `Volume Activation <no-reply@example.com>`. */
-const sender = z.string().regex(/^([^<>]+ <[^<>@\s]+@[^<>@\s]+>|[^<>@\s]+@[^<>@\s]+)$/, 'is not an address to send from');
+const sender = z
+  .string()
+  .regex(/^([^<>]+ <[^<>@\s]+@[^<>@\s]+>|[^<>@\s]+@[^<>@\s]+)$/, 'is not an address to send from');
 
 /** The bare address of a sender. */
 export function bareAddress(from: string): string {
@@ -54,7 +56,10 @@ export const stageSchema = z
       }),
     alarmsTo: z.email('is not an address').describe('Who is told when an alarm goes off.'),
     runbook: z.url('is not a URL').describe('Where the runbook is read; alarms link to its paragraphs.'),
-    policyFile: z.string().min(1, 'is not the path of a file').describe('The policy, as a path from the project’s root.'),
+    policyFile: z
+      .string()
+      .min(1, 'is not the path of a file')
+      .describe('The policy, as a path from the project’s root.'),
     signIn: z.strictObject({
       selfSignUp: z.boolean().describe('Whether people may make themselves an account, for an address that is theirs.'),
       returnTo: z.array(z.url('is not a URL')).min(1).describe('Where the sign-in page may send people back to.'),
@@ -82,7 +87,10 @@ export function readStage(stages: unknown, name: unknown): StageRead {
   if (!known.success) return { ok: false, problem: 'cdk.json: context.stages: is missing' };
   const names = Object.keys(known.data).join(', ');
   if (typeof name !== 'string' || !/^[a-z][a-z0-9]{0,15}$/.test(name) || !(name in known.data)) {
-    return { ok: false, problem: `There is no stage ${JSON.stringify(name) ?? 'without a name'}; cdk.json has: ${names}.` };
+    return {
+      ok: false,
+      problem: `There is no stage ${JSON.stringify(name) ?? 'without a name'}; cdk.json has: ${names}.`,
+    };
   }
   const parsed = stageSchema.safeParse(known.data[name]);
   if (parsed.success) return { ok: true, name, stage: parsed.data };

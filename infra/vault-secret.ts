@@ -11,7 +11,8 @@ export class VaultSecret extends Construct {
   constructor(scope: Construct, id: string, props: { readonly key: IKey; readonly whenRemoved: RemovalPolicy }) {
     super(scope, id);
     this.secret = new Secret(this, 'Secret', {
-      description: 'The root secret of the vault: product keys are found by it and sealed with it. Never change its value.',
+      description:
+        'The root secret of the vault: product keys are found by it and sealed with it. Never change its value.',
       encryptionKey: props.key,
       generateSecretString: { passwordLength: 64, excludePunctuation: true },
       removalPolicy: props.whenRemoved,

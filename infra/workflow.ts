@@ -27,7 +27,9 @@ export class Workflow extends Construct {
     },
   ) {
     super(scope, id);
-    const functionArns = Object.fromEntries(Object.entries(props.steps).map(([name, step]) => [name, step.functionArn]));
+    const functionArns = Object.fromEntries(
+      Object.entries(props.steps).map(([name, step]) => [name, step.functionArn]),
+    );
     this.stateMachine = new StateMachine(this, 'StateMachine', {
       stateMachineName: stateMachineNameOf(props.prefix),
       stateMachineType: StateMachineType.STANDARD,

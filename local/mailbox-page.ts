@@ -28,7 +28,7 @@ export function mailboxPage(view: MailboxView): string {
   const listed = mails
     .map((each, index) => ({ mail: each, number: mails.length - index }))
     .filter(({ mail: each }) => to === undefined || sameAddress(each.to, to));
-  const head = `<div class="head">
+  const head = `<div class="head${mail === undefined ? '' : ' aside'}">
 <h1>Mail box</h1>
 <p class="quiet">What the service sends arrives here and goes nowhere else. As of ${readable(now, true)} UTC. <a href="${self(view)}">Reload</a> to see what has come since.</p>
 ${mails.length === 0 ? '' : addressees(mails, to)}
@@ -164,12 +164,13 @@ dd { margin: 0; min-width: 0 }
 .tabs a[aria-current] { border-color: var(--link); font-weight: 600 }
 iframe { display: block; width: 100%; height: calc(var(--lines) * 2.75rem + 9rem); border: 1px solid var(--line); border-top: 0; background: #fff }
 .text { margin: 0; padding: 1rem; border: 1px solid var(--line); border-top: 0; white-space: pre-wrap }
-.one > nav { display: none }
+.aside, .one > nav { display: none }
 @media (min-width: 48rem) {
   .all .list a { grid-template-columns: minmax(0, 1fr) 17rem 12.5rem; align-items: baseline }
   iframe { height: calc(var(--lines) * 1.7rem + 9rem) }
 }
 @media (min-width: 64rem) {
+  .aside { display: block }
   .one { display: grid; grid-template-columns: 21rem minmax(0, 1fr); gap: 2rem; align-items: start }
   .one > nav { display: block; position: sticky; top: 1rem; max-height: calc(100vh - 2rem); overflow: auto }
   .back { display: none }

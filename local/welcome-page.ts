@@ -28,14 +28,16 @@ export function welcomePage(facts: { readonly address: string; readonly now: str
 }
 
 const style = `
+main { max-width: 60rem }
 .lead { max-width: 42rem; font-size: 1.125rem }
 .places { margin: 0; padding: 0; list-style: none; border-top: 1px solid var(--line) }
-.places li { padding: .625rem 0; border-bottom: 1px solid var(--line) }
-.places a { display: inline-block; min-width: 8rem; font-weight: 700 }
-table { width: 100%; border-collapse: collapse }
+.places li { display: grid; gap: 0 1rem; padding: .625rem 0; border-bottom: 1px solid var(--line) }
+.places a { font-weight: 700; justify-self: start }
+table { width: 100%; border-collapse: collapse; border-top: 1px solid var(--line) }
 tr { border-bottom: 1px solid var(--line) }
 th, td { padding: .5rem 1rem .5rem 0; text-align: left; vertical-align: top }
-th { font-weight: 700; width: 45% }
 th code { font-weight: 400 }
-pre { padding: .75rem 1rem; background: var(--raised); white-space: pre-wrap }
+pre { margin: 0; padding: .75rem 1rem; background: var(--raised); white-space: pre-wrap }
+@media (min-width: 40rem) { .places li { grid-template-columns: 8rem minmax(0, 1fr) } th { width: 50% } }
+@media (max-width: 39.99rem) { tr { display: grid; padding: .5rem 0 } th, td { padding: 0 } }
 `;

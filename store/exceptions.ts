@@ -14,7 +14,7 @@ import { Secret } from '../domain/secret.ts';
 import { readAgreement } from './agreements.ts';
 import type { Attempt, Outcome, Owned, Writing } from './change.ts';
 import { change, changeExisting, ownedFrom, read, unwritten, wasDone, writesOf } from './change.ts';
-import { dueAttributes, dueBy } from './due.ts';
+import { dueAttributes } from './due.ts';
 import { keysEndingIn, raisingWrites, readKey } from './keys.ts';
 import type { Page, PageAsk } from './page.ts';
 import { pageOf } from './page.ts';
@@ -26,7 +26,7 @@ export function exceptionItem(exceptionId: string): ItemKey {
 }
 
 /** Says which request is open for a key: there is at most one (EXC-5). */
-function openKey(keyId: string): ItemKey {
+export function openKey(keyId: string): ItemKey {
   return { PK: `KEY#${keyId}`, SK: 'OPEN-EXCEPTION' };
 }
 
@@ -43,7 +43,8 @@ function attributesOf(request: ExceptionRequest, policy: Policy): Readonly<Recor
   return {
     statusKey: statusKey(request.stage.is),
     agreementKey: `AGREEMENT#${request.agreementId}`,
-    dueKey: `${due}#${exceptionId}`,
+    // Answers are due at the close of a day, so many are due at once: of those, the one required first comes first (SLA-7).
+    dueKey: `${due}#${request.intake.requiredDate}#${exceptionId}`,
     ...dueAttributes('EXCEPTION', nextActionAt(request, policy)),
   };
 }
@@ -317,21 +318,6 @@ export async function readForWaking(
     request: owned.state,
     taskToken: typeof taskToken === 'string' ? new Secret(taskToken, '[task token]') : null,
   };
-}
-
-/** The requests that time has something to do with by now, earliest first. */
-export function exceptionsDue(store: Store, now: Instant, ask: PageAsk): Promise<Page<string>> {
-  return dueBy(store, 'EXCEPTION', now, ask);
-}
-
-/** When time has something to do next with any request; null when it has not. */
-export async function nextExceptionAction(store: Store): Promise<Instant | null> {
-  const [first] = await query(store, {
-    index: 'next-action',
-    partition: ['nextActionKey', 'EXCEPTION'],
-    limit: 1,
-  });
-  return first === undefined ? null : (first.nextActionAt as Instant);
 }
 
 export type ExceptionFilter = {

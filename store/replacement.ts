@@ -1,10 +1,12 @@
 import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
 import { PutCommand } from '@aws-sdk/lib-dynamodb';
 import type { Agreement } from '../domain/agreement.ts';
+import { isFinal, reject } from '../domain/exception.ts';
 import { limitOf } from '../domain/grant.ts';
 import type { Instant } from '../domain/instant.ts';
 import { later } from '../domain/instant.ts';
 import type { Key } from '../domain/key.ts';
+import { theService } from '../domain/ledger.ts';
 import { noticesTo } from '../domain/notice.ts';
 import type { ProductKey } from '../domain/product-key.ts';
 import type { Replacement } from '../domain/replacement.ts';
@@ -13,6 +15,7 @@ import { readAgreement } from './agreements.ts';
 import type { Outcome } from './change.ts';
 import { change, changeExisting, wasDone, writesOf } from './change.ts';
 import { dueAttributes } from './due.ts';
+import { moveException, openKey } from './exceptions.ts';
 import { issuingWrites, keyItem, makSlot, readKey } from './keys.ts';
 import { blockBuckets, bucketItems, reserveItem } from './mak-buckets.ts';
 import { noticeWrite } from './notices.ts';
@@ -139,8 +142,19 @@ async function putIfAbsent(store: Store, items: readonly Item[]): Promise<void> 
   });
 }
 
-/** The request that is open for a key, if any: once the key is blocked, it can only end. */
-export async function openExceptionOf(store: Store, keyId: string): Promise<string | undefined> {
-  const item = await get(store, { PK: `KEY#${keyId}`, SK: 'OPEN-EXCEPTION' });
-  return item === undefined ? undefined : String(item['exceptionId']);
+/**
+ * Ends the request that is open for a key that was replaced: nothing can be granted on a blocked key. The sweep tells
+ * people and wakes the workflow. Does nothing more when it is done again.
+ */
+export async function closeRequestOfReplaced(store: Store, keyId: string, now: Instant): Promise<void> {
+  const item = await get(store, openKey(keyId));
+  if (item === undefined) return;
+  const key = await readKey(store, keyId);
+  if (key?.state.status.is !== 'blocked') return;
+  const { lastFive, status } = key.state;
+  const instead = status.replacedBy === null ? '' : ` The key ending in ${status.replacedBy.lastFive} took its place.`;
+  const reason = `The key ending in ${lastFive} was blocked while the request was open.${instead}`;
+  await moveException(store, String(item['exceptionId']), `replaced ${keyId}`, now, (request) =>
+    isFinal(request) ? 'nothing' : reject(request, reason, theService, now, store.policy),
+  );
 }

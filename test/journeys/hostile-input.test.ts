@@ -4,11 +4,10 @@ import type { Route, Who } from '../../functions/manifest.ts';
 import { allRoutes } from '../../functions/manifest.ts';
 import { bodies } from '../../functions/schemas.ts';
 import { installationId } from '../builders.ts';
-import { everyItem } from '../store/engine.ts';
 import { fieldErrorsSchema, refusedWith, taken } from './contract.ts';
 import { intakeOf, issueMak, kmsIntakeOf, newCustomer, newestLink, request, reveal, signInStaff } from './customer.ts';
 import type { Answer } from './system.ts';
-import { startSystem, storeOf } from './system.ts';
+import { everythingKept, startSystem, storeOf } from './system.ts';
 
 // Whatever comes in at the door: the answer is a "no" that helps, never a fault, and nothing changes.
 
@@ -26,19 +25,16 @@ const ids: Readonly<Record<string, string>> = {
   exceptionId,
   token,
 };
-const store = storeOf(system);
+const store = await storeOf(system);
 
 /** All that is kept, but for the answers that repeated requests would be given. */
-async function everythingKept() {
-  const items = await everyItem(store);
-  return items
-    .filter(({ PK }) => !PK.startsWith('IDEMPOTENCY#'))
-    .toSorted((one, other) => (`${one.PK} ${one.SK}` < `${other.PK} ${other.SK}` ? -1 : 1));
+async function allBut() {
+  return (await everythingKept(store)).filter(({ PK }) => !PK.startsWith('IDEMPOTENCY#'));
 }
-const before = await everythingKept();
+const before = await allBut();
 
 async function expectNothingChanged(): Promise<void> {
-  expect(await everythingKept()).toEqual(before);
+  expect(await allBut()).toEqual(before);
 }
 
 /** What a call of each route may say: complete, and sent as it is it would be taken. */
@@ -53,6 +49,11 @@ const samples: Readonly<Record<keyof typeof bodies, Readonly<Record<string, unkn
     product: 'windows-vista-business',
     machineName: 'PC-1',
   },
+  'POST /activations/batch': {
+    productKey,
+    activations: [{ installationId: installationId(1), product: 'windows-vista-business', machineName: 'PC-1' }],
+  },
+  'POST /validations': { productKey, installationId: installationId(1) },
   'POST /kms-hosts/client-reports': { productKey, installationId: installationId(1), clients: 30 },
   'POST /keys/{keyId}/overrides': {
     installationId: installationId(1),
@@ -60,6 +61,17 @@ const samples: Readonly<Record<keyof typeof bodies, Readonly<Record<string, unkn
     callerName: 'Inés Oliveira',
   },
   'POST /keys/{keyId}/increases': { newLimit: 60, callReference: 'CALL-1', callerName: 'Inés Oliveira' },
+  'POST /keys/{keyId}/replacements': { reason: 'It was typed on clients.', callReference: 'CALL-1' },
+  'PUT /agreements/{agreementId}/notices-correspondent': customer.registration.noticesCorrespondent,
+  'PUT /agreements/{agreementId}/deputy': {
+    person: customer.registration.noticesCorrespondent,
+    from: '2099-01-04',
+    to: '2099-01-05',
+  },
+  'POST /plans': {
+    program: 'enterprise',
+    sites: [{ name: 'Elm', client: 30, 'server-a': 1, 'server-b': 2, 'server-c': 0 }],
+  },
   'POST /exceptions': {
     ...kmsIntakeOf(customer),
     language: 'en',
@@ -203,7 +215,9 @@ describe('JSON that is no such request', () => {
   });
 
   it.each(withBody)('EXC-1 is refused by $route with every field that is missing named at once', async (call) => {
-    const optional = ['level', 'machineName', 'language', 'reason'];
+    const optional = ['level', 'machineName', 'language'];
+    if (call.route.endsWith('/withdrawal')) optional.push('reason');
+    if (call.route.endsWith('/replacements')) optional.push('callReference');
     if (call.route === 'POST /exceptions') optional.push('noticesCorrespondent');
     const fields = Object.keys(sampleOf(call.route) ?? {}).filter((name) => !optional.includes(name));
     const answer = await send(call, { colour: 'red' });
@@ -241,6 +255,8 @@ function replaced(sample: unknown, by: unknown, path: readonly string[] = []): {
 }
 
 describe('a field that holds what it must not', () => {
+  // What is no installation id has a line of its own in a batch, and what is no key is not genuine: that is the answer.
+  const tells = /batch\/activations\/0\/installationId$|validations\/productKey$/;
   // None of these may stand anywhere in any request.
   const never: Readonly<Record<string, unknown>> = {
     'a truth': true,
@@ -260,7 +276,9 @@ describe('a field that holds what it must not', () => {
     for (const [what, value] of Object.entries(never)) {
       await Promise.all(
         replaced(sampleOf(call.route), value).map(async ({ pointer, body }) => {
-          const problem = expectHelpfulNo(await send(call, body));
+          const answer = await send(call, body);
+          if (answer.status === 200 && tells.test(`${call.route}${pointer}`)) return;
+          const problem = expectHelpfulNo(answer);
           // A key or an installation id that is none is refused in its own words.
           if (problem.code === 'unknown-key' || problem.code === 'invalid-installation-id') return;
           const { errors } = fieldErrorsSchema.parse(problem);
@@ -404,9 +422,8 @@ describe('an address that leads nowhere', () => {
       '/\\',
       '/%',
       '/%00',
-      '/..',
       `/${'a/'.repeat(3_000)}`,
-      '/?%zz=%',
+      '/keys?%zz=%',
     ]) {
       const answer = await system.askRaw('GET', path, { Authorization: `Bearer ${customer.ines.token}` });
       expect(answer.status, path.slice(0, 30)).toBeGreaterThanOrEqual(400);

@@ -5,16 +5,17 @@ import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { setTimeout as wait } from 'node:timers/promises';
-import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { DynamoDBClient, ListTablesCommand } from '@aws-sdk/client-dynamodb';
 import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import { afterAll } from 'vitest';
 import { z } from 'zod';
 import { Secret } from '../../domain/secret.ts';
 import type { StaffRole } from '../../functions/manifest.ts';
-import type { Store } from '../../store/table.ts';
+import type { Item, Store } from '../../store/table.ts';
 import { openVault } from '../../store/vault.ts';
 import { policy } from '../builders.ts';
 import { root } from '../project-files.ts';
+import { everyItem } from '../store/engine.ts';
 import type { Mail } from './contract.ts';
 import { mailsSchema } from './contract.ts';
 
@@ -183,7 +184,10 @@ function answerFrom(status: number, headers: Headers, body: string): Answer {
  * Goes straight to the table of a running system, past the service.
  * @param vaultSecret the system's own, where what is written must be understood by it.
  */
-export function storeOf({ dynamoDb }: System, vaultSecret = 'only to read what is not sealed in the table'): Store {
+export async function storeOf(
+  { dynamoDb }: System,
+  vaultSecret = 'only to read what is not sealed in the table',
+): Promise<Store> {
   const client = DynamoDBDocumentClient.from(
     new DynamoDBClient({
       endpoint: dynamoDb,
@@ -192,8 +196,16 @@ export function storeOf({ dynamoDb }: System, vaultSecret = 'only to read what i
     }),
   );
   afterAll(() => client.destroy());
-  const vault = openVault(new Secret(vaultSecret));
-  return { client, tableName: 'volume-activation', vault, policy, pause: () => wait(5) };
+  const { TableNames = [] } = await client.send(new ListTablesCommand({}));
+  const [tableName, ...others] = TableNames;
+  if (tableName === undefined || others.length > 0) throw new Error(`The system has the tables ${TableNames}.`);
+  return { client, tableName, vault: openVault(new Secret(vaultSecret)), policy, pause: () => wait(5) };
+}
+
+/** All that is kept, in the order of its keys. */
+export async function everythingKept(store: Store): Promise<readonly Item[]> {
+  const items = await everyItem(store);
+  return items.toSorted((one, other) => (`${one.PK} ${one.SK}` < `${other.PK} ${other.SK}` ? -1 : 1));
 }
 
 async function freePort(): Promise<number> {

@@ -28,6 +28,10 @@ export async function startEngine(): Promise<Engine> {
   process.env.AWS_ACCESS_KEY_ID ??= 'local';
   process.env.AWS_SECRET_ACCESS_KEY ??= 'local';
   const client = connect();
+  // Hundreds of calls at once on a busy machine take their time: here nothing is to be given up for being slow.
+  for (const limit of ['connectionTimeout', 'requestTimeout'] as const) {
+    client.config.requestHandler.updateHttpClientConfig(limit, 0);
+  }
   const tables: string[] = [];
   afterAll(async () => {
     for (const TableName of tables) await client.send(new DeleteTableCommand({ TableName }));

@@ -1,0 +1,34 @@
+import { askAnew } from '../domain/exception.ts';
+import type { Instant } from '../domain/instant.ts';
+import { findAgreement, settleAgreement } from '../store/agreements.ts';
+import { listExceptions, moveException } from '../store/exceptions.ts';
+import type { Store } from '../store/table.ts';
+
+/**
+ * Lets a new Notices Correspondent take over when the waiting period is over (AGR-4): every question that is out is asked
+ * anew, of the new person, which voids the links that are out; then the agreement itself is settled. In this order, so
+ * that what a crash leaves undone is found again; each part does nothing more when it is done again.
+ */
+export async function settleCorrespondent(store: Store, agreementId: string, now: Instant): Promise<void> {
+  const pending = (await findAgreement(store, agreementId))?.pendingNoticesCorrespondent;
+  if (pending === undefined || pending === null || now < pending.effectiveAt) return;
+  const operation = `ask anew ${pending.effectiveAt}`;
+  for (let after: string | null = null, more = true; more; ) {
+    const page = await listExceptions(
+      store,
+      { status: 'awaiting-approval', agreementIds: [agreementId] },
+      { limit: 100, after },
+    );
+    for (const { exceptionId } of page.items) {
+      await moveException(store, exceptionId, operation, now, (request) =>
+        // One whose approval is recorded was decided by who was the Correspondent then.
+        request.stage.is === 'awaiting-approval' && request.stage.ask.decision === null
+          ? askAnew(request, now, store.policy)
+          : 'nothing',
+      );
+    }
+    after = page.next;
+    more = after !== null;
+  }
+  await settleAgreement(store, agreementId, now);
+}

@@ -1,0 +1,56 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { App, Validations } from 'aws-cdk-lib';
+import { AwsSolutionsChecks, NIST80053R5Checks } from 'cdk-nag';
+import { manifest } from '../functions/manifest.ts';
+import { root } from './bundle.ts';
+import { build } from './deployment.ts';
+import { readStage, type Stage } from './stage.ts';
+
+/*
+ * The CDK app: one stage of `cdk.json`, named by the context value `stage`. It needs neither credentials nor a container.
+ */
+
+/** What the user can mend: told in one line. */
+class CannotBuild extends Error {}
+
+function main(): void {
+  const app = new App();
+  const read = readStage(app.node.tryGetContext('stages'), app.node.tryGetContext('stage'));
+  if (!read.ok) throw new CannotBuild(read.problem);
+  const { name: stageName, stage } = read;
+  checkPolicy(stageName, stage);
+  const account = stage.account ?? process.env.CDK_DEFAULT_ACCOUNT;
+  build(app, {
+    stageName,
+    stage,
+    manifest,
+    version: versionOfThis(),
+    emulated: String(app.node.tryGetContext('emulated')) === 'true',
+    env: { region: stage.region, ...(account === undefined ? {} : { account }) },
+  });
+  Validations.of(app).addPlugins(new AwsSolutionsChecks(app), new NIST80053R5Checks(app));
+  app.synth();
+}
+
+/** A policy that is no JSON would be found out by the first function to start; that is too late. */
+function checkPolicy(stageName: string, { policyFile }: Stage): void {
+  try {
+    JSON.parse(readFileSync(join(root, policyFile), 'utf8'));
+  } catch (error) {
+    const because = error instanceof Error ? error.message : String(error);
+    throw new CannotBuild(`cdk.json: context.stages.${stageName}: policyFile cannot be read: ${because}`);
+  }
+}
+
+function versionOfThis(): string {
+  const { version }: { readonly version: string } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  return version;
+}
+
+try {
+  main();
+} catch (error) {
+  console.error(error instanceof CannotBuild ? error.message : error);
+  process.exit(1);
+}
