@@ -87,7 +87,23 @@ export class EntryFunction extends Construct {
       ...(this.deadLetters === undefined || entry.is === 'stream' ? {} : { deadLetterQueue: this.deadLetters }),
     });
     acknowledge(this, reasonsFor(entry));
+    acknowledge(this, reasonsForAnyOf(entry, props.things));
   }
+}
+
+/** Rights to any one of many things whose names are made while running. The rule pack knows a finding by its text. */
+function reasonsForAnyOf({ may }: Entry, { executionArn, inboundMailArn }: Things): Readonly<Record<string, string>> {
+  const finding = (arn: string) => `AwsSolutions-IAM5[Resource::${arn}]`;
+  return {
+    ...(may.includes('start-workflow') && {
+      [finding(executionArn)]:
+        'It asks whether an execution of this one state machine is alive; each has a name of its own.',
+    }),
+    ...(may.includes('read-inbound-mail') && {
+      [finding(inboundMailArn)]:
+        'It reads the mails that came in, and nothing else of this bucket; each has a name of its own.',
+    }),
+  };
 }
 
 function reasonsFor({ is, atOnce }: Entry): Readonly<Record<string, string>> {

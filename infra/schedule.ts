@@ -1,10 +1,11 @@
-import { Duration } from 'aws-cdk-lib';
+import { Aws, Duration } from 'aws-cdk-lib';
+import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
-import { ScheduleExpression, Schedule as SchedulerSchedule } from 'aws-cdk-lib/aws-scheduler';
-import { LambdaInvoke } from 'aws-cdk-lib/aws-scheduler-targets';
+import { type IScheduleTarget, ScheduleExpression, Schedule as SchedulerSchedule } from 'aws-cdk-lib/aws-scheduler';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import type { Entry } from '../functions/manifest.ts';
+import { acknowledge } from './acknowledge.ts';
 
 /** Calls a function by the clock. A call that could not be made is not made up for: the next one does its work. */
 export class Schedule extends Construct {
@@ -18,15 +19,32 @@ export class Schedule extends Construct {
     },
   ) {
     super(scope, id);
-    const { every } = props.entry;
+    const { functionArn } = props.function;
+    const { queueArn } = props.deadLetters;
+    const role = new Role(this, 'Role', {
+      assumedBy: new ServicePrincipal('scheduler.amazonaws.com', {
+        conditions: { StringEquals: { 'aws:SourceAccount': Aws.ACCOUNT_ID } },
+      }),
+      description: `Calls by the clock: ${props.entry.purpose}`,
+    });
+    role.addToPolicy(new PolicyStatement({ actions: ['lambda:InvokeFunction'], resources: [functionArn] }));
+    role.addToPolicy(new PolicyStatement({ actions: ['sqs:SendMessage'], resources: [queueArn] }));
+    acknowledge(role, {
+      'NIST.800.53.R5-IAMNoInlinePolicy': 'The rights are this schedule’s own and go with its role.',
+    });
+    // CDK’s target for Lambda would also let it call any version of the function.
+    const target: IScheduleTarget = {
+      bind: () => ({
+        arn: functionArn,
+        role,
+        deadLetterConfig: { arn: queueArn },
+        retryPolicy: { maximumRetryAttempts: 2, maximumEventAgeInSeconds: 120 },
+      }),
+    };
     new SchedulerSchedule(this, 'Schedule', {
       description: props.entry.purpose,
-      schedule: ScheduleExpression.rate(Duration.parse(every)),
-      target: new LambdaInvoke(props.function, {
-        deadLetterQueue: props.deadLetters,
-        retryAttempts: 2,
-        maxEventAge: Duration.minutes(2),
-      }),
+      schedule: ScheduleExpression.rate(Duration.parse(props.entry.every)),
+      target,
     });
     // While one run has the only place, the next waits for it; what has waited for as long as a run may take is too many.
     props.function.configureAsyncInvoke({

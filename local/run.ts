@@ -12,9 +12,9 @@ const longestStopMilliseconds = 10_000;
 
 /**
  * Runs the local system until it is told to stop: SIGINT, SIGTERM and SIGHUP stop everything that it started, and it ends
- * with 0. What the user can mend is told in one line, and it ends with 1; any other fault is ours and is shown whole.
+ * with 0. With `endWithParent` it ends as well when the process is gone that started it. What the user can mend is told in one line, and it ends with 1; any other fault is ours and is shown whole.
  */
-export async function run(environment: Environment): Promise<void> {
+export async function run(environment: Environment, options: { readonly endWithParent: boolean }): Promise<void> {
   let system: System | undefined;
   let ending = false;
   const end = async (code: number): Promise<void> => {
@@ -38,7 +38,7 @@ export async function run(environment: Environment): Promise<void> {
     delete environment.SMTP_TRANSPORT;
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void end(0));
     system = await startSystem({ port, folder, dynamoDbEndpoint, environment });
-    if (environment.npm_lifecycle_event === 'start') endWithParent(() => void end(0));
+    if (options.endWithParent) endWithParent(() => void end(0));
     void system.failed.then((why) => fail(new CannotStart(why)));
 
     const ask = asker(system);
@@ -69,7 +69,7 @@ function read(environment: Environment) {
   };
 }
 
-/** npm that is killed outright takes nobody with it: who was started by it looks whether it is still there. */
+/** Whoever is killed outright takes nobody along: who was started by it looks whether it is still there. */
 function endWithParent(end: () => void): void {
   const parent = process.ppid;
   setInterval(() => {

@@ -5,6 +5,7 @@ import { products } from '../domain/catalog.ts';
 import type { Grant } from '../domain/grant.ts';
 import { limitOf } from '../domain/grant.ts';
 import type { Instant } from '../domain/instant.ts';
+import { later } from '../domain/instant.ts';
 import type { DraftAgreement, Key, KmsHost, KmsKey, Mak } from '../domain/key.ts';
 import type { HostActivation, OverrideAsk } from '../domain/kms.ts';
 import { activateHost, override, placesTaken, reportClients } from '../domain/kms.ts';
@@ -16,7 +17,16 @@ import type { Refused } from '../domain/refusal.ts';
 import { refuse } from '../domain/refusal.ts';
 import type { Attempt, Outcome, Owned, Writing } from './change.ts';
 import { change, changeExisting, ownedFrom, read, unwritten, wasDone, writesOf } from './change.ts';
-import { bucketCountFor, bucketCountGrown, bucketItems, reserveItem, reserveRaise, usedOnMak } from './mak-buckets.ts';
+import { dueAttributes } from './due.ts';
+import {
+  activationTimesOnMak,
+  bucketCountFor,
+  bucketCountGrown,
+  bucketItems,
+  reserveItem,
+  reserveRaise,
+  usedOnMak,
+} from './mak-buckets.ts';
 import type { Page, PageAsk } from './page.ts';
 import { beginning, pageOf } from './page.ts';
 import type { ItemKey, Store, TransactItem } from './table.ts';
@@ -30,6 +40,15 @@ export type KeptKey = Owned<Key> & { readonly kept: Kept };
 
 export function keyItem(keyId: string): ItemKey {
   return { PK: `KEY#${keyId}`, SK: 'KEY' };
+}
+
+/** After this the sweep completes a replacement that was begun and left (BLK-2). */
+const replacementGraceSeconds = 60;
+
+/** When the sweep has something to do with a key. It follows from the key, so that no change of it can lose it. */
+export function keyAttributes({ status }: Key): Readonly<Record<string, string>> {
+  const due = status.is === 'blocking' ? later(status.since, { seconds: replacementGraceSeconds }) : null;
+  return dueAttributes('KEY', due);
 }
 
 /** Reads a key with its version. */
@@ -114,6 +133,13 @@ export async function usedOn(store: Store, { state, kept }: KeptKey): Promise<nu
   return state.type === 'KMS'
     ? placesTaken(state)
     : usedOnMak(store, { keyId: state.keyId, bucketCount: kept.bucketCount });
+}
+
+/** When each unit of a key's limit was used: activations of a MAK, hosts of a KMS key by their first (ALR-2). */
+export async function timesUsed(store: Store, { state, kept }: KeptKey): Promise<readonly Instant[]> {
+  return state.type === 'KMS'
+    ? state.hosts.filter(({ place }) => place === 'standard').map(({ firstActivatedAt }) => firstActivatedAt)
+    : activationTimesOnMak(store, { keyId: state.keyId, bucketCount: kept.bucketCount });
 }
 
 /** Everything that issuing a key writes besides its buckets: the key, its history, and the ways to find it. */
@@ -253,7 +279,7 @@ function changeKey<Answer>(
     const { key, deed, raisedBy } = decided.write;
     const writes =
       raisedBy === undefined
-        ? writesOf({ ...kept, state: key }, { operation, now, deed })
+        ? writesOf({ ...kept, state: key }, { operation, now, deed, attributes: keyAttributes(key) })
         : raisingWrites(kept, key, raisedBy, { operation, now, deed });
     return { is: 'to-write', answer: decided.answer, writes };
   });

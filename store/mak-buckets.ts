@@ -456,6 +456,27 @@ export async function activationsOnMak(
 
 const bucketsPerReading = 25;
 
+/** When each activation of a MAK happened, in no order: what its forecast is made from (ALR-2). */
+export async function activationTimesOnMak(store: Store, { keyId, bucketCount }: Layout): Promise<readonly Instant[]> {
+  const times: Instant[] = [];
+  for (let start = 0; start < bucketCount; start += bucketsPerReading) {
+    const numbers = numbersFrom(start, Math.min(start + bucketsPerReading, bucketCount));
+    for (const bucket of await bucketsAt(store, keyId, numbers)) {
+      for (const [name, mark] of Object.entries(bucket)) {
+        if (name.startsWith(markPrefix)) times.push(timeOf(String(mark)));
+      }
+    }
+  }
+  return times;
+}
+
+/** The machines that have a mark in a bucket and had none in it before. */
+export function machinesAdded(before: Item, after: Item): readonly InstallationId[] {
+  return Object.keys(after)
+    .filter((name) => name.startsWith(markPrefix) && before[name] === undefined)
+    .map(installationOf);
+}
+
 /**
  * Blocks every bucket of a key (BLK-2). A bucket that was split off meanwhile is found by looking again: once all that
  * are there are blocked, none can be split any more.
@@ -540,7 +561,7 @@ export function markOf({ activatedAt, product, machineName }: Activation): strin
 }
 
 function activationFrom(installationId: InstallationId, mark: string): Activation {
-  const [at = '', product = '', ...name] = mark.split('.');
+  const [, product = '', ...name] = mark.split('.');
   const activated = products[Number(product)];
   if (activated === undefined) throw new Error(`A mark names product ${product}, which is not in the list.`);
   const machineName = name.join('.');
@@ -548,6 +569,10 @@ function activationFrom(installationId: InstallationId, mark: string): Activatio
     installationId,
     product: activated,
     machineName: machineName === '' ? null : machineName,
-    activatedAt: fromEpochMilliseconds(Number.parseInt(at, 36)),
+    activatedAt: timeOf(mark),
   };
+}
+
+function timeOf(mark: string): Instant {
+  return fromEpochMilliseconds(Number.parseInt(mark.slice(0, mark.indexOf('.')), 36));
 }

@@ -3,27 +3,23 @@ import { PutCommand } from '@aws-sdk/lib-dynamodb';
 import type { Agreement } from '../domain/agreement.ts';
 import { isFinal, reject } from '../domain/exception.ts';
 import { limitOf } from '../domain/grant.ts';
+import type { InstallationId } from '../domain/installation-id.ts';
 import type { Instant } from '../domain/instant.ts';
-import { later } from '../domain/instant.ts';
 import type { Key } from '../domain/key.ts';
 import { theService } from '../domain/ledger.ts';
 import { noticesTo } from '../domain/notice.ts';
 import type { ProductKey } from '../domain/product-key.ts';
 import type { Replacement } from '../domain/replacement.ts';
-import { beginReplacement, completeReplacement } from '../domain/replacement.ts';
+import { beginReplacement, completeReplacement, withoutHosts } from '../domain/replacement.ts';
 import { readAgreement } from './agreements.ts';
 import type { Outcome } from './change.ts';
 import { change, changeExisting, wasDone, writesOf } from './change.ts';
-import { dueAttributes } from './due.ts';
 import { moveException, openKey } from './exceptions.ts';
-import { issuingWrites, keyItem, makSlot, readKey } from './keys.ts';
-import { blockBuckets, bucketItems, reserveItem } from './mak-buckets.ts';
+import { issuingWrites, keyAttributes, keyItem, makSlot, readKey } from './keys.ts';
+import { blockBuckets, bucketItems, dropMark, reserveItem } from './mak-buckets.ts';
 import { noticeWrite } from './notices.ts';
 import type { Item, Store, TransactItem } from './table.ts';
 import { get, inParallel } from './table.ts';
-
-/** After this the sweep completes a replacement that was begun and left (BLK-2). */
-const graceSeconds = 60;
 
 /**
  * Begins to replace a key: from then on it is held, and its successor is drawn and kept, sealed. The same operation again
@@ -44,13 +40,12 @@ export function holdForReplacement(
     const begun = beginReplacement(owned.state, ask, successor, now);
     if (!begun.ok) return { is: 'refused', refused: begun };
     const successorSealed = store.vault.seal(productKey.reveal(), successor.keyId);
-    const attributes = dueAttributes('KEY', later(now, { seconds: graceSeconds }));
     return {
       is: 'to-write',
       answer: begun.key,
       writes: writesOf(
         { ...owned, state: begun.key, kept: { ...owned.kept, successorSealed } },
-        { operation, now, deed: begun.deed, attributes },
+        { operation, now, deed: begun.deed, attributes: keyAttributes(begun.key) },
       ),
     };
   });
@@ -157,4 +152,45 @@ export async function closeRequestOfReplaced(store: Store, keyId: string, now: I
   await moveException(store, String(item['exceptionId']), `replaced ${keyId}`, now, (request) =>
     isFinal(request) ? 'nothing' : reject(request, reason, theService, now, store.policy),
   );
+}
+
+/**
+ * Takes machines that have activated with a key off the ones that it replaced, one before the other (BLK-3). What is not
+ * there is left, so that it may run any number of times. Like the activations that it follows from, it is no entry of the
+ * history (LED-1).
+ */
+export async function dropFromReplaced(
+  store: Store,
+  key: Pick<Key, 'replaces'>,
+  moved: readonly InstallationId[],
+  now: Instant,
+): Promise<void> {
+  let keyId = moved.length === 0 ? null : key.replaces;
+  while (keyId !== null) {
+    const replaced = await readKey(store, keyId);
+    if (replaced === undefined) throw new Error(`Key ${keyId} was replaced and has gone; keys are never deleted.`);
+    const { state, kept } = replaced;
+    if (state.type === 'MAK') {
+      const layout = { keyId, bucketCount: kept.bucketCount };
+      await inParallel(moved, (machine) =>
+        dropMark(store, layout, store.vault.digestOf(layout.keyId, machine), machine),
+      );
+    } else {
+      await dropHosts(store, keyId, moved, now);
+    }
+    keyId = state.replaces;
+  }
+}
+
+async function dropHosts(store: Store, keyId: string, moved: readonly InstallationId[], now: Instant): Promise<void> {
+  await changeExisting<Key, 'done'>(store, keyItem(keyId), (owned) => {
+    const key = withoutHosts(owned.state, moved);
+    if (key === undefined) return { is: 'settled', answer: 'done' };
+    const attributes = keyAttributes(key);
+    return {
+      is: 'to-write',
+      answer: 'done',
+      writes: writesOf({ ...owned, state: key }, { operation: null, now, deed: null, attributes }),
+    };
+  });
 }

@@ -21,13 +21,14 @@ const rooms: Record<string, readonly string[] | 'anything'> = {
     'policy.json',
   ],
   local: ['functions', 'store/schema.ts', 'store/create-table.ts', 'workflows/exception-request.asl.json', 'type domain', 'policy.json'],
+  commands: ['functions', 'store', 'domain'],
   portal: [],
   test: 'anything',
   bench: 'anything',
 };
 
-const wherever = ['domain', 'emails', 'store', 'workflows', 'functions', 'infra', 'local'];
-const outsideDomain = ['store', 'workflows', 'functions', 'infra', 'local'];
+const wherever = ['domain', 'emails', 'store', 'workflows', 'functions', 'infra', 'local', 'commands'];
+const outsideDomain = ['store', 'workflows', 'functions', 'infra', 'local', 'commands'];
 
 /** Which places may import which packages. A package that is not here may be imported in tests and benches only. */
 const packages: Record<string, readonly string[]> = {

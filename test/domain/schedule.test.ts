@@ -90,7 +90,7 @@ describe('a Correspondent who does not answer', () => {
         ...before,
         stage: {
           is: 'awaiting-approval',
-          ask: { askNumber: 1, askedAt: on.mondayNoon, remindersSent: 1, decision: null },
+          ask: { askNumber: 1, askedAt: on.mondayNoon, remindersSent: 1, undeliverableAt: null, decision: null },
         },
         letters: [
           {

@@ -408,7 +408,7 @@ describe('what each letter has to say, in both parts', () => {
     const decision = { decision: 'approve', at: mondayTen, by: ines.email, comment: ' \n' } as const;
     const stage: Stage = {
       is: 'awaiting-approval',
-      ask: { askNumber: 1, askedAt: mondayTen, remindersSent: 0, decision },
+      ask: { askNumber: 1, askedAt: mondayTen, remindersSent: 0, undeliverableAt: null, decision },
     };
     expect(written('decided', someFacts('requester', { request: { ...request, stage } })).text).not.toContain(
       'comment',

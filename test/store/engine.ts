@@ -19,6 +19,8 @@ export type Engine = {
   newStore(): Promise<Store>;
 };
 
+type Patient = { updateHttpClientConfig(limit: string, milliseconds: number): void };
+
 /** Starts an engine, or uses the one that the user named, and gives everything back when the file is done. */
 export async function startEngine(): Promise<Engine> {
   const given = process.env.AWS_ENDPOINT_URL_DYNAMODB;
@@ -28,10 +30,9 @@ export async function startEngine(): Promise<Engine> {
   process.env.AWS_ACCESS_KEY_ID ??= 'local';
   process.env.AWS_SECRET_ACCESS_KEY ??= 'local';
   const client = connect();
-  // Hundreds of calls at once on a busy machine take their time: here nothing is to be given up for being slow.
-  for (const limit of ['connectionTimeout', 'requestTimeout'] as const) {
-    client.config.requestHandler.updateHttpClientConfig(limit, 0);
-  }
+  // Hundreds of calls at once on a busy machine take their time: here nothing is given up for being slow.
+  const { requestHandler } = client.config as unknown as { readonly requestHandler: Patient };
+  for (const limit of ['connectionTimeout', 'requestTimeout']) requestHandler.updateHttpClientConfig(limit, 0);
   const tables: string[] = [];
   afterAll(async () => {
     for (const TableName of tables) await client.send(new DeleteTableCommand({ TableName }));
@@ -51,7 +52,7 @@ export async function startEngine(): Promise<Engine> {
 
 /** Full jitter like the product's, only shorter: the engine is next door. */
 async function pause(attempt: number): Promise<void> {
-  await wait(randomInt(Math.min(100, 2 ** attempt) + 1));
+  await wait(randomInt(Math.min(500, 10 * 2 ** (attempt - 1)) + 1));
 }
 
 /** Every item of the table: a test may look at all of it, the product never does. */

@@ -18,18 +18,17 @@ import { later } from '../../domain/instant.ts';
 import { Secret } from '../../domain/secret.ts';
 import { registerAgreement } from '../../store/agreements.ts';
 import { change, read, unwritten } from '../../store/change.ts';
+import { dueBy, nextDueAt } from '../../store/due.ts';
 import type { ExceptionFilter, Sender } from '../../store/exceptions.ts';
 import {
   claimLetters,
   drive,
   exceptionItem,
-  exceptionsDue,
   findException,
   fulfilException,
   listExceptions,
   moveException,
   movingWrites,
-  nextExceptionAction,
   park,
   readForWaking,
   receiveException,
@@ -566,35 +565,19 @@ describe('what time brings about', () => {
     expect(await tickException(store, 'X-9', tuesdayTen)).toBeUndefined();
   });
 
-  it('SLA-5 is found when it is due, earliest first, in pages of any size, each once', async () => {
-    const since = (at: Instant, attempt = 1) => ({ is: 'to-start', attempt, since: at }) as const;
-    const letters = { letters: [] };
-    // Due thirty seconds after; many at the same moment, as reminders at closing time are.
-    const times = [tuesdayTen, mondayTen, tuesdayFive, tuesdayFive, tuesdayFive, tuesdayFive, wednesdayNoon];
-    for (const [number, at] of times.entries()) {
-      await keep({ ...aRequest({ exceptionId: `X-${number}` }), ...letters, drive: since(at) });
-    }
-    await keep({
-      ...aRequest({ status: 'withdrawn', exceptionId: 'X-ended' }),
-      ...letters,
-      drive: { ...since(mondayTen), is: 'ended' },
-    });
-    expect(await nextExceptionAction(store)).toBe(later(mondayTen, { seconds: 30 }));
-    const due = (now: Instant, pageLimit?: number) => everyPage((page) => exceptionsDue(store, now, page), pageLimit);
-    const halfAMinuteAfter = (at: Instant) => later(at, { seconds: 30 });
-    for (const pageLimit of [1, 2, 3, 6, 7]) {
-      expect(await due(halfAMinuteAfter(tuesdayFive), pageLimit)).toEqual(['X-1', 'X-0', 'X-2', 'X-3', 'X-4', 'X-5']);
-    }
-    expect(await due(halfAMinuteAfter(mondayTen))).toEqual(['X-1']);
-    expect(await due(later(mondayTen, { seconds: 29 }))).toEqual([]);
-  });
-
-  it('is nothing when nothing is owed', async () => {
-    expect(await nextExceptionAction(store)).toBeNull();
-    const ended = { is: 'ended', attempt: 1, since: mondayTen } as const;
-    await keep({ ...aRequest({ status: 'withdrawn' }), letters: [], drive: ended });
-    expect(await nextExceptionAction(store)).toBeNull();
-    expect((await exceptionsDue(store, nextMondayFive, firstPage)).items).toEqual([]);
+  it('SLA-5 is found when it is due and not before, and no longer when it was done', async () => {
+    const due = async (now: Instant) => (await dueBy(store, 'EXCEPTION', now, firstPage)).items;
+    const at = tuesdayFive;
+    await keep({ ...aRequest(), letters: [], drive: { is: 'to-start', attempt: 1, since: at } });
+    expect(await nextDueAt(store)).toBe(later(at, { seconds: 30 }));
+    expect(await due(later(at, { seconds: 29 }))).toEqual([]);
+    expect(await due(later(at, { seconds: 30 }))).toEqual(['X-1']);
+    accepted(await move(withdrawn));
+    const { letters, drive: seen } = (await findException(store, 'X-1')) ?? notThere();
+    await settleLetters(store, 'X-1', { settled: letters.map(({ letterId }) => letterId), unsent: [] }, at);
+    await drive(store, 'X-1', seen, { is: 'ended', attempt: 1 }, at);
+    expect(await nextDueAt(store)).toBeNull();
+    expect(await due(nextMondayFive)).toEqual([]);
   });
 });
 

@@ -1,0 +1,262 @@
+import type { z } from 'zod';
+
+type Schema = z.core.JSONSchema.BaseSchema;
+
+const keyId = '6f1d0c6a4be29f35c8a1d27e9b04f7d3';
+const installationId = '001016002022003038004044005058006064007070008086009092';
+
+/**
+ * The small world that the examples of the description tell of: Contoso, its license administrator, its Notices
+ * Correspondent and its nearly spent MAK. A value stands under the name of the field that it belongs in, or, where that
+ * name means several things, under the last names on the way to it. A field that is not here gets the first value that
+ * its schema names; one that may be missing is left out then.
+ */
+const world: Readonly<Record<string, unknown>> = {
+  // People
+  name: 'Ada Lind',
+  email: 'ada.lind@contoso.example',
+  phone: '+1 425 555 0100',
+  'noticesCorrespondent.name': 'Noor Haddad',
+  'noticesCorrespondent.email': 'noor.haddad@contoso.example',
+  'deputy.person.name': 'Jorge Ruiz',
+  'deputy.person.email': 'jorge.ruiz@contoso.example',
+  'pendingNoticesCorrespondent.person.name': 'Iris Vogel',
+  'pendingNoticesCorrespondent.person.email': 'iris.vogel@contoso.example',
+  'to PUT /agreements/{agreementId}/notices-correspondent.name': 'Iris Vogel',
+  'to PUT /agreements/{agreementId}/notices-correspondent.email': 'iris.vogel@contoso.example',
+  'to PUT /agreements/{agreementId}/deputy.person.name': 'Jorge Ruiz',
+  'to PUT /agreements/{agreementId}/deputy.person.email': 'jorge.ruiz@contoso.example',
+  'to POST /exceptions.noticesCorrespondent': undefined,
+  'Exception.noticesCorrespondent': undefined,
+  callerName: 'Ada Lind',
+  callReference: 'CALL-2027-03-01-0412',
+
+  // The agreement
+  agreementId: 'V4407182',
+  'to POST /agreements.agreementId': undefined,
+  agreementNumber: 'V4407182',
+  program: 'enterprise',
+  level: 'A',
+  'organization.name': 'Contoso Ltd',
+  organizationName: 'Contoso Ltd',
+  country: 'US',
+  language: 'en',
+  product: 'windows-vista-enterprise',
+  productGroup: 'client',
+  licenses: 40,
+  pendingNoticesCorrespondent: null,
+  deputy: null,
+  effectiveAt: '2027-03-02T17:20:00.000Z',
+  from: '2027-03-15',
+  to: '2027-03-26',
+
+  // Its keys
+  keyId,
+  productKey: 'BCDFG-HJKMP-QRTVW-XY234-7CQ4H',
+  masked: '*****-*****-*****-*****-7CQ4H',
+  lastFive: '7CQ4H',
+  keyLastFive: '7CQ4H',
+  type: 'MAK',
+  limit: 50,
+  used: 48,
+  remaining: 2,
+  issuedAt: '2027-01-11T18:05:41.000Z',
+  replaces: null,
+  replacedBy: null,
+  blockedAt: null,
+  'blocked.status': 'blocked',
+  'blocked.replacedBy': 'd20b7a915ce84e60b3f7c4418a96e2f5',
+  'blocked.blockedAt': '2027-03-01T17:20:00.000Z',
+  'issued.keyId': 'd20b7a915ce84e60b3f7c4418a96e2f5',
+  'issued.masked': '*****-*****-*****-*****-MR2VX',
+  'issued.lastFive': 'MR2VX',
+  'issued.used': 0,
+  'issued.remaining': 50,
+  'issued.issuedAt': '2027-03-01T17:20:00.000Z',
+  'issued.replaces': keyId,
+  'KeyBlockedProblem.replacedBy': 'MR2VX',
+  amount: 50,
+  at: '2027-01-11T18:05:41.000Z',
+  by: 'ada.lind@contoso.example',
+  reference: 'V4407182',
+  'Entry.reference': 'V4407182',
+  approvedBy: null,
+  'from POST /keys/{keyId}/overrides.kind': 'override',
+  'from POST /keys/{keyId}/overrides.amount': 1,
+  'from POST /keys/{keyId}/overrides.by': 'carla.agent@vendor.example',
+  'from POST /keys/{keyId}/overrides.reference': 'CALL-2027-03-01-0412',
+  'from POST /keys/{keyId}/increases.kind': 'call-center',
+  'from POST /keys/{keyId}/increases.by': 'carla.agent@vendor.example',
+  'from POST /keys/{keyId}/increases.reference': 'CALL-2027-03-01-0412',
+  sequence: 1,
+  actor: 'ada.lind@contoso.example',
+  action: 'key-issued',
+  detail: 'A MAK key for client was issued, ending in 7CQ4H, with a limit of 50.',
+  hash: '9c56cc51b374c3ba189210d5b6d4bf57790d351c96c47c02190ecf1e430635ab',
+  newLimit: 100,
+  'Allowances.override': null,
+  maximumLimit: 100,
+  'increase.available': 50,
+  perDay: 1.6,
+  runsOutOn: '2027-03-02',
+  askBy: '2027-02-22',
+  inWords: 'At the pace of the last four weeks you run out on 2 March; ask for more now.',
+
+  // What activates
+  installationId,
+  machineName: 'CONTOSO-PC-049',
+  activationId: '41d8c39e07b5fa2260bd9917ce85a3f4',
+  confirmationId: '102301155424068874133405926014970343655092228833',
+  activatedAt: '2027-03-01T17:20:00.000Z',
+  'Activation.uses': undefined,
+  'Activation.advisory': undefined,
+  'results.status': 201,
+  'results.problem': undefined,
+  clients: 240,
+  genuine: true,
+  'Validation.reason': null,
+  graceEndsAt: null,
+  groups: [4],
+
+  // The request
+  exceptionId: 'EX-7KQ2-MW4R-H8TD',
+  activationsRequested: 150,
+  activations: 150,
+  'to POST /exceptions/{exceptionId}/review.activations': 120,
+  businessReason: 'Two hundred computers are reinstalled for the move to the new office in April.',
+  requiredDate: '2027-03-31',
+  'Exception.status': 'awaiting-approval',
+  flags: [],
+  receivedAt: '2027-03-01T17:20:00.000Z',
+  dueAt: '2027-03-09T01:00:00.000Z',
+  running: true,
+  remainingMinutes: 2_700,
+  'clock.team': 20,
+  'clock.requester': 0,
+  'clock.correspondent': 160,
+  overdue: false,
+  question: null,
+  askedAt: '2027-03-01T17:40:00.000Z',
+  remindersSent: 0,
+  decidedAt: null,
+  'approval.decision': null,
+  comment: null,
+  decidedBy: null,
+  closedAt: null,
+  'Exception.reason': null,
+  expiresAt: '2027-03-16T00:00:00.000Z',
+  text: 'Which computers are these, and when do they move?',
+  'to POST /exceptions/{exceptionId}/answers.text': 'Those of the two floors in Bellevue; the first week of April.',
+  reason: 'The number was a mistake.',
+  'to POST /keys/{keyId}/replacements.reason': 'The key was posted on a public page.',
+  'to POST /keys/{keyId}/replacements.callReference': undefined,
+  code: '482913',
+  'to POST /approvals/{token}.comment': 'Agreed with the office in Bellevue.',
+  'ApprovalDecided.decision': 'approve',
+  'ApprovalDecided.decidedAt': '2027-03-01T20:20:00.000Z',
+  'CodeSent.expiresAt': '2027-03-01T20:30:00.000Z',
+  token: 'tP0Yq3cV9mJrX2bW7nKdL5sHfG8aZ1eQ4uTiRyOxCvA',
+
+  // Refusals
+  'NotInThatStateProblem.status': 'fulfilled',
+  'NotInThatStateProblem.allowed': [],
+  'ActivationLimitReachedProblem.used': 50,
+  'LimitNotRaisedProblem.limit': 100,
+  availableAt: '2027-03-02T08:00:00.000Z',
+  'override.availableAt': null,
+  'Remedy.availableAt': undefined,
+  'Remedy.draft': undefined,
+  available: true,
+  maximum: 50,
+  covers: ['windows-vista-business', 'windows-vista-enterprise'],
+  'AlreadyDecidedProblem.decidedAt': '2027-03-01T20:20:00.000Z',
+  triesLeft: 4,
+  pointer: '/requester/email',
+  message: 'must be an e-mail address',
+
+  // A plan
+  'sites.name': 'Bellevue',
+  client: 200,
+  'server-a': 0,
+  'server-b': 6,
+  'server-c': 0,
+  'parts.machines': 200,
+  'parts.keyType': 'KMS',
+  kmsHosts: 1,
+  reasons: ['200 clients are at least the 25 that a KMS host needs: use one KMS host here for them.'],
+  advice: 'kms',
+  summary:
+    'A mix of KMS where a site is large enough and MAKs elsewhere suits this agreement best. It takes 1 KMS host and 0 MAK activations.',
+  'KeyPlan.type': 'KMS',
+  'KeyPlan.productGroup': 'server-b',
+  needed: 1,
+  startsWith: 6,
+  beyond: null,
+
+  // Lists and the service
+  nextCursor: null,
+  version: '1.0.0',
+  openapi: '3.1.1',
+};
+
+/** What the world has to say of a place: the longest name that fits decides. Components on the way are not part of a name. */
+function told(path: readonly string[]): { readonly value: unknown } | undefined {
+  for (const [start, first] of path.entries()) {
+    const fields = path.slice(start + 1).filter((each) => !isComponent(each));
+    const name = [first, ...fields].join('.');
+    if (Object.hasOwn(world, name)) return { value: world[name] };
+  }
+  return undefined;
+}
+
+/** Components are written with a capital, fields without. */
+function isComponent(name: string): boolean {
+  return /^[A-Z]/.test(name);
+}
+
+/**
+ * An example of what a schema describes. `path` is where it stands: `to` or `from` and the route that it belongs to, then
+ * the names of the fields and of the components on the way.
+ */
+export function exampleOf(
+  schema: Schema,
+  components: Readonly<Record<string, Schema>>,
+  path: readonly string[],
+): unknown {
+  const known = told(path);
+  if (known !== undefined) return known.value;
+  const { $ref } = schema;
+  if ($ref !== undefined) {
+    const name = $ref.slice($ref.lastIndexOf('/') + 1);
+    return exampleOf(components[name] ?? {}, components, [...path, name]);
+  }
+  if (schema.const !== undefined) return schema.const;
+  if (schema.enum !== undefined) return schema.enum[0];
+  const [first] = schema.oneOf ?? schema.anyOf ?? [];
+  if (schema.properties === undefined && first !== undefined) return exampleOf(first, components, path);
+  if (schema.properties !== undefined) return objectExample(schema, components, path);
+  if (schema.type === 'array') {
+    const { items } = schema;
+    return typeof items === 'object' && !Array.isArray(items) ? [exampleOf(items, components, path)] : [];
+  }
+  if (schema.type === 'integer' || schema.type === 'number') return schema.minimum ?? 0;
+  if (schema.type === 'boolean') return false;
+  if (schema.type === 'string') return 'text';
+  return null;
+}
+
+function objectExample(
+  schema: Schema,
+  components: Readonly<Record<string, Schema>>,
+  path: readonly string[],
+): Readonly<Record<string, unknown>> {
+  const fields = Object.entries(schema.properties ?? {}).flatMap(([name, member]) => {
+    const at = [...path, name];
+    const isRequired = schema.required?.includes(name) ?? false;
+    const known = told(at);
+    if (known !== undefined) return known.value === undefined ? [] : [[name, known.value] as const];
+    if (!isRequired || typeof member !== 'object') return [];
+    return [[name, exampleOf(member, components, at)] as const];
+  });
+  return Object.fromEntries(fields);
+}

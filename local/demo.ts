@@ -1,0 +1,421 @@
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { styleText } from 'node:util';
+import { z } from 'zod';
+import { installationIdOf } from './seed.ts';
+
+/*
+ * `npm run demo`: tells the main job in the terminal, on a system of its own that it starts and stops. It knows that system
+ * by HTTP alone, and every sentence that it prints about an answer was checked against the answer: it ends with 0 only if
+ * all of it really happened.
+ */
+
+// ---- What the terminal shows
+
+const columns = 78;
+const bold = (text: string) => styleText('bold', text, { stream: process.stdout });
+const dim = (text: string) => styleText('dim', text, { stream: process.stdout });
+const good = (text: string) => styleText('green', text, { stream: process.stdout });
+const bad = (text: string) => styleText('yellow', text, { stream: process.stdout });
+
+/** Breaks text into lines of at most so many columns. A word that is longer has a line of its own. */
+function wrapped(text: string, room: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(/\s+/)) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + 1 + word.length <= room) lines.push(`${lines.pop()} ${word}`);
+    else lines.push(word);
+  }
+  return lines;
+}
+
+function print(...lines: readonly string[]): void {
+  console.log(lines.join('\n'));
+}
+
+let chapters = 0;
+function chapter(title: string): void {
+  chapters += 1;
+  print('', bold(`${chapters}  ${title}`));
+}
+
+function tell(text: string): void {
+  print(...wrapped(text, columns - 3).map((line) => `   ${line}`));
+}
+
+function asked(what: string, about: string): void {
+  print('', `   → ${what.padEnd(30)} ${dim(about)}`);
+}
+
+function answered(status: number, text: string): void {
+  const [first = '', ...rest] = wrapped(text, columns - 9);
+  const colour = status < 400 ? good : bad;
+  print(`   ${colour(`← ${status}`)} ${first}`, ...rest.map((line) => `         ${line}`));
+}
+
+function boxed(lines: readonly string[]): void {
+  const room = columns - 7;
+  const row = (line: string) => `   │ ${line.padEnd(room)} │`;
+  const rule = '─'.repeat(room + 2);
+  print('', `   ┌${rule}┐`, ...lines.flatMap((line) => cut(line, room)).map(row), `   └${rule}┘`);
+}
+
+function cut(line: string, room: number): string[] {
+  return line.length <= room ? [line] : [line.slice(0, room), ...cut(line.slice(room), room)];
+}
+
+/** A moment as the people of the support team say it. */
+function inLosAngeles(at: string): string {
+  const parts = { weekday: 'long', day: 'numeric', month: 'long', hour: '2-digit', minute: '2-digit' } as const;
+  return new Intl.DateTimeFormat('en-GB', { timeZone: 'America/Los_Angeles', ...parts }).format(new Date(at));
+}
+
+// ---- What is asked and answered
+
+/** Something did not happen that the story tells of. */
+class DidNotHappen extends Error {
+  override readonly name = 'DidNotHappen';
+}
+
+function check(happened: boolean, what: string): void {
+  if (!happened) throw new DidNotHappen(what);
+}
+
+type Answer = { readonly status: number; readonly text: string };
+
+let address = '';
+
+async function call(method: string, path: string, body?: unknown, token?: string): Promise<Answer> {
+  const response = await fetch(new URL(path, address), {
+    method,
+    headers: {
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  return { status: response.status, text: await response.text() };
+}
+
+/** Checks the status and reads the answer as what it must be. */
+function expected<Value>({ status, text }: Answer, wanted: number, schema: z.ZodType<Value>): Value {
+  check(status === wanted, `${wanted} was expected, and ${status} came: ${text.slice(0, 300)}`);
+  const judged = schema.safeParse(JSON.parse(text));
+  if (judged.success) return judged.data;
+  throw new DidNotHappen(`the answer is not as expected: ${z.prettifyError(judged.error)}`);
+}
+
+/** Asks again until the answer is there; what happens in the background takes a moment. */
+async function until<Value>(what: string, ask: () => Promise<Value | undefined>): Promise<Value> {
+  for (let waited = 0; waited < 20_000; waited += 100) {
+    const answer = await ask();
+    if (answer !== undefined) return answer;
+    await sleep(100);
+  }
+  throw new DidNotHappen(`${what}: not within 20 seconds`);
+}
+
+const listOf = <Item>(item: z.ZodType<Item>) => z.object({ items: z.array(item) }).transform(({ items }) => items);
+
+const Token = z.object({ token: z.string() });
+const Key = z.object({
+  keyId: z.string(),
+  type: z.enum(['MAK', 'KMS']),
+  lastFive: z.string(),
+  limit: z.number(),
+  used: z.number(),
+  remaining: z.number(),
+});
+const Revealed = z.object({ productKey: z.string() });
+const Activation = z.object({ confirmationId: z.string() });
+const Remedy = z.object({
+  kind: z.string(),
+  available: z.boolean(),
+  maximum: z.number().optional(),
+  draft: z.record(z.string(), z.unknown()).optional(),
+});
+const Problem = z.object({ code: z.string(), detail: z.string(), remedies: z.array(Remedy).default([]) });
+const Exception = z.object({ exceptionId: z.string(), status: z.string(), dueAt: z.string().nullable() });
+const Grant = z.object({
+  kind: z.string(),
+  amount: z.number(),
+  at: z.string(),
+  reference: z.string(),
+  approvedBy: z.string().nullable(),
+});
+const Entry = z.object({ at: z.string(), actor: z.string(), detail: z.string() });
+const Mail = z.object({ to: z.string(), subject: z.string(), text: z.string(), at: z.string() });
+type Mail = z.infer<typeof Mail>;
+const Time = z.object({ now: z.string() });
+
+const mailsTo = async (to: string) =>
+  expected(await call('GET', `/_local/mail?to=${encodeURIComponent(to)}`), 200, listOf(Mail));
+
+// ---- The story
+
+const agreement = 'V4407182';
+const ada = 'ada.lind@contoso.example';
+const noor = 'noor.haddad@contoso.example';
+
+async function story(): Promise<void> {
+  const token = expected(await call('POST', '/_local/tokens', { email: ada }), 200, Token).token;
+
+  chapter('A key that many computers share');
+  tell(
+    'Contoso Ltd has a volume license for Windows. Its computers share one product key, a multiple activation key (MAK). Each computer that activates with it uses up one of its activations. Ada Lind, who looks after the licenses, looks at the key:',
+  );
+  const keyNow = async () => {
+    const keys = expected(await call('GET', `/agreements/${agreement}/keys`, undefined, token), 200, listOf(Key));
+    const mak = keys.find(({ type }) => type === 'MAK');
+    if (mak === undefined) throw new DidNotHappen('Contoso has a MAK');
+    return mak;
+  };
+  asked(`GET /agreements/${agreement}/keys`, 'as Ada');
+  const key = await keyNow();
+  check(key.limit === 50 && key.used === 48 && key.remaining === 2, 'the MAK has 2 of 50 activations left');
+  answered(200, `The MAK ending in ${key.lastFive}: limit ${key.limit}, used ${key.used}, ${key.remaining} left.`);
+  const { productKey } = expected(await call('POST', `/keys/${key.keyId}/reveal`, {}, token), 200, Revealed);
+
+  chapter('One computer too many');
+  const activate = (machine: number) => {
+    asked('POST /activations', `from computer number ${machine}`);
+    return call('POST', '/activations', {
+      productKey,
+      installationId: installationIdOf(machine),
+      product: 'windows-vista-enterprise',
+      machineName: `CONTOSO-PC-${String(machine).padStart(3, '0')}`,
+    });
+  };
+  for (const machine of [49, 50]) {
+    const { confirmationId } = expected(await activate(machine), 201, Activation);
+    answered(201, `Activated. Its confirmation id begins ${confirmationId.slice(0, 6)}.`);
+  }
+  const refused = expected(await activate(51), 409, Problem);
+  check(refused.code === 'activation-limit-reached', 'the 51st computer is refused because the limit is reached');
+  answered(409, refused.detail);
+  const byPhone = refused.remedies.find(({ kind }) => kind === 'call-center-increase');
+  const byRequest = refused.remedies.find(({ kind }) => kind === 'MAKADD');
+  check(byPhone?.maximum === 50 && byPhone.available, 'the call centre can give 50 more');
+  const draft = byRequest?.draft;
+  if (draft === undefined) throw new DidNotHappen('the refusal carries a request for more, begun');
+  tell(
+    'The refusal names the two ways out, and carries a request (MAKADD) that is filled in as far as the system knows.',
+  );
+
+  chapter('Ada asks for more');
+  tell('Fifty more could be had on the phone. Ada needs 150, so she completes the request and sends it.');
+  const intake = {
+    ...draft,
+    requester: { name: 'Ada Lind', email: ada, phone: '+1 425 555 0100' },
+    activationsRequested: 150,
+    businessReason: 'A new computer lab with 150 places opens in spring.',
+    requiredDate: dayAfter(expected(await call('GET', '/_local/clock'), 200, Time).now, 30),
+  };
+  asked('POST /exceptions', '150 more activations, as Ada');
+  const request = expected(await call('POST', '/exceptions', intake, token), 202, Exception);
+  const { exceptionId, dueAt } = request;
+  if (dueAt === null) throw new DidNotHappen('the request has a due time');
+  answered(202, `Request ${exceptionId} is taken. The answer is due by ${inLosAngeles(dueAt)} in Los Angeles.`);
+  asked('POST /exceptions', 'the same once more');
+  const again = expected(await call('POST', '/exceptions', intake, token), 409, Problem);
+  check(again.code === 'exception-already-open', 'a second request for the same key is refused');
+  answered(409, again.detail);
+
+  chapter('The Notices Correspondent is asked, by mail');
+  tell(
+    'Ada alone cannot raise the limit. Contoso’s contract names a person who confirms such changes, the Notices Correspondent: Noor Haddad. She gets this:',
+  );
+  const mail = await until('Noor Haddad is asked by mail', async () => (await mailsTo(noor)).at(0));
+  check(mail.subject.includes('150 more activations'), 'the mail says what it is about');
+  const link = found(mail, /^http\S+\/approvals\/\S+$/m);
+  const code = found(mail, /^\s*(\d{6})$/m);
+  boxed([
+    `To:      ${mail.to}`,
+    `Subject: ${shortened(mail.subject, 60)}`,
+    '',
+    ...excerpt(mail.text, /^Ada Lind of /, /^$/),
+    '',
+    ...excerpt(mail.text, /^ {2}Asked for:/, /^$/),
+    '',
+    `Your code for the page:  ${code}`,
+    '',
+    'Read the request and decide:',
+    link,
+  ]);
+  tell('');
+  tell('The link and the code are shown because all of this is on your machine.');
+
+  chapter('A day of silence');
+  const before = await mailsTo(noor);
+  asked('POST /_local/clock', 'the clock is wound on, a day at a time');
+  let days = 0;
+  let reminders: readonly Mail[] = [];
+  let now = '';
+  while (reminders.length === 0 && days < 7) {
+    ({ now } = expected(await call('POST', '/_local/clock', { advance: 'P1D' }), 200, Time));
+    days += 1;
+    reminders = (await mailsTo(noor)).slice(0, -before.length);
+  }
+  const [reminder] = reminders;
+  if (reminder === undefined) throw new DidNotHappen('Noor Haddad is reminded after a business day');
+  check(reminders.length === 1 && /^Reminder/.test(reminder.subject), 'she is reminded once');
+  answered(200, `It is ${inLosAngeles(now)} now.`);
+  tell(`One business day after the question Noor was reminded, once, on ${inLosAngeles(reminder.at)}:`);
+  tell(`“${reminder.subject}”`);
+
+  chapter('Noor decides');
+  asked('GET /approvals/…', 'Noor follows the link');
+  const page = await fetch(link);
+  check(page.status === 200 && (await page.text()).includes('<form'), 'the link shows a page with the question');
+  const status = async () =>
+    expected(await call('GET', `/exceptions/${exceptionId}`, undefined, token), 200, Exception).status;
+  check((await status()) === 'awaiting-approval', 'opening the link decides nothing');
+  answered(200, 'A page with the exact request. Opening it decides nothing: mail scanners open links, too.');
+  const decide = async (with_: string) => {
+    const body = new URLSearchParams({ code: with_, decision: 'approve', comment: 'The lab is in the budget.' });
+    const response = await fetch(link, { method: 'POST', body });
+    return { status: response.status, text: await response.text() };
+  };
+  asked('POST /approvals/…', 'with a wrong code');
+  const wrong = await decide(code === '000000' ? '111111' : '000000');
+  check(wrong.status === 422, 'a wrong code is refused');
+  answered(422, 'Not without the code from the mail.');
+  asked('POST /approvals/…', 'approve, with the right code');
+  const right = await decide(code);
+  check(right.status === 200, `the decision is recorded: ${right.status}`);
+  answered(200, `“${headingOf(right.text)}”`);
+  asked('POST /approvals/…', 'and once more, by mistake');
+  const twice = await decide(code);
+  check(twice.status === 409, `a second decision is refused: ${twice.status}`);
+  answered(409, 'Decided already; nothing has been changed.');
+
+  chapter('The limit rises');
+  await until('the request is fulfilled', async () => ((await status()) === 'fulfilled' ? true : undefined));
+  asked(`GET /keys/{keyId}/grants`, 'what made the limit what it is');
+  const raised = await keyNow();
+  const grants = expected(await call('GET', `/keys/${key.keyId}/grants`, undefined, token), 200, listOf(Grant));
+  check(raised.limit === 200 && raised.used === 50, 'the limit rose from 50 to 200, and 50 are used');
+  check(grants.reduce((sum, { amount }) => sum + amount, 0) === raised.limit, 'the grants add up to the limit');
+  answered(200, `The MAK ending in ${raised.lastFive}: limit ${raised.limit}, used ${raised.used}.`);
+  print('');
+  for (const { kind, amount, reference, approvedBy } of grants) {
+    const approved = approvedBy === null ? '' : `, approved by ${approvedBy}`;
+    print(`     ${String(amount).padStart(5)}  ${kind.padEnd(10)} ${reference}${approved}`);
+  }
+  check(grants.at(-1)?.approvedBy === noor, 'the grant says who approved it');
+  print(`     ${dim('─────')}`, `     ${bold(String(raised.limit).padStart(5))}`);
+  expected(await activate(51), 201, Activation);
+  answered(201, 'Activated, at last.');
+
+  chapter('It is all on record');
+  const history = expected(
+    await call('GET', `/exceptions/${exceptionId}/history`, undefined, token),
+    200,
+    listOf(Entry),
+  );
+  asked('GET /exceptions/{exceptionId}/history', 'who did what, and when');
+  check(history.length >= 5, 'the history tells of every step');
+  for (const { at, actor, detail } of history) {
+    print('', `   ${dim(inLosAngeles(at))}  ${actor}`, ...wrapped(detail, columns - 5).map((line) => `     ${line}`));
+  }
+  const told = [...(await mailsTo(ada)), ...(await mailsTo(noor))];
+  check(
+    told.filter(({ subject }) => subject.startsWith('Done')).length === 2,
+    'both are told that the limit has been raised',
+  );
+  print('');
+  tell(`On the way ${told.length} mails went out: to Ada and to Noor, each told of what concerned her.`);
+}
+
+function dayAfter(at: string, days: number): string {
+  return new Date(Date.parse(at) + days * 24 * 60 * 60 * 1000).toISOString().slice(0, 10);
+}
+
+function found({ text }: Mail, pattern: RegExp): string {
+  const match = pattern.exec(text);
+  if (match === null) throw new DidNotHappen(`the mail has ${pattern}`);
+  return match[1] ?? match[0];
+}
+
+/** The lines from the first that fits `from` to the one before the next that fits `to`. */
+function excerpt(text: string, from: RegExp, to: RegExp): string[] {
+  const lines = text.split('\n');
+  const start = lines.findIndex((line) => from.test(line));
+  check(start >= 0, `the mail has a line ${from}`);
+  const length = lines.slice(start).findIndex((line) => to.test(line));
+  return lines.slice(start, length < 0 ? undefined : start + length);
+}
+
+function shortened(text: string, most: number): string {
+  return text.length <= most ? text : `${text.slice(0, most - 1)}…`;
+}
+
+function headingOf(html: string): string {
+  return (/<h1[^>]*>(.*?)<\/h1>/s.exec(html)?.[1] ?? '').replace(/<[^>]+>/g, '').trim();
+}
+
+// ---- The system that it is told on
+
+type System = ChildProcessByStdio<null, Readable, Readable>;
+
+/** Starts the system on a free port and in memory, whatever the caller’s environment says. */
+async function start(): Promise<System> {
+  const main = join(import.meta.dirname, 'main.ts');
+  const clean = ['-u', 'DATA', '-u', 'SEED', 'PORT=0'];
+  const child = spawn('env', [...clean, process.execPath, main, '--end-with-parent'], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let complaint = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    complaint = (complaint + chunk.toString()).slice(-4_000);
+  });
+  for await (const line of createInterface(child.stdout)) {
+    const [, ready] = /^ready (\S+)/.exec(line) ?? [];
+    if (ready === undefined) continue;
+    address = ready;
+    child.stdout.resume();
+    return child;
+  }
+  throw new DidNotHappen(`the system starts. ${complaint.trim()}`);
+}
+
+async function stop(child: System): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, 'exit');
+  child.kill('SIGTERM');
+  await ended;
+}
+
+async function main(): Promise<void> {
+  const began = Date.now();
+  print(
+    '',
+    bold('Volume Activation, told by an example'),
+    ...wrapped(
+      'A company runs out of activations for Windows, asks for more, and gets them once the person whom its contract names has agreed. The whole system runs on this machine, and what you see are its real answers.',
+      columns,
+    ),
+  );
+  let system: System | undefined;
+  // Ctrl-C reaches the system as well, which ends by itself; so it does when we are killed.
+  process.once('SIGTERM', () => process.exit(1));
+  try {
+    system = await start();
+    await story();
+    await stop(system);
+    const seconds = Math.round((Date.now() - began) / 1000);
+    print('', good(bold(`All of it happened, in ${seconds} seconds.`)), 'To try it yourself: npm start', '');
+  } catch (error) {
+    if (system !== undefined) await stop(system);
+    const where = chapters === 0 ? 'Before the story began' : `In chapter ${chapters}`;
+    console.error(`\n${where} something did not happen: ${error instanceof DidNotHappen ? error.message : ''}`);
+    if (!(error instanceof DidNotHappen)) console.error(error);
+    process.exitCode = 1;
+  }
+}
+
+await main();

@@ -1,0 +1,70 @@
+import type { AttributeValue } from '@aws-sdk/client-dynamodb';
+import { unmarshall } from '@aws-sdk/util-dynamodb';
+import type { InstallationId } from '../domain/installation-id.ts';
+import type { Key, KmsHost } from '../domain/key.ts';
+import { placesTaken } from '../domain/kms.ts';
+import { ownedFrom } from './change.ts';
+import { machinesAdded } from './mak-buckets.ts';
+import type { Item } from './table.ts';
+
+/** One change of the table as its stream tells it: the item before and after, each in the database's own notation. */
+export type TableChange = { readonly before: Image | undefined; readonly after: Image | undefined };
+type Image = Readonly<Record<string, unknown>>;
+
+/** What happened to the use of a key. */
+export type KeyChange = {
+  readonly keyId: string;
+  /** How many more activations of a MAK are used than before. */
+  readonly activated: number;
+  /** Machines that were not on the key before. */
+  readonly newcomers: readonly InstallationId[];
+  /** Whether what there is to tell of its use follows from the key itself: its host places, or its grants, are others. */
+  readonly keyItself: boolean;
+};
+
+/**
+ * Reads out of a change of the table what happened to the use of a key; `undefined` when nothing did. What frees places,
+ * moves them, or only tells more of a host is of no interest to anybody who warns.
+ */
+export function keyChangeIn({ before, after }: TableChange): KeyChange | undefined {
+  // What appears is never news: a key with nothing on it, or a bucket that was split off another with what was in that.
+  if (before === undefined || after === undefined) return undefined;
+  const { PK, SK } = unmarshall(keysOf(after));
+  if (!String(PK).startsWith('KEY#')) return undefined;
+  if (SK === 'BUCKET') return bucketChange(itemFrom(before), itemFrom(after));
+  return SK === 'KEY' ? keyItemChange(itemFrom(before), itemFrom(after)) : undefined;
+}
+
+function bucketChange(before: Item, after: Item): KeyChange | undefined {
+  const activated = Number(after['used']) - Number(before['used']);
+  // One that was split in two has fewer than before, and a machine that was dropped is no activation.
+  if (activated <= 0) return undefined;
+  const keyId = after.PK.slice('KEY#'.length, after.PK.lastIndexOf('#'));
+  return { keyId, activated, newcomers: machinesAdded(before, after), keyItself: false };
+}
+
+function keyItemChange(before: Item, after: Item): KeyChange | undefined {
+  const was = ownedFrom<Key>(before).state;
+  const is = ownedFrom<Key>(after).state;
+  const known = new Set(hostsOf(was).map(({ installationId }) => installationId));
+  const newcomers = hostsOf(is)
+    .map(({ installationId }) => installationId)
+    .filter((installationId) => !known.has(installationId));
+  const granted = is.grants.length > was.grants.length;
+  const placed = is.type === 'KMS' && was.type === 'KMS' && placesTaken(is) > placesTaken(was);
+  if (newcomers.length === 0 && !granted && !placed) return undefined;
+  return { keyId: is.keyId, activated: 0, newcomers, keyItself: true };
+}
+
+function hostsOf(key: Key): readonly KmsHost[] {
+  return key.type === 'KMS' ? key.hosts : [];
+}
+
+function keysOf({ PK, SK }: Image): Record<string, AttributeValue> {
+  return { PK, SK } as Record<string, AttributeValue>;
+}
+
+/** The stream hands over items of our own table, in the notation of the database. */
+function itemFrom(image: Image): Item {
+  return unmarshall(image as Record<string, AttributeValue>) as Item;
+}
