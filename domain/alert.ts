@@ -1,7 +1,7 @@
 import type { Instant } from './instant.ts';
-import { later } from './instant.ts';
+import { isBefore, later } from './instant.ts';
 import type { KmsKey } from './key.ts';
-import { looksLikeClients } from './kms.ts';
+import { looksLikeClients, newHosts } from './kms.ts';
 import type { Policy } from './policy.ts';
 
 /** What the contacts of a key have been told already, so that each crossing is told once (ALR-1, KMS-4). */
@@ -39,15 +39,22 @@ export function nextUsageAlertAt(limit: number, told: Told, policy: Policy): num
   return untold.length === 0 ? null : Math.min(...untold.map((percent) => Math.ceil((limit * percent) / 100)));
 }
 
-/** Decides whether to warn that a KMS key is probably typed on clients (KMS-4): once in the hours in which hosts are counted. */
+/**
+ * Decides whether to warn that a KMS key is probably typed on clients (KMS-4): once in the hours in which hosts are
+ * counted. It is judged at the moment when the newest host came, whenever that is looked at: who looks late warns all the
+ * same. `hosts` is how many were new then; null when there is nothing to tell.
+ */
 export function clientsAlert(
   key: Pick<KmsKey, 'hosts'>,
   told: Told,
-  now: Instant,
   policy: Policy,
-): { readonly tell: boolean; readonly told: Told } {
-  const since = later(now, { hours: -policy.kms.newHostsWarning.withinHours });
-  const recently = told.clientsAt !== null && told.clientsAt > since;
-  const tell = looksLikeClients(key, now, policy) && !recently;
-  return { tell, told: tell ? { ...told, clientsAt: now } : told };
+): { readonly hosts: number | null; readonly told: Told } {
+  const at = key.hosts
+    .map(({ firstActivatedAt }) => firstActivatedAt)
+    .toSorted()
+    .at(-1);
+  if (at === undefined || !looksLikeClients(key, at, policy)) return { hosts: null, told };
+  const since = later(at, { hours: -policy.kms.newHostsWarning.withinHours });
+  const recently = told.clientsAt !== null && isBefore(since, told.clientsAt);
+  return recently ? { hosts: null, told } : { hosts: newHosts(key, at, policy), told: { ...told, clientsAt: at } };
 }

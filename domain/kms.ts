@@ -102,9 +102,13 @@ function activated(key: KmsKey, host: KmsHost, now: Instant, policy: Policy): Ac
 
 /** Whether so many hosts are new within the policy's hours that the key is probably used on clients (KMS-4). */
 export function looksLikeClients(key: Pick<KmsKey, 'hosts'>, now: Instant, policy: Policy): boolean {
-  const { hosts, withinHours } = policy.kms.newHostsWarning;
-  const since = later(now, { hours: -withinHours });
-  return key.hosts.filter((host) => isBefore(since, host.firstActivatedAt)).length >= hosts;
+  return newHosts(key, now, policy) >= policy.kms.newHostsWarning.hosts;
+}
+
+/** How many hosts of a key were new within the policy's hours (KMS-4). */
+export function newHosts(key: Pick<KmsKey, 'hosts'>, now: Instant, policy: Policy): number {
+  const since = later(now, { hours: -policy.kms.newHostsWarning.withinHours });
+  return key.hosts.filter((host) => isBefore(since, host.firstActivatedAt)).length;
 }
 
 function refusedHost(

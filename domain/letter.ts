@@ -26,11 +26,12 @@ export const letterKinds = [
 ] as const;
 export type LetterKind = (typeof letterKinds)[number];
 
-/** To whom: the address is looked up when the letter goes out, so that it goes to who it is then. */
-export type Recipient = 'requester' | 'correspondent' | 'team' | 'supervisors';
+/** Whose letter it can be; the deputy gets what the Correspondent gets, in a letter of its own (AGR-5). */
+export const addressees = ['requester', 'correspondent', 'team', 'supervisors', 'deputy'] as const;
+export type Addressee = (typeof addressees)[number];
 
-/** Whose letter it is; the deputy gets what the Correspondent gets, in a letter of its own (AGR-5). */
-export type Addressee = Recipient | 'deputy';
+/** To whom: the address is looked up when the letter goes out, so that it goes to who it is then. */
+export type Recipient = Exclude<Addressee, 'deputy'>;
 
 /** A letter that is owed. Whoever sends it claims it first for a moment, so that two do not send it at once. */
 export type Letter = {

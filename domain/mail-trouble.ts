@@ -31,12 +31,7 @@ const asking: readonly LetterKind[] = ['approval-wanted', 'approval-reminder'];
  * (AGR-5). Outside of the named days nobody is asked in the Correspondent's place: the customer gave the deputy these days
  * and no others, and a mailbox that is broken does not lengthen them.
  */
-export function hearOfMail(
-  request: ExceptionRequest,
-  trouble: MailTrouble,
-  hasDeputy: boolean,
-  now: Instant,
-): Changed {
+export function hearOfMail(request: ExceptionRequest, trouble: MailTrouble, hasDeputy: boolean, now: Instant): Changed {
   const deed = {
     actor: theService,
     action: trouble.is === 'complained' ? 'mail-complained-of' : `mail-${trouble.is}`,

@@ -79,7 +79,7 @@ export function increase({ request, keyType }: LetterFacts): Sentence {
 }
 
 /** A limit, in what it counts: `300 activations`, or `6 KMS hosts`. */
-export function amount(count: number, { keyType }: LetterFacts): Sentence {
+export function amount(count: number, { keyType }: Pick<LetterFacts, 'keyType'>): Sentence {
   return say`${count} ${unit(count, keyType)}`;
 }
 
@@ -101,12 +101,12 @@ export function requester({ request: { intake } }: LetterFacts): Sentence {
 }
 
 /** The key, by the only part of it that is ever written down. */
-export function key({ keyType, lastFive }: LetterFacts): Sentence {
+export function key({ keyType, lastFive }: Pick<LetterFacts, 'keyType' | 'lastFive'>): Sentence {
   return say`${keyType === 'MAK' ? 'MAK' : 'KMS key'} ending in ${lastFive}`;
 }
 
 /** The same for a reader who may not know the abbreviations. */
-export function keyInWords({ keyType, lastFive }: LetterFacts): Sentence {
+export function keyInWords({ keyType, lastFive }: Pick<LetterFacts, 'keyType' | 'lastFive'>): Sentence {
   return keyType === 'MAK'
     ? say`multiple activation key (MAK) ending in ${lastFive}`
     : say`Key Management Service (KMS) key ending in ${lastFive}`;

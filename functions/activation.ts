@@ -15,6 +15,7 @@ import { activateOnMak, hasMark } from '../store/mak-buckets.ts';
 import type { Store } from '../store/table.ts';
 import type { Answer, RefusedAs } from './http.ts';
 import { http } from './http.ts';
+import { count } from './observe.ts';
 import { problemOf } from './problem.ts';
 import { theStore } from './the-store.ts';
 
@@ -268,5 +269,6 @@ function activated(
 ): Answer {
   const digest = store.vault.digestOf(keyId, installationId);
   const activationId = digest.subarray(0, 16).toString('hex');
+  if (status === 201) count('activations', keyType);
   return { status, body: { activationId, confirmationId: confirmationIdFrom(digest), keyType, activatedAt, ...more } };
 }

@@ -367,6 +367,11 @@ export const exception = z
       .strictObject({
         askedAt: instant,
         remindersSent: count,
+        undeliverableAt: instant
+          .nullable()
+          .describe(
+            'Since when the mail that asks is known not to have got there; a change of the agreement asks anew.',
+          ),
         decidedAt: instant.nullable(),
         decision: z.enum(['approve', 'deny']).nullable(),
         comment: z.string().nullable(),

@@ -7,13 +7,14 @@ import type { Instant } from '../domain/instant.ts';
 import { later } from '../domain/instant.ts';
 import type { Key } from '../domain/key.ts';
 import type { Addressee, Letter } from '../domain/letter.ts';
+import { hearOfMail } from '../domain/mail-trouble.ts';
 import { lapsesAt } from '../domain/schedule.ts';
 import { Secret } from '../domain/secret.ts';
 import type { LetterFacts, Link } from '../emails/letter.ts';
 import { compose } from '../emails/letter.ts';
 import { findAgreement } from '../store/agreements.ts';
 import { keepLink } from '../store/approvals.ts';
-import { claimLetters, findException, settleLetters } from '../store/exceptions.ts';
+import { claimLetters, findException, moveException, settleLetters } from '../store/exceptions.ts';
 import { findKey } from '../store/keys.ts';
 import type { Store } from '../store/table.ts';
 import { logger } from './observe.ts';
@@ -69,11 +70,24 @@ async function deliver(store: Store, mailing: Mailing, letter: Letter, about: Ab
   const mail = compose(letter.kind, factsFor(store, about, letter.to, reader.name, link));
   // A letter that would no longer be true is not sent.
   if (mail === undefined) return;
+  const askNumber = askOf(request)?.askNumber ?? null;
   const sent = await mailing.send(mail, reader.email, {
-    tags: { letter: letter.kind, exception: request.exceptionId },
+    tags: {
+      letter: letter.kind,
+      exception: request.exceptionId,
+      to: letter.to,
+      ...(askNumber === null ? {} : { ask: String(askNumber) }),
+    },
   });
   if (!sent.sent) {
     logger.error('undeliverable', { exceptionId: request.exceptionId, letter: letter.letterId, because: sent.because });
+    const because = 'refused at once';
+    const trouble = { letter: letter.kind, to: letter.to, askNumber, is: 'not-delivered', because } as const;
+    const hasDeputy = deputyAt(agreement, now, store.policy) !== undefined;
+    await moveException(store, request.exceptionId, `refused ${letter.letterId}`, now, (known) => ({
+      ok: true,
+      ...hearOfMail(known, trouble, hasDeputy, now),
+    }));
   }
 }
 

@@ -11,6 +11,7 @@ import {
   disputed,
   entry,
   exception,
+  forecast,
   grant,
   health,
   key,
@@ -176,6 +177,14 @@ export const describedRoutes = {
     summary: 'Show what the call centre can give now',
     more: 'And if nothing, when next, or what to ask for instead.',
     answers: { 200: { says: 'What can be given.', json: allowances } },
+  },
+  'GET /keys/{keyId}/forecast': {
+    operation: 'getForecast',
+    summary: 'Forecast when a key runs out',
+    more: 'From the key’s own activation history: the day it runs out, and the last day on which more can safely be asked for. That is the day less the business days in which a request is answered and the time that this customer’s approvals usually take.',
+    answers: {
+      200: { says: 'The forecast. All null while the history is too short to say anything.', json: forecast },
+    },
   },
   'POST /keys/{keyId}/replacements': {
     operation: 'replaceKey',

@@ -121,7 +121,8 @@ const world: Readonly<Record<string, unknown>> = {
   // The request
   exceptionId: 'EX-7KQ2-MW4R-H8TD',
   activationsRequested: 150,
-  activations: 150,
+  'Exception.activations': 150,
+  'exception.activations': 150,
   'to POST /exceptions/{exceptionId}/review.activations': 120,
   businessReason: 'Two hundred computers are reinstalled for the move to the new office in April.',
   requiredDate: '2027-03-31',
@@ -138,6 +139,7 @@ const world: Readonly<Record<string, unknown>> = {
   question: null,
   askedAt: '2027-03-01T17:40:00.000Z',
   remindersSent: 0,
+  undeliverableAt: null,
   decidedAt: null,
   'approval.decision': null,
   comment: null,
@@ -223,6 +225,7 @@ export function exampleOf(
   components: Readonly<Record<string, Schema>>,
   path: readonly string[],
 ): unknown {
+  if (schema.const !== undefined) return schema.const;
   const known = told(path);
   if (known !== undefined) return known.value;
   const { $ref } = schema;
@@ -230,7 +233,6 @@ export function exampleOf(
     const name = $ref.slice($ref.lastIndexOf('/') + 1);
     return exampleOf(components[name] ?? {}, components, [...path, name]);
   }
-  if (schema.const !== undefined) return schema.const;
   if (schema.enum !== undefined) return schema.enum[0];
   const [first] = schema.oneOf ?? schema.anyOf ?? [];
   if (schema.properties === undefined && first !== undefined) return exampleOf(first, components, path);
@@ -252,11 +254,9 @@ function objectExample(
 ): Readonly<Record<string, unknown>> {
   const fields = Object.entries(schema.properties ?? {}).flatMap(([name, member]) => {
     const at = [...path, name];
-    const isRequired = schema.required?.includes(name) ?? false;
     const known = told(at);
-    if (known !== undefined) return known.value === undefined ? [] : [[name, known.value] as const];
-    if (!isRequired || typeof member !== 'object') return [];
-    return [[name, exampleOf(member, components, at)] as const];
+    const isLeftOut = known === undefined ? !schema.required?.includes(name) : known.value === undefined;
+    return isLeftOut || typeof member !== 'object' ? [] : [[name, exampleOf(member, components, at)] as const];
   });
   return Object.fromEntries(fields);
 }

@@ -72,6 +72,18 @@ type OfOneKind =
 
 export type Entry = OfEveryKind & OfOneKind;
 
+/** What is counted of the business, and what tells one count from another: the dashboard and alarms look for these names. */
+export const counted = {
+  activations: 'keyType',
+  refusals: 'code',
+  /** Requests that came to their end, by the state in which they did. */
+  requests: 'state',
+  approvals: 'outcome',
+  /** Business minutes of a request that has ended, by who had the ball. */
+  answerMinutes: 'ball',
+  letters: 'letter',
+} as const;
+
 const whileSomebodyWaits = {
   memoryMegabytes: 1024,
   timeoutSeconds: 28,
@@ -119,6 +131,7 @@ export const manifest = {
       'GET /keys/{keyId}/grants': ['customer', ...staff],
       'GET /keys/{keyId}/history': ['customer', ...staff],
       'GET /keys/{keyId}/allowances': ['customer', 'call-center'],
+      'GET /keys/{keyId}/forecast': ['customer', ...staff],
       'POST /keys/{keyId}/replacements': ['customer', 'call-center'],
       'PUT /agreements/{agreementId}/deputy': ['customer'],
       'POST /plans': ['signed-in'],
@@ -185,7 +198,7 @@ export const manifest = {
   },
   service: {
     is: 'api',
-    purpose: 'Says that the service answers, and what no other route answers.',
+    purpose: 'Says that the service answers, what it can do, and what no other route answers.',
     may: [],
     whenItFails: 'Health checks fail; the service may be well all the same.',
     size: whileSomebodyWaits,
@@ -193,6 +206,8 @@ export const manifest = {
     answersTheRest: true,
     routes: {
       'GET /health': ['anyone'],
+      'GET /openapi.json': ['anyone'],
+      'GET /docs': ['anyone'],
     },
   },
   seeWhereItStands: {
@@ -250,6 +265,26 @@ export const manifest = {
     },
     atOnce: { most: 1, because: 'Two at once would only get in each other’s way at the same requests.' },
     every: 'PT1M',
+  },
+  warn: {
+    is: 'stream',
+    purpose: 'Warns contacts when a limit is nearly used or a KMS key looks as if it were typed on clients.',
+    may: ['read-table', 'write-table', 'read-vault', 'send-mail'],
+    whenItFails: 'Contacts are not warned before a key runs out, and machines that have moved stay on a replaced key.',
+    size: {
+      memoryMegabytes: 512,
+      timeoutSeconds: 120,
+      because:
+        'A batch may make it count a few large keys, each in up to 1,024 buckets, and send a mail to each contact.',
+    },
+  },
+  mailEvents: {
+    is: 'mail-events',
+    purpose:
+      'Hears which of our mails did not arrive or were complained of, and tells people when it was the one that asks.',
+    may: ['read-table', 'write-table', 'read-vault'],
+    whenItFails: 'Nobody is told that a Notices Correspondent cannot be reached; the request waits until it lapses.',
+    size: { memoryMegabytes: 256, timeoutSeconds: 30, because: 'It reads and writes one request.' },
   },
 } as const satisfies Readonly<Record<string, Entry>>;
 

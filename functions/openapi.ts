@@ -144,7 +144,9 @@ export function openApiDocument({ closed = false }: { readonly closed?: boolean 
     operations[method.toLowerCase()] = operationOf(route, who, parts);
     paths[path] = operations;
   }
-  const inUse = new Set(Object.values(paths).flatMap((operations) => Object.values(operations).flatMap((each) => each.tags)));
+  const inUse = new Set(
+    Object.values(paths).flatMap((operations) => Object.values(operations).flatMap((each) => each.tags)),
+  );
   return {
     openapi: '3.1.1',
     info: {
@@ -376,13 +378,9 @@ const neverPages: readonly ProblemCode[] = [
   'busy',
 ];
 
-function problemsOf(
-  route: Route,
-  status: number,
-  codes: readonly ProblemCode[],
-  parts: Parts,
-): Response | Ref {
-  const hasPages = Object.values<{ readonly page?: true }>(describedRoutes[route].answers).some(({ page }) => page);
+function problemsOf(route: Route, status: number, codes: readonly ProblemCode[], parts: Parts): Response | Ref {
+  const { answers }: DescribedRoute = describedRoutes[route];
+  const hasPages = Object.values(answers).some(({ page }) => page);
   const pages = hasPages && codes.some((code) => !neverPages.includes(code));
   const response: Response = {
     description: codes.map((code) => described[code].when).join(' '),
@@ -410,14 +408,16 @@ function problemSchema(codes: readonly ProblemCode[], parts: Parts): Schema {
   return { oneOf: refs, discriminator: { propertyName: 'code', mapping } };
 }
 
-function problemExample(code: ProblemCode, status: number, parts: Parts) {
+function problemExample(code: ProblemCode, status: number, { schemas }: Parts) {
   const { title } = problemHead(code);
-  const { type, ...members } = Object(exampleOf(problemDocumentAt(code, parts), Object.fromEntries(parts.schemas), [problemName(code)]));
-  return { summary: title, value: { type, title, ...members, status, code, detail: described[code].example } };
-}
-
-function problemDocumentAt(code: ProblemCode, parts: Parts): Schema {
-  return parts.schemas.get(problemName(code)) ?? {};
+  const { members, example: detail } = described[code];
+  const components = Object.fromEntries(schemas);
+  const document = schemas.get(problemName(code)) ?? {};
+  const told = Object.entries(propertiesOf(document)).flatMap(([name, schema]) =>
+    name in members ? [[name, exampleOf(schema, components, [problemName(code), name])] as const] : [],
+  );
+  const type = `urn:volume-activation:problem:${code}`;
+  return { summary: title, value: { type, title, status, code, detail, ...Object.fromEntries(told) } };
 }
 
 // ---- Schemas
@@ -436,7 +436,8 @@ function jsonSchemaOf(schema: z.ZodType, io: 'input' | 'output', { schemas, clos
       // JavaScript's own bounds of whole numbers are none of ours.
       if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
       if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
-      if (io === 'output' && !closed && jsonSchema.additionalProperties === false) delete jsonSchema.additionalProperties;
+      if (io === 'output' && !closed && jsonSchema.additionalProperties === false)
+        delete jsonSchema.additionalProperties;
     },
   });
   const nameOf = (id: string) => (io === 'input' ? `${id}Input` : id);

@@ -19,6 +19,7 @@ import { agreementFor, keyFor } from './access.ts';
 import { isContact } from './caller.ts';
 import { answerOf, http, listed, notFound, pageAsked } from './http.ts';
 import { keyAnswer } from './key-answer.ts';
+import { keyForecast } from './key-forecast.ts';
 import { theStore } from './the-store.ts';
 import { agreementView, entryView } from './view.ts';
 import { world } from './world.ts';
@@ -129,6 +130,12 @@ export const handler = http('portal', {
           }
         : null;
     return { status: 200, body: { override, increase, exception: exceptionKindOf(state.type) } };
+  },
+
+  'GET /keys/{keyId}/forecast': async (call) => {
+    const store = theStore();
+    const found = await keyFor(store, call.params.keyId, call);
+    return found.ok ? { status: 200, body: await keyForecast(store, found.key, call.now) } : found;
   },
 
   'POST /keys/{keyId}/replacements': async (call) => {

@@ -201,10 +201,16 @@ export const described = {
       'Request EX-7KQ2-MW4R-H8TD is already open for the key ending in 7CQ4H. Follow that one, or withdraw it first.',
   },
   'not-in-that-state': {
-    members: { status: z.enum(exceptionStatuses), allowed: z.array(z.enum(moves)).readonly() },
+    members: {
+      status: z
+        .enum(exceptionStatuses)
+        .describe('The state of the request. In this document alone it is not the number.'),
+      allowed: z.array(z.enum(moves)).readonly().describe('What people can do to the request now.'),
+    },
     when: 'The request is in a state from which this does not lead on.',
     advice: 'Read the request again: `status` says where it is, `allowed` what can be done now.',
-    example: 'Request EX-7KQ2-MW4R-H8TD is fulfilled, so it cannot be withdrawn.',
+    example:
+      'A request that is fulfilled does not take “withdraw”. It has ended, and nothing can be done to it any more.',
   },
   'link-unknown': {
     members: {},

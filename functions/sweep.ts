@@ -1,5 +1,4 @@
 import { MetricUnit } from '@aws-lambda-powertools/metrics';
-import middy from '@middy/core';
 import type { Instant } from '../domain/instant.ts';
 import type { DueKind } from '../store/due.ts';
 import { dueBy, nextDueAt } from '../store/due.ts';
@@ -7,6 +6,7 @@ import { tickException } from '../store/exceptions.ts';
 import { closeRequestOfReplaced, finishReplacement } from '../store/replacement.ts';
 import type { Store } from '../store/table.ts';
 import { deliverLetters } from './deliver-letters.ts';
+import { deliverNotices } from './deliver-notices.ts';
 import { logger, metrics } from './observe.ts';
 import { passOn } from './pass-on.ts';
 import { settleCorrespondent } from './settle-agreement.ts';
@@ -31,33 +31,36 @@ const tasks: readonly (readonly [DueKind, (store: Store, id: string, now: Instan
 
 /**
  * Does what time brings: new Correspondents take over (AGR-4), replacements that were left are completed (BLK-2),
- * reminders and lapses (SLA-5, SLA-6), letters and signals that are still owed (APR-6), workflows that were lost. One
- * thing that fails is logged and keeps none of the others waiting; the run then fails as a whole, so that somebody hears
- * of it.
+ * reminders and lapses (SLA-5, SLA-6), letters and signals that are still owed (APR-6), workflows that were lost, and last
+ * the notices that all of it left owed. One thing that fails is logged and keeps none of the others waiting; the run then
+ * fails as a whole, so that somebody hears of it.
  */
-export const handler = middy<unknown, Swept>().handler(async () => {
+export const handler = async (_event: unknown, _context: unknown): Promise<Swept> => {
   const store = theStore();
-  const now = world.now();
   let seen = 0;
   const failed: string[] = [];
   for (const [kind, seeTo] of tasks) {
-    for await (const id of idsDue(store, kind, now)) {
+    for await (const id of idsDue(store, kind, world.now())) {
       seen += 1;
       try {
-        await seeTo(store, id, now);
+        // Each is an event of its own: what is claimed late in a long run must not be free again already.
+        await seeTo(store, id, world.now());
       } catch (error) {
         failed.push(`${kind} ${id}`);
         logger.error('sweep could not see to it', { kind, id, error: error as Error });
       }
     }
   }
+  const notices = await deliverNotices(store, theMail(), () => world.now());
+  seen += notices.sent + notices.failed.length;
+  failed.push(...notices.failed.map((id) => `NOTICE ${id}`));
   metrics.addMetric('swept', MetricUnit.Count, seen);
   metrics.addMetric('faults', MetricUnit.Count, failed.length);
   metrics.publishStoredMetrics();
   if (failed.length > 0)
     throw new Error(`The sweep could not see to ${failed.length} of ${seen}: ${failed.slice(0, 5).join(', ')}.`);
   return { seen, nextActionAt: await nextDueAt(store) };
-});
+};
 
 async function* idsDue(store: Store, kind: DueKind, now: Instant): AsyncGenerator<string> {
   let after: string | null = null;

@@ -108,6 +108,7 @@ export function exceptionView(request: ExceptionRequest, now: Instant, policy: P
         : {
             askedAt: ask.askedAt,
             remindersSent: ask.remindersSent,
+            undeliverableAt: ask.undeliverableAt,
             decidedAt: ask.decision?.at ?? null,
             decision: ask.decision?.decision ?? null,
             comment: ask.decision?.comment ?? null,

@@ -1,4 +1,5 @@
-import { Validations } from 'aws-cdk-lib';
+import { Stack, Validations } from 'aws-cdk-lib';
+import { flattenCfnReference } from 'cdk-nag/lib/utils/flatten-cfn-reference.js';
 import type { IConstruct } from 'constructs';
 
 /**
@@ -7,4 +8,9 @@ import type { IConstruct } from 'constructs';
  */
 export function acknowledge(scope: IConstruct, reasons: Readonly<Record<string, string>>): void {
   Validations.of(scope).acknowledge(...Object.entries(reasons).map(([id, reason]) => ({ id, reason })));
+}
+
+/** The finding that a role has a right to any one of many things: the rule pack tells such findings apart by their text. */
+export function rightToAnyOf(scope: IConstruct, arn: string): string {
+  return `AwsSolutions-IAM5[Resource::${flattenCfnReference(Stack.of(scope).resolve(arn))}]`;
 }

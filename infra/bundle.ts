@@ -31,6 +31,8 @@ export function codeOf(file: string, policyFile: string): Code {
     assetHashType: AssetHashType.OUTPUT,
     bundling: {
       image: DockerImage.fromRegistry('never-used'),
+      // CDK takes two bundles of one folder for the same unless what makes them differs in here.
+      command: [file, policyFile],
       local: {
         tryBundle: (folder) => {
           buildSync({ ...bundleOptions, entryPoints: [file], outfile: join(folder, 'index.mjs') });

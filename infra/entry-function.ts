@@ -6,7 +6,7 @@ import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { type Entry, hyphenated } from '../functions/manifest.ts';
-import { acknowledge } from './acknowledge.ts';
+import { acknowledge, rightToAnyOf } from './acknowledge.ts';
 import { codeOf } from './bundle.ts';
 import { DeadLetters } from './dead-letters.ts';
 import type { Deployment } from './deployment.ts';
@@ -87,23 +87,18 @@ export class EntryFunction extends Construct {
       ...(this.deadLetters === undefined || entry.is === 'stream' ? {} : { deadLetterQueue: this.deadLetters }),
     });
     acknowledge(this, reasonsFor(entry));
-    acknowledge(this, reasonsForAnyOf(entry, props.things));
+    const { executionArn, inboundMailArn } = props.things;
+    acknowledge(this, {
+      ...(entry.may.includes('start-workflow') && {
+        [rightToAnyOf(this, executionArn)]:
+          'It asks whether an execution of this one state machine is alive; each has a name of its own.',
+      }),
+      ...(entry.may.includes('read-inbound-mail') && {
+        [rightToAnyOf(this, inboundMailArn)]:
+          'It reads the mails that came in and nothing else of this bucket; each has a name of its own.',
+      }),
+    });
   }
-}
-
-/** Rights to any one of many things whose names are made while running. The rule pack knows a finding by its text. */
-function reasonsForAnyOf({ may }: Entry, { executionArn, inboundMailArn }: Things): Readonly<Record<string, string>> {
-  const finding = (arn: string) => `AwsSolutions-IAM5[Resource::${arn}]`;
-  return {
-    ...(may.includes('start-workflow') && {
-      [finding(executionArn)]:
-        'It asks whether an execution of this one state machine is alive; each has a name of its own.',
-    }),
-    ...(may.includes('read-inbound-mail') && {
-      [finding(inboundMailArn)]:
-        'It reads the mails that came in, and nothing else of this bucket; each has a name of its own.',
-    }),
-  };
 }
 
 function reasonsFor({ is, atOnce }: Entry): Readonly<Record<string, string>> {

@@ -15,6 +15,8 @@ export class KeptStack extends Stack {
   readonly vault: VaultSecret;
   readonly people: People;
   readonly inboundMail: InboundMailBucket;
+  /** The bucket’s ARN as the other stack knows it: under a name that can be read where a right to it is explained. */
+  readonly inboundMailArn: string;
   readonly mail: MailIdentity;
 
   constructor(scope: Construct, id: string, { prefix, stage, env }: Deployment) {
@@ -34,6 +36,7 @@ export class KeptStack extends Stack {
     this.vault = new VaultSecret(this, 'Vault', { key, ...removal });
     this.people = new People(this, 'People', { prefix, signIn: stage.signIn, ...removal });
     this.inboundMail = new InboundMailBucket(this, 'InboundMail', { key, keptForDays: stage.inboundMailForDays });
+    this.inboundMailArn = this.exportValue(this.inboundMail.bucket.bucketArn, { name: `${prefix}-inbound-mail-arn` });
     this.mail = new MailIdentity(this, 'Mail', stage);
 
     new CfnOutput(this, 'TableName', { value: this.table.table.tableName });

@@ -3,6 +3,7 @@ import type { HttpApi } from 'aws-cdk-lib/aws-apigatewayv2';
 import { type IMetric, MathExpression, Metric, Stats } from 'aws-cdk-lib/aws-cloudwatch';
 import type { Table } from 'aws-cdk-lib/aws-dynamodb';
 import type { StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
+import { counted } from '../functions/manifest.ts';
 import type { Deployment } from './deployment.ts';
 import type { Standing } from './running-stack.ts';
 
@@ -10,16 +11,6 @@ import type { Standing } from './running-stack.ts';
 export function metricsNamespaceOf({ stageName }: Pick<Deployment, 'stageName'>): string {
   return `VolumeActivation/${stageName}`;
 }
-
-/** What the functions count of the business, and by what: the names that `functions/` counts under. */
-export const counted = {
-  activations: 'keyType',
-  refusals: 'code',
-  requests: 'state',
-  approvals: 'outcome',
-  answerMinutes: 'ball',
-  letters: 'letter',
-} as const;
 
 const period = Duration.minutes(5);
 

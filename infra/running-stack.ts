@@ -55,7 +55,7 @@ export class RunningStack extends Stack {
       }),
       configurationSetArn: sending.configurationSetArn,
       mailFrom: bareAddress(stage.mail.from),
-      inboundMailArn: bucket.arnForObjects(`${inboundMailPrefix}*`),
+      inboundMailArn: `${kept.inboundMailArn}/${inboundMailPrefix}*`,
     };
     const facts = {
       version: deployment.version,

@@ -1,5 +1,5 @@
 import { styleText } from 'node:util';
-import { after } from './clock.ts';
+import { momentAfter } from './clock.ts';
 import { readable } from './page.ts';
 import type { Ask } from './seed.ts';
 import { ada, contoso, itemsIn, olga, residents, textIn } from './seed.ts';
@@ -46,7 +46,7 @@ export async function banner(system: System, ask: Ask, folder: string | undefine
 }
 
 function firstRequest(address: string, lastFive: string, now: ReturnType<System['clock']['now']>): [Step[], string] {
-  const inAMonth = (after(now, 'P30D') ?? now).slice(0, 10);
+  const inAMonth = (momentAfter(now, 'P30D') ?? now).slice(0, 10);
   const facts = {
     kind: 'MAKADD',
     organizationName: contoso.organization.name,

@@ -71,7 +71,7 @@ export function makeClock(
  * calendar in UTC, where every day has 24 hours. `undefined` when the text is no duration, or when it leads beyond the
  * years 0000 to 9999.
  */
-export function after(start: Instant, duration: string): Instant | undefined {
+export function momentAfter(start: Instant, duration: string): Instant | undefined {
   try {
     const civil = Temporal.Instant.from(start).toZonedDateTimeISO('UTC');
     const { epochMilliseconds } = civil.add(Temporal.Duration.from(duration));

@@ -74,7 +74,10 @@ function portOf(server: Server): number {
 async function closeGently(server: Server): Promise<void> {
   const closed = once(server, 'close');
   server.close();
+  // Those that have got their answer keep their connection for the next question, and there is none.
+  const idle = setInterval(() => server.closeIdleConnections(), 20);
   const impatient = setTimeout(() => server.closeAllConnections(), patienceMilliseconds);
   await closed;
+  clearInterval(idle);
   clearTimeout(impatient);
 }

@@ -3,7 +3,8 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import { buffer } from 'node:stream/consumers';
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2, Context } from 'aws-lambda';
 import type { Instant } from '../domain/instant.ts';
-import { allRoutes, needsToken } from '../functions/manifest.ts';
+import type { Entry } from '../functions/manifest.ts';
+import { allRoutes, manifest, needsToken } from '../functions/manifest.ts';
 import type { Tokens } from './tokens.ts';
 
 export type ApiHandler = (
@@ -31,7 +32,10 @@ const largestRequestBytes = 10 * 1024 * 1024;
  * same handlers with the same events as the HTTP API of AWS (payload format 2.0).
  */
 export function makeGateway(handlers: ApiHandlers, tokens: Tokens, local: LocalRoutes, now: () => Instant): Gateway {
-  const routes = allRoutes().map((each) => ({ ...each, ...patternOf(each.route) }));
+  // A path that is written out goes before one with parameters, as at AWS.
+  const routes = allRoutes()
+    .map((each) => ({ ...each, ...patternOf(each.route) }))
+    .toSorted((one, other) => one.parameterCount - other.parameterCount);
   const underWay = new Set<Promise<unknown>>();
 
   const find = (method: string, path: string) => {
@@ -51,10 +55,9 @@ export function makeGateway(handlers: ApiHandlers, tokens: Tokens, local: LocalR
       parameters: matched?.parameters ?? {},
       claims,
     });
-    // What no route answers goes to the service's own function, as the default route of the deployed API does.
-    const entry = matched?.entry ?? 'service';
-    const handler = handlers[entry];
-    if (handler === undefined) throw new Error(`The manifest names ${entry}, which was not loaded.`);
+    const entry = matched?.entry ?? answersTheRest;
+    const handler = entry === undefined ? undefined : handlers[entry];
+    if (handler === undefined) throw new Error(`The manifest has no entry for this, or ${entry} was not loaded.`);
     const {
       statusCode = 200,
       headers = {},
@@ -104,10 +107,15 @@ function gatewayAnswer(status: number, message: string): LocalAnswer {
   return { status, headers: { 'content-type': 'application/json' }, body: JSON.stringify({ message }) };
 }
 
-function patternOf(route: string): { readonly method: string; readonly pattern: RegExp } {
+/** The function that gets what no route is written for, as by the default route of the deployed API. */
+const answersTheRest = Object.entries<Entry>(manifest).find(
+  ([, entry]) => entry.is === 'api' && entry.answersTheRest === true,
+)?.[0];
+
+function patternOf(route: string) {
   const [method = '', path = ''] = route.split(' ');
   const pattern = path.replace(/\{(\w+)\}/g, '(?<$1>[^/]+)');
-  return { method, pattern: new RegExp(`^${pattern}$`) };
+  return { method, pattern: new RegExp(`^${pattern}$`), parameterCount: path.split('{').length - 1 };
 }
 
 /** Path parameters as the gateway hands them over; `undefined` when one of them is not well encoded. */

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { staffRoles } from '../functions/manifest.ts';
 import { problemOf, problemType } from '../functions/problem.ts';
 import type { Clock } from './clock.ts';
-import { after, Moment } from './clock.ts';
+import { Moment, momentAfter } from './clock.ts';
 import type { LocalAnswer, LocalRequest, LocalRoutes } from './gateway.ts';
 import type { MailBox } from './mail-box.ts';
 import { framedMail, mailboxPage, mailNumber } from './mailbox-page.ts';
@@ -71,7 +71,7 @@ async function moveClock({ clock, windOn }: Parts, request: LocalRequest): Promi
   const ask = parsed(request, clockAsk);
   if (!ask.ok) return ask.answer;
   const { now: moment, advance = '' } = ask.value;
-  const moved = await windOn((now) => moment ?? after(now, advance));
+  const moved = await windOn((now) => moment ?? momentAfter(now, advance));
   switch (moved) {
     case 'done':
       return json(200, { now: clock.now() });

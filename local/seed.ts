@@ -91,8 +91,6 @@ const fabrikam = {
 
 /** Contoso's MAK is nearly used up, so that the way to more of it is short. */
 const activationsUsed = 48;
-/** So many at once, and no more: a start should not be a storm. */
-const atOnce = 8;
 
 /** Asks the API something, as somebody or as a machine, which is nobody. */
 export type Ask = (
@@ -127,19 +125,15 @@ export async function seed(ask: Ask, folder: string | undefined): Promise<void> 
   };
   const [mak, kms] = await Promise.all([revealed('MAK'), revealed('KMS')]);
 
-  const machines = Array.from({ length: activationsUsed }, (_, index) => index + 1);
-  await Promise.all(
-    Array.from({ length: atOnce }, async () => {
-      for (let machine = machines.shift(); machine !== undefined; machine = machines.shift()) {
-        await post('/activations', {
-          productKey: mak,
-          installationId: installationIdOf(machine),
-          product: 'windows-vista-enterprise',
-          machineName: `CONTOSO-PC-${String(machine).padStart(3, '0')}`,
-        });
-      }
-    }),
-  );
+  const batch = await post('/activations/batch', {
+    productKey: mak,
+    activations: Array.from({ length: activationsUsed }, (_, index) => ({
+      installationId: installationIdOf(index + 1),
+      product: 'windows-vista-enterprise',
+      machineName: `CONTOSO-PC-${String(index + 1).padStart(3, '0')}`,
+    })),
+  });
+  if (JSON.stringify(batch).includes('"problem"')) throw new Error(`Seeding was refused: ${JSON.stringify(batch)}`);
   for (const [place, clients] of [
     ['SEATTLE', 31],
     ['TACOMA', 12],

@@ -125,6 +125,7 @@ export async function tell(
 
 function isNews({ told, version, tellAt, seen }: Alerts, looked: Looked): boolean {
   const tooMuch = looked.counted !== null && seen > looked.counted;
-  const other = JSON.stringify([told.percents, told.clientsAt]) !== JSON.stringify([looked.told.percents, looked.told.clientsAt]);
+  const other =
+    JSON.stringify([told.percents, told.clientsAt]) !== JSON.stringify([looked.told.percents, looked.told.clientsAt]);
   return version === 0 || tooMuch || other || tellAt !== looked.tellAt;
 }

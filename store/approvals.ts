@@ -1,5 +1,5 @@
 import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
-import { UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import { PutCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import type { Agreement } from '../domain/agreement.ts';
 import { isAskedAt } from '../domain/agreement.ts';
 import type { ExceptionRequest } from '../domain/exception.ts';
@@ -14,7 +14,7 @@ import type { Attempt, Outcome } from './change.ts';
 import { change, isUnchanged, read } from './change.ts';
 import { exceptionItem, findException, moveException, movingWrites } from './exceptions.ts';
 import type { ItemKey, Store } from './table.ts';
-import { get } from './table.ts';
+import { get, unlessBusy } from './table.ts';
 import { sameHash } from './vault.ts';
 
 /**
@@ -62,26 +62,15 @@ export async function keepLink(
   const tokenHash = tokenHashOf(store, token);
   const forgottenAt = later(about.expiresAt, { days: rememberedDays });
   const kept = code && { hash: codeHash(store, tokenHash, code), expiresAt: about.expiresAt, sentAt: now };
-  await store.client.send(
-    new UpdateCommand({
-      TableName: store.tableName,
-      Key: linkKey(tokenHash),
-      UpdateExpression: 'SET #link = :link, #code = :code, #wrong = :none, #ttl = :ttl',
-      ConditionExpression: 'attribute_not_exists(PK)',
-      ExpressionAttributeNames: {
-        '#link': 'link',
-        '#code': 'code',
-        '#wrong': 'wrongCodes',
-        '#ttl': 'expiresAtEpochSeconds',
-      },
-      ExpressionAttributeValues: {
-        ':link': about,
-        ':code': kept,
-        ':none': 0,
-        ':ttl': Math.ceil(epochMilliseconds(forgottenAt) / 1000),
-      },
-    }),
-  );
+  // No condition: a token is never drawn twice, and a call that is sent again after a lost answer must not fail.
+  const item = {
+    ...linkKey(tokenHash),
+    link: about,
+    code: kept,
+    wrongCodes: 0,
+    expiresAtEpochSeconds: Math.ceil(epochMilliseconds(forgottenAt) / 1000),
+  };
+  await unlessBusy(store.client.send(new PutCommand({ TableName: store.tableName, Item: item })));
 }
 
 /** A code on demand may be asked for again after this, so that nobody's mail box is flooded. */
@@ -94,19 +83,21 @@ const codeAgainSeconds = 60;
 export async function keepCode(store: Store, link: Link, code: Secret, now: Instant): Promise<Instant | undefined> {
   const expiresAt = later(now, { minutes: store.policy.approval.strictCodeMinutes });
   try {
-    await store.client.send(
-      new UpdateCommand({
-        TableName: store.tableName,
-        Key: linkKey(link.tokenHash),
-        UpdateExpression: 'SET #code = :code',
-        ConditionExpression: 'attribute_type(#code, :null) OR #code.#sentAt <= :before',
-        ExpressionAttributeNames: { '#code': 'code', '#sentAt': 'sentAt' },
-        ExpressionAttributeValues: {
-          ':code': { hash: codeHash(store, link.tokenHash, code), expiresAt, sentAt: now },
-          ':null': 'NULL',
-          ':before': later(now, { seconds: -codeAgainSeconds }),
-        },
-      }),
+    await unlessBusy(
+      store.client.send(
+        new UpdateCommand({
+          TableName: store.tableName,
+          Key: linkKey(link.tokenHash),
+          UpdateExpression: 'SET #code = :code',
+          ConditionExpression: 'attribute_type(#code, :null) OR #code.#sentAt <= :before',
+          ExpressionAttributeNames: { '#code': 'code', '#sentAt': 'sentAt' },
+          ExpressionAttributeValues: {
+            ':code': { hash: codeHash(store, link.tokenHash, code), expiresAt, sentAt: now },
+            ':null': 'NULL',
+            ':before': later(now, { seconds: -codeAgainSeconds }),
+          },
+        }),
+      ),
     );
     return expiresAt;
   } catch (error) {

@@ -1,7 +1,7 @@
 import type { Agreement } from '../domain/agreement.ts';
 import { agreementIdOf } from '../domain/agreement.ts';
 import type { Changed, Drive, ExceptionRequest, ExceptionStatus, Intake, Standing } from '../domain/exception.ts';
-import { exceptionStatuses, fulfil, isFinal, openStatuses, receive, standingOf } from '../domain/exception.ts';
+import { askOf, exceptionStatuses, fulfil, isFinal, openStatuses, receive, standingOf } from '../domain/exception.ts';
 import type { Instant } from '../domain/instant.ts';
 import { later } from '../domain/instant.ts';
 import type { Deed } from '../domain/ledger.ts';
@@ -396,4 +396,34 @@ async function ofAgreement(
     position = String(last.dueKey);
   }
   return found.slice(0, limit);
+}
+
+/** Of so many requests of an agreement, those due last, the decided ones are looked for. */
+const decidedAmong = 50;
+const decisionsLookedAt = 5;
+
+/**
+ * How long the last decided requests of an agreement lay with the Notices Correspondent, in business minutes, newest first
+ * (ALR-2). None when nothing was decided yet.
+ */
+export async function approvalMinutes(store: Store, agreementId: string): Promise<readonly number[]> {
+  const found = await query(store, {
+    index: 'exceptions-by-agreement',
+    partition: ['agreementKey', `AGREEMENT#${agreementId}`],
+    limit: decidedAmong,
+    newestFirst: true,
+  });
+  const items = await getAll(
+    store,
+    found.map(({ PK, SK }) => ({ PK, SK })),
+  );
+  return items
+    .map((item) => ownedFrom<ExceptionRequest>(item).state)
+    .flatMap((request) => {
+      const decision = askOf(request)?.decision ?? null;
+      return decision === null ? [] : [{ at: decision.at, minutes: request.clock.spent.correspondent }];
+    })
+    .toSorted((one, other) => (one.at > other.at ? -1 : 1))
+    .slice(0, decisionsLookedAt)
+    .map(({ minutes }) => minutes);
 }

@@ -27,9 +27,9 @@ export type Line = { readonly digest: Buffer; readonly activation: Activation };
 type Group = { readonly home: number; readonly bucket: Bucket; readonly lines: readonly number[] };
 
 /**
- * Activates a batch on a MAK (MAK-6): one answer for each line, in order. Lines whose home bucket has room for all of
- * them are one conditional write of that bucket. For the others places are moved, in one transaction that writes every
- * bucket it touches once; when there are too few, the first lines get them and the rest are refused.
+ * Activates a batch on a MAK (MAK-6): one answer for each line, in order. While every home bucket has room for its lines,
+ * each is one conditional write. Otherwise places are moved, in one transaction that writes every bucket it touches once;
+ * when there are too few for all, the first lines get them and the rest are refused.
  * Answers `laid-out-anew` as a whole when the caller must read the key again.
  */
 export async function activateBatchOnMak(
@@ -49,10 +49,9 @@ export async function activateBatchOnMak(
     if (attempt > 1) await store.pause(attempt);
     const groups = await judged(store, layout, lines, open(), outcomes);
     if (groups === 'laid-out-anew') return groups;
-    const roomy = groups.filter(({ bucket, lines: wanted }) => bucket.free >= wanted.length);
-    await inParallel(roomy, (group) => markAll(store, layout, lines, group, outcomes));
-    const tight = groups.filter(({ bucket, lines: wanted }) => bucket.free < wanted.length);
-    if (tight.length > 0) await placeFromElsewhere(store, layout, lines, tight, outcomes);
+    const isRoomy = groups.every(({ bucket, lines: wanted }) => bucket.free >= wanted.length);
+    if (isRoomy) await inParallel(groups, (group) => markAll(store, layout, lines, group, outcomes));
+    else await placeInOrder(store, layout, lines, groups, outcomes);
   }
   return lines.map(({ activation }, index) => {
     const first = firstOf.get(activation.installationId) ?? index;
@@ -126,65 +125,71 @@ async function markAll(
 /** A transaction takes so many items; what does not fit is placed in the next round. */
 const mostItems = 100;
 
-/** Finds places for lines whose home bucket has too few, from the reserve and from buckets that nobody of them is at home in. */
-async function placeFromElsewhere(
+/** What a transaction does to one bucket, or to the reserve: marks lines in it and takes free places out of it. */
+type Touch = {
+  readonly key: ItemKey;
+  readonly home: number | null;
+  left: number;
+  taken: number;
+  readonly marked: number[];
+};
+
+/**
+ * Finds places for lines in their order, wherever there are some: in the home bucket first, else in the reserve or in
+ * another bucket, the fullest of places first, so that few are touched.
+ */
+async function placeInOrder(
   store: Store,
   layout: Layout,
   lines: readonly Line[],
-  tight: readonly Group[],
+  groups: readonly Group[],
   outcomes: Map<number, MakOutcome>,
 ): Promise<void> {
   const { keyId, bucketCount } = layout;
   const reserve = await readReserve(store, keyId);
   const all = await bucketsAt(store, keyId, numbersFrom(0, bucketCount));
-  const free = new Map(all.map((bucket) => [numberOf(bucket), bucket.free]));
   const used = all.reduce((sum, bucket) => sum + bucket.used, 0);
-  const atHome = new Set(tight.map(({ home }) => home));
-  const donors: { readonly key: ItemKey; left: number; taken: number }[] = [
-    { key: reserveKey(keyId), left: reserve.free, taken: 0 },
-    ...all
-      .filter((bucket) => bucket.free > 0 && bucket.status === 'live' && !atHome.has(numberOf(bucket)))
-      .toSorted((one, other) => other.free - one.free)
-      .map(({ PK, SK, free: left }) => ({ key: { PK, SK }, left, taken: 0 })),
-  ];
-  // The lines in the order of the batch: whoever comes first gets what there is.
-  const wanting = tight
+  const touch = (key: ItemKey, home: number | null, left: number): Touch => ({ key, home, left, taken: 0, marked: [] });
+  const buckets = new Map(
+    all.map((bucket) => [numberOf(bucket), touch({ PK: bucket.PK, SK: bucket.SK }, numberOf(bucket), bucket.free)]),
+  );
+  const donors = [touch(reserveKey(keyId), null, reserve.free), ...buckets.values()].toSorted(
+    (one, other) => other.left - one.left,
+  );
+  const wanting = groups
     .flatMap(({ home, lines: indices }) => indices.map((index) => ({ home, index })))
     .toSorted((one, other) => one.index - other.index);
-  const placed = new Map<number, { own: number; readonly indices: number[] }>();
-  const itemsNow = () => placed.size + donors.filter(({ taken }) => taken > 0).length;
-  let unplaced = 0;
-  for (const { home, index } of wanting) {
-    if (itemsNow() > mostItems - 2) continue;
-    const own = free.get(home) ?? 0;
-    const donor = own > 0 ? undefined : donors.find(({ left }) => left > 0);
-    if (own <= 0 && donor === undefined) {
-      unplaced += 1;
-      continue;
-    }
-    const here = placed.get(home) ?? { own: 0, indices: [] };
-    here.indices.push(index);
-    placed.set(home, here);
-    if (donor === undefined) {
-      free.set(home, own - 1);
-      here.own += 1;
-    } else {
-      donor.left -= 1;
-      donor.taken += 1;
-    }
+  const places = donors.reduce((sum, { left }) => sum + left, 0);
+  const winners = wanting.slice(0, places);
+  const elsewhere: typeof winners = [];
+  for (const winner of winners) {
+    const home = buckets.get(winner.home);
+    if (home !== undefined && home.left > 0) place(home, home, winner.index);
+    else elsewhere.push(winner);
   }
-  if (placed.size > 0) {
-    const writes = [
-      ...[...placed].map(([home, { own, indices }]) => homeWrite(layout, lines, home, own, indices)),
-      ...donors.filter(({ taken }) => taken > 0).map(({ key, taken }) => takeFrom(key, taken)),
-    ];
-    if ((await commit(store, writes)) !== 'done') return;
-    for (const { indices } of placed.values()) activated(lines, indices, outcomes);
+  for (const { home, index } of elsewhere) {
+    const touched = donors.filter(({ taken, marked }) => taken > 0 || marked.length > 0).length;
+    const donor = donors.find(({ left }) => left > 0);
+    const bucket = buckets.get(home);
+    // What does not fit into one transaction is placed in the next round.
+    if (donor === undefined || bucket === undefined || touched > mostItems - 2) break;
+    place(bucket, donor, index);
+  }
+  const touches = donors.filter(({ taken, marked }) => taken > 0 || marked.length > 0);
+  if (touches.length > 0) {
+    if (
+      (await commit(
+        store,
+        touches.map((each) => writeOf(layout, lines, each)),
+      )) !== 'done'
+    )
+      return;
+    for (const { marked } of touches) activated(lines, marked, outcomes);
     return;
   }
   // Places on the move between two readings could be missed, but used places that add up to the limit cannot lie.
   const isLaidOut = all.length === bucketCount && all.every(({ modulus }) => modulus === bucketCount);
-  if (unplaced > 0 && isLaidOut && used === reserve.total) {
+  if (isLaidOut && used === reserve.total) {
     await rememberSpent(store, keyId, reserve.total);
     for (const { index } of wanting) outcomes.set(index, { is: 'spent', used });
   } else if (!isLaidOut) {
@@ -192,41 +197,41 @@ async function placeFromElsewhere(
   }
 }
 
-function homeWrite(
-  { keyId, bucketCount }: Layout,
-  lines: readonly Line[],
-  home: number,
-  own: number,
-  indices: readonly number[],
-): TransactItem {
-  const marks = marksOf(lines, indices);
-  return {
-    Update: {
-      TableName: '',
-      Key: bucketKey(keyId, home),
-      UpdateExpression: `SET #used = #used + :count, #free = #free - :own, ${marks.set}`,
-      ConditionExpression: `#free >= :own AND ${marks.absent} AND ${liveAndLaidOut}`,
-      ExpressionAttributeNames: { ...bucketNames, ...marks.names },
-      ExpressionAttributeValues: {
-        ...marks.values,
-        ':count': indices.length,
-        ':own': own,
-        ':live': 'live',
-        ':modulus': bucketCount,
-      },
-    },
-  };
+function place(bucket: Touch, donor: Touch, index: number): void {
+  bucket.marked.push(index);
+  donor.left -= 1;
+  donor.taken += 1;
 }
 
-function takeFrom(key: ItemKey, taken: number): TransactItem {
+function writeOf({ bucketCount }: Layout, lines: readonly Line[], { key, home, taken, marked }: Touch): TransactItem {
+  const takes = { '#free': 'free' };
+  if (home === null || marked.length === 0) {
+    return {
+      Update: {
+        TableName: '',
+        Key: key,
+        UpdateExpression: 'SET #free = #free - :taken',
+        ConditionExpression: '#free >= :taken',
+        ExpressionAttributeNames: takes,
+        ExpressionAttributeValues: { ':taken': taken },
+      },
+    };
+  }
+  const marks = marksOf(lines, marked);
   return {
     Update: {
       TableName: '',
       Key: key,
-      UpdateExpression: 'SET #free = #free - :taken',
-      ConditionExpression: '#free >= :taken',
-      ExpressionAttributeNames: { '#free': 'free' },
-      ExpressionAttributeValues: { ':taken': taken },
+      UpdateExpression: `SET #used = #used + :count, #free = #free - :taken, ${marks.set}`,
+      ConditionExpression: `#free >= :taken AND ${marks.absent} AND ${liveAndLaidOut}`,
+      ExpressionAttributeNames: { ...bucketNames, ...marks.names },
+      ExpressionAttributeValues: {
+        ...marks.values,
+        ':count': marked.length,
+        ':taken': taken,
+        ':live': 'live',
+        ':modulus': bucketCount,
+      },
     },
   };
 }

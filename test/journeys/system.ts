@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
-import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -45,7 +44,7 @@ export type Person = {
   put(path: string, body: unknown): Promise<Answer>;
 };
 
-/** The whole service in a process of its own, on a port of its own, with nothing in it. */
+/** The whole service in a process of its own, on a port of its own, with nothing in it. It ends with this process. */
 export type System = {
   readonly address: string;
   readonly dynamoDb: string;
@@ -84,13 +83,12 @@ export async function startSystem({
   folder?: string;
   environment?: Readonly<Record<string, string>>;
 } = {}): Promise<System> {
-  const port = await freePort();
   const { AWS_ENDPOINT_URL_DYNAMODB: _, ...inherited } = process.env;
-  const child = spawn(process.execPath, ['local/main.ts'], {
+  const child = spawn(process.execPath, ['local/main.ts', '--end-with-parent'], {
     cwd: root,
     env: {
       ...inherited,
-      PORT: String(port),
+      PORT: '0',
       SEED: 'none',
       ...(folder === undefined ? {} : { DATA: folder }),
       ...environment,
@@ -98,10 +96,7 @@ export async function startSystem({
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const ended = once(child, 'exit');
-  const killWithUs = () => child.kill('SIGKILL');
-  process.once('exit', killWithUs);
   const end = async (signal: 'SIGTERM' | 'SIGKILL') => {
-    process.off('exit', killWithUs);
     if (child.exitCode === null && child.signalCode === null) child.kill(signal);
     await ended;
   };
@@ -131,7 +126,11 @@ export async function startSystem({
       },
       ...(body === undefined ? {} : { body: asIs ? body : JSON.stringify(body) }),
     });
-    return answerFrom(response.status, response.headers, await response.text());
+    const answer = answerFrom(response.status, response.headers, await response.text());
+    if (!path.startsWith('/_local/') && !answer.headers.has('x-request-id')) {
+      throw new Error(`An answer came without its request id: ${method} ${path} ${answer.status} ${answer.text}`);
+    }
+    return answer;
   };
   const askLocal = async (method: string, path: string, body?: unknown): Promise<unknown> => {
     const answer = await ask({ method, path: `/_local/${path}`, body });
@@ -144,7 +143,8 @@ export async function startSystem({
     dynamoDb,
     ask,
     askRaw: async (method, path, headers = {}) => {
-      const request = httpRequest({ host: 'localhost', port, method, path, headers });
+      const { hostname, port } = new URL(address);
+      const request = httpRequest({ host: hostname, port, method, path, headers });
       const [response] = await Promise.all([once(request, 'response').then(([each]) => each), request.end()]);
       const received = new Headers(
         Object.entries(response.headers).map(([name, value]): [string, string] => [name, String(value)]),
@@ -206,14 +206,4 @@ export async function storeOf(
 export async function everythingKept(store: Store): Promise<readonly Item[]> {
   const items = await everyItem(store);
   return items.toSorted((one, other) => (`${one.PK} ${one.SK}` < `${other.PK} ${other.SK}` ? -1 : 1));
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const address = probe.address();
-  probe.close();
-  await once(probe, 'close');
-  if (address === null || typeof address === 'string') throw new Error('a TCP server has no port');
-  return address.port;
 }
