@@ -14,6 +14,8 @@ export type Block =
   | { readonly is: 'list'; readonly items: readonly Row[] }
   /** The words of somebody else, said to be so: `whose` names them and ends with a colon. */
   | { readonly is: 'quote'; readonly whose: Sentence; readonly words: string }
+  /** To be copied, completed and sent back. Lines are not broken, and what the reader wrote in an earlier mail is not marked. */
+  | { readonly is: 'form'; readonly fields: readonly { readonly label: Sentence; readonly value: Sentence | string }[] }
   | { readonly is: 'code'; readonly whatFor: Sentence; readonly code: string }
   /** The one thing to do. The address is printed as well, for those who look before they click, if `shown`. */
   | { readonly is: 'action'; readonly label: Sentence; readonly url: string; readonly shown: boolean };
@@ -85,11 +87,17 @@ function textOfBlock(block: Block): string {
       return [...wrapped(block.whose.text), '', ...linesOf(block.words).flatMap((line) => wrapped(line, '> '))].join(
         '\n',
       );
+    case 'form':
+      return block.fields.map(({ label, value }) => `${label}: ${linesOfValue(value).join('\n')}`.trimEnd()).join('\n');
     case 'code':
       return `${wrapped(`${block.whatFor}:`).join('\n')}\n\n    ${block.code}`;
     case 'action':
       return `${block.label}:\n${block.url}`;
   }
+}
+
+function linesOfValue(value: Sentence | string): readonly string[] {
+  return typeof value === 'string' ? linesOf(value) : [value.text];
 }
 
 /** Breaks text into lines of at most 72 columns, each behind its mark; a word that is longer is broken as well. */
@@ -220,6 +228,13 @@ ${block.items.map(
 <blockquote class="box" dir="auto" style="margin:0 0 20px;padding:10px 14px;background:#f5f7f9;border-left:4px solid #c2ccd6;overflow:hidden">
 ${linesOf(block.words).map((line) => html`<div class="ink" dir="auto" style="${ink};font-size:15px;min-height:1.5em;${breaks}">${line}</div>`)}
 </blockquote>`;
+    case 'form':
+      return html`<div class="box" style="margin:4px 0 20px;padding:12px 16px;background:#f5f7f9;border:1px solid #d9dfe6;border-radius:8px">
+${block.fields.map(
+  ({ label, value }) =>
+    html`<div class="ink" dir="auto" style="${ink};font-size:15px;padding:3px 0;${breaks}"><strong>${label.text}:</strong> ${linesOfValue(value).map((line, index) => (index === 0 ? html`${line}` : html`<br />${line}`))}</div>`,
+)}
+</div>`;
     case 'code':
       return html`<table role="presentation" class="box" width="100%" cellpadding="0" cellspacing="0" border="0" style="margin:4px 0 16px;background:#f0f5fb;border:1px solid #cfdceb;border-radius:8px">
 <tr><td align="center" style="padding:14px 16px 16px">

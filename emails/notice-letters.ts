@@ -71,7 +71,7 @@ function correspondentChanges(
     title: becomes,
     blocks: [
       paragraph(
-        say`The Notices Correspondent of ${notice.organizationName}, agreement ${notice.agreementId}, changes. ${when}`,
+        say`The Notices Correspondent of ${notice.organizationName}, agreement ${notice.agreementId}, ${happened ? 'has changed' : 'changes'}. ${when}`,
       ),
       {
         is: 'facts',
@@ -81,14 +81,14 @@ function correspondentChanges(
         ],
       },
       paragraph(
-        say`${does} to approve or deny whatever would raise the limit of a key of this agreement beyond what a phone call can give. A question that is out when the change takes effect is asked again, and the links in earlier mails stop working.`,
+        say`${does} to approve or deny whatever would raise the limit of a key of this agreement beyond what a phone call can give. A question that ${happened ? 'was' : 'is'} out when the change ${happened ? 'took' : 'takes'} effect is asked again, and the links in earlier mails ${happened ? 'no longer work' : 'stop working'}.`,
       ),
       paragraph(undo),
     ],
     because:
       reader === 'contact'
         ? becauseContact(notice)
-        : say`You get this mail because you ${reader === 'successor' ? 'were named' : 'are'} the Notices Correspondent of ${notice.organizationName}, agreement ${notice.agreementId}.`,
+        : say`You get this mail because you ${reader === 'successor' ? 'were named' : happened ? 'were' : 'are'} the Notices Correspondent of ${notice.organizationName}, agreement ${notice.agreementId}.`,
   };
 }
 
@@ -103,16 +103,17 @@ function limitUsed(notice: Notice, about: About<'limit-used'>, facts: NoticeFact
     keyType === 'MAK'
       ? say`A machine that has not activated with it yet is refused from now on. Those that have activated stay activated.`
       : say`A new host is refused from now on. Those that have activated go on working, and so do all machines that they serve.`;
-  const counted = say`${used} of the ${limit} ${units} of your ${key(about)} are used`;
+  const theKey = key(about);
+  const leftOver = say`${left} ${left === 1 ? 'is' : 'are'} left.`;
   return {
-    subject: say`${share} of your ${key(about)} are used`,
-    preheader: left === 0 ? refused : say`${amount(left, about)} ${left === 1 ? 'is' : 'are'} left. ${forecast ?? ''}`,
+    subject: say`${share} of your ${theKey} are used`,
+    preheader: left === 0 ? refused : say`${leftOver} ${forecast ?? ''}`,
     title: say`${share} are used`,
     blocks: [
       paragraph(
         left === 0
-          ? say`${counted}. ${refused}`
-          : say`${counted}; ${amount(left, about)} ${left === 1 ? 'is' : 'are'} left.`,
+          ? say`All ${limit} ${units} of your ${theKey} are used. ${refused}`
+          : say`${used} of the ${limit} ${units} of your ${theKey} are used; ${leftOver}`,
       ),
       ...(forecast === null ? [] : [paragraph(say`${forecast}`)]),
       {
@@ -138,13 +139,13 @@ function limitUsed(notice: Notice, about: About<'limit-used'>, facts: NoticeFact
           },
           {
             label: say`By a ${keyType === 'MAK' ? 'MAKADD' : 'KMSADD'} request`,
-            value: say`for more than that. It is answered within ${policy.exceptions.answerWithinBusinessDays} business days, and your Notices Correspondent has to approve it.`,
+            value: say`${keyType === 'MAK' ? 'for more than that' : 'for more host places'}. It is answered within ${policy.exceptions.answerWithinBusinessDays} business days, and your Notices Correspondent has to approve it.`,
           },
         ],
       },
       ...seeTheKey(facts),
     ],
-    because: say`${becauseContact(notice)} It comes once when ${percents(policy)} of a limit is used.`,
+    because: say`${becauseContact(notice)} We write once at ${percents(policy)} of a limit.`,
   };
 }
 
@@ -174,7 +175,7 @@ function kmsKeyOnClients(
         say`${hosts} new hosts activated with your ${theKey} within ${withinHours} hours. That is unusual: it looks as if the key was typed on client computers.`,
       ),
       paragraph(
-        say`Each computer on which it is typed takes one of the few places for hosts, and a host that you need later finds none. Clients need no key of their own: they find a KMS host in your network and activate with it by themselves.`,
+        say`A KMS key belongs on KMS hosts only. Each computer on which it is typed takes one of the few places for hosts, and a host that you need later finds none. Clients need no key of their own: they find a KMS host in your network and activate with it by themselves.`,
       ),
       { is: 'facts', rows: [...whose(notice), { label: say`Key`, value: keyInWords({ keyType: 'KMS', lastFive }) }] },
       paragraph(say`Please look at the hosts of the key:`),

@@ -18,6 +18,7 @@ import { claimLetters, findException, moveException, settleLetters } from '../st
 import { findKey } from '../store/keys.ts';
 import type { Store } from '../store/table.ts';
 import { logger } from './observe.ts';
+import { replyAddressFor } from './reply-address.ts';
 import type { Mailing } from './the-mail.ts';
 import { world } from './world.ts';
 
@@ -78,6 +79,7 @@ async function deliver(store: Store, mailing: Mailing, letter: Letter, about: Ab
       to: letter.to,
       ...(askNumber === null ? {} : { ask: String(askNumber) }),
     },
+    ...replyTo(letter, request, store, mailing),
   });
   if (!sent.sent) {
     logger.error('undeliverable', { exceptionId: request.exceptionId, letter: letter.letterId, because: sent.because });
@@ -89,6 +91,20 @@ async function deliver(store: Store, mailing: Mailing, letter: Letter, about: Ab
       ...hearOfMail(known, trouble, hasDeputy, now),
     }));
   }
+}
+
+/**
+ * Where an answer to a letter arrives: that to the team’s question at the request itself (EXC-14), any other of the
+ * requester’s with the team. Our own address reads no mail.
+ */
+function replyTo(
+  { kind, to }: Letter,
+  { exceptionId }: ExceptionRequest,
+  { vault }: Store,
+  { addresses }: Mailing,
+): { readonly replyTo?: string } {
+  if (kind === 'question') return { replyTo: replyAddressFor(exceptionId, addresses.MAIL_INBOUND, vault) };
+  return to === 'requester' ? { replyTo: addresses.MAIL_TEAM } : {};
 }
 
 /** What every letter about a request is written from. */

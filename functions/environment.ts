@@ -15,9 +15,13 @@ const mailSchema = z.object({
   MAIL_FROM: z.string().min(3),
   MAIL_TEAM: z.email(),
   MAIL_SUPERVISORS: z.email(),
+  /** Where requests and answers arrive; what is before its `@` leaves room for a request's id and mark (RFC 5321: 64). */
+  MAIL_INBOUND: z.email().regex(/^[^@]{1,20}@/, 'must have at most 20 characters before the @'),
   MAIL_CONFIGURATION_SET: z.string().min(1).optional(),
   PUBLIC_URL: z.url(),
 });
+
+const inboundMailSchema = z.object({ INBOUND_MAIL_BUCKET: z.string().min(3) });
 
 const engineSchema = z.object({ STATE_MACHINE_ARN: z.string().min(1) });
 
@@ -25,13 +29,19 @@ const serviceSchema = z.object({ SERVICE_VERSION: z.string().min(1).default('dev
 
 export type TableEnvironment = z.infer<typeof tableSchema>;
 export type MailEnvironment = z.infer<typeof mailSchema>;
+export type InboundMailEnvironment = z.infer<typeof inboundMailSchema>;
 export type EngineEnvironment = z.infer<typeof engineSchema>;
 
 /** The name of every variable, for what sets them. */
-export type Environment = TableEnvironment & MailEnvironment & EngineEnvironment & z.infer<typeof serviceSchema>;
+export type Environment = TableEnvironment &
+  MailEnvironment &
+  InboundMailEnvironment &
+  EngineEnvironment &
+  z.infer<typeof serviceSchema>;
 
 export const tableEnvironment = (): TableEnvironment => readFrom(tableSchema);
 export const mailEnvironment = (): MailEnvironment => readFrom(mailSchema);
+export const inboundMailEnvironment = (): InboundMailEnvironment => readFrom(inboundMailSchema);
 export const engineEnvironment = (): EngineEnvironment => readFrom(engineSchema);
 export const serviceVersion = (): string => readFrom(serviceSchema).SERVICE_VERSION;
 

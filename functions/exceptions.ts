@@ -1,19 +1,20 @@
+import type { Agreement } from '../domain/agreement.ts';
 import type { Changed, ExceptionRequest } from '../domain/exception.ts';
 import { answer, forward, question, reject, withdraw } from '../domain/exception.ts';
 import type { Policy } from '../domain/policy.ts';
 import type { Decided, Refused } from '../domain/refusal.ts';
 import { refuse } from '../domain/refusal.ts';
 import { agreementsOf } from '../store/agreements.ts';
-import { findException, listExceptions, moveException, receiveException } from '../store/exceptions.ts';
+import { findException, listExceptions, moveException } from '../store/exceptions.ts';
 import { historyOf } from '../store/history.ts';
 import type { Store } from '../store/table.ts';
-import { fingerprintOf } from '../store/vault.ts';
 import { agreementFor } from './access.ts';
 import { accessTo, forbidden, isContact, isStaffOnly } from './caller.ts';
 import type { Answer, Call } from './http.ts';
 import { http, listed, notFound, pageAsked } from './http.ts';
 import type { Route } from './manifest.ts';
 import { signal } from './pass-on.ts';
+import { takeRequest } from './take-request.ts';
 import { theEngine } from './the-engine.ts';
 import { theStore } from './the-store.ts';
 import { entryView, exceptionView } from './view.ts';
@@ -24,26 +25,15 @@ const agreementsInOneList = 100;
 export const handler = http('exceptions', {
   'POST /exceptions': async ({ body, caller, who, operation, now }) => {
     const store = theStore();
-    const most = store.policy.exceptions.atMost[body.kind];
-    if (body.activationsRequested > most) {
-      const message = `must be at most ${most}; more than that is a matter for the agreement itself`;
-      return refuse('invalid-request', `The number of activations ${message}.`, {
-        errors: [{ pointer: '/activationsRequested', message }],
-      });
-    }
     const sender = {
       name: caller.email,
-      maySpeakFor: (agreement: Parameters<typeof accessTo>[0]) => accessTo(agreement, caller, who, now) === 'open',
+      maySpeakFor: (agreement: Agreement) => accessTo(agreement, caller, who, now) === 'open',
     };
-    const exceptionId = exceptionIdOf(operation);
-    const outcome = await receiveException(store, body, sender, exceptionId, operation, now);
-    if (!outcome.ok) {
-      // Staff who may not send requests are told so, and not that an agreement which they can see had no such contact.
-      const notTheirs = outcome.refusal.code === 'requester-not-authorized' && isStaffOnly(caller, who);
-      return notTheirs ? forbidden(who) : outcome;
-    }
-    await signal(store, theEngine(), exceptionId, now);
-    return accepted(outcome.answer, now, store.policy);
+    const taken = await takeRequest(store, theEngine(), body, sender, operation, now);
+    if (taken.ok) return accepted(taken.request, now, store.policy);
+    // Staff who may not send requests are told so, and not that an agreement which they can see had no such contact.
+    const notTheirs = taken.refusal.code === 'requester-not-authorized' && isStaffOnly(caller, who);
+    return notTheirs ? forbidden(who) : taken;
   },
 
   'GET /exceptions': async (call) => {
@@ -96,19 +86,6 @@ export const handler = http('exceptions', {
       withdraw(request, call.body.reason ?? null, call.caller.email, call.now, policy),
     ),
 });
-
-/**
- * The id of the request that an operation makes: always the same for the same operation, so that one sent twice makes one
- * (EXC-5), and short enough to be read out on the phone.
- */
-function exceptionIdOf(operation: string): string {
-  const symbols = '23456789BCDFGHJKMPQRTVWXY';
-  const digest = BigInt(`0x${fingerprintOf(`exception ${operation}`).slice(0, 24)}`);
-  const text = Array.from({ length: 12 }, (_, index) =>
-    symbols.charAt(Number((digest / BigInt(symbols.length) ** BigInt(index)) % BigInt(symbols.length))),
-  ).join('');
-  return `EX-${text.slice(0, 4)}-${text.slice(4, 8)}-${text.slice(8)}`;
-}
 
 async function own(store: Store, email: string): Promise<readonly string[]> {
   const page = await agreementsOf(store, email, { limit: agreementsInOneList, after: null });

@@ -252,6 +252,27 @@ export const manifest = {
     whenItFails: 'People are not told what became of a request; the sweep tells them later.',
     size: withinTheWorkflow,
   },
+  inboundMail: {
+    is: 'inbound-mail',
+    purpose: 'Takes requests and answers that come by e-mail.',
+    may: [
+      'read-table',
+      'write-table',
+      'read-vault',
+      'start-workflow',
+      'answer-task-token',
+      'send-mail',
+      'read-inbound-mail',
+    ],
+    whenItFails:
+      'Requests and answers by e-mail are not read, and nobody is told; their senders believe that we have them.',
+    size: {
+      memoryMegabytes: 1024,
+      timeoutSeconds: 50,
+      because:
+        'A mail may have 10 MB, and is read whole. Its answer is tried for 20 seconds at the most, and a mail that was lost on the way may be begun again after 60.',
+    },
+  },
   sweep: {
     is: 'schedule',
     purpose: 'Does what time brings: reminders, lapses, letters and signals that are still owed, lost workflows.',
@@ -287,6 +308,9 @@ export const manifest = {
     size: { memoryMegabytes: 256, timeoutSeconds: 30, because: 'It reads and writes one request.' },
   },
 } as const satisfies Readonly<Record<string, Entry>>;
+
+/** Where in its bucket the mail service puts mails that come in; the id that it gives a mail follows. */
+export const inboundMailPrefix = 'mails/';
 
 export type Manifest = typeof manifest;
 export type EntryName = keyof Manifest;

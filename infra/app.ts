@@ -3,9 +3,8 @@ import { join } from 'node:path';
 import { App, Validations } from 'aws-cdk-lib';
 import { AwsSolutionsChecks, NIST80053R5Checks } from 'cdk-nag';
 import { manifest } from '../functions/manifest.ts';
-import { root } from './bundle.ts';
 import { build } from './deployment.ts';
-import { readStage, type Stage } from './stage.ts';
+import { readStage, root, type Stage } from './stage.ts';
 
 /*
  * The CDK app: one stage of `cdk.json`, named by the context value `stage`. It needs neither credentials nor a container.

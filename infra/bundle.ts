@@ -3,9 +3,7 @@ import { join } from 'node:path';
 import { AssetHashType, DockerImage } from 'aws-cdk-lib';
 import { Code } from 'aws-cdk-lib/aws-lambda';
 import { type BuildOptions, buildSync } from 'esbuild';
-
-/** The project's root folder. */
-export const root = join(import.meta.dirname, '..');
+import { root } from './stage.ts';
 
 /**
  * How a handler becomes one file: with the SDK inside, so that what was tested is what runs, and small enough to start fast.
@@ -22,6 +20,8 @@ export const bundleOptions = {
   keepNames: true,
   sourcemap: true,
   sourcesContent: false,
+  // Packages that are CommonJS inside ask for Node’s own modules by `require`, which a module does not have.
+  banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
   logLevel: 'warning',
 } as const satisfies BuildOptions;
 

@@ -3,7 +3,7 @@ import type { Entry } from '../functions/manifest.ts';
 
 /** What functions may be told: their own variables, and those that the runtime and the log and metrics library read. */
 export type Told = Partial<Record<keyof Environment | OfTheRuntime, string>>;
-type OfTheRuntime = 'NODE_OPTIONS' | 'POWERTOOLS_SERVICE_NAME' | 'POWERTOOLS_METRICS_NAMESPACE' | 'INBOUND_MAIL_BUCKET';
+type OfTheRuntime = 'NODE_OPTIONS' | 'POWERTOOLS_SERVICE_NAME' | 'POWERTOOLS_METRICS_NAMESPACE';
 
 /** The values that a deployment has for them. */
 export type Facts = {
@@ -12,7 +12,12 @@ export type Facts = {
   readonly tableName: string;
   readonly vaultSecret: string;
   readonly stateMachineArn: string;
-  readonly mail: { readonly from: string; readonly team: string; readonly supervisors: string };
+  readonly mail: {
+    readonly from: string;
+    readonly team: string;
+    readonly supervisors: string;
+    readonly inbound: string;
+  };
   readonly configurationSet: string;
   readonly publicUrl: string;
   readonly inboundMailBucket: string;
@@ -33,6 +38,7 @@ export function environmentOf(name: string, { may }: Pick<Entry, 'may'>, facts: 
       MAIL_FROM: facts.mail.from,
       MAIL_TEAM: facts.mail.team,
       MAIL_SUPERVISORS: facts.mail.supervisors,
+      MAIL_INBOUND: facts.mail.inbound,
       MAIL_CONFIGURATION_SET: facts.configurationSet,
       PUBLIC_URL: facts.publicUrl,
     }),

@@ -18,10 +18,10 @@ export class MailEvents extends Construct {
   ) {
     super(scope, id);
     new Rule(this, 'Rule', {
-      description: 'Bounces and complaints of this stage’s mails',
+      description: 'What became of mails of this stage that did not arrive or were not wanted',
       eventPattern: {
         source: ['aws.ses'],
-        detailType: ['Email Bounced', 'Email Complaint Received', 'Email Rejected'],
+        detailType: ['Email Bounced', 'Email Complaint Received', 'Email Rejected', 'Email Delivery Delayed'],
         detail: { mail: { tags: { 'ses:configuration-set': [props.configurationSetName] } } },
       },
       targets: [

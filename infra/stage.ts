@@ -1,4 +1,15 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { z } from 'zod';
+
+/** The project’s root folder. */
+export const root = join(import.meta.dirname, '..');
+
+/** What `cdk.json` says of all stages, as it is. */
+export function stagesInCdkJson(): unknown {
+  const { context } = JSON.parse(readFileSync(join(root, 'cdk.json'), 'utf8'));
+  return context?.stages;
+}
 
 const hostname = z
   .string()
@@ -86,11 +97,9 @@ export function readStage(stages: unknown, name: unknown): StageRead {
   const known = z.record(z.string(), z.unknown()).safeParse(stages);
   if (!known.success) return { ok: false, problem: 'cdk.json: context.stages: is missing' };
   const names = Object.keys(known.data).join(', ');
+  if (name === undefined) return { ok: false, problem: `Name a stage; cdk.json has: ${names}.` };
   if (typeof name !== 'string' || !/^[a-z][a-z0-9]{0,15}$/.test(name) || !(name in known.data)) {
-    return {
-      ok: false,
-      problem: `There is no stage ${JSON.stringify(name) ?? 'without a name'}; cdk.json has: ${names}.`,
-    };
+    return { ok: false, problem: `There is no stage ${JSON.stringify(name)}; cdk.json has: ${names}.` };
   }
   const parsed = stageSchema.safeParse(known.data[name]);
   if (parsed.success) return { ok: true, name, stage: parsed.data };

@@ -16,6 +16,8 @@ type Parts = {
   readonly clock: Clock;
   readonly tokens: Tokens;
   readonly mailBox: MailBox;
+  /** Takes a mail to the exceptions address, and answers when it has been seen to. */
+  readonly arrive: (raw: Buffer, verdict: 'PASS' | 'FAIL') => Promise<string>;
   readonly workflows: StepFunctions;
   readonly windOn: WindOn;
 };
@@ -30,6 +32,7 @@ const routes: Readonly<Record<string, Readonly<Record<string, Route>>>> = {
   '/_local/mail': {
     GET: ({ mailBox }, { url }) => json(200, { items: mailBox.mails(url.searchParams.get('to') || undefined) }),
   },
+  '/_local/inbound-mail': { POST: receiveMail },
   '/_local/mailbox': { GET: showMails },
   '/_local/mailbox/': { GET: showMails },
   '/_local/clock': { GET: ({ clock }) => json(200, { now: clock.now() }), POST: moveClock },
@@ -61,6 +64,15 @@ const tokenAsk = z.strictObject({ email: z.email(), roles: z.array(z.enum(staffR
 async function issueToken({ tokens }: Parts, request: LocalRequest): Promise<LocalAnswer> {
   const ask = parsed(request, tokenAsk);
   return ask.ok ? json(200, { token: await tokens.issue(ask.value) }) : ask.answer;
+}
+
+/** A mail as if it had come to the exceptions address; `?verdict=fail` is one whose sender could not be verified. */
+async function receiveMail({ arrive }: Parts, { url, body }: LocalRequest): Promise<LocalAnswer> {
+  const verdict = url.searchParams.get('verdict') ?? 'pass';
+  if (verdict !== 'pass' && verdict !== 'fail') {
+    return invalid([{ pointer: '/query/verdict', message: 'must be pass or fail' }]);
+  }
+  return json(202, { messageId: await arrive(body, verdict === 'pass' ? 'PASS' : 'FAIL') });
 }
 
 const clockAsk = z

@@ -35,7 +35,7 @@ export const residents: readonly Resident[] = [
     name: 'Noor Haddad',
     email: 'noor.haddad@contoso.example',
     roles: [],
-    is: 'Notices Correspondent of Contoso: approves by mail',
+    is: 'Notices Correspondent of Contoso, who approves',
   },
   mei,
   {

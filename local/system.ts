@@ -12,9 +12,13 @@ import { startDynamoDb } from './dynamodb.ts';
 import { takeFolder } from './folder.ts';
 import type { ApiHandler } from './gateway.ts';
 import { contextOf, makeGateway } from './gateway.ts';
+import type { InboundMailHandler } from './inbound-mail.ts';
+import { startMailIntake } from './inbound-mail.ts';
 import { localRoutes } from './local-routes.ts';
 import { startMailBox } from './mail-box.ts';
 import { startStepFunctions } from './step-functions.ts';
+import type { StreamHandler } from './stream.ts';
+import { followStream } from './stream.ts';
 import type { Tokens } from './tokens.ts';
 import { startTokens } from './tokens.ts';
 import { makeWindOn } from './wind-on.ts';
@@ -43,6 +47,9 @@ export type System = {
 
 const sweepEveryMilliseconds = 60_000;
 
+/** Where mails to the exceptions address arrive. */
+const mailDesk = { bucket: 'inbound-mails', address: 'exceptions@volume-activation.example' };
+
 /**
  * Starts the whole service on this machine: the engines on loopback, the same handlers and the same workflow file as on
  * AWS, and the gateway in front. When it comes back, all of it answers. Throws `CannotStart`, with one clear line, when
@@ -66,6 +73,8 @@ export async function startSystem({ port, folder, dynamoDbEndpoint, environment 
     MAIL_FROM: 'Volume Activation <no-reply@volume-activation.example>',
     MAIL_TEAM: 'exceptions-team@volume-activation.example',
     MAIL_SUPERVISORS: 'supervisors@volume-activation.example',
+    MAIL_INBOUND: mailDesk.address,
+    INBOUND_MAIL_BUCKET: mailDesk.bucket,
     PUBLIC_URL: address,
     POWERTOOLS_LOG_LEVEL: environment.POWERTOOLS_LOG_LEVEL ?? 'ERROR',
     POWERTOOLS_METRICS_DISABLED: 'true',
@@ -85,6 +94,8 @@ export async function startSystem({ port, folder, dynamoDbEndpoint, environment 
     import('../store/create-table.ts'),
     load<ApiHandler>('api'),
     load<(input: unknown, context: Context) => Promise<unknown>>('step'),
+    load<StreamHandler>('stream'),
+    load<InboundMailHandler>('inbound-mail'),
   ]);
   // If they do not load, that is told below, after what is started meanwhile.
   loading.catch(() => undefined);
@@ -93,13 +104,18 @@ export async function startSystem({ port, folder, dynamoDbEndpoint, environment 
   const mailBox = await startMailBox({ now, ...kept });
   starting.defer(mailBox.stop);
   const tokens = await startTokens({ now, ...kept });
+  const mailIntake = await startMailIntake(mailDesk);
+  starting.defer(mailIntake.stop);
   Object.assign(environment, {
     AWS_ENDPOINT_URL_DYNAMODB: dynamoDb.endpoint,
     AWS_ENDPOINT_URL_SESV2: mailBox.endpoint,
+    AWS_ENDPOINT_URL_S3: mailIntake.endpoint,
   });
-  const [world, sweeper, { createTable }, api, steps] = await loading;
+  const [world, sweeper, { createTable }, api, steps, watchers, mailReaders] = await loading;
   world.keepTimeBy(now);
   await createTable(tableName);
+  const stream = await followStream({ endpoint: dynamoDb.endpoint, tableName }, watchers);
+  starting.defer(stream.stop);
 
   const handlers = Object.fromEntries(
     // The workflow file names its functions by placeholders, which the deployment fills from the manifest.
@@ -132,9 +148,12 @@ export async function startSystem({ port, folder, dynamoDbEndpoint, environment 
   const quiet = async () => {
     await gateway.quiet();
     await workflows.quiet();
+    await stream.quiet();
   };
+  const arrive = (raw: Buffer, verdict: 'PASS' | 'FAIL') =>
+    mailIntake.arrive(raw, verdict, Object.values(mailReaders));
   const windOn = makeWindOn({ clock, sweep, waits: workflows, quiet });
-  const routes = localRoutes({ address, clock, tokens, mailBox, workflows, windOn });
+  const routes = localRoutes({ address, clock, tokens, mailBox, arrive, workflows, windOn });
   const gateway = makeGateway(api, tokens, routes, now);
   door.open(gateway.listener);
 
@@ -174,7 +193,7 @@ function vaultSecret(folder: string | undefined): string {
 }
 
 /** Loads the Lambdas of one sort, each from the file that the manifest names. */
-async function load<Handler>(is: 'api' | 'step'): Promise<Record<string, Handler>> {
+async function load<Handler>(is: 'api' | 'step' | 'stream' | 'inbound-mail'): Promise<Record<string, Handler>> {
   const loaded = namesOf(is).map(async (name) => [name, (await import(`../${fileOf(name)}`)).handler] as const);
   return Object.fromEntries(await Promise.all(loaded));
 }

@@ -20,7 +20,8 @@ export type Begun =
   | { readonly is: 'reused' }
   | { readonly is: 'in-progress' };
 
-const keptHours = 24;
+/** For how long the answer to a request over HTTP is kept. */
+const ordinarilyKeptHours = 24;
 /** Longer than any function may run: after it, one that never answered counts as lost and may be done again. */
 const inProgressSeconds = 60;
 
@@ -29,7 +30,12 @@ const inProgressSeconds = 60;
  * key was used for another request, or that the first still runs. A first that was lost may be begun again; doing it
  * twice is safe, since what it does knows the operation that it belongs to.
  */
-export async function begin(store: Store, repeatable: Repeatable, now: Instant): Promise<Begun> {
+export async function begin(
+  store: Store,
+  repeatable: Repeatable,
+  now: Instant,
+  keptHours = ordinarilyKeptHours,
+): Promise<Begun> {
   const key = itemKey(repeatable);
   for (let attempt = 1; ; attempt += 1) {
     const found = await get(store, key);

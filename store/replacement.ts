@@ -73,7 +73,7 @@ export async function finishReplacement(store: Store, keyId: string, now: Instan
     const completed = kept === undefined ? undefined : completeReplacement(kept.state, agreement, now, store.policy);
     if (kept === undefined || completed === undefined) return { is: 'settled', answer: 'done' };
     const { blocked, issued, deed } = completed;
-    const productKey = store.vault.openProductKey(String(kept.kept['successorSealed']), issued.keyId);
+    const productKey = store.vault.openProductKey(String(kept.kept.successorSealed), issued.keyId);
     const { successorSealed: _, ...rest } = kept.kept as typeof kept.kept & { readonly successorSealed?: string };
     const operation = `replace ${keyId}`;
     const reason = kept.state.status.is === 'blocking' ? kept.state.status.reason : '';
@@ -149,7 +149,7 @@ export async function closeRequestOfReplaced(store: Store, keyId: string, now: I
   const { lastFive, status } = key.state;
   const instead = status.replacedBy === null ? '' : ` The key ending in ${status.replacedBy.lastFive} took its place.`;
   const reason = `The key ending in ${lastFive} was blocked while the request was open.${instead}`;
-  await moveException(store, String(item['exceptionId']), `replaced ${keyId}`, now, (request) =>
+  await moveException(store, String(item.exceptionId), `replaced ${keyId}`, now, (request) =>
     isFinal(request) ? 'nothing' : reject(request, reason, theService, now, store.policy),
   );
 }

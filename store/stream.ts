@@ -36,7 +36,7 @@ export function keyChangeIn({ before, after }: TableChange): KeyChange | undefin
 }
 
 function bucketChange(before: Item, after: Item): KeyChange | undefined {
-  const activated = Number(after['used']) - Number(before['used']);
+  const activated = Number(after.used) - Number(before.used);
   // One that was split in two has fewer than before, and a machine that was dropped is no activation.
   if (activated <= 0) return undefined;
   const keyId = after.PK.slice('KEY#'.length, after.PK.lastIndexOf('#'));

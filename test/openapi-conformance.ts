@@ -1,7 +1,7 @@
 import type { ValidateFunction } from 'ajv';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
-import type { Operation, Parameter, Ref, Response } from '../functions/openapi.ts';
+import type { Operation, Parameter, Ref, Response, Schema } from '../functions/openapi.ts';
 import { openApiDocument } from '../functions/openapi.ts';
 import { problemType } from '../functions/problem.ts';
 
@@ -13,7 +13,8 @@ const document = openApiDocument({ closed: true });
 
 const ajv = new Ajv2020({ allErrors: true, allowUnionTypes: true, strictRequired: false });
 formats.default(ajv);
-ajv.addVocabulary(['discriminator']);
+// The document is read as one schema, of which only parts are ever used to judge.
+ajv.addVocabulary([...Object.keys(document), 'discriminator']);
 ajv.addSchema(document, 'openapi.json', undefined, false);
 
 /** What judges values by the schema at a place of the document; each is compiled once. */
@@ -22,6 +23,13 @@ function judgeAt(...place: readonly string[]): ValidateFunction {
   const judge = ajv.getSchema(`openapi.json#/${pointer}`);
   if (judge === undefined) throw new Error(`The description has nothing at ${pointer}.`);
   return judge;
+}
+
+/** A schema that the description gives a name, by the reference to it. */
+export function componentAt($ref: string): Schema {
+  const found = document.components.schemas[$ref.replace('#/components/schemas/', '')];
+  if (found === undefined) throw new Error(`The description has no schema ${$ref}.`);
+  return found;
 }
 
 /** A route of the description. */

@@ -193,7 +193,8 @@ export const listOf = <Entry extends z.ZodType>(entry: Entry) =>
 export const problemSchema = z.looseObject({
   type: z.string().regex(/^[a-z]+:\S+$/),
   title: z.string().min(1),
-  status: z.int(),
+  // One code has a member of this name: there it is the status of the request, and the answer's own says the rest.
+  status: z.union([z.int(), z.enum(exceptionStatuses)]),
   detail: z.string().min(1),
   code: z.string().regex(/^[a-z-]+$/),
 });
@@ -228,7 +229,7 @@ export function refusedWith(answer: Answer, status: number, code: string): z.out
   expect(answer.headers.get('content-type'), answer.text).toBe('application/problem+json');
   expect(answer.headers.get('x-request-id')).toMatch(/\S/);
   const problem = taken(answer, status, problemSchema);
-  expect(problem.status).toBe(status);
+  if (code !== 'not-in-that-state') expect(problem.status).toBe(status);
   expect(problem.code, answer.text).toBe(code);
   expect(problem.detail).toMatch(/[.?!]$/);
   return problem;

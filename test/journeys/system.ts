@@ -134,8 +134,8 @@ export async function startSystem({
   };
   const askLocal = async (method: string, path: string, body?: unknown): Promise<unknown> => {
     const answer = await ask({ method, path: `/_local/${path}`, body });
-    if (answer.status !== 200) throw new Error(`The local system answered ${answer.status}: ${answer.text}`);
-    return answer.body;
+    if (answer.status === 200) return answer.body;
+    throw new Error(`The local system answered ${answer.status}: ${answer.text}\n${complaints.slice(-20).join('\n')}`);
   };
 
   return {

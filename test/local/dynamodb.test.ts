@@ -168,6 +168,21 @@ describe('when the system ends', () => {
   });
 });
 
+describe('when the engine ends by itself', () => {
+  it('its starter is told', async () => {
+    const engine = await start({ folder });
+    process.kill(enginePid(), 'SIGKILL');
+    await engine.failed;
+    expect(await listens(engine.endpoint)).toBe(false);
+  });
+
+  it('is another thing than being stopped, of which nobody need be told', async () => {
+    const engine = await start();
+    await engine.stop();
+    expect(await Promise.race([engine.failed.then(() => 'failed'), sleep(50, 'nothing')])).toBe('nothing');
+  });
+});
+
 describe('an endpoint that the user gave', () => {
   it('is used, and nothing is started or stopped', async () => {
     const users = await start();

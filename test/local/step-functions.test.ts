@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   DescribeExecutionCommand,
@@ -7,7 +10,7 @@ import {
   StartExecutionCommand,
   StopExecutionCommand,
 } from '@aws-sdk/client-sfn';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { type Instant, later } from '../../domain/instant.ts';
 import {
@@ -50,13 +53,19 @@ class Refused extends Error {
 }
 const refuse = () => Promise.reject(new Refused('not today'));
 
-async function run(definition: object, handlers: StepHandlers = {}, onChange?: (execution: Execution) => void) {
+async function run(
+  definition: object,
+  handlers: StepHandlers = {},
+  onChange?: (execution: Execution) => void,
+  folder?: string,
+) {
   let at: Instant = mondayNine;
   const engine: StepFunctions = await startStepFunctions({
     definition,
     handlers,
     now: () => at,
     ...(onChange && { onChange }),
+    ...(folder === undefined ? {} : { folder }),
   });
   ends.push(() => engine.stop());
   const sfn = new SFNClient({
@@ -603,6 +612,86 @@ describe('a wait that runs out', () => {
     expect(await look()).toMatchObject({ status: 'FAILED', error: 'States.Timeout' });
     letGo();
     await engine.quiet();
+  });
+});
+
+describe('executions that are kept in a folder', () => {
+  const definition = workflow({ Look: call('look', { Next: 'Ask' }), Ask: ask('keep') });
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'executions-'));
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  /** Starts the engine in the folder, and what waits in it with `resume`. */
+  async function runAgain() {
+    const looked: unknown[] = [];
+    const { tokens, keep } = keeper();
+    const look = async (payload: unknown) => {
+      looked.push(payload);
+      return {};
+    };
+    return { ...(await run(definition, { look, keep }, undefined, folder)), looked, tokens };
+  }
+
+  it('go on from the first state, with their input, where they had not ended', async () => {
+    const before = await runAgain();
+    await before.start('one', { exceptionId: 'EX-1' });
+    await before.engine.quiet();
+    await before.engine.stop();
+
+    const after = await runAgain();
+    after.setTime(tuesdayNine);
+    expect(after.looked).toEqual([]);
+    expect(await after.look()).toMatchObject({ status: 'RUNNING', startDate: new Date(mondayNine) });
+    after.engine.resume();
+    await after.engine.quiet();
+    expect(after.looked).toEqual([{ request: { exceptionId: 'EX-1' } }]);
+    expect(after.engine.history('one')).toEqual([
+      { state: 'Look', at: mondayNine },
+      { state: 'Ask', at: mondayNine },
+      { state: 'Look', at: tuesdayNine },
+      { state: 'Ask', at: tuesdayNine },
+    ]);
+    await expect(after.succeed(before.tokens[0])).rejects.toThrow('Task Does Not Exist');
+    await after.succeed(after.tokens[0], { good: true });
+    await after.engine.quiet();
+    expect(await after.look()).toMatchObject({ status: 'SUCCEEDED', output: { good: true } });
+  });
+
+  it('are the same ones: nothing is started twice under a name that is running', async () => {
+    const before = await runAgain();
+    await before.start('one', { exceptionId: 'EX-1' });
+    await before.engine.quiet();
+    await before.engine.stop();
+    const after = await runAgain();
+    after.engine.resume();
+    await after.start('one', { exceptionId: 'EX-1' });
+    await after.engine.quiet();
+    expect(after.looked).toHaveLength(1);
+  });
+
+  it('have ended for good where they had, in whatever way', async () => {
+    const before = await runAgain();
+    for (const name of ['good', 'bad', 'stopped']) {
+      await before.start(name);
+      await before.engine.quiet();
+    }
+    await before.succeed(before.tokens[0], { good: true });
+    await before.fail(before.tokens[1], 'Refused');
+    await before.stop('stopped');
+    await before.engine.quiet();
+    await before.engine.stop();
+
+    const after = await runAgain();
+    after.engine.resume();
+    await after.engine.quiet();
+    expect(after.looked).toEqual([]);
+    expect(await after.look('good')).toMatchObject({ status: 'SUCCEEDED', output: { good: true } });
+    expect(await after.look('bad')).toMatchObject({ status: 'FAILED', error: 'Refused', cause: 'they said so' });
+    expect(await after.look('stopped')).toMatchObject({ status: 'ABORTED', error: 'Stopped' });
+    expect(after.engine.executions().map(({ name }) => name)).toEqual(['good', 'bad', 'stopped']);
+    await expect(after.start('good', { other: true })).rejects.toThrow('Execution Already Exists');
   });
 });
 

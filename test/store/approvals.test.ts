@@ -1,3 +1,4 @@
+import { TransactWriteCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { ExceptionRequest } from '../../domain/exception.ts';
@@ -21,7 +22,7 @@ import {
   tuesdayNine,
   tuesdayTen,
 } from '../instants.ts';
-import { everyItem, interleaved, startEngine } from './engine.ts';
+import { everyItem, interleaved, overheard, startEngine } from './engine.ts';
 
 const engine = await startEngine();
 let store: Store;
@@ -225,6 +226,27 @@ describe('wrong codes', () => {
     await mail({ token: fresh, code: wrong(9) });
     expect(refusalOf(await decide({ token: fresh })).code).toBe('wrong-code');
     accepted(await decide({ token: fresh, code: wrong(9) }));
+  });
+
+  it('APR-2 of which the fifth comes while the right one is being written void the link all the same', async () => {
+    for (const number of [1, 2, 3, 4]) await decide({ code: wrong(number) });
+    const [link] = (await everyItem(store)).filter(({ PK }) => PK.startsWith('APPROVAL#'));
+    if (link === undefined) throw new Error('there is no link');
+    // Only counted as yet: the new link that it makes owed is not written.
+    const fifth = new UpdateCommand({
+      TableName: store.tableName,
+      Key: { PK: link.PK, SK: link.SK },
+      UpdateExpression: 'SET #wrong = :five',
+      ExpressionAttributeNames: { '#wrong': 'wrongCodes' },
+      ExpressionAttributeValues: { ':five': 5 },
+    });
+    const in_ = overheard(store, async (command, send) => {
+      if (command instanceof TransactWriteCommand) await store.client.send(fifth);
+      return send();
+    });
+    expect(refusalOf(await decide({ in_ }))).toMatchObject({ code: 'link-void', because: 'too-many-wrong-codes' });
+    expect(decisionOf(await found())).toBeNull();
+    expect(await newLinksOwed()).toBe(1);
   });
 
   it('APR-2 APR-4 and right ones at once: in whatever order the database hears of them, either it is decided or it is void', async () => {

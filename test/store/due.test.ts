@@ -45,6 +45,18 @@ describe('what time has something to do with', () => {
     );
   });
 
+  it('SLA-5 is found once each when many are due at one closing time', async () => {
+    const ids = ['1', '2', '3', '4', '5'];
+    await putAll(
+      store,
+      ids.map((id) => ({ PK: `KEY#${id}`, SK: 'KEY', ...dueAttributes('KEY', tuesdayFive) })),
+    );
+    for (const limit of [1, 2, 3, 4, 5]) {
+      const found = await everyPage((page) => dueBy(store, 'KEY', wednesdayNoon, page), limit);
+      expect(found.toSorted()).toEqual(ids);
+    }
+  });
+
   it('SLA-5 is found at its moment and not before', async () => {
     await putAll(store, [{ PK: 'KEY#1', SK: 'KEY', ...dueAttributes('KEY', mondayTen) }]);
     const due = async (now = mondayTen) => (await dueBy(store, 'KEY', now, { limit: 10, after: null })).items;

@@ -80,7 +80,7 @@ export async function everyPage<Entry>(
 ): Promise<readonly Entry[]> {
   const items: Entry[] = [];
   let after: string | null = null;
-  for (let pages = 1; pages <= 1_000; pages += 1) {
+  for (let pages = 1; pages <= 200; pages += 1) {
     const page: Page<Entry> = await read({ limit, after });
     if (page.items.length > limit) throw new Error(`A page of ${page.items.length} for a limit of ${limit}.`);
     items.push(...page.items);

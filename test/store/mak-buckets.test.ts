@@ -1,4 +1,4 @@
-import { UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import { TransactWriteCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { products } from '../../domain/catalog.ts';
@@ -12,7 +12,7 @@ import type { Store } from '../../store/table.ts';
 import { accepted, agent, anAgreement, ines, installationId, policy, productKey } from '../builders.ts';
 import { mondayNine, mondayTen, tuesdayTen } from '../instants.ts';
 import { accountOf } from './account.ts';
-import { everyItem, everyPage, interleaved, startEngine } from './engine.ts';
+import { everyItem, everyPage, interleaved, overheard, startEngine } from './engine.ts';
 
 const engine = await startEngine();
 let store: Store;
@@ -81,6 +81,14 @@ async function activateAnyhow(layout: Layout, asked: number | Activation, in_ = 
 }
 
 const many = (count: number, from = 0) => Array.from({ length: count }, (_, index) => from + index);
+
+/** The bucket that a machine belongs to in a layout. */
+function homeOf(machine: number, { keyId, bucketCount }: Layout): number {
+  const digest = store.vault.digestOf(keyId, installationId(machine));
+  return digest.readUInt32BE(digest.length - 4) % bucketCount;
+}
+
+const buckets = async () => (await everyItem(store)).filter(({ SK }) => SK === 'BUCKET');
 
 /** How many came out in each way. */
 function tally(outcomes: readonly MakOutcome[]): Partial<Record<MakOutcome['is'], number>> {
@@ -190,18 +198,14 @@ describe('a machine that has activated', () => {
 
   it('MAK-2 counts once when it comes many times at once and its bucket is full', async () => {
     const layout = await issued(20);
-    const bucketOf = async () => (await everyItem(store)).filter(({ SK }) => SK === 'BUCKET');
     // Fill until one of the two buckets is full and the other is not.
     for (const machine of many(20)) {
-      if ((await bucketOf()).some(({ free }) => free === 0)) break;
+      if ((await buckets()).some(({ free }) => free === 0)) break;
       await activate(layout, machine);
     }
-    const full = (await bucketOf()).find(({ free }) => free === 0);
+    const full = (await buckets()).find(({ free }) => free === 0);
     const number = Number(String(full?.PK).split('#').at(-1));
-    const [stranger] = many(50, 100).filter((machine) => {
-      const digest = store.vault.digestOf(layout.keyId, installationId(machine));
-      return digest.readUInt32BE(digest.length - 4) % layout.bucketCount === number;
-    });
+    const [stranger] = many(50, 100).filter((machine) => homeOf(machine, layout) === number);
     if (stranger === undefined) throw new Error('no machine has that home');
     const before = await accountOf(store, layout.keyId);
     const outcomes = await Promise.all(many(10).map(() => activate(layout, stranger)));
@@ -274,24 +278,85 @@ describe('a MAK whose limit is raised', () => {
     }
   });
 
+  it('MAK-1 is not called spent before all of its buckets are split, since one split meanwhile would count twice', async () => {
+    const old = await issued(28);
+    for (const machine of many(28)) await activate(old, machine);
+    const layout = await raise(old.keyId, 60);
+    const even = many(200, 100).filter((machine) => homeOf(machine, layout) % 2 === 0);
+    for (const machine of even.slice(0, 32)) expect(await activate(layout, machine)).toMatchObject({ is: 'activated' });
+    expect((await buckets()).map(({ modulus }) => modulus).toSorted()).toEqual([2, 4, 4]);
+    expect(await activate(layout, even[32] ?? 0)).toEqual({ is: 'spent', used: 60 });
+    expect((await buckets()).map(({ modulus }) => modulus)).toEqual([4, 4, 4, 4]);
+    expect(await accountOf(store, old.keyId)).toMatchObject({ granted: 60, used: 60, free: 0 });
+  });
+
+  it.each(['an activation', 'places that leave it'])('MAK-1 KEY-8 does not split a bucket over %s', async (what) => {
+    const old = await issued(14);
+    for (const machine of many(3)) await activate(old, machine);
+    const layout = await raise(old.keyId, 40);
+    let happened = false;
+    const meanwhile = overheard(store, async (command, send) => {
+      if (command instanceof TransactWriteCommand && !happened) {
+        happened = true;
+        // A request that knows the old layout, or one whose own bucket is full.
+        if (what === 'an activation') expect(await activate(old, 50)).toMatchObject({ is: 'activated' });
+        else await moveOut(2, `KEY#${old.keyId}#0`, 'BUCKET', `KEY#${old.keyId}`, 'RESERVE');
+      }
+      return send();
+    });
+    const machine = many(50, 100).find((each) => homeOf(each, layout) === 1) ?? 0;
+    expect(await activate(layout, machine, meanwhile)).toMatchObject({ is: 'activated' });
+    expect(happened).toBe(true);
+    expect(await accountOf(store, old.keyId)).toMatchObject({ used: what === 'an activation' ? 5 : 4 });
+    expect((await buckets()).map(({ modulus }) => modulus)).toEqual([2, 2]);
+  });
+
+  async function moveOut(places: number, ...[fromPK, fromSK, toPK, toSK]: readonly string[]): Promise<void> {
+    for (const [PK, SK, by] of [
+      [fromPK, fromSK, -places],
+      [toPK, toSK, places],
+    ] as const) {
+      await store.client.send(
+        new UpdateCommand({
+          TableName: store.tableName,
+          Key: { PK, SK },
+          UpdateExpression: 'ADD #free :by',
+          ExpressionAttributeNames: { '#free': 'free' },
+          ExpressionAttributeValues: { ':by': by },
+        }),
+      );
+    }
+  }
+
   it('MAK-1 MAK-2 KEY-8 splits right in whatever order the database hears of what comes at once', async () => {
-    const machines = fc.array(fc.nat(9), { minLength: 2, maxLength: 6 });
+    // Who comes knows the old layout or the new one.
+    const machines = fc.array(fc.record({ machine: fc.nat(9), knowsOld: fc.boolean() }), {
+      minLength: 2,
+      maxLength: 6,
+    });
+    const before = fc.integer({ min: 0, max: 14 });
     await fc.assert(
-      fc.asyncProperty(fc.scheduler(), fc.integer({ min: 0, max: 3 }), machines, async (scheduler, before, asked) => {
+      fc.asyncProperty(fc.scheduler(), before, fc.boolean(), machines, async (scheduler, first, raisedFirst, asked) => {
         store = await engine.newStore();
-        const old = await issued(3);
-        for (const machine of many(before)) await activate(old, machine);
+        const old = await issued(14);
+        for (const machine of many(first, 5)) await activate(old, machine);
         const at = interleaved(store, scheduler);
         // From one bucket to four.
-        const raising = raise(old.keyId, 60, at);
-        const outcomes = Promise.all(asked.map((machine) => activateAnyhow(old, machine, at)));
-        const [done, layout] = await scheduler.waitFor(Promise.all([outcomes, raising]));
-        const different = new Set([...asked, ...many(before)]).size;
-        expect((await accountOf(store, old.keyId)).used).toBe(before + (tally(done).activated ?? 0));
-        for (const machine of [...asked, ...many(before)]) await activate(layout, machine);
-        expect(await accountOf(store, old.keyId)).toMatchObject({ granted: 60, used: different });
+        const raising = raisedFirst ? raise(old.keyId, 60) : undefined;
+        await raising;
+        const outcomes = Promise.all(
+          asked.map(({ machine, knowsOld }) =>
+            activateAnyhow(knowsOld || !raisedFirst ? old : { ...old, bucketCount: 4 }, machine, at),
+          ),
+        );
+        const [done, layout] = await scheduler.waitFor(Promise.all([outcomes, raising ?? raise(old.keyId, 60, at)]));
+        expect((await accountOf(store, old.keyId)).used).toBe(first + (tally(done).activated ?? 0));
+        const all = new Set([...asked.map(({ machine }) => machine), ...many(first, 5)]);
+        for (const machine of [...all, ...many(8, 100)]) await activate(layout, machine);
+        expect(await accountOf(store, old.keyId)).toMatchObject({ granted: 60, used: all.size + 8 });
+        expect((await buckets()).length).toBeGreaterThan(1);
       }),
-      { numRuns: 15 },
+      { numRuns: 20 },
     );
   });
 });

@@ -1,0 +1,209 @@
+import { once } from 'node:events';
+import { Agent, request as httpRequest } from 'node:http';
+import { buffer } from 'node:stream/consumers';
+import fc from 'fast-check';
+import type { Answered } from '../openapi-conformance.ts';
+import { complaintsAbout, operationAt } from '../openapi-conformance.ts';
+import type { Draft } from './draft.ts';
+import { anyDraft } from './draft.ts';
+import type { Request } from './request.ts';
+import { curlOf, expectationsOf, requestFrom } from './request.ts';
+import type { Wire, World } from './world.ts';
+import { learn, learnProductKey, makeWorld, member, readMail } from './world.ts';
+
+export type Failure = {
+  readonly route: string;
+  readonly complaints: readonly string[];
+  readonly status: number;
+  readonly text: string;
+  readonly curl: string;
+};
+
+export type Report = {
+  readonly seed: number;
+  readonly requests: number;
+  /** How often each route answered with each status. */
+  readonly tally: ReadonlyMap<string, ReadonlyMap<number, number>>;
+  readonly failures: readonly Failure[];
+  readonly milliseconds: { readonly all: number; readonly slowest: number; readonly slowestRoute: string };
+};
+
+/** How often the mail boxes are looked into for links, and how often a day goes by. */
+const mailEvery = 300;
+const dayEvery = 700;
+
+/**
+ * Sends so many requests to a system that has nothing yet, one after the other, and holds every answer against the
+ * description. The same seed draws the same requests; ids and keys differ from system to system. Each failure is sent again
+ * in smaller and smaller forms, and the smallest that still fails in the same way is told.
+ */
+export async function fuzz(address: string, requests: number, seed: number): Promise<Report> {
+  const agent = new Agent({ keepAlive: true, maxSockets: 4 });
+  try {
+    const began = performance.now();
+    const wire = wireTo(address, agent);
+    const world = await makeWorld(wire);
+    const run = makeRun(world, wire, (each) => send(address, agent, each));
+    // Each failure ends a round; the next one goes on, and passes over what has been found.
+    for (let round = 0; run.sent() < requests; round += 1) {
+      await fc.check(fc.asyncProperty(anyDraft, run.holds).beforeEach(run.next), {
+        seed: seed + round,
+        numRuns: requests - run.sent(),
+        maxSkipsPerRun: 0,
+      });
+      run.endRound();
+    }
+    return { seed, requests: run.sent(), ...run.found(), milliseconds: { all: performance.now() - began, ...run.slowest() } };
+  } finally {
+    agent.destroy();
+  }
+}
+
+function makeRun(world: World, wire: Wire, sendIt: (request: Request) => Promise<Answered>) {
+  const tally = new Map<string, Map<number, number>>();
+  const failures = new Map<string, Failure>();
+  let sent = 0;
+  let shrinking: { readonly signature: string; smallest: Failure } | undefined;
+  let slowest = { slowest: 0, slowestRoute: '' };
+
+  const holds = async (draft: Draft): Promise<boolean> => {
+    const request = requestFrom(draft, world);
+    const expectations = expectationsOf(request, draft, world);
+    const began = performance.now();
+    const answered = await sendIt(request);
+    const took = performance.now() - began;
+    const described = operationAt(request.method, request.path);
+    const route = described === undefined ? 'nowhere' : `${described.method} ${described.path}`;
+    if (took > slowest.slowest) slowest = { slowest: took, slowestRoute: route };
+    const complaints = [
+      ...(answered.status >= 500 ? [`${answered.status}: a fault of the service`] : []),
+      ...complaintsAbout(request.method, request.path, answered),
+      ...expectations
+        .filter(({ holds: asExpected }) => !asExpected(answered.status))
+        .map(({ because }) => `${answered.status}, although ${because}`),
+      ...secretsIn(answered, route, world),
+    ];
+    if (answered.status < 300) remember(world, request, answered);
+    if (shrinking === undefined) count(tally, route, answered.status);
+    if (complaints.length === 0) return true;
+
+    const signature = signatureOf(route, complaints);
+    if (shrinking === undefined ? failures.has(signature) : shrinking.signature !== signature) return true;
+    const failure = { route, complaints, status: answered.status, text: answered.text, curl: curlOf(request) };
+    shrinking = { signature, smallest: failure };
+    return false;
+  };
+
+  return {
+    holds,
+    next: async () => {
+      if (shrinking !== undefined) return;
+      sent += 1;
+      if (sent % mailEvery === 0) await readMail(world, wire);
+      if (sent % dayEvery === 0) await wire('POST', '/_local/clock', { advance: 'P1D' });
+    },
+    endRound: () => {
+      if (shrinking !== undefined) failures.set(shrinking.signature, shrinking.smallest);
+      shrinking = undefined;
+    },
+    sent: () => sent,
+    found: () => ({ tally, failures: [...failures.values()] }),
+    slowest: () => slowest,
+  };
+}
+
+/** Two failures are the same when they differ in values only. */
+function signatureOf(route: string, complaints: readonly string[]): string {
+  const [first = ''] = complaints;
+  return `${route}: ${first.replaceAll(/"[^"]*"|“[^”]*”|\d{4,}|\/\d+/g, '…').slice(0, 120)}`;
+}
+
+function count(tally: Map<string, Map<number, number>>, route: string, status: number): void {
+  const statuses = tally.get(route) ?? new Map<number, number>();
+  tally.set(route, statuses.set(status, (statuses.get(status) ?? 0) + 1));
+}
+
+/** No answer but that of a reveal may hold a whole product key (KEY-6). */
+function secretsIn({ text }: Answered, route: string, { customers }: World): readonly string[] {
+  if (route === 'POST /keys/{keyId}/reveal') return [];
+  const keys = customers.flatMap((customer) => customer.keys.flatMap(({ productKey }) => productKey ?? []));
+  return keys.some((key) => text.includes(key) || text.includes(key.replaceAll('-', ''))) ? ['shows a whole product key'] : [];
+}
+
+function remember(world: World, { path }: Request, { text, headers }: Answered): void {
+  if (!(headers.get('content-type') ?? '').includes('json')) return;
+  const body: unknown = JSON.parse(text);
+  learn(world, body);
+  const productKey = member(body, 'productKey');
+  const [, , keyId = ''] = path.split('/');
+  if (typeof productKey === 'string') learnProductKey(world, keyId, productKey);
+}
+
+// ---- The wire
+
+async function send(address: string, agent: Agent, { method, path, headers, body }: Request): Promise<Answered> {
+  const { hostname, port } = new URL(address);
+  const sent = httpRequest({
+    host: hostname,
+    port,
+    method,
+    path,
+    agent,
+    headers: { ...headers, ...(body === undefined ? {} : { 'content-length': body.length }) },
+  });
+  const arrived = once(sent, 'response');
+  sent.end(body);
+  const [response] = await arrived;
+  const text = (await buffer(response)).toString('utf8');
+  const received: Readonly<Record<string, string | string[] | undefined>> = response.headers;
+  return {
+    status: response.statusCode,
+    headers: { get: (name) => received[name.toLowerCase()]?.toString() ?? null },
+    text,
+  };
+}
+
+function wireTo(address: string, agent: Agent): Wire {
+  return async (method, path, body, token) => {
+    const answered = await send(address, agent, {
+      method,
+      path,
+      headers: {
+        'content-type': 'application/json',
+        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      },
+      body: body === undefined ? undefined : Buffer.from(JSON.stringify(body)),
+      caller: { name: '', roles: [], token },
+    });
+    return { status: answered.status, body: answered.text === '' ? undefined : JSON.parse(answered.text) };
+  };
+}
+
+// ---- The report
+
+/** The report as it is printed: requests by route and status, then what failed, each with a command to see it again. */
+export function printed({ seed, requests, tally, failures, milliseconds }: Report): string {
+  const statuses = [...new Set([...tally.values()].flatMap((each) => [...each.keys()]))].toSorted();
+  const routes = [...tally.keys()].toSorted();
+  const width = Math.max(...routes.map((route) => route.length));
+  const cell = (text: string | number) => String(text).padStart(6);
+  const rows = routes.map(
+    (route) => route.padEnd(width) + statuses.map((status) => cell(tally.get(route)?.get(status) ?? '·')).join(''),
+  );
+  const never = routes.filter((route) => route !== 'nowhere' && ![...(tally.get(route)?.keys() ?? [])].some((status) => status < 300));
+  return [
+    ' '.repeat(width) + statuses.map(cell).join(''),
+    ...rows,
+    '',
+    `${requests} requests with seed ${seed} in ${(milliseconds.all / 1000).toFixed(1)} s; the slowest took ${milliseconds.slowest.toFixed(0)} ms (${milliseconds.slowestRoute}).`,
+    ...(never.length > 0 ? [`Never answered with success: ${never.join(', ')}.`] : []),
+    failures.length === 0 ? 'Every answer was as described.' : `${failures.length} kinds of answer were not as described:`,
+    ...failures.flatMap(({ route, complaints, status, text, curl }) => [
+      '',
+      `${route} → ${status}`,
+      ...complaints.map((complaint) => `  ${complaint}`),
+      ...`${curl}`.split('\n').map((line) => `    ${line}`),
+      `  ${text.slice(0, 600)}`,
+    ]),
+  ].join('\n');
+}

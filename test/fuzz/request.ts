@@ -1,0 +1,323 @@
+import type { Route, Who } from '../../functions/manifest.ts';
+import { allRoutes, needsToken } from '../../functions/manifest.ts';
+import { installationId } from '../builders.ts';
+import type { DescribedOperation } from '../openapi-conformance.ts';
+import { faultsOfBody, faultsOfQuery, operationAt } from '../openapi-conformance.ts';
+import type { Draft, Mutation } from './draft.ts';
+import { Known } from './draft.ts';
+import type { Caller, Customer, KnownKey, World } from './world.ts';
+import { customerAt, pick, productFor } from './world.ts';
+
+// A drafted request, with everything that it names looked up: as it goes over the wire, and what must come of it.
+
+export type Request = {
+  readonly method: string;
+  /** As it is sent, with its query. */
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Buffer | undefined;
+  readonly caller: Caller;
+};
+
+/** What must come of a request, whatever else it is: `because` says why. */
+export type Expectation = { readonly because: string; readonly holds: (status: number) => boolean };
+
+const whoCalls: ReadonlyMap<string, readonly Who[]> = new Map(
+  allRoutes().map(({ route, who }): [Route, readonly Who[]] => [route, who]),
+);
+
+type Scene = {
+  readonly world: World;
+  readonly draft: Draft;
+  readonly customer: Customer;
+  readonly key: KnownKey;
+  /** Machines are numbered on within one request, so that the lines of a batch are not all the same. */
+  machine: number;
+};
+
+function sceneAt(world: World, draft: Draft, away: boolean): Scene {
+  const customer = customerAt(world, draft.customer + (away ? 1 : 0));
+  const usable = customer.keys.filter(({ status, productKey }) => status === 'live' && productKey !== undefined);
+  const key = pick(usable.length > 0 && draft.number % 10 !== 0 ? usable : customer.keys, draft.number);
+  return { world, draft, customer, key, machine: draft.machine };
+}
+
+/** Looks up what a draft names, and writes it down as it is sent. */
+export function requestFrom(draft: Draft, world: World): Request {
+  const scene = sceneAt(world, draft, false);
+  const path = draft.operation.path.replace(/\{(\w+)\}/g, (_, name: string) => {
+    const given = draft.path[name] ?? '';
+    return given instanceof Known ? encodeURIComponent(String(lookUp(given, scene))) : given;
+  });
+  const query = draft.query.map(([name, value]) => {
+    const text = value instanceof Known ? String(lookUp(value, scene)) : value;
+    return `${name}=${encodeURIComponent(text)}`;
+  });
+  const { bytes, type } = bodyFrom(draft, scene);
+  const caller = callerFrom(draft, scene);
+  return {
+    method: draft.method ?? draft.operation.method,
+    path: query.length === 0 ? path : `${path}?${query.join('&')}`,
+    headers: {
+      ...(type === undefined ? {} : { 'content-type': type }),
+      ...(caller.token === undefined ? {} : { authorization: `Bearer ${caller.token}` }),
+      ...(draft.operation.path.startsWith('/approvals') && draft.number % 2 === 0 ? { accept: 'application/json' } : {}),
+      ...draft.headers,
+    },
+    body: bytes,
+    caller,
+  };
+}
+
+function lookUp(known: Known, here: Scene): unknown {
+  const scene = known.away ? { ...sceneAt(here.world, here.draft, true), machine: here.machine } : here;
+  const { world, draft, customer, key } = scene;
+  const link = customer.links.length > 0 ? pick(customer.links, draft.number) : { token: 'none', code: '000000' };
+  switch (known.name) {
+    case 'agreementId':
+      return customer.agreementId;
+    case 'keyId':
+      return key.keyId;
+    case 'exceptionId':
+      // The last ones are the ones that something can still happen to.
+      return customer.exceptionIds.at(-1 - (draft.number % 3)) ?? 'EX-2222-2222-2222';
+    case 'token':
+      return draft.operation.path.startsWith('/disputes')
+        ? (customer.disputes.at(-1 - (draft.number % 3)) ?? 'none')
+        : (customer.links.at(-1 - (draft.number % 3)) ?? link).token;
+    case 'code':
+      return (customer.links.at(-1 - (draft.number % 3)) ?? link).code;
+    case 'cursor':
+      return world.cursors.length > 0 ? pick(world.cursors, draft.number * 7 + draft.machine) : 'none';
+    case 'lastFive':
+    case 'keyLastFive':
+      return key.lastFive;
+    case 'productKey':
+      return key.productKey ?? 'BCDFG-HJKMP-QRTVW-XY234-67892';
+    case 'installationId': {
+      here.machine += 1;
+      const id: string = installationId(here.machine);
+      return here.machine % 5 === 0 ? id.replaceAll(/(\d{6})(?=\d)/g, '$1-') : id;
+    }
+    case 'product':
+      return productFor(key);
+    case 'kind':
+      return key.type === 'MAK' ? 'MAKADD' : 'KMSADD';
+    case 'requester':
+      return pick(customer.contacts, draft.number);
+    case 'organizationName':
+      return customer.organizationName;
+    case 'callReference':
+      return `CALL-${draft.number}`;
+    case 'newLimit':
+      return 50 + draft.number;
+    default:
+      throw new Error(`The world knows nothing for ${known.name}.`);
+  }
+}
+
+function lookedUp(value: unknown, scene: Scene): unknown {
+  if (value instanceof Known) return lookUp(value, scene);
+  if (Array.isArray(value)) return value.map((each) => lookedUp(each, scene));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, lookedUp(each, scene)]));
+}
+
+function bodyFrom(draft: Draft, scene: Scene): { bytes: Buffer | undefined; type: string | undefined } {
+  const { body } = draft;
+  switch (body.is) {
+    case 'none':
+      return { bytes: undefined, type: undefined };
+    case 'raw':
+      return { bytes: Buffer.from(body.bytes), type: body.type };
+    case 'made': {
+      const value = inPlace(lookedUp(body.value, scene), scene);
+      const sent = body.mutation === undefined ? value : mutated(value, body.mutation);
+      if (!body.asForm) return { bytes: Buffer.from(JSON.stringify(sent)), type: 'application/json' };
+      const fields = Object.entries(Object(sent)).map(([name, each]): [string, string] => [name, String(each)]);
+      const text = new URLSearchParams(fields).toString();
+      return { bytes: Buffer.from(text), type: 'application/x-www-form-urlencoded' };
+    }
+  }
+}
+
+/** Keeps the parts of a body from contradicting each other, and the people of most customers who they are. */
+function inPlace(value: unknown, { draft, customer }: Scene): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  const mostly = draft.number % 8 !== 0;
+  const { agreementNumber, authorizationNumber, licenseNumber, ...rest } = Object(value);
+  const mayChange = customerAt({ customers: [0, 1, 2, 3] } as never, draft.customer) as unknown === 3;
+  switch (draft.operation.operation.operationId) {
+    case 'requestException':
+      return mostly ? { ...rest, ...customer.numbers } : value;
+    case 'changeContacts':
+      return mayChange || !Array.isArray(rest.contacts) ? value : { contacts: [...customer.contacts, ...rest.contacts.slice(0, 2)] };
+    case 'nameCorrespondent':
+      return mayChange ? value : { ...rest, email: customer.correspondent.email };
+    default:
+      return value;
+  }
+}
+
+/** The same value with one thing changed. */
+function mutated(value: unknown, { is, where, value: other }: Mutation): unknown {
+  const places = placesIn(value);
+  const place = pick(places, where);
+  return changedAt(value, place, (found, name, parent) => {
+    if (is === 'drop') return undefined;
+    if (is === 'replace') return { [name]: other };
+    if (is === 'twice' && Array.isArray(parent)) return { [name]: found };
+    return { [name]: found, [`${name}Too`]: other };
+  });
+}
+
+type Place = readonly string[];
+
+function placesIn(value: unknown): readonly Place[] {
+  if (typeof value !== 'object' || value === null) return [[]];
+  const inside = Object.entries(value).flatMap(([name, each]) => placesIn(each).map((place) => [name, ...place]));
+  return [[], ...inside];
+}
+
+type Change = (found: unknown, name: string, parent: unknown) => object | undefined;
+
+function changedAt(value: unknown, [name, ...rest]: Place, change: Change): unknown {
+  if (name === undefined) return Object(change(value, 'body', undefined) ?? {}).body ?? null;
+  if (typeof value !== 'object' || value === null) return value;
+  const next = Object.entries(value).flatMap(([each, member]): [string, unknown][] => {
+    if (each !== name) return [[each, member]];
+    if (rest.length > 0) return [[each, changedAt(member, rest, change)]];
+    return Object.entries(change(member, each, value) ?? {});
+  });
+  return Array.isArray(value) ? next.map(([, member]) => member) : Object.fromEntries(next);
+}
+
+function callerFrom(draft: Draft, { world, customer }: Scene): Caller {
+  const { operation, caller, number } = draft;
+  const signedIn = (person: { readonly email: string }): Caller => ({
+    name: person.email,
+    roles: [],
+    token: world.tokens.get(person.email),
+  });
+  const who = whoCalls.get(`${operation.method} ${operation.path}`) ?? [];
+  const nobody: Caller = { name: 'nobody', roles: [], token: undefined };
+  switch (caller.is) {
+    case 'fitting': {
+      if (!needsToken(who)) return nobody;
+      if (operation.operation.operationId === 'nameDeputy') return signedIn(customer.correspondent);
+      const roles = who.flatMap((each) => (each in world.staff ? [world.staff[each as keyof World['staff']]] : []));
+      const mayBeCustomer = who.includes('customer') || who.includes('signed-in');
+      return roles.length > 0 && !(mayBeCustomer && number % 3 !== 0) ? pick(roles, number) : signedIn(pick(customer.contacts, number));
+    }
+    case 'staff':
+      return world.staff[caller.role];
+    case 'contact':
+      return signedIn(pick(customer.contacts, number));
+    case 'correspondent':
+      return signedIn(customer.correspondent);
+    case 'other-customer':
+      return signedIn(pick(customerAt(world, draft.customer + 2).contacts, number));
+    case 'outsider':
+      return world.outsider;
+    case 'stranger':
+      return pick(world.strangers, caller.number);
+  }
+}
+
+// ---- What must come of it
+
+const isRefusal = (status: number) => status >= 400 && status < 500;
+
+/** Everything that must hold of the answer to a request, by the description and by who sends it. */
+export function expectationsOf(request: Request, draft: Draft, world: World): readonly Expectation[] {
+  const described = operationAt(request.method, request.path);
+  if (described === undefined) return [];
+  const who = whoCalls.get(`${described.method} ${described.path}`) ?? [];
+  if (needsToken(who) && isStranger(request.caller, world)) {
+    return [{ because: 'it came without a good token', holds: (status) => status === 401 }];
+  }
+  return [...faultsOf(request, described, who), ...whatIsNotTheirs(request, draft, described, who, world)];
+}
+
+function isStranger(caller: Caller, world: World): boolean {
+  return caller.token === undefined || world.strangers.includes(caller);
+}
+
+function faultsOf(request: Request, described: DescribedOperation, who: readonly Who[]): readonly Expectation[] {
+  const { path, headers, body } = request;
+  const [pathname = '', search = ''] = path.split('?');
+  const segments = pathname.split('/').map((segment) => decodeURIComponent(segment));
+  const key = headers['idempotency-key'];
+  const wrongKey = described.method === 'POST' && needsToken(who) && key !== undefined && !/^[ -~]{1,255}$/.test(key);
+  const faults = [
+    ...faultsOfQuery(described, new URLSearchParams(search)),
+    ...bodyFaults(described, body ?? Buffer.alloc(0), headers['content-type'] ?? ''),
+    ...(wrongKey ? ['the Idempotency-Key is none'] : []),
+    ...(segments.some((segment) => segment.length > 200) ? ['an id is too long'] : []),
+  ];
+  return faults.map((fault) => ({ because: `the description forbids it: ${fault}`, holds: isRefusal }));
+}
+
+function bodyFaults(described: DescribedOperation, body: Buffer, type: string): readonly string[] {
+  const takes = described.operation.requestBody?.content ?? {};
+  if (!('application/json' in takes)) return [];
+  if (body.length > 64 * 1024) return ['the body is too large'];
+  if (type.startsWith('application/x-www-form-urlencoded') && 'application/x-www-form-urlencoded' in takes) {
+    return faultsOfBody(described, Object.fromEntries(new URLSearchParams(body.toString('utf8'))));
+  }
+  const isForm = 'application/x-www-form-urlencoded' in takes;
+  const text = body.toString('utf8');
+  if (text.trim() === '' && !isForm) return faultsOfBody(described, {});
+  if (!/^application\/(json|[\w.-]+\+json)\s*(;|$)/i.test(type)) return ['the body is of another media type'];
+  try {
+    return faultsOfBody(described, JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body)));
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof TypeError) return ['the body is no JSON in UTF-8'];
+    throw error;
+  }
+}
+
+/** AGR-3: what belongs to somebody else answers as if it were not there, and a role that is not theirs opens nothing. */
+function whatIsNotTheirs(
+  { caller }: Request,
+  draft: Draft,
+  described: DescribedOperation,
+  who: readonly Who[],
+  world: World,
+): readonly Expectation[] {
+  if (!needsToken(who) || who.includes('signed-in')) return [];
+  const forStaffOnly = !who.includes('customer');
+  if (caller.roles.length > 0) {
+    const isTheirs = caller.roles.some((role) => who.includes(role));
+    return isTheirs ? [] : [{ because: 'the caller has another role', holds: isRefusal }];
+  }
+  if (forStaffOnly) return [{ because: 'it is for staff', holds: (status) => status === 403 }];
+  const named = Object.values(draft.path);
+  const owner = customerAt(world, draft.customer);
+  const theirs = [...owner.contacts, owner.correspondent].some(({ email }) => email === caller.name);
+  const isKnown = draft.method === undefined && named.length > 0 && named.every((each) => each instanceof Known && !each.away);
+  return isKnown && !theirs && described === draft.operation
+    ? [{ because: 'it is somebody else’s', holds: (status) => isRefusal(status) && status !== 403 }]
+    : [];
+}
+
+// ---- To send it again by hand
+
+/** A command that sends the request again, with the caller's token in `$TOKEN`. */
+export function curlOf({ method, path, headers, body, caller }: Request): string {
+  const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
+  const named = Object.entries(headers).filter(([name]) => name !== 'authorization');
+  const text = body?.toString('utf8') ?? '';
+  const isText = body !== undefined && Buffer.from(text, 'utf8').equals(body) && !/[\u0000-\u0008\u000e-\u001f]/.test(text);
+  return [
+    ...(caller.token === undefined ? [] : [`# TOKEN is that of ${caller.name}${caller.roles.length > 0 ? ` (${caller.roles})` : ''}`]),
+    `curl -i --path-as-is -X ${method} "$API"${quoted(path)}`,
+    ...(caller.token === undefined ? [] : ['  -H "Authorization: Bearer $TOKEN"']),
+    ...named.map(([name, value]) => `  -H ${quoted(`${name}: ${value}`)}`),
+    ...(body === undefined
+      ? []
+      : isText
+        ? [`  --data-binary ${quoted(text.length > 2_000 ? `${text.slice(0, 2_000)}…` : text)}`]
+        : [`  --data-binary @<(base64 -d <<< ${body.toString('base64')})`]),
+  ].join(' \\\n').replace(/^(#.*) \\\n/, '$1\n');
+}

@@ -1,0 +1,256 @@
+import type { StaffRole } from '../../functions/manifest.ts';
+
+// What a run knows: the organizations that it has registered, their keys and requests, and everything that the service
+// has told since. A request is drawn before it is known what there is, so it names things by number, and the number is
+// looked up when it is sent.
+
+export type Wire = (
+  method: string,
+  path: string,
+  body?: unknown,
+  token?: string,
+) => Promise<{ readonly status: number; readonly body: unknown }>;
+
+export type KnownKey = {
+  readonly keyId: string;
+  readonly type: 'MAK' | 'KMS';
+  readonly productGroup: string;
+  readonly status: string;
+  readonly lastFive: string;
+  /** Undefined for a key that nobody had shown to them. */
+  readonly productKey: string | undefined;
+};
+
+export type KnownPerson = { readonly name: string; readonly email: string; readonly phone: string };
+
+export type Customer = {
+  readonly agreementId: string;
+  readonly numbers: Readonly<Record<string, string>>;
+  readonly organizationName: string;
+  readonly contacts: readonly KnownPerson[];
+  readonly correspondent: KnownPerson;
+  readonly keys: KnownKey[];
+  readonly exceptionIds: string[];
+  /** Links that were mailed to the correspondent, with their codes. */
+  readonly links: { readonly token: string; readonly code: string }[];
+  readonly disputes: string[];
+};
+
+/** Who may send a request: by name, and the token that they send. */
+export type Caller = { readonly name: string; readonly roles: readonly StaffRole[]; readonly token: string | undefined };
+
+export type World = {
+  readonly customers: Customer[];
+  readonly staff: Readonly<Record<StaffRole, Caller>>;
+  /** Signed in, and on no agreement. */
+  readonly outsider: Caller;
+  /** Tokens that are none: of the wrong form, expired, changed after signing. */
+  readonly strangers: readonly Caller[];
+  readonly tokens: Map<string, string>;
+  /** Every `nextCursor` that was answered. */
+  readonly cursors: string[];
+};
+
+const phone = '+1 425 555 0100';
+const productsOf: Readonly<Record<string, string>> = {
+  client: 'windows-vista-business',
+  'server-a': 'windows-web-server-2008',
+  'server-b': 'windows-server-2008-standard',
+  'server-c': 'windows-server-2008-datacenter',
+};
+
+/** A product that a key covers. */
+export function productFor({ productGroup }: Pick<KnownKey, 'productGroup'>): string {
+  return productsOf[productGroup] ?? 'windows-vista-business';
+}
+
+/** The customer of that number, beginning again after the last. */
+export function customerAt({ customers }: World, number: number): Customer {
+  return pick(customers, number);
+}
+
+export function pick<Each>(list: readonly Each[], number: number): Each {
+  const found = list[number % list.length];
+  if (found === undefined) throw new Error('There is nothing to pick from.');
+  return found;
+}
+
+/** Makes a small world through the API of a system that has nothing yet. */
+export async function makeWorld(wire: Wire): Promise<World> {
+  const signIn = async (email: string, ...roles: readonly StaffRole[]): Promise<Caller> => {
+    const { body } = await wire('POST', '/_local/tokens', { email, roles });
+    return { name: email, roles, token: textOf(body, 'token') };
+  };
+  const expired = { ...(await signIn('ines@fuzz-0.example')), name: 'ines@fuzz-0.example, three months ago' };
+  const wound = await wire('POST', '/_local/clock', { advance: 'P91D' });
+  if (wound.status !== 200) throw new Error(`The clock was not wound: ${JSON.stringify(wound.body)}`);
+  const staff = {
+    'licensing-admins': await signIn('olga@vendor.example', 'licensing-admins'),
+    'call-center': await signIn('ada@vendor.example', 'call-center'),
+    'exceptions-team': await signIn('rui@vendor.example', 'exceptions-team'),
+  };
+  const outsider = await signIn('mallory@nowhere.example');
+  const world: World = {
+    customers: [],
+    staff,
+    outsider,
+    strangers: [
+      { name: 'nobody', roles: [], token: undefined },
+      expired,
+      { name: 'somebody with a changed token', roles: [], token: changed(staff['licensing-admins'].token ?? '') },
+      { name: 'somebody with an unsigned token', roles: [], token: unsigned(outsider.token ?? '') },
+      { name: 'somebody with a word for a token', roles: [], token: 'admin' },
+    ],
+    tokens: new Map(),
+    cursors: [],
+  };
+  for (const program of ['enterprise', 'open', 'campus-and-school', 'select']) await register(world, wire, program);
+  for (const { contacts, correspondent } of world.customers) {
+    for (const { email } of [...contacts, correspondent]) {
+      world.tokens.set(email, (await signIn(email)).token ?? '');
+    }
+  }
+  for (const customer of world.customers) await getKeys(world, wire, customer);
+  return world;
+}
+
+async function register(world: World, wire: Wire, program: string): Promise<void> {
+  const number = world.customers.length;
+  const at = (name: string) => `${name.toLowerCase()}@fuzz-${number}.example`;
+  const person = (name: string) => ({ name, email: at(name), phone });
+  const numbers: Record<string, string> =
+    program === 'open'
+      ? { authorizationNumber: `AUTH${number}`, licenseNumber: `LIC${number}` }
+      : { agreementNumber: `FUZZ-${number}` };
+  const contacts = [person('Ines'), person('Tom')];
+  const correspondent = person('Carla');
+  const agreement = {
+    program,
+    ...numbers,
+    organization: { name: `Fuzz ${number}`, country: 'US', language: 'en' },
+    products: Object.values(productsOf).map((product) => ({ product, licenses: 10 })),
+    contacts,
+    noticesCorrespondent: correspondent,
+  };
+  const { status, body } = await wire('POST', '/agreements', agreement, world.staff['licensing-admins'].token);
+  if (status !== 201) throw new Error(`An agreement was answered ${status}: ${JSON.stringify(body)}`);
+  world.customers.push({
+    agreementId: textOf(body, 'agreementId'),
+    numbers,
+    organizationName: `Fuzz ${number}`,
+    contacts,
+    correspondent,
+    keys: [],
+    exceptionIds: [],
+    links: [],
+    disputes: [],
+  });
+}
+
+async function getKeys(world: World, wire: Wire, customer: Customer): Promise<void> {
+  const token = world.tokens.get(customer.contacts[0]?.email ?? '');
+  const { agreementId } = customer;
+  await wire('POST', `/agreements/${agreementId}/keys`, { type: 'MAK', productGroup: 'client' }, token);
+  const { body } = await wire('GET', `/agreements/${agreementId}/keys`, undefined, token);
+  for (const key of itemsIn(body)) {
+    const keyId = textOf(key, 'keyId');
+    const shown = await wire('POST', `/keys/${keyId}/reveal`, {}, token);
+    learnKey(customer, key, textOf(shown.body, 'productKey'));
+  }
+}
+
+function learnKey(customer: Customer, key: unknown, productKey?: string): void {
+  const keyId = textOf(key, 'keyId');
+  const known = customer.keys.findIndex((each) => each.keyId === keyId);
+  const learned = {
+    keyId,
+    type: textOf(key, 'type') === 'KMS' ? 'KMS' : 'MAK',
+    productGroup: textOf(key, 'productGroup'),
+    status: textOf(key, 'status'),
+    lastFive: textOf(key, 'lastFive'),
+    productKey: productKey ?? customer.keys[known]?.productKey,
+  } as const;
+  if (known >= 0) customer.keys[known] = learned;
+  else customer.keys.push(learned);
+}
+
+/** Keeps what an answer tells of things that later requests may name. */
+export function learn(world: World, body: unknown): void {
+  if (typeof body !== 'object' || body === null) return;
+  const cursor = member(body, 'nextCursor');
+  if (typeof cursor === 'string' && world.cursors.length < 500) world.cursors.push(cursor);
+  const told = [body, member(body, 'issued'), member(body, 'blocked'), ...itemsIn(body), ...arrayIn(body, 'keys')];
+  for (const each of told) {
+    const customer = world.customers.find(({ agreementId }) => agreementId === member(each, 'agreementId'));
+    if (customer === undefined) continue;
+    if (member(each, 'masked') !== undefined) learnKey(customer, each);
+    const exceptionId = member(each, 'exceptionId');
+    if (typeof exceptionId === 'string' && !customer.exceptionIds.includes(exceptionId)) {
+      customer.exceptionIds.push(exceptionId);
+    }
+  }
+}
+
+/** Remembers the whole key that somebody was shown. */
+export function learnProductKey(world: World, keyId: string, productKey: string): void {
+  for (const { keys } of world.customers) {
+    const index = keys.findIndex((key) => key.keyId === keyId);
+    const key = keys[index];
+    if (key !== undefined) keys[index] = { ...key, productKey };
+  }
+}
+
+/** Looks into the mail boxes of the correspondents for links that are not known yet. */
+export async function readMail(world: World, wire: Wire): Promise<void> {
+  for (const { correspondent, links, disputes } of world.customers) {
+    const { body } = await wire('GET', `/_local/mail?to=${encodeURIComponent(correspondent.email)}`);
+    for (const mail of itemsIn(body)) {
+      const text = String(member(mail, 'text') ?? '');
+      const token = /\/approvals\/([\w-]+)/.exec(text)?.[1];
+      const code = /\b(\d{6})\b/.exec(text.replaceAll(/\S*\/\S*/g, ''))?.[1];
+      if (token !== undefined && code !== undefined && !links.some((link) => link.token === token)) {
+        links.push({ token, code });
+      }
+      const dispute = /\/disputes\/([\w-]+)/.exec(text)?.[1];
+      if (dispute !== undefined && !disputes.includes(dispute)) disputes.push(dispute);
+    }
+  }
+}
+
+/** A token whose claims were changed after it was signed. */
+function changed(token: string): string {
+  const [head = '', claims = '', signature = ''] = token.split('.');
+  const told = JSON.parse(Buffer.from(claims, 'base64url').toString('utf8'));
+  return [head, encoded({ ...told, email: 'olga@vendor.example', sub: 'changed' }), signature].join('.');
+}
+
+/** The same claims under no signature at all. */
+function unsigned(token: string): string {
+  const [, claims = ''] = token.split('.');
+  return [encoded({ alg: 'none', typ: 'JWT' }), claims, ''].join('.');
+}
+
+function encoded(value: object): string {
+  return Buffer.from(JSON.stringify(value)).toString('base64url');
+}
+
+// ---- Reading what came back
+
+export function member(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
+}
+
+export function textOf(value: unknown, name: string): string {
+  const text = member(value, name);
+  if (typeof text !== 'string') throw new Error(`An answer has no ${name}: ${JSON.stringify(value)}`);
+  return text;
+}
+
+function arrayIn(value: unknown, name: string): readonly unknown[] {
+  const list = member(value, name);
+  return Array.isArray(list) ? list : [];
+}
+
+export function itemsIn(value: unknown): readonly unknown[] {
+  return arrayIn(value, 'items');
+}

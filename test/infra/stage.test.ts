@@ -1,0 +1,86 @@
+import { describe, expect, it } from 'vitest';
+import { policySchema } from '../../domain/policy.ts';
+import { examplesIn, readStage, type Stage, stagesInCdkJson } from '../../infra/stage.ts';
+import { readProjectFile } from '../project-files.ts';
+import { stageNamed } from './synthesized.ts';
+
+const dev = stageNamed('dev');
+
+/** What is told of a stage that differs from a good one in these settings. */
+function problemWith(settings: Readonly<Record<string, unknown>>): string {
+  const read = readStage({ x: { ...dev, ...settings } }, 'x');
+  return read.ok ? '' : read.problem;
+}
+
+describe('the stages of cdk.json', () => {
+  it.each(['dev', 'prod'])('%s is complete, with a policy that the functions accept', (name) => {
+    const { policyFile } = stageNamed(name);
+    expect(() => policySchema.parse(JSON.parse(readProjectFile(policyFile)))).not.toThrow();
+  });
+
+  it('keep what prod has, and still are examples that nobody can deploy', () => {
+    expect(stageNamed('prod').whenRemoved).toBe('keep');
+    expect(examplesIn(stageNamed('prod'))).toContain('domain.name');
+    expect(examplesIn(dev)).toEqual([
+      'mail.from',
+      'mail.team',
+      'mail.supervisors',
+      'mail.inbound',
+      'alarmsTo',
+      'runbook',
+    ]);
+  });
+});
+
+describe('a stage that is filled in', () => {
+  it('is no example', () => {
+    const mine: Stage = {
+      ...dev,
+      mail: {
+        from: 'Keys <no-reply@keys.contoso.com>',
+        team: 'team@contoso.com',
+        supervisors: 'chief@contoso.com',
+        inbound: 'more@keys.contoso.com',
+      },
+      alarmsTo: 'ops@contoso.com',
+      runbook: 'https://wiki.contoso.com/examples/runbook',
+    };
+    expect(examplesIn(mine)).toEqual([]);
+  });
+});
+
+describe('a stage with something missing or wrong', () => {
+  it.each([
+    [{ alarmsTo: undefined }, 'cdk.json: context.stages.x: alarmsTo is missing'],
+    [{ region: 'virginia' }, 'cdk.json: context.stages.x: region is not a Region such as us-east-1'],
+    [{ account: '123' }, 'cdk.json: context.stages.x: account is not an account number of 12 digits'],
+    [{ logsForDays: 8 }, /^cdk\.json: context\.stages\.x: logsForDays is not one of 1, 3, 5, 7, 14/],
+    [{ whenRemoved: 'maybe' }, /^cdk\.json: context\.stages\.x: whenRemoved is wrong/],
+    [{ color: 'red' }, 'cdk.json: context.stages.x: color is not a setting'],
+    [{ mail: { ...dev.mail, team: 'nobody' } }, 'cdk.json: context.stages.x: mail.team is not an address'],
+    [
+      { mail: { ...dev.mail, inbound: 'a@elsewhere.example.com' } },
+      'cdk.json: context.stages.x: mail.inbound is not at the domain of mail.from, the only one that is verified',
+    ],
+    [
+      { domain: { name: 'keys.contoso.com', zoneName: 'fabrikam.com', zoneId: 'Z1' } },
+      'cdk.json: context.stages.x: domain.name is not within zoneName',
+    ],
+    [{ region: undefined, alarmsTo: 'x' }, 'cdk.json: context.stages.x: region is missing; alarmsTo is not an address'],
+  ])('%j is told in one line that names it', (settings, line) => {
+    const problem = problemWith(settings);
+    expect(problem).not.toContain('\n');
+    expect(problem).toMatch(line);
+  });
+
+  it('is told by its name when there is none of it', () => {
+    expect(readStage(stagesInCdkJson(), 'live')).toEqual({
+      ok: false,
+      problem: 'There is no stage "live"; cdk.json has: dev, prod.',
+    });
+    expect(readStage(stagesInCdkJson(), undefined)).toMatchObject({
+      problem: 'Name a stage; cdk.json has: dev, prod.',
+    });
+    expect(readStage(undefined, 'dev')).toMatchObject({ problem: 'cdk.json: context.stages: is missing' });
+  });
+});

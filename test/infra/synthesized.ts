@@ -1,0 +1,129 @@
+import { App } from 'aws-cdk-lib';
+import { Template } from 'aws-cdk-lib/assertions';
+import { z } from 'zod';
+import { type Entry, manifest } from '../../functions/manifest.ts';
+import { build } from '../../infra/deployment.ts';
+import type { KeptStack } from '../../infra/kept-stack.ts';
+import type { RunningStack } from '../../infra/running-stack.ts';
+import { readStage, type Stage, stagesInCdkJson } from '../../infra/stage.ts';
+
+export type Manifest = Readonly<Record<string, Entry>>;
+
+/** One resource as CloudFormation is told of it. */
+export type Resource = {
+  readonly id: string;
+  readonly Type: string;
+  readonly Properties: Readonly<Record<string, unknown>>;
+};
+export type Stack = { readonly resources: readonly Resource[]; readonly text: string };
+export type Templates = { readonly kept: Stack; readonly running: Stack };
+
+const templateSchema = z.object({
+  Resources: z.record(
+    z.string(),
+    z.object({ Type: z.string(), Properties: z.record(z.string(), z.unknown()).default({}) }),
+  ),
+});
+
+export function stageNamed(name: string): Stage {
+  const read = readStage(stagesInCdkJson(), name);
+  if (!read.ok) throw new Error(read.problem);
+  return read.stage;
+}
+
+const size = { memoryMegabytes: 256, timeoutSeconds: 30, because: 'It is only here to be looked at.' };
+
+/** The manifest with an entry of every kind, also of those that it may have none of. */
+export const withEveryKind: Manifest = {
+  ...manifest,
+  aStream: {
+    is: 'stream',
+    purpose: 'Sees every change.',
+    may: ['read-table', 'read-vault'],
+    whenItFails: 'Nobody sees what changes.',
+    size,
+    atOnce: { most: 2, because: 'Each shard has one reader.' },
+  },
+  someMail: {
+    is: 'inbound-mail',
+    purpose: 'Reads mails.',
+    may: ['read-table', 'read-inbound-mail'],
+    whenItFails: 'Nobody reads the mails.',
+    size,
+  },
+  someMailEvents: {
+    is: 'mail-events',
+    purpose: 'Hears of bounces.',
+    may: ['read-table', 'write-table'],
+    whenItFails: 'Nobody hears of bounces.',
+    size,
+  },
+};
+
+type Asked = {
+  readonly stageName?: string;
+  readonly manifest?: Manifest;
+  readonly emulated?: boolean;
+  /** Does something to the stacks before they are synthesized. */
+  readonly plant?: (stacks: { readonly kept: KeptStack; readonly running: RunningStack }) => void;
+};
+
+/** The app with a stage of `cdk.json`; no code is bundled. */
+export function appWith({ stageName = 'prod', manifest = withEveryKind, emulated = false, plant }: Asked) {
+  const stage = stageNamed(stageName);
+  const app = new App({
+    context: { 'aws:cdk:bundling-stacks': [], '@aws-cdk/core:defaultCrossStackReferences': 'strong' },
+  });
+  const account = stage.account;
+  const env = { region: stage.region, ...(account === undefined ? {} : { account }) };
+  const stacks = build(app, { stageName, stage, manifest, version: '1.2.3', emulated, env });
+  plant?.(stacks);
+  return { app, ...stacks };
+}
+
+/** Both templates of a stage. */
+export function synthesized(asked: Asked = {}): Templates {
+  const { kept, running } = appWith(asked);
+  const read = (stack: KeptStack | RunningStack): Stack => {
+    const json = Template.fromStack(stack).toJSON();
+    const { Resources } = templateSchema.parse(json);
+    return {
+      resources: Object.entries(Resources).map(([id, resource]) => ({ id, ...resource })),
+      text: JSON.stringify(json),
+    };
+  };
+  return { kept: read(kept), running: read(running) };
+}
+
+/** The resources of one type. */
+export function ofType({ resources }: Stack, type: string): readonly Resource[] {
+  return resources.filter(({ Type }) => Type === type);
+}
+
+/** A value of a template as one text: references in angle brackets, joined texts joined. */
+export function flat(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return String(value);
+  if (Array.isArray(value)) return value.map(flat).join(',');
+  const [[key, inner] = ['', '']] = Object.entries(value);
+  if (key === 'Ref' || key === 'Fn::ImportValue') return `<${flat(inner)}>`;
+  if (key === 'Fn::GetAtt') return `<${Array.isArray(inner) ? inner.map(flat).join('.') : flat(inner)}>`;
+  if (key === 'Fn::Join' && Array.isArray(inner)) {
+    const [delimiter, parts] = inner;
+    return Array.isArray(parts) ? parts.map(flat).join(flat(delimiter)) : flat(parts);
+  }
+  return JSON.stringify(value);
+}
+
+/** A value of a template as a list, whether one or several were written. */
+export function list(value: unknown): readonly unknown[] {
+  if (value === undefined) return [];
+  return Array.isArray(value) ? value : [value];
+}
+
+/** What stands somewhere inside a value of a template, by the names that lead there. */
+export function inside(value: unknown, ...path: readonly (string | number)[]): unknown {
+  return path.reduce<unknown>(
+    (at, name) => (typeof at === 'object' && at !== null ? Reflect.get(at, name) : undefined),
+    value,
+  );
+}

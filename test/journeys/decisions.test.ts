@@ -1,0 +1,614 @@
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { installationId } from '../builders.ts';
+import type { Exception } from './contract.ts';
+import {
+  activationSchema,
+  allowancesSchema,
+  draftSchema,
+  entrySchema,
+  exceptionSchema,
+  grantSchema,
+  listOf,
+  refusedWith,
+  remedySchema,
+  taken,
+} from './contract.ts';
+import type { Customer } from './customer.ts';
+import {
+  activate,
+  activateAll,
+  anotherCode,
+  decide,
+  exceptionNow,
+  intakeOf,
+  issueMak,
+  kmsIntakeOf,
+  kmsKeyNow,
+  linksOf,
+  makNow,
+  newCustomer,
+  newestLink,
+  request,
+  reveal,
+  signInStaff,
+} from './customer.ts';
+import { startSystem } from './system.ts';
+
+// What becomes of a request, story by story. The clock runs as it does on the wall; each story has its own customer.
+
+const system = await startSystem();
+const staff = await signInStaff(system);
+
+const grantsOf = async ({ ines }: Customer, keyId: string) =>
+  taken(await ines.get(`/keys/${keyId}/grants`), 200, listOf(grantSchema)).items;
+const historyOf = async ({ ines }: Customer, of: string) =>
+  taken(await ines.get(`${of}/history`), 200, listOf(entrySchema)).items;
+const actionsOf = async (customer: Customer, { exceptionId }: Exception) =>
+  (await historyOf(customer, `/exceptions/${exceptionId}`)).map(({ action }) => action);
+const subjectsTo = async (address: string, { exceptionId }: Exception) =>
+  (await system.mailsTo(address)).flatMap(({ subject }) =>
+    subject.endsWith(` (${exceptionId})`) ? [subject.slice(0, -exceptionId.length - 3)] : [],
+  );
+const statesOf = async ({ exceptionId }: Exception) =>
+  (await system.workflow(exceptionId)).states.map(({ state }) => state);
+
+const teamMail = 'exceptions-team@volume-activation.example';
+
+describe('a MAK that has run out', () => {
+  it('MAK-1 MAK-4 MAK-5 EXC-6 EXC-9 is raised by phone up to double, and beyond that by a MAKADD that the Correspondent approves', async () => {
+    const customer = await newCustomer(system, staff);
+    const { ines, carla } = customer;
+    const mak = await issueMak(customer);
+    expect(mak).toMatchObject({ limit: 50, used: 0, remaining: 50 });
+    const productKey = await reveal(customer, mak);
+    for (const { status } of await activateAll(system, productKey, 1, 50)) expect(status).toBe(201);
+
+    const full = refusedWith(await activate(system, productKey, 51), 409, 'activation-limit-reached');
+    const [byPhone, byRequest] = z.array(remedySchema).parse(full.remedies);
+    expect(full).toMatchObject({ limit: 50, used: 50 });
+    expect(byPhone).toEqual({ kind: 'call-center-increase', available: true, maximum: 50 });
+    expect(byRequest).toMatchObject({ kind: 'MAKADD', available: true });
+
+    // The call centre sees what it may give, gives all of it, and no more.
+    const { agent } = staff;
+    const allowances = async () => taken(await agent.get(`/keys/${mak.keyId}/allowances`), 200, allowancesSchema);
+    expect(await allowances()).toEqual({
+      override: null,
+      increase: { maximumLimit: 100, available: 50 },
+      exception: 'MAKADD',
+    });
+    const call = { newLimit: 100, callReference: 'CALL-1', callerName: 'Inés Oliveira' };
+    const grant = taken(await agent.post(`/keys/${mak.keyId}/increases`, call), 201, grantSchema);
+    expect(grant).toMatchObject({
+      kind: 'call-center',
+      amount: 50,
+      by: agent.email,
+      reference: 'CALL-1',
+      approvedBy: null,
+    });
+    expect(taken(await agent.post(`/keys/${mak.keyId}/increases`, call), 200, grantSchema)).toEqual(grant);
+    expect(await allowances()).toMatchObject({ increase: { maximumLimit: 100, available: 0 } });
+    const tooMuch = { ...call, newLimit: 101, callReference: 'CALL-2' };
+    const above = refusedWith(
+      await agent.post(`/keys/${mak.keyId}/increases`, tooMuch),
+      409,
+      'above-call-center-limit',
+    );
+    expect(above.maximumLimit).toBe(100);
+    const draft = draftSchema.parse(above.draft);
+
+    // The request that the refusal carries needs only what the system cannot know.
+    const { contacts } = customer.registration;
+    const intake = { ...draft, requester: contacts[0], businessReason: 'A new lab.', requiredDate: '2099-01-04' };
+    const asked = await request(system, customer, { ...intake, activationsRequested: 150 });
+    expect(asked).toMatchObject({
+      status: 'awaiting-approval',
+      kind: 'MAKADD',
+      activations: 150,
+      flags: [],
+      overdue: false,
+    });
+    expect(asked.approval).toMatchObject({ remindersSent: 0, decidedAt: null, decision: null, comment: null });
+    expect(await makNow(customer, mak)).toMatchObject({ limit: 100 });
+
+    const link = await newestLink(system, customer);
+    const page = await system.ask({ method: 'GET', path: link.path });
+    expect([page.status, page.headers.get('content-type')]).toEqual([200, 'text/html; charset=utf-8']);
+    expect((await decide(system, link, 'approve', 'For the new lab.')).status).toBe(200);
+    await system.settle();
+
+    expect(await exceptionNow(customer, asked.exceptionId)).toMatchObject({
+      status: 'fulfilled',
+      activations: 150,
+      approval: { decision: 'approve', comment: 'For the new lab.' },
+      decidedBy: carla.email,
+      closedAt: expect.any(String),
+      clock: { running: false },
+    });
+    expect(await makNow(customer, mak)).toMatchObject({ limit: 250, used: 50, remaining: 200 });
+    expect(await grantsOf(customer, mak.keyId)).toMatchObject([
+      { kind: 'initial', amount: 50, by: ines.email },
+      { kind: 'call-center', amount: 50, by: agent.email },
+      { kind: 'exception', amount: 150, reference: asked.exceptionId, approvedBy: carla.email },
+    ]);
+    taken(await activate(system, productKey, 51), 201, activationSchema);
+    expect(await subjectsTo(ines.email, asked)).toEqual([
+      'We have your request for 150 more activations',
+      'We asked Carla Weiss to approve 150 more activations',
+      'Approved: 150 more activations',
+      expect.stringMatching(/^Done: 150 more activations/),
+    ]);
+    expect(await subjectsTo(carla.email, asked)).toEqual([
+      expect.stringMatching(/^Your decision, please: 150 more activations/),
+      expect.stringMatching(/approved/i),
+      expect.stringMatching(/^Done: 150 more activations/),
+    ]);
+    expect(await actionsOf(customer, asked)).toEqual(['received', 'approval-asked', 'approved', 'fulfilled']);
+    expect((await historyOf(customer, `/keys/${mak.keyId}`)).map(({ action }) => action)).toEqual([
+      'key-issued',
+      'key-revealed',
+      'limit-raised',
+      'limit-raised',
+    ]);
+    expect((await system.workflow(asked.exceptionId)).executions).toMatchObject([{ status: 'SUCCEEDED' }]);
+  });
+
+  it('MAK-2 MAK-3 counts a machine once, and one of another product not at all', async () => {
+    const customer = await newCustomer(system, staff);
+    const mak = await issueMak(customer);
+    const productKey = await reveal(customer, mak);
+    const once = taken(await activate(system, productKey, 1), 201, activationSchema);
+    expect(once.keyType).toBe('MAK');
+    expect(
+      taken(await activate(system, productKey.toLowerCase().replaceAll('-', ' '), 1), 200, activationSchema),
+    ).toEqual(once);
+    const spaced = installationId(1)
+      .replace(/(.{6})/g, '$1-')
+      .slice(0, -1);
+    const body = { productKey, installationId: spaced, product: 'windows-vista-business' };
+    expect(taken(await system.ask({ method: 'POST', path: '/activations', body }), 200, activationSchema)).toEqual(
+      once,
+    );
+    const other = await activate(system, productKey, 2, 'windows-server-2008-standard');
+    expect(refusedWith(other, 422, 'product-not-covered').covers).toEqual([
+      'windows-vista-business',
+      'windows-vista-enterprise',
+    ]);
+    const wrong = { ...body, installationId: `${installationId(1).slice(0, 23)}x${installationId(1).slice(24)}` };
+    refusedWith(
+      await system.ask({ method: 'POST', path: '/activations', body: wrong }),
+      422,
+      'invalid-installation-id',
+    );
+    const digit = String((Number(installationId(1)[23]) + 1) % 10);
+    const misread = {
+      ...body,
+      installationId: `${installationId(1).slice(0, 23)}${digit}${installationId(1).slice(24)}`,
+    };
+    const mistake = await system.ask({ method: 'POST', path: '/activations', body: misread });
+    expect(refusedWith(mistake, 422, 'invalid-installation-id').groups).toEqual([4]);
+    refusedWith(await activate(system, 'BBBBB-BBBBB-BBBBB-BBBBB-BBBBB', 3), 404, 'unknown-key');
+    refusedWith(await activate(system, 'not a key', 3), 404, 'unknown-key');
+    expect(await makNow(customer, mak)).toMatchObject({ used: 1, remaining: 49 });
+  });
+});
+
+describe('a KMS key that has run out', () => {
+  it('KMS-1 KMS-3 OVR-1 OVR-2 EXC-9 takes a seventh host by an override once, and more by a KMSADD', async () => {
+    const customer = await newCustomer(system, staff);
+    const { kmsKey } = customer;
+    const at = `/keys/${kmsKey.keyId}`;
+    const productKey = await reveal(customer, kmsKey);
+    const host = (machine: number) => activate(system, productKey, machine, 'windows-server-2008-standard');
+    for (let machine = 1; machine <= 6; machine += 1) {
+      const { keyType, uses, advisory } = taken(await host(machine), 201, activationSchema);
+      expect({ keyType, uses }).toEqual({ keyType: 'KMS', uses: 1 });
+      // KMS-4: three new hosts in a day look like a KMS key typed on clients.
+      expect(advisory).toBe(machine < 3 ? undefined : 'kms-key-on-clients');
+    }
+    for (let use = 2; use <= 10; use += 1) expect(taken(await host(1), 201, activationSchema).uses).toBe(use);
+    const seventh = refusedWith(await host(7), 409, 'activation-limit-reached');
+    expect(seventh).toMatchObject({ limit: 6, used: 6 });
+    expect(z.array(remedySchema).parse(seventh.remedies)).toMatchObject([
+      { kind: 'override', available: true, maximum: 5 },
+      { kind: 'KMSADD', available: true, draft: { kind: 'KMSADD', activationsRequested: 6 } },
+      { kind: 'replacement', available: true },
+    ]);
+    refusedWith(await host(1), 409, 'activation-limit-reached');
+
+    const call = { installationId: installationId(7), callReference: 'CALL-1', callerName: 'Tom Brandt' };
+    const grant = taken(await staff.agent.post(`${at}/overrides`, call), 201, grantSchema);
+    expect(grant).toMatchObject({ kind: 'override', amount: 1, reference: 'CALL-1' });
+    expect(taken(await staff.agent.post(`${at}/overrides`, call), 200, grantSchema)).toEqual(grant);
+    const again = refusedWith(
+      await staff.agent.post(`${at}/overrides`, { ...call, callReference: 'CALL-2' }),
+      409,
+      'override-used-today',
+    );
+    expect(again.availableAt).toMatch(/^\d{4}-\d\d-\d\dT0[78]:00:00\.000Z$/);
+    const allowances = taken(await staff.agent.get(`${at}/allowances`), 200, allowancesSchema);
+    expect(allowances).toEqual({
+      override: { available: 0, availableAt: again.availableAt, remaining: 4 },
+      increase: null,
+      exception: 'KMSADD',
+    });
+    // It is that host's alone, and is spent once.
+    refusedWith(await host(8), 409, 'activation-limit-reached');
+    taken(await host(7), 201, activationSchema);
+    refusedWith(await host(7), 409, 'activation-limit-reached');
+    expect(await kmsKeyNow(customer)).toMatchObject({
+      limit: 6,
+      used: 6,
+      remaining: 0,
+      usesPerHost: 10,
+      overrides: { granted: 1, remaining: 4 },
+    });
+
+    const asked = await request(system, customer, kmsIntakeOf(customer, { activationsRequested: 5 }));
+    await decide(system, await newestLink(system, customer), 'approve');
+    await system.settle();
+    expect(await exceptionNow(customer, asked.exceptionId)).toMatchObject({ status: 'fulfilled' });
+    expect(await kmsKeyNow(customer)).toMatchObject({ limit: 11, used: 6, remaining: 5 });
+    for (let use = 1; use <= 10; use += 1) taken(await host(8), 201, activationSchema);
+    refusedWith(await host(8), 409, 'activation-limit-reached');
+    // The host that came in by an override has a place of its own from now on.
+    taken(await host(7), 201, activationSchema);
+    const { hosts, used } = await kmsKeyNow(customer);
+    expect(used).toBe(8);
+    expect(hosts.find((each) => each.installationId === installationId(7))).toMatchObject({
+      uses: 2,
+      usesRemaining: 9,
+      overrides: { granted: 1, spent: 1 },
+    });
+  });
+
+  it('KMS-2 shows how many machines a host serves', async () => {
+    const customer = await newCustomer(system, staff);
+    const productKey = await reveal(customer, customer.kmsKey);
+    await activate(system, productKey, 1, 'windows-vista-business');
+    const report = (machine: number, clients: number, key = productKey) =>
+      system.ask({
+        method: 'POST',
+        path: '/kms-hosts/client-reports',
+        body: { productKey: key, installationId: installationId(machine), clients },
+      });
+    expect(await report(1, 25)).toMatchObject({ status: 204, text: '' });
+    expect((await kmsKeyNow(customer)).hosts).toMatchObject([{ clientsReported: 25 }]);
+    refusedWith(await report(2, 25), 404, 'not-found');
+    refusedWith(await report(1, 25, 'BBBBB-BBBBB-BBBBB-BBBBB-BBBBB'), 404, 'unknown-key');
+  });
+});
+
+describe('a request that is not taken', () => {
+  it('EXC-2 EXC-3 EXC-4 EXC-5 is told why in words of its own, and what to do instead', async () => {
+    const customer = await newCustomer(system, staff);
+    const { ines } = customer;
+    const [, tom] = customer.registration.contacts;
+    const mak = await issueMak(customer);
+    const no = async (intake: object, status: number, code: string) =>
+      refusedWith(await ines.post('/exceptions', intake), status, code);
+    const intake = intakeOf(customer, mak);
+
+    const stranger = { name: 'Mallory Crane', email: 'mallory@birch.example', phone: '1' };
+    await no({ ...intake, requester: stranger }, 422, 'requester-not-authorized');
+    await no({ ...intake, requester: { ...tom, name: 'Inés Oliveira' } }, 422, 'requester-not-authorized');
+    await no({ ...intake, agreementNumber: 'E-nobody' }, 422, 'requester-not-authorized');
+    await no({ ...intake, keyLastFive: 'BBBBB' }, 422, 'key-not-found');
+    const uncovered = await no({ ...intake, product: 'windows-server-2008-standard' }, 422, 'product-not-covered');
+    expect(uncovered.covers).toEqual(['windows-vista-business', 'windows-vista-enterprise']);
+    await no({ ...intake, kind: 'KMSADD' }, 409, 'wrong-key-type');
+    await no({ ...kmsIntakeOf(customer), kind: 'MAKADD' }, 409, 'wrong-key-type');
+    const byPhone = await no({ ...intake, activationsRequested: 50 }, 409, 'not-an-exception');
+    expect(byPhone.remedies).toEqual([{ kind: 'call-center-increase', available: true, maximum: 50 }]);
+    const byOverride = await no(kmsIntakeOf(customer, { activationsRequested: 5 }), 409, 'not-an-exception');
+    expect(byOverride.remedies).toEqual([{ kind: 'override', available: true, maximum: 5 }]);
+    await no({ ...intake, activationsRequested: 100_001 }, 422, 'invalid-request');
+
+    const taken51 = await request(system, customer, { ...intake, activationsRequested: 51 });
+    expect((await no(intake, 409, 'exception-already-open')).exceptionId).toBe(taken51.exceptionId);
+    // Of a blocked key nothing is asked any more.
+    const replaced = await ines.post(`/keys/${customer.kmsKey.keyId}/replacements`, { reason: 'It was lost.' });
+    if (replaced.status === 201) {
+      const blocked = await no(kmsIntakeOf(customer), 409, 'key-blocked');
+      expect(blocked.replacedBy).toMatch(/^\w{5}$/);
+    }
+  });
+
+  it('EXC-2 takes a name and an address in other letters for the same', async () => {
+    const customer = await newCustomer(system, staff);
+    const mak = await issueMak(customer);
+    const [ines] = customer.registration.contacts;
+    const requester = { name: '  INES  OLIVEIRA ', email: ines.email.toUpperCase(), phone: '1' };
+    expect(await request(system, customer, intakeOf(customer, mak, { requester }))).toMatchObject({
+      status: 'awaiting-approval',
+    });
+  });
+});
+
+describe('a request that the Correspondent denies', () => {
+  it('EXC-6 APR-8 grants nothing, ends, and tells both of it', async () => {
+    const customer = await newCustomer(system, staff);
+    const { ines, carla } = customer;
+    const mak = await issueMak(customer);
+    const asked = await request(system, customer, intakeOf(customer, mak));
+    const answer = await system.ask({
+      method: 'POST',
+      path: (await newestLink(system, customer)).path,
+      headers: { Accept: 'application/json' },
+      body: { code: (await newestLink(system, customer)).code, decision: 'deny', comment: 'Not this year.' },
+    });
+    const { decision, decidedAt } = taken(answer, 200, z.strictObject({ decision: z.string(), decidedAt: z.string() }));
+    expect(decision).toBe('deny');
+    await system.settle();
+    expect(await exceptionNow(customer, asked.exceptionId)).toMatchObject({
+      status: 'denied',
+      approval: { decision: 'deny', comment: 'Not this year.', decidedAt },
+      decidedBy: carla.email,
+      closedAt: decidedAt,
+      reason: 'Not this year.',
+    });
+    expect(await makNow(customer, mak)).toMatchObject({ limit: 50 });
+    expect((await subjectsTo(ines.email, asked)).at(-1)).toMatch(/^Not approved/);
+    expect((await subjectsTo(carla.email, asked)).at(-1)).toMatch(/denied/i);
+    expect((await system.workflow(asked.exceptionId)).executions).toMatchObject([{ status: 'SUCCEEDED' }]);
+    // The key is free for another request.
+    expect(await request(system, customer, intakeOf(customer, mak))).toMatchObject({ status: 'awaiting-approval' });
+  });
+});
+
+describe('a request that needs a review', () => {
+  it('EXC-6 EXC-8 goes to the team first, and whoever it named is never asked', async () => {
+    const customer = await newCustomer(system, staff);
+    const mak = await issueMak(customer);
+    const elsewhere = { name: 'Carla Weiss', email: `carla@elsewhere-${customer.agreementId}.example`, phone: '1' };
+    const asked = await request(
+      system,
+      customer,
+      intakeOf(customer, mak, { activationsRequested: 1_001, language: 'pt-BR', noticesCorrespondent: elsewhere }),
+    );
+    expect(asked).toMatchObject({
+      status: 'in-review',
+      flags: ['not-english', 'above-review-threshold', 'correspondent-differs'],
+      noticesCorrespondent: elsewhere,
+      approval: null,
+    });
+    expect(await subjectsTo(teamMail, asked)).toEqual([expect.stringMatching(/^For review/)]);
+    expect(await linksOf(system, customer)).toEqual([]);
+
+    const forwarded = await staff.team.post(`/exceptions/${asked.exceptionId}/review`, { decision: 'forward' });
+    taken(forwarded, 202, exceptionSchema);
+    await system.settle();
+    expect(await exceptionNow(customer, asked.exceptionId)).toMatchObject({
+      status: 'awaiting-approval',
+      activations: 1_001,
+    });
+    expect(await linksOf(system, customer)).toHaveLength(1);
+    expect(await system.mailsTo(elsewhere.email)).toEqual([]);
+  });
+
+  it('EXC-7 is rejected with a reason', async () => {
+    const customer = await newCustomer(system, staff);
+    const { ines, carla } = customer;
+    const mak = await issueMak(customer);
+    const asked = await request(system, customer, intakeOf(customer, mak, { language: 'fr' }));
+    expect(asked).toMatchObject({ status: 'in-review', flags: ['not-english'] });
+    const review = { decision: 'reject', reason: 'Buy more licenses first.' };
+    const rejected = taken(
+      await staff.team.post(`/exceptions/${asked.exceptionId}/review`, review),
+      202,
+      exceptionSchema,
+    );
+    expect(rejected).toMatchObject({
+      status: 'rejected',
+      decidedBy: staff.team.email,
+      reason: 'Buy more licenses first.',
+      closedAt: expect.any(String),
+    });
+    await system.settle();
+    const told = (await system.mailsTo(ines.email)).at(-1);
+    expect(told?.text).toContain('Buy more licenses first.');
+    // Who was never asked hears nothing.
+    expect(await system.mailsTo(carla.email)).toEqual([]);
+    const after = refusedWith(
+      await staff.team.post(`/exceptions/${asked.exceptionId}/review`, { decision: 'forward' }),
+      409,
+      'not-in-that-state',
+    );
+    expect(after).toMatchObject({ status: 'rejected', allowed: [] });
+    expect((await system.workflow(asked.exceptionId)).executions).toMatchObject([{ status: 'SUCCEEDED' }]);
+  });
+});
+
+describe('a request that is withdrawn', () => {
+  it('EXC-10 EXC-11 ends, its link is void, and all are told', async () => {
+    const customer = await newCustomer(system, staff);
+    const { ines, tom, carla } = customer;
+    const mak = await issueMak(customer);
+    const asked = await request(system, customer, intakeOf(customer, mak));
+    const link = await newestLink(system, customer);
+    const withdrawal = await tom.post(`/exceptions/${asked.exceptionId}/withdrawal`, { reason: 'No longer needed.' });
+    expect(taken(withdrawal, 202, exceptionSchema)).toMatchObject({ status: 'withdrawn', reason: 'No longer needed.' });
+    await system.settle();
+    for (const address of [ines.email, carla.email, teamMail]) {
+      expect((await subjectsTo(address, asked)).at(-1), address).toMatch(/^Withdrawn/);
+    }
+    expect((await system.ask({ method: 'GET', path: link.path })).status).toBe(410);
+    expect((await decide(system, link, 'approve')).status).toBe(410);
+    const no = refusedWith(await ines.post(`/exceptions/${asked.exceptionId}/withdrawal`), 409, 'not-in-that-state');
+    expect(no).toMatchObject({ status: 'withdrawn', allowed: [] });
+    expect(await makNow(customer, mak)).toMatchObject({ limit: 50 });
+    expect((await system.workflow(asked.exceptionId)).executions).toMatchObject([{ status: 'SUCCEEDED' }]);
+  });
+});
+
+describe('a smaller number', () => {
+  it('EXC-7 voids the link that is out and asks anew, for that number', async () => {
+    const customer = await newCustomer(system, staff);
+    const mak = await issueMak(customer);
+    const asked = await request(system, customer, intakeOf(customer, mak, { activationsRequested: 150 }));
+    const at = `/exceptions/${asked.exceptionId}/review`;
+    const old = await newestLink(system, customer);
+    const same = refusedWith(
+      await staff.team.post(at, { decision: 'forward', activations: 150 }),
+      409,
+      'not-in-that-state',
+    );
+    expect(same).toMatchObject({ status: 'awaiting-approval', allowed: expect.arrayContaining(['forward', 'reject']) });
+    const more = refusedWith(
+      await staff.team.post(at, { decision: 'forward', activations: 151 }),
+      422,
+      'invalid-request',
+    );
+    expect(more.errors).toMatchObject([{ pointer: '/activations' }]);
+
+    const forwarded = taken(await staff.team.post(at, { decision: 'forward', activations: 100 }), 202, exceptionSchema);
+    expect(forwarded).toMatchObject({ status: 'awaiting-approval', activations: 100, activationsRequested: 150 });
+    await system.settle();
+    const asJson = { Accept: 'application/json' };
+    expect((await system.ask({ method: 'GET', path: old.path })).status).toBe(410);
+    const voided = await system.ask({ method: 'GET', path: old.path, headers: asJson });
+    expect(refusedWith(voided, 410, 'link-void').because).toBe('replaced');
+    expect((await decide(system, old, 'approve')).status).toBe(410);
+    const fresh = await newestLink(system, customer);
+    expect(fresh.path).not.toBe(old.path);
+    const shown = await system.ask({ method: 'GET', path: fresh.path, headers: asJson });
+    expect(
+      taken(shown, 200, z.strictObject({ exception: z.looseObject({}), expiresAt: z.string() })).exception,
+    ).toMatchObject({
+      exceptionId: asked.exceptionId,
+      activations: 100,
+    });
+    expect((await decide(system, fresh, 'approve')).status).toBe(200);
+    await system.settle();
+    expect(await makNow(customer, mak)).toMatchObject({ limit: 150 });
+    expect(await exceptionNow(customer, asked.exceptionId)).toMatchObject({ status: 'fulfilled', activations: 100 });
+  });
+});
+
+describe('an approval link', () => {
+  it('APR-2 changes nothing by being opened, however often and by whomever', async () => {
+    const customer = await newCustomer(system, staff);
+    const mak = await issueMak(customer);
+    const asked = await request(system, customer, intakeOf(customer, mak));
+    const link = await newestLink(system, customer);
+    const before = await historyOf(customer, `/exceptions/${asked.exceptionId}`);
+    const opened = await Promise.all(
+      Array.from({ length: 20 }, () =>
+        system.ask({ method: 'GET', path: link.path, headers: { 'User-Agent': 'scanner' } }),
+      ),
+    );
+    expect(new Set(opened.map(({ status }) => status))).toEqual(new Set([200]));
+    await system.settle();
+    expect(await historyOf(customer, `/exceptions/${asked.exceptionId}`)).toEqual(before);
+    expect(await exceptionNow(customer, asked.exceptionId)).toMatchObject({ status: 'awaiting-approval' });
+  });
+
+  it('APR-5 leads to pages that send no referrer, are not kept, cannot be framed, and run no script', async () => {
+    const customer = await newCustomer(system, staff);
+    const mak = await issueMak(customer);
+    await request(system, customer, intakeOf(customer, mak, { businessReason: '<script>alert(1)</script> & <b>' }));
+    const link = await newestLink(system, customer);
+    const pages = [
+      await system.ask({ method: 'GET', path: link.path }),
+      await system.ask({ method: 'GET', path: '/approvals/unknown' }),
+      await decide(system, { ...link, code: anotherCode(link.code) }, 'approve'),
+      await decide(system, link, 'deny'),
+      await decide(system, link, 'deny'),
+    ];
+    expect(pages.map(({ status }) => status)).toEqual([200, 404, 422, 200, 409]);
+    for (const { headers, text } of pages) {
+      expect(headers.get('referrer-policy')).toBe('no-referrer');
+      expect(headers.get('cache-control')).toBe('no-store');
+      expect(headers.get('content-security-policy')).toMatch(/default-src 'none'.*frame-ancestors 'none'/);
+      expect(headers.get('x-content-type-options')).toBe('nosniff');
+      expect(headers.get('content-type')).toBe('text/html; charset=utf-8');
+      expect(text).not.toMatch(/<script/i);
+      expect(text).not.toContain(link.code);
+    }
+  });
+
+  it('APR-2 is void after five wrong codes, and a new one is mailed that works', async () => {
+    const customer = await newCustomer(system, staff);
+    const mak = await issueMak(customer);
+    const asked = await request(system, customer, intakeOf(customer, mak));
+    const link = await newestLink(system, customer);
+    const guess = { ...link, code: anotherCode(link.code) };
+    const asJson = (each: typeof link) =>
+      system.ask({
+        method: 'POST',
+        path: each.path,
+        headers: { Accept: 'application/json' },
+        body: { code: each.code, decision: 'approve' },
+      });
+    for (const triesLeft of [4, 3, 2, 1]) {
+      expect(refusedWith(await asJson(guess), 422, 'wrong-code').triesLeft).toBe(triesLeft);
+    }
+    expect(refusedWith(await asJson(guess), 410, 'link-void').because).toBe('too-many-wrong-codes');
+    // From now on not even the right one helps.
+    expect(refusedWith(await asJson(link), 410, 'link-void').because).toBe('too-many-wrong-codes');
+    expect((await decide(system, link, 'approve')).status).toBe(410);
+    expect((await system.ask({ method: 'GET', path: link.path })).status).toBe(410);
+    await system.settle();
+    expect(await exceptionNow(customer, asked.exceptionId)).toMatchObject({ status: 'awaiting-approval' });
+
+    const links = await linksOf(system, customer);
+    expect(links).toHaveLength(2);
+    const fresh = await newestLink(system, customer);
+    expect(fresh.path).not.toBe(link.path);
+    expect((await decide(system, fresh, 'approve')).status).toBe(200);
+    await system.settle();
+    expect(await makNow(customer, mak)).toMatchObject({ limit: 200 });
+    expect(await actionsOf(customer, asked)).toEqual([
+      'received',
+      'approval-asked',
+      'link-voided',
+      'approved',
+      'fulfilled',
+    ]);
+  });
+
+  it('APR-3 decides once: whoever comes later is told what happened, and nothing changes', async () => {
+    const customer = await newCustomer(system, staff);
+    const mak = await issueMak(customer);
+    const asked = await request(system, customer, intakeOf(customer, mak));
+    const link = await newestLink(system, customer);
+    expect((await decide(system, link, 'approve')).status).toBe(200);
+    await system.settle();
+    const before = await historyOf(customer, `/exceptions/${asked.exceptionId}`);
+    const json = { Accept: 'application/json' };
+    const opened = await system.ask({ method: 'GET', path: link.path, headers: json });
+    expect(refusedWith(opened, 410, 'already-decided')).toMatchObject({
+      decision: 'approve',
+      decidedAt: expect.any(String),
+    });
+    const body = { code: link.code, decision: 'deny' };
+    const again = await system.ask({ method: 'POST', path: link.path, headers: json, body });
+    expect(refusedWith(again, 409, 'already-decided').decision).toBe('approve');
+    expect((await system.ask({ method: 'GET', path: link.path })).status).toBe(410);
+    expect((await decide(system, link, 'deny')).status).toBe(409);
+    expect((await decide(system, { ...link, code: '' }, 'deny')).status).toBe(409);
+    refusedWith(await system.ask({ method: 'GET', path: '/approvals/unknown', headers: json }), 404, 'link-unknown');
+    await system.settle();
+    expect(await historyOf(customer, `/exceptions/${asked.exceptionId}`)).toEqual(before);
+  });
+});
+
+describe('what can be done to a request', () => {
+  it('EXC-12 follows from its state, and a no says what can be done instead', async () => {
+    const customer = await newCustomer(system, staff);
+    const mak = await issueMak(customer);
+    const asked = await request(system, customer, intakeOf(customer, mak));
+    const at = `/exceptions/${asked.exceptionId}`;
+    const answered = refusedWith(await customer.ines.post(`${at}/answers`, { text: 'Elm.' }), 409, 'not-in-that-state');
+    expect(answered).toMatchObject({
+      status: 'awaiting-approval',
+      allowed: ['question', 'forward', 'reject', 'withdraw', 'approve', 'deny'],
+    });
+    expect(await statesOf(asked)).toEqual([
+      'See where the request stands',
+      'Go where it stands',
+      'Ask the Correspondent and wait',
+    ]);
+  });
+});

@@ -1,0 +1,295 @@
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import type { Spawned } from './spawned.ts';
+import { addressOf, spawnSystem } from './spawned.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'main-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+/** The processes that descend from one, as far as they are still there. */
+function descendantsOf(pid: number): number[] {
+  const children = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((name) => parentOf(Number(name)) === pid)
+    .map(Number);
+  return children.flatMap((child) => [child, ...descendantsOf(child)]);
+}
+
+function parentOf(pid: number): number | undefined {
+  try {
+    return Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+  } catch {
+    // It ended while we looked.
+    return undefined;
+  }
+}
+
+const isThere = (pid: number) => parentOf(pid) !== undefined;
+
+async function allGone(pids: readonly number[]): Promise<boolean> {
+  for (let tries = 0; tries < 200 && pids.some(isThere); tries += 1) await sleep(25);
+  return !pids.some(isThere);
+}
+
+async function post(url: string, body: unknown, token?: string) {
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+    },
+    body: JSON.stringify(body),
+  });
+  return { status: response.status, body: await response.text() };
+}
+
+const get = async (url: string, token: string) =>
+  (await fetch(url, { headers: { authorization: `Bearer ${token}` } })).json() as Promise<unknown>;
+
+const signIn = async (address: string, email: string, roles: readonly string[] = []) =>
+  z.object({ token: z.string() }).parse(JSON.parse((await post(`${address}/_local/tokens`, { email, roles })).body))
+    .token;
+
+describe('a system that is told to stop', () => {
+  it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
+    'by %s ends with 0, and so does all that it started',
+    async (signal) => {
+      const system = spawnSystem();
+      const address = await addressOf(system);
+      const started = descendantsOf(system.pid);
+      expect(started.length).toBeGreaterThan(0);
+      // npm passes on a Ctrl-C that the terminal has sent already.
+      system.kill(signal);
+      system.kill(signal);
+      expect(await system.ended).toBe(0);
+      expect(await allGone(started)).toBe(true);
+      expect(system.err()).toBe('');
+      await expect(fetch(address)).rejects.toThrow();
+    },
+  );
+
+  it('while it starts ends as well, with all that it started', async () => {
+    const system = spawnSystem({ SEED: '' });
+    let started: number[] = [];
+    while (started.length === 0) {
+      await sleep(10);
+      started = descendantsOf(system.pid);
+    }
+    system.kill('SIGTERM');
+    expect(await system.ended).toBe(0);
+    expect(await allGone(started)).toBe(true);
+    expect(system.err()).toBe('');
+  });
+});
+
+describe('a system that is killed outright', () => {
+  it('leaves no process behind', async () => {
+    const system = spawnSystem();
+    await addressOf(system);
+    const started = descendantsOf(system.pid);
+    system.kill('SIGKILL');
+    await system.ended;
+    expect(await allGone(started)).toBe(true);
+  });
+
+  it('is not outlived by its engines, nor does it outlive who started it', async () => {
+    const system = spawnSystem({}, { asChildOf: ['sh', '-c', '"$@"; exit $?', 'sh'] });
+    await addressOf(system);
+    const started = descendantsOf(system.pid);
+    expect(started.length).toBeGreaterThan(1);
+    system.kill('SIGKILL');
+    expect(await allGone(started)).toBe(true);
+  });
+});
+
+describe('a system that cannot start', () => {
+  /** What it said when it ended. */
+  async function complaintOf(system: Spawned): Promise<string> {
+    expect(await system.ended).toBe(1);
+    expect(system.out()).toBe('');
+    return system.err();
+  }
+
+  it('says in one line that its port is in use', async () => {
+    const other = createServer().listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    const { port } = other.address() as AddressInfo;
+    expect(await complaintOf(spawnSystem({ PORT: String(port) }))).toMatch(
+      new RegExp(`^Port ${port} is in use\\. Stop what uses it, or choose another with PORT=…[^\\n]*\\n$`),
+    );
+    other.close();
+  });
+
+  it.each([
+    [{ PORT: 'http' }, 'PORT must be a number from 0 to 65535, and is "http".\n'],
+    [{ PORT: '65536' }, 'PORT must be a number from 0 to 65535, and is "65536".\n'],
+    [{ PORT: '-1' }, 'PORT must be a number from 0 to 65535, and is "-1".\n'],
+    [{ SEED: 'all' }, 'SEED can only be none, for an empty world, and is "all".\n'],
+    [
+      { AWS_ENDPOINT_URL_DYNAMODB: 'http://127.0.0.1:1' },
+      'Nothing answers at http://127.0.0.1:1, which AWS_ENDPOINT_URL_DYNAMODB names as the DynamoDB to use.\n',
+    ],
+  ])('says in one line what is wrong with %j', async (environment, line) => {
+    expect(await complaintOf(spawnSystem(environment))).toBe(line);
+  });
+
+  it('says in one line that its folder is a file', async () => {
+    writeFileSync(join(folder, 'file'), '');
+    expect(await complaintOf(spawnSystem({ DATA: join(folder, 'file') }))).toMatch(/^DATA names [^\n]*\n$/);
+  });
+
+  it('says in one line that there is no engine for this machine', async () => {
+    const before = "Object.defineProperty(process, 'arch', { value: 's390x' });";
+    expect(await complaintOf(spawnSystem({}, { before }))).toMatch(
+      /^There is no DynamoDB engine for this machine \(@dynoxide\/linux-s390x is not installed\)[^\n]*\n$/,
+    );
+  });
+});
+
+describe('a system whose engine ends by itself', () => {
+  it('says so in one line and ends with 1', async () => {
+    const system = spawnSystem();
+    await addressOf(system);
+    const engine = descendantsOf(system.pid).find((pid) =>
+      readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')[0]?.endsWith('/dynoxide'),
+    );
+    if (engine === undefined) throw new Error('the system has no engine');
+    process.kill(engine, 'SIGKILL');
+    expect(await system.ended).toBe(1);
+    expect(system.err()).toMatch(/^The DynamoDB engine has ended by itself[^\n]*\n$/);
+  });
+});
+
+describe('the data in a folder', () => {
+  const Exception = z.object({ exceptionId: z.string(), status: z.string() });
+  const Keys = z.object({ items: z.array(z.object({ type: z.string(), lastFive: z.string(), limit: z.number() })) });
+  const Mails = z.object({ items: z.array(z.object({ text: z.string() })) });
+  const Workflow = z.object({ states: z.array(z.object({ state: z.string() })) });
+
+  it('outlive a kill, and a request that was open is decided by the link that was mailed before', async () => {
+    const killed = spawnSystem({ SEED: '', DATA: folder });
+    const before = await addressOf(killed);
+    const ada = await signIn(before, 'ada.lind@contoso.example');
+    await post(`${before}/_local/clock`, { advance: 'P30D' });
+    const mak = async (address: string) => {
+      const { items } = Keys.parse(await get(`${address}/agreements/V4407182/keys`, ada));
+      const found = items.find(({ type }) => type === 'MAK');
+      if (found === undefined) throw new Error('Contoso has no MAK');
+      return found;
+    };
+    const asked = await post(
+      `${before}/exceptions`,
+      {
+        kind: 'MAKADD',
+        organizationName: 'Contoso Ltd',
+        agreementNumber: 'V4407182',
+        requester: { name: 'Ada Lind', email: 'ada.lind@contoso.example', phone: '+1 425 555 0100' },
+        product: 'windows-vista-enterprise',
+        keyLastFive: (await mak(before)).lastFive,
+        activationsRequested: 150,
+        businessReason: 'A new computer lab.',
+        requiredDate: '2099-12-31',
+      },
+      ada,
+    );
+    expect(asked).toMatchObject({ status: 202 });
+    const { exceptionId } = Exception.parse(JSON.parse(asked.body));
+    const mailTo = async (address: string) => {
+      for (let tries = 0; tries < 200; tries += 1) {
+        const { items } = Mails.parse(await get(`${address}/_local/mail?to=noor.haddad@contoso.example`, ada));
+        if (items[0] !== undefined) return items[0].text;
+        await sleep(50);
+      }
+      throw new Error('nobody was asked');
+    };
+    const text = await mailTo(before);
+    const states = async (address: string) =>
+      Workflow.parse(await get(`${address}/_local/workflows/${exceptionId}`, ada)).states.map(({ state }) => state);
+    const statesBefore = await states(before);
+    const clockBefore = z.object({ now: z.string() }).parse(await get(`${before}/_local/clock`, ada)).now;
+    killed.kill('SIGKILL');
+    await killed.ended;
+
+    const after = await addressOf(spawnSystem({ SEED: '', DATA: folder, PORT: new URL(before).port }));
+    expect(after).toBe(before);
+    expect(z.object({ now: z.string() }).parse(await get(`${after}/_local/clock`, ada)).now > clockBefore).toBe(true);
+    expect(await mailTo(after)).toBe(text);
+    expect((await mak(after)).limit).toBe(50);
+    const link = /^http\S+\/approvals\/\S+$/m.exec(text)?.[0] ?? '';
+    const code = /^\s*(\d{6})$/m.exec(text)?.[1] ?? '';
+    const decided = await fetch(link, { method: 'POST', body: new URLSearchParams({ code, decision: 'approve' }) });
+    expect(decided.status).toBe(200);
+    let status = '';
+    for (let tries = 0; tries < 200 && status !== 'fulfilled'; tries += 1) {
+      ({ status } = Exception.parse(await get(`${after}/exceptions/${exceptionId}`, ada)));
+      await sleep(50);
+    }
+    expect(status).toBe('fulfilled');
+    expect((await mak(after)).limit).toBe(200);
+    const statesAfter = await states(after);
+    expect(statesAfter.slice(0, statesBefore.length)).toEqual(statesBefore);
+    expect(statesAfter).toContain('Raise the limit');
+  });
+
+  it('are one system’s alone', async () => {
+    await addressOf(spawnSystem({ DATA: folder }));
+    const second = spawnSystem({ DATA: folder });
+    expect(await second.ended).toBe(1);
+    expect(second.err()).toMatch(/^Another system is using the data in [^\n]*\n$/);
+  });
+});
+
+describe('what the terminal shows', () => {
+  const hasCurl = ['/usr/bin/curl', '/bin/curl', '/usr/local/bin/curl'].some((path) => {
+    try {
+      return readFileSync(path).length > 0;
+    } catch {
+      return false;
+    }
+  });
+
+  /** The commands to paste, as they stand there. */
+  function commandsIn(out: string): string {
+    return out.slice(out.indexOf('To paste'), out.indexOf('Ctrl-C')).split('\n').slice(1, -3).join('\n');
+  }
+
+  it('fits eighty columns and ends with the ready line', async () => {
+    const system = spawnSystem({ SEED: '' });
+    const address = await addressOf(system);
+    const lines = system.out().trimEnd().split('\n');
+    expect(lines.filter((line) => line.length > 80)).toEqual([]);
+    expect(lines.at(-1)).toBe(`ready ${address}`);
+    expect(system.out()).toContain('ada.lind@contoso.example');
+    expect(system.out()).toContain(`${address}/_local/mailbox`);
+  });
+
+  it.runIf(hasCurl)('has commands to paste that lead to a mail for the Notices Correspondent', async () => {
+    const system = spawnSystem({ SEED: '' });
+    const address = await addressOf(system);
+    const said = execFileSync('sh', ['-eu'], { input: commandsIn(system.out()), encoding: 'utf8' });
+    expect(said).toMatch(/"type":"MAK"\n"lastFive":"\w{5}"\n"limit":50\n"used":48\n/);
+    expect(said).toMatch(/"exceptionId":"EX-/);
+    await post(`${address}/_local/clock`, { advance: 'PT0S' });
+    const mails = await (await fetch(`${address}/_local/mail?to=noor.haddad@contoso.example`)).json();
+    expect(mails).toMatchObject({ items: [{ subject: expect.stringContaining('150 more activations') }] });
+  });
+
+  it.runIf(hasCurl)('has commands for an empty world that lead to an agreement with its key', async () => {
+    const system = spawnSystem();
+    await addressOf(system);
+    const said = execFileSync('sh', ['-eu'], { input: commandsIn(system.out()), encoding: 'utf8' });
+    expect(said).toMatch(/"type":"KMS"|"items":\[\]/);
+    expect(said).toContain('"agreementId":"V4407182"');
+  });
+});

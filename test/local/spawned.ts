@@ -1,0 +1,81 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { afterEach } from 'vitest';
+import { root } from '../project-files.ts';
+
+/** `local/main.ts` in a process of its own, as it was started. */
+export type Spawned = {
+  readonly pid: number;
+  /** All that it printed so far. */
+  readonly out: () => string;
+  readonly err: () => string;
+  /** The address on its ready line; undefined when it ended without one. */
+  readonly ready: Promise<string | undefined>;
+  /** Its exit code, or the signal that it died of. */
+  readonly ended: Promise<number | string | null>;
+  kill(signal: NodeJS.Signals): void;
+};
+
+const running = new Set<Spawned>();
+afterEach(async () => {
+  for (const each of running) each.kill('SIGKILL');
+  await Promise.all([...running].map(({ ended }) => ended));
+});
+
+/**
+ * Starts `local/main.ts` on a free port with an empty world, or as the environment says; it ends with the test at the
+ * latest. `before` is what Node runs first in it.
+ */
+export function spawnSystem(
+  environment: Readonly<Record<string, string | undefined>> = {},
+  { before, asChildOf }: { before?: string; asChildOf?: readonly string[] } = {},
+): Spawned {
+  const inherited = { ...process.env };
+  for (const name of ['DATA', 'AWS_ENDPOINT_URL_DYNAMODB', 'FORCE_COLOR']) delete inherited[name];
+  const [program = '', ...words] = [
+    ...(asChildOf ?? []),
+    process.execPath,
+    ...(before === undefined ? [] : ['--import', `data:text/javascript,${encodeURIComponent(before)}`]),
+    'local/main.ts',
+    '--end-with-parent',
+  ];
+  const child = spawn(program, words, {
+    cwd: root,
+    env: { ...inherited, PORT: '0', SEED: 'none', ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let out = '';
+  let err = '';
+  const ready = Promise.withResolvers<string | undefined>();
+  createInterface(child.stdout).on('line', (line) => {
+    out += `${line}\n`;
+    const [, address] = /^ready (\S+)$/.exec(line) ?? [];
+    if (address !== undefined) ready.resolve(address);
+  });
+  child.stderr.on('data', (chunk: Buffer) => {
+    err += chunk.toString();
+  });
+  const ended = once(child, 'close').then(([code, signal]) => {
+    running.delete(spawned);
+    ready.resolve(undefined);
+    return code ?? signal;
+  });
+  const spawned: Spawned = {
+    pid: child.pid ?? 0,
+    out: () => out,
+    err: () => err,
+    ready: ready.promise,
+    ended,
+    kill: (signal) => void child.kill(signal),
+  };
+  running.add(spawned);
+  return spawned;
+}
+
+/** The address of a system that must start. */
+export async function addressOf(spawned: Spawned): Promise<string> {
+  const address = await spawned.ready;
+  if (address === undefined) throw new Error(`The system did not start: ${spawned.err()}`);
+  return address;
+}
