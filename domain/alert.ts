@@ -1,3 +1,5 @@
+import type { Grant } from './grant.ts';
+import { limitOf } from './grant.ts';
 import type { Instant } from './instant.ts';
 import { isBefore, later } from './instant.ts';
 import type { KmsKey } from './key.ts';
@@ -8,26 +10,57 @@ import type { Policy } from './policy.ts';
 export type Told = {
   /** The shares of the limit that were told, in percent. */
   readonly percents: readonly number[];
+  /** What the limit was when that was decided; 0 before anything was. */
+  readonly limit: number;
   /** When they were last told that the key is probably used on clients; null when never. */
   readonly clientsAt: Instant | null;
 };
 
-export const nothingTold: Told = { percents: [], clientsAt: null };
+export const nothingTold: Told = { percents: [], limit: 0, clientsAt: null };
+
+/** How much of a limit is used. */
+export type Use = {
+  readonly used: number;
+  readonly limit: number;
+  /** Each limit that came after the one for which something was told, and how much was used when it was granted. */
+  readonly raises: readonly { readonly limit: number; readonly used: number }[];
+};
 
 /**
- * Decides which share of a limit to tell of now (ALR-1): the highest that is reached and was not told. A share that is no
- * longer reached, because a grant took the use back below it, may be told again.
+ * Decides which share of a limit to tell of now (ALR-1): the highest that is reached and was not told. A share that a grant
+ * took the use back below may be told again, even when the use has come to it once more before anybody looked.
  */
 export function usageAlert(
-  used: number,
-  limit: number,
+  { used, limit, raises }: Use,
   told: Told,
   policy: Policy,
 ): { readonly tell: number | null; readonly told: Told } {
-  const reached = policy.alerts.usedPercent.filter((percent) => limit > 0 && used * 100 >= limit * percent);
-  const fresh = reached.filter((percent) => !told.percents.includes(percent));
+  const reached = policy.alerts.usedPercent.filter((percent) => isReached(percent, used, limit));
+  const stillTold = told.percents.filter((percent) =>
+    raises.every((raise) => isReached(percent, raise.used, raise.limit)),
+  );
+  const fresh = reached.filter((percent) => !stillTold.includes(percent));
   const tell = fresh.length === 0 ? null : Math.max(...fresh);
-  return { tell, told: { ...told, percents: reached } };
+  return { tell, told: { ...told, percents: reached, limit } };
+}
+
+function isReached(percent: number, used: number, limit: number): boolean {
+  return limit > 0 && used * 100 >= limit * percent;
+}
+
+/**
+ * The limits that grants have made since the one for which something was told, and how much was used at each moment.
+ * @param usedAt when each unit of the limit was used, in any order.
+ */
+export function raisesSince(
+  told: Pick<Told, 'limit'>,
+  grants: readonly Grant[],
+  usedAt: readonly Instant[],
+): Use['raises'] {
+  return grants
+    .map((grant, index) => ({ at: grant.at, limit: limitOf(grants.slice(0, index + 1)) }))
+    .filter(({ limit }) => limit > told.limit)
+    .map(({ at, limit }) => ({ limit, used: usedAt.filter((each) => !isBefore(at, each)).length }));
 }
 
 /**

@@ -338,20 +338,26 @@ function entriesIn(text: string): readonly Entry[] {
 const longestValue = 1_000;
 const longestReason = 5_000;
 
-/** A line with a known label: what it stands for, and what stands behind it. A cell of a table needs no colon. */
-function labelledLine(
-  lines: readonly string[],
-  at: number,
-): { readonly meaning: Meaning; readonly rest: string } | undefined {
+/**
+ * A line with a known label: what it stands for, and what stands behind it. A cell of a table needs no colon. `whose` says
+ * whether the label tells whose name, phone or e-mail it is.
+ */
+type Labelled = { readonly meaning: Meaning; readonly whose: 'the-requester’s' | 'anybody’s'; readonly rest: string };
+
+function labelledLine(lines: readonly string[], at: number): Labelled | undefined {
   const line = lines[at] ?? '';
   const [, label = '', rest = ''] = /^([^:：]{1,200})[:：](.*)$/su.exec(line) ?? [];
   const meaning = label === '' ? undefined : meaningOf(label);
   // `*Label:* value` is how some programs write what was bold.
-  if (meaning !== undefined) return { meaning, rest: rest.replace(/^[*_]+(?=\s|$)/, '').trim() };
+  if (meaning !== undefined) return { meaning, whose: whoseIs(label), rest: rest.replace(/^[*_]+(?=\s|$)/, '').trim() };
   const [, cell = '', next = ''] = /^\s*([^\t]{1,200})\t(.*)$/s.exec(line) ?? [];
   const inCell = cell !== '' ? cell : isEmptyCell(lines[at + 1]) ? line : '';
   const ofCell = inCell === '' ? undefined : meaningOf(inCell);
-  return ofCell === undefined ? undefined : { meaning: ofCell, rest: next.trim() };
+  return ofCell === undefined ? undefined : { meaning: ofCell, whose: whoseIs(inCell), rest: next.trim() };
+}
+
+function whoseIs(label: string): Labelled['whose'] {
+  return /request/i.test(label) ? 'the-requester’s' : 'anybody’s';
 }
 
 function isEmptyCell(line: string | undefined): boolean {
@@ -365,17 +371,20 @@ function isEmptyCell(line: string | undefined): boolean {
 function endOf(lines: readonly string[], from: number, meaning: Meaning, begun: boolean): number {
   let first = from;
   if (!begun) while (isEmptyCell(lines[first])) first += 1;
-  const most =
-    meaning === 'businessReason' || meaning === 'requester' || meaning === 'noticesCorrespondent'
-      ? lines.length
-      : first + (begun ? 0 : 1);
+  const isPerson = meaning === 'requester' || meaning === 'noticesCorrespondent';
+  const most = meaning === 'businessReason' || isPerson ? lines.length : first + (begun ? 0 : 1);
   let at = first;
-  while (at < most && at < lines.length && labelledLine(lines, at) === undefined) {
+  for (; at < most && at < lines.length; at += 1) {
+    const next = labelledLine(lines, at);
+    // "Phone:" right below a person's name is that person's.
+    const goesOn = isPerson && next?.whose === 'anybody’s' && partsOfPerson.includes(next.meaning);
+    if (next !== undefined && !goesOn) break;
     if (meaning !== 'businessReason' && lines[at]?.trim() === '') break;
-    at += 1;
   }
   return at;
 }
+
+const partsOfPerson: readonly Meaning[] = ['requesterName', 'requesterPhone', 'requesterEmail'];
 
 /** Takes apart what was put under one label. */
 function split(meaning: Meaning, value: string): readonly Entry[] {

@@ -3,6 +3,9 @@ import { productKeySymbols } from './product-key.ts';
 /** What somebody wrote in a mail, and whether there was more in it that was somebody's before: quoted, or its history. */
 export type OwnWords = { readonly text: string; readonly leftOut: boolean };
 
+/** Nobody writes more lines by hand; what is below them is history, or meant to keep us busy. */
+const mostLines = 20_000;
+
 /**
  * Takes from the text of a mail what its sender wrote in it (EXC-13, EXC-14): without quoted lines, without the history
  * that mail programs put below an answer, and without a signature. Answers below a quotation are kept as well as those
@@ -10,7 +13,7 @@ export type OwnWords = { readonly text: string; readonly leftOut: boolean };
  * symbols are left, since a key is a secret (KEY-6).
  */
 export function ownWords(body: string): OwnWords {
-  const lines = visible(body).split('\n');
+  const lines = visible(body).split('\n', mostLines);
   const own: string[] = [];
   let leftOut = false;
   for (let at = 0; at < lines.length; at += 1) {
@@ -33,7 +36,8 @@ export function ownWords(body: string): OwnWords {
       at += attribution - 1;
       continue;
     }
-    own.push(line.trimEnd());
+    // An empty line is just that; a tab alone is the end of a cell.
+    own.push(line.trim() !== '' ? line : line.includes('\t') ? '\t' : '');
   }
   // At the end, with the rule that some programs draw above the history.
   while (/^\s*$|^ ?[_-]{5,}$/.test(own.at(-1) ?? 'none')) own.pop();

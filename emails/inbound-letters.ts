@@ -215,5 +215,5 @@ function ours(text: string): Sentence {
 }
 
 function because({ inbound }: MailAnswerFacts): Sentence {
-  return say`You get this mail because one with your address as its sender came to ${sayAddress(inbound)}. No machine should answer it.`;
+  return say`You get this mail because one with your address as its sender came to ${sayAddress(inbound)}.`;
 }

@@ -145,7 +145,7 @@ export async function receiveMail(arrived: ArrivedMail, doors: Doors, now: Insta
   if (from === null) return { is: 'ignored', because: 'no-sole-sender' };
   const { addresses } = doors.mailing;
   const isBounce = /^(?:<?>?|mailer-daemon(?:@.*)?)$/i.test(arrived.envelope.from.trim());
-  const isOurs = [addresses.MAIL_INBOUND, addresses.MAIL_FROM].some((ours) => ours.toLowerCase().includes(from));
+  const isOurs = [addresses.MAIL_INBOUND, addresses.MAIL_FROM].some((ours) => sameEmail(bare(ours), from));
   if (read.isAutomatic || isBounce || isOurs) return { is: 'ignored', because: 'automatic' };
 
   const operation = fingerprintOf(JSON.stringify(['mail', ...read.identity])).slice(0, 32);
@@ -162,6 +162,11 @@ export async function receiveMail(arrived: ArrivedMail, doors: Doors, now: Insta
     await abandon(store, repeatable).catch((cause: unknown) => logger.error('could not abandon', { operation, cause }));
     throw error;
   }
+}
+
+/** The address alone, of one that may have a name before it. */
+function bare(address: string): string {
+  return /<([^<>]+)>\s*$/.exec(address)?.[1] ?? address;
 }
 
 type Sent = ArrivedMail & ReadMail & { readonly from: string; readonly operation: string };

@@ -91,7 +91,7 @@ export class Api extends Construct {
     });
     this.publicUrl = stage.domain === null ? this.api.apiEndpoint : `https://${stage.domain.name}`;
     if (stage.domain !== null) this.answerAt(stage.domain);
-    new CfnOutput(this, 'Address', { value: this.publicUrl });
+    new CfnOutput(this, 'Address', { key: 'ApiAddress', value: this.publicUrl });
   }
 
   private answerAt({ name, zoneId, zoneName }: NonNullable<Deployment['stage']['domain']>): void {

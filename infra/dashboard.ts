@@ -67,6 +67,7 @@ export class Dashboard extends Construct {
     );
     const { region } = Stack.of(this);
     new CfnOutput(this, 'Address', {
+      key: 'DashboardAddress',
       value: `https://${region}.console.aws.amazon.com/cloudwatch/home?region=${region}#dashboards/dashboard/${props.prefix}`,
     });
   }

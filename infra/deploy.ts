@@ -36,26 +36,33 @@ function valueNamed(name: RegExp, outputs: Outputs): string | undefined {
 function main(verb: string | undefined, rest: readonly string[]): void {
   const { values } = parseArgs({
     args: [...rest],
-    options: { stage: { type: 'string' }, yes: { type: 'boolean', default: false } },
+    options: {
+      stage: { type: 'string' },
+      // Asks nothing: for scripts.
+      yes: { type: 'boolean', default: false },
+      // For an emulator of AWS, which takes examples for real and cannot make everything.
+      emulated: { type: 'boolean', default: false },
+    },
   });
   const read = readStage(stagesInCdkJson(), values.stage);
   if (!read.ok) throw new CannotDeploy(read.problem);
   const { name, stage } = read;
+  const context = ['-c', `stage=${name}`, ...(values.emulated ? ['-c', 'emulated=true'] : [])];
   const stacks = [`volume-activation-${name}-kept`, `volume-activation-${name}-running`] as const;
   switch (verb) {
     case 'deploy': {
-      const examples = examplesIn(stage);
+      const examples = values.emulated ? [] : examplesIn(stage);
       if (examples.length > 0) {
         throw new CannotDeploy(`cdk.json: context.stages.${name}: still an example: ${examples.join(', ')}`);
       }
       mkdirSync(join(root, 'cdk.out'), { recursive: true });
       const approval = values.yes ? ['--require-approval', 'never'] : [];
-      cdk('deploy', ...stacks, '-c', `stage=${name}`, ...approval, '--outputs-file', outputsFile(name));
+      cdk('deploy', ...stacks, ...context, ...approval, '--outputs-file', outputsFile(name));
       process.stdout.write(summary(name, JSON.parse(readFileSync(outputsFile(name), 'utf8'))));
       return;
     }
     case 'destroy': {
-      cdk('destroy', stacks[1], '--exclusively', '-c', `stage=${name}`, ...(values.yes ? ['--force'] : []));
+      cdk('destroy', stacks[1], '--exclusively', ...context, ...(values.yes ? ['--force'] : []));
       process.stdout.write(
         `\nWhat runs is gone. The stack ${stacks[0]} still has the table, its key, the root secret and the accounts;\n` +
           `npm run deploy -- --stage ${name} puts everything back to work on them.\n\n`,

@@ -3,7 +3,7 @@ import type { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
 import { ReceiptRuleSet, TlsPolicy } from 'aws-cdk-lib/aws-ses';
 import { Lambda, LambdaInvocationType } from 'aws-cdk-lib/aws-ses-actions';
 import { Construct } from 'constructs';
-import { inboundMailPrefix } from './inbound-mail-bucket.ts';
+import { inboundMailPrefix } from '../functions/manifest.ts';
 
 /**
  * Takes the mails to the exceptions address: each is put into the bucket, then a function is told of it, with what SES
@@ -27,6 +27,7 @@ export class InboundMail extends Construct {
     if (props.emulated) return;
     const ruleSet = new ReceiptRuleSet(this, 'RuleSet', { receiptRuleSetName: props.prefix });
     ruleSet.addRule('ToTheExceptionsAddress', {
+      // SES takes the address with anything behind a plus sign for the same: answers to questions come so.
       recipients: [props.address],
       scanEnabled: true,
       tlsPolicy: TlsPolicy.OPTIONAL,
@@ -36,6 +37,6 @@ export class InboundMail extends Construct {
         new Lambda({ function: props.function, invocationType: LambdaInvocationType.EVENT }),
       ],
     });
-    new CfnOutput(this, 'ReceiptRuleSet', { value: props.prefix });
+    new CfnOutput(this, 'Activate', { key: 'ReceiptRuleSet', value: props.prefix });
   }
 }

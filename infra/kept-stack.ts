@@ -19,7 +19,7 @@ export class KeptStack extends Stack {
   readonly inboundMailArn: string;
   readonly mail: MailIdentity;
 
-  constructor(scope: Construct, id: string, { prefix, stage, env }: Deployment) {
+  constructor(scope: Construct, id: string, { prefix, stage, env, emulated }: Deployment) {
     const keep = stage.whenRemoved === 'keep';
     super(scope, id, {
       env,
@@ -37,7 +37,7 @@ export class KeptStack extends Stack {
     this.people = new People(this, 'People', { prefix, signIn: stage.signIn, ...removal });
     this.inboundMail = new InboundMailBucket(this, 'InboundMail', { key, keptForDays: stage.inboundMailForDays });
     this.inboundMailArn = this.exportValue(this.inboundMail.bucket.bucketArn, { name: `${prefix}-inbound-mail-arn` });
-    this.mail = new MailIdentity(this, 'Mail', stage);
+    this.mail = new MailIdentity(this, 'Mail', { ...stage, emulated });
 
     new CfnOutput(this, 'TableName', { value: this.table.table.tableName });
     new CfnOutput(this, 'UserPoolId', { value: this.people.userPool.userPoolId });

@@ -1,6 +1,6 @@
 import { ArnFormat, Stack } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
-import type { Entry } from '../functions/manifest.ts';
+import { type Entry, inboundMailPrefix } from '../functions/manifest.ts';
 import { tableSchema } from '../store/schema.ts';
 import { Alarms } from './alarms.ts';
 import { Api } from './api.ts';
@@ -8,7 +8,6 @@ import { Dashboard } from './dashboard.ts';
 import type { Deployment } from './deployment.ts';
 import { EntryFunction } from './entry-function.ts';
 import { InboundMail } from './inbound-mail.ts';
-import { inboundMailPrefix } from './inbound-mail-bucket.ts';
 import type { KeptStack } from './kept-stack.ts';
 import { MailEvents } from './mail-events.ts';
 import { Meters, metricsNamespaceOf } from './meters.ts';
@@ -114,6 +113,8 @@ export class RunningStack extends Stack {
       });
     }
 
+    // An emulator measures nothing, and takes no alarm that adds up.
+    if (deployment.emulated) return;
     const meters = new Meters(deployment, { standing, api: api.api, stateMachine: workflow.stateMachine, table });
     const alarms = new Alarms(this, 'Alarms', { prefix, stage, key, standing, meters });
     new Dashboard(this, 'Dashboard', { prefix, standing, meters, alarms: alarms.all });

@@ -59,7 +59,10 @@ export const stageSchema = z
         from: sender,
         team: z.email('is not an address').describe('The exceptions team.'),
         supervisors: z.email('is not an address').describe('Who hears of late requests.'),
-        inbound: z.email('is not an address').describe('Where requests may be sent by mail.'),
+        inbound: z
+          .email('is not an address')
+          .regex(/^[^@]{1,20}@/, 'must have at most 20 characters before the @, for a mark is added to it')
+          .describe('Where requests may be sent by mail.'),
       })
       .refine(({ from, inbound }) => domainOf(from) === domainOf(inbound), {
         message: 'is not at the domain of mail.from, the only one that is verified',

@@ -1,5 +1,5 @@
 import type { RemovalPolicy } from 'aws-cdk-lib';
-import type { IKey } from 'aws-cdk-lib/aws-kms';
+import { type IKey, Key } from 'aws-cdk-lib/aws-kms';
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct } from 'constructs';
 import { acknowledge } from './acknowledge.ts';
@@ -13,7 +13,8 @@ export class VaultSecret extends Construct {
     this.secret = new Secret(this, 'Secret', {
       description:
         'The root secret of the vault: product keys are found by it and sealed with it. Never change its value.',
-      encryptionKey: props.key,
+      // By its ARN only: else CDK would add rights to the key’s policy that the account’s own roles have anyway.
+      encryptionKey: Key.fromKeyArn(this, 'Key', props.key.keyArn),
       generateSecretString: { passwordLength: 64, excludePunctuation: true },
       removalPolicy: props.whenRemoved,
     });

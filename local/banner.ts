@@ -65,11 +65,14 @@ function firstRequest(address: string, lastFive: string, now: ReturnType<System[
         what: 'Her keys, and what is used of them: the MAK is nearly spent.',
         command: [
           `curl -s ${address}/agreements/${contoso.agreementNumber}/keys \\`,
-          `  -H "Authorization: Bearer $TOKEN" | tr , '\\n' |`,
-          `  grep -E '"(type|lastFive|limit|used)"'`,
+          `  -H "Authorization: Bearer $TOKEN" ${only(['type', 'lastFive', 'limit', 'used'])}`,
         ],
       },
-      post('She asks for 150 more, which is beyond what the call centre may give.', `${address}/exceptions`, facts),
+      post('She asks for 150 more, which is beyond what the call centre may give.', `${address}/exceptions`, facts, [
+        'exceptionId',
+        'status',
+        'dueAt',
+      ]),
     ],
     'Now look into the mail box: the decision is up to Noor Haddad.',
   ];
@@ -80,12 +83,12 @@ function firstAgreement(address: string): [Step[], string] {
   return [
     [
       signIn('A licensing administrator signs in.', address, { email: olga.email, roles: olga.roles }),
-      post('She registers an agreement.', `${address}/agreements`, facts),
+      post('She registers an agreement.', `${address}/agreements`, facts, ['agreementId', 'lastFive']),
       {
         what: 'It has a KMS key from the start.',
         command: [
           `curl -s ${address}/agreements/${contoso.agreementNumber}/keys \\`,
-          '  -H "Authorization: Bearer $TOKEN"',
+          `  -H "Authorization: Bearer $TOKEN" ${only(['type', 'lastFive', 'limit', 'used'])}`,
         ],
       },
     ],
@@ -100,16 +103,21 @@ function signIn(what: string, address: string, body: unknown): Step {
   };
 }
 
-function post(what: string, url: string, body: object): Step {
+function post(what: string, url: string, body: object, shown: readonly string[]): Step {
   const [, ...lines] = JSON.stringify(body, null, 2).split('\n');
   return {
     what,
     command: [
       `curl -s ${url} -H "Authorization: Bearer $TOKEN" \\`,
       `  -H 'Content-Type: application/json' -d '{`,
-      ...lines.map((line, index) => `  ${line}${index < lines.length - 1 ? '' : "'"}`),
+      ...lines.map((line, index) => `  ${line}${index < lines.length - 1 ? '' : `' ${only(shown)}`}`),
     ],
   };
+}
+
+/** The end of a command that leaves a line for each of these members of the answer. */
+function only(members: readonly string[]): string {
+  return `| tr , '\\n' |\n    grep -E '"(${members.join('|')})"'`;
 }
 
 /** The last five of Contoso's live MAK; undefined when the world has none. */

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { banner } from './banner.ts';
+import { choicesIn } from './choices.ts';
 import { CannotStart } from './dynamodb.ts';
 import type { Ask } from './seed.ts';
 import { seed } from './seed.ts';
@@ -33,7 +34,7 @@ export async function run(environment: Environment, options: { readonly endWithP
   };
 
   try {
-    const { port, folder, seeded, dynamoDbEndpoint } = read(environment);
+    const { port, folder, seeded, dynamoDbEndpoint } = choicesIn(environment);
     // With it the mail box would send real mail.
     delete environment.SMTP_TRANSPORT;
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void end(0));
@@ -48,25 +49,6 @@ export async function run(environment: Environment, options: { readonly endWithP
   } catch (error) {
     await fail(error);
   }
-}
-
-/** Reads what the user chose. An empty value is as none. */
-function read(environment: Environment) {
-  const chosen = (name: string) => environment[name]?.trim() || undefined;
-  const port = chosen('PORT') ?? '3000';
-  if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535) {
-    throw new CannotStart(`PORT must be a number from 0 to 65535, and is ${JSON.stringify(port)}.`);
-  }
-  const seed = chosen('SEED');
-  if (seed !== undefined && seed !== 'none') {
-    throw new CannotStart(`SEED can only be none, for an empty world, and is ${JSON.stringify(seed)}.`);
-  }
-  return {
-    port: Number(port),
-    folder: chosen('DATA'),
-    seeded: seed === undefined,
-    dynamoDbEndpoint: chosen('AWS_ENDPOINT_URL_DYNAMODB'),
-  };
 }
 
 /** Whoever is killed outright takes nobody along: who was started by it looks whether it is still there. */

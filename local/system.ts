@@ -150,8 +150,7 @@ export async function startSystem({ port, folder, dynamoDbEndpoint, environment 
     await workflows.quiet();
     await stream.quiet();
   };
-  const arrive = (raw: Buffer, verdict: 'PASS' | 'FAIL') =>
-    mailIntake.arrive(raw, verdict, Object.values(mailReaders));
+  const arrive = (raw: Buffer, verdict: 'PASS' | 'FAIL') => mailIntake.arrive(raw, verdict, Object.values(mailReaders));
   const windOn = makeWindOn({ clock, sweep, waits: workflows, quiet });
   const routes = localRoutes({ address, clock, tokens, mailBox, arrive, workflows, windOn });
   const gateway = makeGateway(api, tokens, routes, now);

@@ -125,7 +125,7 @@ export async function tell(
 
 function isNews({ told, version, tellAt, seen }: Alerts, looked: Looked): boolean {
   const tooMuch = looked.counted !== null && seen > looked.counted;
-  const other =
-    JSON.stringify([told.percents, told.clientsAt]) !== JSON.stringify([looked.told.percents, looked.told.clientsAt]);
+  const written = ({ percents, limit, clientsAt }: Told) => JSON.stringify([percents, limit, clientsAt]);
+  const other = written(told) !== written(looked.told);
   return version === 0 || tooMuch || other || tellAt !== looked.tellAt;
 }

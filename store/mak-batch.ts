@@ -2,6 +2,7 @@ import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
 import { UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import type { Activation, Bucket, Layout, MakOutcome } from './mak-buckets.ts';
 import {
+  bucketCountGrown,
   bucketKey,
   bucketNames,
   bucketsAt,
@@ -51,7 +52,7 @@ export async function activateBatchOnMak(
     if (groups === 'laid-out-anew') return groups;
     const isRoomy = groups.every(({ bucket, lines: wanted }) => bucket.free >= wanted.length);
     if (isRoomy) await inParallel(groups, (group) => markAll(store, layout, lines, group, outcomes));
-    else await placeInOrder(store, layout, lines, groups, outcomes);
+    else if ((await placeInOrder(store, layout, lines, groups, outcomes)) === 'laid-out-anew') return 'laid-out-anew';
   }
   return lines.map(({ activation }, index) => {
     const first = firstOf.get(activation.installationId) ?? index;
@@ -85,8 +86,10 @@ async function judged(
       else if (answer.is === 'laid-out-anew') return 'laid-out-anew';
       else outcomes.set(index, answer);
     }
-    if (mustLayOut) await layOut(store, layout, home);
-    else if (bucket !== undefined && waiting.length > 0) groups.push({ home, bucket, lines: waiting });
+    if (mustLayOut) {
+      const laidOut = await layOut(store, layout, home);
+      if (typeof laidOut !== 'string') for (const index of indices) outcomes.set(index, laidOut);
+    } else if (bucket !== undefined && waiting.length > 0) groups.push({ home, bucket, lines: waiting });
   }
   return groups;
 }
@@ -144,9 +147,11 @@ async function placeInOrder(
   lines: readonly Line[],
   groups: readonly Group[],
   outcomes: Map<number, MakOutcome>,
-): Promise<void> {
+): Promise<'tried' | 'laid-out-anew'> {
   const { keyId, bucketCount } = layout;
   const reserve = await readReserve(store, keyId);
+  // Whoever still knew the old layout would pile a raised limit up in the few buckets there were.
+  if (bucketCountGrown(bucketCount, reserve.total) > bucketCount) return 'laid-out-anew';
   const all = await bucketsAt(store, keyId, numbersFrom(0, bucketCount));
   const used = all.reduce((sum, bucket) => sum + bucket.used, 0);
   const touch = (key: ItemKey, home: number | null, left: number): Touch => ({ key, home, left, taken: 0, marked: [] });
@@ -183,18 +188,24 @@ async function placeInOrder(
         touches.map((each) => writeOf(layout, lines, each)),
       )) !== 'done'
     )
-      return;
+      return 'tried';
     for (const { marked } of touches) activated(lines, marked, outcomes);
-    return;
+    return 'tried';
   }
   // Places on the move between two readings could be missed, but used places that add up to the limit cannot lie.
   const isLaidOut = all.length === bucketCount && all.every(({ modulus }) => modulus === bucketCount);
   if (isLaidOut && used === reserve.total) {
     await rememberSpent(store, keyId, reserve.total);
-    for (const { index } of wanting) outcomes.set(index, { is: 'spent', used });
+    const found = new Map(all.map((bucket) => [numberOf(bucket), bucket]));
+    for (const { home, index } of wanting) {
+      // The last place can have gone to this very machine, which came twice at once (MAK-2).
+      const answer = judge(found.get(home) ?? 'no-bucket', layout, activationAt(lines, index).installationId);
+      outcomes.set(index, typeof answer === 'string' ? { is: 'spent', used } : answer);
+    }
   } else if (!isLaidOut) {
     for (const number of numbersFrom(0, bucketCount)) await layOut(store, layout, number);
   }
+  return 'tried';
 }
 
 function place(bucket: Touch, donor: Touch, index: number): void {

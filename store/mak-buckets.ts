@@ -227,7 +227,7 @@ async function placeFromElsewhere(
   const reserve = await readReserve(store, keyId);
   // Whoever still knew the old layout would pile a raised limit up in the few buckets there were.
   if (bucketCountGrown(bucketCount, reserve.total) > bucketCount) return { is: 'laid-out-anew' };
-  if (reserve.spent) return { is: 'spent', used: reserve.total };
+  if (reserve.spent) return spentUnlessKnown(store, layout, home, activation, reserve.total);
 
   const placed = async (from: ItemKey, take: number): Promise<MakOutcome | 'in-the-way'> => {
     const moved = await movePlaces(store, from, layout, home, take, activation);
@@ -259,7 +259,20 @@ async function placeFromElsewhere(
   // Places on the move between two readings could be missed, but used places that add up to the limit cannot lie.
   if (unsplit.length > 0 || used < reserve.total) return 'in-the-way';
   await rememberSpent(store, keyId, reserve.total);
-  return { is: 'spent', used };
+  return spentUnlessKnown(store, layout, home, activation, used);
+}
+
+/** Looks once more: the last place can have gone to this very machine, which came twice at once (MAK-2). */
+async function spentUnlessKnown(
+  store: Store,
+  layout: Layout,
+  home: number,
+  { installationId }: Activation,
+  used: number,
+): Promise<MakOutcome> {
+  const [bucket = 'no-bucket'] = await bucketsAt(store, layout.keyId, [home]);
+  const judged = judge(bucket, layout, installationId);
+  return typeof judged === 'string' ? { is: 'spent', used } : judged;
 }
 
 const askedFirst = 16;

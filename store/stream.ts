@@ -8,8 +8,7 @@ import { machinesAdded } from './mak-buckets.ts';
 import type { Item } from './table.ts';
 
 /** One change of the table as its stream tells it: the item before and after, each in the database's own notation. */
-export type TableChange = { readonly before: Image | undefined; readonly after: Image | undefined };
-type Image = Readonly<Record<string, unknown>>;
+export type TableChange = { readonly before: unknown; readonly after: unknown };
 
 /** What happened to the use of a key. */
 export type KeyChange = {
@@ -24,23 +23,38 @@ export type KeyChange = {
 
 /**
  * Reads out of a change of the table what happened to the use of a key; `undefined` when nothing did. What frees places,
- * moves them, or only tells more of a host is of no interest to anybody who warns.
+ * moves them, or only tells more of a host is of no interest to anybody who warns. Throws for what is no item of our table.
  */
 export function keyChangeIn({ before, after }: TableChange): KeyChange | undefined {
   // What appears is never news: a key with nothing on it, or a bucket that was split off another with what was in that.
   if (before === undefined || after === undefined) return undefined;
-  const { PK, SK } = unmarshall(keysOf(after));
-  if (!String(PK).startsWith('KEY#')) return undefined;
+  const { PK, SK } = itemFrom(after);
+  if (!PK.startsWith('KEY#')) return undefined;
   if (SK === 'BUCKET') return bucketChange(itemFrom(before), itemFrom(after));
   return SK === 'KEY' ? keyItemChange(itemFrom(before), itemFrom(after)) : undefined;
 }
 
+/** What two changes of one key come to. */
+export function together(one: KeyChange, other: KeyChange): KeyChange {
+  return {
+    keyId: one.keyId,
+    activated: one.activated + other.activated,
+    newcomers: [...new Set([...one.newcomers, ...other.newcomers])],
+    keyItself: one.keyItself || other.keyItself,
+  };
+}
+
 function bucketChange(before: Item, after: Item): KeyChange | undefined {
-  const activated = Number(after.used) - Number(before.used);
+  const activated = usedIn(after) - usedIn(before);
   // One that was split in two has fewer than before, and a machine that was dropped is no activation.
   if (activated <= 0) return undefined;
   const keyId = after.PK.slice('KEY#'.length, after.PK.lastIndexOf('#'));
   return { keyId, activated, newcomers: machinesAdded(before, after), keyItself: false };
+}
+
+function usedIn({ PK, used }: Item): number {
+  if (typeof used !== 'number') throw new Error(`The bucket ${PK} does not say how many of its places are used.`);
+  return used;
 }
 
 function keyItemChange(before: Item, after: Item): KeyChange | undefined {
@@ -60,11 +74,9 @@ function hostsOf(key: Key): readonly KmsHost[] {
   return key.type === 'KMS' ? key.hosts : [];
 }
 
-function keysOf({ PK, SK }: Image): Record<string, AttributeValue> {
-  return { PK, SK } as Record<string, AttributeValue>;
-}
-
-/** The stream hands over items of our own table, in the notation of the database. */
-function itemFrom(image: Image): Item {
-  return unmarshall(image as Record<string, AttributeValue>) as Item;
+function itemFrom(image: unknown): Item {
+  // The stream hands over what we have written; its keys are looked at, in case it is another's.
+  const item = unmarshall(image as Record<string, AttributeValue>) as Item;
+  if (typeof item.PK !== 'string' || typeof item.SK !== 'string') throw new Error('A change is of no item of the table.');
+  return item;
 }

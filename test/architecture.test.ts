@@ -42,9 +42,12 @@ const packages: Record<string, readonly string[]> = {
   'aws-cdk-lib': ['infra'],
   constructs: ['infra'],
   'cdk-nag': ['infra'],
+  esbuild: ['infra'],
   'aws-local-stepfunctions': ['local'],
   'aws-ses-v2-local': ['local'],
   jose: ['local'],
+  mailparser: ['functions/read-mail.ts'],
+  'html-to-text': ['functions/read-mail.ts'],
 };
 
 /** What reaches out of the program, and the places where it may: everywhere else it is an argument. */

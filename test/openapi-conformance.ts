@@ -69,12 +69,17 @@ const patterns = describedOperations
 
 /** The route that answers a path, without its query; undefined when none is described. */
 export function operationAt(method: string, path: string): DescribedOperation | undefined {
-  const [pathname = ''] = path.split('?');
+  const pathname = pathnameOf(path);
   for (const { described, pattern } of patterns) {
     const match = described.method === method ? pattern.exec(pathname) : null;
     if (match !== null && match.slice(1).every(isWellEncoded)) return described;
   }
   return undefined;
+}
+
+/** The path that a server reads in one: dots in it have been walked, and its query is not part of it. */
+export function pathnameOf(path: string): string {
+  return URL.parse(`http://localhost${path}`)?.pathname ?? path;
 }
 
 function isWellEncoded(part: string): boolean {
@@ -171,9 +176,15 @@ function faultsOf(judge: ValidateFunction, value: unknown): readonly string[] {
   );
 }
 
+/** Whether only the local system has a path; what it answers there is its own matter. */
+export function isLocal(path: string): boolean {
+  const pathname = pathnameOf(path);
+  return pathname === '/' || pathname.startsWith('/_local');
+}
+
 /** Throws, naming every complaint, when an answer is not as described. The routes of the local system are its own. */
 export function conforms(method: string, path: string, answered: Answered): void {
-  if (path === '/' || path.startsWith('/_local/')) return;
+  if (isLocal(path)) return;
   const complaints = complaintsAbout(method, path, answered);
   if (complaints.length === 0) return;
   const told = complaints.map((complaint) => `  ${complaint}`).join('\n');

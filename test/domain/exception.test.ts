@@ -448,7 +448,13 @@ describe('the team that forwards', () => {
     } as const;
     const { request, deed } = accepted(forwardOn(reminded, 120));
     expect(request).toMatchObject({ activations: 120, asks: 2 });
-    expect(askOf(request)).toEqual({ askNumber: 2, askedAt: on.tuesdayTen, remindersSent: 0, undeliverableAt: null, decision: null });
+    expect(askOf(request)).toEqual({
+      askNumber: 2,
+      askedAt: on.tuesdayTen,
+      remindersSent: 0,
+      undeliverableAt: null,
+      decision: null,
+    });
     expect(deed.detail).toBe('Forwarded to the Notices Correspondent for 120. The question that was out is void.');
     const choice = { decision: 'approve', comment: null, by: carla.email } as const;
     expect(refusalOf(decide(request, 1, choice, on.tuesdayTen, policy))).toMatchObject({
@@ -1127,7 +1133,13 @@ describe('a Correspondent who has become another', () => {
   it('AGR-4 is asked anew about the same number; the question to the former one is void', () => {
     const { request, deed } = accepted(askAnew(requestAwaitingApproval(), on.tuesdayTen, policy));
     expect(request).toMatchObject({ activations: 150, asks: 2 });
-    expect(askOf(request)).toEqual({ askNumber: 2, askedAt: on.tuesdayTen, remindersSent: 0, undeliverableAt: null, decision: null });
+    expect(askOf(request)).toEqual({
+      askNumber: 2,
+      askedAt: on.tuesdayTen,
+      remindersSent: 0,
+      undeliverableAt: null,
+      decision: null,
+    });
     expect(refusedUnlessAsking(request, 1)?.refusal).toMatchObject({ code: 'link-void', because: 'replaced' });
     expect(lettersOf(request)).toContain('approval-wanted to correspondent');
     expect(deed).toEqual({

@@ -58,7 +58,6 @@ export type Draft = {
 /** Fields that the world knows something for. */
 const knownNames = new Set([
   'agreementId',
-  'numbers',
   'keyId',
   'exceptionId',
   'token',
@@ -71,6 +70,8 @@ const knownNames = new Set([
   'product',
   'kind',
   'requester',
+  'activationsRequested',
+  'noticesCorrespondent',
   'organizationName',
   'callReference',
   'newLimit',
@@ -115,8 +116,8 @@ const date = fc
 
 function textFor({ pattern, format, minLength = 0, maxLength }: Schema, name: string, tame: boolean): fc.Arbitrary<string> {
   if (format === 'email') return email;
-  if (format === 'date') return date;
-  if (name === 'language') return fc.constantFrom('en', 'en-GB', 'de', 'pt-BR', 'zh-Hant-TW');
+  if (format === 'date') return tame ? fc.constant('2099-01-04') : date;
+  if (name === 'language') return tame ? fc.constant('en') : fc.constantFrom('en-GB', 'de', 'pt-BR', 'zh-Hant-TW');
   if (name === 'code') return fc.stringMatching(/^\d{6}$/);
   if (pattern !== undefined) return fc.stringMatching(new RegExp(pattern));
   const most = Math.min(maxLength ?? 40, 40);
@@ -129,7 +130,8 @@ function textFor({ pattern, format, minLength = 0, maxLength }: Schema, name: st
   return fc.oneof({ weight: 9, arbitrary: any }, { weight: 1, arbitrary: fc.constant('y'.repeat(maxLength)) });
 }
 
-function wholeFor({ minimum = 0, maximum = 1_000_000 }: Schema): fc.Arbitrary<number> {
+function wholeFor({ minimum = 0, maximum = 1_000_000 }: Schema, tame: boolean): fc.Arbitrary<number> {
+  if (tame) return fc.integer({ min: minimum, max: Math.min(maximum, minimum + 100) });
   return fc.oneof(
     { weight: 4, arbitrary: fc.integer({ min: minimum, max: Math.min(maximum, minimum + 300) }) },
     { weight: 1, arbitrary: fc.integer({ min: minimum, max: maximum }) },
@@ -165,7 +167,7 @@ function ownValueFor(schema: Schema, name: string, tame: boolean): fc.Arbitrary<
     case 'string':
       return textFor(schema, name, tame);
     case 'integer':
-      return wholeFor(schema);
+      return wholeFor(schema, tame);
     case 'boolean':
       return fc.boolean();
     case 'null':
@@ -173,7 +175,8 @@ function ownValueFor(schema: Schema, name: string, tame: boolean): fc.Arbitrary<
     case 'array': {
       const { items, minItems: minLength = 0, maxItems = 8 } = schema;
       if (typeof items !== 'object' || Array.isArray(items)) return fc.constant([]);
-      return fc.array(valueFor(items, name, tame), { minLength, maxLength: Math.min(maxItems, Math.max(minLength, 4)) });
+      const lengths = { minLength, maxLength: Math.min(maxItems, Math.max(minLength, 4)) };
+      return fc.array(valueFor(items, name, tame), lengths);
     }
     default:
       throw new Error(`Nothing is drawn for ${JSON.stringify(schema)}.`);
@@ -334,7 +337,8 @@ function tameDraftFor(operation: DescribedOperation): fc.Arbitrary<Draft> {
     operation: fc.constant(operation),
     method: fc.constant(undefined),
     caller: fc.constant({ is: 'fitting' } as const),
-    customer: fc.nat(3),
+    // The last customer's contacts are not to be relied on.
+    customer: fc.nat(2),
     number: fc.nat(50),
     // Few, so that the same ones come again.
     machine: fc.nat(8),

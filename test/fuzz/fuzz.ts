@@ -2,14 +2,16 @@ import { once } from 'node:events';
 import { Agent, request as httpRequest } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import fc from 'fast-check';
+import { problemType } from '../../functions/problem.ts';
+import { problemCodes } from '../../functions/problem-documents.ts';
 import type { Answered } from '../openapi-conformance.ts';
-import { complaintsAbout, operationAt } from '../openapi-conformance.ts';
+import { complaintsAbout, isLocal, operationAt } from '../openapi-conformance.ts';
 import type { Draft } from './draft.ts';
 import { anyDraft } from './draft.ts';
 import type { Request } from './request.ts';
 import { curlOf, expectationsOf, requestFrom } from './request.ts';
 import type { Wire, World } from './world.ts';
-import { learn, learnProductKey, makeWorld, member, readMail } from './world.ts';
+import { getNewKeys, learn, learnProductKey, makeWorld, member, readMail } from './world.ts';
 
 export type Failure = {
   readonly route: string;
@@ -24,12 +26,14 @@ export type Report = {
   readonly requests: number;
   /** How often each route answered with each status. */
   readonly tally: ReadonlyMap<string, ReadonlyMap<number, number>>;
+  /** How often each problem code was answered. */
+  readonly codes: ReadonlyMap<string, number>;
   readonly failures: readonly Failure[];
   readonly milliseconds: { readonly all: number; readonly slowest: number; readonly slowestRoute: string };
 };
 
-/** How often the mail boxes are looked into for links, and how often a day goes by. */
-const mailEvery = 300;
+/** After how many requests the mail boxes are looked into and new keys are shown, and after how many a day goes by. */
+const mailEvery = 100;
 const dayEvery = 700;
 
 /**
@@ -61,6 +65,7 @@ export async function fuzz(address: string, requests: number, seed: number): Pro
 
 function makeRun(world: World, wire: Wire, sendIt: (request: Request) => Promise<Answered>) {
   const tally = new Map<string, Map<number, number>>();
+  const codes = new Map<string, number>();
   const failures = new Map<string, Failure>();
   let sent = 0;
   let shrinking: { readonly signature: string; smallest: Failure } | undefined;
@@ -77,14 +82,18 @@ function makeRun(world: World, wire: Wire, sendIt: (request: Request) => Promise
     if (took > slowest.slowest) slowest = { slowest: took, slowestRoute: route };
     const complaints = [
       ...(answered.status >= 500 ? [`${answered.status}: a fault of the service`] : []),
-      ...complaintsAbout(request.method, request.path, answered),
+      ...(isLocal(request.path) ? [] : complaintsAbout(request.method, request.path, answered)),
       ...expectations
         .filter(({ holds: asExpected }) => !asExpected(answered.status))
         .map(({ because }) => `${answered.status}, although ${because}`),
       ...secretsIn(answered, route, world),
     ];
     if (answered.status < 300) remember(world, request, answered);
-    if (shrinking === undefined) count(tally, route, answered.status);
+    if (shrinking === undefined) {
+      count(tally, route, answered.status);
+      const code = codeIn(answered);
+      if (code !== undefined) codes.set(code, (codes.get(code) ?? 0) + 1);
+    }
     if (complaints.length === 0) return true;
 
     const signature = signatureOf(route, complaints);
@@ -99,7 +108,10 @@ function makeRun(world: World, wire: Wire, sendIt: (request: Request) => Promise
     next: async () => {
       if (shrinking !== undefined) return;
       sent += 1;
-      if (sent % mailEvery === 0) await readMail(world, wire);
+      if (sent % mailEvery === 0) {
+        await readMail(world, wire);
+        await getNewKeys(world, wire);
+      }
       if (sent % dayEvery === 0) await wire('POST', '/_local/clock', { advance: 'P1D' });
     },
     endRound: () => {
@@ -107,7 +119,7 @@ function makeRun(world: World, wire: Wire, sendIt: (request: Request) => Promise
       shrinking = undefined;
     },
     sent: () => sent,
-    found: () => ({ tally, failures: [...failures.values()] }),
+    found: () => ({ tally, codes, failures: [...failures.values()] }),
     slowest: () => slowest,
   };
 }
@@ -121,6 +133,12 @@ function signatureOf(route: string, complaints: readonly string[]): string {
 function count(tally: Map<string, Map<number, number>>, route: string, status: number): void {
   const statuses = tally.get(route) ?? new Map<number, number>();
   tally.set(route, statuses.set(status, (statuses.get(status) ?? 0) + 1));
+}
+
+function codeIn({ text, headers }: Answered): string | undefined {
+  if (headers.get('content-type') !== problemType) return undefined;
+  const code = text === '' ? undefined : member(JSON.parse(text), 'code');
+  return typeof code === 'string' ? code : undefined;
 }
 
 /** No answer but that of a reveal may hold a whole product key (KEY-6). */
@@ -182,7 +200,7 @@ function wireTo(address: string, agent: Agent): Wire {
 // ---- The report
 
 /** The report as it is printed: requests by route and status, then what failed, each with a command to see it again. */
-export function printed({ seed, requests, tally, failures, milliseconds }: Report): string {
+export function printed({ seed, requests, tally, codes, failures, milliseconds }: Report): string {
   const statuses = [...new Set([...tally.values()].flatMap((each) => [...each.keys()]))].toSorted();
   const routes = [...tally.keys()].toSorted();
   const width = Math.max(...routes.map((route) => route.length));
@@ -196,6 +214,8 @@ export function printed({ seed, requests, tally, failures, milliseconds }: Repor
     ...rows,
     '',
     `${requests} requests with seed ${seed} in ${(milliseconds.all / 1000).toFixed(1)} s; the slowest took ${milliseconds.slowest.toFixed(0)} ms (${milliseconds.slowestRoute}).`,
+    `Refused with: ${[...codes].toSorted().map(([code, times]) => `${code} ${times}`).join(', ')}.`,
+    `Never refused with: ${problemCodes.filter((code) => !codes.has(code)).join(', ')}.`,
     ...(never.length > 0 ? [`Never answered with success: ${never.join(', ')}.`] : []),
     failures.length === 0 ? 'Every answer was as described.' : `${failures.length} kinds of answer were not as described:`,
     ...failures.flatMap(({ route, complaints, status, text, curl }) => [

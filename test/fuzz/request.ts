@@ -35,10 +35,21 @@ type Scene = {
   machine: number;
 };
 
+/** What is for one type of key only is mostly sent for a key of that type. */
+const typeFor: Readonly<Record<string, KnownKey['type']>> = { giveOverride: 'KMS', reportClients: 'KMS', raiseLimit: 'MAK' };
+
+/** The last customer is there for what would lock the others out of their own agreements. */
+const lastCustomer = 3;
+
 function sceneAt(world: World, draft: Draft, away: boolean): Scene {
   const customer = customerAt(world, draft.customer + (away ? 1 : 0));
   const usable = customer.keys.filter(({ status, productKey }) => status === 'live' && productKey !== undefined);
-  const key = pick(usable.length > 0 && draft.number % 10 !== 0 ? usable : customer.keys, draft.number);
+  const fitting = usable.filter(({ type }) => type === (typeFor[draft.operation.operation.operationId] ?? type));
+  const keys = [fitting, usable, customer.keys].slice(draft.number % 10 === 0 ? 1 : 0).find((each) => each.length > 0);
+  // A key that is replaced has to be learned anew, with all that had happened to it: mostly one is taken that was before.
+  const replaced = customer.keys.filter(({ status }) => status === 'blocked');
+  const isReplacing = draft.operation.operation.operationId === 'replaceKey' && draft.number % 8 !== 0;
+  const key = pick(isReplacing && replaced.length > 0 ? replaced : (keys ?? customer.keys), draft.number);
   return { world, draft, customer, key, machine: draft.machine };
 }
 
@@ -105,8 +116,13 @@ function lookUp(known: Known, here: Scene): unknown {
       return key.type === 'MAK' ? 'MAKADD' : 'KMSADD';
     case 'requester':
       return pick(customer.contacts, draft.number);
+    case 'noticesCorrespondent':
+      return customer.correspondent;
     case 'organizationName':
       return customer.organizationName;
+    case 'activationsRequested':
+      // More than the call centre can give, and little enough to go to the Correspondent at once.
+      return key.type === 'KMS' ? 6 + (draft.number % 10) : 60 + draft.number * 3;
     case 'callReference':
       return `CALL-${draft.number}`;
     case 'newLimit':
@@ -132,7 +148,8 @@ function bodyFrom(draft: Draft, scene: Scene): { bytes: Buffer | undefined; type
       return { bytes: Buffer.from(body.bytes), type: body.type };
     case 'made': {
       const value = inPlace(lookedUp(body.value, scene), scene);
-      const sent = body.mutation === undefined ? value : mutated(value, body.mutation);
+      const locksOut = draft.operation.operation.operationId === 'changeContacts' && draft.customer !== lastCustomer;
+      const sent = body.mutation === undefined || locksOut ? value : mutated(value, body.mutation);
       if (!body.asForm) return { bytes: Buffer.from(JSON.stringify(sent)), type: 'application/json' };
       const fields = Object.entries(Object(sent)).map(([name, each]): [string, string] => [name, String(each)]);
       const text = new URLSearchParams(fields).toString();
@@ -146,8 +163,10 @@ function inPlace(value: unknown, { draft, customer }: Scene): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
   const mostly = draft.number % 8 !== 0;
   const { agreementNumber, authorizationNumber, licenseNumber, ...rest } = Object(value);
-  const mayChange = customerAt({ customers: [0, 1, 2, 3] } as never, draft.customer) as unknown === 3;
+  const mayChange = draft.customer === lastCustomer;
   switch (draft.operation.operation.operationId) {
+    case 'registerAgreement':
+      return registration(value, customer, mostly);
     case 'requestException':
       return mostly ? { ...rest, ...customer.numbers } : value;
     case 'changeContacts':
@@ -157,6 +176,14 @@ function inPlace(value: unknown, { draft, customer }: Scene): unknown {
     default:
       return value;
   }
+}
+
+/** A registration of which each product is named once and whose id is left to the service. */
+function registration(value: object, customer: Customer, mostly: boolean): unknown {
+  const { agreementId: _, products, ...rest } = Object(value);
+  if (!mostly || !Array.isArray(products)) return value;
+  const each = [...new Map(products.map((entry) => [Object(entry).product, entry])).values()];
+  return { ...rest, products: each, noticesCorrespondent: customer.correspondent };
 }
 
 /** The same value with one thing changed. */

@@ -200,6 +200,16 @@ export function learnProductKey(world: World, keyId: string, productKey: string)
   }
 }
 
+/** Has the keys shown that have come up since. */
+export async function getNewKeys(world: World, wire: Wire): Promise<void> {
+  for (const { keys, contacts } of world.customers) {
+    for (const { keyId } of keys.filter(({ status, productKey }) => status === 'live' && productKey === undefined)) {
+      const shown = await wire('POST', `/keys/${keyId}/reveal`, {}, world.tokens.get(contacts[0]?.email ?? ''));
+      if (shown.status === 200) learnProductKey(world, keyId, textOf(shown.body, 'productKey'));
+    }
+  }
+}
+
 /** Looks into the mail boxes of the correspondents for links that are not known yet. */
 export async function readMail(world: World, wire: Wire): Promise<void> {
   for (const { correspondent, links, disputes } of world.customers) {

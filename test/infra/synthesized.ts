@@ -1,7 +1,7 @@
 import { App } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { z } from 'zod';
-import { type Entry, manifest } from '../../functions/manifest.ts';
+import { type Entry, manifest as theManifest } from '../../functions/manifest.ts';
 import { build } from '../../infra/deployment.ts';
 import type { KeptStack } from '../../infra/kept-stack.ts';
 import type { RunningStack } from '../../infra/running-stack.ts';
@@ -31,35 +31,6 @@ export function stageNamed(name: string): Stage {
   return read.stage;
 }
 
-const size = { memoryMegabytes: 256, timeoutSeconds: 30, because: 'It is only here to be looked at.' };
-
-/** The manifest with an entry of every kind, also of those that it may have none of. */
-export const withEveryKind: Manifest = {
-  ...manifest,
-  aStream: {
-    is: 'stream',
-    purpose: 'Sees every change.',
-    may: ['read-table', 'read-vault'],
-    whenItFails: 'Nobody sees what changes.',
-    size,
-    atOnce: { most: 2, because: 'Each shard has one reader.' },
-  },
-  someMail: {
-    is: 'inbound-mail',
-    purpose: 'Reads mails.',
-    may: ['read-table', 'read-inbound-mail'],
-    whenItFails: 'Nobody reads the mails.',
-    size,
-  },
-  someMailEvents: {
-    is: 'mail-events',
-    purpose: 'Hears of bounces.',
-    may: ['read-table', 'write-table'],
-    whenItFails: 'Nobody hears of bounces.',
-    size,
-  },
-};
-
 type Asked = {
   readonly stageName?: string;
   readonly manifest?: Manifest;
@@ -69,7 +40,7 @@ type Asked = {
 };
 
 /** The app with a stage of `cdk.json`; no code is bundled. */
-export function appWith({ stageName = 'prod', manifest = withEveryKind, emulated = false, plant }: Asked) {
+export function appWith({ stageName = 'prod', manifest = theManifest, emulated = false, plant }: Asked) {
   const stage = stageNamed(stageName);
   const app = new App({
     context: { 'aws:cdk:bundling-stacks': [], '@aws-cdk/core:defaultCrossStackReferences': 'strong' },

@@ -72,6 +72,12 @@ const workflowSchema = z.object({
 });
 export type Workflow = z.infer<typeof workflowSchema>;
 
+/** What was started in this test file, and is ended with it. */
+const toEnd: (() => unknown)[] = [];
+afterAll(async () => {
+  await Promise.all(toEnd.map((end) => end()));
+});
+
 /**
  * Starts a system, and stops it when the test file is done. With a folder its data outlive it.
  * @param environment more of what `npm start` reads.
@@ -100,7 +106,7 @@ export async function startSystem({
     if (child.exitCode === null && child.signalCode === null) child.kill(signal);
     await ended;
   };
-  afterAll(() => end('SIGTERM'));
+  toEnd.push(() => end('SIGTERM'));
 
   const complaints: string[] = [];
   createInterface(child.stderr).on('line', (line) => complaints.push(line));
@@ -195,7 +201,7 @@ export async function storeOf(
       credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
     }),
   );
-  afterAll(() => client.destroy());
+  toEnd.push(() => client.destroy());
   const { TableNames = [] } = await client.send(new ListTablesCommand({}));
   const [tableName, ...others] = TableNames;
   if (tableName === undefined || others.length > 0) throw new Error(`The system has the tables ${TableNames}.`);

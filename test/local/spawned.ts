@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { afterEach } from 'vitest';
 import { root } from '../project-files.ts';
 
 /** `local/main.ts` in a process of its own, as it was started. */
@@ -18,14 +17,16 @@ export type Spawned = {
 };
 
 const running = new Set<Spawned>();
-afterEach(async () => {
+
+/** Ends whatever is still running: for the end of a test, or of a file. */
+export async function stopAll(): Promise<void> {
   for (const each of running) each.kill('SIGKILL');
   await Promise.all([...running].map(({ ended }) => ended));
-});
+}
 
 /**
- * Starts `local/main.ts` on a free port with an empty world, or as the environment says; it ends with the test at the
- * latest. `before` is what Node runs first in it.
+ * Starts `local/main.ts` on a free port with an empty world, or as the environment says. It does not outlive this
+ * process. `before` is what Node runs first in it.
  */
 export function spawnSystem(
   environment: Readonly<Record<string, string | undefined>> = {},

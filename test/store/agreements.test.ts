@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Agreement, Person } from '../../domain/agreement.ts';
 import { agreementsOf, changeContacts, findAgreement, registerAgreement } from '../../store/agreements.ts';
@@ -205,12 +204,9 @@ describe('the agreements of a person', () => {
   });
 
   it('begin anew, or end, after a position that we never gave', async () => {
-    await fc.assert(
-      fc.asyncProperty(fc.string({ unit: 'binary', maxLength: 12 }), async (after) => {
-        const { items } = await agreementsOf(store, ines.email, { limit: 3, after });
-        expect(ids).toEqual(expect.arrayContaining(items.map(({ agreementId }) => agreementId)));
-      }),
-      { numRuns: 20 },
-    );
+    for (const after of ['', ' ', 'AGREEMENT', 'AGREEMENT#~', 'PERSON#', 'zzz', '\u{10ffff}']) {
+      const { items } = await agreementsOf(store, ines.email, { limit: 3, after });
+      expect(ids).toEqual(expect.arrayContaining(items.map(({ agreementId }) => agreementId)));
+    }
   });
 });

@@ -270,7 +270,7 @@ describe('wrong codes', () => {
         expect(await newLinksOwed()).toBeLessThanOrEqual(1);
         if (!decided) expect(await newLinksOwed()).toBe(1);
       }),
-      { numRuns: 10 },
+      { numRuns: 6 },
     );
   });
 });

@@ -41,7 +41,7 @@ describe('what time has something to do with', () => {
           expect(await nextDueAt(store)).toBe(times[0] ?? null);
         },
       ),
-      { numRuns: 12 },
+      { numRuns: 8 },
     );
   });
 

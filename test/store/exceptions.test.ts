@@ -398,7 +398,7 @@ describe('an approved request', () => {
         expect([250, 290]).toContain(granted);
         expect(used).toBe(machines);
       }),
-      { numRuns: 8 },
+      { numRuns: 5 },
     );
   });
 });
@@ -638,7 +638,7 @@ describe('a list of requests', () => {
           }
         },
       ),
-      { numRuns: 6 },
+      { numRuns: 5 },
     );
   });
 

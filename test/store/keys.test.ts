@@ -449,7 +449,7 @@ describe('an increase by phone', () => {
         for (const grant of answered) expect(grants).toContainEqual(grant);
         expect(await actions(keyId)).toHaveLength(grants.length);
       }),
-      { numRuns: 12 },
+      { numRuns: 8 },
     );
   });
 });

@@ -5,14 +5,15 @@ import { products } from '../../domain/catalog.ts';
 import type { InstallationId } from '../../domain/installation-id.ts';
 import { installationIdFrom } from '../../domain/installation-id.ts';
 import { fromEpochMilliseconds } from '../../domain/instant.ts';
-import { giveIncrease, issueMak, readKey, usedOn } from '../../store/keys.ts';
+import { readKey, usedOn } from '../../store/keys.ts';
 import type { Activation, Layout, MakOutcome } from '../../store/mak-buckets.ts';
-import { activateOnMak, activationsOnMak, usedOnMak } from '../../store/mak-buckets.ts';
+import { activateOnMak, activationsOnMak, markNameOf, markOf, usedOnMak } from '../../store/mak-buckets.ts';
 import type { Store } from '../../store/table.ts';
-import { accepted, agent, anAgreement, ines, installationId, policy, productKey } from '../builders.ts';
-import { mondayNine, mondayTen, tuesdayTen } from '../instants.ts';
+import { installationId } from '../builders.ts';
+import { mondayTen, tuesdayTen } from '../instants.ts';
 import { accountOf } from './account.ts';
 import { everyItem, everyPage, interleaved, overheard, startEngine } from './engine.ts';
+import { layoutOf, makOf, raiseMak } from './mak.ts';
 
 const engine = await startEngine();
 let store: Store;
@@ -20,43 +21,17 @@ beforeEach(async () => {
   store = await engine.newStore();
 });
 
-let drawn = 0;
-const agreement = anAgreement({ products: [{ product: 'windows-vista-business', licenses: 1 }] });
-
-/** Issues a MAK with this very limit, which the call centre may raise as far as it likes. Answers how it is laid out. */
+/** Issues a MAK with this very limit, and answers how it is laid out. */
 async function issued(limit: number): Promise<Layout> {
-  const perLevel = { none: 1, A: 0.01, B: 1, C: 1, D: 1 };
-  const { initialMakLimit, callCenter } = policy;
-  const generous: Store = {
-    ...store,
-    policy: {
-      ...policy,
-      initialMakLimit: {
-        floor: limit,
-        roundUpTo: 1,
-        activationsPerLicense: { ...initialMakLimit.activationsPerLicense, enterprise: perLevel },
-      },
-      callCenter: { ...callCenter, increaseUpToTimesOriginal: 1_000 },
-    },
-  };
+  const { store: generous, layout } = await makOf(store, limit);
   store = generous;
-  const draw = () => productKey(++drawn);
-  const { keyId } = accepted(await issueMak(store, agreement, 'client', draw, ines.email, 'issue', mondayNine)).answer;
-  return layoutOf(keyId);
+  return layout;
 }
 
-async function layoutOf(keyId: string): Promise<Layout> {
-  const kept = await readKey(store, keyId);
-  if (kept === undefined) throw new Error(`There is no key ${keyId}.`);
-  return { keyId, bucketCount: kept.kept.bucketCount };
-}
-
-/** Raises the limit and answers how the MAK is to be laid out from then on. */
+/** Raises the limit, and answers how the MAK is to be laid out from then on. */
 async function raise(keyId: string, newLimit: number, in_ = store): Promise<Layout> {
-  const ask = { newLimit, callReference: `to ${newLimit}`, callerName: 'Inés Oliveira', agent };
-  const outcome = await giveIncrease(in_, keyId, ask, `raise to ${newLimit}`, mondayTen);
-  if (!outcome?.ok) throw new Error('the limit was not raised');
-  return layoutOf(keyId);
+  await raiseMak(in_, keyId, newLimit);
+  return layoutOf(store, keyId);
 }
 
 function activation(machine: number | InstallationId, facts: Partial<Activation> = {}): Activation {
@@ -77,7 +52,7 @@ function activate(layout: Layout, asked: number | Activation, in_ = store): Prom
 /** Like a device's request: it learns how the MAK is laid out now as often as it is told that it does not know. */
 async function activateAnyhow(layout: Layout, asked: number | Activation, in_ = store): Promise<MakOutcome> {
   const outcome = await activate(layout, asked, in_);
-  return outcome.is === 'laid-out-anew' ? activateAnyhow(await layoutOf(layout.keyId), asked, in_) : outcome;
+  return outcome.is === 'laid-out-anew' ? activateAnyhow(await layoutOf(store, layout.keyId), asked, in_) : outcome;
 }
 
 const many = (count: number, from = 0) => Array.from({ length: count }, (_, index) => from + index);
@@ -163,7 +138,7 @@ describe('a MAK', () => {
           expect((await accountOf(store, layout.keyId)).used).toBe(Math.min(different, limit + by));
         },
       ),
-      { numRuns: 15 },
+      { numRuns: 10 },
     );
   });
 });
@@ -196,21 +171,43 @@ describe('a machine that has activated', () => {
     expect(await accountOf(store, layout.keyId)).toMatchObject({ used: 1 });
   });
 
-  it('MAK-2 counts once when it comes many times at once and its bucket is full', async () => {
+  /** Two buckets of ten places, the first of them full; so many places are left in the second. Answers who is at home in the first. */
+  async function withFirstBucketFull(placesLeft: number): Promise<{ layout: Layout; strangers: readonly number[] }> {
     const layout = await issued(20);
-    // Fill until one of the two buckets is full and the other is not.
-    for (const machine of many(20)) {
-      if ((await buckets()).some(({ free }) => free === 0)) break;
-      await activate(layout, machine);
-    }
-    const full = (await buckets()).find(({ free }) => free === 0);
-    const number = Number(String(full?.PK).split('#').at(-1));
-    const [stranger] = many(50, 100).filter((machine) => homeOf(machine, layout) === number);
-    if (stranger === undefined) throw new Error('no machine has that home');
-    const before = await accountOf(store, layout.keyId);
-    const outcomes = await Promise.all(many(10).map(() => activate(layout, stranger)));
-    expect(tally(outcomes)).toEqual({ activated: 1, known: 9 });
-    expect(await accountOf(store, layout.keyId)).toMatchObject({ used: before.used + 1 });
+    const at = (home: number) => many(200, 100).filter((machine) => homeOf(machine, layout) === home);
+    for (const machine of [...at(0).slice(0, 10), ...at(1).slice(0, 10 - placesLeft)]) await activate(layout, machine);
+    return { layout, strangers: at(0).slice(10) };
+  }
+
+  it.each([1, 5])(
+    'MAK-2 counts once when it comes ten times at once, its bucket is full, and %i places are left',
+    async (left) => {
+      const { layout, strangers } = await withFirstBucketFull(left);
+      const outcomes = await Promise.all(many(10).map(() => activate(layout, strangers[0] ?? 0)));
+      expect(tally(outcomes)).toEqual({ activated: 1, known: 9 });
+      expect(await accountOf(store, layout.keyId)).toMatchObject({ used: 21 - left });
+    },
+  );
+
+  it.each([
+    ['and is the last', 0],
+    ['and others were told since that all is used', 1],
+  ])('MAK-2 is known when its twin took the last place while it looked for one, %s', async (_, others) => {
+    const { layout, strangers } = await withFirstBucketFull(1);
+    const [machine = 0, ...more] = strangers;
+    let looked = false;
+    const twinned = overheard(store, async (command, send) => {
+      const settled = await Promise.allSettled([send()]);
+      if (command instanceof UpdateCommand && !looked) {
+        looked = true;
+        expect(await activate(layout, machine)).toMatchObject({ is: 'activated' });
+        for (const other of more.slice(0, others)) expect(await activate(layout, other)).toMatchObject({ is: 'spent' });
+      }
+      const [outcome] = settled;
+      if (outcome?.status === 'rejected') throw outcome.reason;
+      return outcome?.value;
+    });
+    expect(await activate(layout, machine, twinned)).toMatchObject({ is: 'known' });
   });
 });
 
@@ -244,15 +241,15 @@ describe('a MAK whose limit is raised', () => {
   it('MAK-1 MAK-2 KEY-8 from 50 to 5,000 splits its buckets under way, and loses and forgets nothing', async () => {
     const old = await issued(50);
     expect(old.bucketCount).toBe(4);
-    await Promise.all(many(60).map((machine) => activate(old, machine)));
+    await Promise.all(many(55).map((machine) => activate(old, machine)));
     const before = await everyPage((ask) => activationsOnMak(store, old, ask));
     expect(before).toHaveLength(50);
-    // Half of those who come know how it was laid out, half of them have come before, all of them at once.
+    // Some of those who come know how it was laid out, some have come before, all of them at once.
     const raising = raise(old.keyId, 5_000);
-    const during = Promise.all(many(120).map((machine) => activateAnyhow(old, machine)));
+    const during = Promise.all(many(30, 30).map((machine) => activateAnyhow(old, machine)));
     const layout = await raising;
     expect(layout.bucketCount).toBe(256);
-    const after = await Promise.all(many(120, 60).map((machine) => activateAnyhow(layout, machine)));
+    const after = await Promise.all(many(40, 50).map((machine) => activateAnyhow(layout, machine)));
     await during;
     expect(tally(after).spent).toBeUndefined();
     const known = new Set(before.map(({ installationId: id }) => id));
@@ -290,39 +287,57 @@ describe('a MAK whose limit is raised', () => {
     expect(await accountOf(store, old.keyId)).toMatchObject({ granted: 60, used: 60, free: 0 });
   });
 
-  it.each(['an activation', 'places that leave it'])('MAK-1 KEY-8 does not split a bucket over %s', async (what) => {
-    const old = await issued(14);
-    for (const machine of many(3)) await activate(old, machine);
-    const layout = await raise(old.keyId, 40);
-    let happened = false;
-    const meanwhile = overheard(store, async (command, send) => {
-      if (command instanceof TransactWriteCommand && !happened) {
-        happened = true;
-        // A request that knows the old layout, or one whose own bucket is full.
-        if (what === 'an activation') expect(await activate(old, 50)).toMatchObject({ is: 'activated' });
-        else await moveOut(2, `KEY#${old.keyId}#0`, 'BUCKET', `KEY#${old.keyId}`, 'RESERVE');
-      }
-      return send();
-    });
-    const machine = many(50, 100).find((each) => homeOf(each, layout) === 1) ?? 0;
-    expect(await activate(layout, machine, meanwhile)).toMatchObject({ is: 'activated' });
-    expect(happened).toBe(true);
-    expect(await accountOf(store, old.keyId)).toMatchObject({ used: what === 'an activation' ? 5 : 4 });
-    expect((await buckets()).map(({ modulus }) => modulus)).toEqual([2, 2]);
-  });
+  it.each(['an activation', 'places that leave it', 'a machine that brings its own place'])(
+    'MAK-1 KEY-8 does not split a bucket over %s',
+    async (what) => {
+      const old = await issued(14);
+      for (const machine of many(3)) await activate(old, machine);
+      const layout = await raise(old.keyId, 40);
+      let happened = false;
+      const meanwhile = overheard(store, async (command, send) => {
+        if (command instanceof TransactWriteCommand && !happened) {
+          happened = true;
+          if (what === 'an activation') expect(await activate(old, 50)).toMatchObject({ is: 'activated' });
+          if (what === 'places that leave it') await add(old.keyId, { free: -2 }, { free: 2 });
+          if (what === 'a machine that brings its own place') {
+            const mark = { [markNameOf(installationId(50))]: markOf(activation(50)) };
+            await add(old.keyId, { used: 1 }, { free: -1 }, mark);
+          }
+        }
+        return send();
+      });
+      const machine = many(50, 100).find((each) => homeOf(each, layout) === 1) ?? 0;
+      expect(await activate(layout, machine, meanwhile)).toMatchObject({ is: 'activated' });
+      expect(happened).toBe(true);
+      expect(await accountOf(store, old.keyId)).toMatchObject({ used: what === 'places that leave it' ? 4 : 5 });
+      expect((await buckets()).map(({ modulus }) => modulus)).toEqual([2, 2]);
+    },
+  );
 
-  async function moveOut(places: number, ...[fromPK, fromSK, toPK, toSK]: readonly string[]): Promise<void> {
-    for (const [PK, SK, by] of [
-      [fromPK, fromSK, -places],
-      [toPK, toSK, places],
+  /** Does by hand to the first bucket and to the reserve what a transaction of the store would do. */
+  async function add(
+    keyId: string,
+    toBucket: Readonly<Record<string, number>>,
+    toReserve: Readonly<Record<string, number>>,
+    mark: Readonly<Record<string, string>> = {},
+  ): Promise<void> {
+    for (const [Key, change] of [
+      [
+        { PK: `KEY#${keyId}#0`, SK: 'BUCKET' },
+        { ...toBucket, ...mark },
+      ],
+      [{ PK: `KEY#${keyId}`, SK: 'RESERVE' }, toReserve],
     ] as const) {
       await store.client.send(
         new UpdateCommand({
           TableName: store.tableName,
-          Key: { PK, SK },
-          UpdateExpression: 'ADD #free :by',
-          ExpressionAttributeNames: { '#free': 'free' },
-          ExpressionAttributeValues: { ':by': by },
+          Key,
+          AttributeUpdates: Object.fromEntries(
+            Object.entries(change).map(([name, Value]) => [
+              name,
+              { Action: typeof Value === 'number' ? 'ADD' : 'PUT', Value },
+            ]),
+          ),
         }),
       );
     }
@@ -352,11 +367,11 @@ describe('a MAK whose limit is raised', () => {
         const [done, layout] = await scheduler.waitFor(Promise.all([outcomes, raising ?? raise(old.keyId, 60, at)]));
         expect((await accountOf(store, old.keyId)).used).toBe(first + (tally(done).activated ?? 0));
         const all = new Set([...asked.map(({ machine }) => machine), ...many(first, 5)]);
-        for (const machine of [...all, ...many(8, 100)]) await activate(layout, machine);
-        expect(await accountOf(store, old.keyId)).toMatchObject({ granted: 60, used: all.size + 8 });
+        for (const machine of [...all, ...many(3, 100)]) await activate(layout, machine);
+        expect(await accountOf(store, old.keyId)).toMatchObject({ granted: 60, used: all.size + 3 });
         expect((await buckets()).length).toBeGreaterThan(1);
       }),
-      { numRuns: 20 },
+      { numRuns: 10 },
     );
   });
 });
@@ -428,7 +443,7 @@ describe('the activations of a MAK', () => {
         expect(byId(listed)).toEqual(byId(machines));
         for (const each of machines) expect(await activate(layout, each)).toEqual({ is: 'known', activation: each });
       }),
-      { numRuns: 8 },
+      { numRuns: 6 },
     );
   });
 

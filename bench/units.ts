@@ -1,0 +1,149 @@
+import { PutCommand, TransactWriteCommand } from '@aws-sdk/lib-dynamodb';
+import { activateKmsHost, keysOf } from '../store/keys.ts';
+import { activateOnMak, blockBuckets } from '../store/mak-buckets.ts';
+import type { Store } from '../store/table.ts';
+import { meter } from './meter.ts';
+import type { Row } from './row.ts';
+import { anActivation, makOf, newStore, quantile, someNow } from './world.ts';
+
+/** Fills a key from empty to full, one by one, and tells what each new activation used. */
+async function fill(limit: number) {
+  const store = await newStore();
+  const layout = await makOf(store, `FILL${limit}`, limit);
+  const { used, reset } = meter(store.client);
+  const each: { writeUnits: number; roundTrips: number }[] = [];
+  const activations = Array.from({ length: limit }, anActivation);
+  for (const activation of activations) {
+    reset();
+    const digest = store.vault.digestOf(layout.keyId, activation.installationId);
+    const outcome = await activateOnMak(store, layout, digest, activation);
+    if (outcome.is !== 'activated') throw new Error(`The key of ${limit} was ${outcome.is} before it was full.`);
+    each.push({ ...used });
+  }
+  const upTo80 = each.slice(0, Math.floor(limit * 0.8));
+  const mean = (some: readonly { writeUnits: number }[]) =>
+    some.reduce((sum, { writeUnits }) => sum + writeUnits, 0) / some.length;
+  const one = async (act: () => Promise<unknown>) => {
+    reset();
+    await act();
+    return { ...used };
+  };
+  const again = activations[0] ?? anActivation();
+  const digestOf = (activation: typeof again) => store.vault.digestOf(layout.keyId, activation.installationId);
+  const repeat = await one(() => activateOnMak(store, layout, digestOf(again), again));
+  const late = anActivation();
+  const first = await one(() => activateOnMak(store, layout, digestOf(late), late));
+  const refusal = await one(() => activateOnMak(store, layout, digestOf(late), late));
+  await blockBuckets(store, layout);
+  const blocked = await one(() => activateOnMak(store, layout, digestOf(late), late));
+  return {
+    upTo80: mean(upTo80),
+    toFull: mean(each),
+    median: quantile(
+      upTo80.map(({ roundTrips }) => roundTrips),
+      0.5,
+    ),
+    p95: quantile(
+      upTo80.map(({ roundTrips }) => roundTrips),
+      0.95,
+    ),
+    repeat,
+    first,
+    refusal,
+    blocked,
+  };
+}
+
+/** The plain design: one counter, and a record for each machine, in a transaction of two items. */
+async function plainFill(store: Store, limit: number): Promise<number> {
+  const counter = { PK: 'PLAIN', SK: 'COUNTER' };
+  await store.client.send(new PutCommand({ TableName: store.tableName, Item: { ...counter, used: 0 } }));
+  const { used } = meter(store.client);
+  for (let count = 0; count < limit; count += 1) {
+    const { installationId } = anActivation();
+    await store.client.send(
+      new TransactWriteCommand({
+        TransactItems: [
+          {
+            Update: {
+              TableName: store.tableName,
+              Key: counter,
+              UpdateExpression: 'SET #used = #used + :one',
+              ConditionExpression: '#used < :limit',
+              ExpressionAttributeNames: { '#used': 'used' },
+              ExpressionAttributeValues: { ':one': 1, ':limit': limit },
+            },
+          },
+          {
+            Put: {
+              TableName: store.tableName,
+              Item: { PK: 'PLAIN', SK: installationId },
+              ConditionExpression: 'attribute_not_exists(PK)',
+            },
+          },
+        ],
+      }),
+    );
+  }
+  return used.writeUnits / limit;
+}
+
+async function kms(): Promise<number> {
+  const store = await newStore();
+  await makOf(store, 'KMS', 50);
+  const keys = await keysOf(store, 'KMS', { limit: 10, after: null });
+  const key = keys.items.find(({ state }) => state.type === 'KMS');
+  if (key === undefined) throw new Error('The agreement has no KMS key.');
+  const { used } = meter(store.client);
+  for (let host = 0; host < 6; host += 1) {
+    const { installationId } = anActivation();
+    const ask = { installationId, product: 'windows-vista-enterprise', machineName: null } as const;
+    for (let use = 0; use < 10; use += 1) await activateKmsHost(store, key.state.keyId, ask, `${host} ${use}`, someNow);
+  }
+  return used.writeUnits / 60;
+}
+
+/** Write units and round trips of activations, beside the plain design in the same run. */
+export async function measure(): Promise<readonly Row[]> {
+  const plain = await plainFill(await newStore(), 500);
+  const beside = { what: 'plain', measured: plain };
+  const rows: Row[] = [];
+  for (const limit of [500, 5_000]) {
+    const filled = await fill(limit);
+    const key = `key of ${limit.toLocaleString('en-US')}`;
+    rows.push(
+      {
+        what: `${key}: units a new activation, up to 80 %`,
+        measured: filled.upTo80,
+        unit: 'WCU',
+        beside,
+        reach: { atMost: 1.2 },
+      },
+      {
+        what: `${key}: units a new activation, to full`,
+        measured: filled.toFull,
+        unit: 'WCU',
+        beside,
+        reach: { atMost: 1.7 },
+      },
+      { what: `${key}: round trips up to 80 %, median`, measured: filled.median, unit: 'trips', reach: { atMost: 1 } },
+      {
+        what: `${key}: round trips up to 80 %, 95th percentile`,
+        measured: filled.p95,
+        unit: 'trips',
+        reach: { atMost: 1 },
+      },
+      { what: `${key}: a repeat`, measured: filled.repeat.writeUnits, unit: 'WCU' },
+      { what: `${key}: the first refusal at the limit`, measured: filled.first.readUnits, unit: 'RCU' },
+      {
+        what: `${key}: each refusal after it`,
+        measured: filled.refusal.writeUnits,
+        unit: 'WCU',
+        beside: { what: 'RCU', measured: filled.refusal.readUnits },
+      },
+      { what: `${key}: on a blocked key`, measured: filled.blocked.writeUnits, unit: 'WCU' },
+    );
+  }
+  rows.push({ what: 'KMS: units an activation', measured: await kms(), unit: 'WCU' });
+  return rows;
+}
