@@ -130,21 +130,22 @@ async function onMak(store: Store, keyId: string, facts: Remembered, asked: Acti
   if (notCovered !== undefined) return notCovered;
   const digest = store.vault.digestOf(keyId, asked.installationId);
   const outcome = await activateOnMak(store, { keyId, bucketCount: facts.bucketCount }, digest, asked);
-  return answerMak(store, keyId, asked, outcome);
+  return answerMak(store, keyId, digest, asked, outcome);
 }
 
 /** What a machine is answered to what came of its activation. */
 async function answerMak(
   store: Store,
   keyId: string,
+  digest: Buffer,
   asked: Activation,
   outcome: MakOutcome,
 ): Promise<Answer | RefusedAs> {
   switch (outcome.is) {
     case 'activated':
-      return activated(store, 'MAK', keyId, asked.installationId, outcome.activation.activatedAt, 201);
+      return activated('MAK', digest, outcome.activation.activatedAt, 201);
     case 'known':
-      return activated(store, 'MAK', keyId, asked.installationId, outcome.activation.activatedAt, 200);
+      return activated('MAK', digest, outcome.activation.activatedAt, 200);
     case 'laid-out-anew':
       return onMak(store, keyId, remember(await readAgain(store, keyId)), asked);
     case 'blocked':
@@ -164,7 +165,8 @@ async function onKms(store: Store, keyId: string, asked: Activation, operation: 
   if (!outcome.ok) return outcome.refusal.code === 'key-blocked' ? blocked(outcome) : outcome;
   const { host, advisory } = outcome.answer;
   const more = { uses: host.uses, ...(advisory === undefined ? {} : { advisory }) };
-  return activated(store, 'KMS', keyId, asked.installationId, asked.activatedAt, 201, more);
+  const digest = store.vault.digestOf(keyId, asked.installationId);
+  return activated('KMS', digest, asked.activatedAt, 201, more);
 }
 
 type Asked = { readonly installationId: string; readonly product: Product; readonly machineName?: string | undefined };
@@ -200,7 +202,7 @@ async function batchOnMak(
       if (!each.ok) return each;
       const outcome = inOrder.next().value;
       if (outcome === undefined) throw new Error('A line of a batch was left without an answer.');
-      return answerMak(store, keyId, each.line.activation, outcome);
+      return answerMak(store, keyId, each.line.digest, each.line.activation, outcome);
     }),
   );
 }
@@ -259,15 +261,12 @@ async function readAgain(store: Store, keyId: string): Promise<KeptKey> {
 }
 
 function activated(
-  store: Store,
   keyType: 'MAK' | 'KMS',
-  keyId: string,
-  installationId: InstallationId,
+  digest: Buffer,
   activatedAt: Instant,
   status: 200 | 201,
   more: object = {},
 ): Answer {
-  const digest = store.vault.digestOf(keyId, installationId);
   const activationId = digest.subarray(0, 16).toString('hex');
   if (status === 201) count('activations', keyType);
   return { status, body: { activationId, confirmationId: confirmationIdFrom(digest), keyType, activatedAt, ...more } };

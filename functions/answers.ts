@@ -418,3 +418,10 @@ export const disputed = z
 
 export const health = z.strictObject({ status: z.literal('ok'), version: z.string().min(1) });
 export const openApi = z.looseObject({ openapi: z.string().regex(/^3\.1\./) });
+
+// ---- As the views make them
+
+export type AgreementAnswer = z.input<typeof agreement>;
+export type KeyAnswer = z.input<typeof key>;
+export type EntryAnswer = z.input<typeof entry>;
+export type ExceptionAnswer = z.input<typeof exception>;

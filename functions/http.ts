@@ -112,9 +112,10 @@ async function answer(
     }
     const parsed = parse(event, route, who);
     if (!parsed.ok) return refused(parsed);
-    const { call, idempotencyKey, fingerprint } = parsed;
+    const { call, idempotencyKey } = parsed;
     if (idempotencyKey === undefined) return written(await handler(call), call.caller.email);
 
+    const fingerprint = fingerprintOf(JSON.stringify([route, event.rawPath, event.rawQueryString, call.raw.text]));
     repeatable = { caller: call.caller.email, key: idempotencyKey, fingerprint };
     const begun = await begin(theStore(), repeatable, call.now);
     switch (begun.is) {
@@ -152,7 +153,6 @@ type Parsed =
       readonly ok: true;
       readonly call: Call<Route>;
       readonly idempotencyKey: string | undefined;
-      readonly fingerprint: string;
     }
   | Refused;
 
@@ -210,8 +210,7 @@ function parse(event: APIGatewayProxyEventV2, route: Route, who: readonly Who[])
     operation: event.requestContext.requestId,
     raw: { text, contentType, accept: headers.accept ?? '' },
   };
-  const fingerprint = fingerprintOf(JSON.stringify([route, event.rawPath, event.rawQueryString, text]));
-  return { ok: true, call, idempotencyKey, fingerprint };
+  return { ok: true, call, idempotencyKey };
 }
 
 /** A route without a token is called by nobody that we know. */

@@ -122,6 +122,8 @@ export type Became =
 
 /** Longer than mail systems go on delivering the same mail, which is about five days. */
 const mailsKnownForHours = 14 * 24;
+/** How often a mail looks whether the same one, which came at the same time, is done: some seconds long. */
+const patience = 10;
 /** So many answers an address gets in a day at the most; people send a few mails, machines that loop send thousands. */
 const answersADay = 50;
 /** For mails that are not shown to be from there: somebody who puts it right and tries again should hear of it. */
@@ -151,8 +153,13 @@ export async function receiveMail(arrived: ArrivedMail, doors: Doors, now: Insta
   const operation = fingerprintOf(JSON.stringify(['mail', ...read.identity])).slice(0, 32);
   const repeatable = { caller: 'inbound-mail', key: operation, fingerprint: operation };
   const { store } = doors;
-  const begun = await begin(store, repeatable, now, mailsKnownForHours);
-  if (begun.is === 'in-progress') throw new Error('The same mail is being read at this moment.');
+  let begun = await begin(store, repeatable, now, mailsKnownForHours);
+  // Delivered twice at once: the one that came second waits to hear that the first is done, and is done with it.
+  for (let attempt = 1; begun.is === 'in-progress' && attempt <= patience; attempt += 1) {
+    await store.pause(attempt);
+    begun = await begin(store, repeatable, now, mailsKnownForHours);
+  }
+  if (begun.is === 'in-progress') throw new Error('The same mail has been read for a while, and it is not done.');
   if (begun.is !== 'first') return { is: 'ignored', because: 'delivered-again' };
   try {
     const became = await act({ ...arrived, ...read, from, operation }, doors, now);
@@ -216,7 +223,8 @@ async function reply(
   const { MAIL_INBOUND: inbound } = mailing.addresses;
   const facts = { name: about.name ?? null, inbound, reference: about.reference ?? nameOf(sent) };
   const out = await mailing.send(composeAnswer(said, facts), sent.from, {
-    tags: { letter: `mail-${said.is}` },
+    // No letter of a request: what becomes of it changes nothing.
+    tags: { answer: said.is },
     replyTo: inbound,
   });
   if (!out.sent) logger.error('undeliverable', { operation: sent.operation, letter: said.is, because: out.because });

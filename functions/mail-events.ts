@@ -30,7 +30,7 @@ const eventSchema = z.object({
       }),
       z.object({
         eventType: z.literal('Complaint'),
-        complaint: z.object({ complaintFeedbackType: z.string().optional() }),
+        complaint: z.object({ complaintFeedbackType: z.string().nullish() }),
       }),
       z.object({ eventType: z.literal('Reject'), reject: z.object({ reason: z.string() }) }),
       z.object({ eventType: z.literal('DeliveryDelay'), deliveryDelay: z.object({ delayType: z.string() }) }),

@@ -9,11 +9,20 @@ import { counted } from './manifest.ts';
 export const logger = new Logger();
 export const metrics = new Metrics();
 
+/** One line for the whole stage, whichever function counts; made once for each kind, for it is counted on the hot path. */
+const counters = new Map<string, Metrics>();
+
 /** Counts what happened to the business, by its kind: never by a person, a key or a request. */
 export function count(what: keyof typeof counted, kind: string, amount = 1): void {
-  const single = metrics.singleMetric();
-  // One line for the whole stage, whichever function counts.
-  single.clearDefaultDimensions();
-  single.addDimension(counted[what], kind);
-  single.addMetric(what, MetricUnit.Count, amount);
+  const counter = counters.get(`${what} ${kind}`) ?? newCounter(what, kind);
+  counter.addMetric(what, MetricUnit.Count, amount);
+  counter.publishStoredMetrics();
+}
+
+function newCounter(what: keyof typeof counted, kind: string): Metrics {
+  const counter = new Metrics();
+  counter.clearDefaultDimensions();
+  counter.setDefaultDimensions({ [counted[what]]: kind });
+  counters.set(`${what} ${kind}`, counter);
+  return counter;
 }

@@ -9,10 +9,11 @@ import { maskOf } from '../domain/key.ts';
 import { overrideAllowance, placesTaken, standardUsesLeft } from '../domain/kms.ts';
 import type { Policy } from '../domain/policy.ts';
 import type { Entry } from '../store/change.ts';
+import type { AgreementAnswer, EntryAnswer, ExceptionAnswer, KeyAnswer } from './answers.ts';
 
-/* What callers see of our values: the bodies of the contract, field by field. */
+/* What callers see of our values: the bodies of the contract, field by field, as they are published (only their types). */
 
-export function agreementView(agreement: Agreement) {
+export function agreementView(agreement: Agreement): AgreementAnswer {
   const { agreementId, program, level, numbers, organization, products, contacts, noticesCorrespondent } = agreement;
   return {
     agreementId,
@@ -29,17 +30,16 @@ export function agreementView(agreement: Agreement) {
 }
 
 /** @param used activations of a MAK, counted by the store; a KMS key counts its own host places. */
-export function keyView(key: Key, used: number, now: Instant, policy: Policy) {
+export function keyView(key: Key, used: number, now: Instant, policy: Policy): KeyAnswer {
   const limit = limitOf(key.grants);
   const { status } = key;
   const common = {
     keyId: key.keyId,
-    type: key.type,
     productGroup: key.productGroup,
     agreementId: key.agreementId,
     masked: maskOf(key),
     lastFive: key.lastFive,
-    status: status.is === 'live' ? 'live' : 'blocked',
+    status: status.is === 'live' ? ('live' as const) : ('blocked' as const),
     limit,
     used,
     remaining: limit - used,
@@ -48,7 +48,9 @@ export function keyView(key: Key, used: number, now: Instant, policy: Policy) {
     replacedBy: status.is === 'blocked' ? (status.replacedBy?.keyId ?? null) : null,
     blockedAt: status.is === 'blocked' ? status.at : null,
   };
-  return key.type === 'MAK' ? common : { ...common, ...kmsView(key, now, policy) };
+  return key.type === 'MAK'
+    ? { ...common, type: key.type }
+    : { ...common, type: key.type, ...kmsView(key, now, policy) };
 }
 
 function kmsView(key: KmsKey, now: Instant, policy: Policy) {
@@ -76,11 +78,11 @@ function hostView(host: KmsHost, key: KmsKey, policy: Policy) {
   };
 }
 
-export function entryView({ sequence, at, actor, action, detail, reference, hash }: Entry) {
+export function entryView({ sequence, at, actor, action, detail, reference, hash }: Entry): EntryAnswer {
   return { sequence, at, actor, action, detail, reference, hash };
 }
 
-export function exceptionView(request: ExceptionRequest, now: Instant, policy: Policy) {
+export function exceptionView(request: ExceptionRequest, now: Instant, policy: Policy): ExceptionAnswer {
   const { clock, stage, intake } = request;
   const { noticesCorrespondent, ...facts } = intake;
   const ask = askOf(request);

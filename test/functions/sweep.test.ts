@@ -1,80 +1,73 @@
-import { DeleteCommand } from '@aws-sdk/lib-dynamodb';
-import type { Context } from 'aws-lambda';
-import { afterAll, describe, expect, it } from 'vitest';
-import { askCorrespondent } from '../../domain/exception.ts';
-import type { Instant } from '../../domain/instant.ts';
-import { isBefore } from '../../domain/instant.ts';
-import { handler as sweep } from '../../functions/sweep.ts';
-import { theStore } from '../../functions/the-store.ts';
-import { startSystem } from '../../local/system.ts';
-import { moveException } from '../../store/exceptions.ts';
-import { policy } from '../builders.ts';
-import type { Asked } from './asked.ts';
-import { aRequestTaken, kept } from './asked.ts';
-import { whatIsPrinted } from './printed.ts';
+import { SendEmailCommand } from '@aws-sdk/client-sesv2';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { later } from '../../domain/instant.ts';
+import { contextOf } from '../../local/gateway.ts';
+import { nameNewCorrespondent } from '../../store/agreements.ts';
+import { nextDueAt } from '../../store/due.ts';
+import { readKey, recordClients } from '../../store/keys.ts';
+import { holdForReplacement } from '../../store/replacement.ts';
+import { carla, ines, installationId, mallory, productKey, tom } from '../builders.ts';
+import { mondayTen, tuesdayTen } from '../instants.ts';
+import { startEngine } from '../store/engine.ts';
+import { surround } from './inside.ts';
+import { activateHostOn, aWatchable, noticesKept } from './watched.ts';
 
-// The sweep itself, among the engines of the local system; its own timer comes far too seldom to be in the way.
-const system = await startSystem({
-  port: 0,
-  folder: undefined,
-  dynamoDbEndpoint: process.env.AWS_ENDPOINT_URL_DYNAMODB,
-  environment: process.env,
+const { store, ses, setClock, mailsTo } = await surround(await startEngine(), mondayTen);
+const { handler } = await import('../../functions/sweep.ts');
+
+const sweep = () => handler({}, contextOf('sweep'));
+beforeEach(() => {
+  ses.reset();
+  ses.on(SendEmailCommand).resolves({ MessageId: 'message-1' });
 });
-afterAll(() => system.stop());
-const printed = whatIsPrinted();
-const store = theStore();
-const now = () => system.clock.now();
-const run = () => sweep({}, {} as Context);
 
-/** A request, taken just now, that was asked about and of which nobody has been told yet. */
-async function asking(): Promise<Asked> {
-  const asked = await aRequestTaken(store, { at: now() });
-  await moveException(store, asked.exceptionId, 'ask', now(), (request) => askCorrespondent(request, now(), policy));
-  return asked;
-}
-
-function windOn(minutes: number): Instant {
-  const moment = new Date(Date.parse(now()) + minutes * 60_000).toISOString() as Instant;
-  system.clock.moveTo(moment);
-  return moment;
-}
-
-describe('the sweep', () => {
-  it('says when there is something to do next, and does nothing before', async () => {
-    expect(await run()).toEqual({ seen: 0, nextActionAt: null });
-    const asked = await asking();
-    const { seen, nextActionAt } = await run();
-    expect(seen).toBe(0);
-    expect(nextActionAt !== null && isBefore(now(), nextActionAt)).toBe(true);
-    expect((await kept(store, asked)).drive.is).toBe('to-start');
-    windOn(1);
-    expect(await run()).toMatchObject({ seen: 1 });
-    expect((await kept(store, asked)).letters).toEqual([]);
+describe('a sweep', () => {
+  it('AGR-4 mails the notices that are owed, once, and then there is nothing to do until the change takes effect', async () => {
+    const { agreement } = await aWatchable(store);
+    await nameNewCorrespondent(store, agreement.agreementId, mallory, 'admin', 'name', mondayTen);
+    setClock(mondayTen);
+    expect(await sweep()).toEqual({ seen: 4, nextActionAt: tuesdayTen });
+    for (const { email } of [ines, tom, carla, mallory]) expect(mailsTo(email)).toHaveLength(1);
+    expect(await sweep()).toEqual({ seen: 0, nextActionAt: tuesdayTen });
+    setClock(tuesdayTen);
+    expect(await sweep()).toEqual({ seen: 1, nextActionAt: null });
+    expect(ses.commandCalls(SendEmailCommand)).toHaveLength(4);
   });
 
-  it('is not stopped by a request that it cannot see to: it sees to all others, names that one, and fails as a whole', async () => {
-    const before = await asking();
-    const poisoned = await asking();
-    const after = await asking();
-    // What can not be: its agreement is gone.
-    const gone = { PK: `AGREEMENT#${poisoned.agreement.agreementId}`, SK: 'AGREEMENT' };
-    await store.client.send(new DeleteCommand({ TableName: store.tableName, Key: gone }));
-    windOn(1);
-    const failure = await run().then(
-      () => 'it did not fail',
-      (error: unknown) => String(error),
-    );
-    expect(failure).toMatch(/could not see to 1 of \d/);
-    expect(failure).toContain(poisoned.exceptionId);
-    expect(failure).not.toContain(before.exceptionId);
-    expect(printed.text()).toContain(poisoned.exceptionId);
-    for (const asked of [before, after]) {
-      const { letters, drive } = await kept(store, asked);
-      expect(letters).toEqual([]);
-      expect(drive.is).not.toBe('to-start');
-    }
-    // It stays, and is tried again.
-    expect((await kept(store, poisoned)).letters).not.toEqual([]);
-    await expect(run()).rejects.toThrow(poisoned.exceptionId);
+  it('BLK-2 completes a replacement that was begun and left, whatever was done to the key meanwhile, and tells of it', async () => {
+    const { kms } = await aWatchable(store);
+    await activateHostOn(store, kms, 1, tuesdayTen);
+    const ask = { reason: 'It leaked.', by: ines.email, reference: 'CALL-1' };
+    await holdForReplacement(store, kms.keyId, ask, () => productKey(99_991), 'replace', tuesdayTen);
+    // A host goes on telling how many it serves: that the key is held must not be forgotten over it.
+    const report = { installationId: installationId(1), clients: 30 };
+    await recordClients(store, kms.keyId, report, 'report', tuesdayTen);
+    expect(await nextDueAt(store)).toBe(later(tuesdayTen, { seconds: 60 }));
+    setClock(later(tuesdayTen, { seconds: 59 }));
+    expect((await sweep()).seen).toBe(0);
+    setClock(later(tuesdayTen, { seconds: 60 }));
+    expect(await sweep()).toEqual({ seen: 3, nextActionAt: null });
+    const blocked = await readKey(store, kms.keyId);
+    expect(blocked?.state.status).toMatchObject({ is: 'blocked', replacedBy: { lastFive: productKey(99_991).lastFive } });
+    expect(mailsTo(ines.email)).toEqual([expect.stringContaining(`ending in ${kms.lastFive} was replaced`)]);
+    expect(mailsTo(tom.email)).toHaveLength(1);
+  });
+
+  it('fails as a whole, after it has seen to the rest, when a notice cannot be sent', async () => {
+    const { agreement } = await aWatchable(store);
+    const now = later(tuesdayTen, { hours: 1 });
+    await nameNewCorrespondent(store, agreement.agreementId, mallory, 'admin', 'name', now);
+    setClock(now);
+    ses.on(SendEmailCommand).callsFake(({ Destination }) => {
+      if (Destination.ToAddresses.includes(carla.email)) throw new Error('broken');
+      return { MessageId: 'm' };
+    });
+    await expect(sweep()).rejects.toThrow(/could not see to 1 of 4: NOTICE /);
+    expect(mailsTo(mallory.email)).toHaveLength(1);
+    expect(await noticesKept(store)).toHaveLength(1);
+    ses.on(SendEmailCommand).resolves({ MessageId: 'm' });
+    setClock(later(now, { minutes: 1 }));
+    expect((await sweep()).seen).toBe(1);
+    expect(await noticesKept(store)).toEqual([]);
   });
 });

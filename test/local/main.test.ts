@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import type { Spawned } from './spawned.ts';
-import { addressOf, spawnSystem, stopAll } from './spawned.ts';
+import { addressOf, hasCurl, spawnSystem, stopAll } from './spawned.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -250,14 +250,6 @@ describe('the data in a folder', () => {
 });
 
 describe('what the terminal shows', () => {
-  const hasCurl = ['/usr/bin/curl', '/bin/curl', '/usr/local/bin/curl'].some((path) => {
-    try {
-      return readFileSync(path).length > 0;
-    } catch {
-      return false;
-    }
-  });
-
   /** The commands to paste, as they stand there. */
   function commandsIn(out: string): string {
     return out.slice(out.indexOf('To paste'), out.indexOf('Ctrl-C')).split('\n').slice(1, -3).join('\n');

@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { root } from '../project-files.ts';
 
@@ -80,3 +82,6 @@ export async function addressOf(spawned: Spawned): Promise<string> {
   if (address === undefined) throw new Error(`The system did not start: ${spawned.err()}`);
   return address;
 }
+
+/** Whether commands for a shell can be tried here: they use curl, as people would. */
+export const hasCurl = (process.env.PATH ?? '').split(':').some((folder) => existsSync(join(folder, 'curl')));
