@@ -766,9 +766,9 @@ function changed(
 }
 
 function refusedUnlessLegal(request: ExceptionRequest, move: Move): Refused | undefined {
+  // Once an approval is recorded, `fulfil` and `dispute` look at that themselves; of all others the team's stop is left.
   const decided = request.stage.is === 'awaiting-approval' && request.stage.ask.decision !== null;
-  const afterDecision: readonly Move[] = ['reject', 'fulfil', 'dispute'];
-  const legal = decided ? afterDecision.includes(move) : legalMoves[request.stage.is][move] !== undefined;
+  const legal = decided ? move === 'reject' : legalMoves[request.stage.is][move] !== undefined;
   return legal ? undefined : refusedState(request, move);
 }
 

@@ -1,7 +1,7 @@
 import type { SupportCalendar } from './business-time.ts';
 import { addBusinessDays } from './business-time.ts';
 import type { Changed, ExceptionRequest } from './exception.ts';
-import { isFinal, lapse, write } from './exception.ts';
+import { lapse, write } from './exception.ts';
 import type { Instant } from './instant.ts';
 import { isBefore, later } from './instant.ts';
 import { theService } from './ledger.ts';
@@ -65,7 +65,6 @@ function owed(request: ExceptionRequest): readonly Timed[] {
 }
 
 function reminders(request: ExceptionRequest, policy: Policy): readonly Timed[] {
-  if (isFinal(request)) return [];
   const { supportCalendar: calendar, exceptions } = policy;
   const { stage, clock, reminded } = request;
   const timed: Timed[] = [];

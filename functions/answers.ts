@@ -357,7 +357,7 @@ export const exception = z
         requester: minutes,
         correspondent: minutes,
       })
-      .describe('What is left of the five business days, and how long each party has had the request.'),
+      .describe('What is left of the time to answer, and how long each party has had the request.'),
     overdue: z.boolean(),
     question: z
       .strictObject({ text: z.string().min(1), askedAt: instant })

@@ -17,7 +17,7 @@ import { keepLink } from '../store/approvals.ts';
 import { claimLetters, findException, moveException, settleLetters } from '../store/exceptions.ts';
 import { findKey } from '../store/keys.ts';
 import type { Store } from '../store/table.ts';
-import { logger } from './observe.ts';
+import { count, logger } from './observe.ts';
 import { replyAddressFor } from './reply-address.ts';
 import type { Mailing } from './the-mail.ts';
 import { world } from './world.ts';
@@ -81,7 +81,9 @@ async function deliver(store: Store, mailing: Mailing, letter: Letter, about: Ab
     },
     ...replyTo(letter, request, store, mailing),
   });
-  if (!sent.sent) {
+  if (sent.sent) {
+    count('letters', letter.kind);
+  } else {
     logger.error('undeliverable', { exceptionId: request.exceptionId, letter: letter.letterId, because: sent.because });
     const because = 'refused at once';
     const trouble = { letter: letter.kind, to: letter.to, askNumber, is: 'not-delivered', because } as const;

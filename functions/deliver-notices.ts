@@ -1,11 +1,10 @@
-import { MetricUnit } from '@aws-lambda-powertools/metrics';
 import type { Instant } from '../domain/instant.ts';
 import { composeNotice } from '../emails/notice-letters.ts';
 import { SendingThrottled } from '../emails/send.ts';
 import { dueBy } from '../store/due.ts';
 import { claimNotice, strikeNotice } from '../store/notices.ts';
 import type { Store } from '../store/table.ts';
-import { logger, metrics } from './observe.ts';
+import { count, logger } from './observe.ts';
 import type { Mailing } from './the-mail.ts';
 
 /** How many notices went out, and which could not; those stay owed. */
@@ -51,11 +50,9 @@ async function deliver(store: Store, mailing: Mailing, dueId: string, now: Insta
   if (notice === undefined) return false;
   const mail = composeNotice(notice, { now, policy: store.policy });
   const sent = await mailing.send(mail, notice.to.email, { tags: { notice: notice.about.is } });
-  if (!sent.sent) {
-    const { agreementId, about } = notice;
-    logger.error('undeliverable', { agreementId, notice: about.is, because: sent.because });
-    metrics.addMetric('undeliverable', MetricUnit.Count, 1);
-  }
+  const { agreementId, about } = notice;
+  if (sent.sent) count('letters', about.is);
+  else logger.error('undeliverable', { agreementId, notice: about.is, because: sent.because });
   await strikeNotice(store, dueId);
   return sent.sent;
 }

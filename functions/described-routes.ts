@@ -106,7 +106,7 @@ export const describedRoutes = {
     summary: 'Activate up to 90 installations',
     more: 'For machines that are not connected. Each line gets its own answer, in order: a mistake in one keeps none of the others from being activated, and when the limit is reached the first lines get what is left.',
     answers: { 200: { says: 'What became of each line.', json: batch } },
-    refuses: { 'unknown-key': asUsual, 'key-blocked': 403 },
+    refuses: { 'unknown-key': asUsual },
   },
   'POST /validations': {
     operation: 'validate',
@@ -214,7 +214,7 @@ export const describedRoutes = {
   'POST /keys/{keyId}/overrides': {
     operation: 'giveOverride',
     summary: 'Give a KMS host one more activation',
-    more: 'One a day for each key, by the call centre’s calendar, and five in all. Only the host whose installation id the caller reads out can spend it, once, when its own allowance is gone.',
+    more: 'One a day for each key, by the call centre’s calendar, and a few in all. Only the host whose installation id the caller reads out can spend it, once, when its own allowance is gone.',
     answers: {
       200: { says: 'Given before, under the same call reference: nothing more was given.', json: grant },
       201: { says: 'Given.', json: grant },
@@ -230,7 +230,7 @@ export const describedRoutes = {
   'POST /keys/{keyId}/increases': {
     operation: 'raiseLimit',
     summary: 'Raise the limit of a MAK during a call',
-    more: 'Over all calls together up to double what the key was issued with.',
+    more: 'Over all calls together up to a multiple of what the key was issued with, which the allowances tell.',
     answers: {
       200: { says: 'Raised before, under the same call reference: nothing more was given.', json: grant },
       201: { says: 'Raised.', json: grant },
@@ -245,7 +245,7 @@ export const describedRoutes = {
   'POST /exceptions': {
     operation: 'requestException',
     summary: 'Ask for more activations than the call centre can give',
-    more: 'MAKADD adds activations to a MAK, KMSADD adds host places to a KMS key. The answer is due within five business days; the Notices Correspondent of the agreement is asked to approve.',
+    more: 'MAKADD adds activations to a MAK, KMSADD adds host places to a KMS key. The answer is due within some business days, which `dueAt` tells; the Notices Correspondent of the agreement is asked to approve.',
     answers: { 202: { says: 'Taken. What happens next shows in `status`.', json: exception } },
     refuses: {
       'requester-not-authorized': asUsual,
@@ -308,7 +308,7 @@ export const describedRoutes = {
   'POST /approvals/{token}': {
     operation: 'decide',
     summary: 'Approve or deny',
-    more: 'With the code from the same mail as the link. A link decides once; five wrong codes void it, and a new one is mailed.',
+    more: 'With the code from the same mail as the link. A link decides once; too many wrong codes void it, and a new one is mailed.',
     form: decisionSchema,
     answers: { 200: { says: 'Recorded.', json: approvalDecided, page: true } },
     refuses: {

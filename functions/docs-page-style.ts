@@ -122,11 +122,13 @@ details > pre { margin-top: 0.5rem; }
   nav, .skip { display: none; }
   .body { display: block; }
   main > section { max-width: none; }
-  .method { border: 1px solid #000000; background: #ffffff; color: #000000; }
+  .method, .method.post, .method.put { border: 1px solid #000000; background: #ffffff; color: #000000; }
   h2, h3, h4 { break-after: avoid; }
   dl > div { break-inside: avoid; }
-  details > summary { display: none; }
-  details::details-content { content-visibility: visible; block-size: auto; }
+  /* Examples would make a book of it; openapi.json has them all. */
+  details { display: none; }
+  .answers > div, .fields > div { display: grid; grid-template-columns: 3.5rem minmax(0, 1fr); }
+  .fields > div { grid-template-columns: 15rem minmax(0, 1fr); gap: 0 1rem; }
 }
 `;
 

@@ -83,7 +83,8 @@ ${prose(info.description)}
 <h2>Try it</h2>
 <p>Each route below has a command for a terminal. They need the service’s address and, where one signs in, a token:</p>
 <pre>${tryFirst}</pre>
-<p>The local system gives a token to anybody; elsewhere sign in as your organization does.</p>
+<p>The local system gives a token to anybody; elsewhere sign in as your organization does. The ids in the commands are examples:
+put in those that the lists give you.</p>
 </section>
 ${byTag.map(
   ({ name, id, description, operations: listed }) => html`<section id="${id}">
@@ -255,7 +256,10 @@ function typeOf(schema: Schema): Markup {
   const { $ref, enum: values, anyOf, oneOf, type } = schema;
   if ($ref !== undefined) {
     const name = $ref.slice($ref.lastIndexOf('/') + 1);
-    return html`<a href="#schema-${name}">${name}</a>`;
+    const code = problemCodes.find((each) => problemName(each) === name);
+    return code === undefined
+      ? html`<a href="#schema-${name}">${name}</a>`
+      : html`<a href="#error-${code}">${code}</a>`;
   }
   if (schema.const !== undefined) return html`<code>${String(schema.const)}</code>`;
   if (values !== undefined) return joined(values.map((value) => html`<code>${String(value)}</code>`));
@@ -291,8 +295,13 @@ function limitsOf(schema: Schema): readonly string[] {
       : [`${minLength > 0 ? `${minLength} to ` : 'At most '}${number(maxLength)} characters.`];
   const entries = maxItems === undefined ? [] : [`${minItems ?? 0} to ${number(maxItems)} entries.`];
   // An address is known by its name, and an instant by its; what the pattern would say beyond that helps nobody.
-  const shape = pattern === undefined || format !== undefined ? [] : [`Of the form \`${pattern}\`.`];
+  const shape = pattern === undefined || format !== undefined ? [] : [shapeOf(pattern)];
   return [...range, ...length, ...entries, ...shape];
+}
+
+/** What a pattern asks for; one that only keeps characters out is told in words. */
+function shapeOf(pattern: string): string {
+  return pattern.startsWith('^[^') ? 'No control characters.' : `Of the form \`${pattern}\`.`;
 }
 
 function number(value: number): string {
@@ -306,10 +315,13 @@ function curlOf(method: string, path: string, operation: Operation, document: Op
   const filled = parameters
     .filter((each) => each.in === 'path')
     .reduce((address, { name, example }) => address.replace(`{${name}}`, String(example)), path);
+  const query = parameters
+    .filter((each) => each.in === 'query' && each.name !== 'limit' && each.example !== undefined)
+    .map(({ name, example }) => `${name}=${encodeURIComponent(String(example))}`);
   const lines = [
-    `curl ${method === 'get' ? '' : `-X ${method.toUpperCase()} `}"$API${filled}"`,
+    `curl ${method === 'get' ? '' : `-X ${method.toUpperCase()} `}"$API${[filled, ...(query.length > 0 ? [query.join('&')] : [])].join('?')}"`,
     ...(operation.security.length > 0 ? ['-H "Authorization: Bearer $TOKEN"'] : []),
-    ...(parameters.some(({ name }) => name === 'Idempotency-Key') ? ['-H "Idempotency-Key: $(uuidgen)"'] : []),
+    ...(parameters.some(({ name }) => name === 'Idempotency-Key') ? ['-H "Idempotency-Key: $(date +%s)"'] : []),
     ...bodyLines(operation.requestBody?.content),
   ];
   return lines.join(' \\\n  ');

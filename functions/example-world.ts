@@ -196,6 +196,7 @@ const world: Readonly<Record<string, unknown>> = {
   beyond: null,
 
   // Lists and the service
+  'Query.status': 'open',
   nextCursor: null,
   version: '1.0.0',
   openapi: '3.1.1',

@@ -1,4 +1,3 @@
-import { MetricUnit } from '@aws-lambda-powertools/metrics';
 import { z } from 'zod';
 import { deputyAt } from '../domain/agreement.ts';
 import { addressees, letterKinds } from '../domain/letter.ts';
@@ -6,7 +5,7 @@ import type { MailTrouble } from '../domain/mail-trouble.ts';
 import { hearOfMail } from '../domain/mail-trouble.ts';
 import { findAgreement } from '../store/agreements.ts';
 import { findException, moveException } from '../store/exceptions.ts';
-import { logger, metrics } from './observe.ts';
+import { count, logger } from './observe.ts';
 import { theStore } from './the-store.ts';
 import { world } from './world.ts';
 
@@ -52,9 +51,7 @@ export const handler = async (event: unknown, _context: unknown): Promise<void> 
   const because = reasonOf(detail);
   const [exceptionId] = tags.exception ?? [];
   logger.warn('mail event', { messageId, event: detail.eventType, because, letter, exceptionId });
-  const counted = metrics.singleMetric();
-  counted.addDimension('event', detail.eventType);
-  counted.addMetric('mailEvents', MetricUnit.Count, 1);
+  count('mailEvents', detail.eventType);
   const trouble = troubleOf(detail, because);
   if (trouble === undefined || exceptionId === undefined) return;
 

@@ -82,6 +82,8 @@ export const counted = {
   /** Business minutes of a request that has ended, by who had the ball. */
   answerMinutes: 'ball',
   letters: 'letter',
+  /** What the mail service reported of our mails, in its own words. */
+  mailEvents: 'event',
 } as const;
 
 const whileSomebodyWaits = {
@@ -272,6 +274,7 @@ export const manifest = {
       because:
         'A mail may have 10 MB, and is read whole. Its answer is tried for 20 seconds at the most, and a mail that was lost on the way may be begun again after 60.',
     },
+    atOnce: { most: 5, because: 'Anybody may send mails: a flood of them must not take what people wait for.' },
   },
   sweep: {
     is: 'schedule',
@@ -298,6 +301,7 @@ export const manifest = {
       because:
         'A batch may make it count a few large keys, each in up to 1,024 buckets, and send a mail to each contact.',
     },
+    atOnce: { most: 10, because: 'A roll-out changes the table a thousand times a second; warning of it can wait.' },
   },
   mailEvents: {
     is: 'mail-events',
@@ -306,6 +310,7 @@ export const manifest = {
     may: ['read-table', 'write-table', 'read-vault'],
     whenItFails: 'Nobody is told that a Notices Correspondent cannot be reached; the request waits until it lapses.',
     size: { memoryMegabytes: 256, timeoutSeconds: 30, because: 'It reads and writes one request.' },
+    atOnce: { most: 5, because: 'A mail that bounces comes with many others; hearing of them can wait.' },
   },
 } as const satisfies Readonly<Record<string, Entry>>;
 

@@ -117,6 +117,7 @@ Issues volume license keys, counts what they activate, and raises their limits w
 - Every “no” is a problem document (RFC 9457, \`application/problem+json\`). Rely on its \`code\`; \`detail\` is a sentence for a person, saying what to do next.
 - Every answer carries \`X-Request-Id\`. Name it when you ask us about it.
 - \`429\` and \`503\` carry \`Retry-After\`, in seconds.
+- Where a gateway stands before the service, it says \`401\` and \`429\` itself, as \`{ "message": … }\` and without those two headers: go by the status.
 
 ## Once, whatever is retried
 Send an \`Idempotency-Key\` with a POST, and send the same request with the same key again when no answer came: it is done once, and answered as the first time. Keys are kept for 24 hours.
@@ -175,12 +176,12 @@ export function openApiDocument({ closed = false }: { readonly closed?: boolean 
       headers: {
         RequestId: {
           description: 'Names this request in our logs.',
-          required: true,
+          required: false,
           schema: { type: 'string', minLength: 1 },
         },
         RetryAfter: {
           description: 'Seconds to wait before the request is sent again.',
-          required: true,
+          required: false,
           schema: { type: 'integer', minimum: 1 },
         },
       },
@@ -391,6 +392,8 @@ function problemsOf(route: Route, status: number, codes: readonly ProblemCode[],
         examples: Object.fromEntries(codes.map((code) => [code, problemExample(code, status, parts)])),
       },
       ...(pages ? pageContent : {}),
+      // The local system has no such gateway, and no answer of it may look like one.
+      ...((status === 401 || status === 429) && !parts.closed ? gatewayContent : {}),
     },
   };
   const [only] = codes;
@@ -399,6 +402,13 @@ function problemsOf(route: Route, status: number, codes: readonly ProblemCode[],
   parts.responses.set(name, response);
   return { $ref: `#/components/responses/${name}` };
 }
+
+const gatewayContent: Content = {
+  'application/json': {
+    schema: { type: 'object', properties: { message: { type: 'string' } }, required: ['message'] },
+    example: { message: 'Unauthorized' },
+  },
+};
 
 function problemSchema(codes: readonly ProblemCode[], parts: Parts): Schema {
   const refs = codes.map((code) => jsonSchemaOf(problemDocument(code), 'output', parts));

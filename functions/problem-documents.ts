@@ -40,7 +40,7 @@ const fieldError = z
 
 export const described = {
   'invalid-request': {
-    members: { errors: z.array(fieldError).min(1) },
+    members: { errors: z.array(fieldError).min(1).readonly() },
     when: 'A field, a query parameter or a header is missing, unknown or wrong.',
     advice:
       'Correct every field that `errors` names: it names all of them at once (the first hundred). Then send again.',
@@ -158,13 +158,13 @@ export const described = {
   },
   'overrides-exhausted': {
     members: { draft: exceptionDraft },
-    when: 'The key has had all five of its overrides.',
+    when: 'The key has had all of its overrides.',
     advice: 'Complete `draft` and send it as a KMSADD request.',
     example: 'This key has had all of its 5 overrides. For more, send a KMSADD request.',
   },
   'above-call-center-limit': {
     members: { maximumLimit: z.int().min(0), draft: exceptionDraft },
-    when: 'The new limit is above twice what the MAK was issued with.',
+    when: 'The new limit is above what the call centre may give.',
     advice: 'Ask for `maximumLimit` at most, or complete `draft` and send it as a MAKADD request.',
     example: 'By phone this key can be raised to 100 at most. For more, send a MAKADD request.',
   },
@@ -234,7 +234,8 @@ export const described = {
   'wrong-code': {
     members: { triesLeft: z.int().min(0) },
     when: 'The code is not the one from the mail.',
-    advice: 'Type the six digits from the same mail as the link. After five wrong ones a new link is mailed.',
+    advice:
+      'Type the digits from the same mail as the link. After too many wrong ones the link is void and a new one is mailed.',
     example: 'This is not the code from our mail. You can try 4 more times.',
   },
   'too-many-requests': {

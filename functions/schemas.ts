@@ -19,13 +19,18 @@ import type { Route } from './manifest.ts';
 const unprintable = /[\p{Cc}\p{Cs}\u2028\u2029\u202A-\u202E\u2066-\u2069]/u;
 const unprintableButBreaks = /[^\P{Cc}\n\r\t]|[\p{Cs}\u2028\u2029\u202A-\u202E\u2066-\u2069]/u;
 
+// The same for the published description, in the words of any regular expression.
+const printable = '^[^\\u0000-\\u001F\\u007F-\\u009F\\u2028\\u2029\\u202A-\\u202E\\u2066-\\u2069]*$';
+const printableOrBreaks = printable.replace('\\u001F', '\\u0008\\u000B\\u000C\\u000E-\\u001F');
+
 const line = (longest: number) =>
   z
     .string()
     .trim()
     .min(1, 'must not be empty')
     .max(longest, `must be at most ${longest} characters`)
-    .refine((text) => !unprintable.test(text), 'must be one line without control characters');
+    .refine((text) => !unprintable.test(text), 'must be one line without control characters')
+    .meta({ pattern: printable });
 
 const paragraphs = (longest: number) =>
   z
@@ -33,7 +38,8 @@ const paragraphs = (longest: number) =>
     .trim()
     .min(1, 'must not be empty')
     .max(longest, `must be at most ${longest} characters`)
-    .refine((text) => !unprintableButBreaks.test(text), 'must not hold control characters');
+    .refine((text) => !unprintableButBreaks.test(text), 'must not hold control characters')
+    .meta({ pattern: printableOrBreaks });
 
 const email = z.email('must be an e-mail address').max(254, 'must be at most 254 characters');
 const whole = (least: number, most: number) =>
@@ -132,7 +138,7 @@ const contacts = z
 const agreementSchema = naming(
   z.strictObject({
     /** It follows from the numbers; who sends it along is told when it does not. */
-    agreementId: z.string().optional(),
+    agreementId: z.string().describe('Follows from the numbers, and may be left out.').optional(),
     program: z.enum(programs),
     level: z.enum(levels).nullable().default(null),
     ...numbers,
@@ -192,12 +198,14 @@ export const intakeSchema = naming(
     ...numbers,
     requester: personSchema,
     product: z.enum(products),
-    keyLastFive: lastFive,
-    activationsRequested: whole(1, 1_000_000),
-    businessReason: paragraphs(4_000),
-    requiredDate: day,
-    language: languageTag().default('en'),
-    noticesCorrespondent: personSchema.optional(),
+    keyLastFive: lastFive.describe('The last five symbols of the key that is to get more.'),
+    activationsRequested: whole(1, 1_000_000).describe('Activations of a MAK, host places of a KMS key.'),
+    businessReason: paragraphs(4_000).describe('Why. The Notices Correspondent reads it.'),
+    requiredDate: day.describe('By when it is needed.'),
+    language: languageTag().describe('In which language the request is (BCP 47).').default('en'),
+    noticesCorrespondent: personSchema
+      .describe('Whom the requester takes for the Correspondent. The one who is asked is always the agreement’s own.')
+      .optional(),
   }),
 ).transform(
   ({ agreementNumber, authorizationNumber, licenseNumber, noticesCorrespondent, ...body }): Intake => ({
@@ -211,9 +219,17 @@ export const intakeSchema = naming(
 const productKey = z
   .string()
   .max(100, 'must be a product key of 25 symbols')
+  .describe('The whole key: 25 symbols in any case, with or without hyphens and spaces.')
   .transform((text) => new Secret(text, '[product key]'));
-const installationId = z.string().max(120, 'must be an installation id of 54 digits');
-const machineName = line(63).optional();
+// In a batch a mistake in one is told in its own line, and the rest goes on: there anything so long is taken.
+const installationInBatch = z
+  .string()
+  .max(120, 'must be an installation id of 54 digits')
+  .describe('54 digits, nine groups of six; the groups may stand apart by spaces or hyphens.');
+const installationId = installationInBatch.meta({ pattern: '^[\\s-]*(\\d[\\s-]*){54}$' });
+const machineName = line(63).describe('How the machine calls itself.').optional();
+const callReference = line(120).describe('The number of the call. The same one on the same key gives nothing more.');
+const callerName = line(120).describe('Who is on the phone.');
 const machines = whole(0, 10_000_000).default(0);
 
 /** The body of every route that takes one. */
@@ -226,16 +242,23 @@ export const bodies = {
   }),
   'POST /keys/{keyId}/reveal': z.strictObject({}),
   'POST /activations': z.strictObject({ productKey, installationId, product: z.enum(products), machineName }),
-  'POST /kms-hosts/client-reports': z.strictObject({ productKey, installationId, clients: whole(0, 100_000_000) }),
+  'POST /kms-hosts/client-reports': z.strictObject({
+    productKey,
+    installationId,
+    clients: whole(0, 100_000_000).describe('How many machines the host serves.'),
+  }),
   'POST /activations/batch': z.strictObject({
     productKey,
     activations: z
-      .array(z.strictObject({ installationId, product: z.enum(products), machineName }))
+      .array(z.strictObject({ installationId: installationInBatch, product: z.enum(products), machineName }))
       .min(1, 'must hold at least one installation')
       .max(90, 'must hold at most 90 installations; send the rest in another batch'),
   }),
   'POST /validations': z.strictObject({ productKey, installationId }),
-  'POST /keys/{keyId}/replacements': z.strictObject({ reason: paragraphs(2_000), callReference: line(120).optional() }),
+  'POST /keys/{keyId}/replacements': z.strictObject({
+    reason: paragraphs(2_000),
+    callReference: callReference.optional(),
+  }),
   'PUT /agreements/{agreementId}/notices-correspondent': personSchema,
   'PUT /agreements/{agreementId}/deputy': z
     .strictObject({ person: personSchema, from: day, to: day })
@@ -257,11 +280,11 @@ export const bodies = {
       .min(1, 'must name at least one site')
       .max(500, 'must name at most 500 sites'),
   }),
-  'POST /keys/{keyId}/overrides': z.strictObject({ installationId, callReference: line(120), callerName: line(120) }),
+  'POST /keys/{keyId}/overrides': z.strictObject({ installationId, callReference, callerName }),
   'POST /keys/{keyId}/increases': z.strictObject({
-    newLimit: whole(1, 1_000_000_000),
-    callReference: line(120),
-    callerName: line(120),
+    newLimit: whole(1, 1_000_000_000).describe('The limit that the key is to have, not what is added.'),
+    callReference,
+    callerName,
   }),
   'POST /exceptions': intakeSchema,
   'POST /exceptions/{exceptionId}/questions': z.strictObject({ text: paragraphs(4_000) }),
@@ -269,7 +292,10 @@ export const bodies = {
   'POST /exceptions/{exceptionId}/review': z.discriminatedUnion(
     'decision',
     [
-      z.strictObject({ decision: z.literal('forward'), activations: whole(1, 1_000_000).optional() }),
+      z.strictObject({
+        decision: z.literal('forward'),
+        activations: whole(1, 1_000_000).describe('To forward a smaller number than was requested.').optional(),
+      }),
       z.strictObject({ decision: z.literal('reject'), reason: paragraphs(2_000) }),
     ],
     { error: ({ code }) => (code === 'invalid_union' ? 'must be forward or reject' : undefined) },

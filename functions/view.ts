@@ -11,7 +11,7 @@ import type { Policy } from '../domain/policy.ts';
 import type { Entry } from '../store/change.ts';
 import type { AgreementAnswer, EntryAnswer, ExceptionAnswer, KeyAnswer } from './answers.ts';
 
-/* What callers see of our values: the bodies of the contract, field by field, as they are published (only their types). */
+/* What callers see of our values: the bodies of the contract, field by field, as they are published. */
 
 export function agreementView(agreement: Agreement): AgreementAnswer {
   const { agreementId, program, level, numbers, organization, products, contacts, noticesCorrespondent } = agreement;

@@ -1,8 +1,8 @@
-import { copyFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { copyFileSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { AssetHashType, DockerImage } from 'aws-cdk-lib';
 import { Code } from 'aws-cdk-lib/aws-lambda';
-import { type BuildOptions, buildSync } from 'esbuild';
+import { type BuildOptions, buildSync, type OutputFile } from 'esbuild';
 import { root } from './stage.ts';
 
 /**
@@ -25,21 +25,51 @@ export const bundleOptions = {
   logLevel: 'warning',
 } as const satisfies BuildOptions;
 
-/** The code of the Lambda in this file, with the stage's policy beside it. Bundled in this very process, by no container. */
-export function codeOf(file: string, policyFile: string): Code {
-  return Code.fromAsset(join(root, 'functions'), {
-    assetHashType: AssetHashType.OUTPUT,
-    bundling: {
-      image: DockerImage.fromRegistry('never-used'),
-      // CDK takes two bundles of one folder for the same unless what makes them differs in here.
-      command: [file, policyFile],
-      local: {
-        tryBundle: (folder) => {
-          buildSync({ ...bundleOptions, entryPoints: [file], outfile: join(folder, 'index.mjs') });
-          copyFileSync(join(root, policyFile), join(folder, 'policy.json'));
-          return true;
+/**
+ * The code of all Lambdas, bundled in this very process and by no container: together, when the first is asked for, since
+ * most of what they are made of is the same. Beside each lies the stage's policy.
+ */
+export class Bundles {
+  private readonly files: readonly string[];
+  private readonly policyFile: string;
+  private made: readonly OutputFile[] | undefined;
+
+  /** @param files the handlers, as paths from the project's root. */
+  constructor(files: readonly string[], policyFile: string) {
+    this.files = files;
+    this.policyFile = policyFile;
+  }
+
+  codeOf(file: string): Code {
+    return Code.fromAsset(join(root, 'functions'), {
+      assetHashType: AssetHashType.OUTPUT,
+      bundling: {
+        image: DockerImage.fromRegistry('never-used'),
+        // CDK takes two bundles of one folder for the same unless what makes them differs in here.
+        command: [file, this.policyFile],
+        local: {
+          tryBundle: (folder) => {
+            const name = basename(file, '.ts');
+            for (const { path, contents } of this.bundled()) {
+              if (basename(dirname(path)) === name) writeFileSync(join(folder, basename(path)), contents);
+            }
+            copyFileSync(join(root, this.policyFile), join(folder, 'policy.json'));
+            return true;
+          },
         },
       },
-    },
-  });
+    });
+  }
+
+  private bundled(): readonly OutputFile[] {
+    this.made ??= buildSync({
+      ...bundleOptions,
+      entryPoints: [...this.files],
+      outdir: 'bundles',
+      entryNames: '[name]/index',
+      outExtension: { '.js': '.mjs' },
+      write: false,
+    }).outputFiles;
+    return this.made;
+  }
 }

@@ -64,6 +64,7 @@ export class Dashboard extends Construct {
         meters.mailRate('BounceRate'),
         meters.mailRate('ComplaintRate'),
       ),
+      graph('Mails that did not arrive or were not wanted, an hour', meters.each('mailEvents', 'Sum', hour)),
     );
     const { region } = Stack.of(this);
     new CfnOutput(this, 'Address', {

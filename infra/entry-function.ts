@@ -1,13 +1,12 @@
 import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
-import { Architecture, Function as LambdaFunction, Runtime } from 'aws-cdk-lib/aws-lambda';
+import { Architecture, type Code, Function as LambdaFunction, Runtime } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { type Entry, hyphenated } from '../functions/manifest.ts';
 import { acknowledge, rightToAnyOf } from './acknowledge.ts';
-import { codeOf } from './bundle.ts';
 import { DeadLetters } from './dead-letters.ts';
 import type { Deployment } from './deployment.ts';
 import { environmentOf, type Facts } from './environment-of.ts';
@@ -30,6 +29,7 @@ export class EntryFunction extends Construct {
     props: {
       readonly name: string;
       readonly entry: Entry;
+      readonly code: Code;
       readonly key: IKey;
       readonly things: Things;
       readonly facts: Facts;
@@ -75,7 +75,7 @@ export class EntryFunction extends Construct {
       runtime: Runtime.NODEJS_24_X,
       architecture: Architecture.ARM_64,
       handler: 'index.handler',
-      code: codeOf(`functions/${hyphenated(name)}.ts`, stage.policyFile),
+      code: props.code,
       memorySize: entry.size.memoryMegabytes,
       timeout: Duration.seconds(entry.size.timeoutSeconds),
       role,

@@ -1,9 +1,10 @@
 import { ArnFormat, Stack } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
-import { type Entry, inboundMailPrefix } from '../functions/manifest.ts';
+import { type Entry, hyphenated, inboundMailPrefix } from '../functions/manifest.ts';
 import { tableSchema } from '../store/schema.ts';
 import { Alarms } from './alarms.ts';
 import { Api } from './api.ts';
+import { Bundles } from './bundle.ts';
 import { Dashboard } from './dashboard.ts';
 import type { Deployment } from './deployment.ts';
 import { EntryFunction } from './entry-function.ts';
@@ -68,13 +69,16 @@ export class RunningStack extends Stack {
       publicUrl: api.publicUrl,
       inboundMailBucket: bucket.bucketName,
     };
-    const standing = Object.entries(manifest).map(
-      ([name, entry]): Standing => ({
+    const fileOf = (name: string) => `functions/${hyphenated(name)}.ts`;
+    const bundles = new Bundles(Object.keys(manifest).map(fileOf), stage.policyFile);
+    const standing = Object.entries(manifest).map(([name, entry]): Standing => {
+      const code = bundles.codeOf(fileOf(name));
+      return {
         name,
         entry,
-        made: new EntryFunction(this, name, { name, entry, key, prefix, stage, things, facts }),
-      }),
-    );
+        made: new EntryFunction(this, name, { name, entry, code, key, prefix, stage, things, facts }),
+      };
+    });
 
     api.answer(
       thoseThatAre('api', standing).map(({ name, entry, made }) => ({ name, entry, function: made.function })),

@@ -46,7 +46,7 @@ export function localRoutes(parts: Parts): LocalRoutes {
     if (pathname !== '/' && !/^\/_local(\/|$)/.test(pathname)) return undefined;
     const [, stem = '', parameter = ''] = /^(\/_local\/\w+\/)(.+)$/.exec(pathname) ?? [];
     const methods = routes[pathname] ?? routes[stem];
-    if (methods === undefined) return nothing('There is no such route; the README lists those under /_local.');
+    if (methods === undefined) return nothing('There is no such route; docs/local.md lists those under /_local.');
     const route = methods[request.method];
     if (route !== undefined) return route(parts, request, parameter);
     const allowed = Object.keys(methods).join(', ');

@@ -125,15 +125,6 @@ export async function seed(ask: Ask, folder: string | undefined): Promise<void> 
   };
   const [mak, kms] = await Promise.all([revealed('MAK'), revealed('KMS')]);
 
-  const batch = await post('/activations/batch', {
-    productKey: mak,
-    activations: Array.from({ length: activationsUsed }, (_, index) => ({
-      installationId: installationIdOf(index + 1),
-      product: 'windows-vista-enterprise',
-      machineName: `CONTOSO-PC-${String(index + 1).padStart(3, '0')}`,
-    })),
-  });
-  if (JSON.stringify(batch).includes('"problem"')) throw new Error(`Seeding was refused: ${JSON.stringify(batch)}`);
   for (const [place, clients] of [
     ['SEATTLE', 31],
     ['TACOMA', 12],
@@ -144,6 +135,16 @@ export async function seed(ask: Ask, folder: string | undefined): Promise<void> 
     await post('/activations', { productKey: kms, installationId, product, machineName });
     await post('/kms-hosts/client-reports', { productKey: kms, installationId, clients });
   }
+  // The last, because it leaves an alert owed, and nobody need wait for that mail.
+  const batch = await post('/activations/batch', {
+    productKey: mak,
+    activations: Array.from({ length: activationsUsed }, (_, index) => ({
+      installationId: installationIdOf(index + 1),
+      product: 'windows-vista-enterprise',
+      machineName: `CONTOSO-PC-${String(index + 1).padStart(3, '0')}`,
+    })),
+  });
+  if (JSON.stringify(batch).includes('"problem"')) throw new Error(`Seeding was refused: ${JSON.stringify(batch)}`);
   if (done !== undefined) writeFileSync(done, '');
 }
 

@@ -95,7 +95,6 @@ export async function startSystem({ port, folder, dynamoDbEndpoint, environment 
     load<ApiHandler>('api'),
     load<(input: unknown, context: Context) => Promise<unknown>>('step'),
     load<StreamHandler>('stream'),
-    load<InboundMailHandler>('inbound-mail'),
   ]);
   // If they do not load, that is told below, after what is started meanwhile.
   loading.catch(() => undefined);
@@ -111,7 +110,7 @@ export async function startSystem({ port, folder, dynamoDbEndpoint, environment 
     AWS_ENDPOINT_URL_SESV2: mailBox.endpoint,
     AWS_ENDPOINT_URL_S3: mailIntake.endpoint,
   });
-  const [world, sweeper, { createTable }, api, steps, watchers, mailReaders] = await loading;
+  const [world, sweeper, { createTable }, api, steps, watchers] = await loading;
   world.keepTimeBy(now);
   await createTable(tableName);
   const stream = await followStream({ endpoint: dynamoDb.endpoint, tableName }, watchers);
@@ -150,7 +149,11 @@ export async function startSystem({ port, folder, dynamoDbEndpoint, environment 
     await workflows.quiet();
     await stream.quiet();
   };
-  const arrive = (raw: Buffer, verdict: 'PASS' | 'FAIL') => mailIntake.arrive(raw, verdict, Object.values(mailReaders));
+  const arrive = async (raw: Buffer, verdict: 'PASS' | 'FAIL') => {
+    // What reads mails takes as long to load as all other functions together, so it waits for the first mail.
+    const readers = await load<InboundMailHandler>('inbound-mail');
+    return mailIntake.arrive(raw, verdict, Object.values(readers));
+  };
   const windOn = makeWindOn({ clock, sweep, waits: workflows, quiet });
   const routes = localRoutes({ address, clock, tokens, mailBox, arrive, workflows, windOn });
   const gateway = makeGateway(api, tokens, routes, now);

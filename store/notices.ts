@@ -9,7 +9,7 @@ import { unlessBusy } from './table.ts';
 import { fingerprintOf } from './vault.ts';
 
 /** How long whoever claims a notice has to send it before another may try. */
-const claimSeconds = 60;
+const claimSeconds = 120;
 
 /** What `dueBy` calls a notice: its id holds an address, and goes into no key. */
 export function dueIdOf({ noticeId }: Notice): string {

@@ -77,6 +77,7 @@ function hostsOf(key: Key): readonly KmsHost[] {
 function itemFrom(image: unknown): Item {
   // The stream hands over what we have written; its keys are looked at, in case it is another's.
   const item = unmarshall(image as Record<string, AttributeValue>) as Item;
-  if (typeof item.PK !== 'string' || typeof item.SK !== 'string') throw new Error('A change is of no item of the table.');
+  if (typeof item.PK !== 'string' || typeof item.SK !== 'string')
+    throw new Error('A change is of no item of the table.');
   return item;
 }

@@ -72,7 +72,7 @@ export function operationAt(method: string, path: string): DescribedOperation | 
   const pathname = pathnameOf(path);
   for (const { described, pattern } of patterns) {
     const match = described.method === method ? pattern.exec(pathname) : null;
-    if (match !== null && match.slice(1).every(isWellEncoded)) return described;
+    if (match?.slice(1).every(isWellEncoded)) return described;
   }
   return undefined;
 }
@@ -198,7 +198,10 @@ export function faultsOfBody({ method, path }: DescribedOperation, body: unknown
 }
 
 /** In what a query breaks the description. A parameter that is not described is not looked at. */
-export function faultsOfQuery({ method, path, parameters }: DescribedOperation, query: URLSearchParams): readonly string[] {
+export function faultsOfQuery(
+  { method, path, parameters }: DescribedOperation,
+  query: URLSearchParams,
+): readonly string[] {
   return parameters.flatMap(({ in: place, name, schema }, index) => {
     // A name that comes twice is read as one text with commas.
     const written = query.getAll(name);

@@ -160,6 +160,9 @@ describe('new hosts on a KMS key', () => {
 
   it('KMS-4 leaves alone what was told of the use', () => {
     const before = told(80);
-    expect(clientsAlert(since(tuesdayTen, tuesdayTen, tuesdayTen), before, policy).told).toEqual({ ...before, clientsAt: tuesdayTen });
+    expect(clientsAlert(since(tuesdayTen, tuesdayTen, tuesdayTen), before, policy).told).toEqual({
+      ...before,
+      clientsAt: tuesdayTen,
+    });
   });
 });

@@ -540,6 +540,18 @@ describe('an answer of the requester', () => {
   });
 });
 
+describe('an answer to no question', () => {
+  it('EXC-12 is refused, saying what can be done instead', () => {
+    expect(refusalOf(answer(requestInReview(), 'So.', ines.email, on.mondayNoon, policy))).toEqual({
+      code: 'not-in-that-state',
+      detail:
+        'A request that is in-review does not take “answer”. What can be done now: question, forward, reject, withdraw.',
+      status: 'in-review',
+      allowed: ['question', 'forward', 'reject', 'withdraw'],
+    });
+  });
+});
+
 describe('a request that is rejected', () => {
   const rejectOn = (request: ExceptionRequest) => reject(request, 'Too many.', reviewer, on.tuesdayTen, policy);
 
@@ -1041,6 +1053,37 @@ describe('the table of legal moves', () => {
     expect(exceptionKinds).toEqual(['MAKADD', 'KMSADD']);
   });
 
+  it('EXC-12 has these moves and no others', () => {
+    const table = Object.entries(legalMoves).flatMap(([from, ways]) =>
+      Object.entries(ways).map(([move, to]) => `${from} –${move}→ ${to}`),
+    );
+    expect(table).toEqual([
+      'received –review→ in-review',
+      'received –ask→ awaiting-approval',
+      'received –question→ awaiting-requester',
+      'received –forward→ awaiting-approval',
+      'received –reject→ rejected',
+      'received –withdraw→ withdrawn',
+      'in-review –question→ awaiting-requester',
+      'in-review –forward→ awaiting-approval',
+      'in-review –reject→ rejected',
+      'in-review –withdraw→ withdrawn',
+      'awaiting-requester –answer→ in-review',
+      'awaiting-requester –reject→ rejected',
+      'awaiting-requester –withdraw→ withdrawn',
+      'awaiting-requester –lapse→ lapsed',
+      'awaiting-approval –question→ awaiting-requester',
+      'awaiting-approval –forward→ awaiting-approval',
+      'awaiting-approval –approve→ awaiting-approval',
+      'awaiting-approval –deny→ denied',
+      'awaiting-approval –fulfil→ fulfilled',
+      'awaiting-approval –reject→ rejected',
+      'awaiting-approval –withdraw→ withdrawn',
+      'awaiting-approval –lapse→ lapsed',
+      'awaiting-approval –dispute→ in-review',
+    ]);
+  });
+
   it('EXC-12 reaches every state from received', () => {
     const reached = new Set<ExceptionStatus>(['received']);
     for (const status of reached) for (const to of Object.values(legalMoves[status])) reached.add(to);
@@ -1123,6 +1166,9 @@ describe('the Correspondent who says “this was not me”', () => {
   });
 
   it('APR-8 is refused while nothing is decided', () => {
+    expect(refusalOf(disputeOn(requestInReview())).detail).toBe(
+      'A request that is in-review does not take “dispute”. What can be done now: question, forward, reject, withdraw.',
+    );
     for (const request of [requestReceived(), requestAwaitingApproval(), requestAwaitingRequester(), requestLapsed()]) {
       expect(refusalOf(disputeOn(request))).toMatchObject({ code: 'not-in-that-state', status: statusOf(request) });
     }
@@ -1151,6 +1197,7 @@ describe('a Correspondent who has become another', () => {
   });
 
   it('AGR-4 is not asked about what is decided, or not being asked', () => {
+    expect(refusalOf(askAnew(requestInReview(), on.tuesdayTen, policy)).detail).toContain('does not take “ask”');
     for (const request of [requestApproved(), requestReceived(), requestAwaitingRequester(), requestDenied()]) {
       expect(refusalOf(askAnew(request, on.tuesdayTen, policy))).toMatchObject({
         code: 'not-in-that-state',

@@ -8,6 +8,7 @@ import {
   activateHost,
   kmsRemedies,
   looksLikeClients,
+  newHosts,
   override,
   overrideAllowance,
   placesTaken,
@@ -206,6 +207,8 @@ describe('hosts that are new on one key', () => {
   it('KMS-4 are new by their first use and not by their last', () => {
     const old = hosts(5, { firstActivatedAt: longAgo, lastActivatedAt: on.mondayTen });
     expect(looksLikeClients({ hosts: old }, on.mondayTen, policy)).toBe(false);
+    expect(newHosts({ hosts: old }, on.mondayTen, policy)).toBe(0);
+    expect(newHosts({ hosts: hosts(3) }, on.mondayTen, policy)).toBe(3);
     expect(looksLikeClients({ hosts: hosts(3) }, on.mondayTen, policy)).toBe(true);
     expect(looksLikeClients({ hosts: hosts(2) }, on.mondayTen, policy)).toBe(false);
   });

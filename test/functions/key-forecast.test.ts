@@ -42,7 +42,12 @@ async function keep(request: ExceptionRequest, days: number, facts: Partial<Exce
     now: mondayTen,
     deed,
   });
-  expect(await commit(store, writes.filter(({ Delete }) => Delete === undefined))).toBe('done');
+  expect(
+    await commit(
+      store,
+      writes.filter(({ Delete }) => Delete === undefined),
+    ),
+  ).toBe('done');
 }
 
 describe('the forecast of a MAK', () => {

@@ -67,11 +67,13 @@ const delayed = { eventType: 'DeliveryDelay', deliveryDelay: { delayType: 'Mailb
 
 /** What SES reports of the newest mail to an address, with the tags that it was sent with. */
 function reportOf(address: string, what: object, letter = '') {
-  const mails = ses.commandCalls(SendEmailCommand).filter(
-    ({ args: [{ input }] }) =>
-      input.Destination?.ToAddresses?.includes(address) &&
-      (letter === '' || input.EmailTags?.some(({ Name, Value }) => Name === 'letter' && Value === letter)),
-  );
+  const mails = ses
+    .commandCalls(SendEmailCommand)
+    .filter(
+      ({ args: [{ input }] }) =>
+        input.Destination?.ToAddresses?.includes(address) &&
+        (letter === '' || input.EmailTags?.some(({ Name, Value }) => Name === 'letter' && Value === letter)),
+    );
   const sent = mails.at(-1)?.args[0].input;
   if (sent === undefined) throw new Error(`no mail went to ${address}`);
   const tags = (sent.EmailTags ?? []).map(({ Name, Value }) => [String(Name), [String(Value)]] as const);
@@ -201,7 +203,10 @@ describe('whatever else is reported of a mail', () => {
   it.each([
     ['a notice', { notice: ['limit-used'] }],
     ['a code', { letter: ['approval-code'] }],
-    ['a request that is not here', { letter: ['approval-wanted'], to: ['correspondent'], ask: ['1'], exception: ['EX-0'] }],
+    [
+      'a request that is not here',
+      { letter: ['approval-wanted'], to: ['correspondent'], ask: ['1'], exception: ['EX-0'] },
+    ],
     ['nothing of ours', {}],
   ])('is only logged and counted when it is of %s', async (_, tags) => {
     const report = { detail: { ...bounced, mail: { messageId: 'message', tags } } };
@@ -210,6 +215,8 @@ describe('whatever else is reported of a mail', () => {
 
   it('is thrown about when it is not what SES says', async () => {
     await expect(hear({ detail: { eventType: 'Bounce' } })).rejects.toThrow();
-    await expect(hear({ detail: { ...bounced, mail: { messageId: 'm', tags: { letter: ['love'] } } } })).rejects.toThrow();
+    await expect(
+      hear({ detail: { ...bounced, mail: { messageId: 'm', tags: { letter: ['love'] } } } }),
+    ).rejects.toThrow();
   });
 });

@@ -48,7 +48,10 @@ describe('a sweep', () => {
     setClock(later(tuesdayTen, { seconds: 60 }));
     expect(await sweep()).toEqual({ seen: 3, nextActionAt: null });
     const blocked = await readKey(store, kms.keyId);
-    expect(blocked?.state.status).toMatchObject({ is: 'blocked', replacedBy: { lastFive: productKey(99_991).lastFive } });
+    expect(blocked?.state.status).toMatchObject({
+      is: 'blocked',
+      replacedBy: { lastFive: productKey(99_991).lastFive },
+    });
     expect(mailsTo(ines.email)).toEqual([expect.stringContaining(`ending in ${kms.lastFive} was replaced`)]);
     expect(mailsTo(tom.email)).toHaveLength(1);
   });
@@ -66,7 +69,7 @@ describe('a sweep', () => {
     expect(mailsTo(mallory.email)).toHaveLength(1);
     expect(await noticesKept(store)).toHaveLength(1);
     ses.on(SendEmailCommand).resolves({ MessageId: 'm' });
-    setClock(later(now, { minutes: 1 }));
+    setClock(later(now, { minutes: 2 }));
     expect((await sweep()).seen).toBe(1);
     expect(await noticesKept(store)).toEqual([]);
   });

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import type { Agreement } from '../../domain/agreement.ts';
-import { limitOf } from '../../domain/grant.ts';
 import type { Instant } from '../../domain/instant.ts';
 import type { Key, KmsKey, Mak } from '../../domain/key.ts';
 import type { Notice } from '../../domain/notice.ts';
@@ -134,9 +133,4 @@ export async function recordsOf({ tableName }: Store): Promise<readonly StreamRe
 export async function changesOf(store: Store): Promise<readonly KeyChange[]> {
   const records = await recordsOf(store);
   return records.flatMap(({ dynamodb }) => keyChangeIn({ before: dynamodb.OldImage, after: dynamodb.NewImage }) ?? []);
-}
-
-/** The limit of a key now. */
-export async function limitNow(store: Store, { keyId }: Pick<Key, 'keyId'>): Promise<number> {
-  return limitOf((await readKey(store, keyId))?.state.grants ?? []);
 }

@@ -11,7 +11,7 @@ import { anyDraft } from './draft.ts';
 import type { Request } from './request.ts';
 import { curlOf, expectationsOf, requestFrom } from './request.ts';
 import type { Wire, World } from './world.ts';
-import { getNewKeys, learn, learnProductKey, makeWorld, member, readMail } from './world.ts';
+import { customerAt, getNewKeys, learn, learnProductKey, makeWorld, member, readMail } from './world.ts';
 
 export type Failure = {
   readonly route: string;
@@ -29,12 +29,12 @@ export type Report = {
   /** How often each problem code was answered. */
   readonly codes: ReadonlyMap<string, number>;
   readonly failures: readonly Failure[];
-  readonly milliseconds: { readonly all: number; readonly slowest: number; readonly slowestRoute: string };
+  readonly milliseconds: { readonly slowest: number; readonly slowestRoute: string };
 };
 
-/** After how many requests the mail boxes are looked into and new keys are shown, and after how many a day goes by. */
-const mailEvery = 100;
-const dayEvery = 700;
+/** After how many requests a mail box is looked into and new keys are shown, and after how many a day goes by. */
+const mailEvery = 40;
+const dayEvery = 1_000;
 
 /**
  * Sends so many requests to a system that has nothing yet, one after the other, and holds every answer against the
@@ -44,7 +44,6 @@ const dayEvery = 700;
 export async function fuzz(address: string, requests: number, seed: number): Promise<Report> {
   const agent = new Agent({ keepAlive: true, maxSockets: 4 });
   try {
-    const began = performance.now();
     const wire = wireTo(address, agent);
     const world = await makeWorld(wire);
     const run = makeRun(world, wire, (each) => send(address, agent, each));
@@ -57,7 +56,12 @@ export async function fuzz(address: string, requests: number, seed: number): Pro
       });
       run.endRound();
     }
-    return { seed, requests: run.sent(), ...run.found(), milliseconds: { all: performance.now() - began, ...run.slowest() } };
+    return {
+      seed,
+      requests: run.sent(),
+      ...run.found(),
+      milliseconds: run.slowest(),
+    };
   } finally {
     agent.destroy();
   }
@@ -78,7 +82,8 @@ function makeRun(world: World, wire: Wire, sendIt: (request: Request) => Promise
     const answered = await sendIt(request);
     const took = performance.now() - began;
     const described = operationAt(request.method, request.path);
-    const route = described === undefined ? 'nowhere' : `${described.method} ${described.path}`;
+    const nowhere = isLocal(request.path) ? 'the local system’s own' : 'nowhere';
+    const route = described === undefined ? nowhere : `${described.method} ${described.path}`;
     if (took > slowest.slowest) slowest = { slowest: took, slowestRoute: route };
     const complaints = [
       ...(answered.status >= 500 ? [`${answered.status}: a fault of the service`] : []),
@@ -109,7 +114,7 @@ function makeRun(world: World, wire: Wire, sendIt: (request: Request) => Promise
       if (shrinking !== undefined) return;
       sent += 1;
       if (sent % mailEvery === 0) {
-        await readMail(world, wire);
+        await readMail(customerAt(world, sent / mailEvery), wire);
         await getNewKeys(world, wire);
       }
       if (sent % dayEvery === 0) await wire('POST', '/_local/clock', { advance: 'P1D' });
@@ -130,9 +135,9 @@ function signatureOf(route: string, complaints: readonly string[]): string {
   return `${route}: ${first.replaceAll(/"[^"]*"|“[^”]*”|\d{4,}|\/\d+/g, '…').slice(0, 120)}`;
 }
 
-function count(tally: Map<string, Map<number, number>>, route: string, status: number): void {
+function count(tally: Map<string, Map<number, number>>, route: string, status: number, times = 1): void {
   const statuses = tally.get(route) ?? new Map<number, number>();
-  tally.set(route, statuses.set(status, (statuses.get(status) ?? 0) + 1));
+  tally.set(route, statuses.set(status, (statuses.get(status) ?? 0) + times));
 }
 
 function codeIn({ text, headers }: Answered): string | undefined {
@@ -145,7 +150,9 @@ function codeIn({ text, headers }: Answered): string | undefined {
 function secretsIn({ text }: Answered, route: string, { customers }: World): readonly string[] {
   if (route === 'POST /keys/{keyId}/reveal') return [];
   const keys = customers.flatMap((customer) => customer.keys.flatMap(({ productKey }) => productKey ?? []));
-  return keys.some((key) => text.includes(key) || text.includes(key.replaceAll('-', ''))) ? ['shows a whole product key'] : [];
+  return keys.some((key) => text.includes(key) || text.includes(key.replaceAll('-', '')))
+    ? ['shows a whole product key']
+    : [];
 }
 
 function remember(world: World, { path }: Request, { text, headers }: Answered): void {
@@ -197,6 +204,32 @@ function wireTo(address: string, agent: Agent): Wire {
   };
 }
 
+/** Several runs as one. */
+export function together(reports: readonly Report[], seed: number): Report {
+  const tally = new Map<string, Map<number, number>>();
+  const codes = new Map<string, number>();
+  for (const report of reports) {
+    for (const [route, statuses] of report.tally) {
+      for (const [status, times] of statuses) count(tally, route, status, times);
+    }
+    for (const [code, times] of report.codes) codes.set(code, (codes.get(code) ?? 0) + times);
+  }
+  const failures = new Map(
+    reports.flatMap((report) =>
+      report.failures.map((failure) => [signatureOf(failure.route, failure.complaints), failure]),
+    ),
+  );
+  const slowest = reports.reduce((one, other) => (one.milliseconds.slowest < other.milliseconds.slowest ? other : one));
+  return {
+    seed,
+    requests: reports.reduce((sum, report) => sum + report.requests, 0),
+    tally,
+    codes,
+    failures: [...failures.values()],
+    milliseconds: slowest.milliseconds,
+  };
+}
+
 // ---- The report
 
 /** The report as it is printed: requests by route and status, then what failed, each with a command to see it again. */
@@ -208,16 +241,23 @@ export function printed({ seed, requests, tally, codes, failures, milliseconds }
   const rows = routes.map(
     (route) => route.padEnd(width) + statuses.map((status) => cell(tally.get(route)?.get(status) ?? '·')).join(''),
   );
-  const never = routes.filter((route) => route !== 'nowhere' && ![...(tally.get(route)?.keys() ?? [])].some((status) => status < 300));
+  const never = routes.filter(
+    (route) => route.includes('/') && ![...(tally.get(route)?.keys() ?? [])].some((status) => status < 300),
+  );
   return [
     ' '.repeat(width) + statuses.map(cell).join(''),
     ...rows,
     '',
-    `${requests} requests with seed ${seed} in ${(milliseconds.all / 1000).toFixed(1)} s; the slowest took ${milliseconds.slowest.toFixed(0)} ms (${milliseconds.slowestRoute}).`,
-    `Refused with: ${[...codes].toSorted().map(([code, times]) => `${code} ${times}`).join(', ')}.`,
+    `${requests} requests with seed ${seed}; the slowest took ${milliseconds.slowest.toFixed(0)} ms (${milliseconds.slowestRoute}).`,
+    `Refused with: ${[...codes]
+      .toSorted()
+      .map(([code, times]) => `${code} ${times}`)
+      .join(', ')}.`,
     `Never refused with: ${problemCodes.filter((code) => !codes.has(code)).join(', ')}.`,
     ...(never.length > 0 ? [`Never answered with success: ${never.join(', ')}.`] : []),
-    failures.length === 0 ? 'Every answer was as described.' : `${failures.length} kinds of answer were not as described:`,
+    failures.length === 0
+      ? 'Every answer was as described.'
+      : `${failures.length} kinds of answer were not as described:`,
     ...failures.flatMap(({ route, complaints, status, text, curl }) => [
       '',
       `${route} → ${status}`,

@@ -6,7 +6,7 @@ import { faultsOfBody, faultsOfQuery, operationAt } from '../openapi-conformance
 import type { Draft, Mutation } from './draft.ts';
 import { Known } from './draft.ts';
 import type { Caller, Customer, KnownKey, World } from './world.ts';
-import { customerAt, pick, productFor } from './world.ts';
+import { customerAt, member, pick, productFor } from './world.ts';
 
 // A drafted request, with everything that it names looked up: as it goes over the wire, and what must come of it.
 
@@ -36,7 +36,11 @@ type Scene = {
 };
 
 /** What is for one type of key only is mostly sent for a key of that type. */
-const typeFor: Readonly<Record<string, KnownKey['type']>> = { giveOverride: 'KMS', reportClients: 'KMS', raiseLimit: 'MAK' };
+const typeFor: Readonly<Record<string, KnownKey['type']>> = {
+  giveOverride: 'KMS',
+  reportClients: 'KMS',
+  raiseLimit: 'MAK',
+};
 
 /** The last customer is there for what would lock the others out of their own agreements. */
 const lastCustomer = 3;
@@ -72,7 +76,9 @@ export function requestFrom(draft: Draft, world: World): Request {
     headers: {
       ...(type === undefined ? {} : { 'content-type': type }),
       ...(caller.token === undefined ? {} : { authorization: `Bearer ${caller.token}` }),
-      ...(draft.operation.path.startsWith('/approvals') && draft.number % 2 === 0 ? { accept: 'application/json' } : {}),
+      ...(draft.operation.path.startsWith('/approvals') && draft.number % 2 === 0
+        ? { accept: 'application/json' }
+        : {}),
       ...draft.headers,
     },
     body: bytes,
@@ -151,18 +157,22 @@ function bodyFrom(draft: Draft, scene: Scene): { bytes: Buffer | undefined; type
       const locksOut = draft.operation.operation.operationId === 'changeContacts' && draft.customer !== lastCustomer;
       const sent = body.mutation === undefined || locksOut ? value : mutated(value, body.mutation);
       if (!body.asForm) return { bytes: Buffer.from(JSON.stringify(sent)), type: 'application/json' };
-      const fields = Object.entries(Object(sent)).map(([name, each]): [string, string] => [name, String(each)]);
+      const fields = Object.entries(fieldsOf(sent)).map(([name, each]): [string, string] => [name, String(each)]);
       const text = new URLSearchParams(fields).toString();
       return { bytes: Buffer.from(text), type: 'application/x-www-form-urlencoded' };
     }
   }
 }
 
+function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? { ...value } : {};
+}
+
 /** Keeps the parts of a body from contradicting each other, and the people of most customers who they are. */
 function inPlace(value: unknown, { draft, customer }: Scene): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
   const mostly = draft.number % 8 !== 0;
-  const { agreementNumber, authorizationNumber, licenseNumber, ...rest } = Object(value);
+  const { agreementNumber: _, authorizationNumber: __, licenseNumber: ___, ...rest } = fieldsOf(value);
   const mayChange = draft.customer === lastCustomer;
   switch (draft.operation.operation.operationId) {
     case 'registerAgreement':
@@ -170,7 +180,9 @@ function inPlace(value: unknown, { draft, customer }: Scene): unknown {
     case 'requestException':
       return mostly ? { ...rest, ...customer.numbers } : value;
     case 'changeContacts':
-      return mayChange || !Array.isArray(rest.contacts) ? value : { contacts: [...customer.contacts, ...rest.contacts.slice(0, 2)] };
+      return mayChange || !Array.isArray(rest.contacts)
+        ? value
+        : { contacts: [...customer.contacts, ...rest.contacts.slice(0, 2)] };
     case 'nameCorrespondent':
       return mayChange ? value : { ...rest, email: customer.correspondent.email };
     default:
@@ -180,9 +192,9 @@ function inPlace(value: unknown, { draft, customer }: Scene): unknown {
 
 /** A registration of which each product is named once and whose id is left to the service. */
 function registration(value: object, customer: Customer, mostly: boolean): unknown {
-  const { agreementId: _, products, ...rest } = Object(value);
+  const { agreementId: _, products, ...rest } = fieldsOf(value);
   if (!mostly || !Array.isArray(products)) return value;
-  const each = [...new Map(products.map((entry) => [Object(entry).product, entry])).values()];
+  const each = [...new Map(products.map((entry) => [member(entry, 'product'), entry])).values()];
   return { ...rest, products: each, noticesCorrespondent: customer.correspondent };
 }
 
@@ -209,7 +221,7 @@ function placesIn(value: unknown): readonly Place[] {
 type Change = (found: unknown, name: string, parent: unknown) => object | undefined;
 
 function changedAt(value: unknown, [name, ...rest]: Place, change: Change): unknown {
-  if (name === undefined) return Object(change(value, 'body', undefined) ?? {}).body ?? null;
+  if (name === undefined) return member(change(value, 'body', undefined), 'body') ?? null;
   if (typeof value !== 'object' || value === null) return value;
   const next = Object.entries(value).flatMap(([each, member]): [string, unknown][] => {
     if (each !== name) return [[each, member]];
@@ -234,7 +246,9 @@ function callerFrom(draft: Draft, { world, customer }: Scene): Caller {
       if (operation.operation.operationId === 'nameDeputy') return signedIn(customer.correspondent);
       const roles = who.flatMap((each) => (each in world.staff ? [world.staff[each as keyof World['staff']]] : []));
       const mayBeCustomer = who.includes('customer') || who.includes('signed-in');
-      return roles.length > 0 && !(mayBeCustomer && number % 3 !== 0) ? pick(roles, number) : signedIn(pick(customer.contacts, number));
+      return roles.length > 0 && !(mayBeCustomer && number % 3 !== 0)
+        ? pick(roles, number)
+        : signedIn(pick(customer.contacts, number));
     }
     case 'staff':
       return world.staff[caller.role];
@@ -322,7 +336,8 @@ function whatIsNotTheirs(
   const named = Object.values(draft.path);
   const owner = customerAt(world, draft.customer);
   const theirs = [...owner.contacts, owner.correspondent].some(({ email }) => email === caller.name);
-  const isKnown = draft.method === undefined && named.length > 0 && named.every((each) => each instanceof Known && !each.away);
+  const isKnown =
+    draft.method === undefined && named.length > 0 && named.every((each) => each instanceof Known && !each.away);
   return isKnown && !theirs && described === draft.operation
     ? [{ because: 'it is somebody else’s', holds: (status) => isRefusal(status) && status !== 403 }]
     : [];
@@ -335,9 +350,11 @@ export function curlOf({ method, path, headers, body, caller }: Request): string
   const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
   const named = Object.entries(headers).filter(([name]) => name !== 'authorization');
   const text = body?.toString('utf8') ?? '';
-  const isText = body !== undefined && Buffer.from(text, 'utf8').equals(body) && !/[\u0000-\u0008\u000e-\u001f]/.test(text);
+  const isText = body !== undefined && Buffer.from(text, 'utf8').equals(body) && !/[^\P{Cc}\n\r\t]/u.test(text);
   return [
-    ...(caller.token === undefined ? [] : [`# TOKEN is that of ${caller.name}${caller.roles.length > 0 ? ` (${caller.roles})` : ''}`]),
+    ...(caller.token === undefined
+      ? []
+      : [`# TOKEN is that of ${caller.name}${caller.roles.length > 0 ? ` (${caller.roles})` : ''}`]),
     `curl -i --path-as-is -X ${method} "$API"${quoted(path)}`,
     ...(caller.token === undefined ? [] : ['  -H "Authorization: Bearer $TOKEN"']),
     ...named.map(([name, value]) => `  -H ${quoted(`${name}: ${value}`)}`),
@@ -346,5 +363,7 @@ export function curlOf({ method, path, headers, body, caller }: Request): string
       : isText
         ? [`  --data-binary ${quoted(text.length > 2_000 ? `${text.slice(0, 2_000)}…` : text)}`]
         : [`  --data-binary @<(base64 -d <<< ${body.toString('base64')})`]),
-  ].join(' \\\n').replace(/^(#.*) \\\n/, '$1\n');
+  ]
+    .join(' \\\n')
+    .replace(/^(#.*) \\\n/, '$1\n');
 }

@@ -37,7 +37,11 @@ export type Customer = {
 };
 
 /** Who may send a request: by name, and the token that they send. */
-export type Caller = { readonly name: string; readonly roles: readonly StaffRole[]; readonly token: string | undefined };
+export type Caller = {
+  readonly name: string;
+  readonly roles: readonly StaffRole[];
+  readonly token: string | undefined;
+};
 
 export type World = {
   readonly customers: Customer[];
@@ -49,6 +53,8 @@ export type World = {
   readonly tokens: Map<string, string>;
   /** Every `nextCursor` that was answered. */
   readonly cursors: string[];
+  /** Keys that nobody is to be asked to show again. */
+  readonly asked: Set<string>;
 };
 
 const phone = '+1 425 555 0100';
@@ -103,6 +109,7 @@ export async function makeWorld(wire: Wire): Promise<World> {
     ],
     tokens: new Map(),
     cursors: [],
+    asked: new Set(),
   };
   for (const program of ['enterprise', 'open', 'campus-and-school', 'select']) await register(world, wire, program);
   for (const { contacts, correspondent } of world.customers) {
@@ -203,27 +210,28 @@ export function learnProductKey(world: World, keyId: string, productKey: string)
 /** Has the keys shown that have come up since. */
 export async function getNewKeys(world: World, wire: Wire): Promise<void> {
   for (const { keys, contacts } of world.customers) {
-    for (const { keyId } of keys.filter(({ status, productKey }) => status === 'live' && productKey === undefined)) {
+    for (const { keyId, productKey } of keys) {
+      if (productKey !== undefined || world.asked.has(keyId)) continue;
+      world.asked.add(keyId);
       const shown = await wire('POST', `/keys/${keyId}/reveal`, {}, world.tokens.get(contacts[0]?.email ?? ''));
       if (shown.status === 200) learnProductKey(world, keyId, textOf(shown.body, 'productKey'));
     }
   }
 }
 
-/** Looks into the mail boxes of the correspondents for links that are not known yet. */
-export async function readMail(world: World, wire: Wire): Promise<void> {
-  for (const { correspondent, links, disputes } of world.customers) {
-    const { body } = await wire('GET', `/_local/mail?to=${encodeURIComponent(correspondent.email)}`);
-    for (const mail of itemsIn(body)) {
-      const text = String(member(mail, 'text') ?? '');
-      const token = /\/approvals\/([\w-]+)/.exec(text)?.[1];
-      const code = /\b(\d{6})\b/.exec(text.replaceAll(/\S*\/\S*/g, ''))?.[1];
-      if (token !== undefined && code !== undefined && !links.some((link) => link.token === token)) {
-        links.push({ token, code });
-      }
-      const dispute = /\/disputes\/([\w-]+)/.exec(text)?.[1];
-      if (dispute !== undefined && !disputes.includes(dispute)) disputes.push(dispute);
+/** Looks into the mail box of a customer's correspondent for links that are not known yet. */
+export async function readMail({ correspondent, links, disputes }: Customer, wire: Wire): Promise<void> {
+  const { body } = await wire('GET', `/_local/mail?to=${encodeURIComponent(correspondent.email)}`);
+  // The newest mail comes first, and the newest link is to be the last.
+  for (const mail of itemsIn(body).toReversed()) {
+    const text = String(member(mail, 'text') ?? '');
+    const token = /\/approvals\/([\w-]+)/.exec(text)?.[1];
+    const code = /\b(\d{6})\b/.exec(text.replaceAll(/\S*\/\S*/g, ''))?.[1];
+    if (token !== undefined && code !== undefined && !links.some((link) => link.token === token)) {
+      links.push({ token, code });
     }
+    const dispute = /\/disputes\/([\w-]+)/.exec(text)?.[1];
+    if (dispute !== undefined && !disputes.includes(dispute)) disputes.push(dispute);
   }
 }
 

@@ -1,8 +1,14 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { App, Stack } from 'aws-cdk-lib';
+import { Function as LambdaFunction, Runtime } from 'aws-cdk-lib/aws-lambda';
 import { buildSync } from 'esbuild';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import { type EntryName, fileOf, namesOf } from '../../functions/manifest.ts';
-import { bundleOptions } from '../../infra/bundle.ts';
+import { Bundles, bundleOptions } from '../../infra/bundle.ts';
 
 const names: readonly EntryName[] = [
   ...namesOf('api'),
@@ -35,6 +41,37 @@ const bundles = (() => {
 
 const clientsOf = (name: EntryName) =>
   [...(bundles.get(name)?.packages ?? [])].filter((each) => each.startsWith('@aws-sdk/client-')).toSorted();
+
+describe('the code of two functions', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'bundles-'));
+  afterAll(() => {
+    vi.restoreAllMocks();
+    rmSync(folder, { recursive: true });
+  });
+
+  it('is a module of its own for each, with the policy beside it', () => {
+    // The CDK tells of each bundle as it makes it.
+    vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+    const app = new App({ outdir: folder });
+    const stack = new Stack(app, 'S');
+    const files = ['functions/admin.ts', 'functions/raise-the-limit.ts'];
+    const made = new Bundles(files, 'policy.json');
+    for (const file of files) {
+      const code = made.codeOf(file);
+      new LambdaFunction(stack, file, { code, runtime: Runtime.NODEJS_24_X, handler: 'index.handler' });
+    }
+    app.synth();
+    const assets = readdirSync(folder).filter((name) => name.startsWith('asset.'));
+    expect(assets).toHaveLength(files.length);
+    for (const asset of assets) {
+      expect(readdirSync(join(folder, asset)).toSorted()).toEqual(['index.mjs', 'index.mjs.map', 'policy.json']);
+      const file = JSON.stringify(join(folder, asset, 'index.mjs'));
+      const look = `import * as code from ${file}; console.log(typeof code.handler);`;
+      const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', look], { encoding: 'utf8' });
+      expect(stdout).toBe('function\n');
+    }
+  });
+});
 
 describe('the bundle of a function', () => {
   it('for activation has the one client that it needs: each more would cost every start', () => {

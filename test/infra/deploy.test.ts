@@ -2,8 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { addressIn, type Outputs, summary } from '../../infra/deploy.ts';
-import { stagesInCdkJson } from '../../infra/stage.ts';
 import { root } from '../project-files.ts';
+import { stageNamed } from './synthesized.ts';
 
 function run(file: string, args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
   const { status, stderr } = spawnSync(process.execPath, [join(root, file), ...args], {
@@ -62,26 +62,21 @@ describe('a deployment that cannot be', () => {
   });
 });
 
-describe('a synthesis that cannot be', () => {
-  const stages = stagesInCdkJson();
-
+// The CDK takes its time to load on a busy machine.
+describe('a synthesis that cannot be', { timeout: 120_000 }, () => {
   it.each([
     [
-      'a stage that is not there',
-      { stage: 'live', stages },
-      /^There is no stage "live"; cdk\.json has: dev, prod\.\n$/,
-    ],
-    [
-      'a setting that is missing',
-      { stage: 'x', stages: { x: { region: 'us-east-1' } } },
+      'a setting is missing',
+      { region: 'us-east-1' },
       /^cdk\.json: context\.stages\.x: domain is missing; .*alarmsTo is missing; [^\n]*\n$/,
     ],
     [
-      'a policy that is not there',
-      { stage: 'x', stages: { x: { ...Object(Object(stages).dev), policyFile: 'no-policy.json' } } },
+      'the policy is not there',
+      { ...stageNamed('dev'), policyFile: 'no-policy.json' },
       /^cdk\.json: context\.stages\.x: policyFile cannot be read: ENOENT[^\n]*\n$/,
     ],
-  ])('for %s ends with one line and exit code 1', (_, context, line) => {
+  ])('since %s ends with one line and exit code 1', (_, x, line) => {
+    const context = { stage: 'x', stages: { x } };
     const told = run('infra/app.ts', [], { CDK_CONTEXT_JSON: JSON.stringify(context) });
     expect(told).toEqual({ status: 1, stderr: expect.stringMatching(line) });
   });

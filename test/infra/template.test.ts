@@ -408,6 +408,23 @@ describe('a function', () => {
     }
   });
 
+  it('may open its own environment with our key, and nothing else but through the service that keeps it', () => {
+    for (const { id, name, Properties } of functions) {
+      const opens = statementsOf(honest.running, id).filter((statement) =>
+        list(inside(statement, 'Action')).includes('kms:Decrypt'),
+      );
+      const own = opens.map((each) =>
+        inside(each, 'Condition', 'StringEquals', 'kms:EncryptionContext:aws:lambda:FunctionArn'),
+      );
+      expect(own.filter((each) => each !== undefined).map(flat)).toEqual([
+        expect.stringMatching(new RegExp(`:function:${flat(Properties.FunctionName)}$`)),
+      ]);
+      for (const each of opens) {
+        expect([name, Object.keys(inside(each, 'Condition', 'StringEquals') ?? {})]).not.toEqual([name, []]);
+      }
+    }
+  });
+
   it('that nobody waits for has somewhere to put what fails', () => {
     const queues = ofType(honest.running, 'AWS::SQS::Queue').map(({ id }) => id);
     const mappings = ofType(honest.running, 'AWS::Lambda::EventSourceMapping');

@@ -13,6 +13,7 @@ import type { StaffRole } from '../../functions/manifest.ts';
 import type { Item, Store } from '../../store/table.ts';
 import { openVault } from '../../store/vault.ts';
 import { policy } from '../builders.ts';
+import { conforms } from '../openapi-conformance.ts';
 import { root } from '../project-files.ts';
 import { everyItem } from '../store/engine.ts';
 import type { Mail } from './contract.ts';
@@ -133,9 +134,7 @@ export async function startSystem({
       ...(body === undefined ? {} : { body: asIs ? body : JSON.stringify(body) }),
     });
     const answer = answerFrom(response.status, response.headers, await response.text());
-    if (!path.startsWith('/_local/') && !answer.headers.has('x-request-id')) {
-      throw new Error(`An answer came without its request id: ${method} ${path} ${answer.status} ${answer.text}`);
-    }
+    conforms(method, path, answer);
     return answer;
   };
   const askLocal = async (method: string, path: string, body?: unknown): Promise<unknown> => {
@@ -155,7 +154,9 @@ export async function startSystem({
       const received = new Headers(
         Object.entries(response.headers).map(([name, value]): [string, string] => [name, String(value)]),
       );
-      return answerFrom(response.statusCode, received, await text(response));
+      const answer = answerFrom(response.statusCode, received, await text(response));
+      conforms(method, path, answer);
+      return answer;
     },
     signIn: async (email, ...roles) => {
       const { token } = z.object({ token: z.string() }).parse(await askLocal('POST', 'tokens', { email, roles }));

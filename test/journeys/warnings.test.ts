@@ -1,4 +1,7 @@
-import { describe, expect, it } from 'vitest';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { z } from 'zod';
 import { installationId } from '../builders.ts';
 import {
@@ -189,5 +192,27 @@ describe('the forecast of a key', async () => {
     expect(inWords).toMatch(/^At the pace of the last week you run out on \d{1,2} \w+( \d{4})?; ask (by|for more now)/);
     expect(String(askBy) < String(runsOutOn)).toBe(true);
     expect(await forecast(staff.agent)).toEqual(await forecast());
+  });
+});
+
+describe('a system that is started again with its data', () => {
+  it('ALR-1 KMS-4 tells nothing again, although the stream is handed over from its beginning', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'volume-activation-'));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    const before = await startSystem({ folder });
+    const customer = await newCustomer(before, await signInStaff(before));
+    const mak = await issueMak(customer);
+    await activateAll(before, await reveal(customer, mak), 1, 48);
+    const kmsKey = await reveal(customer, customer.kmsKey);
+    for (const host of [1, 2, 3]) await activate(before, kmsKey, host, 'windows-server-2008-standard');
+    await before.settle();
+    const told = await before.mailsTo(customer.ines.email);
+    expect(told.length).toBeGreaterThanOrEqual(2);
+    await before.stop();
+
+    const after = await startSystem({ folder });
+    await after.settle();
+    expect(await after.mailsTo(customer.ines.email)).toEqual(told);
+    await after.stop();
   });
 });

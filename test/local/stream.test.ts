@@ -19,7 +19,8 @@ beforeEach(async () => {
 const endpoint = () => process.env.AWS_ENDPOINT_URL_DYNAMODB ?? '';
 
 /** Which items a batch is of. */
-const itemsIn = (event: unknown) => (event as Batch).Records.map(({ dynamodb }) => String((dynamodb.NewImage?.SK as { S: string }).S));
+const itemsIn = (event: unknown) =>
+  (event as Batch).Records.map(({ dynamodb }) => String((dynamodb.NewImage?.SK as { S: string } | undefined)?.S));
 const sequencesIn = (event: unknown) => (event as Batch).Records.map(({ dynamodb }) => dynamodb.SequenceNumber);
 
 /** Notes the batches, and cannot see to the changes of the items that are named. */
@@ -47,7 +48,10 @@ async function put(...names: readonly string[]): Promise<void> {
 describe('the stream of a table', () => {
   it('hands over every change in order, once, from the oldest on, in batches like the deployed ones', async () => {
     const names = Array.from({ length: 230 }, (_, index) => `item ${index}`);
-    await putAll(store, names.slice(0, 200).map((SK) => ({ PK: 'P', SK })));
+    await putAll(
+      store,
+      names.slice(0, 200).map((SK) => ({ PK: 'P', SK })),
+    );
     const stream = await follow(noting());
     await put(...names.slice(200));
     await stream.quiet();
