@@ -198,7 +198,7 @@ export const manifest = {
       'PUT /agreements/{agreementId}/notices-correspondent': ['licensing-admins'],
     },
   },
-  service: {
+  about: {
     is: 'api',
     purpose: 'Says that the service answers, what it can do, and what no other route answers.',
     may: [],

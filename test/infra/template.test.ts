@@ -182,23 +182,23 @@ describe('rights', () => {
   });
 
   it('are noticed when the manifest does not say them', () => {
-    const { service, sweep } = manifest;
+    const { about, sweep } = manifest;
     const planted = synthesized({
       manifest: {
         ...entries,
-        service: { ...service, may: ['write-table', 'answer-task-token', 'send-mail', 'read-inbound-mail'] },
+        about: { ...about, may: ['write-table', 'answer-task-token', 'send-mail', 'read-inbound-mail'] },
         sweep: { ...sweep, may: ['read-table', 'write-table', 'start-workflow'] },
       },
     });
     expect(new Set(unsaidRights(planted, entries))).toEqual(
       new Set([
         ...['PutItem', 'UpdateItem', 'DeleteItem', 'BatchWriteItem', 'ConditionCheckItem'].map(
-          (each) => `service may dynamodb:${each}`,
+          (each) => `about may dynamodb:${each}`,
         ),
-        ...['Encrypt', 'GenerateDataKey', 'ReEncryptFrom', 'ReEncryptTo'].map((each) => `service may kms:${each}`),
-        'service may states:SendTaskSuccess',
-        'service may ses:SendEmail',
-        'service may s3:GetObject',
+        ...['Encrypt', 'GenerateDataKey', 'ReEncryptFrom', 'ReEncryptTo'].map((each) => `about may kms:${each}`),
+        'about may states:SendTaskSuccess',
+        'about may ses:SendEmail',
+        'about may s3:GetObject',
       ]),
     );
   });
@@ -218,7 +218,7 @@ describe('rights', () => {
     expect(rights).toContainEqual(
       expect.stringMatching(/^inboundMail s3:GetObject <[^>]*inbound-mail-arn>\/mails\/\*$/),
     );
-    expect(rights.filter((each) => each.startsWith('service '))).toHaveLength(3);
+    expect(rights.filter((each) => each.startsWith('about '))).toHaveLength(3);
   });
 
   it('are a role’s own: no two functions share one', () => {

@@ -4,7 +4,7 @@ import { http } from './http.ts';
 /** The description changes with a deployment only, so that whoever has just read it need not be sent it again. */
 const goodForAWhile = { 'cache-control': 'public, max-age=300' };
 
-export const handler = http('service', {
+export const handler = http('about', {
   'GET /health': async () => ({ status: 200, body: { status: 'ok', version: serviceVersion() } }),
 
   'GET /openapi.json': async () => {
