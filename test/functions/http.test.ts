@@ -202,16 +202,17 @@ describe('a request with an idempotency key', () => {
 
   it('is told that it still runs while it does', async () => {
     const headers = header();
+    const begun = Promise.withResolvers<void>();
     const gate = Promise.withResolvers<void>();
     const handler = planning(async () => {
+      begun.resolve();
       await gate.promise;
       return { status: 201 };
     });
     const first = call(handler, { headers });
-    await vi.waitFor(async () => {
-      const second = await call(handler, { headers });
-      expect(second.json).toMatchObject({ status: 409, code: 'request-in-progress' });
-    });
+    await begun.promise;
+    const second = await call(handler, { headers });
+    expect(second.json).toMatchObject({ status: 409, code: 'request-in-progress' });
     gate.resolve();
     expect((await first).status).toBe(201);
     expect((await call(handler, { headers })).status).toBe(201);
