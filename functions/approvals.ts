@@ -20,6 +20,7 @@ import {
   askPage,
   disputedPage,
   disputePage,
+  faultPage,
   recordedPage,
   unknownLinkPage,
   voidLinkPage,
@@ -35,93 +36,97 @@ import { theMail } from './the-mail.ts';
 import { theStore } from './the-store.ts';
 import { world } from './world.ts';
 
-export const handler = http('approvals', {
-  'GET /approvals/{token}': async (call) => {
-    const store = theStore();
-    const opened = await openLink(store, 'decision', tokenOf(call));
-    if (opened === undefined) return unknown(call);
-    const no = refusedUnlessGood(store, opened, call.now);
-    if (no !== undefined) return told(call, store, no.refusal, opened, 410);
-    const { link, request } = opened;
-    if (wantsJson(call)) return { status: 200, body: { exception: asked(request), expiresAt: link.expiresAt } };
-    return served(200, askPage(await questionOf(store, opened, call, null)));
-  },
+export const handler = http(
+  'approvals',
+  {
+    'GET /approvals/{token}': async (call) => {
+      const store = theStore();
+      const opened = await openLink(store, 'decision', tokenOf(call));
+      if (opened === undefined) return unknown(call);
+      const no = refusedUnlessGood(store, opened, call.now);
+      if (no !== undefined) return told(call, store, no.refusal, opened, 410);
+      const { link, request } = opened;
+      if (wantsJson(call)) return { status: 200, body: { exception: asked(request), expiresAt: link.expiresAt } };
+      return served(200, askPage(await questionOf(store, opened, call, null)));
+    },
 
-  'POST /approvals/{token}': async (call) => {
-    const store = theStore();
-    const token = tokenOf(call);
-    const opened = await openLink(store, 'decision', token);
-    if (opened === undefined) return unknown(call);
-    const sent = fieldsOf(call);
-    if (!sent.ok) return sent;
-    const { fields } = sent;
-    // What became of the question is told before what is wrong with the form.
-    const no = refusedUnlessGood(store, opened, call.now);
-    if (no !== undefined) return told(call, store, no.refusal, opened, 409);
-    const parsed = decisionSchema.safeParse(fields, { reportInput: true });
-    if (!parsed.success) {
-      if (wantsJson(call)) {
-        const errors = parsed.error.issues.flatMap(fieldErrorsOf);
-        return refuse('invalid-request', 'Correct the named fields and send the decision again.', { errors });
+    'POST /approvals/{token}': async (call) => {
+      const store = theStore();
+      const token = tokenOf(call);
+      const opened = await openLink(store, 'decision', token);
+      if (opened === undefined) return unknown(call);
+      const sent = fieldsOf(call);
+      if (!sent.ok) return sent;
+      const { fields } = sent;
+      // What became of the question is told before what is wrong with the form.
+      const no = refusedUnlessGood(store, opened, call.now);
+      if (no !== undefined) return told(call, store, no.refusal, opened, 409);
+      const parsed = decisionSchema.safeParse(fields, { reportInput: true });
+      if (!parsed.success) {
+        if (wantsJson(call)) {
+          const errors = parsed.error.issues.flatMap(fieldErrorsOf);
+          return refuse('invalid-request', 'Correct the named fields and send the decision again.', { errors });
+        }
+        const wrong = parsed.error.issues.map(({ path }) => path[0]);
+        const incomplete = (['code', 'decision', 'comment'] as const).filter((field) => wrong.includes(field));
+        const attempt = { comment: commentIn(fields), problem: { is: 'incomplete', fields: incomplete } } as const;
+        return served(422, askPage(await questionOf(store, opened, call, attempt)));
       }
-      const wrong = parsed.error.issues.map(({ path }) => path[0]);
-      const incomplete = (['code', 'decision', 'comment'] as const).filter((field) => wrong.includes(field));
-      const attempt = { comment: commentIn(fields), problem: { is: 'incomplete', fields: incomplete } } as const;
+
+      const outcome = await decideByLink(store, token, parsed.data, call.now);
+      // Also a refusal may have changed the request: too many wrong codes owe a new link.
+      await signal(store, theEngine(), opened.request.exceptionId, call.now);
+      if (outcome.ok) {
+        const decision = decisionOf(outcome.answer);
+        if (wantsJson(call)) return { status: 200, body: { decision: decision.decision, decidedAt: decision.at } };
+        return served(200, recordedPage(recordOf(store, { ...opened, request: outcome.answer })));
+      }
+      const { refusal } = outcome;
+      if (refusal.code !== 'wrong-code') {
+        return told(call, store, refusal, (await openLink(store, 'decision', token)) ?? opened, 409);
+      }
+      if (wantsJson(call)) return outcome;
+      const problem = { is: 'wrong-code', triesLeft: refusal.triesLeft } as const;
+      const attempt = { comment: commentIn(fields), problem };
       return served(422, askPage(await questionOf(store, opened, call, attempt)));
-    }
+    },
 
-    const outcome = await decideByLink(store, token, parsed.data, call.now);
-    // Also a refusal may have changed the request: too many wrong codes owe a new link.
-    await signal(store, theEngine(), opened.request.exceptionId, call.now);
-    if (outcome.ok) {
-      const decision = decisionOf(outcome.answer);
-      if (wantsJson(call)) return { status: 200, body: { decision: decision.decision, decidedAt: decision.at } };
-      return served(200, recordedPage(recordOf(store, { ...opened, request: outcome.answer })));
-    }
-    const { refusal } = outcome;
-    if (refusal.code !== 'wrong-code') {
-      return told(call, store, refusal, (await openLink(store, 'decision', token)) ?? opened, 409);
-    }
-    if (wantsJson(call)) return outcome;
-    const problem = { is: 'wrong-code', triesLeft: refusal.triesLeft } as const;
-    const attempt = { comment: commentIn(fields), problem };
-    return served(422, askPage(await questionOf(store, opened, call, attempt)));
-  },
+    'POST /approvals/{token}/codes': async (call) => {
+      const store = theStore();
+      const opened = await openLink(store, 'decision', tokenOf(call));
+      if (opened === undefined || !store.policy.approval.strict) return unknown(call);
+      const no = refusedUnlessGood(store, opened, call.now);
+      if (no !== undefined) return told(call, store, no.refusal, opened, 409);
+      const goodUntil = (await mailCode(store, opened, call.now)) ?? opened.link.code?.expiresAt ?? call.now;
+      if (wantsJson(call)) return { status: 202, body: { expiresAt: goodUntil } };
+      return served(202, askPage(await questionOf(store, opened, call, null, goodUntil)));
+    },
 
-  'POST /approvals/{token}/codes': async (call) => {
-    const store = theStore();
-    const opened = await openLink(store, 'decision', tokenOf(call));
-    if (opened === undefined || !store.policy.approval.strict) return unknown(call);
-    const no = refusedUnlessGood(store, opened, call.now);
-    if (no !== undefined) return told(call, store, no.refusal, opened, 409);
-    const goodUntil = (await mailCode(store, opened, call.now)) ?? opened.link.code?.expiresAt ?? call.now;
-    if (wantsJson(call)) return { status: 202, body: { expiresAt: goodUntil } };
-    return served(202, askPage(await questionOf(store, opened, call, null, goodUntil)));
-  },
+    'GET /disputes/{token}': async (call) => {
+      const store = theStore();
+      const opened = await openLink(store, 'dispute', tokenOf(call));
+      if (opened === undefined || !isBefore(call.now, opened.link.expiresAt)) return unknown(call);
+      const record = recordOf(store, opened);
+      if (wantsJson(call)) return { status: 200, body: { decision: record.decision, decidedAt: record.decidedAt } };
+      return served(200, disputePage(record));
+    },
 
-  'GET /disputes/{token}': async (call) => {
-    const store = theStore();
-    const opened = await openLink(store, 'dispute', tokenOf(call));
-    if (opened === undefined || !isBefore(call.now, opened.link.expiresAt)) return unknown(call);
-    const record = recordOf(store, opened);
-    if (wantsJson(call)) return { status: 200, body: { decision: record.decision, decidedAt: record.decidedAt } };
-    return served(200, disputePage(record));
+    'POST /disputes/{token}': async (call) => {
+      const store = theStore();
+      const opened = await openLink(store, 'dispute', tokenOf(call));
+      if (opened === undefined || !isBefore(call.now, opened.link.expiresAt)) return unknown(call);
+      const outcome = await disputeByLink(store, opened, call.now);
+      if (outcome === undefined) return unknown(call);
+      if (!outcome.ok) return outcome;
+      await signal(store, theEngine(), opened.request.exceptionId, call.now);
+      const { exceptionId } = opened.request;
+      const frozen = !isFinal(outcome.answer);
+      if (wantsJson(call)) return { status: 202, body: { exceptionId, frozen } };
+      return served(202, disputedPage({ exceptionId, frozen }));
+    },
   },
-
-  'POST /disputes/{token}': async (call) => {
-    const store = theStore();
-    const opened = await openLink(store, 'dispute', tokenOf(call));
-    if (opened === undefined || !isBefore(call.now, opened.link.expiresAt)) return unknown(call);
-    const outcome = await disputeByLink(store, opened, call.now);
-    if (outcome === undefined) return unknown(call);
-    if (!outcome.ok) return outcome;
-    await signal(store, theEngine(), opened.request.exceptionId, call.now);
-    const { exceptionId } = opened.request;
-    const frozen = !isFinal(outcome.answer);
-    if (wantsJson(call)) return { status: 202, body: { exceptionId, frozen } };
-    return served(202, disputedPage({ exceptionId, frozen }));
-  },
-});
+  whenFaulty,
+);
 
 type LinkCall = Pick<Call<Route>, 'now' | 'raw'> & { readonly params: { readonly token: string } };
 
@@ -130,8 +135,16 @@ function tokenOf({ params }: LinkCall): Secret {
 }
 
 /** A browser gets pages; only who asks for JSON and nothing better gets JSON. */
-function wantsJson({ raw }: LinkCall): boolean {
-  return raw.accept.includes('application/json') && !raw.accept.includes('text/html');
+function wantsJson({ raw }: Pick<LinkCall, 'raw'>): boolean {
+  return asksForJson(raw.accept);
+}
+
+function asksForJson(accept: string): boolean {
+  return accept.includes('application/json') && !accept.includes('text/html');
+}
+
+function whenFaulty(accept: string, requestId: string) {
+  return asksForJson(accept) ? undefined : { html: faultPage({ requestId }).html, headers: approvalPageHeaders };
 }
 
 /** The fields of the form, or of a JSON object. */

@@ -36,15 +36,19 @@ export async function deliverLetters(store: Store, mailing: Mailing, exceptionId
   const { request, claimed } = found;
   const about = { request, now, agreement, key };
   const settled: string[] = [];
-  try {
-    for (const letter of claimed) {
+  const failures: unknown[] = [];
+  for (const letter of claimed) {
+    try {
       await deliver(store, mailing, letter, about);
       settled.push(letter.letterId);
+    } catch (error) {
+      // One that cannot be sent keeps none of the others waiting.
+      failures.push(error);
     }
-  } finally {
-    const unsent = claimed.map(({ letterId }) => letterId).filter((letterId) => !settled.includes(letterId));
-    await settleLetters(store, exceptionId, { settled, unsent }, now);
   }
+  const unsent = claimed.map(({ letterId }) => letterId).filter((letterId) => !settled.includes(letterId));
+  await settleLetters(store, exceptionId, { settled, unsent }, now);
+  if (failures.length > 0) throw failures[0];
 }
 
 type About = {

@@ -56,6 +56,12 @@ export type RefusedAs = Refused & { readonly status?: number };
 
 export type Handler<R extends Route> = (call: Call<R>) => Promise<Answer | RefusedAs>;
 
+/** What people see of a fault where they look at pages; `undefined` for who asked for JSON. */
+type FaultPage = (
+  accept: string,
+  requestId: string,
+) => { readonly html: string; readonly headers: Readonly<Record<string, string>> } | undefined;
+
 const largestBodyBytes = 64 * 1024;
 /** Ids are short; a longer one names nothing, and the database would not even look for it. */
 const longestIdCharacters = 200;
@@ -66,13 +72,17 @@ const mistakesNamed = 100;
  * Makes the Lambda of an API entry out of its routes. Owns what every route shares: the token's claims, roles, parsing,
  * paging, idempotency keys, problem answers, headers, logs and metrics. A route only says what it answers.
  */
-export function http<Name extends ApiName>(name: Name, routes: { readonly [R in RouteOf<Name>]: Handler<R & Route> }) {
+export function http<Name extends ApiName>(
+  name: Name,
+  routes: { readonly [R in RouteOf<Name>]: Handler<R & Route> },
+  faultPage?: FaultPage,
+) {
   const declared: Readonly<Record<string, readonly Who[]>> = manifest[name].routes;
   const handlers: Readonly<Record<string, Handler<Route>>> = routes as never;
   return middy<APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2>().handler(async (event) => {
     const requestId = event.requestContext.requestId;
     const route = event.routeKey as Route;
-    const answered = await answer(event, route, declared[route], handlers[route]);
+    const answered = await answer(event, route, declared[route], handlers[route], faultPage);
     logger.info('answered', { requestId, route, status: answered.status, ...answered.told });
     metrics.addMetric('answers', MetricUnit.Count, 1);
     metrics.addMetadata('route', route);
@@ -104,6 +114,7 @@ async function answer(
   route: Route,
   who: readonly Who[] | undefined,
   handler: Handler<Route> | undefined,
+  faultPage: FaultPage | undefined,
 ): Promise<Written> {
   let repeatable: Repeatable | undefined;
   try {
@@ -144,7 +155,7 @@ async function answer(
       }
     }
   } catch (error) {
-    return failed(error, event, repeatable);
+    return failed(error, event, repeatable, faultPage);
   }
 }
 
@@ -157,7 +168,7 @@ type Parsed =
   | Refused;
 
 function parse(event: APIGatewayProxyEventV2, route: Route, who: readonly Who[]): Parsed {
-  const headers = Object.fromEntries(Object.entries(event.headers).map(([key, value]) => [key.toLowerCase(), value]));
+  const headers = headersOf(event);
   const caller = needsToken(who) ? callerFrom(event) : nobody;
   if (caller === undefined) {
     return refuse('unauthenticated', 'Sign in and send the token as “Authorization: Bearer …”.');
@@ -211,6 +222,11 @@ function parse(event: APIGatewayProxyEventV2, route: Route, who: readonly Who[])
     raw: { text, contentType, accept: headers.accept ?? '' },
   };
   return { ok: true, call, idempotencyKey };
+}
+
+/** The request's headers by their names in lower case. */
+function headersOf(event: APIGatewayProxyEventV2): Readonly<Record<string, string | undefined>> {
+  return Object.fromEntries(Object.entries(event.headers).map(([key, value]) => [key.toLowerCase(), value]));
 }
 
 /** A route without a token is called by nobody that we know. */
@@ -322,6 +338,7 @@ async function failed(
   error: unknown,
   event: APIGatewayProxyEventV2,
   repeatable: Repeatable | undefined,
+  faultPage: FaultPage | undefined,
 ): Promise<Written> {
   const requestId = event.requestContext.requestId;
   if (repeatable !== undefined) {
@@ -343,12 +360,12 @@ async function failed(
       ? 'Many others change the same thing at this moment. Try again in a few seconds; with an Idempotency-Key it is done once.'
       : `It is not your fault, and it has been reported. Try again later; if it stays, tell us this request id: ${requestId}.`,
   };
-  return {
-    status,
-    headers: { 'content-type': problemType, ...(busy ? { 'retry-after': '2' } : {}) },
-    body: JSON.stringify(problem),
-    told: { code: problem.code },
-  };
+  const retry = busy ? { 'retry-after': '2' } : {};
+  const told = { code: problem.code };
+  const page = faultPage?.(headersOf(event).accept ?? '', requestId);
+  return page === undefined
+    ? { status, headers: { 'content-type': problemType, ...retry }, body: JSON.stringify(problem), told }
+    : { status, headers: { ...page.headers, ...retry }, body: page.html, told };
 }
 
 /** A call of a list: which one it is follows from the route, what it is of, how it is filtered, and who asks. */

@@ -10,7 +10,7 @@ import { epochMilliseconds, fromEpochMilliseconds } from '../domain/instant.ts';
 import type { Page, PageAsk } from './page.ts';
 import { pageOf } from './page.ts';
 import type { Committed, Item, ItemKey, Store, TransactItem } from './table.ts';
-import { Contention, commit, get, getAll, inParallel, isPassing, maximumAttempts } from './table.ts';
+import { Contention, commit, get, getAll, inParallel, isPassing, maximumAttempts, unlessBusy } from './table.ts';
 
 /*
  * How a MAK counts exactly and fast. One counter for all machines would be touched by every activation and would
@@ -500,15 +500,17 @@ export async function blockBuckets(store: Store, { keyId, bucketCount }: Layout)
     const live = (await bucketsAt(store, keyId, all)).filter(({ status }) => status === 'live');
     if (live.length === 0) return;
     await inParallel(live, ({ PK, SK }) =>
-      store.client.send(
-        new UpdateCommand({
-          TableName: store.tableName,
-          Key: { PK, SK },
-          UpdateExpression: 'SET #status = :blocked',
-          ConditionExpression: 'attribute_exists(PK)',
-          ExpressionAttributeNames: { '#status': 'status' },
-          ExpressionAttributeValues: { ':blocked': 'blocked' },
-        }),
+      unlessBusy(
+        store.client.send(
+          new UpdateCommand({
+            TableName: store.tableName,
+            Key: { PK, SK },
+            UpdateExpression: 'SET #status = :blocked',
+            ConditionExpression: 'attribute_exists(PK)',
+            ExpressionAttributeNames: { '#status': 'status' },
+            ExpressionAttributeValues: { ':blocked': 'blocked' },
+          }),
+        ),
       ),
     );
   }
@@ -542,15 +544,17 @@ export async function dropMark(
   const bucket = (await bucketsAt(store, keyId, numbers)).find((each) => each[name] !== undefined);
   if (bucket === undefined) return;
   try {
-    await store.client.send(
-      new UpdateCommand({
-        TableName: store.tableName,
-        Key: { PK: bucket.PK, SK: bucket.SK },
-        UpdateExpression: 'SET #used = #used - :one, #free = #free + :one REMOVE #mark',
-        ConditionExpression: 'attribute_exists(#mark) AND #status = :blocked',
-        ExpressionAttributeNames: { '#used': 'used', '#free': 'free', '#status': 'status', '#mark': name },
-        ExpressionAttributeValues: { ':one': 1, ':blocked': 'blocked' },
-      }),
+    await unlessBusy(
+      store.client.send(
+        new UpdateCommand({
+          TableName: store.tableName,
+          Key: { PK: bucket.PK, SK: bucket.SK },
+          UpdateExpression: 'SET #used = #used - :one, #free = #free + :one REMOVE #mark',
+          ConditionExpression: 'attribute_exists(#mark) AND #status = :blocked',
+          ExpressionAttributeNames: { '#used': 'used', '#free': 'free', '#status': 'status', '#mark': name },
+          ExpressionAttributeValues: { ':one': 1, ':blocked': 'blocked' },
+        }),
+      ),
     );
   } catch (error) {
     if (!(error instanceof ConditionalCheckFailedException)) throw error;

@@ -19,7 +19,7 @@ import { issuingWrites, keyAttributes, keyItem, makSlot, readKey } from './keys.
 import { blockBuckets, bucketItems, dropMark, reserveItem } from './mak-buckets.ts';
 import { noticeWrite } from './notices.ts';
 import type { Item, Store, TransactItem } from './table.ts';
-import { get, inParallel } from './table.ts';
+import { get, inParallel, unlessBusy } from './table.ts';
 
 /**
  * Begins to replace a key: from then on it is held, and its successor is drawn and kept, sealed. The same operation again
@@ -128,8 +128,10 @@ async function agreementOf(store: Store, key: Key): Promise<Agreement> {
 async function putIfAbsent(store: Store, items: readonly Item[]): Promise<void> {
   await inParallel(items, async (Item) => {
     try {
-      await store.client.send(
-        new PutCommand({ TableName: store.tableName, Item, ConditionExpression: 'attribute_not_exists(PK)' }),
+      await unlessBusy(
+        store.client.send(
+          new PutCommand({ TableName: store.tableName, Item, ConditionExpression: 'attribute_not_exists(PK)' }),
+        ),
       );
     } catch (error) {
       if (!(error instanceof ConditionalCheckFailedException)) throw error;

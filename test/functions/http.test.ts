@@ -177,6 +177,19 @@ describe('a failure', () => {
     expect(printed.text()).toContain(requestId);
   });
 
+  it('APR-5 is a page where people look at pages, and a problem for who asked for JSON', async () => {
+    const page = (accept: string, requestId: string) =>
+      accept === 'application/json'
+        ? undefined
+        : { html: `<h1>${requestId}</h1>`, headers: { 'content-type': 'text/html', 'referrer-policy': 'no-referrer' } };
+    const handler = http('portal', { 'POST /plans': () => Promise.reject(new Error('no')) } as never, page);
+    const shown = await handler(event({ headers: { Accept: 'text/html' } }), {} as Context);
+    expect([shown.statusCode, shown.body]).toEqual([500, `<h1>${shown.headers?.['x-request-id']}</h1>`]);
+    expect(shown.headers).toMatchObject({ 'content-type': 'text/html', 'referrer-policy': 'no-referrer' });
+    const told = await handler(event({ headers: { Accept: 'application/json' } }), {} as Context);
+    expect([told.statusCode, told.headers?.['content-type']]).toEqual([500, 'application/problem+json']);
+  });
+
   it('is one also when what was thrown is no error', async () => {
     expect((await call(planning(() => Promise.reject('a text')))).status).toBe(500);
     expect((await call(planning(() => Promise.reject(undefined)))).status).toBe(500);

@@ -5,7 +5,7 @@ import { Secret } from '../../domain/secret.ts';
 import { namesOf } from '../../functions/manifest.ts';
 import { passOn, signal } from '../../functions/pass-on.ts';
 import { startStepFunctions } from '../../local/step-functions.ts';
-import { moveException, park } from '../../store/exceptions.ts';
+import { drive, moveException, park } from '../../store/exceptions.ts';
 import type { Store } from '../../store/table.ts';
 import type { Engine } from '../../workflows/engine.ts';
 import { openEngine } from '../../workflows/engine.ts';
@@ -132,6 +132,25 @@ describe('a request whose workflow is to be woken', () => {
     const onItsWay: Engine = { ...engine, wake: async () => 'gone', isRunning: async () => true };
     await pass(asked, mondayTen, onItsWay);
     expect((await kept(store, asked)).drive).toMatchObject({ is: 'to-wake', attempt: 1 });
+  });
+});
+
+describe('a request that moved on while it was looked after', () => {
+  it('APR-6 is not started anew over what happened meanwhile', async () => {
+    const asked = await waiting();
+    await approve(asked);
+    const tooLate: Engine = {
+      ...engine,
+      wake: async () => 'gone',
+      isRunning: async () => {
+        const { drive: seen } = await kept(store, asked);
+        await drive(store, asked.exceptionId, seen, { is: 'awake', attempt: 1 }, mondayTen);
+        return false;
+      },
+    };
+    await pass(asked, mondayTen, tooLate);
+    expect((await kept(store, asked)).drive).toMatchObject({ is: 'awake', attempt: 1 });
+    expect(executionsOf(asked).filter((each) => each.startsWith('2'))).toEqual([]);
   });
 });
 

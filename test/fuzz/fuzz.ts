@@ -97,7 +97,7 @@ function makeRun(world: World, wire: Wire, sendIt: (request: Request) => Promise
     if (shrinking === undefined) {
       count(tally, route, answered.status);
       const code = codeIn(answered);
-      if (code !== undefined) codes.set(code, (codes.get(code) ?? 0) + 1);
+      if (code !== undefined && !isLocal(request.path)) codes.set(code, (codes.get(code) ?? 0) + 1);
     }
     if (complaints.length === 0) return true;
 

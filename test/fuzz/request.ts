@@ -68,10 +68,13 @@ export function requestFrom(draft: Draft, world: World): Request {
     const text = value instanceof Known ? String(lookUp(value, scene)) : value;
     return `${name}=${encodeURIComponent(text)}`;
   });
-  const { bytes, type } = bodyFrom(draft, scene);
+  const method = draft.method ?? draft.operation.method;
+  // A body means nothing there, and what a server says to one is nobody's promise (RFC 9110).
+  const hasNone = method === 'GET' || method === 'HEAD';
+  const { bytes, type } = hasNone ? { bytes: undefined, type: undefined } : bodyFrom(draft, scene);
   const caller = callerFrom(draft, scene);
   return {
-    method: draft.method ?? draft.operation.method,
+    method,
     path: query.length === 0 ? path : `${path}?${query.join('&')}`,
     headers: {
       ...(type === undefined ? {} : { 'content-type': type }),

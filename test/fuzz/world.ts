@@ -227,8 +227,9 @@ export async function readMail({ correspondent, links, disputes }: Customer, wir
     const text = String(member(mail, 'text') ?? '');
     const token = /\/approvals\/([\w-]+)/.exec(text)?.[1];
     const code = /\b(\d{6})\b/.exec(text.replaceAll(/\S*\/\S*/g, ''))?.[1];
-    if (token !== undefined && code !== undefined && !links.some((link) => link.token === token)) {
-      links.push({ token, code });
+    // Where codes are sent apart from links, the link comes alone.
+    if (token !== undefined && !links.some((link) => link.token === token)) {
+      links.push({ token, code: code ?? '00000000' });
     }
     const dispute = /\/disputes\/([\w-]+)/.exec(text)?.[1];
     if (dispute !== undefined && !disputes.includes(dispute)) disputes.push(dispute);

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import { instant } from '../../domain/instant.ts';
 import { Secret } from '../../domain/secret.ts';
 import { decideByLink } from '../../store/approvals.ts';
@@ -24,6 +24,9 @@ import {
 import { startSystem, storeOf } from './system.ts';
 
 // Whatever is cut off in the middle goes on after: nothing is lost, and nothing is done twice.
+
+// Winding over weeks and starting anew take their time on a busy machine.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const folder = mkdtempSync(join(tmpdir(), 'volume-activation-'));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -35,7 +35,8 @@ import {
 } from './customer.ts';
 import { startSystem } from './system.ts';
 
-// What becomes of a request, story by story. The clock runs as it does on the wall; each story has its own customer.
+// What becomes of a request, story by story. The clock runs as it does on the wall, and each story has its own customer, so
+// that they can all be told at once.
 
 const system = await startSystem();
 const staff = await signInStaff(system);
@@ -55,7 +56,7 @@ const statesOf = async ({ exceptionId }: Exception) =>
 
 const teamMail = 'exceptions-team@volume-activation.example';
 
-describe('a MAK that has run out', () => {
+describe.concurrent('a MAK that has run out', () => {
   it('MAK-1 MAK-4 MAK-5 EXC-6 EXC-9 is raised by phone up to double, and beyond that by a MAKADD that the Correspondent approves', async () => {
     const customer = await newCustomer(system, staff);
     const { ines, carla } = customer;
@@ -194,7 +195,7 @@ describe('a MAK that has run out', () => {
   });
 });
 
-describe('a KMS key that has run out', () => {
+describe.concurrent('a KMS key that has run out', () => {
   it('KMS-1 KMS-3 OVR-1 OVR-2 EXC-9 takes a seventh host by an override once, and more by a KMSADD', async () => {
     const customer = await newCustomer(system, staff);
     const { kmsKey } = customer;
@@ -280,7 +281,7 @@ describe('a KMS key that has run out', () => {
   });
 });
 
-describe('a request that is not taken', () => {
+describe.concurrent('a request that is not taken', () => {
   it('EXC-2 EXC-3 EXC-4 EXC-5 is told why in words of its own, and what to do instead', async () => {
     const customer = await newCustomer(system, staff);
     const { ines } = customer;
@@ -326,7 +327,7 @@ describe('a request that is not taken', () => {
   });
 });
 
-describe('a request that the Correspondent denies', () => {
+describe.concurrent('a request that the Correspondent denies', () => {
   it('EXC-6 APR-8 grants nothing, ends, and tells both of it', async () => {
     const customer = await newCustomer(system, staff);
     const { ines, carla } = customer;
@@ -357,7 +358,7 @@ describe('a request that the Correspondent denies', () => {
   });
 });
 
-describe('a request that needs a review', () => {
+describe.concurrent('a request that needs a review', () => {
   it('EXC-6 EXC-8 goes to the team first, and whoever it named is never asked', async () => {
     const customer = await newCustomer(system, staff);
     const mak = await issueMak(customer);
@@ -420,7 +421,7 @@ describe('a request that needs a review', () => {
   });
 });
 
-describe('a request that is withdrawn', () => {
+describe.concurrent('a request that is withdrawn', () => {
   it('EXC-10 EXC-11 ends, its link is void, and all are told', async () => {
     const customer = await newCustomer(system, staff);
     const { ines, tom, carla } = customer;
@@ -442,7 +443,7 @@ describe('a request that is withdrawn', () => {
   });
 });
 
-describe('a smaller number', () => {
+describe.concurrent('a smaller number', () => {
   it('EXC-7 voids the link that is out and asks anew, for that number', async () => {
     const customer = await newCustomer(system, staff);
     const mak = await issueMak(customer);
@@ -486,7 +487,7 @@ describe('a smaller number', () => {
   });
 });
 
-describe('an approval link', () => {
+describe.concurrent('an approval link', () => {
   it('APR-2 changes nothing by being opened, however often and by whomever', async () => {
     const customer = await newCustomer(system, staff);
     const mak = await issueMak(customer);
@@ -594,7 +595,7 @@ describe('an approval link', () => {
   });
 });
 
-describe('what can be done to a request', () => {
+describe.concurrent('what can be done to a request', () => {
   it('EXC-12 follows from its state, and a no says what can be done instead', async () => {
     const customer = await newCustomer(system, staff);
     const mak = await issueMak(customer);

@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Instant } from '../../domain/instant.ts';
 import { instant } from '../../domain/instant.ts';
 import { installationId } from '../builders.ts';
@@ -49,6 +49,9 @@ import { startSystem } from './system.ts';
 
 // What time brings, on one clock that is only ever wound on: the stories are told in the order in which they happen. They
 // happen in 2037, whose days fall on the same dates as those of the named instants of 2026.
+
+// Winding over weeks and starting anew take their time on a busy machine.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const in2037 = (named: Instant): Instant => instant(named.replace(/^2026/, '2037'));
 const system = await startSystem();
