@@ -1,6 +1,6 @@
+import { limitOf } from './grant.ts';
 import type { Key, KmsKey } from './key.ts';
 import { placesTaken } from './kms.ts';
-import { limitOf } from './grant.ts';
 import type { Policy } from './policy.ts';
 
 /** The places of one bucket of a MAK, and the machines that have their mark in it. */
@@ -67,7 +67,9 @@ export function judgeMak(account: MakAccount): MakJudged {
   const counts = [
     ...buckets
       .filter((bucket) => bucket.used !== bucket.machines.length)
-      .map(({ bucket, used: count, machines: there }) => `bucket ${bucket} counts ${count} and has ${there.length} marks`),
+      .map(
+        ({ bucket, used: count, machines: there }) => `bucket ${bucket} counts ${count} and has ${there.length} marks`,
+      ),
     ...buckets.filter(({ free }) => free < 0).map(({ bucket, free }) => `bucket ${bucket} has ${free} free places`),
     ...(reserve.free < 0 ? [`the reserve has ${reserve.free} free places`] : []),
     ...(reserve.total === granted ? [] : [`the reserve enforces ${reserve.total}, and ${granted} were granted`]),

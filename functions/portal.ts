@@ -13,7 +13,7 @@ import type { Activation } from '../store/mak-buckets.ts';
 import { activationsOnMak } from '../store/mak-buckets.ts';
 import type { Page, PageAsk } from '../store/page.ts';
 import { pageOfAll } from '../store/page.ts';
-import { closeRequestOfReplaced, finishReplacement, holdForReplacement } from '../store/replacement.ts';
+import { finishReplacement, holdForReplacement } from '../store/replacement.ts';
 import type { Store } from '../store/table.ts';
 import { agreementFor, keyFor } from './access.ts';
 import { isContact } from './caller.ts';
@@ -159,7 +159,6 @@ export const handler = http('portal', {
     if (held === undefined) return notFound('key');
     if (!held.ok) return held;
     const issuedId = await finishReplacement(store, keyId, call.now);
-    await closeRequestOfReplaced(store, keyId, call.now);
     const [blocked, issued] = await Promise.all([
       readKey(store, keyId),
       issuedId === undefined ? undefined : readKey(store, issuedId),

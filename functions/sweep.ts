@@ -3,7 +3,7 @@ import type { Instant } from '../domain/instant.ts';
 import type { DueKind } from '../store/due.ts';
 import { dueBy, nextDueAt } from '../store/due.ts';
 import { tickException } from '../store/exceptions.ts';
-import { closeRequestOfReplaced, finishReplacement } from '../store/replacement.ts';
+import { finishReplacement } from '../store/replacement.ts';
 import type { Store } from '../store/table.ts';
 import { deliverLetters } from './deliver-letters.ts';
 import { deliverNotices } from './deliver-notices.ts';
@@ -25,7 +25,7 @@ const mostInOneRun = 1_000;
 /** What the sweep does for each sort of thing that time has something to do with; what one leaves owed, a later one does. */
 const tasks: readonly (readonly [DueKind, (store: Store, id: string, now: Instant) => Promise<void>])[] = [
   ['AGREEMENT', settleCorrespondent],
-  ['KEY', completeReplacement],
+  ['KEY', finishReplacement],
   ['EXCEPTION', seeToRequest],
 ];
 
@@ -71,11 +71,6 @@ async function* idsDue(store: Store, kind: DueKind, now: Instant): AsyncGenerato
     given += page.items.length;
     after = page.next;
   } while (after !== null && given < mostInOneRun);
-}
-
-async function completeReplacement(store: Store, keyId: string, now: Instant): Promise<void> {
-  await finishReplacement(store, keyId, now);
-  await closeRequestOfReplaced(store, keyId, now);
 }
 
 async function seeToRequest(store: Store, exceptionId: string, now: Instant): Promise<void> {

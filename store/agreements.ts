@@ -18,7 +18,7 @@ import { beginning, pageOf } from './page.ts';
 import type { ItemKey, Store, TransactItem } from './table.ts';
 import { getAll, query } from './table.ts';
 
-function agreementKey(agreementId: string): ItemKey {
+export function agreementKey(agreementId: string): ItemKey {
   return { PK: `AGREEMENT#${agreementId}`, SK: 'AGREEMENT' };
 }
 
@@ -81,7 +81,7 @@ export function registerAgreement(
       detail: `${agreement.organization.name} was registered with ${agreement.contacts.length} authorized contacts.`,
       reference: operation,
     };
-    const pointers = peopleOf(agreement, now).map((email) => personPut(email, agreement.agreementId));
+    const pointers = peopleOf(agreement).map((email) => personPut(email, agreement.agreementId));
     return {
       is: 'to-write',
       answer: agreement,
@@ -226,8 +226,10 @@ export async function settleAgreement(store: Store, agreementId: string, now: In
   });
 }
 
-/** The sweep comes when a new Notices Correspondent takes over. */
-function attributesOf({ pendingNoticesCorrespondent: pending }: Agreement) {
+/** When the sweep has something to do with an agreement: when a new Notices Correspondent takes over. */
+export function agreementAttributes({
+  pendingNoticesCorrespondent: pending,
+}: Agreement): Readonly<Record<string, string>> {
   return dueAttributes('AGREEMENT', pending?.effectiveAt ?? null);
 }
 
@@ -246,13 +248,16 @@ function changeAgreement(
     const changed = next(owned.state);
     if (changed === 'nothing') return { is: 'settled', answer: owned.state };
     const { agreement, deed, notices = [] } = changed;
-    const before = new Set(peopleOf(owned.state, now));
-    const after = new Set(peopleOf(agreement, now));
+    const before = new Set(peopleOf(owned.state));
+    const after = new Set(peopleOf(agreement));
     return {
       is: 'to-write',
       answer: agreement,
       writes: [
-        ...writesOf({ ...owned, state: agreement }, { operation, now, deed, attributes: attributesOf(agreement) }),
+        ...writesOf(
+          { ...owned, state: agreement },
+          { operation, now, deed, attributes: agreementAttributes(agreement) },
+        ),
         ...notices.map((notice) => noticeWrite(notice, now)),
         ...[...after].filter((email) => !before.has(email)).map((email) => personPut(email, agreementId)),
         ...[...before].filter((email) => !after.has(email)).map((email) => personDelete(email, agreementId)),
@@ -261,9 +266,12 @@ function changeAgreement(
   });
 }
 
-/** Everybody who may see the agreement as its customer, by normalized e-mail (AGR-3). */
-function peopleOf(agreement: Agreement, now: Instant): readonly string[] {
-  const people = [...agreement.contacts, noticesCorrespondentAt(agreement, now)];
+/**
+ * Whom a pointer leads to the agreement, by normalized e-mail (AGR-3). It follows from what is written alone: a new Notices
+ * Correspondent gets one when the agreement is settled.
+ */
+export function peopleOf(agreement: Agreement): readonly string[] {
+  const people = [...agreement.contacts, agreement.noticesCorrespondent];
   return [...new Set(people.map(({ email }) => normalizeEmail(email)))];
 }
 
@@ -271,10 +279,15 @@ function personKey(email: string): string {
   return `PERSON#${normalizeEmail(email)}`;
 }
 
+/** Says that a person may see an agreement as its customer. */
+export function personPointer(email: string, agreementId: string): ItemKey {
+  return { PK: personKey(email), SK: `AGREEMENT#${agreementId}` };
+}
+
 function personPut(email: string, agreementId: string): TransactItem {
-  return { Put: { TableName: '', Item: { PK: personKey(email), SK: `AGREEMENT#${agreementId}` } } };
+  return { Put: { TableName: '', Item: personPointer(email, agreementId) } };
 }
 
 function personDelete(email: string, agreementId: string): TransactItem {
-  return { Delete: { TableName: '', Key: { PK: personKey(email), SK: `AGREEMENT#${agreementId}` } } };
+  return { Delete: { TableName: '', Key: personPointer(email, agreementId) } };
 }

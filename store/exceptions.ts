@@ -36,7 +36,7 @@ export async function findException(store: Store, exceptionId: string): Promise<
 }
 
 /** Where a request is found besides by its id: by state, by agreement, and by when time will do something to it. */
-function attributesOf(request: ExceptionRequest, policy: Policy): Readonly<Record<string, string>> {
+export function exceptionAttributes(request: ExceptionRequest, policy: Policy): Readonly<Record<string, string>> {
   const { clock, exceptionId } = request;
   // While the clock stands there is no due time: such a request comes after all that have one.
   const due = clock.is === 'standing' ? '~' : clock.dueAt;
@@ -60,7 +60,7 @@ export function movingWrites(
   request: ExceptionRequest,
   writing: Writing,
 ): TransactItem[] {
-  const attributes = attributesOf(request, store.policy);
+  const attributes = exceptionAttributes(request, store.policy);
   const closes = isFinal(request) && !isFinal(owned.state);
   return [
     ...writesOf({ ...owned, state: request }, { ...writing, attributes }),
@@ -208,7 +208,7 @@ export function fulfilException(
 }
 
 /** How long whoever claims letters has to send them before another may try. */
-const claimSeconds = 120;
+export const claimSeconds = 120;
 
 /**
  * Claims the letters that are owed and that nobody else is sending.

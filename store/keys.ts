@@ -142,6 +142,14 @@ export async function timesUsed(store: Store, { state, kept }: KeptKey): Promise
     : activationTimesOnMak(store, { keyId: state.keyId, bucketCount: kept.bucketCount });
 }
 
+/** The ways to find a key: by its agreement, and by its last five. */
+export function keyPointers({ agreementId, keyId, lastFive }: Key): readonly ItemKey[] {
+  return [
+    { PK: `AGREEMENT#${agreementId}`, SK: `KEY#${keyId}` },
+    { PK: `LASTFIVE#${lastFive}`, SK: `AGREEMENT#${agreementId}#KEY#${keyId}` },
+  ];
+}
+
 /** Everything that issuing a key writes besides its buckets: the key, its history, and the ways to find it. */
 export function issuingWrites(
   store: Store,
@@ -163,13 +171,9 @@ export function issuingWrites(
     detail: `A ${key.type} key for ${key.productGroup} was issued, ending in ${key.lastFive}, with a limit of ${limitOf(key.grants)}.`,
     reference: key.agreementId,
   };
-  const pointers = [
-    { PK: `AGREEMENT#${key.agreementId}`, SK: `KEY#${key.keyId}` },
-    { PK: `LASTFIVE#${key.lastFive}`, SK: `AGREEMENT#${key.agreementId}#KEY#${key.keyId}` },
-  ];
   return [
     ...writesOf(unwritten<Key>(keyItem(key.keyId), key, kept), { operation, now, deed }),
-    ...pointers.map((Item) => ({ Put: { TableName: '', Item } })),
+    ...keyPointers(key).map((Item) => ({ Put: { TableName: '', Item } })),
   ];
 }
 

@@ -5,7 +5,7 @@ import { isFinal, reject } from '../domain/exception.ts';
 import { limitOf } from '../domain/grant.ts';
 import type { InstallationId } from '../domain/installation-id.ts';
 import type { Instant } from '../domain/instant.ts';
-import type { Key } from '../domain/key.ts';
+import type { Key, Successor } from '../domain/key.ts';
 import { theService } from '../domain/ledger.ts';
 import { noticesTo } from '../domain/notice.ts';
 import type { ProductKey } from '../domain/product-key.ts';
@@ -52,9 +52,10 @@ export function holdForReplacement(
 }
 
 /**
- * Completes a replacement that was begun: marks every bucket of a MAK as blocked, lays out the successor's, and then, in
- * one transaction, blocks the old key and issues the new one, so that never both are live and never neither is known
- * (BLK-2). May run any number of times and at once. Answers the successor's id, or `undefined` when none was begun.
+ * Completes a replacement that was begun: ends the request that is open for the key, marks every bucket of a MAK as
+ * blocked, lays out the successor's, and then, in one transaction, blocks the old key and issues the new one, so that never
+ * both are live and never neither is known (BLK-2). That transaction comes last: until it is done, the sweep finds the key
+ * and does all of it. May run any number of times and at once. Answers the successor's id, or `undefined` when none was begun.
  */
 export async function finishReplacement(store: Store, keyId: string, now: Instant): Promise<string | undefined> {
   const held = await readKey(store, keyId);
@@ -62,6 +63,7 @@ export async function finishReplacement(store: Store, keyId: string, now: Instan
   if (held.state.status.is === 'blocked') return held.state.status.replacedBy?.keyId;
   const agreement = await agreementOf(store, held.state);
   const { successor } = held.state.status;
+  await closeRequestOf(store, held.state, successor, now);
   if (held.state.type === 'MAK') {
     await blockBuckets(store, { keyId, bucketCount: held.kept.bucketCount });
     const completed = completeReplacement(held.state, agreement, now, store.policy);
@@ -140,18 +142,14 @@ async function putIfAbsent(store: Store, items: readonly Item[]): Promise<void> 
 }
 
 /**
- * Ends the request that is open for a key that was replaced: nothing can be granted on a blocked key. The sweep tells
- * people and wakes the workflow. Does nothing more when it is done again.
+ * Ends the request that is open for a key that is being replaced: nothing is granted on it any more, and no other can be
+ * opened. The sweep tells people and wakes the workflow. Does nothing more when it is done again.
  */
-export async function closeRequestOfReplaced(store: Store, keyId: string, now: Instant): Promise<void> {
-  const item = await get(store, openKey(keyId));
+async function closeRequestOf(store: Store, key: Key, successor: Successor, now: Instant): Promise<void> {
+  const item = await get(store, openKey(key.keyId));
   if (item === undefined) return;
-  const key = await readKey(store, keyId);
-  if (key?.state.status.is !== 'blocked') return;
-  const { lastFive, status } = key.state;
-  const instead = status.replacedBy === null ? '' : ` The key ending in ${status.replacedBy.lastFive} took its place.`;
-  const reason = `The key ending in ${lastFive} was blocked while the request was open.${instead}`;
-  await moveException(store, String(item.exceptionId), `replaced ${keyId}`, now, (request) =>
+  const reason = `The key ending in ${key.lastFive} was blocked while the request was open. The key ending in ${successor.lastFive} took its place.`;
+  await moveException(store, String(item.exceptionId), `replaced ${key.keyId}`, now, (request) =>
     isFinal(request) ? 'nothing' : reject(request, reason, theService, now, store.policy),
   );
 }

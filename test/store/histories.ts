@@ -1,11 +1,58 @@
 import { DeleteCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
+import { askCorrespondent, decide } from '../../domain/exception.ts';
+import { changeContacts, registerAgreement } from '../../store/agreements.ts';
 import type { Entry } from '../../store/change.ts';
 import { entryHash, entryKey } from '../../store/change.ts';
+import { fulfilException, moveException, receiveException } from '../../store/exceptions.ts';
 import type { Owner } from '../../store/history.ts';
+import { issueMak, revealKey } from '../../store/keys.ts';
 import type { Item, Store } from '../../store/table.ts';
 import { get } from '../../store/table.ts';
+import { accepted, anAgreement, anIntake, carla, ines, productKey, tom } from '../builders.ts';
+import { mondayNine, mondayNoon, mondayTen, tuesdayTen } from '../instants.ts';
 
-// What somebody who may write the table could do to a history. The entries of the one that it is done to are at least four.
+// Histories as the store writes them, and what somebody who may write the table could do to one.
+
+/** An agreement, a key and a request of it, each with a history of four entries: whose they are, and their ids. */
+export async function threeHistories(
+  store: Store,
+): Promise<Readonly<Record<'agreement' | 'key' | 'request', { readonly owner: Owner; readonly id: string }>>> {
+  const agreement = anAgreement();
+  const { agreementId } = agreement;
+  let drawn = 100;
+  const draw = () => productKey(++drawn);
+  accepted(await registerAgreement(store, agreement, draw, 'admin', 'register', mondayNine));
+  for (const [index, contacts] of [[ines], [ines, carla], [ines, tom]].entries())
+    await changeContacts(store, agreementId, contacts, 'admin', `contacts ${index}`, mondayTen);
+
+  const { keyId, lastFive } = accepted(
+    await issueMak(store, agreement, 'client', draw, ines.email, 'issue', mondayTen),
+  ).answer;
+  await revealKey(store, keyId, ines.email, 'reveal', mondayTen);
+  await revealKey(store, keyId, tom.email, 'reveal again', mondayNoon);
+
+  const id = 'X-1';
+  const sender = { name: ines.email, maySpeakFor: () => true };
+  accepted(await receiveException(store, anIntake({ keyLastFive: lastFive }), sender, id, 'receive', mondayTen));
+  await moveException(store, id, 'ask', mondayNoon, (request) => askCorrespondent(request, mondayNoon, store.policy));
+  const choice = { decision: 'approve', comment: null, by: carla.email } as const;
+  await moveException(store, id, 'decide', tuesdayTen, (request) =>
+    decide(request, request.asks, choice, tuesdayTen, store.policy),
+  );
+  // The grant is the fourth entry of the request and of the key.
+  accepted((await fulfilException(store, id, tuesdayTen)) ?? missing(id));
+  return {
+    agreement: { owner: `AGREEMENT#${agreementId}`, id: agreementId },
+    key: { owner: `KEY#${keyId}`, id: keyId },
+    request: { owner: `EXCEPTION#${id}`, id },
+  };
+}
+
+function missing(id: string): never {
+  throw new Error(`There is no request ${id}.`);
+}
+
+export const entriesOfEach = 4;
 
 type Kept = Item & Entry;
 
