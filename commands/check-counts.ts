@@ -23,7 +23,8 @@ async function reportOn(store: Store, agreementId: string, seen: Seen | undefine
   for (const finding of checked.findings) await mend(store, finding);
   // What was seen in the whole table before may be mended by now, so only what is still there is looked at again.
   const again = checked.findings.length === 0 ? checked : await checkAgreement(store, agreementId, world.now(), seen);
-  const isLeft = ({ about, wrong }: Finding) => again.findings.some((each) => each.about === about && each.wrong === wrong);
+  const isLeft = ({ about, wrong }: Finding) =>
+    again.findings.some((each) => each.about === about && each.wrong === wrong);
   return { checked, mended: checked.findings.filter((finding) => !isLeft(finding)), left: again.findings };
 }
 
