@@ -9,7 +9,7 @@ import { startEngine } from './world.ts';
  * within this run. Names after the command choose some of the parts.
  */
 
-const parts = ['units', 'throughput'] as const;
+const parts = ['units', 'throughput', 'start'] as const;
 
 async function main(): Promise<void> {
   const chosen = process.argv.slice(2);

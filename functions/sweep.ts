@@ -23,7 +23,7 @@ const pageSize = 100;
 const mostInOneRun = 1_000;
 
 /** What the sweep does for each sort of thing that time has something to do with; what one leaves owed, a later one does. */
-const tasks: readonly (readonly [DueKind, (store: Store, id: string, now: Instant) => Promise<void>])[] = [
+const tasks: readonly (readonly [DueKind, (store: Store, id: string, now: Instant) => Promise<unknown>])[] = [
   ['AGREEMENT', settleCorrespondent],
   ['KEY', finishReplacement],
   ['EXCEPTION', seeToRequest],

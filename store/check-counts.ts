@@ -314,8 +314,11 @@ async function ofPeople(store: Store, item: Item, owned: Owned<Agreement>, seen:
   const { agreementId } = owned.state;
   const owner = `AGREEMENT#${agreementId}` as const;
   const people = new Set(peopleOf(owned.state));
-  const strangers = seen.pointers.filter(
-    ({ PK }) => PK.startsWith('PERSON#') && !people.has(normalizeEmail(PK.slice('PERSON#'.length))),
+  const strangers = await getAll(
+    store,
+    seen.pointers.filter(
+      ({ PK }) => PK.startsWith('PERSON#') && !people.has(normalizeEmail(PK.slice('PERSON#'.length))),
+    ),
   );
   return [
     ...(await ofHistory(store, owner)),
@@ -326,10 +329,10 @@ async function ofPeople(store: Store, item: Item, owned: Owned<Agreement>, seen:
       [...people].map((email) => personPointer(email, agreementId)),
       owned,
     )),
-    ...strangers.map((Key) => ({
+    ...strangers.map(({ PK, SK }) => ({
       about: owner,
-      wrong: `${Key.PK} leads to it, and is not of its people.`,
-      mend: [[{ Delete: { TableName: '', Key } }, isUnchanged(owned)]],
+      wrong: `${PK} leads to it, and is not of its people.`,
+      mend: [[{ Delete: { TableName: '', Key: { PK, SK } } }, isUnchanged(owned)]],
     })),
   ];
 }

@@ -1,0 +1,114 @@
+import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CannotRun, lastLines, run, start } from './program.ts';
+
+/*
+ * The emulator of AWS that the app is deployed to: ministack, a Python program that npm cannot bring. It is installed
+ * into a folder of the project once, and serves one run on loopback.
+ */
+
+const requirements = join(import.meta.dirname, 'requirements.txt');
+
+/**
+ * The Python that has the emulator, installed into the folder unless it is there already in the very versions that
+ * `requirements.txt` names. Throws {@link CannotRun} where there is no Python, or nothing to install from.
+ */
+export async function installed(folder: string): Promise<{ readonly python: string; readonly wasThere: boolean }> {
+  const version = spawnSync('python3', ['--version'], { encoding: 'utf8' }).stdout?.trim() ?? '';
+  const [, minor] = /^Python 3\.(\d+)/.exec(version) ?? [];
+  if (minor === undefined || Number(minor) < 10) {
+    const found = version === '' ? 'there is no python3' : `this is ${version}`;
+    throw new CannotRun(`The emulator of AWS needs Python 3.10 or later, and ${found}.`);
+  }
+  const environment = join(folder, 'python');
+  const python = join(environment, 'bin', 'python');
+  const mark = join(environment, 'installed.txt');
+  const wanted = `${version}\n${readFileSync(requirements, 'utf8')}`;
+  if (existsSync(python) && existsSync(mark) && readFileSync(mark, 'utf8') === wanted)
+    return { python, wasThere: true };
+
+  mkdirSync(folder, { recursive: true });
+  const log = join(folder, 'install.log');
+  writeFileSync(log, '');
+  const options = { log, cwd: folder, env: process.env, withinSeconds: 180 };
+  if (!(await run('python3', ['-m', 'venv', '--clear', environment], options))) {
+    throw new CannotRun(`Python cannot make an environment (on Debian it wants the package python3-venv): see ${log}`);
+  }
+  const words = ['install', '--no-input', '--disable-pip-version-check', '--progress-bar=off', '-r', requirements];
+  if (!(await run(python, ['-m', 'pip', ...words], options))) {
+    throw new CannotRun(`The emulator of AWS cannot be installed from PyPI (${lastLines(log, 1)}): see ${log}`);
+  }
+  writeFileSync(mark, wanted);
+  return { python, wasThere: false };
+}
+
+/** It ends, with the functions that it runs, as soon as nobody holds the other end of what it reads from. */
+const endsWithParent = `
+import os, signal, sys, threading
+from ministack.app import main
+
+def end_with_parent():
+    sys.stdin.buffer.read()
+    os.killpg(0, signal.SIGKILL)
+
+threading.Thread(target=end_with_parent, daemon=True).start()
+main()
+`;
+
+/** Starts the emulator on loopback, with all of its files in the folder. Answers with its address once it is ready. */
+export async function startEmulator(python: string, folder: string): Promise<string> {
+  const port = await freePort();
+  const address = `http://127.0.0.1:${port}`;
+  const program = start(python, ['-c', endsWithParent], {
+    log: join(folder, 'ministack.log'),
+    cwd: folder,
+    env: {
+      // It runs functions with the first Node that it finds; they want ours.
+      PATH: `${dirname(process.execPath)}:${process.env.PATH}`,
+      HOME: folder,
+      TMPDIR: folder,
+      STATE_DIR: join(folder, 'state'),
+      S3_DATA_DIR: join(folder, 's3'),
+      BIND_HOST: '127.0.0.1',
+      GATEWAY_PORT: String(port),
+      IOT_MTLS_PORT: '0',
+      LAMBDA_EXECUTOR: 'local',
+      PYTHONUNBUFFERED: '1',
+    },
+  });
+  let ended = false;
+  void program.ended.then(() => {
+    ended = true;
+  });
+  const deadline = performance.now() + 60_000;
+  while (!ended && performance.now() < deadline) {
+    if (await isReady(address)) return address;
+    await sleep(100);
+  }
+  throw new Error(`The emulator ${ended ? 'ended' : 'is not ready after a minute'}:\n${lastLines(program.log, 10)}`);
+}
+
+async function isReady(address: string): Promise<boolean> {
+  try {
+    const { ok } = await fetch(`${address}/_ministack/health`, { signal: AbortSignal.timeout(5_000) });
+    return ok;
+  } catch {
+    // Nobody listens yet.
+    return false;
+  }
+}
+
+/** A port that is free now. It is taken a moment later: too short a time for anybody else to draw the same. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (address === null || typeof address === 'string') throw new Error('No port is free.');
+  return address.port;
+}
