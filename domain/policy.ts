@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { levels, programs } from './agreement.ts';
 import { productGroups, products } from './catalog.ts';
 import { civilDate } from './instant.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { levels, programs } from '../domain/agreement.ts';
 import { productGroups, products } from '../domain/catalog.ts';
 import { exceptionKinds, exceptionStatuses, flags } from '../domain/exception.ts';

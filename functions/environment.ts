@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /*
  * The one place where functions read their environment. Each part is read and checked when it is first needed, so that a

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { MetricUnit } from '@aws-lambda-powertools/metrics';
 import middy from '@middy/core';
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from 'aws-lambda';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { Instant } from '../domain/instant.ts';
 import type { FieldError, Refusal, Refused } from '../domain/refusal.ts';
 import { refuse } from '../domain/refusal.ts';

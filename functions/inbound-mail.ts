@@ -1,5 +1,5 @@
 import { MetricUnit } from '@aws-lambda-powertools/metrics';
-import { z } from 'zod';
+import * as z from 'zod';
 import { contactWith, sameEmail } from '../domain/agreement.ts';
 import type { ExceptionKind } from '../domain/exception.ts';
 import { answer } from '../domain/exception.ts';

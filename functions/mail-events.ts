@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { deputyAt } from '../domain/agreement.ts';
 import { addressees, letterKinds } from '../domain/letter.ts';
 import type { MailTrouble } from '../domain/mail-trouble.ts';

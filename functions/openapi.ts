@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { programs } from '../domain/agreement.ts';
 import type { DescribedRoute } from './described-routes.ts';
 import { describedRoutes } from './described-routes.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { products } from '../domain/catalog.ts';
 import { exceptionStatuses, moves } from '../domain/exception.ts';
 import type { RefusalCode, RefusalMembers } from '../domain/refusal.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Agreement, AgreementNumbers } from '../domain/agreement.ts';
 import { agreementIdOf, levels, normalizeEmail, programs } from '../domain/agreement.ts';
 import { productGroups, products } from '../domain/catalog.ts';

@@ -1,6 +1,6 @@
 import { MetricUnit } from '@aws-lambda-powertools/metrics';
 import middy from '@middy/core';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Instant } from '../domain/instant.ts';
 import { Secret } from '../domain/secret.ts';
 import type { Driven } from '../workflows/engine.ts';

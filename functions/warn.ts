@@ -1,6 +1,6 @@
 import { MetricUnit } from '@aws-lambda-powertools/metrics';
 import type { DynamoDBBatchResponse } from 'aws-lambda';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { KeyChange } from '../store/stream.ts';
 import { keyChangeIn, together } from '../store/stream.ts';
 import type { Store } from '../store/table.ts';

@@ -61,6 +61,8 @@ main()
 
 /** Starts the emulator on loopback, with all of its files in the folder. Answers with its address once it is ready. */
 export async function startEmulator(python: string, folder: string): Promise<string> {
+  // What it writes for its functions is CommonJS, and would be taken for what the project's own package.json says.
+  writeFileSync(join(folder, 'package.json'), '{ "type": "commonjs" }\n');
   const port = await freePort();
   const address = `http://127.0.0.1:${port}`;
   const program = start(python, ['-c', endsWithParent], {

@@ -49,6 +49,8 @@ export type Person = {
 export type System = {
   readonly address: string;
   readonly dynamoDb: string;
+  /** All that it has printed so far, its log included. */
+  printed(): string;
   ask(asking: Asking): Promise<Answer>;
   /** Sends a path as it is written, where `fetch` would tidy it first. */
   askRaw(method: string, path: string, headers?: Readonly<Record<string, string>>): Promise<Answer>;
@@ -82,13 +84,16 @@ afterAll(async () => {
 /**
  * Starts a system, and stops it when the test file is done. With a folder its data outlive it.
  * @param environment more of what `npm start` reads.
+ * @param hear is told of every answer, besides who asked.
  */
 export async function startSystem({
   folder,
   environment = {},
+  hear = () => undefined,
 }: {
   folder?: string;
   environment?: Readonly<Record<string, string>>;
+  hear?: (method: string, path: string, answer: Answer) => void;
 } = {}): Promise<System> {
   const { AWS_ENDPOINT_URL_DYNAMODB: _, ...inherited } = process.env;
   const child = spawn(process.execPath, ['local/main.ts', '--end-with-parent'], {
@@ -109,6 +114,12 @@ export async function startSystem({
   };
   toEnd.push(() => end('SIGTERM'));
 
+  let printed = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (chunk: Buffer) => {
+      printed += chunk.toString();
+    });
+  }
   const complaints: string[] = [];
   createInterface(child.stderr).on('line', (line) => complaints.push(line));
   let dynamoDb = '';
@@ -134,6 +145,7 @@ export async function startSystem({
       ...(body === undefined ? {} : { body: asIs ? body : JSON.stringify(body) }),
     });
     const answer = answerFrom(response.status, response.headers, await response.text());
+    hear(method, path, answer);
     conforms(method, path, answer);
     return answer;
   };
@@ -146,6 +158,7 @@ export async function startSystem({
   return {
     address,
     dynamoDb,
+    printed: () => printed,
     ask,
     askRaw: async (method, path, headers = {}) => {
       const { hostname, port } = new URL(address);

@@ -306,7 +306,7 @@ describe('a count that does not follow from the marks and the grants', () => {
 describe('a count of which nobody knows the truth', () => {
   it('MAK-1 is left when a bucket is missing', async () => {
     await drop(bucket(2));
-    expect((await wrongIn())[0]).toContain('Bucket 2 is missing, with the marks that were in it.');
+    expect((await wrongIn())[0]).toContain('Bucket 2, 10 is missing, with the marks that were in it.');
     await leavesAll();
   });
 

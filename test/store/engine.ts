@@ -19,6 +19,9 @@ export type Engine = {
   newStore(): Promise<Store>;
 };
 
+/** The root secret of every store of the tests. */
+export const testVaultSecret = 'a root secret for tests, of more than 32 bytes';
+
 type Patient = { updateHttpClientConfig(limit: string, milliseconds: number): void };
 
 /** Starts an engine, or uses the one that the user named, and gives everything back when the file is done. */
@@ -44,7 +47,7 @@ export async function startEngine(): Promise<Engine> {
       const tableName = `store-test-${randomUUID()}`;
       await createTable(tableName);
       tables.push(tableName);
-      const vault = openVault(new Secret('a root secret for tests, of more than 32 bytes'));
+      const vault = openVault(new Secret(testVaultSecret));
       return { client, tableName, vault, policy, pause };
     },
   };
