@@ -1,4 +1,4 @@
-import { productKeySymbols } from './product-key.ts';
+import { keysHidden } from './product-key.ts';
 
 /** What somebody wrote in a mail, and whether there was more in it that was somebody's before: quoted, or its history. */
 export type OwnWords = { readonly text: string; readonly leftOut: boolean };
@@ -59,12 +59,6 @@ function visible(text: string): string {
       // stay: Persian and emoji are written with them.
       .replace(/[^\P{Cc}\n\t]|[\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff]/gu, '')
   );
-}
-
-const wholeKey = new RegExp(`\\b(?:[${productKeySymbols}]{5}[- ]?){4}([${productKeySymbols}]{5})\\b`, 'gi');
-
-function keysHidden(text: string): string {
-  return text.replace(wholeKey, '*****-*****-*****-*****-$1');
 }
 
 /** The line that many programs put between an answer and what it answers, or above what they pass on. */

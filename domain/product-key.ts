@@ -41,3 +41,10 @@ export function parseProductKey(text: string): ProductKey | undefined {
     symbols.length === symbolCount && [...symbols].every((symbol) => productKeySymbols.includes(symbol));
   return wellFormed ? new ProductKeySecret(symbols) : undefined;
 }
+
+const wholeKey = new RegExp(`\\b(?:[${productKeySymbols}]{5}[- ]?){4}([${productKeySymbols}]{5})\\b`, 'gi');
+
+/** A text that people wrote, with no more than the last five of every product key in it: it is kept, and mailed (KEY-6). */
+export function keysHidden(text: string): string {
+  return text.replace(wholeKey, (_, lastFive: string) => maskedKey(lastFive.toUpperCase()));
+}

@@ -6,7 +6,7 @@ import type { Intake } from '../domain/exception.ts';
 import { exceptionKinds, exceptionStatuses } from '../domain/exception.ts';
 import type { CivilDate } from '../domain/instant.ts';
 import { civilDate } from '../domain/instant.ts';
-import { productKeySymbols } from '../domain/product-key.ts';
+import { keysHidden, productKeySymbols } from '../domain/product-key.ts';
 import { Secret } from '../domain/secret.ts';
 import type { Route } from './manifest.ts';
 
@@ -23,10 +23,12 @@ const unprintableButBreaks = /[^\P{Cc}\n\r\t]|[\p{Cs}\u2028\u2029\u202A-\u202E\u
 const printable = '^[^\\u0000-\\u001F\\u007F-\\u009F\\u2028\\u2029\\u202A-\\u202E\\u2066-\\u2069]*$';
 const printableOrBreaks = printable.replace('\\u001F', '\\u0008\\u000B\\u000C\\u000E-\\u001F');
 
+// What people write is kept and mailed as it is, so a product key that slips into it is masked at the door (KEY-6).
 const line = (longest: number) =>
   z
     .string()
     .trim()
+    .overwrite(keysHidden)
     .min(1, 'must not be empty')
     .max(longest, `must be at most ${longest} characters`)
     .refine((text) => !unprintable.test(text), 'must be one line without control characters')
@@ -36,6 +38,7 @@ const paragraphs = (longest: number) =>
   z
     .string()
     .trim()
+    .overwrite(keysHidden)
     .min(1, 'must not be empty')
     .max(longest, `must be at most ${longest} characters`)
     .refine((text) => !unprintableButBreaks.test(text), 'must not hold control characters')
@@ -358,7 +361,7 @@ export const decisionSchema = z.object({
     .string()
     .trim()
     // A browser sends a line break as two characters and counts it as one.
-    .transform((text) => text.replaceAll('\r\n', '\n'))
+    .transform((text) => keysHidden(text.replaceAll('\r\n', '\n')))
     .pipe(z.string().max(1_000, 'The comment must be at most 1,000 characters'))
     .refine((text) => !unprintableButBreaks.test(text), 'The comment must not hold control characters')
     .optional()

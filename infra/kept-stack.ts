@@ -32,7 +32,7 @@ export class KeptStack extends Stack {
     };
     this.encryption = new EncryptionKey(this, 'Encryption', { prefix, ...removal });
     const { key } = this.encryption;
-    this.table = new TheTable(this, 'Store', { key, ...removal });
+    this.table = new TheTable(this, 'Store', { key, ...removal, restored: stage.restoredTable });
     this.vault = new VaultSecret(this, 'Vault', { key, ...removal });
     this.people = new People(this, 'People', { prefix, signIn: stage.signIn, ...removal });
     this.inboundMail = new InboundMailBucket(this, 'InboundMail', { key, keptForDays: stage.inboundMailForDays });

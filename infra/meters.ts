@@ -1,7 +1,7 @@
 import { Duration } from 'aws-cdk-lib';
 import type { HttpApi } from 'aws-cdk-lib/aws-apigatewayv2';
 import { type IMetric, MathExpression, Metric, Stats } from 'aws-cdk-lib/aws-cloudwatch';
-import type { Table } from 'aws-cdk-lib/aws-dynamodb';
+import type { ITable, Table } from 'aws-cdk-lib/aws-dynamodb';
 import type { StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { counted } from '../functions/manifest.ts';
 import type { Deployment } from './deployment.ts';
@@ -21,7 +21,7 @@ export class Meters {
     readonly standing: readonly Standing[];
     readonly api: HttpApi;
     readonly stateMachine: StateMachine;
-    readonly table: Table;
+    readonly table: Table | ITable;
   };
 
   constructor(deployment: Deployment, watched: Meters['watched']) {

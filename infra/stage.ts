@@ -83,6 +83,15 @@ export const stageSchema = z
     whenRemoved: z
       .enum(['keep', 'delete'])
       .describe('What becomes of the table, its key, the root secret and the accounts when their stack is deleted.'),
+    restoredTable: z
+      .strictObject({
+        name: z.string().regex(/^[A-Za-z0-9_.-]{3,255}$/, 'is not the name of a table'),
+        streamLabel: z
+          .string()
+          .regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}$/, 'is not a label such as 2026-06-01T16:00:00.000'),
+      })
+      .optional()
+      .describe('A table that was restored from a backup, with its stream, to work on instead of the stage’s own.'),
   })
   .readonly();
 

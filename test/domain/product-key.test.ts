@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { drawProductKey, maskedKey, parseProductKey, productKeySymbols } from '../../domain/product-key.ts';
+import { drawProductKey, keysHidden, maskedKey, parseProductKey, productKeySymbols } from '../../domain/product-key.ts';
 import { productKey } from '../builders.ts';
 
 const text = 'BCDFG-HJKMP-QRTVW-XY234-6789B';
@@ -77,5 +77,23 @@ describe('a product key that is shown', () => {
     expect(inspect(key)).toBe(masked);
     expect({ ...key }).toEqual({ mask: masked, lastFive: key.lastFive });
     expect(inspect(key, { showHidden: true, customInspect: false })).not.toContain(key.reveal().slice(0, 5));
+  });
+});
+
+describe('a product key within what people write', () => {
+  it.each([
+    ['with hyphens', text],
+    ['in small letters', text.toLowerCase()],
+    ['with spaces', text.replaceAll('-', ' ')],
+    ['in one piece', text.replaceAll('-', '')],
+  ])('KEY-6 is masked %s, and nothing else is', (_, typed) => {
+    expect(keysHidden(`Our key ${typed}, and ${typed}.\nBCDFG`)).toBe(
+      `Our key ${maskedKey('6789B')}, and ${maskedKey('6789B')}.\nBCDFG`,
+    );
+  });
+
+  it('KEY-6 is not seen in what is longer, shorter, or has a symbol that no key has', () => {
+    for (const other of [`${text}X`, text.slice(1), `A${text.slice(1)}`, maskedKey('6789B'), ''])
+      expect(keysHidden(other)).toBe(other);
   });
 });

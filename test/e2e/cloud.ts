@@ -85,7 +85,13 @@ export function cloudAt(emulator: string, folder: string): Cloud {
     }
   }
 
-  async function ask(service: string, method: string, path: string, headers: Readonly<Record<string, string>>, body?: unknown) {
+  async function ask(
+    service: string,
+    method: string,
+    path: string,
+    headers: Readonly<Record<string, string>>,
+    body?: unknown,
+  ) {
     const response = await fetch(`${emulator}${path}`, {
       method,
       signal: AbortSignal.timeout(30_000),

@@ -45,7 +45,10 @@ async function step<Outcome>(
 ): Promise<Outcome> {
   current = what;
   const began = performance.now();
+  // Some take a minute; who watches sees what they wait for.
+  if (process.stdout.isTTY) process.stdout.write(`…            ${what}`);
   const outcome = await does();
+  if (process.stdout.isTTY) process.stdout.write('\r\x1b[K');
   steps += 1;
   const told = tell(outcome);
   const seconds = ((performance.now() - began) / 1_000).toFixed(1).padStart(6);
@@ -224,7 +227,7 @@ async function mainJob(cloud: Cloud, deployed: Deployed): Promise<void> {
 
   const exceptionNow = async (id: string) => expected(await asInes('GET', `/exceptions/${id}`), 200, exceptionSchema);
   const { exceptionId } = await step(
-    `The customer completes it: MAKADD for ${asked} more`,
+    `The customer completes it, a MAKADD for ${asked} more`,
     async () => {
       const intake = {
         ...draft,
@@ -377,6 +380,7 @@ async function main(): Promise<void> {
   const emulators = join(root, '.e2e');
   mkdirSync(emulators, { recursive: true });
   const folder = mkdtempSync(join(emulators, 'run-'));
+  let stopped = false;
   const keepLogsOnly = () => {
     for (const name of readdirSync(folder)) {
       if (!name.endsWith('.log')) rmSync(join(folder, name), { recursive: true, force: true });
@@ -384,6 +388,7 @@ async function main(): Promise<void> {
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.once(signal, () => {
+      stopped = true;
       process.stderr.write(`\nStopped at: ${current}\n`);
       void endAll().then(() => {
         rmSync(folder, { recursive: true, force: true });
@@ -397,8 +402,10 @@ async function main(): Promise<void> {
     rmSync(folder, { recursive: true, force: true });
     print(`\nAll ${steps} steps happened, in ${Math.round((performance.now() - began) / 1_000)} seconds.`);
   } catch (error) {
+    if (stopped) return;
     process.exitCode = 1;
     await endAll();
+    if (process.stdout.isTTY) process.stdout.write('\r\x1b[K');
     if (error instanceof CannotRun) {
       rmSync(folder, { recursive: true, force: true });
       process.stderr.write(`${error.message}\n`);

@@ -17,6 +17,7 @@ export type Program = {
 type Environment = Readonly<Record<string, string | undefined>>;
 
 const running = new Set<Program>();
+let over = false;
 
 /**
  * Starts a program that prints into a file. It leads a group of its own, so that whatever it starts ends with it.
@@ -26,6 +27,7 @@ export function start(
   words: readonly string[],
   { log, cwd, env }: { readonly log: string; readonly cwd: string; readonly env: Environment },
 ): Program {
+  if (over) throw new Error(`${command} is not started any more: the run is over.`);
   const out = openSync(log, 'a');
   // What it reads from stays open for as long as we live.
   const child = spawn(command, words, { cwd, env: { ...env }, detached: true, stdio: ['pipe', out, out] });
@@ -69,8 +71,9 @@ function kill(program: Program): void {
   }
 }
 
-/** Ends every program that is still running. */
+/** Ends every program that is still running; none is started after that. */
 export async function endAll(): Promise<void> {
+  over = true;
   const all = [...running];
   for (const each of all) kill(each);
   await Promise.all(all.map(({ ended }) => ended));

@@ -66,6 +66,10 @@ describe('a stage with something missing or wrong', () => {
       { domain: { name: 'keys.contoso.com', zoneName: 'fabrikam.com', zoneId: 'Z1' } },
       'cdk.json: context.stages.x: domain.name is not within zoneName',
     ],
+    [
+      { restoredTable: { name: 'restored', streamLabel: 'latest' } },
+      'cdk.json: context.stages.x: restoredTable.streamLabel is not a label such as 2026-06-01T16:00:00.000',
+    ],
     [{ region: undefined, alarmsTo: 'x' }, 'cdk.json: context.stages.x: region is missing; alarmsTo is not an address'],
   ])('%j is told in one line that names it', (settings, line) => {
     const problem = problemWith(settings);

@@ -5,7 +5,7 @@ import { type Entry, manifest as theManifest } from '../../functions/manifest.ts
 import { build } from '../../infra/deployment.ts';
 import type { KeptStack } from '../../infra/kept-stack.ts';
 import type { RunningStack } from '../../infra/running-stack.ts';
-import { readStage, type Stage, stagesInCdkJson } from '../../infra/stage.ts';
+import { readStage, type Stage as StageOf, stagesInCdkJson } from '../../infra/stage.ts';
 
 export type Manifest = Readonly<Record<string, Entry>>;
 
@@ -25,7 +25,7 @@ const templateSchema = z.object({
   ),
 });
 
-export function stageNamed(name: string): Stage {
+export function stageNamed(name: string): StageOf {
   const read = readStage(stagesInCdkJson(), name);
   if (!read.ok) throw new Error(read.problem);
   return read.stage;
@@ -33,6 +33,8 @@ export function stageNamed(name: string): Stage {
 
 type Asked = {
   readonly stageName?: string;
+  /** What the stage says otherwise than `cdk.json`. */
+  readonly settings?: Partial<StageOf>;
   readonly manifest?: Manifest;
   readonly emulated?: boolean;
   /** Does something to the stacks before they are synthesized. */
@@ -40,8 +42,8 @@ type Asked = {
 };
 
 /** The app with a stage of `cdk.json`; no code is bundled. */
-export function appWith({ stageName = 'prod', manifest = theManifest, emulated = false, plant }: Asked) {
-  const stage = stageNamed(stageName);
+export function appWith({ stageName = 'prod', settings = {}, manifest = theManifest, emulated = false, plant }: Asked) {
+  const stage = { ...stageNamed(stageName), ...settings };
   const app = new App({
     context: { 'aws:cdk:bundling-stacks': [], '@aws-cdk/core:defaultCrossStackReferences': 'strong' },
   });

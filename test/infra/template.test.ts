@@ -640,3 +640,29 @@ describe('a stage that may be deleted', () => {
     expect(dev.kept.text).toMatch(/"DeletionPolicy":"Delete"/);
   });
 });
+
+describe('a stage that names a table that was restored', () => {
+  const streamLabel = '2026-06-01T16:00:00.000';
+  const { kept, running } = synthesized({ settings: { restoredTable: { name: 'restored', streamLabel } } });
+
+  it('works on that one and its stream, and has no right to its own any more', () => {
+    const functions = functionsOf(running, manifest);
+    const names = functions.flatMap(({ Properties: { Environment } }) => {
+      const name = inside(Environment, 'Variables', 'TABLE_NAME');
+      return name === undefined ? [] : [flat(name)];
+    });
+    expect(new Set(names)).toEqual(new Set(['restored']));
+    const resources = functions
+      .flatMap(({ id }) => statementsOf(running, id))
+      .filter((statement) => list(inside(statement, 'Action')).some((action) => String(action).startsWith('dynamodb:')))
+      .flatMap((statement) => list(inside(statement, 'Resource')).map(flat));
+    expect(resources.length).toBeGreaterThan(0);
+    expect(resources.filter((arn) => !/:table\/restored(\/|$)/.test(arn))).toEqual([]);
+    const [mapping] = ofType(running, 'AWS::Lambda::EventSourceMapping');
+    expect(flat(mapping?.Properties.EventSourceArn)).toMatch(`:table/restored/stream/${streamLabel}`);
+  });
+
+  it('keeps its own as it is', () => {
+    expect(ofType(kept, 'AWS::DynamoDB::Table')).toEqual(ofType(honest.kept, 'AWS::DynamoDB::Table'));
+  });
+});
