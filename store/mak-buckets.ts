@@ -421,9 +421,19 @@ function ancestorsOf(bucketCount: number, bucket: number): number[] {
   return Number.isInteger(before) ? [bucket, ...ancestorsOf(before, bucket % before)] : [bucket];
 }
 
-/** How many of a MAK's activations are used, as it is now (KEY-7). */
+const looksAtSplits = 5;
+
+/**
+ * How many of a MAK's activations are used, as it is now (KEY-7). Buckets are read one after another; one that is split
+ * between two readings would be counted twice, or not at all. Their shares tell: together they are the whole key.
+ */
 export async function usedOnMak(store: Store, { keyId, bucketCount }: Layout): Promise<number> {
-  const buckets = await bucketsAt(store, keyId, numbersFrom(0, bucketCount));
+  let buckets: readonly Bucket[] = [];
+  for (let look = 1; look <= looksAtSplits; look += 1) {
+    buckets = await bucketsAt(store, keyId, numbersFrom(0, bucketCount));
+    const share = buckets.reduce((sum, { modulus }) => sum + 1 / modulus, 0);
+    if (Math.abs(share - 1) < 1e-9) break;
+  }
   return buckets.reduce((sum, bucket) => sum + bucket.used, 0);
 }
 
