@@ -87,7 +87,7 @@ function countTable(counts: Readonly<Record<string, Counted>>, many: number, sai
       dollars(dollarsOf(counted) * many),
     ];
   });
-  const head = ['', 'write units', 'read units', 'HTTP', 'runs', 'MB-s', 'transitions', 'mails', 'log bytes', said];
+  const head = ['', 'write units', 'read units', 'HTTP', 'runs', 'GB-ms', 'transitions', 'mails', 'log bytes', said];
   return markdown(head, rows);
 }
 

@@ -1,6 +1,6 @@
 /**
  * The one table, as plain data: the deployed table and the local one are both made from it. Every item is found by its
- * keys or through one of the sparse indexes; nothing is ever scanned.
+ * keys or through one of the sparse indexes; no function ever scans it.
  */
 export const tableSchema = {
   partitionKey: 'PK',

@@ -195,7 +195,10 @@ export async function startWorld(
   );
   const unexplained: string[] = [];
   const now = () => fromEpochMilliseconds(clock.milliseconds);
-  workflows = await startStepFunctions({ definition, handlers: stepHandlers, now });
+  const starting = startStepFunctions({ definition, handlers: stepHandlers, now });
+  // It waits for a timer of its own, once.
+  await wire.rest();
+  workflows = await starting;
   process.env['STATE_MACHINE_ARN'] = workflows.stateMachineArn;
   const engine = workflows;
   let requests = 0;

@@ -58,7 +58,7 @@ async function pause(attempt: number): Promise<void> {
   await wait(randomInt(Math.min(500, 10 * 2 ** (attempt - 1)) + 1));
 }
 
-/** Every item of the table: a test may look at all of it, the product never does. */
+/** Every item of the table: a test may look at all of it, the service never does. */
 export async function everyItem({ client, tableName }: Store): Promise<Item[]> {
   const items: Item[] = [];
   let start: Record<string, unknown> | undefined;
