@@ -65,7 +65,6 @@ export function anAgreement(agreementId: string, licenses: number): Agreement {
     noticesCorrespondent: { ...person, email: `noor@${agreementId.toLowerCase()}.example` },
     pendingNoticesCorrespondent: null,
     deputy: null,
-    correspondentVersion: 1,
   };
 }
 

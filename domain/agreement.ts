@@ -32,8 +32,6 @@ export type Agreement = {
   readonly pendingNoticesCorrespondent: { readonly person: Person; readonly effectiveAt: Instant } | null;
   /** Who is asked as well between two days, both included (AGR-5). */
   readonly deputy: { readonly person: Person; readonly from: CivilDate; readonly to: CivilDate } | null;
-  /** Counts the changes of who is asked, so that a link sent to an earlier person is known as such (AGR-4). */
-  readonly correspondentVersion: number;
 };
 
 /** The id that people and paths use: the agreement number, or authorization and license number joined (AGR-1). */

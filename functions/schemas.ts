@@ -176,7 +176,6 @@ const agreementSchema = naming(
     noticesCorrespondent: body.noticesCorrespondent,
     pendingNoticesCorrespondent: null,
     deputy: null,
-    correspondentVersion: 1,
   };
 });
 

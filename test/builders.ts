@@ -64,7 +64,6 @@ export function anAgreement(facts: Partial<Agreement> = {}): Agreement {
     noticesCorrespondent: carla,
     pendingNoticesCorrespondent: null,
     deputy: null,
-    correspondentVersion: 1,
     ...facts,
   };
 }
