@@ -30,7 +30,7 @@ import {
 import type { Page, PageAsk } from './page.ts';
 import { beginning, pageOf } from './page.ts';
 import type { ItemKey, Store, TransactItem } from './table.ts';
-import { Contention, get, getAll, putAll, query } from './table.ts';
+import { Contention, get, getAll, putIfAbsent, query } from './table.ts';
 
 /** What is kept with a key beside its state: the sealed key, and the facts of its agreement that never change. */
 type Kept = { readonly sealed: string; readonly agreement: DraftAgreement; readonly bucketCount: number };
@@ -235,7 +235,7 @@ export function issueMak(
     // The buckets come first: until the key itself is there, nobody can know them. Those of a key that is there must not be
     // laid out again, so such a draw is drawn anew (KEY-5).
     if ((await get(store, keyItem(mak.keyId))) !== undefined) throw new Contention('The key drawn is in use already.');
-    await putAll(store, bucketItems(mak.keyId, limit));
+    await putIfAbsent(store, bucketItems(mak.keyId, limit));
     return {
       is: 'to-write',
       answer: mak,

@@ -1,5 +1,3 @@
-import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
-import { PutCommand } from '@aws-sdk/lib-dynamodb';
 import type { Agreement } from '../domain/agreement.ts';
 import { isFinal, reject } from '../domain/exception.ts';
 import { limitOf } from '../domain/grant.ts';
@@ -18,8 +16,8 @@ import { moveException, openKey } from './exceptions.ts';
 import { issuingWrites, keyAttributes, keyItem, makSlot, readKey } from './keys.ts';
 import { blockBuckets, bucketItems, dropMark, reserveItem } from './mak-buckets.ts';
 import { noticeWrite } from './notices.ts';
-import type { Item, Store, TransactItem } from './table.ts';
-import { get, inParallel, unlessBusy } from './table.ts';
+import type { Store, TransactItem } from './table.ts';
+import { get, inParallel, putIfAbsent } from './table.ts';
 
 /**
  * Begins to replace a key: from then on it is held, and its successor is drawn and kept, sealed. The same operation again
@@ -124,21 +122,6 @@ async function agreementOf(store: Store, key: Key): Promise<Agreement> {
   const owned = await readAgreement(store, key.agreementId);
   if (owned === undefined) throw new Error(`Agreement ${key.agreementId} has gone; agreements are never deleted.`);
   return owned.state;
-}
-
-/** Puts items that somebody else may have put already, and may be using: what is there is left as it is. */
-async function putIfAbsent(store: Store, items: readonly Item[]): Promise<void> {
-  await inParallel(items, async (Item) => {
-    try {
-      await unlessBusy(
-        store.client.send(
-          new PutCommand({ TableName: store.tableName, Item, ConditionExpression: 'attribute_not_exists(PK)' }),
-        ),
-      );
-    } catch (error) {
-      if (!(error instanceof ConditionalCheckFailedException)) throw error;
-    }
-  });
 }
 
 /**

@@ -1,9 +1,14 @@
-import { DynamoDBClient, TransactionCanceledException } from '@aws-sdk/client-dynamodb';
+import {
+  ConditionalCheckFailedException,
+  DynamoDBClient,
+  TransactionCanceledException,
+} from '@aws-sdk/client-dynamodb';
 import {
   BatchGetCommand,
   BatchWriteCommand,
   DynamoDBDocumentClient,
   GetCommand,
+  PutCommand,
   QueryCommand,
   type QueryCommandInput,
   TransactWriteCommand,
@@ -92,6 +97,24 @@ export async function putAll(store: Store, items: readonly Item[]): Promise<void
       waiting = UnprocessedItems?.[store.tableName] ?? [];
     }
   }
+}
+
+/**
+ * Puts items that somebody else may have put already, and may be using: what is there is left as it is. So a copy of the
+ * request that arrives late, after the answer to another, does no harm.
+ */
+export async function putIfAbsent(store: Store, items: readonly Item[]): Promise<void> {
+  await inParallel(items, async (Item) => {
+    try {
+      await unlessBusy(
+        store.client.send(
+          new PutCommand({ TableName: store.tableName, Item, ConditionExpression: 'attribute_not_exists(PK)' }),
+        ),
+      );
+    } catch (error) {
+      if (!(error instanceof ConditionalCheckFailedException)) throw error;
+    }
+  });
 }
 
 export type Range = {
