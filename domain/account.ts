@@ -74,7 +74,10 @@ export function judgeMak(account: MakAccount): MakJudged {
     ...(reserve.free < 0 ? [`the reserve has ${reserve.free} free places`] : []),
     ...(reserve.total === granted ? [] : [`the reserve enforces ${reserve.total}, and ${granted} were granted`]),
     ...(places === granted ? [] : [`its places add up to ${places}, and ${granted} were granted`]),
-    ...(reserve.spent && used < granted ? [`it is remembered as spent, and ${used} of ${granted} are used`] : []),
+    // Of a blocked key nobody asks any more: its machines leave it as they activate with its successor (BLK-3).
+    ...(account.status !== 'blocked' && reserve.spent && used < granted
+      ? [`it is remembered as spent, and ${used} of ${granted} are used`]
+      : []),
   ];
   return {
     wrong: [...guesses, ...counts],

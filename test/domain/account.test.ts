@@ -97,3 +97,18 @@ describe('a key of which a bucket is not split yet', () => {
     expect(judgeMak(account(far, 2)).wrong.filter((each) => each.includes('laid out for more'))).toHaveLength(4);
   });
 });
+
+describe('a key that was spent, and replaced', () => {
+  const account = (status: MakAccount['status']): MakAccount => ({
+    granted: 10,
+    status,
+    bucketCount: 1,
+    reserve: { free: 0, total: 10, spent: true },
+    buckets: [{ bucket: 0, used: 9, free: 1, modulus: 1, blocked: true, machines: machinesOf(0, 9), strangers: 0 }],
+  });
+
+  it('BLK-3 is whole when a machine has left it, as it is not before it is blocked', () => {
+    expect(judgeMak(account('blocked')).wrong).toEqual([]);
+    expect(judgeMak(account('blocking')).wrong).toEqual(['it is remembered as spent, and 9 of 10 are used']);
+  });
+});
