@@ -67,9 +67,11 @@ export function isAuthorizedRequester(requester: { name: string; email: string }
 
 // Unicode's own collation at its base level: the letters alone count, not their case, width or accents. It knows every
 // script, as stripping marks by hand does not: the stroke of a Polish ł is an accent, a vowel sign of Hindi is a letter.
-const lettersOnly = new Intl.Collator('und', { sensitivity: 'base' });
+// Made when first needed: it takes milliseconds, and most functions compare no names.
+let lettersOnly: Intl.Collator | undefined;
 
 function sameName(one: string, other: string): boolean {
+  lettersOnly ??= new Intl.Collator('und', { sensitivity: 'base' });
   return lettersOnly.compare(withoutSpaces(one), withoutSpaces(other)) === 0;
 }
 

@@ -67,7 +67,7 @@ const numbers = {
 };
 
 export const person = z
-  .strictObject(personSchema.shape)
+  .strictObject(personSchema().shape)
   .meta({ id: 'Person', description: 'Somebody whom the agreement or the request names.' });
 
 // ---- Agreements

@@ -5,27 +5,31 @@ import * as z from 'zod';
  * function needs only what its manifest entry lets it touch. A missing or wrong value is one line that names it.
  */
 
-const tableSchema = z.object({
-  TABLE_NAME: z.string().min(3),
-  POLICY_FILE: z.string().min(1).default('policy.json'),
-  VAULT_SECRET: z.string().min(32),
-});
+const tableSchema = z.lazy(() =>
+  z.object({
+    TABLE_NAME: z.string().min(3),
+    POLICY_FILE: z.string().min(1).default('policy.json'),
+    VAULT_SECRET: z.string().min(32),
+  }),
+);
 
-const mailSchema = z.object({
-  MAIL_FROM: z.string().min(3),
-  MAIL_TEAM: z.email(),
-  MAIL_SUPERVISORS: z.email(),
-  /** Where requests and answers arrive; what is before its `@` leaves room for a request's id and mark (RFC 5321: 64). */
-  MAIL_INBOUND: z.email().regex(/^[^@]{1,20}@/, 'must have at most 20 characters before the @'),
-  MAIL_CONFIGURATION_SET: z.string().min(1).optional(),
-  PUBLIC_URL: z.url(),
-});
+const mailSchema = z.lazy(() =>
+  z.object({
+    MAIL_FROM: z.string().min(3),
+    MAIL_TEAM: z.email(),
+    MAIL_SUPERVISORS: z.email(),
+    /** Where requests and answers arrive; what is before its `@` leaves room for a request's id and mark (RFC 5321: 64). */
+    MAIL_INBOUND: z.email().regex(/^[^@]{1,20}@/, 'must have at most 20 characters before the @'),
+    MAIL_CONFIGURATION_SET: z.string().min(1).optional(),
+    PUBLIC_URL: z.url(),
+  }),
+);
 
-const inboundMailSchema = z.object({ INBOUND_MAIL_BUCKET: z.string().min(3) });
+const inboundMailSchema = z.lazy(() => z.object({ INBOUND_MAIL_BUCKET: z.string().min(3) }));
 
-const engineSchema = z.object({ STATE_MACHINE_ARN: z.string().min(1) });
+const engineSchema = z.lazy(() => z.object({ STATE_MACHINE_ARN: z.string().min(1) }));
 
-const serviceSchema = z.object({ SERVICE_VERSION: z.string().min(1).default('development') });
+const serviceSchema = z.lazy(() => z.object({ SERVICE_VERSION: z.string().min(1).default('development') }));
 
 export type TableEnvironment = z.infer<typeof tableSchema>;
 export type MailEnvironment = z.infer<typeof mailSchema>;

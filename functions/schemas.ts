@@ -13,6 +13,9 @@ import type { Route } from './manifest.ts';
 /*
  * What callers may send: each body is parsed once, here, and is a domain value from then on. These schemas are the
  * source of the published description of the API.
+ *
+ * A schema is made when the first request needs it: all of them together would be a third of what a function takes to
+ * start, and a function answers few of the routes.
  */
 
 // Control characters, line and paragraph separators, and marks that turn the direction of a text around.
@@ -44,38 +47,42 @@ const paragraphs = (longest: number) =>
     .refine((text) => !unprintableButBreaks.test(text), 'must not hold control characters')
     .meta({ pattern: printableOrBreaks });
 
-const email = z.email('must be an e-mail address').max(254, 'must be at most 254 characters');
+const email = () => z.email('must be an e-mail address').max(254, 'must be at most 254 characters');
 const whole = (least: number, most: number) =>
   z.int('must be a whole number').min(least, `must be at least ${least}`).max(most, `must be at most ${most}`);
-const day = z
-  .string()
-  .meta({ format: 'date' })
-  .transform((text, context): CivilDate => {
-    try {
-      return civilDate(text);
-    } catch {
-      context.addIssue({ code: 'custom', message: 'must be a date such as 2027-01-31' });
-      return z.NEVER;
-    }
-  });
-const numberOfRecord = z
-  .string()
-  .trim()
-  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$/, 'must be 1 to 40 letters, digits, dots, hyphens or underscores');
+const day = () =>
+  z
+    .string()
+    .meta({ format: 'date' })
+    .transform((text, context): CivilDate => {
+      try {
+        return civilDate(text);
+      } catch {
+        context.addIssue({ code: 'custom', message: 'must be a date such as 2027-01-31' });
+        return z.NEVER;
+      }
+    });
+const numberOfRecord = () =>
+  z
+    .string()
+    .trim()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$/, 'must be 1 to 40 letters, digits, dots, hyphens or underscores');
 
-const lastFive = z
-  .string()
-  .trim()
-  .toUpperCase()
-  .regex(new RegExp(`^[${productKeySymbols}]{5}$`), 'must be the last five symbols of a product key');
+const lastFive = () =>
+  z
+    .string()
+    .trim()
+    .toUpperCase()
+    .regex(new RegExp(`^[${productKeySymbols}]{5}$`), 'must be the last five symbols of a product key');
 
-export const personSchema = z.strictObject({ name: line(120), email, phone: line(40) });
+/** Somebody whom an agreement or a request names. */
+export const personSchema = () => z.strictObject({ name: line(120), email: email(), phone: line(40) });
 
-const numbers = {
-  agreementNumber: numberOfRecord.optional(),
-  authorizationNumber: numberOfRecord.optional(),
-  licenseNumber: numberOfRecord.optional(),
-};
+const numbers = () => ({
+  agreementNumber: numberOfRecord().optional(),
+  authorizationNumber: numberOfRecord().optional(),
+  licenseNumber: numberOfRecord().optional(),
+});
 
 type Numbers = {
   readonly agreementNumber?: string | undefined;
@@ -132,52 +139,54 @@ function eachOnce<Entry>(nameOf: (entry: Entry) => string) {
 }
 
 /** At most so many contacts, so that a change of all of them is one transaction. */
-const contacts = z
-  .array(personSchema)
-  .min(1, 'must name at least one contact')
-  .max(40, 'must name at most 40 contacts')
-  .superRefine(eachOnce(({ email: address }) => normalizeEmail(address)));
+const contacts = () =>
+  z
+    .array(personSchema())
+    .min(1, 'must name at least one contact')
+    .max(40, 'must name at most 40 contacts')
+    .superRefine(eachOnce(({ email: address }) => normalizeEmail(address)));
 
-const agreementSchema = naming(
-  z.strictObject({
-    /** It follows from the numbers; who sends it along is told when it does not. */
-    agreementId: z.string().describe('Follows from the numbers, and may be left out.').optional(),
-    program: z.enum(programs),
-    level: z.enum(levels).nullable().default(null),
-    ...numbers,
-    organization: z.strictObject({
-      name: line(200),
-      country: z.string().regex(/^[A-Z]{2}$/, 'must be a country code of two capital letters, such as US'),
-      language: languageTag(),
+const agreementSchema = () =>
+  naming(
+    z.strictObject({
+      /** It follows from the numbers; who sends it along is told when it does not. */
+      agreementId: z.string().describe('Follows from the numbers, and may be left out.').optional(),
+      program: z.enum(programs),
+      level: z.enum(levels).nullable().default(null),
+      ...numbers(),
+      organization: z.strictObject({
+        name: line(200),
+        country: z.string().regex(/^[A-Z]{2}$/, 'must be a country code of two capital letters, such as US'),
+        language: languageTag(),
+      }),
+      products: z
+        .array(z.strictObject({ product: z.enum(products), licenses: whole(1, 10_000_000) }))
+        .min(1, 'must name at least one product')
+        .max(products.length, 'must name each product once')
+        .superRefine(eachOnce(({ product }) => product)),
+      contacts: contacts(),
+      noticesCorrespondent: personSchema(),
     }),
-    products: z
-      .array(z.strictObject({ product: z.enum(products), licenses: whole(1, 10_000_000) }))
-      .min(1, 'must name at least one product')
-      .max(products.length, 'must name each product once')
-      .superRefine(eachOnce(({ product }) => product)),
-    contacts,
-    noticesCorrespondent: personSchema,
-  }),
-).transform((body, context): Agreement => {
-  const agreementNumbers = numbersFrom(body);
-  const agreementId = agreementIdOf(agreementNumbers);
-  if (body.agreementId !== undefined && body.agreementId !== agreementId) {
-    context.addIssue({ code: 'custom', path: ['agreementId'], message: `must be ${agreementId}, or left out` });
-    return z.NEVER;
-  }
-  return {
-    agreementId,
-    program: body.program,
-    level: body.level,
-    numbers: agreementNumbers,
-    organization: body.organization,
-    products: body.products,
-    contacts: body.contacts,
-    noticesCorrespondent: body.noticesCorrespondent,
-    pendingNoticesCorrespondent: null,
-    deputy: null,
-  };
-});
+  ).transform((body, context): Agreement => {
+    const agreementNumbers = numbersFrom(body);
+    const agreementId = agreementIdOf(agreementNumbers);
+    if (body.agreementId !== undefined && body.agreementId !== agreementId) {
+      context.addIssue({ code: 'custom', path: ['agreementId'], message: `must be ${agreementId}, or left out` });
+      return z.NEVER;
+    }
+    return {
+      agreementId,
+      program: body.program,
+      level: body.level,
+      numbers: agreementNumbers,
+      organization: body.organization,
+      products: body.products,
+      contacts: body.contacts,
+      noticesCorrespondent: body.noticesCorrespondent,
+      pendingNoticesCorrespondent: null,
+      deputy: null,
+    };
+  });
 
 function languageTag() {
   return z
@@ -193,121 +202,157 @@ function languageTag() {
     }, 'must be a language tag such as en or pt-BR');
 }
 
-export const intakeSchema = naming(
-  z.strictObject({
-    kind: z.enum(exceptionKinds),
-    organizationName: line(200),
-    ...numbers,
-    requester: personSchema,
-    product: z.enum(products),
-    keyLastFive: lastFive.describe('The last five symbols of the key that is to get more.'),
-    activationsRequested: whole(1, 1_000_000).describe('Activations of a MAK, host places of a KMS key.'),
-    businessReason: paragraphs(4_000).describe('Why. The Notices Correspondent reads it.'),
-    requiredDate: day.describe('By when it is needed.'),
-    language: languageTag().describe('In which language the request is (BCP 47).').default('en'),
-    noticesCorrespondent: personSchema
-      .describe('Whom the requester takes for the Correspondent. The one who is asked is always the agreement’s own.')
-      .optional(),
-  }),
-).transform(
-  ({ agreementNumber, authorizationNumber, licenseNumber, noticesCorrespondent, ...body }): Intake => ({
-    ...body,
-    ...numbersFrom({ agreementNumber, authorizationNumber, licenseNumber }),
-    noticesCorrespondent: noticesCorrespondent ?? null,
-  }),
+export const intakeSchema = z.lazy(() =>
+  naming(
+    z.strictObject({
+      kind: z.enum(exceptionKinds),
+      organizationName: line(200),
+      ...numbers(),
+      requester: personSchema(),
+      product: z.enum(products),
+      keyLastFive: lastFive().describe('The last five symbols of the key that is to get more.'),
+      activationsRequested: whole(1, 1_000_000).describe('Activations of a MAK, host places of a KMS key.'),
+      businessReason: paragraphs(4_000).describe('Why. The Notices Correspondent reads it.'),
+      requiredDate: day().describe('By when it is needed.'),
+      language: languageTag().describe('In which language the request is (BCP 47).').default('en'),
+      noticesCorrespondent: personSchema()
+        .describe('Whom the requester takes for the Correspondent. The one who is asked is always the agreement’s own.')
+        .optional(),
+    }),
+  ).transform(
+    ({ agreementNumber, authorizationNumber, licenseNumber, noticesCorrespondent, ...body }): Intake => ({
+      ...body,
+      ...numbersFrom({ agreementNumber, authorizationNumber, licenseNumber }),
+      noticesCorrespondent: noticesCorrespondent ?? null,
+    }),
+  ),
 );
 
 // A product key is a secret from the moment it is read.
-const productKey = z
-  .string()
-  .max(100, 'must be a product key of 25 symbols')
-  .describe('The whole key: 25 symbols in any case, with or without hyphens and spaces.')
-  .transform((text) => new Secret(text, '[product key]'));
+const productKey = () =>
+  z
+    .string()
+    .max(100, 'must be a product key of 25 symbols')
+    .describe('The whole key: 25 symbols in any case, with or without hyphens and spaces.')
+    .transform((text) => new Secret(text, '[product key]'));
 // In a batch a mistake in one is told in its own line, and the rest goes on: there anything so long is taken.
-const installationInBatch = z
-  .string()
-  .max(120, 'must be an installation id of 54 digits')
-  .describe('54 digits, nine groups of six; the groups may stand apart by spaces or hyphens.');
-const installationId = installationInBatch.meta({ pattern: '^[\\s-]*(\\d[\\s-]*){54}$' });
-const machineName = line(63).describe('How the machine calls itself.').optional();
-const callReference = line(120).describe('The number of the call. The same one on the same key gives nothing more.');
-const callerName = line(120).describe('Who is on the phone.');
-const machines = whole(0, 10_000_000).default(0);
+const installationInBatch = () =>
+  z
+    .string()
+    .max(120, 'must be an installation id of 54 digits')
+    .describe('54 digits, nine groups of six; the groups may stand apart by spaces or hyphens.');
+const installationId = () => installationInBatch().meta({ pattern: '^[\\s-]*(\\d[\\s-]*){54}$' });
+const machineName = () => line(63).describe('How the machine calls itself.').optional();
+const callReference = () =>
+  line(120).describe('The number of the call. The same one on the same key gives nothing more.');
+const callerName = () => line(120).describe('Who is on the phone.');
+const machines = () => whole(0, 10_000_000).default(0);
 
 /** The body of every route that takes one. */
 export const bodies = {
-  'POST /agreements': agreementSchema,
-  'PUT /agreements/{agreementId}/contacts': z.strictObject({ contacts }),
-  'POST /agreements/{agreementId}/keys': z.strictObject({
-    type: z.literal('MAK'),
-    productGroup: z.enum(productGroups),
-  }),
-  'POST /keys/{keyId}/reveal': z.strictObject({}),
-  'POST /activations': z.strictObject({ productKey, installationId, product: z.enum(products), machineName }),
-  'POST /kms-hosts/client-reports': z.strictObject({
-    productKey,
-    installationId,
-    clients: whole(0, 100_000_000).describe('How many machines the host serves.'),
-  }),
-  'POST /activations/batch': z.strictObject({
-    productKey,
-    activations: z
-      .array(z.strictObject({ installationId: installationInBatch, product: z.enum(products), machineName }))
-      .min(1, 'must hold at least one installation')
-      .max(90, 'must hold at most 90 installations; send the rest in another batch'),
-  }),
-  'POST /validations': z.strictObject({ productKey, installationId }),
-  'POST /keys/{keyId}/replacements': z.strictObject({
-    reason: paragraphs(2_000),
-    callReference: callReference.optional(),
-  }),
-  'PUT /agreements/{agreementId}/notices-correspondent': personSchema,
-  'PUT /agreements/{agreementId}/deputy': z
-    .strictObject({ person: personSchema, from: day, to: day })
-    .refine(({ from, to }) => from <= to, { path: ['to'], message: 'must not be before the first day' }),
-  'POST /plans': z.strictObject({
-    program: z.enum(programs),
-    sites: z
-      .array(
-        z
-          .strictObject({
-            name: line(120),
-            client: machines,
-            'server-a': machines,
-            'server-b': machines,
-            'server-c': machines,
-          })
-          .transform(({ name, ...counts }) => ({ name, machines: counts })),
-      )
-      .min(1, 'must name at least one site')
-      .max(500, 'must name at most 500 sites'),
-  }),
-  'POST /keys/{keyId}/overrides': z.strictObject({ installationId, callReference, callerName }),
-  'POST /keys/{keyId}/increases': z.strictObject({
-    newLimit: whole(1, 1_000_000_000).describe('The limit that the key is to have, not what is added.'),
-    callReference,
-    callerName,
-  }),
-  'POST /exceptions': intakeSchema,
-  'POST /exceptions/{exceptionId}/questions': z.strictObject({ text: paragraphs(4_000) }),
-  'POST /exceptions/{exceptionId}/answers': z.strictObject({ text: paragraphs(4_000) }),
-  'POST /exceptions/{exceptionId}/review': z.discriminatedUnion(
-    'decision',
-    [
-      z.strictObject({
-        decision: z.literal('forward'),
-        activations: whole(1, 1_000_000).describe('To forward a smaller number than was requested.').optional(),
-      }),
-      z.strictObject({ decision: z.literal('reject'), reason: paragraphs(2_000) }),
-    ],
-    { error: ({ code }) => (code === 'invalid_union' ? 'must be forward or reject' : undefined) },
+  'POST /agreements': z.lazy(agreementSchema),
+  'PUT /agreements/{agreementId}/contacts': z.lazy(() => z.strictObject({ contacts: contacts() })),
+  'POST /agreements/{agreementId}/keys': z.lazy(() =>
+    z.strictObject({
+      type: z.literal('MAK'),
+      productGroup: z.enum(productGroups),
+    }),
   ),
-  'POST /exceptions/{exceptionId}/withdrawal': z.strictObject({ reason: paragraphs(2_000).optional() }),
+  'POST /keys/{keyId}/reveal': z.lazy(() => z.strictObject({})),
+  'POST /activations': z.lazy(() =>
+    z.strictObject({
+      productKey: productKey(),
+      installationId: installationId(),
+      product: z.enum(products),
+      machineName: machineName(),
+    }),
+  ),
+  'POST /kms-hosts/client-reports': z.lazy(() =>
+    z.strictObject({
+      productKey: productKey(),
+      installationId: installationId(),
+      clients: whole(0, 100_000_000).describe('How many machines the host serves.'),
+    }),
+  ),
+  'POST /activations/batch': z.lazy(() =>
+    z.strictObject({
+      productKey: productKey(),
+      activations: z
+        .array(
+          z.strictObject({
+            installationId: installationInBatch(),
+            product: z.enum(products),
+            machineName: machineName(),
+          }),
+        )
+        .min(1, 'must hold at least one installation')
+        .max(90, 'must hold at most 90 installations; send the rest in another batch'),
+    }),
+  ),
+  'POST /validations': z.lazy(() => z.strictObject({ productKey: productKey(), installationId: installationId() })),
+  'POST /keys/{keyId}/replacements': z.lazy(() =>
+    z.strictObject({
+      reason: paragraphs(2_000),
+      callReference: callReference().optional(),
+    }),
+  ),
+  'PUT /agreements/{agreementId}/notices-correspondent': z.lazy(personSchema),
+  'PUT /agreements/{agreementId}/deputy': z.lazy(() =>
+    z
+      .strictObject({ person: personSchema(), from: day(), to: day() })
+      .refine(({ from, to }) => from <= to, { path: ['to'], message: 'must not be before the first day' }),
+  ),
+  'POST /plans': z.lazy(() =>
+    z.strictObject({
+      program: z.enum(programs),
+      sites: z
+        .array(
+          z
+            .strictObject({
+              name: line(120),
+              client: machines(),
+              'server-a': machines(),
+              'server-b': machines(),
+              'server-c': machines(),
+            })
+            .transform(({ name, ...counts }) => ({ name, machines: counts })),
+        )
+        .min(1, 'must name at least one site')
+        .max(500, 'must name at most 500 sites'),
+    }),
+  ),
+  'POST /keys/{keyId}/overrides': z.lazy(() =>
+    z.strictObject({ installationId: installationId(), callReference: callReference(), callerName: callerName() }),
+  ),
+  'POST /keys/{keyId}/increases': z.lazy(() =>
+    z.strictObject({
+      newLimit: whole(1, 1_000_000_000).describe('The limit that the key is to have, not what is added.'),
+      callReference: callReference(),
+      callerName: callerName(),
+    }),
+  ),
+  'POST /exceptions': intakeSchema,
+  'POST /exceptions/{exceptionId}/questions': z.lazy(() => z.strictObject({ text: paragraphs(4_000) })),
+  'POST /exceptions/{exceptionId}/answers': z.lazy(() => z.strictObject({ text: paragraphs(4_000) })),
+  'POST /exceptions/{exceptionId}/review': z.lazy(() =>
+    z.discriminatedUnion(
+      'decision',
+      [
+        z.strictObject({
+          decision: z.literal('forward'),
+          activations: whole(1, 1_000_000).describe('To forward a smaller number than was requested.').optional(),
+        }),
+        z.strictObject({ decision: z.literal('reject'), reason: paragraphs(2_000) }),
+      ],
+      { error: ({ code }) => (code === 'invalid_union' ? 'must be forward or reject' : undefined) },
+    ),
+  ),
+  'POST /exceptions/{exceptionId}/withdrawal': z.lazy(() => z.strictObject({ reason: paragraphs(2_000).optional() })),
 } as const satisfies Partial<Record<Route, z.ZodType>>;
 
 export type BodyOf<R extends Route> = R extends keyof typeof bodies ? z.output<(typeof bodies)[R]> : undefined;
 
-const paging = {
+const paging = () => ({
   limit: z
     .string()
     .regex(/^\d{1,3}$/, 'must be a whole number from 1 to 100')
@@ -315,9 +360,9 @@ const paging = {
     .pipe(whole(1, 100))
     .default(50),
   cursor: z.string().max(1_024, 'is not a cursor that this list gave').optional(),
-};
+});
 
-const page = z.object(paging);
+const page = z.lazy(() => z.object(paging()));
 
 /** What the query of a route may say. A query may carry more, which is not looked at. */
 export const queries = {
@@ -326,16 +371,20 @@ export const queries = {
   'GET /keys/{keyId}/activations': page,
   'GET /keys/{keyId}/grants': page,
   'GET /keys/{keyId}/history': page,
-  'GET /call-center/keys': z.object({
-    ...paging,
-    agreementId: numberOfAgreement().optional(),
-    lastFive: lastFive.optional(),
-  }),
-  'GET /exceptions': z.object({
-    ...paging,
-    status: z.enum([...exceptionStatuses, 'open']).optional(),
-    agreementId: numberOfAgreement().optional(),
-  }),
+  'GET /call-center/keys': z.lazy(() =>
+    z.object({
+      ...paging(),
+      agreementId: numberOfAgreement().optional(),
+      lastFive: lastFive().optional(),
+    }),
+  ),
+  'GET /exceptions': z.lazy(() =>
+    z.object({
+      ...paging(),
+      status: z.enum([...exceptionStatuses, 'open']).optional(),
+      agreementId: numberOfAgreement().optional(),
+    }),
+  ),
   'GET /exceptions/{exceptionId}/history': page,
 } as const satisfies Partial<Record<Route, z.ZodType>>;
 
@@ -349,20 +398,22 @@ function numberOfAgreement() {
 }
 
 /** The decision that the approval page posts: fields of a form. */
-export const decisionSchema = z.object({
-  code: z
-    .string({ error: 'Enter the code from the mail' })
-    .transform((text) => text.replace(/[\s-]/g, ''))
-    .refine((text) => /^\d{6,8}$/.test(text), 'The code is the six digits from the mail')
-    .transform((text) => new Secret(text, '[code]')),
-  decision: z.enum(['approve', 'deny'], { error: 'Choose whether to approve or to deny' }),
-  comment: z
-    .string()
-    .trim()
-    // A browser sends a line break as two characters and counts it as one.
-    .transform((text) => keysHidden(text.replaceAll('\r\n', '\n')))
-    .pipe(z.string().max(1_000, 'The comment must be at most 1,000 characters'))
-    .refine((text) => !unprintableButBreaks.test(text), 'The comment must not hold control characters')
-    .optional()
-    .transform((text) => (text === undefined || text === '' ? null : text)),
-});
+export const decisionSchema = z.lazy(() =>
+  z.object({
+    code: z
+      .string({ error: 'Enter the code from the mail' })
+      .transform((text) => text.replace(/[\s-]/g, ''))
+      .refine((text) => /^\d{6,8}$/.test(text), 'The code is the six digits from the mail')
+      .transform((text) => new Secret(text, '[code]')),
+    decision: z.enum(['approve', 'deny'], { error: 'Choose whether to approve or to deny' }),
+    comment: z
+      .string()
+      .trim()
+      // A browser sends a line break as two characters and counts it as one.
+      .transform((text) => keysHidden(text.replaceAll('\r\n', '\n')))
+      .pipe(z.string().max(1_000, 'The comment must be at most 1,000 characters'))
+      .refine((text) => !unprintableButBreaks.test(text), 'The comment must not hold control characters')
+      .optional()
+      .transform((text) => (text === undefined || text === '' ? null : text)),
+  }),
+);

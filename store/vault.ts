@@ -1,4 +1,12 @@
-import { createCipheriv, createDecipheriv, createHash, createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createHmac,
+  createSecretKey,
+  hkdfSync,
+  timingSafeEqual,
+} from 'node:crypto';
 import type { ProductKey } from '../domain/product-key.ts';
 import { parseProductKey } from '../domain/product-key.ts';
 import type { Secret } from '../domain/secret.ts';
@@ -28,8 +36,9 @@ const sealVersion = 'v1';
 export function openVault(root: Secret): Vault {
   const rootBytes = Buffer.from(root.reveal(), 'utf8');
   if (rootBytes.length < 32) throw new Error('The vault needs a root secret of at least 32 bytes.');
+  // Key objects, made once: from bytes, every hash would make one anew and take several times as long.
   const derive = (purpose: string) =>
-    Buffer.from(hkdfSync('sha256', rootBytes, '', `volume-activation/${purpose}`, 32));
+    createSecretKey(Buffer.from(hkdfSync('sha256', rootBytes, '', `volume-activation/${purpose}`, 32)));
   const findingKey = derive('find');
   const sealingKey = derive('seal');
   const answeringKey = derive('answer');
