@@ -38,3 +38,11 @@ function number(value: number): string {
   if (Math.abs(value) >= 100) return Math.round(value).toLocaleString('en-US');
   return value.toFixed(Math.abs(value) >= 10 ? 1 : 2);
 }
+
+/** How much work a part is to put in: a short run is for every day, a long one for figures to be quoted. */
+export type Effort = {
+  /** How many rounds of each thing are taken in turn. */
+  readonly rounds: number;
+  /** How far things are grown. */
+  readonly long: boolean;
+};

@@ -1,66 +1,62 @@
+import type { UpdateCommandInput } from '@aws-sdk/lib-dynamodb';
 import { UpdateCommand } from '@aws-sdk/lib-dynamodb';
-import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2, Context } from 'aws-lambda';
-import { readKey } from '../store/keys.ts';
-import type { Row } from './row.ts';
-import { anInstallation, makOf, median, newStore, rootSecret } from './world.ts';
+import type { Context } from 'aws-lambda';
+import type { Activation, Layout } from '../store/mak-buckets.ts';
+import { bucketKey, bucketNames, homeOf, liveAndLaidOut, markNameOf, markOf } from '../store/mak-buckets.ts';
+import type { ApiHandler } from './ask.ts';
+import { activationEvent, hush } from './ask.ts';
+import type { Effort, Row } from './row.ts';
+import { anActivation, makOf, median, newStore, revealed, rootSecret } from './world.ts';
 
-/** How many activations a round has, and how many rounds of each sort are taken in turn. */
+/** How large the two keys are, how many activations a round has, and how many are under way at a time. */
+const keySize = 100_000;
 const inARound = 400;
-const rounds = 9;
 const atOnce = 8;
 
-type Handler = (event: APIGatewayProxyEventV2, context: Context) => Promise<APIGatewayProxyStructuredResultV2>;
-
 /**
- * Activations a second through the whole handler, in process, beside a bare loop of the same conditional update through the
- * SDK on the same engine; and the processor time that each takes. Rounds are interleaved, and the medians are compared.
+ * Activations a second through the whole handler, in process, beside a bare loop of the very same conditional update through
+ * the SDK, on another key of the same size in the same engine; and the processor time that each takes. What is sent is made
+ * before the clock runs. Rounds are interleaved, and each ratio is the median of those of neighbours. The handler logs and
+ * counts as it does when it is deployed; what it writes is taken from it just before the terminal.
  */
-export async function measure(): Promise<readonly Row[]> {
+export async function measure({ rounds }: Effort): Promise<readonly Row[]> {
   const store = await newStore();
-  const layout = await makOf(store, 'THROUGHPUT', 100_000);
+  const layout = await makOf(store, 'THROUGHPUT', keySize);
+  const bareLayout = await makOf(store, 'BARE', keySize);
   Object.assign(process.env, {
     TABLE_NAME: store.tableName,
     VAULT_SECRET: rootSecret,
-    POWERTOOLS_LOG_LEVEL: 'CRITICAL',
-    POWERTOOLS_METRICS_DISABLED: 'true',
+    POWERTOOLS_LOG_LEVEL: 'INFO',
+    POWERTOOLS_SERVICE_NAME: 'activation',
+    POWERTOOLS_METRICS_NAMESPACE: 'volume-activation-bench',
   });
-  const { handler } = (await import('../functions/activation.ts')) as { handler: Handler };
-  const key = await readKey(store, layout.keyId);
-  const productKey = store.vault.openProductKey(String(key?.kept.sealed), layout.keyId).reveal();
+  const { handler } = (await import('../functions/activation.ts')) as { handler: ApiHandler };
+  const productKey = await revealed(store, layout.keyId);
 
-  const throughHandler = async () => {
-    const body = JSON.stringify({
-      productKey,
-      installationId: anInstallation(),
-      product: 'windows-vista-enterprise',
-      machineName: 'CONTOSO-PC-0001',
-    });
-    const { statusCode } = await handler(eventWith(body), {} as Context);
-    if (statusCode !== 201) throw new Error(`An activation was answered ${statusCode}.`);
+  const throughHandler = () => {
+    const event = activationEvent(productKey);
+    return async () => {
+      const { statusCode } = await handler(event, {} as Context);
+      if (statusCode !== 201) throw new Error(`An activation was answered ${statusCode}.`);
+    };
   };
-  let count = 0;
-  const bare = async () => {
-    count += 1;
-    await store.client.send(
-      new UpdateCommand({
-        TableName: store.tableName,
-        Key: { PK: `BARE#${count % layout.bucketCount}`, SK: 'BUCKET' },
-        UpdateExpression:
-          'SET #mark = :mark, #used = if_not_exists(#used, :none) + :one, #free = if_not_exists(#free, :many) - :one',
-        ConditionExpression: 'attribute_not_exists(#mark)',
-        ExpressionAttributeNames: { '#mark': `+${anInstallation().slice(0, 26)}`, '#used': 'used', '#free': 'free' },
-        ExpressionAttributeValues: { ':mark': 'mbdv1k00.1.CONTOSO-PC-0001', ':one': 1, ':none': 0, ':many': 100_000 },
-        ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
-      }),
-    );
+  const bare = () => {
+    const activation = anActivation();
+    const digest = store.vault.digestOf(bareLayout.keyId, activation.installationId);
+    const input = sameUpdate(store.tableName, bareLayout, digest, activation);
+    return async () => {
+      await store.client.send(new UpdateCommand(input));
+    };
   };
   const taken = { handler: [] as Taken[], bare: [] as Taken[] };
+  const loud = hush();
   await round(throughHandler);
   await round(bare);
   for (let turn = 0; turn < rounds; turn += 1) {
     taken.bare.push(await round(bare));
     taken.handler.push(await round(throughHandler));
   }
+  loud();
   const perSecond = (some: readonly Taken[]) => inARound / median(some.map(({ seconds }) => seconds));
   const cpu = (some: readonly Taken[]) => (median(some.map(({ cpuSeconds }) => cpuSeconds)) / inARound) * 1e6;
   return [
@@ -95,41 +91,39 @@ export async function measure(): Promise<readonly Row[]> {
 
 type Taken = { readonly seconds: number; readonly cpuSeconds: number };
 
-async function round(act: () => Promise<void>): Promise<Taken> {
+async function round(prepare: () => () => Promise<void>): Promise<Taken> {
+  const acts = Array.from({ length: inARound }, prepare).values();
   const cpuBefore = process.cpuUsage();
   const before = performance.now();
   await Promise.all(
     Array.from({ length: atOnce }, async () => {
-      for (let turn = 0; turn < inARound / atOnce; turn += 1) await act();
+      for (const act of acts) await act();
     }),
   );
   const { user, system } = process.cpuUsage(cpuBefore);
   return { seconds: (performance.now() - before) / 1000, cpuSeconds: (user + system) / 1e6 };
 }
 
-let requests = 0;
-
-function eventWith(body: string): APIGatewayProxyEventV2 {
-  requests += 1;
+/** The update that an activation is, to the letter. */
+function sameUpdate(
+  TableName: string,
+  { keyId, bucketCount }: Layout,
+  digest: Buffer,
+  activation: Activation,
+): UpdateCommandInput {
   return {
-    version: '2.0',
-    routeKey: 'POST /activations',
-    rawPath: '/activations',
-    rawQueryString: '',
-    headers: { 'content-type': 'application/json', 'user-agent': 'bench', host: 'bench' },
-    requestContext: {
-      accountId: '000000000000',
-      apiId: 'bench',
-      domainName: 'bench',
-      domainPrefix: 'bench',
-      http: { method: 'POST', path: '/activations', protocol: 'HTTP/1.1', sourceIp: '127.0.0.1', userAgent: 'bench' },
-      requestId: `bench-${requests}`,
-      routeKey: 'POST /activations',
-      stage: '$default',
-      time: '',
-      timeEpoch: 0,
+    TableName,
+    Key: bucketKey(keyId, homeOf(digest, bucketCount)),
+    UpdateExpression: 'SET #mark = :mark, #used = #used + :one, #free = #free - :one',
+    ConditionExpression: `attribute_not_exists(#mark) AND #free > :none AND ${liveAndLaidOut}`,
+    ExpressionAttributeNames: { ...bucketNames, '#mark': markNameOf(activation.installationId) },
+    ExpressionAttributeValues: {
+      ':mark': markOf(activation),
+      ':one': 1,
+      ':none': 0,
+      ':live': 'live',
+      ':modulus': bucketCount,
     },
-    body,
-    isBase64Encoded: false,
+    ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
   };
 }

@@ -86,6 +86,13 @@ export async function makOf(store: Store, agreementId: string, limit: number): P
   return { keyId: key.state.keyId, bucketCount: key.kept.bucketCount };
 }
 
+/** The whole product key of a key. */
+export async function revealed(store: Store, keyId: string): Promise<string> {
+  const key = await readKey(store, keyId);
+  if (key === undefined) throw new Error('There is no such key.');
+  return store.vault.openProductKey(key.kept.sealed, keyId).reveal();
+}
+
 export function anInstallation(): InstallationId {
   return installationIdFrom(Array.from({ length: 9 }, () => String(randomInt(100_000)).padStart(5, '0')).join(''));
 }
