@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import type { Spawned } from './spawned.ts';
-import { addressOf, hasCurl, spawnSystem, stopAll } from './spawned.ts';
+import { addressOf, descendantsOf, hasCurl, isThere, spawnSystem, stopAll } from './spawned.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -19,26 +19,6 @@ afterEach(async () => {
   await stopAll();
   rmSync(folder, { recursive: true });
 });
-
-/** The processes that descend from one, as far as they are still there. */
-function descendantsOf(pid: number): number[] {
-  const children = readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .filter((name) => parentOf(Number(name)) === pid)
-    .map(Number);
-  return children.flatMap((child) => [child, ...descendantsOf(child)]);
-}
-
-function parentOf(pid: number): number | undefined {
-  try {
-    return Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
-  } catch {
-    // It ended while we looked.
-    return undefined;
-  }
-}
-
-const isThere = (pid: number) => parentOf(pid) !== undefined;
 
 async function allGone(pids: readonly number[]): Promise<boolean> {
   for (let tries = 0; tries < 200 && pids.some(isThere); tries += 1) await sleep(25);

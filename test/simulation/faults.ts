@@ -30,7 +30,10 @@ export const faultKinds = [
 export type FaultKind = (typeof faultKinds)[number];
 
 /** How likely each is at one call; none in calm weather. In a storm one sort of it comes at most calls. */
-export type Weather = { readonly is: 'calm' } | { readonly is: 'fair' } | { readonly is: 'storm'; readonly of: FaultKind };
+export type Weather =
+  | { readonly is: 'calm' }
+  | { readonly is: 'fair' }
+  | { readonly is: 'storm'; readonly of: FaultKind };
 
 export const calm: Weather = { is: 'calm' };
 

@@ -12,7 +12,12 @@ export type Machine = {
 };
 
 /** Something that was asked under a text of its own: by that it is found in a history or among grants, once at most. */
-export type Deed = { readonly owner: string; readonly where: 'entry' | 'grant'; readonly text: string; promised: boolean };
+export type Deed = {
+  readonly owner: string;
+  readonly where: 'entry' | 'grant';
+  readonly text: string;
+  promised: boolean;
+};
 
 export type Link = {
   readonly token: string;

@@ -1,8 +1,10 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { Agent, request as httpRequest } from 'node:http';
 import { syncBuiltinESMExports } from 'node:module';
+import { connect } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import timers, { setImmediate as immediately } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import { unmarshall } from '@aws-sdk/util-dynamodb';
 import { tableSchema } from '../../store/schema.ts';
@@ -111,6 +113,7 @@ export function layWire(options: {
   const told: string[] = [];
   const pending: Turn[] = [];
   const doubled: Asked[] = [];
+  const tokens = new Set<string>();
   let arrivals = 0;
   let broken: Error | undefined;
   const agent = new Agent({ keepAlive: true, maxSockets: 4 });
@@ -129,9 +132,10 @@ export function layWire(options: {
         await idle();
         if (broken !== undefined) throw broken;
         if (pending.length === 0) return;
-        if (turns > mostTurns) throw new Broken(`It does not come to rest: ${pending.map(({ what }) => what).join(', ')}`);
+        if (turns > mostTurns)
+          throw new Broken(`It does not come to rest: ${pending.map(({ what }) => what).join(', ')}`);
         const { dice } = wire.conditions;
-        if (doubled.length > 0 && dice.chance(0.2)) await arriveLate();
+        if (doubled.length > 0 && dice.chance(0.07)) await arriveLate();
         const index = dice.below(pending.length);
         const turn = pending[index];
         if (turn === undefined) continue;
@@ -176,38 +180,50 @@ export function layWire(options: {
     const { hostname, port } = new URL(endpoint);
     const { 'content-length': _, ...kept } = headers;
     return new Promise((resolve, reject) => {
-      const sent = httpRequest({ agent, hostname, port, method, path, headers: { ...kept, host: hostname } }, (response) => {
-        const answered = Object.fromEntries(Object.entries(response.headers).map(([name, value]) => [name, String(value)]));
-        buffer(response).then(
-          (body) => resolve({ statusCode: response.statusCode ?? 0, headers: answered, body }),
-          reject,
-        );
-      });
+      const sent = httpRequest(
+        { agent, hostname, port, method, path, headers: { ...kept, host: hostname } },
+        (response) => {
+          const answered = Object.fromEntries(
+            Object.entries(response.headers).map(([name, value]) => [name, String(value)]),
+          );
+          buffer(response).then(
+            (body) => resolve({ statusCode: response.statusCode ?? 0, headers: answered, body }),
+            reject,
+          );
+        },
+      );
       sent.on('error', reject);
       sent.end(text);
     });
   }
 
+  let line: ReturnType<typeof openLine> | undefined;
+  const sendToTable = (request: Request, text: string): Promise<Response> => {
+    line ??= openLine(endpoints().table);
+    return line(request, text);
+  };
+
   async function askTable(action: string, body: Body): Promise<Body> {
     const request = { method: 'POST', path: '/', headers: unsigned(`DynamoDB_20120810.${action}`) };
-    const answer = await send(endpoints().table, request, JSON.stringify(body));
+    const answer = await sendToTable(request, JSON.stringify(body));
     if (answer.statusCode !== 200) throw new Error(`${action}: ${Buffer.from(answer.body)}`);
-    return JSON.parse(Buffer.from(answer.body).toString());
+    return JSON.parse(inOrder(answer.body).toString());
   }
 
   async function perform(asked: Asked, by: string): Promise<Response> {
     if (asked.service === 'mail') return takeMail(asked);
     if (asked.service === 'workflows') return send(endpoints().workflows, asked.request, asked.text);
-    const answer = await send(endpoints().table, asked.request, asked.text);
+    const raw = await sendToTable(asked.request, asked.text);
+    const answer = { ...raw, body: inOrder(raw.body) };
     if (answer.statusCode === 200 && writes.includes(asked.action)) await readBack(asked, by);
     return answer;
   }
 
   function takeMail({ body }: Asked): Response {
     const messageId = `mail-${mails.length + 1}`;
-    const tags = (body['EmailTags'] ?? []) as { Name: string; Value: string }[];
-    const { Subject, Body } = body['Content'].Simple;
-    for (const to of body['Destination'].ToAddresses) {
+    const tags = (body.EmailTags ?? []) as { Name: string; Value: string }[];
+    const { Subject, Body } = body.Content.Simple;
+    for (const to of body.Destination.ToAddresses) {
       mails.push({
         to,
         subject: Subject.Data,
@@ -222,11 +238,18 @@ export function layWire(options: {
 
   /** Reads what a write touched, and tells what it changed. */
   async function readBack({ body, action }: Asked, by: string): Promise<void> {
+    const token = body.ClientRequestToken as string | undefined;
+    // One that comes again with its token does nothing.
+    if (token !== undefined && tokens.has(token)) return;
+    if (token !== undefined) tokens.add(token);
     const keys = keysIn(action, body);
     const [table] = keys;
     const found = new Map<string, Attributes>();
-    for (let start = 0; start < keys.length; start += 100) {
-      let wanted: readonly Attributes[] = keys.slice(start, start + 100).map(({ key }) => key);
+    // What was put is known; what was updated is read.
+    for (const { put } of keys) if (put !== undefined) found.set(keyOf(put), ordered(put));
+    const unknown = keys.filter(({ known }) => !known);
+    for (let start = 0; start < unknown.length; start += 100) {
+      let wanted: readonly Attributes[] = unknown.slice(start, start + 100).map(({ key }) => key);
       while (wanted.length > 0 && table !== undefined) {
         const { Responses, UnprocessedKeys } = await askTable('BatchGetItem', {
           RequestItems: { [table.table]: { Keys: wanted, ConsistentRead: true } },
@@ -239,7 +262,7 @@ export function layWire(options: {
     for (const name of new Set(keys.map(({ key }) => keyOf(key)))) {
       const before = images.get(name);
       const after = found.get(name);
-      if (JSON.stringify(before) !== JSON.stringify(after)) seen.push({ key: name, before, after });
+      if (!isDeepStrictEqual(before, after)) seen.push({ key: name, before, after });
     }
     const changes = seen.map(({ key, before, after }): Change => {
       const was = items.get(key);
@@ -264,7 +287,7 @@ export function layWire(options: {
 
   /** What an index would answer that is so many changes behind. */
   function indexBefore(behind: number, body: Body): Response | undefined {
-    const schema = tableSchema.indexes.find(({ name }) => name === body['IndexName']);
+    const schema = tableSchema.indexes.find(({ name }) => name === body.IndexName);
     if (schema === undefined) return undefined;
     const { partitionKey, sortKey } = schema;
     const then = new Map(images);
@@ -272,12 +295,12 @@ export function layWire(options: {
       if (before === undefined) then.delete(key);
       else then.set(key, before);
     }
-    const values = body['ExpressionAttributeValues'] as Attributes;
-    const condition = String(body['KeyConditionExpression']);
+    const values = body.ExpressionAttributeValues as Attributes;
+    const condition = String(body.KeyConditionExpression);
     const [, comparison, bound] = /#sort (<=|>) (:\w+)/.exec(condition) ?? [];
     const limit = bound === undefined ? undefined : values[bound]?.S;
-    const start = body['ExclusiveStartKey'] as Attributes | undefined;
-    const place = (image: Attributes) => `${image[sortKey]?.S} ${image['PK']?.S}`;
+    const start = body.ExclusiveStartKey as Attributes | undefined;
+    const place = (image: Attributes) => `${image[sortKey]?.S} ${image.PK?.S}`;
     const found = [...then.values()]
       .filter((image) => image[partitionKey]?.S === values[':partition']?.S && image[sortKey]?.S !== undefined)
       .filter((image) => {
@@ -286,10 +309,10 @@ export function layWire(options: {
       })
       .filter((image) => start === undefined || place(image) > place(start))
       .toSorted((one, other) => (place(one) < place(other) ? -1 : 1));
-    if (body['ScanIndexForward'] === false) found.reverse();
-    const Items = found.slice(0, Number(body['Limit'])).map((image) => ({
-      PK: image['PK'],
-      SK: image['SK'],
+    if (body.ScanIndexForward === false) found.reverse();
+    const Items = found.slice(0, Number(body.Limit)).map((image) => ({
+      PK: image.PK,
+      SK: image.SK,
       [partitionKey]: image[partitionKey],
       [sortKey]: image[sortKey],
     }));
@@ -306,8 +329,8 @@ export function layWire(options: {
   ): Promise<void> {
     const { dice, weather } = wire.conditions;
     const line = (what: string) => told.push(`    ${invocation.name}: ${asked.action}${about(asked)}${what}`);
-    const strikes = (kind: FaultKind, noticed = true) => {
-      if (!dice.chance(likelihood(kind, weather))) return false;
+    const strikes = (kind: FaultKind, noticed = true, times = 1) => {
+      if (!dice.chance(times * likelihood(kind, weather))) return false;
       wire.tally(kind);
       if (noticed) invocation.faults += 1;
       line(` [${kind}]`);
@@ -327,18 +350,24 @@ export function layWire(options: {
     if (strikes('request-lost')) return reject(lost());
     if (strikes('throttled')) return resolve(throttled(asked));
     if (strikes('server-error')) return resolve(refused(asked, 'InternalServerError', dice.chance(0.7) ? 500 : 503));
-    if (asked.service === 'mail' && strikes('mail-refused', false)) return resolve(refused(asked, 'MessageRejected', 400));
+    if (asked.service === 'mail' && strikes('mail-refused', false))
+      return resolve(refused(asked, 'MessageRejected', 400));
     if (writes.includes(asked.action) && asked.action !== 'BatchWriteItem' && strikes('transaction-conflict')) {
       return resolve(conflict(asked));
     }
     if (asked.action === 'SendTaskSuccess' && strikes('task-token-expired', false)) await expire(asked);
-    let answer = asked.body['IndexName'] === undefined ? undefined : await stale(asked, line);
-    answer ??= asked.action.startsWith('Batch') && strikes('batch-left-undone', false) ? await half(asked, invocation.name) : undefined;
+    let answer = asked.body.IndexName === undefined ? undefined : await stale(asked, line);
+    answer ??=
+      asked.action.startsWith('Batch') && strikes('batch-left-undone', false)
+        ? await half(asked, invocation.name)
+        : undefined;
     answer ??= await perform(asked, invocation.name);
     line(answer.statusCode === 200 ? '' : ` -> ${errorIn(answer)}`);
     if (asked.service === 'mail' && strikes('mail-doubled', false)) await perform(asked, invocation.name);
     if (strikes('answer-lost')) return reject(lost());
-    if (asked.service !== 'mail' && strikes('request-doubled', false)) doubled.push(asked);
+    // A write without a condition or a token has the most to lose by it, and there are few.
+    const bare = asked.body.ConditionExpression === undefined && ['BatchWriteItem', 'PutItem'].includes(asked.action);
+    if (asked.service !== 'mail' && strikes('request-doubled', false, bare ? 20 : 1)) doubled.push(asked);
     const waits = strikes('answer-delayed', false) ? 1 + dice.below(8) : 0;
     if (waits === 0) return resolve(answer);
     const late = answer;
@@ -358,9 +387,9 @@ export function layWire(options: {
 
   /** Does a part of a batch, and says which part was left. */
   async function half(asked: Asked, by: string): Promise<Response | undefined> {
-    const [[table, what] = []] = Object.entries(asked.body['RequestItems'] as Record<string, Body>);
+    const [[table, what] = []] = Object.entries(asked.body.RequestItems as Record<string, Body>);
     if (table === undefined || what === undefined) return undefined;
-    const all = (asked.action === 'BatchGetItem' ? what['Keys'] : what) as Body[];
+    const all = (asked.action === 'BatchGetItem' ? what.Keys : what) as Body[];
     const done = all.slice(0, Math.floor(all.length / 2));
     const left = all.slice(done.length);
     const part = (some: Body[]) => ({ [table]: asked.action === 'BatchGetItem' ? { ...what, Keys: some } : some });
@@ -375,7 +404,7 @@ export function layWire(options: {
   /** The wait for a token runs out a moment before the token comes. */
   async function expire({ body }: Asked): Promise<void> {
     const request = { method: 'POST', path: '/', headers: unsigned('AWSStepFunctions.SendTaskFailure', '1.0') };
-    const failed = { taskToken: body['taskToken'], error: 'States.Timeout', cause: 'It ran out.' };
+    const failed = { taskToken: body.taskToken, error: 'States.Timeout', cause: 'It ran out.' };
     await send(endpoints().workflows, request, JSON.stringify(failed));
   }
 
@@ -428,9 +457,41 @@ export function layWire(options: {
     clearInterval: clear,
   });
   timers.setTimeout = ((milliseconds: number, value: unknown) =>
-    new Promise((resolve) => later(milliseconds, () => resolve(value)))) as typeof timers.setTimeout;
+    new Promise<unknown>((resolve) => later(milliseconds, () => resolve(value)))) as typeof timers.setTimeout;
   syncBuiltinESMExports();
   return wire;
+}
+
+/** One connection to an engine, for one request at a time: of so many small ones the way there is most of the work. */
+function openLine(endpoint: string): (request: Request, text: string) => Promise<Response> {
+  const { hostname, port } = new URL(endpoint);
+  const socket = connect(Number(port), hostname).setNoDelay(true);
+  let answer = Promise.withResolvers<Response>();
+  let got = Buffer.alloc(0);
+  socket.on('data', (chunk) => {
+    got = Buffer.concat([got, chunk]);
+    const end = got.indexOf('\r\n\r\n');
+    const head = got.toString('latin1', 0, Math.max(0, end));
+    const from = end + 4;
+    const to = from + Number(/^content-length: (\d+)/im.exec(head)?.[1] ?? 0);
+    if (end < 0 || got.length < to) return;
+    const headers = { 'content-type': 'application/x-amz-json-1.0' };
+    answer.resolve({ statusCode: Number(head.slice(9, 12)), headers, body: got.subarray(from, to) });
+    got = got.subarray(to);
+  });
+  socket.on('error', (error) => answer.reject(error));
+  let turn: Promise<unknown> = Promise.resolve();
+  return ({ method, path, headers }, text) => {
+    const mine = turn.then(() => {
+      answer = Promise.withResolvers();
+      const named = { ...headers, host: hostname, 'content-length': String(Buffer.byteLength(text)) };
+      const lines = Object.entries(named).map(([name, value]) => `${name}: ${value}`);
+      socket.write(`${method} ${path} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n${text}`);
+      return answer.promise;
+    });
+    turn = mine.catch(() => undefined);
+    return mine;
+  };
 }
 
 /** Waits as the functions do: its turn comes when the seed says so. */
@@ -438,9 +499,26 @@ export async function pause(milliseconds: number): Promise<void> {
   await timers.setTimeout(milliseconds);
 }
 
+/** The engine gives the attributes of an item in an order of chance: here they come by their names. */
+function inOrder(body: Uint8Array): Buffer {
+  return Buffer.from(JSON.stringify(ordered(JSON.parse(Buffer.from(body).toString()))));
+}
+
+function ordered<Value>(value: Value): Value {
+  if (Array.isArray(value)) return value.map(ordered) as Value;
+  if (typeof value !== 'object' || value === null) return value;
+  const inside = Object.entries(value).toSorted(([one], [other]) => (one < other ? -1 : 1));
+  return Object.fromEntries(inside.map(([name, each]) => [name, ordered(each)])) as Value;
+}
+
 function askedIn(request: Request): Asked {
-  const { buffer: bytes = new ArrayBuffer(0), byteOffset = 0, byteLength = 0 } = (request.body ?? {}) as Partial<Uint8Array>;
-  const written = typeof request.body === 'string' ? request.body : Buffer.from(bytes, byteOffset, byteLength).toString();
+  const {
+    buffer: bytes = new ArrayBuffer(0),
+    byteOffset = 0,
+    byteLength = 0,
+  } = (request.body ?? {}) as Partial<Uint8Array>;
+  const written =
+    typeof request.body === 'string' ? request.body : Buffer.from(bytes, byteOffset, byteLength).toString();
   const [service, action] = String(request.headers['x-amz-target'] ?? '').split('.');
   const body = written === '' ? {} : JSON.parse(written);
   // The engine is three times slower with a stream, and the mirror knows all that it would tell.
@@ -467,20 +545,37 @@ function unsigned(target: string, version = '1.0'): Record<string, string> {
   };
 }
 
-function keysIn(action: string, body: Body): { readonly table: string; readonly key: Attributes }[] {
+type Touched = {
+  readonly table: string;
+  readonly key: Attributes;
+  readonly put: Attributes | undefined;
+  /** Whether it is known without reading it how the item is afterwards. */
+  readonly known: boolean;
+};
+
+function keysIn(action: string, body: Body): Touched[] {
   const keyIn = ({ PK, SK }: Attributes): Attributes => ({ ...(PK && { PK }), ...(SK && { SK }) });
+  const touched = (table: string, put: Attributes | undefined, key: Attributes, known: boolean): Touched => ({
+    table,
+    key: keyIn(put ?? key),
+    put,
+    known,
+  });
   if (action === 'TransactWriteItems') {
-    return (body['TransactItems'] as Body[]).flatMap(({ Put, Update, Delete }) => {
-      const touched = Put ?? Update ?? Delete;
-      return touched === undefined ? [] : [{ table: touched.TableName, key: keyIn(touched.Item ?? touched.Key) }];
+    return (body.TransactItems as Body[]).flatMap(({ Put, Update, Delete }) => {
+      const one = Put ?? Update ?? Delete;
+      return one === undefined ? [] : [touched(one.TableName, Put?.Item, one.Key, Update === undefined)];
     });
   }
   if (action === 'BatchWriteItem') {
-    return Object.entries(body['RequestItems'] as Record<string, Body[]>).flatMap(([table, requests]) =>
-      requests.map(({ PutRequest, DeleteRequest }) => ({ table, key: keyIn(PutRequest?.Item ?? DeleteRequest?.Key) })),
+    return Object.entries(body.RequestItems as Record<string, Body[]>).flatMap(([table, requests]) =>
+      // Some of it may be left undone.
+      requests.map(({ PutRequest, DeleteRequest }) =>
+        touched(table, undefined, PutRequest?.Item ?? DeleteRequest?.Key, false),
+      ),
     );
   }
-  return [{ table: body['TableName'], key: keyIn(body['Item'] ?? body['Key']) }];
+  return [touched(body.TableName, body.Item, body.Key, action !== 'UpdateItem')];
 }
 
 function keyOf({ PK, SK }: Attributes): string {
@@ -488,9 +583,9 @@ function keyOf({ PK, SK }: Attributes): string {
 }
 
 function about({ action, body }: Asked): string {
-  if (action === 'SendEmail') return ` ${(body['EmailTags'] ?? []).map((tag: Body) => tag['Value']).join(' ')}`;
+  if (action === 'SendEmail') return ` ${(body.EmailTags ?? []).map((tag: Body) => tag.Value).join(' ')}`;
   const keys = writes.includes(action) ? keysIn(action, body).map(({ key }) => keyOf(key)) : [];
-  const read = body['Key'] === undefined ? (body['IndexName'] ?? body['name'] ?? '') : keyOf(body['Key']);
+  const read = body.Key === undefined ? (body.IndexName ?? body.name ?? '') : keyOf(body.Key);
   return ` ${keys.length > 0 ? keys.slice(0, 4).join(', ') : read}`;
 }
 
@@ -523,7 +618,7 @@ function throttled(asked: Asked): Response {
 
 function conflict(asked: Asked): Response {
   if (asked.action !== 'TransactWriteItems') return refused(asked, 'TransactionConflictException', 400);
-  const reasons = (asked.body['TransactItems'] as Body[]).map((_, index) => ({
+  const reasons = (asked.body.TransactItems as Body[]).map((_, index) => ({
     Code: index === 0 ? 'TransactionConflict' : 'None',
   }));
   return answered(400, {

@@ -100,7 +100,9 @@ export async function startWorld(
   for (const level of ['warn', 'error'] as const) {
     logger[level] = (message, ...more: readonly unknown[]) => {
       const error = more.map((each) => (each as { error?: Error }).error).find((each) => each !== undefined);
-      wire.told.push(`    ${current.getStore()?.name}: ${level}: ${String(message)} ${error?.stack?.split('\n').slice(0, 3).join(' | ') ?? JSON.stringify(more)}`);
+      wire.told.push(
+        `    ${current.getStore()?.name}: ${level}: ${String(message)} ${error === undefined ? JSON.stringify(more) : String(error)}`,
+      );
     };
   }
   await createTable('simulation');
@@ -180,7 +182,8 @@ export async function startWorld(
             },
           ),
         );
-        if (result === 'killed') throw Object.assign(new Error('The function was killed.'), { name: 'Sandbox.Timedout' });
+        if (result === 'killed')
+          throw Object.assign(new Error('The function was killed.'), { name: 'Sandbox.Timedout' });
         if (result === 'failed') {
           wire.told.push(`    ${name}: failed: ${String(failure)}`);
           if (!troubled && !isBusy(failure)) {
@@ -199,7 +202,7 @@ export async function startWorld(
   // It waits for a timer of its own, once.
   await wire.rest();
   workflows = await starting;
-  process.env['STATE_MACHINE_ARN'] = workflows.stateMachineArn;
+  process.env.STATE_MACHINE_ARN = workflows.stateMachineArn;
   const engine = workflows;
   let requests = 0;
 
@@ -224,14 +227,15 @@ export async function startWorld(
       };
       const isJson = /json/.test(headers['content-type'] ?? '');
       const answer = { status: statusCode, body: isJson ? JSON.parse(body) : body, troubled };
-      if (answer.status === 500 && !troubled) throw new Broken(`${asking.route} answered 500 though nothing went wrong.`);
+      if (answer.status === 500 && !troubled)
+        throw new Broken(`${asking.route} answered 500 though nothing went wrong.`);
       if (unexplained.length > 0) throw new Broken(String(unexplained[0]));
       return answer;
     },
     async sweep() {
       let next: { readonly nextActionAt: Instant | null } | undefined;
       const ended = await guarded('sweep', async () => {
-        next = (await schedules['sweep']?.({}, contextOf('sweep'))) as typeof next;
+        next = (await schedules.sweep?.({}, contextOf('sweep'))) as typeof next;
       });
       return ended === 'done' && next !== undefined ? next : ended === 'killed' ? 'killed' : 'failed';
     },
@@ -246,7 +250,9 @@ export async function startWorld(
       let all = true;
       for (const [name, handler] of Object.entries(streams)) {
         const ended = await guarded(name, async () => {
-          const { batchItemFailures } = (await handler({ Records }, contextOf(name))) as { batchItemFailures: unknown[] };
+          const { batchItemFailures } = (await handler({ Records }, contextOf(name))) as {
+            batchItemFailures: unknown[];
+          };
           if (batchItemFailures.length > 0) all = false;
         });
         if (ended !== 'done') all = false;
@@ -286,7 +292,9 @@ function describe(error: unknown): string {
 function takeWorld(chance: Dice, clock: Clock): void {
   const digits = (count: number) => Array.from({ length: count }, () => chance.below(10)).join('');
   const letters = (count: number) =>
-    Array.from({ length: count }, () => 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'.charAt(chance.below(62))).join('');
+    Array.from({ length: count }, () =>
+      'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'.charAt(chance.below(62)),
+    ).join('');
   Object.assign(world, {
     now: () => fromEpochMilliseconds(clock.milliseconds + (current.getStore()?.skewMilliseconds ?? 0)),
     below: (bound: number) => chance.below(bound),
@@ -295,6 +303,8 @@ function takeWorld(chance: Dice, clock: Clock): void {
     uniqueId: () => letters(20),
     pause: (attempt: number) => pause(chance.below(20 * 2 ** attempt)),
   } satisfies Partial<typeof world>);
+  // The SDK draws from it how long it waits before it tries again.
+  Math.random = () => chance.below(1_000_000) / 1_000_000;
 }
 
 /** An event as the HTTP API of AWS makes it (payload format 2.0). */
@@ -305,7 +315,8 @@ function eventOf(
 ): APIGatewayProxyEventV2 {
   const [method = '', pattern = ''] = route.split(' ');
   const path = pattern.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(params[name] ?? ''));
-  const text = form !== undefined ? String(new URLSearchParams(form)) : body === undefined ? undefined : JSON.stringify(body);
+  const text =
+    form !== undefined ? String(new URLSearchParams(form)) : body === undefined ? undefined : JSON.stringify(body);
   const claims = caller && { email: caller.email, 'cognito:groups': `[${caller.roles.join(' ')}]` };
   return {
     version: '2.0',

@@ -1,0 +1,182 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
+import { parseArgs } from 'node:util';
+import { root } from '../project-files.ts';
+import type { Counts } from './faults.ts';
+import { faultKinds } from './faults.ts';
+import type { Plant } from './plants.ts';
+import { plants, withPlant } from './plants.ts';
+import type { Course, Run } from './run.ts';
+
+/*
+ * `npm run simulate`: twenty seeds and twenty thousand operations, each seed in a process of its own, two at a time. Ends
+ * with 1 when a rule was broken or a kind of fault came too seldom to mean anything.
+ *   -- --seed N [--operations M]   one seed, as it always goes; prints what led to a failure
+ *   -- --seeds K [--first N]       so many seeds from N on, with M operations each
+ *   -- --planted                   finds each of the bugs that are planted one by one
+ *   -- --seed N --plant NAME       one seed with one of those bugs
+ *   -- --shrink S                  looks so many seconds for a shorter history that fails as well
+ */
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string' },
+    seeds: { type: 'string', default: '20' },
+    first: { type: 'string', default: '1' },
+    operations: { type: 'string', default: '950' },
+    planted: { type: 'boolean', default: false },
+    plant: { type: 'string' },
+    shrink: { type: 'string', default: '100' },
+    // What this command tells the processes that it starts.
+    child: { type: 'string' },
+  },
+});
+
+/** What a process of one seed is told. */
+type Order = Omit<Course, 'leftOut'> & { readonly leftOut: readonly number[] };
+
+const atOnce = 2;
+const leastOfEachKind = 50;
+
+async function beChild({ leftOut, ...order }: Order, plant: string | undefined): Promise<never> {
+  process.env.POWERTOOLS_METRICS_DISABLED = 'true';
+  if (plant !== undefined) withPlant(plant);
+  // Only now is the product loaded, as it is or with the bug.
+  const { run } = await import('./run.ts');
+  const result = await run({ ...order, leftOut: new Set(leftOut) });
+  process.stdout.write(`${JSON.stringify(result)}\n`, () => process.exit(0));
+  return Promise.withResolvers<never>().promise;
+}
+
+async function inChild(order: Order, plant?: string): Promise<Run> {
+  const planted = plant === undefined ? [] : ['--plant', plant];
+  const child = spawn(process.execPath, ['test/simulation/main.ts', '--child', JSON.stringify(order), ...planted], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const [printed, complaints] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
+  const line = printed.trimEnd().split('\n').at(-1) ?? '';
+  if (!line.startsWith('{"seed"')) throw new Error(`Seed ${order.seed} told nothing: ${printed}\n${complaints}`);
+  return JSON.parse(line) as Run;
+}
+
+async function main(): Promise<number> {
+  const operations = Number(values.operations);
+  if (values.planted) return findPlanted(operations);
+  const first = Number(values.seed ?? values.first);
+  const count = values.seed === undefined ? Number(values.seeds) : 1;
+  if (![operations, first, count].every((number) => Number.isInteger(number) && number > 0)) {
+    console.error('Say whole numbers: npm run simulate -- --seed 1 --operations 1000');
+    return 2;
+  }
+  const began = performance.now();
+  const seeds = Array.from({ length: count }, (_, index) => first + index);
+  const runs: Run[] = [];
+  await twoAtOnce(seeds, async (seed) => {
+    const run = await inChild({ seed, operations, leftOut: [], upTo: null }, values.plant);
+    runs.push(run);
+    const { failure, history, calls } = run;
+    const outcome = failure === null ? 'holds' : `FAILED at operation ${failure.operation}: ${failure.because}`;
+    console.log(`seed ${seed}: ${run.operations} operations, ${calls} events, history ${history}: ${outcome}`);
+  });
+  const counts = total(runs);
+  console.log(
+    `\n${runs.reduce((sum, run) => sum + run.operations, 0)} operations in ${runs.length} histories. What went wrong on the way:`,
+  );
+  for (const kind of faultKinds) console.log(`  ${kind.padEnd(24)}${String(counts[kind] ?? 0).padStart(6)}`);
+  console.log(`It took ${((performance.now() - began) / 1000).toFixed(0)} s.`);
+
+  const [broken] = runs
+    .filter(({ failure }) => failure !== null)
+    .toSorted((one, other) => one.operations - other.operations);
+  if (broken !== undefined) {
+    await explain(broken, operations);
+    return 1;
+  }
+  const seldom = values.seed === undefined ? faultKinds.filter((kind) => (counts[kind] ?? 0) < leastOfEachKind) : [];
+  if (seldom.length > 0)
+    console.error(`These came less than ${leastOfEachKind} times, too seldom: ${seldom.join(', ')}.`);
+  return seldom.length > 0 ? 1 : 0;
+}
+
+function total(runs: readonly Run[]): Counts {
+  const sums: Counts = {};
+  for (const { counts } of runs) {
+    for (const [kind, count] of Object.entries(counts)) sums[kind] = (sums[kind] ?? 0) + count;
+  }
+  return sums;
+}
+
+async function twoAtOnce<Each>(all: readonly Each[], act: (each: Each) => Promise<void>): Promise<void> {
+  const left = all.values();
+  await Promise.all(
+    Array.from({ length: atOnce }, async () => {
+      for (const each of left) await act(each);
+    }),
+  );
+}
+
+/** The rule that was broken, without what it was broken by. */
+function ruleOf({ failure }: Run): string | undefined {
+  return failure?.because.split(':')[0];
+}
+
+/** Leaves out what does not matter, as long as there is time, and prints what is left of the history. */
+async function explain(broken: Run, operations: number): Promise<void> {
+  const { seed, failure } = broken;
+  if (failure === null) return;
+  const upTo = { group: failure.group, ending: failure.ending };
+  const until = performance.now() + Number(values.shrink) * 1_000;
+  let kept = Array.from({ length: failure.group - (failure.ending ? 0 : 1) }, (_, index) => index + 1);
+  let shortest = broken;
+  const fails = async (groups: readonly number[]): Promise<Run | undefined> => {
+    const leftOut = Array.from({ length: failure.group }, (_, index) => index + 1).filter(
+      (group) => !groups.includes(group) && (failure.ending || group !== failure.group),
+    );
+    const run = await inChild({ seed, operations, leftOut, upTo }, values.plant);
+    return ruleOf(run) === ruleOf(broken) ? run : undefined;
+  };
+  for (let size = Math.ceil(kept.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2)) {
+    for (let start = 0; start < kept.length && performance.now() < until; ) {
+      const fewer = [...kept.slice(0, start), ...kept.slice(start + size)];
+      const run = await fails(fewer);
+      if (run === undefined) start += size;
+      else {
+        kept = fewer;
+        shortest = run;
+      }
+    }
+  }
+  console.log(`\nSeed ${seed}, operation ${failure.operation}: ${failure.because}`);
+  console.log(`A shorter history that fails as well: ${kept.length} of ${failure.group} groups.\n`);
+  const lines = shortest.told.flatMap(({ lines: some }) => some);
+  console.log(lines.slice(-400).join('\n'));
+  console.log(`\n${shortest.failure?.because}\nAgain: npm run simulate -- --seed ${seed} --operations ${operations}`);
+}
+
+const seedsForAPlant = 8;
+
+/** Plants each bug in turn and lives through seeds until a rule says so. */
+async function findPlanted(operations: number): Promise<number> {
+  let missed = 0;
+  await twoAtOnce(plants, async (plant: Plant) => {
+    let lived = 0;
+    for (let seed = 1; seed <= Math.min(Number(values.seeds), seedsForAPlant); seed += 1) {
+      const run = await inChild({ seed, operations, leftOut: [], upTo: null }, plant.name);
+      lived += run.operations;
+      if (run.failure === null) continue;
+      console.log(
+        `found   ${plant.name.padEnd(34)}after ${String(lived).padStart(5)} operations: ${run.failure.because.slice(0, 120)}`,
+      );
+      return;
+    }
+    missed += 1;
+    console.log(`MISSED  ${plant.name.padEnd(34)}in ${lived} operations`);
+  });
+  console.log(`${plants.length - missed} of ${plants.length} planted bugs were found.`);
+  return missed > 0 ? 1 : 0;
+}
+
+if (values.child !== undefined) await beChild(JSON.parse(values.child) as Order, values.plant);
+else process.exitCode = await main();

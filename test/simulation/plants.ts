@@ -1,0 +1,248 @@
+import { registerHooks } from 'node:module';
+
+/** A bug: what it is, and the text of the product that it is made of. */
+export type Plant = { readonly name: string; readonly file: string; readonly from: string; readonly to: string };
+
+/** Bugs as people make them. Each is planted while the product is loaded; nothing of it is in the product. */
+export const plants: readonly Plant[] = [
+  {
+    name: 'a free place is not needed',
+    file: 'store/mak-buckets.ts',
+    from: 'attribute_not_exists(#mark) AND #free > :none AND',
+    to: 'attribute_not_exists(#mark) AND (#free > :none OR #free <= :none) AND',
+  },
+  {
+    name: 'a known machine counts again',
+    file: 'store/mak-buckets.ts',
+    from: 'attribute_not_exists(#mark) AND #free > :none AND',
+    to: '#free > :none AND',
+  },
+  {
+    name: 'a blocked bucket still activates',
+    file: 'store/mak-buckets.ts',
+    from: "export const liveAndLaidOut = '#status = :live AND #modulus = :modulus'",
+    to: "export const liveAndLaidOut = '(#status = :live OR #status <> :live) AND #modulus = :modulus'",
+  },
+  {
+    name: 'places are taken from who has none',
+    file: 'store/mak-buckets.ts',
+    from: "ConditionExpression: '#free >= :take',",
+    to: "ConditionExpression: 'attribute_exists(PK) AND :take = :take',",
+  },
+  {
+    name: 'a moved place is counted twice',
+    file: 'store/mak-buckets.ts',
+    from: "':rest': take - 1,",
+    to: "':rest': take,",
+  },
+  {
+    name: 'spent is remembered though raised',
+    file: 'store/mak-buckets.ts',
+    from: "REMOVE #spent',\n      ConditionExpression: 'attribute_exists(PK)'",
+    to: "',\n      ConditionExpression: 'attribute_exists(PK) AND (attribute_exists(#spent) OR attribute_not_exists(#spent))'",
+  },
+  {
+    name: 'places are spent when one is seen',
+    file: 'store/mak-buckets.ts',
+    from: "if (unsplit.length > 0 || used < reserve.total) return 'in-the-way';",
+    to: '',
+  },
+  {
+    name: 'a bucket that changed is split',
+    file: 'store/mak-buckets.ts',
+    from: "'#modulus = :modulus AND #used = :used AND #free = :free AND #status = :live'",
+    to: "'#modulus = :modulus AND #status = :live AND (#used = :used OR #used <> :used) AND (#free = :free OR #free <> :free)'",
+  },
+  {
+    name: 'a write does not look whether it was changed',
+    file: 'store/change.ts',
+    from: "ConditionExpression: '#version = :version',\n          ExpressionAttributeNames: { '#version': 'version' },\n          ExpressionAttributeValues: { ':version': owned.version },\n        };",
+    to: "ConditionExpression: 'attribute_exists(PK)',\n        };",
+  },
+  {
+    name: 'an operation is not remembered',
+    file: 'store/change.ts',
+    from: 'operation === null ? owned.operations : remembering(owned.operations, operation)',
+    to: 'owned.operations',
+  },
+  {
+    name: 'some for every, in why it was cancelled',
+    file: 'store/table.ts',
+    from: "return reasons.includes(conditionFailed) ? 'not-as-expected' : 'in-the-way';",
+    to: "return reasons.every((code) => code === conditionFailed) ? 'not-as-expected' : 'done';",
+  },
+  {
+    name: 'a busy database is taken for done',
+    file: 'store/table.ts',
+    from: "if (isPassing(error)) return 'in-the-way';\n      throw error;",
+    to: "if (isPassing(error)) return 'done';\n      throw error;",
+  },
+  {
+    name: 'an index is believed',
+    file: 'store/exceptions.ts',
+    from: 'return { items: requests.filter(({ stage }) => statuses.includes(stage.is)), next: page.next };',
+    to: 'return { items: requests, next: page.next };',
+  },
+  {
+    name: 'a request for a key that is not live',
+    file: 'store/exceptions.ts',
+    from: '        keyIsLive(request.keyId),\n',
+    to: '',
+  },
+  {
+    name: 'a second open request',
+    file: 'store/exceptions.ts',
+    from: "Item: { ...openKey(request.keyId), exceptionId },\n            ConditionExpression: 'attribute_not_exists(PK)',",
+    to: 'Item: { ...openKey(request.keyId), exceptionId },',
+  },
+  {
+    name: 'an ended request keeps its place',
+    file: 'store/exceptions.ts',
+    from: 'const closes = isFinal(request) && !isFinal(owned.state);',
+    to: 'const closes = false;',
+  },
+  {
+    name: 'a grant without its places',
+    file: 'store/keys.ts',
+    from: '    reserveRaise(key.keyId, amount),\n',
+    to: '',
+  },
+  {
+    name: 'a request is fulfilled, and the key not raised',
+    file: 'store/exceptions.ts',
+    from: '...(granted === null\n          ? []',
+    to: '...(granted === null || granted.key.type === granted.key.type\n          ? []',
+  },
+  {
+    name: 'a link of who was Correspondent before',
+    file: 'store/approvals.ts',
+    from: 'if (!isAskedAt(link.to, agreement, now, store.policy)) {',
+    to: 'if (link.to === agreement.agreementId) {',
+  },
+  {
+    name: 'a link of another question decides',
+    file: 'domain/exception.ts',
+    from: 'if (ask === null || ask.askNumber !== askNumber) {',
+    to: 'if (ask === null) {',
+  },
+  {
+    name: 'any code is right',
+    file: 'store/approvals.ts',
+    from: 'if (!sameHash(code.hash, codeHash(store, tokenHash, answer.code))) {',
+    to: 'if (answer.code.reveal() === code.hash) {',
+  },
+  {
+    name: 'a reminder is not marked',
+    file: 'domain/schedule.ts',
+    from: 'const remindersSent = ask.remindersSent + 1;',
+    to: 'const remindersSent = Math.max(1, ask.remindersSent);',
+  },
+  {
+    name: 'a pause counts twice',
+    file: 'domain/clock.ts',
+    from: 'return { ...clock.spent, [holder]: clock.spent[holder] + Math.max(0, minutes) };',
+    to: "return { ...clock.spent, [holder]: clock.spent[holder] + Math.max(0, minutes) * (holder === 'requester' ? 2 : 1) };",
+  },
+  {
+    name: 'the clock runs while it stands',
+    file: 'domain/clock.ts',
+    from: "clock.is === 'running' ? clock.dueAt : addBusinessMinutes(now, clock.remainingMinutes, policy.supportCalendar);\n  return { is: 'running'",
+    to: "clock.is === 'running' ? clock.dueAt : addBusinessMinutes(clock.since, clock.remainingMinutes, policy.supportCalendar);\n  return { is: 'running'",
+  },
+  {
+    name: 'a signal that failed is forgotten',
+    file: 'domain/exception.ts',
+    from: "drive.is === 'parked' ? { ...request, drive: { ...drive, is: 'to-wake' } } : request;",
+    to: 'drive.is === drive.is ? request : request;',
+  },
+  {
+    name: 'a lost execution is not looked for',
+    file: 'functions/pass-on.ts',
+    from: 'else await startAnew(store, engine, exceptionId, seen, now);\n      return;',
+    to: 'return;',
+  },
+  {
+    name: 'a used token is taken for a lost execution',
+    file: 'functions/pass-on.ts',
+    from: "if (woken === 'gone' && !(await engine.isRunning(driven))) await startAnew",
+    to: "if (woken === 'gone' && (await engine.isRunning(driven))) await startAnew",
+  },
+  {
+    name: 'letters are struck off though not sent',
+    file: 'functions/deliver-letters.ts',
+    from: '      failures.push(error);\n',
+    to: '      settled.push(letter.letterId);\n      failures.push(error);\n',
+  },
+  {
+    name: 'overrides by the day in Greenwich',
+    file: 'domain/kms.ts',
+    from: 'const usedToday = key.overrides.some((override) => dayIn(override.at, zone) === today);',
+    to: "const usedToday = key.overrides.some((override) => override.at.slice(0, 10) === now.slice(0, 10) && today !== '');",
+  },
+  {
+    name: 'an override for any host',
+    file: 'domain/kms.ts',
+    from: 'each.installationId === ask.installationId && each.spentAt === null',
+    to: 'each.spentAt === null',
+  },
+  {
+    name: 'a call reference grants again',
+    file: 'domain/mak.ts',
+    from: "const given = grantUnder(key.grants, 'call-center', ask.callReference);",
+    to: "const given = grantUnder([], 'call-center', ask.callReference);",
+  },
+  {
+    name: 'a replaced key is issued before it is blocked',
+    file: 'store/replacement.ts',
+    from: '    await blockBuckets(store, { keyId, bucketCount: held.kept.bucketCount });\n',
+    to: '',
+  },
+  {
+    name: 'the successor is drawn again',
+    file: 'store/replacement.ts',
+    from: "if (wasDone(owned, operation)) return { is: 'settled', answer: owned.state };",
+    to: '',
+  },
+  {
+    name: 'a held key is not on the list',
+    file: 'store/keys.ts',
+    from: "return dueAttributes('KEY', due);",
+    to: "return dueAttributes('KEY', due === null ? null : null);",
+  },
+  {
+    name: 'an entry is not chained',
+    file: 'store/change.ts',
+    from: 'previousHash: owned.head.hash };',
+    to: "previousHash: owned.head.sequence === 3 ? '' : owned.head.hash };",
+  },
+  {
+    name: 'withdrawn after it was approved',
+    file: 'domain/exception.ts',
+    from: "const legal = decided ? move === 'reject' : legalMoves",
+    to: "const legal = decided ? move === 'reject' || move === 'withdraw' : legalMoves",
+  },
+  {
+    name: 'a key that is blocked is raised',
+    file: 'domain/exception.ts',
+    from: 'const notLive = refusedUnlessLive(key);\n  if (notLive !== undefined) {',
+    to: 'const notLive = refusedUnlessLive(key);\n  if (notLive !== undefined && request.asks > 9) {',
+  },
+];
+
+/** Plants one bug into what is loaded from now on. */
+export function withPlant(name: string): void {
+  const plant = plants.find((each) => each.name === name);
+  if (plant === undefined) throw new Error(`There is no planted bug “${name}”.`);
+  const where = new URL(`../../${plant.file}`, import.meta.url).href;
+  registerHooks({
+    load(url, context, next) {
+      const loaded = next(url, context);
+      if (url !== where) return loaded;
+      const source =
+        typeof loaded.source === 'string' ? loaded.source : Buffer.from(loaded.source as Uint8Array).toString();
+      const parts = source.split(plant.from);
+      if (parts.length !== 2) throw new Error(`“${name}”: its text is ${parts.length - 1} times in ${plant.file}.`);
+      return { ...loaded, source: parts.join(plant.to) };
+    },
+  });
+}
