@@ -76,7 +76,7 @@ export type Entry = OfEveryKind & OfOneKind;
 export const counted = {
   activations: 'keyType',
   refusals: 'code',
-  /** Requests that came to their end, by the state in which they did. */
+  /** Requests by the state that they came into. */
   requests: 'state',
   approvals: 'outcome',
   /** Business minutes of a request that has ended, by who had the ball. */

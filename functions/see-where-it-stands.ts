@@ -1,6 +1,6 @@
 import { standingOf } from '../domain/exception.ts';
 import { drive, findException } from '../store/exceptions.ts';
-import { countTheEnd } from './count-the-end.ts';
+import { countRequest } from './count-request.ts';
 import { deliverLetters } from './deliver-letters.ts';
 import { step } from './step.ts';
 import { theMail } from './the-mail.ts';
@@ -20,9 +20,7 @@ export const handler = step('seeWhereItStands', async ({ exceptionId, attempt, n
   const request = await findException(store, exceptionId);
   if (request === undefined || request.drive.attempt !== attempt) return ended;
   const standing = standingOf(request);
-  if (standing === 'end') {
-    await drive(store, exceptionId, request.drive, { is: 'ended', attempt }, now);
-    countTheEnd(request, now, store.policy);
-  }
+  if (standing === 'end') await drive(store, exceptionId, request.drive, { is: 'ended', attempt }, now);
+  countRequest(request, now, store.policy);
   return { exceptionId, attempt, standing };
 });

@@ -1,6 +1,6 @@
 import { isFinal } from '../domain/exception.ts';
 import { drive, findException } from '../store/exceptions.ts';
-import { countTheEnd } from './count-the-end.ts';
+import { countRequest } from './count-request.ts';
 import { deliverLetters } from './deliver-letters.ts';
 import { step } from './step.ts';
 import { theMail } from './the-mail.ts';
@@ -13,7 +13,7 @@ export const handler = step('tellPeople', async ({ exceptionId, attempt, now }) 
   const request = await findException(store, exceptionId);
   if (request !== undefined && isFinal(request) && request.drive.attempt === attempt) {
     await drive(store, exceptionId, request.drive, { is: 'ended', attempt }, now);
-    countTheEnd(request, now, store.policy);
+    countRequest(request, now, store.policy);
   }
   return { exceptionId, attempt };
 });

@@ -1,12 +1,16 @@
 import { spentUntil } from '../domain/clock.ts';
-import { askOf, type ExceptionRequest } from '../domain/exception.ts';
+import { askOf, type ExceptionRequest, isFinal } from '../domain/exception.ts';
 import type { Instant } from '../domain/instant.ts';
 import type { Policy } from '../domain/policy.ts';
 import { count } from './observe.ts';
 
-/** Counts how a request ended, what was decided, and how long it was with whom (SLA-4). */
-export function countTheEnd(request: ExceptionRequest, now: Instant, policy: Policy): void {
+/**
+ * Counts a request in the state that it came into; one that has ended also by what was decided, and by how long it was with
+ * whom (SLA-4).
+ */
+export function countRequest(request: ExceptionRequest, now: Instant, policy: Policy): void {
   count('requests', request.stage.is);
+  if (!isFinal(request)) return;
   const decision = askOf(request)?.decision ?? null;
   if (decision !== null) count('approvals', decision.decision);
   for (const [holder, minutes] of Object.entries(spentUntil(request.clock, now, policy))) {
