@@ -5,7 +5,7 @@ import { limitOf } from '../domain/grant.ts';
 import type { Instant } from '../domain/instant.ts';
 import { isBefore } from '../domain/instant.ts';
 import type { Key } from '../domain/key.ts';
-import type { Decided, Refusal } from '../domain/refusal.ts';
+import type { Decided, Refusal, Refused } from '../domain/refusal.ts';
 import { refuse } from '../domain/refusal.ts';
 import { Secret } from '../domain/secret.ts';
 import { compose } from '../emails/letter.ts';
@@ -63,14 +63,13 @@ export const handler = http(
       if (no !== undefined) return told(call, store, no.refusal, opened, 409);
       const parsed = decisionSchema.safeParse(fields, { reportInput: true });
       if (!parsed.success) {
-        if (wantsJson(call)) {
-          const errors = parsed.error.issues.flatMap(fieldErrorsOf);
-          return refuse('invalid-request', 'Correct the named fields and send the decision again.', { errors });
-        }
+        const errors = parsed.error.issues.flatMap(fieldErrorsOf);
+        const invalid = refuse('invalid-request', 'Correct the named fields and send the decision again.', { errors });
+        if (wantsJson(call)) return invalid;
         const wrong = parsed.error.issues.map(({ path }) => path[0]);
         const incomplete = (['code', 'decision', 'comment'] as const).filter((field) => wrong.includes(field));
         const attempt = { comment: commentIn(fields), problem: { is: 'incomplete', fields: incomplete } } as const;
-        return served(422, askPage(await questionOf(store, opened, call, attempt)));
+        return refusedOn(invalid, 422, askPage(await questionOf(store, opened, call, attempt)));
       }
 
       const outcome = await decideByLink(store, token, parsed.data, call.now);
@@ -88,7 +87,7 @@ export const handler = http(
       if (wantsJson(call)) return outcome;
       const problem = { is: 'wrong-code', triesLeft: refusal.triesLeft } as const;
       const attempt = { comment: commentIn(fields), problem };
-      return served(422, askPage(await questionOf(store, opened, call, attempt)));
+      return refusedOn(outcome, 422, askPage(await questionOf(store, opened, call, attempt)));
     },
 
     'POST /approvals/{token}/codes': async (call) => {
@@ -168,25 +167,25 @@ function served(status: number, page: Page): Answer {
   return { status, body: page.html, headers: approvalPageHeaders };
 }
 
-function unknown(call: LinkCall): Answer | RefusedAs {
-  return wantsJson(call) ? unknownLink() : served(404, unknownLinkPage());
+/** A refusal as a page; it is logged and counted by its code as any other is. */
+function refusedOn(no: Refused, status: number, page: Page): RefusedAs {
+  return { ...no, status, page: { html: page.html, headers: approvalPageHeaders } };
+}
+
+function unknown(call: LinkCall): RefusedAs {
+  return wantsJson(call) ? unknownLink() : refusedOn(unknownLink(), 404, unknownLinkPage());
 }
 
 /** Tells why a link decides nothing any more, as a page or as a problem. */
-function told(
-  call: LinkCall,
-  store: Store,
-  refusal: Refusal,
-  opened: Opened,
-  whenDecided: 409 | 410,
-): Answer | RefusedAs {
+function told(call: LinkCall, store: Store, refusal: Refusal, opened: Opened, whenDecided: 409 | 410): RefusedAs {
+  const no: Refused = { ok: false, refusal };
   const decided = refusal.code === 'already-decided';
-  if (wantsJson(call)) return { ok: false, refusal, ...(decided ? { status: whenDecided } : {}) };
-  if (decided) return served(whenDecided, alreadyDecidedPage(recordOf(store, opened)));
+  if (wantsJson(call)) return decided ? { ...no, status: whenDecided } : no;
+  if (decided) return refusedOn(no, whenDecided, alreadyDecidedPage(recordOf(store, opened)));
   if (refusal.code !== 'link-void') {
     throw new Error(`A link was refused with ${refusal.code}, for which there is no page.`);
   }
-  return served(410, voidLinkPage({ because: refusal.because, exceptionId: opened.request.exceptionId }));
+  return refusedOn(no, 410, voidLinkPage({ because: refusal.because, exceptionId: opened.request.exceptionId }));
 }
 
 const strictCodeDigits = 8;

@@ -51,16 +51,16 @@ export type Answer = {
   readonly headers?: Readonly<Record<string, string>>;
 };
 
-/** A refusal, where a route answers its code with another status than the usual one. */
-export type RefusedAs = Refused & { readonly status?: number };
+/** What people read where they look at pages, with the headers that it needs. */
+export type Served = { readonly html: string; readonly headers: Readonly<Record<string, string>> };
+
+/** A refusal, where a route answers its code with another status than the usual one, or with a page. */
+export type RefusedAs = Refused & { readonly status?: number; readonly page?: Served };
 
 export type Handler<R extends Route> = (call: Call<R>) => Promise<Answer | RefusedAs>;
 
 /** What people see of a fault where they look at pages; `undefined` for who asked for JSON. */
-type FaultPage = (
-  accept: string,
-  requestId: string,
-) => { readonly html: string; readonly headers: Readonly<Record<string, string>> } | undefined;
+type FaultPage = (accept: string, requestId: string) => Served | undefined;
 
 const largestBodyBytes = 64 * 1024;
 /** Ids are short; a longer one names nothing, and the database would not even look for it. */
@@ -316,11 +316,11 @@ function namesOf(errors: readonly FieldError[]): string {
   return more > 0 ? `${named.join(', ')} and ${more} more` : named.join(', ');
 }
 
-function refused({ refusal, status }: RefusedAs, caller?: string): Written {
+function refused({ refusal, status, page }: RefusedAs, caller?: string): Written {
   return {
     status: status ?? problems[refusal.code].status,
-    headers: { 'content-type': problemType },
-    body: JSON.stringify(problemOf(refusal, status)),
+    headers: page?.headers ?? { 'content-type': problemType },
+    body: page?.html ?? JSON.stringify(problemOf(refusal, status)),
     told: { code: refusal.code, ...(caller ? { caller } : {}) },
   };
 }

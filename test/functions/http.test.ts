@@ -114,6 +114,16 @@ describe('an answer', () => {
     expect([own.status, own.json]).toEqual([403, expect.objectContaining({ status: 403 })]);
   });
 
+  it('that is a no may be a page, and is logged and counted by its code all the same', async () => {
+    const page = { html: '<p>', headers: { 'content-type': 'text/html' } };
+    const no = refuse('key-blocked', 'Use the new key.', { replacedBy: null });
+    const answered = await call(planning(() => Promise.resolve({ ...no, status: 410, page })));
+    expect(answered).toMatchObject({ status: 410, body: '<p>', headers: { 'content-type': 'text/html' } });
+    const lines = printed.lines().filter((line) => line.includes('key-blocked'));
+    expect(lines.filter((line) => line.includes('"message":"answered"'))).toHaveLength(1);
+    expect(lines.filter((line) => line.includes('"refusals"'))).toHaveLength(1);
+  });
+
   it('is not found at a route that the function does not have', async () => {
     for (const route of ['$default', 'GET /nothing', 'GET /agreements']) {
       expect((await call(planning(fine), { route })).status, route).toBe(404);
