@@ -299,7 +299,7 @@ export const manifest = {
       memoryMegabytes: 512,
       timeoutSeconds: 120,
       because:
-        'A batch may make it count a few large keys, each in up to 1,024 buckets, and send a mail to each contact.',
+        'A batch may make it count a few large keys, each in up to 8,192 buckets, and send a mail to each contact.',
     },
     atOnce: { most: 10, because: 'A roll-out changes the table a thousand times a second; warning of it can wait.' },
   },

@@ -10,7 +10,7 @@ import type { ItemKey, Store } from './table.ts';
 import { get, unlessBusy } from './table.ts';
 
 /*
- * What the contacts of a key were told, beside the key. Counting a MAK means reading all of its buckets, up to 1,024 of
+ * What the contacts of a key were told, beside the key. Counting a MAK means reading all of its buckets, up to 8,192 of
  * them, so whoever watches adds up what the stream reports (`seen`) and counts only when that has come to the use at which
  * there is something to tell next (`tellAt`).
  *

@@ -36,7 +36,8 @@ export type Activation = {
 
 /** So many places to a bucket: enough to smooth out chance, few enough for an item of about a kilobyte. */
 const placesPerBucket = 14;
-const maximumBuckets = 1_024;
+// Enough for a key of 100,000 to keep its items at a kilobyte. To count a key is to read them all, so there is an end.
+const maximumBuckets = 8_192;
 
 const markPrefix = '+';
 
