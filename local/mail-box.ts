@@ -1,6 +1,5 @@
 import { once } from 'node:events';
-import { appendFileSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -10,6 +9,8 @@ import type sesStore from 'aws-ses-v2-local/dist/store.js';
 import { z } from 'zod';
 import type { Instant } from '../domain/instant.ts';
 import { Moment } from './clock.ts';
+import type { Journal } from './journal.ts';
+import { openJournal } from './journal.ts';
 
 /** A mail as one of its addressees got it. `to` and `from` are bare addresses; a body that was not sent is null. */
 export type Mail = {
@@ -44,8 +45,8 @@ export type MailBox = {
  */
 export async function startMailBox({ now, folder }: { now: () => Instant; folder?: string }): Promise<MailBox> {
   const file = folder === undefined ? undefined : join(folder, 'mails.jsonl');
-  if (folder !== undefined) await mkdir(folder, { recursive: true });
-  const received = file === undefined ? [] : await readKept(file);
+  const journal = openMails(file);
+  const received = [...journal.kept];
   let opened: ReturnType<typeof openLibrary> | undefined;
   // Loading the library takes longer than loading all the rest of the system, so it waits for somebody who needs it.
   const library = () => {
@@ -66,8 +67,8 @@ export async function startMailBox({ now, folder }: { now: () => Instant; folder
     // For the library's own page, which counts in whole seconds.
     stored.at = Math.floor(Date.parse(at) / 1000);
     const mail: Received = { at, email: StoredEmail.parse(stored) };
+    journal.write(mail);
     received.push(mail);
-    if (file !== undefined) appendFileSync(file, `${JSON.stringify(mail)}\n`, { mode: 0o600 });
   };
 
   const forget = async () => {
@@ -162,12 +163,10 @@ const StoredEmail = z.object({
 type Received = z.infer<typeof Received>;
 const Received = z.object({ at: Moment, email: StoredEmail });
 
-async function readKept(file: string): Promise<Received[]> {
+function openMails(file: string | undefined): Journal<Received> {
   try {
-    const lines = (await readFile(file, 'utf8')).split('\n');
-    return lines.filter((line) => line !== '').map((line) => Received.parse(JSON.parse(line)));
+    return openJournal(file, Received);
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
     throw new Error(`${file} holds something that is not a mail. Delete it to start with an empty mail box.`, {
       cause: error,
     });

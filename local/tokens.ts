@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errors, exportJWK, generateKeyPair, jwtVerify, SignJWT } from 'jose';
 import { z } from 'zod';
@@ -119,7 +119,9 @@ async function signingKey(folder: string | undefined): Promise<SigningKey> {
   const key = SigningKey.parse({ ...(await exportJWK(privateKey)), kid: 'local' });
   if (folder !== undefined && file !== undefined) {
     await mkdir(folder, { recursive: true });
-    await writeFile(file, JSON.stringify(key), { mode: 0o600 });
+    // Written beside and put in its place in one step: who is killed meanwhile leaves no half of a key.
+    await writeFile(`${file}.new`, JSON.stringify(key), { mode: 0o600 });
+    await rename(`${file}.new`, file);
   }
   return key;
 }

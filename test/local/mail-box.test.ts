@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SESv2Client, SendEmailCommand, type SendEmailCommandInput } from '@aws-sdk/client-sesv2';
@@ -212,6 +212,18 @@ describe('a mail box that is kept in a folder', () => {
     await after.send(simple('after'));
     expect(after.mails().map(({ subject }) => subject)).toEqual(['after', 'before']);
     expect(statSync(join(folder, 'new', 'mails.jsonl')).mode & 0o777).toBe(0o600);
+  });
+
+  it('has all but the mail in the middle of which its process was killed, and goes on', async () => {
+    const before = await open({ folder });
+    await before.send(simple('before'));
+    await before.stop();
+    appendFileSync(join(folder, 'mails.jsonl'), '{"at":"2026-03-02T09:00:00.000Z","email":{"messa');
+    const after = await open({ folder });
+    expect(after.mails()).toMatchObject([{ subject: 'before' }]);
+    await after.send(simple('after'));
+    await after.stop();
+    expect((await open({ folder })).mails()).toMatchObject([{ subject: 'after' }, { subject: 'before' }]);
   });
 
   it('does not start from a file that holds something else', async () => {

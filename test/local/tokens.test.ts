@@ -188,6 +188,12 @@ describe('a sign-in whose key is kept in a folder', () => {
     expect(await verify(token)).toEqual(refused);
   });
 
+  it('starts where somebody was killed in the middle of writing the key', async () => {
+    writeFileSync(join(folder, 'sign-in-key.json.new'), '{"kty":"E');
+    const token = await (await signIn({ folder })).issue(ann);
+    expect(await (await signIn({ folder })).verify(token)).toMatchObject({ ok: true });
+  });
+
   it.each(['', 'not JSON', '{"kty":"RSA"}'])('does not start from a key file that says "%s"', async (text) => {
     writeFileSync(join(folder, 'sign-in-key.json'), text);
     await expect(signIn({ folder })).rejects.toThrow(/sign-in-key\.json holds no sign-in key\. Delete it/);
