@@ -1,56 +1,15 @@
-import { fork } from 'node:child_process';
-import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { z } from 'zod';
 import { manifest } from '../functions/manifest.ts';
 import type { Counted } from './cost-counts.ts';
-import { countActivations, countRequests } from './cost-counts.ts';
+import { countApart } from './count-apart.ts';
+import type { Run } from './prices.ts';
+import { assumedMilliseconds, dollarsOf, megabytes, prices, usedOf } from './prices.ts';
 
 /*
  * `npm run cost`: counts on the local engine what an activation and an exception request use of each service of AWS, prices
  * it, and writes the tables of docs/cost.md. The prices are AWS's list prices, and the durations are assumed: both stand in
- * the page. Each part runs in a process of its own, since the handlers keep one table for as long as they live.
+ * the page.
  */
-
-/** List prices in dollars, in us-east-1, as known in 2025 and 2026. */
-const prices = {
-  writeUnits: { each: 0.625 / 1e6, said: 'DynamoDB on demand: $0.625 a million write units' },
-  readUnits: { each: 0.125 / 1e6, said: 'DynamoDB on demand: $0.125 a million read units' },
-  invocations: { each: 0.2 / 1e6, said: 'Lambda: $0.20 a million requests' },
-  gigabyteSeconds: { each: 0.0000133334, said: 'Lambda on Arm: $0.0000133334 a GB-second' },
-  httpRequests: { each: 1 / 1e6, said: 'API Gateway, HTTP API: $1.00 a million requests (up to 300 million a month)' },
-  transitions: { each: 25 / 1e6, said: 'Step Functions, standard: $25 a million state transitions' },
-  mails: { each: 0.1 / 1e3, said: 'SES: $0.10 a thousand mails' },
-  logBytes: { each: 0.5 / 1e9, said: 'CloudWatch Logs: $0.50 a GB taken in (the first 10 TB a month)' },
-} as const;
-type Priced = keyof typeof prices;
-
-/** How long a run is assumed to take on AWS once it is warm, in milliseconds: the database answers in five, SES in 60. */
-const assumedMilliseconds = { activation: 15, api: 40, step: 120, watch: 25 } as const;
-type Run = keyof typeof assumedMilliseconds;
-const megabytes: Readonly<Record<Run, number>> = {
-  activation: manifest.activation.size.memoryMegabytes,
-  api: manifest.exceptions.size.memoryMegabytes,
-  step: manifest.seeWhereItStands.size.memoryMegabytes,
-  watch: manifest.warn.size.memoryMegabytes,
-};
-
-function usedOf({ runs, ...counted }: Counted): Readonly<Record<Priced, number>> {
-  const kinds = Object.keys(assumedMilliseconds) as Run[];
-  return {
-    ...counted,
-    invocations: kinds.reduce((sum, run) => sum + runs[run], 0),
-    gigabyteSeconds: kinds.reduce(
-      (sum, run) => sum + (runs[run] * assumedMilliseconds[run] * megabytes[run]) / 1024 / 1000,
-      0,
-    ),
-  };
-}
-
-function dollarsOf(counted: Counted): number {
-  const used = usedOf(counted);
-  return (Object.keys(prices) as Priced[]).reduce((sum, name) => sum + used[name] * prices[name].each, 0);
-}
 
 const plain = (value: number) => String(Math.round(value * 100) / 100);
 const whole = (value: number) => Math.ceil(value).toLocaleString('en-US');
@@ -126,31 +85,6 @@ function rateTable(activation: Counted, watchOfHundred: Counted): string {
   );
 }
 
-const countedSchema = z.record(
-  z.string(),
-  z.object({
-    writeUnits: z.number(),
-    readUnits: z.number(),
-    httpRequests: z.number(),
-    runs: z.object({ activation: z.number(), api: z.number(), step: z.number(), watch: z.number() }),
-    transitions: z.number(),
-    mails: z.number(),
-    logBytes: z.number(),
-  }),
-);
-
-/** Counts one part in a process of its own; what its functions log goes to nobody. */
-async function countApart(part: string): Promise<Readonly<Record<string, Counted>>> {
-  const child = fork(import.meta.filename, [part], { silent: true });
-  const complaints: string[] = [];
-  child.stdout?.resume();
-  child.stderr?.on('data', (chunk: Buffer) => complaints.push(chunk.toString()));
-  const message = once(child, 'message');
-  const [code] = await once(child, 'exit');
-  if (code !== 0) throw new Error(`Counting ${part} failed: ${complaints.join('').slice(-2_000)}`);
-  return countedSchema.parse((await message)[0]);
-}
-
 /** Puts tables into the page, each between its marks. */
 function intoPage(tables: Readonly<Record<string, string>>): void {
   const path = 'docs/cost.md';
@@ -165,12 +99,7 @@ function intoPage(tables: Readonly<Record<string, string>>): void {
   writeFileSync(path, page);
 }
 
-async function main(part: string | undefined): Promise<void> {
-  if (part !== undefined) {
-    const counts = part === 'activations' ? await countActivations() : await countRequests();
-    process.send?.(counts);
-    return;
-  }
+async function main(): Promise<void> {
   const activations = await countApart('activations');
   const requests = await countApart('requests');
   const { 'a new machine': aNewMachine, 'the watcher, a batch of 100': watchOfHundred } = activations;
@@ -186,5 +115,4 @@ async function main(part: string | undefined): Promise<void> {
   console.log('\nThey are in docs/cost.md.');
 }
 
-await main(process.argv[2]);
-process.exit(0);
+await main();

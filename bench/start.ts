@@ -1,92 +1,149 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildSync } from 'esbuild';
+import { z } from 'zod';
+import type { EntryName } from '../functions/manifest.ts';
 import { fileOf, manifest } from '../functions/manifest.ts';
-import type { Row } from './row.ts';
-import { median } from './world.ts';
+import { bundleOptions } from '../infra/bundle.ts';
+import { activationEvent } from './ask.ts';
+import type { Effort, Row } from './row.ts';
+import { sameUpdate } from './throughput.ts';
+import { anActivation, makOf, median, newStore, revealed, rootSecret } from './world.ts';
 
-const rounds = 15;
+/** An empty handler, and one that has the SDK's client as it comes and does nothing but send it an update. */
+const plain = {
+  empty: 'export const handler = async () => ({ statusCode: 204 });',
+  bare: [
+    "import { DynamoDBClient } from '@aws-sdk/client-dynamodb';",
+    "import { DynamoDBDocumentClient, UpdateCommand } from '@aws-sdk/lib-dynamodb';",
+    'const client = DynamoDBDocumentClient.from(new DynamoDBClient({}));',
+    'export const handler = (input) => client.send(new UpdateCommand(input));',
+  ].join('\n'),
+};
 
-/** How large each Lambda's bundle is and how long it takes to load, beside an empty handler and the bare SDK client. */
-export async function measure(): Promise<readonly Row[]> {
+const pairsInARound = 5;
+
+/**
+ * How large each Lambda's bundle is and how long it takes to load, beside an empty handler and the bare client; and how much
+ * memory an activation function takes over many requests. The bundles are those that are deployed, and are loaded under the
+ * options that Lambda is told.
+ */
+export async function measure({ rounds, long }: Effort): Promise<readonly Row[]> {
   const folder = mkdtempSync(join(tmpdir(), 'bench-start-'));
   try {
-    const plain = {
-      empty: 'export const handler = async () => ({ statusCode: 204 });',
-      bare: [
-        "import { DynamoDBClient } from '@aws-sdk/client-dynamodb';",
-        "import { DynamoDBDocumentClient, UpdateCommand } from '@aws-sdk/lib-dynamodb';",
-        'const client = DynamoDBDocumentClient.from(new DynamoDBClient({}));',
-        'export const handler = (input) => client.send(new UpdateCommand(input));',
-      ].join('\n'),
-    };
+    const names = Object.keys(manifest) as EntryName[];
     const bundles = new Map<string, string>();
     for (const [name, source] of Object.entries(plain)) {
-      const entry = join(folder, `${name}.src.mjs`);
+      const entry = join(folder, `${name}.source.mjs`);
       writeFileSync(entry, source);
-      bundles.set(name, bundle(entry, join(folder, `${name}.mjs`)));
+      // Bundled as ours are, but for the search for credentials, which a client has as it comes.
+      const outfile = join(folder, `${name}.mjs`);
+      buildSync({ ...bundleOptions, alias: {}, entryPoints: [entry], outfile, nodePaths: ['node_modules'] });
+      bundles.set(name, outfile);
     }
-    const names = Object.keys(manifest) as (keyof typeof manifest)[];
-    for (const name of names) bundles.set(name, bundle(fileOf(name), join(folder, `${name}.mjs`)));
+    for (const name of names) {
+      const outfile = join(folder, `${name}.mjs`);
+      buildSync({ ...bundleOptions, entryPoints: [fileOf(name)], outfile });
+      bundles.set(name, outfile);
+    }
 
     const times = new Map([...bundles.keys()].map((name) => [name, [] as number[]]));
     // Rounds are interleaved, so that a slow moment of the machine slows all alike.
     for (let round = 0; round < rounds; round += 1) {
       for (const [name, path] of bundles) times.get(name)?.push(loadMilliseconds(path));
     }
-    const time = (name: string) => median(times.get(name) ?? []);
-    const kilobytes = (name: string) => statSync(bundles.get(name) ?? '').size / 1024;
+    const loading = (name: string): Row => ({
+      what: `loading ${name}`,
+      measured: median(times.get(name) ?? []),
+      unit: 'ms',
+      beside: { what: 'KB', measured: statSync(bundles.get(name) ?? '').size / 1024 },
+    });
+    // A start is short and easily disturbed, so the two that are compared are loaded more often, one after the other.
+    const load = (name: string) => loadMilliseconds(bundles.get(name) ?? '');
+    const ratios = Array.from({ length: rounds * pairsInARound }, () => load('activation') / load('bare'));
     return [
-      { what: 'loading an empty handler', measured: time('empty'), unit: 'ms' },
-      {
-        what: 'loading the bare SDK client',
-        measured: time('bare'),
-        unit: 'ms',
-        beside: { what: 'KB', measured: kilobytes('bare') },
-      },
-      ...names.map((name) => ({
-        what: `loading ${name}`,
-        measured: time(name),
-        unit: 'ms',
-        beside: { what: 'KB', measured: kilobytes(name) },
-      })),
-      {
-        what: 'activation beside the bare client',
-        measured: time('activation') / time('bare'),
-        unit: '×',
-        reach: { atMost: 1.2 },
-      },
+      ...['empty', 'bare', ...names].map(loading),
+      { what: 'loading activation, of the bare client', measured: median(ratios), unit: '×', reach: { atMost: 1.2 } },
+      ...(await memory(folder, bundles, long ? 10_000 : 1_000)),
     ];
   } finally {
     rmSync(folder, { recursive: true });
   }
 }
 
-function bundle(entry: string, outfile: string): string {
-  buildSync({
-    entryPoints: [entry],
-    outfile,
-    bundle: true,
-    minify: true,
-    platform: 'node',
-    target: 'node24',
-    format: 'esm',
-    nodePaths: ['node_modules'],
-    logLevel: 'error',
-    banner: {
-      js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
-    },
-  });
-  return outfile;
-}
+const asDeployed = { NODE_OPTIONS: '--enable-source-maps' };
 
-/** Loads a bundle in a process of its own, and tells how long the import alone took. */
+/** Loads a bundle in a process of its own, and tells how long that alone took. */
 function loadMilliseconds(path: string): number {
   const script = `const before = performance.now(); await import(${JSON.stringify(path)}); console.log(performance.now() - before);`;
-  const environment = { ...process.env, AWS_REGION: 'us-east-1' };
   return Number(
-    execFileSync(process.execPath, ['--input-type=module', '-e', script], { env: environment, encoding: 'utf8' }),
+    execFileSync(process.execPath, ['--input-type=module', '-e', script], {
+      env: { ...process.env, ...asDeployed },
+      encoding: 'utf8',
+    }),
   );
+}
+
+/** Calls the handler of a bundle with each line of a file, and tells the first call's time and the peak of the memory. */
+const callWithEach = `
+  const [bundle, inputs] = process.argv.slice(1);
+  const { createInterface } = await import('node:readline');
+  const { createReadStream } = await import('node:fs');
+  const { handler } = await import(bundle);
+  let firstMilliseconds;
+  for await (const line of createInterface(createReadStream(inputs))) {
+    const before = performance.now();
+    const { statusCode = 201 } = await handler(JSON.parse(line), {});
+    firstMilliseconds ??= performance.now() - before;
+    if (statusCode !== 201) throw new Error('A call was answered ' + statusCode);
+  }
+  process.send({ firstMilliseconds, peakMegabytes: process.resourceUsage().maxRSS / 1024 });
+`;
+
+async function memory(folder: string, bundles: ReadonlyMap<string, string>, requests: number): Promise<readonly Row[]> {
+  const store = await newStore();
+  const layout = await makOf(store, 'MEMORY', requests * 2);
+  const bareLayout = await makOf(store, 'BARE', requests * 2);
+  const productKey = await revealed(store, layout.keyId);
+  const environment = {
+    TABLE_NAME: store.tableName,
+    VAULT_SECRET: rootSecret,
+    POWERTOOLS_SERVICE_NAME: 'activation',
+    POWERTOOLS_METRICS_NAMESPACE: 'volume-activation-bench',
+  };
+  const inputs = {
+    activation: () => activationEvent(productKey),
+    bare: () => sameUpdate(store, bareLayout, anActivation()),
+  };
+  const called = async (name: keyof typeof inputs) => {
+    const file = join(folder, `${name}.jsonl`);
+    writeFileSync(file, Array.from({ length: requests }, () => JSON.stringify(inputs[name]())).join('\n'));
+    const child = spawn(process.execPath, ['--input-type=module', '-e', callWithEach, bundles.get(name) ?? '', file], {
+      env: { ...process.env, ...asDeployed, ...environment },
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    });
+    const message = once(child, 'message');
+    const [code] = await once(child, 'exit');
+    if (code !== 0) throw new Error(`Calling ${name} over and over ended with ${code}.`);
+    return z.object({ firstMilliseconds: z.number(), peakMegabytes: z.number() }).parse((await message)[0]);
+  };
+  const bare = await called('bare');
+  const activation = await called('activation');
+  return [
+    {
+      what: 'the first activation after loading',
+      measured: activation.firstMilliseconds,
+      unit: 'ms',
+      beside: { what: 'ms bare', measured: bare.firstMilliseconds },
+    },
+    {
+      what: `peak memory over ${requests.toLocaleString('en-US')} activations`,
+      measured: activation.peakMegabytes,
+      unit: 'MB',
+      beside: { what: 'MB bare', measured: bare.peakMegabytes },
+    },
+  ];
 }

@@ -1,7 +1,12 @@
-import { Temporal } from 'temporal-polyfill';
+// Functions, not the classes of the same package: a function's bundle then holds only what it uses of them.
+import * as TemporalInstant from 'temporal-polyfill/fns/Instant';
+import * as PlainDate from 'temporal-polyfill/fns/PlainDate';
+import * as PlainDateTime from 'temporal-polyfill/fns/PlainDateTime';
+import * as PlainTime from 'temporal-polyfill/fns/PlainTime';
+import * as ZonedDateTime from 'temporal-polyfill/fns/ZonedDateTime';
 import { observedFederalHolidays } from './federal-holidays.ts';
 import type { CivilDate, Instant } from './instant.ts';
-import { civilDate, dayNumber, epochMilliseconds, fromDayNumber, fromEpochMilliseconds, weekdayOf } from './instant.ts';
+import { civilDate, dayNumber, epochMilliseconds, fromEpochMilliseconds, weekdayOf } from './instant.ts';
 
 const MINUTE = 60_000;
 const DAY = 86_400_000;
@@ -104,7 +109,7 @@ export function addBusinessDays(from: Instant, days: number, calendar: SupportCa
   if (runsEvenly(day, diary) && runsEvenly(target, diary)) {
     return fromEpochMilliseconds(target.opens + (counted - day.opens));
   }
-  const timeOfDay = zoned(counted, calendar.zone).toPlainTime();
+  const timeOfDay = ZonedDateTime.toPlainTime(zoned(counted, calendar.zone));
   // A day on which the clocks go back at work can show a time before its opening; no other day is open then.
   return fromEpochMilliseconds(Math.max(firstMoment(target.number, timeOfDay, calendar.zone), target.opens));
 }
@@ -116,7 +121,7 @@ export function businessDayMinutes(calendar: SupportCalendar): number {
 
 /** The day on the wall calendar of a zone at a moment (OVR-2). Throws a RangeError for a zone that does not exist. */
 export function dayIn(at: Instant, zone: string): CivilDate {
-  return civilDate(zoned(epochMilliseconds(at), zone).toPlainDate().toString());
+  return civilDate(PlainDate.toString(ZonedDateTime.toPlainDate(zoned(epochMilliseconds(at), zone))));
 }
 
 /**
@@ -124,13 +129,13 @@ export function dayIn(at: Instant, zone: string): CivilDate {
  * 23 or 25 hours is one day. Throws a RangeError for a zone that does not exist.
  */
 export function startOfNextDay(at: Instant, zone: string): Instant {
-  const tomorrow = zoned(epochMilliseconds(at), zone).toPlainDate().add({ days: 1 });
-  return fromEpochMilliseconds(tomorrow.toZonedDateTime(zone).epochMilliseconds);
+  const tomorrow = PlainDate.addDays(ZonedDateTime.toPlainDate(zoned(epochMilliseconds(at), zone)), 1);
+  return fromEpochMilliseconds(PlainDate.toZonedDateTime(tomorrow, zone).epochMilliseconds);
 }
 
 /** The instant at which a civil day begins in a zone: midnight, or the first moment after it where the clocks skip that. */
 export function startOfDay(day: CivilDate, zone: string): Instant {
-  return fromEpochMilliseconds(Temporal.PlainDate.from(day).toZonedDateTime(zone).epochMilliseconds);
+  return fromEpochMilliseconds(PlainDate.toZonedDateTime(plainDate(dayNumber(day)), zone).epochMilliseconds);
 }
 
 /** A day on which the team works, by its day number, and the moments between which it is open, in epoch milliseconds. */
@@ -139,8 +144,8 @@ type BusinessDay = { readonly number: number; readonly opens: number; readonly c
 /** What is remembered of a calendar: each day looked at so far, `null` for one on which it is closed. */
 type Diary = {
   readonly calendar: SupportCalendar;
-  readonly opensAt: Temporal.PlainTime;
-  readonly closesAt: Temporal.PlainTime;
+  readonly opensAt: PlainTime.Record;
+  readonly closesAt: PlainTime.Record;
   readonly openMilliseconds: number;
   readonly closedOn: ReadonlySet<number>;
   readonly holidays: Map<number, ReadonlySet<number>>;
@@ -157,16 +162,16 @@ const DAYS_REMEMBERED = 15_000;
 function diaryOf(calendar: SupportCalendar): Diary {
   const known = diaries.get(calendar);
   if (known !== undefined) return known;
-  const opensAt = Temporal.PlainTime.from(calendar.opensAt);
-  const closesAt = Temporal.PlainTime.from(calendar.closesAt);
-  if (Temporal.PlainTime.compare(opensAt, closesAt) >= 0) {
+  const opensAt = PlainTime.fromString(calendar.opensAt);
+  const closesAt = PlainTime.fromString(calendar.closesAt);
+  if (PlainTime.compare(opensAt, closesAt) >= 0) {
     throw new RangeError(`a calendar cannot open at ${calendar.opensAt} and close at ${calendar.closesAt}`);
   }
   const diary: Diary = {
     calendar,
     opensAt,
     closesAt,
-    openMilliseconds: opensAt.until(closesAt).total('milliseconds'),
+    openMilliseconds: PlainTime.diffMilliseconds(opensAt, closesAt),
     closedOn: new Set(calendar.closedOn.map(dayNumber)),
     holidays: new Map(),
     days: new Map(),
@@ -303,8 +308,13 @@ function requireWhole(count: number): void {
   if (!Number.isInteger(count)) throw new RangeError(`not a whole number: ${count}`);
 }
 
-function zoned(milliseconds: number, zone: string): Temporal.ZonedDateTime {
-  return Temporal.Instant.fromEpochMilliseconds(milliseconds).toZonedDateTimeISO(zone);
+function zoned(milliseconds: number, zone: string): ZonedDateTime.Record {
+  return TemporalInstant.toZonedDateTimeISO(TemporalInstant.fromEpochMilliseconds(milliseconds), zone);
+}
+
+function plainDate(number: number): PlainDate.Record {
+  const midnight = new Date(number * DAY);
+  return PlainDate.create(midnight.getUTCFullYear(), midnight.getUTCMonth() + 1, midnight.getUTCDate());
 }
 
 /**
@@ -313,10 +323,11 @@ function zoned(milliseconds: number, zone: string): Temporal.ZonedDateTime {
  * For a time shown twice, when clocks go back, that is the first; for one that is left out, when they go forward, it is
  * the moment of the change. So the later of two times on the clock is never the earlier moment.
  */
-function firstMoment(number: number, time: Temporal.PlainTime, zone: string): number {
-  const wanted = Temporal.PlainDate.from(fromDayNumber(number)).toPlainDateTime(time);
-  const shown = wanted.toZonedDateTime(zone);
-  if (shown.toPlainDateTime().equals(wanted)) return shown.epochMilliseconds;
-  const change = wanted.toZonedDateTime(zone, { disambiguation: 'earlier' }).getTimeZoneTransition('next');
+function firstMoment(number: number, time: PlainTime.Record, zone: string): number {
+  const wanted = PlainDate.toPlainDateTime(plainDate(number), time);
+  const shown = PlainDateTime.toZonedDateTime(wanted, zone);
+  if (PlainDateTime.equals(ZonedDateTime.toPlainDateTime(shown), wanted)) return shown.epochMilliseconds;
+  const before = PlainDateTime.toZonedDateTime(wanted, zone, { disambiguation: 'earlier' });
+  const change = ZonedDateTime.getTimeZoneTransition(before, 'next');
   return (change ?? shown).epochMilliseconds;
 }

@@ -42,11 +42,11 @@ export function parseInstallationId(text: string): Decided<{ readonly installati
 
 /** The check digit that Luhn's algorithm gives for a group's five digits. */
 export function checkDigit(group: string): string {
-  const sum = [...group].reduceRight((total, digit, index) => {
-    const fromRight = group.length - index;
-    const value = Number(digit) * (fromRight % 2 === 1 ? 2 : 1);
-    return total + (value > 9 ? value - 9 : value);
-  }, 0);
+  let sum = 0;
+  for (let fromRight = 1; fromRight <= group.length; fromRight += 1) {
+    const value = Number(group.charAt(group.length - fromRight)) * (fromRight % 2 === 1 ? 2 : 1);
+    sum += value > 9 ? value - 9 : value;
+  }
   return String((10 - (sum % 10)) % 10);
 }
 
@@ -70,7 +70,8 @@ export function installationIdFrom(digits: string): InstallationId {
  * digest of at least 20 bytes, so that the same installation and key always get the same (MAK-2).
  */
 export function confirmationIdFrom(digest: Uint8Array): string {
-  const number = digest.slice(0, 20).reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
+  const view = new DataView(digest.buffer, digest.byteOffset, 20);
+  const number = [0, 4, 8, 12, 16].reduce((sum, at) => (sum << 32n) | BigInt(view.getUint32(at)), 0n);
   const length = confirmationGroups * digitsPerGroup;
   return withCheckDigits((number % 10n ** BigInt(length)).toString().padStart(length, '0'));
 }

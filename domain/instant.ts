@@ -48,12 +48,13 @@ export function instant(iso: string): Instant {
 
 /** The instant that many whole milliseconds after 1970 began in UTC. Throws a RangeError outside the years 0000 to 9999. */
 export function fromEpochMilliseconds(milliseconds: number): Instant {
-  const year = new Date(milliseconds).getUTCFullYear();
+  const moment = new Date(milliseconds);
+  const year = moment.getUTCFullYear();
   // Outside these years ISO 8601 needs a sign and six digits, and text order would no longer be time order.
   if (!Number.isInteger(milliseconds) || !(year >= 0 && year <= 9999)) {
     throw new RangeError(`not whole milliseconds in the years 0000 to 9999: ${milliseconds}`);
   }
-  return new Date(milliseconds).toISOString() as Instant;
+  return moment.toISOString() as Instant;
 }
 
 /** Whole milliseconds since 1970 began in UTC. */

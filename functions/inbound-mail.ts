@@ -1,4 +1,3 @@
-import { MetricUnit } from '@aws-lambda-powertools/metrics';
 import * as z from 'zod';
 import { contactWith, sameEmail } from '../domain/agreement.ts';
 import type { ExceptionKind } from '../domain/exception.ts';
@@ -24,7 +23,7 @@ import { accessTo } from './caller.ts';
 import { inboundMailEnvironment } from './environment.ts';
 import { fieldErrorsOf } from './http.ts';
 import { inboundMailPrefix } from './manifest.ts';
-import { logger, metrics } from './observe.ts';
+import { countHere, logger } from './observe.ts';
 import { signal } from './pass-on.ts';
 import type { ReadMail } from './read-mail.ts';
 import { headOf, largestMailBytes, readMail } from './read-mail.ts';
@@ -78,13 +77,11 @@ export const handler = async (event: unknown): Promise<void> => {
         world.now(),
       );
       logger.info('mail read', { messageId, ...became });
-      metrics.addMetric(`mail-${became.is}`, MetricUnit.Count, 1);
+      countHere({ [`mail-${became.is}`]: 1 });
     } catch (error) {
       logger.error('mail not read', { messageId, error: error as Error });
-      metrics.addMetric('faults', MetricUnit.Count, 1);
+      countHere({ faults: 1 });
       throw error;
-    } finally {
-      metrics.publishStoredMetrics();
     }
   }
 };

@@ -7,7 +7,17 @@ import { counted } from './manifest.ts';
  * Whose they are (function and stage) the deployment says, in variables that the library reads for itself.
  */
 export const logger = new Logger();
-export const metrics = new Metrics();
+const here = new Metrics();
+
+/** Counts what this function did, apart from what the others do. */
+export function countHere(
+  amounts: Readonly<Record<string, number>>,
+  kinds: Readonly<Record<string, string>> = {},
+): void {
+  for (const [name, kind] of Object.entries(kinds)) here.addDimension(name, kind);
+  for (const [what, amount] of Object.entries(amounts)) here.addMetric(what, MetricUnit.Count, amount);
+  here.publishStoredMetrics();
+}
 
 /** One line for the whole stage, whichever function counts; made once for each kind, for it is counted on the hot path. */
 const counters = new Map<string, Metrics>();

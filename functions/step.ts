@@ -1,11 +1,10 @@
-import { MetricUnit } from '@aws-lambda-powertools/metrics';
 import middy from '@middy/core';
 import * as z from 'zod';
 import type { Instant } from '../domain/instant.ts';
 import { Secret } from '../domain/secret.ts';
 import type { Driven } from '../workflows/engine.ts';
 import type { StepName } from './manifest.ts';
-import { logger, metrics } from './observe.ts';
+import { countHere, logger } from './observe.ts';
 import { world } from './world.ts';
 
 /** What the workflow hands to every step, and with it a token to those that wait. */
@@ -34,8 +33,7 @@ export function step<Output>(
       return output;
     } catch (error) {
       logger.error('step failed', { step: name, exceptionId, attempt, error: error as Error });
-      metrics.addMetric('faults', MetricUnit.Count, 1);
-      metrics.publishStoredMetrics();
+      countHere({ faults: 1 });
       throw error;
     }
   });

@@ -1,4 +1,3 @@
-import { MetricUnit } from '@aws-lambda-powertools/metrics';
 import type { Instant } from '../domain/instant.ts';
 import type { DueKind } from '../store/due.ts';
 import { dueBy, nextDueAt } from '../store/due.ts';
@@ -7,7 +6,7 @@ import { finishReplacement } from '../store/replacement.ts';
 import type { Store } from '../store/table.ts';
 import { deliverLetters } from './deliver-letters.ts';
 import { deliverNotices } from './deliver-notices.ts';
-import { logger, metrics } from './observe.ts';
+import { countHere, logger } from './observe.ts';
 import { passOn } from './pass-on.ts';
 import { settleCorrespondent } from './settle-agreement.ts';
 import { theEngine } from './the-engine.ts';
@@ -54,9 +53,7 @@ export const handler = async (_event: unknown, _context: unknown): Promise<Swept
   const notices = await deliverNotices(store, theMail(), () => world.now());
   seen += notices.sent + notices.failed.length;
   failed.push(...notices.failed.map((id) => `NOTICE ${id}`));
-  metrics.addMetric('swept', MetricUnit.Count, seen);
-  metrics.addMetric('faults', MetricUnit.Count, failed.length);
-  metrics.publishStoredMetrics();
+  countHere({ swept: seen, faults: failed.length });
   if (failed.length > 0)
     throw new Error(`The sweep could not see to ${failed.length} of ${seen}: ${failed.slice(0, 5).join(', ')}.`);
   return { seen, nextActionAt: await nextDueAt(store) };

@@ -1,4 +1,3 @@
-import { MetricUnit } from '@aws-lambda-powertools/metrics';
 import type { DynamoDBBatchResponse } from 'aws-lambda';
 import * as z from 'zod';
 import type { KeyChange } from '../store/stream.ts';
@@ -6,7 +5,7 @@ import { keyChangeIn, together } from '../store/stream.ts';
 import type { Store } from '../store/table.ts';
 import { inParallel } from '../store/table.ts';
 import { deliverNotices } from './deliver-notices.ts';
-import { logger, metrics } from './observe.ts';
+import { countHere, logger } from './observe.ts';
 import { theMail } from './the-mail.ts';
 import { theStore } from './the-store.ts';
 import { watchKey } from './watch-key.ts';
@@ -62,9 +61,7 @@ export const handler = async (event: unknown, _context: unknown): Promise<Dynamo
       logger.error('could not watch a key', { keyId: change.keyId, from, error: error as Error });
     }
   });
-  metrics.addMetric('warnings', MetricUnit.Count, owed);
-  metrics.addMetric('faults', MetricUnit.Count, failed.length);
-  metrics.publishStoredMetrics();
+  countHere({ warnings: owed, faults: failed.length });
   if (owed > 0) await sendNow(store);
   return { batchItemFailures: failed.map((itemIdentifier) => ({ itemIdentifier })) };
 };

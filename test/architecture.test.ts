@@ -66,7 +66,8 @@ const reaches: readonly { what: string; names: RegExp; places: readonly string[]
   },
   {
     what: 'the wall clock',
-    names: /^(new Date\(\)|Date\(\)|Date\.now|Temporal\.Now|performance\.now|process\.hrtime)$/,
+    names:
+      /^(new Date\(\)|Date\(\)|Date\.now|Temporal\.Now|temporal-polyfill\/fns\/Now\.\w+|performance\.now|process\.hrtime)$/,
     places: ['functions/world.ts', 'local'],
   },
   {
@@ -312,6 +313,10 @@ describe('the world outside', () => {
     ['const a = new Date;', 'the wall clock: new Date()'],
     ['const a = Date();', 'the wall clock: Date()'],
     ["import { Temporal as T } from 'temporal-polyfill'; const a = T.Now.instant();", 'the wall clock: Temporal.Now'],
+    [
+      "import * as N from 'temporal-polyfill/fns/Now'; const a = N.instant();",
+      'the wall clock: temporal-polyfill/fns/Now.instant',
+    ],
     ['const a = performance.now();', 'the wall clock: performance.now'],
     ['const a = process.hrtime.bigint();', 'the wall clock: process.hrtime'],
     ['const a = Math.random();', 'chance: Math.random'],
