@@ -299,7 +299,10 @@ export function raisingWrites(kept: KeptKey, key: Key, amount: number, writing: 
   ];
 }
 
-/** Gives an override to a KMS host, once for each call reference (OVR-1 to OVR-4). */
+/**
+ * Gives an override to a KMS host, once for each call reference (OVR-1 to OVR-4). `repeated` is what a call gave before; the
+ * same operation again answers as it did at first.
+ */
 export function giveOverride(
   store: Store,
   keyId: string,
@@ -307,8 +310,8 @@ export function giveOverride(
   operation: string,
   now: Instant,
 ): KeyOutcome<{ readonly grant: Grant; readonly repeated: boolean }> {
-  return changeKey(store, keyId, operation, now, ({ state, kept }) => {
-    const decided = override(state, ask, kept.agreement, now, store.policy);
+  return changeKey(store, keyId, operation, now, (kept) => {
+    const decided = override(kept.state, ask, kept.kept.agreement, now, store.policy);
     if (!decided.ok) return decided;
     const { grant, repeated } = decided;
     const deed = {
@@ -317,11 +320,15 @@ export function giveOverride(
       detail: `One more activation for the host ${ask.installationId}, asked for by ${ask.callerName} on the phone.`,
       reference: ask.callReference,
     };
-    return { ok: true, answer: { grant, repeated }, write: repeated ? null : { key: decided.key, deed } };
+    return {
+      ok: true,
+      answer: { grant, repeated: repeated && !wasDone(kept, operation) },
+      write: repeated ? null : { key: decided.key, deed },
+    };
   });
 }
 
-/** Raises a MAK's limit by phone, once for each call reference (MAK-4, OVR-4). */
+/** Raises a MAK's limit by phone, once for each call reference (MAK-4, OVR-4). `repeated` is as with an override. */
 export function giveIncrease(
   store: Store,
   keyId: string,
@@ -329,8 +336,8 @@ export function giveIncrease(
   operation: string,
   now: Instant,
 ): KeyOutcome<{ readonly grant: Grant; readonly repeated: boolean }> {
-  return changeKey(store, keyId, operation, now, ({ state, kept }) => {
-    const decided = increase(state, ask, kept.agreement, now, store.policy);
+  return changeKey(store, keyId, operation, now, (kept) => {
+    const decided = increase(kept.state, ask, kept.kept.agreement, now, store.policy);
     if (!decided.ok) return decided;
     const { grant, repeated } = decided;
     const deed = {
@@ -340,7 +347,11 @@ export function giveIncrease(
       reference: ask.callReference,
     };
     const write = { key: decided.key, deed, raisedBy: grant.amount };
-    return { ok: true, answer: { grant, repeated }, write: repeated ? null : write };
+    return {
+      ok: true,
+      answer: { grant, repeated: repeated && !wasDone(kept, operation) },
+      write: repeated ? null : write,
+    };
   });
 }
 

@@ -319,14 +319,9 @@ describe('an override', () => {
   beforeEach(async () => {
     kms = await issuedKms();
   });
-  const give = async (callReference: string, now = fridayNine, host = 1) =>
-    (await giveOverride(
-      store,
-      kms.keyId,
-      override({ callReference, installationId: host }),
-      `call ${callReference}`,
-      now,
-    )) ?? notThere();
+  const give = async (callReference: string, now = fridayNine, host = 1, operation = `call ${callReference}`) =>
+    (await giveOverride(store, kms.keyId, override({ callReference, installationId: host }), operation, now)) ??
+    notThere();
   const overrides = async () => {
     const key = await findKey(store, kms.keyId);
     return key?.type === 'KMS' ? key.overrides : [];
@@ -374,13 +369,18 @@ describe('an override', () => {
   });
 
   it('OVR-4 is given once when one call is sent several times at once, and all are answered with it', async () => {
-    const outcomes = (await Promise.all(Array.from({ length: 5 }, () => give('CALL-1')))).map(
-      (outcome) => accepted(outcome).answer,
-    );
+    const given = Array.from({ length: 5 }, (_, time) => give('CALL-1', fridayNine, 1, `call ${time}`));
+    const outcomes = (await Promise.all(given)).map((outcome) => accepted(outcome).answer);
     for (const { grant } of outcomes) expect(grant).toEqual(outcomes[0]?.grant);
     expect(outcomes.filter(({ repeated }) => !repeated)).toHaveLength(1);
     expect(await overrides()).toHaveLength(1);
-    expect(accepted(await give('CALL-1', nextMondayNine)).answer.repeated).toBe(true);
+    expect(accepted(await give('CALL-1', nextMondayNine, 1, 'call on Monday')).answer.repeated).toBe(true);
+    expect(await overrides()).toHaveLength(1);
+  });
+
+  it('OVR-4 that is asked for again in the same operation is answered as at first, and given once', async () => {
+    const { answer } = accepted(await give('CALL-1'));
+    expect(accepted(await give('CALL-1', nextMondayNine)).answer).toEqual(answer);
     expect(await overrides()).toHaveLength(1);
   });
 
@@ -414,6 +414,13 @@ describe('an increase by phone', () => {
     expect((await entries(keyId)).slice(1)).toMatchObject([
       { at: mondayTen, actor: agent, action: 'limit-raised', reference: 'CALL-1' },
     ]);
+  });
+
+  it('OVR-4 that is asked for again in the same operation is answered as at first, and raises nothing more', async () => {
+    const { keyId } = await issued();
+    const { answer } = accepted(await give(keyId, 130, 'CALL-1'));
+    expect(accepted(await give(keyId, 130, 'CALL-1')).answer).toEqual(answer);
+    expect(await accountOf(store, keyId)).toMatchObject({ granted: 130 });
   });
 
   it('MAK-4 is refused above double, and nothing is raised', async () => {
