@@ -294,7 +294,7 @@ function plain(label: string): string {
     .toLowerCase()
     .replace(/\([^()]*\)/g, ' ')
     .replace(/^\s*(?:[-*•·–—▪◦‣#]+|\d{1,2}[.)]|[a-o][.)])\s+/, '')
-    .replace(/['’`´]s?\b/g, ' ')
+    .replace(/['’`´]s\b/g, ' ')
     .replace(/e-?mail(?: address(?:es)?)?/g, 'email')
     .replace(/[^\p{L}\p{N}]+/gu, ' ')
     .replace(/\b(organi|authori)s(?=ation)/g, '$1z')
@@ -347,12 +347,12 @@ type Labelled = { readonly meaning: Meaning; readonly whose: 'the-requester’s'
 function labelledLine(lines: readonly string[], at: number): Labelled | undefined {
   const line = lines[at] ?? '';
   const [, label = '', rest = ''] = /^([^:：]{1,200})[:：](.*)$/su.exec(line) ?? [];
-  const meaning = label === '' ? undefined : meaningOf(label);
+  const meaning = meaningOf(label);
   // `*Label:* value` is how some programs write what was bold.
   if (meaning !== undefined) return { meaning, whose: whoseIs(label), rest: rest.replace(/^[*_]+(?=\s|$)/, '').trim() };
   const [, cell = '', next = ''] = /^\s*([^\t]{1,200})\t(.*)$/s.exec(line) ?? [];
   const inCell = cell !== '' ? cell : isEmptyCell(lines[at + 1]) ? line : '';
-  const ofCell = inCell === '' ? undefined : meaningOf(inCell);
+  const ofCell = meaningOf(inCell);
   return ofCell === undefined ? undefined : { meaning: ofCell, whose: whoseIs(inCell), rest: next.trim() };
 }
 
@@ -420,7 +420,7 @@ function split(meaning: Meaning, value: string): readonly Entry[] {
 }
 
 function numbersIn(value: string): readonly string[] {
-  const words = value.split(/[\s,;/&]+|\band\b/i);
+  const words = value.split(/[\s,;/&]|\band\b/i);
   const numbers = words.filter((word) => /\d/.test(word));
   return numbers.length === 0 ? [value] : numbers;
 }
@@ -444,11 +444,11 @@ function personIn(value: string): PersonAsRead {
     .split(/[,;|/\n\t]/)
     .map((piece) => piece.replace(/\b(?:name|phone(?: number)?|tel\.?|e-?mail(?: address)?)\s*:?\s*$/i, '').trim())
     .filter((piece) => /\p{L}/u.test(piece));
-  return { name: pieces[0]?.replace(/^name\s*:\s*/i, ''), phone: phone?.trim(), email };
+  return { name: pieces[0]?.replace(/^name\s*:\s*/i, ''), phone, email };
 }
 
 function kindFrom(value: string): Reading<ExceptionKind> {
-  const kind = kindIn(value) ?? exceptionKinds.find((each) => each.slice(0, 3) === value.trim().toUpperCase());
+  const kind = kindIn(value) ?? exceptionKinds.find((each) => each.slice(0, 3) === value.toUpperCase());
   return kind === undefined ? { ok: false, message: 'must be KMSADD or MAKADD' } : { ok: true, value: kind };
 }
 
@@ -487,7 +487,7 @@ function lastFiveIn(value: string): string {
 function countFrom(value: string): Reading<number> {
   const [, digits] =
     /^\+?\s*(\d{1,3}(?:[,' ’]\d{3})+|\d{1,9})\s*(?:more|additional)?\s*(?:kms)?\s*(?:activations?|hosts?)?\.?$/i.exec(
-      value.trim(),
+      value,
     ) ?? [];
   return digits === undefined
     ? { ok: false, message: 'must be a whole number, such as 1500' }
@@ -523,8 +523,8 @@ const languages = [
 const languageNames = new Intl.DisplayNames('en', { type: 'language' });
 
 function languageFrom(value: string): string {
-  const name = value.trim().toLowerCase();
-  return languages.find((tag) => languageNames.of(tag)?.toLowerCase() === name) ?? value.trim();
+  const name = value.toLowerCase();
+  return languages.find((tag) => languageNames.of(tag)?.toLowerCase() === name) ?? value;
 }
 
 const months = [
@@ -585,9 +585,9 @@ function monthOf(name = ''): string | undefined {
   return index < 0 ? undefined : String(index + 1);
 }
 
-/** Whether this is the name or how it is shortened: by its first three letters, or four for September. */
+/** Whether this, of three letters or more, is the name or how it is shortened: by three letters, or four for September. */
 function begins(name: string, text: string): boolean {
-  return text === name || (name.startsWith(text) && text.length >= 3 && text.length <= 4);
+  return text === name || (name.startsWith(text) && text.length <= 4);
 }
 
 function dayOf(year?: string, month?: string, day?: string): Temporal.PlainDate | undefined {

@@ -153,18 +153,16 @@ const longestAttribution = 400;
 
 /** How many lines from here are such a sentence: programs break it, often before its last word. Zero where there is none. */
 function attributionLines(lines: readonly string[], at: number): number {
-  if ((lines[at] ?? '').trim() === '') return 0;
-  for (const count of [1, 2, 3]) {
-    const sentence = lines
-      .slice(at, at + count)
-      .map((line) => line.trim())
-      .join(' ');
-    if (sentence.length > longestAttribution) return 0;
-    // Somebody may write "On Monday the board wrote:" in a sentence; a program names the minute or the address.
-    const byProgram = timeOfDay.test(sentence) || sentence.includes('@');
-    if (byProgram && attributions.some((pattern) => pattern.test(sentence))) return count;
-  }
-  return 0;
+  const count = [1, 2, 3].find((each) => isAttribution(lines.slice(at, at + each))) ?? 0;
+  // In some languages it begins with a date or a name, that is with anything: what stands above it is no part of it.
+  return isAttribution(lines.slice(at + 1, at + count)) ? 0 : count;
+}
+
+function isAttribution(lines: readonly string[]): boolean {
+  const sentence = lines.map((line) => line.trim()).join(' ');
+  // Somebody may write "On Monday the board wrote:" in a sentence; a program names the minute or the address.
+  const byProgram = timeOfDay.test(sentence) || sentence.includes('@');
+  return byProgram && sentence.length <= longestAttribution && attributions.some((pattern) => pattern.test(sentence));
 }
 
 function isQuoted(lines: readonly string[], from: number): boolean {

@@ -1,7 +1,16 @@
 import fc from 'fast-check';
 import * as quick from '../../domain/business-time.ts';
+import { handOver, startClock } from '../../domain/clock.ts';
 import type { CivilDate, Instant } from '../../domain/instant.ts';
-import { civilDate, epochMilliseconds, fromEpochMilliseconds, instant } from '../../domain/instant.ts';
+import {
+  civilDate,
+  dayNumber,
+  epochMilliseconds,
+  fromDayNumber,
+  fromEpochMilliseconds,
+  instant,
+} from '../../domain/instant.ts';
+import { policy } from '../builders.ts';
 
 /**
  * The United States federal holidays on the days they are observed, written down and not calculated. They are the Office
@@ -44,6 +53,29 @@ export const calendars: readonly quick.SupportCalendar[] = [
   { zone: 'Africa/Cairo', opensAt: '00:00', closesAt: '08:00', holidays: 'none', closedOn: [] },
   { zone: 'Africa/Cairo', opensAt: '22:30', closesAt: '23:45', holidays: 'none', closedOn: [] },
 ];
+
+const timeOfDay = (minute: number) =>
+  `${String(Math.floor(minute / 60)).padStart(2, '0')}:${String(minute % 60).padStart(2, '0')}`;
+
+/** One calendar for every time zone that this Node knows, with hours, holidays and closed days drawn by the seed. */
+export function calendarsOfEveryZone(seed: number): quick.SupportCalendar[] {
+  const zones = Intl.supportedValuesOf('timeZone');
+  // Four hours at the least: with less, many minutes would lead out of the years that the oracle knows.
+  const hours = fc.tuple(fc.nat({ max: 1439 - 240 }), fc.nat({ max: 1439 })).map(([opens, open]) => ({
+    opensAt: timeOfDay(opens),
+    closesAt: timeOfDay(Math.min(1439, opens + Math.max(240, open))),
+  }));
+  const closedDay = fc
+    .integer({ min: dayNumber(civilDate('2024-01-01')), max: dayNumber(civilDate('2031-12-31')) })
+    .map(fromDayNumber);
+  const drawn = fc.record({
+    hours,
+    holidays: fc.constantFrom<quick.SupportCalendar['holidays'][]>('united-states-federal', 'none'),
+    closedOn: fc.uniqueArray(closedDay, { maxLength: 30 }),
+  });
+  const samples = fc.sample(drawn, { seed, numRuns: zones.length });
+  return samples.map(({ hours: open, ...rest }, index) => ({ zone: zones[index] ?? 'UTC', ...open, ...rest }));
+}
 
 // Weeks in which something happens: clocks change, holidays fall close together, a year ends on an observed holiday.
 const eventful = [
@@ -120,11 +152,12 @@ export function oracleFor(calendar: quick.SupportCalendar): Oracle {
     while (wall(m - 1).date === date) m -= 1;
     let hasClosed = false;
     let hasOpened = false;
-    for (; wall(m).date === date; m += 1) {
-      const { time } = wall(m);
+    for (let shown = wall(m); shown.date === date; shown = wall(m)) {
+      const { time } = shown;
       if (time >= calendar.opensAt) hasOpened = true;
       if (time >= calendar.closesAt) hasClosed = true;
       seen[m - first + margin] = worksThatDate && hasOpened && !hasClosed ? 2 : 1;
+      m += 1;
     }
   };
 
@@ -217,38 +250,64 @@ export function oracleFor(calendar: quick.SupportCalendar): Oracle {
   };
 }
 
+/** When two pauses of a request's clock begin and end. */
+type Pauses = readonly [begins: Instant, ends: Instant, beginsAgain: Instant, endsAgain: Instant];
+
+/** The due time as the clock of a request has it, which stood during two pauses. */
+function dueAfterPauses(at: Instant, businessDays: number, pauses: Pauses, calendar: quick.SupportCalendar): Instant {
+  const exceptions = { ...policy.exceptions, answerWithinBusinessDays: businessDays };
+  const itsPolicy = { ...policy, exceptions, supportCalendar: calendar };
+  const clock = pauses.reduce(
+    (moved, moment, index) => handOver(moved, index % 2 === 0 ? 'requester' : 'team', moment, itsPolicy),
+    startClock(at, true, itsPolicy),
+  );
+  if (clock.is !== 'running') throw new Error('the clock did not go on');
+  return clock.dueAt;
+}
+
+/** The same on fingers: every open minute of a pause is one minute more at the end. */
+function dueWithPausesAdded(at: Instant, businessDays: number, pauses: Pauses, slow: Oracle): Instant {
+  const [begins, ends, beginsAgain, endsAgain] = pauses;
+  const paused = slow.businessMinutesBetween(begins, ends) + slow.businessMinutesBetween(beginsAgain, endsAgain);
+  return slow.addBusinessMinutes(slow.dueAt(at, businessDays), paused);
+}
+
 /**
  * Asks slow and quick the same random questions and throws at the first on which they differ, with the smallest example.
  *
- * `runs` questions of each kind over all calendars; `over` says whether they fall into the eventful weeks of 2026 and
- * 2027 or anywhere in the eight years of the table. A test asks some thousands; a million is a matter of minutes:
- *
- *     node -e "import('./test/domain/business-time-oracle.ts').then((oracle) => oracle.agree(1e6, 'eight-years'))"
+ * `runs` questions of each kind over all the calendars; `over` says whether they fall into the eventful weeks of 2026 and
+ * 2027 or anywhere in the eight years of the table. A test asks some thousands, and `npm run calendar` a million.
  */
-export function agree(runs: number, over: 'eventful-weeks' | 'eight-years', seed?: number): void {
-  const pairs = calendars.map((calendar) => ({ calendar, slow: oracleFor(calendar) }));
+export function agree(
+  runs: number,
+  over: 'eventful-weeks' | 'eight-years',
+  { seed, among = calendars }: { seed?: number; among?: readonly quick.SupportCalendar[] } = {},
+): void {
+  const pairs = among.map((calendar) => ({ calendar, slow: oracleFor(calendar) }));
   fc.assert(
-    fc.property(question(over), ({ which, at, other, minutes, businessDays }) => {
+    fc.property(question(over, among.length), ({ which, at, other, minutes, businessDays, pauses }) => {
       const pair = pairs[which];
       if (pair === undefined) throw new Error('no such calendar');
       const { calendar, slow } = pair;
+      const same = (what: string, answered: string | number, counted: string | number): void => {
+        if (answered === counted) return;
+        throw new Error(`${what} answered ${answered}, and counting gives ${counted}, by ${JSON.stringify(calendar)}`);
+      };
+      const later = Math.abs(businessDays);
       same('startOfBusiness', quick.startOfBusiness(at, calendar), slow.startOfBusiness(at));
-      same('dueAt', quick.dueAt(at, Math.abs(businessDays), calendar), slow.dueAt(at, Math.abs(businessDays)));
+      same('dueAt', quick.dueAt(at, later, calendar), slow.dueAt(at, later));
       same('between', quick.businessMinutesBetween(at, other, calendar), slow.businessMinutesBetween(at, other));
       same('addMinutes', quick.addBusinessMinutes(at, minutes, calendar), slow.addBusinessMinutes(at, minutes));
       same('addDays', quick.addBusinessDays(at, businessDays, calendar), slow.addBusinessDays(at, businessDays));
+      same('the clock', dueAfterPauses(at, later, pauses, calendar), dueWithPausesAdded(at, later, pauses, slow));
     }),
     { numRuns: runs, ...(seed === undefined ? {} : { seed }) },
   );
 }
 
-function same(what: string, answered: string | number, counted: string | number): void {
-  if (answered !== counted) throw new Error(`${what} answered ${answered}, and counting gives ${counted}`);
-}
-
-function question(over: 'eventful-weeks' | 'eight-years') {
+function question(over: 'eventful-weeks' | 'eight-years', howManyCalendars: number) {
   const oneDay = 24 * 60 * MINUTE;
-  const anywhere = fc.integer({ min: first * MINUTE + 40 * oneDay, max: last * MINUTE - 40 * oneDay });
+  const anywhere = fc.integer({ min: first * MINUTE + 60 * oneDay, max: last * MINUTE - 60 * oneDay });
   const nearby = fc
     .tuple(fc.constantFrom(...eventful), fc.integer({ min: -6 * oneDay, max: 9 * oneDay }))
     .map(([event, distance]) => event + distance);
@@ -256,9 +315,10 @@ function question(over: 'eventful-weeks' | 'eight-years') {
   const moment = fc
     .tuple(over === 'eight-years' ? anywhere : nearby, fc.boolean())
     .map(([ms, onQuarter]) => (onQuarter ? Math.floor(ms / (15 * MINUTE)) * 15 * MINUTE : ms));
+  const wait = fc.nat({ max: 5 * oneDay });
   return fc
     .record({
-      which: fc.nat({ max: calendars.length - 1 }),
+      which: fc.nat({ max: howManyCalendars - 1 }),
       moment,
       distance: fc.integer({ min: -12 * oneDay, max: 12 * oneDay }),
       minutes: fc.oneof(
@@ -266,10 +326,17 @@ function question(over: 'eventful-weeks' | 'eight-years') {
         fc.integer({ min: -8, max: 8 }).map((n) => n * 480),
       ),
       businessDays: fc.integer({ min: -10, max: 10 }),
+      waits: fc.tuple(wait, wait, wait, wait),
     })
-    .map(({ moment: ms, distance, ...rest }) => ({
+    .map(({ moment: ms, distance, waits: [a, b, c, d], ...rest }) => ({
       ...rest,
       at: fromEpochMilliseconds(ms),
       other: fromEpochMilliseconds(ms + distance),
+      pauses: [
+        fromEpochMilliseconds(ms + a),
+        fromEpochMilliseconds(ms + a + b),
+        fromEpochMilliseconds(ms + a + b + c),
+        fromEpochMilliseconds(ms + a + b + c + d),
+      ] as const,
     }));
 }

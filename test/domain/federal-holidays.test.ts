@@ -1,6 +1,7 @@
+import Holidays from 'date-holidays';
 import { describe, expect, it } from 'vitest';
 import { observedFederalHolidays } from '../../domain/federal-holidays.ts';
-import { dayNumber, weekdayOf } from '../../domain/instant.ts';
+import { civilDate, dayNumber, weekdayOf } from '../../domain/instant.ts';
 import { federalHolidaysAsPublished } from './business-time-oracle.ts';
 
 describe('United States federal holidays', () => {
@@ -52,5 +53,19 @@ describe('United States federal holidays', () => {
     }
     // 1 January 2100 is a Friday, and 1 January 2021 was one too: no New Year crosses either end of the run.
     expect(years.flatMap(observedFederalHolidays)).toHaveLength(79 * 11);
+  });
+
+  it('SLA-1 from 1986 to 2100 are the days of the list that others keep', () => {
+    const kept = new Holidays('US');
+    for (let year = 1986; year <= 2100; year += 1) {
+      const days = kept
+        .getHolidays(year)
+        // It knows the day on which Veterans Day is observed as one on which banks are closed.
+        .filter(({ type, rule }) => type === 'public' || (type === 'bank' && rule.startsWith('substitutes 11-11')))
+        .map(({ date }) => date.slice(0, 10))
+        // It lists the day itself beside the one on which it is observed, and 31 December in both years.
+        .filter((date) => date.startsWith(`${year}-`) && ![0, 6].includes(weekdayOf(dayNumber(civilDate(date)))));
+      expect(observedFederalHolidays(year)).toEqual(days.toSorted());
+    }
   });
 });

@@ -179,6 +179,24 @@ describe('the forecast in words', () => {
     expect(words(facts)).toBe(sentence);
   });
 
+  it('ALR-2 name a pace of weeks in words, whatever the number of weeks that policy looks back', () => {
+    const pace = (weeks: number) => {
+      const window = { ...policy.alerts.forecast, windowDays: 7 * weeks };
+      const itsPolicy = { ...policy, alerts: { ...policy.alerts, forecast: window } };
+      const { inWords } = forecast(aHistory({ activatedAt: daily(7 * weeks, 1) }), now, itsPolicy);
+      return /^At the pace of (.*) you run out/.exec(inWords ?? '')?.[1];
+    };
+    expect([1, 2, 3, 4, 5, 6, 7].map(pace)).toEqual([
+      'the last week',
+      'the last two weeks',
+      'the last three weeks',
+      'the last four weeks',
+      'the last five weeks',
+      'the last six weeks',
+      'the last 7 weeks',
+    ]);
+  });
+
   it('ALR-2 say to ask now from the last safe day on', () => {
     // Asked on Tuesday 2 June, the answer is due before Wednesday the 10th; on Monday there is still a day.
     expect(words({ remaining: 9 })).toBe('At the pace of the last four weeks you run out on 10 June; ask by 2 June.');

@@ -124,11 +124,74 @@ describe('a label', () => {
     expect(read(`${label}: Inés Oliveira`).intake.requester.name).toBe('Inés Oliveira');
   });
 
+  it.each([
+    ['kind', 'kind | kind of request | request kind | type of request | request type | exception process'],
+    ['organizationName', 'organization | organization name | name of organization | name of the organization'],
+    ['organizationName', 'company | company name'],
+    ['agreementNumber', 'agreement | agreement number | agreement no | agreement nr | agreement id'],
+    ['authorizationNumber', 'authorization | authorization number | authorization no | open authorization number'],
+    ['licenseNumber', 'license | license number | license no | open license number'],
+    ['licenseNumber', 'license and authorization numbers | license and authorization number'],
+    ['licenseNumber', 'authorization and license numbers | authorization and license number'],
+    ['requesterName', 'requester | requested by | requester name, phone and email | requestor | requestors'],
+    ['requesterName', 'requester name, phone number and email | name | full name | your name | contact name'],
+    ['requesterName', 'requester name | name of requester'],
+    ['requesterPhone', 'phone | telephone | telephone number | tel | your phone | requester phone | phone number'],
+    ['requesterEmail', 'email | e-mail | email address | e-mail addresses | your email | requester email'],
+    ['product', 'product | product name | product - name | product(full)name'],
+    ['keyLastFive', 'key | product key | key ending in | product key ending in | key last five | last 5'],
+    ['activationsRequested', 'activations | activations requested | number of activations | number requested'],
+    ['activationsRequested', 'number of activations requested | number of additional activations'],
+    ['activationsRequested', 'number of additional activations requested | additional activations'],
+    ['activationsRequested', 'additional activations requested | number of hosts | number of hosts requested'],
+    ['activationsRequested', 'number of kms hosts requested | hosts requested'],
+    ['businessReason', 'reason | reason for request | reason for the request | business reason'],
+    ['businessReason', 'business reason for request | business reason for the request | business justification'],
+    ['requiredDate', 'required date | date required | required by | required by date | needed by | date needed'],
+    ['language', 'language | language of request | language of the request'],
+    ['noticesCorrespondent', 'notices correspondent | notice correspondent | notices correspondent’s name'],
+    ['noticesCorrespondent', 'notices correspondent’s phone | notices correspondent’s email'],
+  ] as const)('EXC-13 of %s is any of: %s', (field, labels) => {
+    for (const label of labels.split(' | ')) {
+      const written = read(`${label}: Alder`).written;
+      expect(written, label).toEqual({ [field]: 'Alder' });
+      expect(read(`  12. ${label}: Alder`).written, label).toEqual(written);
+    }
+  });
+
+  it.each(['Agreement associated with the key number', 'Our last 5 keys', 'Very product'])(
+    'EXC-13 is none where its words only occur in something longer: %s',
+    (label) => {
+      expect(read(`${label}: Alder`).written).toEqual({});
+    },
+  );
+
+  it('EXC-13 is as long as the longest published one at the most', () => {
+    const explained = (length: number) => `Product (${'x'.repeat(length - 'Product ()'.length)})`;
+    expect(read(`${explained(160)}: Alder`).written).toEqual({ product: 'Alder' });
+    expect(read(`${explained(161)}: Alder`).written).toEqual({});
+  });
+
+  it('EXC-13 may be bold, which its value is not cut for', () => {
+    expect(read('*Product:* Windows Vista Business').written).toEqual({ product: 'Windows Vista Business' });
+    expect(read('**Product:**\nWindows Vista Business').written).toEqual({ product: 'Windows Vista Business' });
+    expect(read('Reason: *new* school, __all__ of it').written).toEqual({
+      businessReason: '*new* school, __all__ of it',
+    });
+  });
+
   it('stands before its value, which may be on the next line or in the next cell', () => {
     expect(read('Product:\nWindows Vista Business').intake.product).toBe('windows-vista-business');
     expect(read('Product\tWindows Vista Business\t').intake.product).toBe('windows-vista-business');
     expect(read('Product\n\t\nWindows Vista Business\n\t').intake.product).toBe('windows-vista-business');
     expect(read('Product：Windows Vista Business').intake.product).toBe('windows-vista-business');
+  });
+
+  it('has its value on one line, but for a reason, and of bounded length', () => {
+    expect(read('Product: Windows Vista Business\nThank you').written).toEqual({ product: 'Windows Vista Business' });
+    expect(read('Product:\nWindows Vista Business\nThank you').written).toEqual({ product: 'Windows Vista Business' });
+    expect(read(`Company: ${'x'.repeat(1_001)}`).written.organizationName).toHaveLength(1_000);
+    expect(read(`Reason: ${'x'.repeat(5_001)}`).written.businessReason).toHaveLength(5_000);
   });
 
   it('without a value is not taken for one that has the next label', () => {
@@ -156,6 +219,28 @@ describe('a value', () => {
     ['06/13/2027', '2027-06-13'],
     ['06.06.2027', '2027-06-06'],
     ['29 February 2028', '2028-02-29'],
+    ['Monday,  14 June 2027', '2027-06-14'],
+    ['14 June 2027 .', '2027-06-14'],
+    ['June 14 ,, 2027.,', '2027-06-14'],
+    ['Sept 7, 2027', '2027-09-07'],
+    ['14  June  2027', '2027-06-14'],
+    ['June  14  2027', '2027-06-14'],
+    ['1 January 2027', '2027-01-01'],
+    ['1 February 2027', '2027-02-01'],
+    ['1 March 2027', '2027-03-01'],
+    ['1 April 2027', '2027-04-01'],
+    ['1 May 2027', '2027-05-01'],
+    ['1 July 2027', '2027-07-01'],
+    ['1 August 2027', '2027-08-01'],
+    ['1 October 2027', '2027-10-01'],
+    ['1 November 2027', '2027-11-01'],
+    ['1 December 2027', '2027-12-01'],
+    ['Tuesday 15 June 2027', '2027-06-15'],
+    ['Wednesday 16 June 2027', '2027-06-16'],
+    ['Thursday 17 June 2027', '2027-06-17'],
+    ['Friday 18 June 2027', '2027-06-18'],
+    ['Saturday 19 June 2027', '2027-06-19'],
+    ['Sunday 20 June 2027', '2027-06-20'],
   ])('EXC-13 is a date that can be read in one way: %s', (text, date) => {
     expect(read(`Required date: ${text}`).intake.requiredDate).toBe(date);
   });
@@ -166,6 +251,20 @@ describe('a value', () => {
     ['31 June 2027', 'must be a date such as 2027-06-14 or 14 June 2027'],
     ['29 February 2027', 'must be a date such as 2027-06-14 or 14 June 2027'],
     ['14/06/27', 'must be a date such as 2027-06-14 or 14 June 2027'],
+    ...[
+      '2027-06-145',
+      '14 June 20271',
+      'by June 14, 2027',
+      'on 13/06/2027',
+      'on 2027-06-14',
+      'on 14 June 2027',
+      'on Monday 14 June 2027',
+      'June 14 20271',
+      '13/06/20271',
+      'Monday 14 June 2027 at noon',
+      '4 Janua 2027',
+      '4 Quintember 2027',
+    ].map((text) => [text, 'must be a date such as 2027-06-14 or 14 June 2027']),
     ['as soon as possible', 'must be a date such as 2027-06-14 or 14 June 2027'],
     ['Tuesday 14 June 2027', 'must have the right weekday: 2027-06-14 is a Monday'],
   ])('EXC-13 is no date that can be read in none, or in two: %s', (text, message) => {
@@ -201,6 +300,11 @@ describe('a value', () => {
     ['1\u202f500', 1500],
     ['10 more hosts', 10],
     ['+25 activations', 25],
+    ['+ 25 activation.', 25],
+    ['1,500,000', 1_500_000],
+    ['12,500', 12_500],
+    ['12  additional  kms  hosts', 12],
+    ['3kmshosts', 3],
     ['0', 0],
   ])('is a whole number: %s', (text, count) => {
     expect(read(`Activations: ${text}`).intake.activationsRequested).toBe(count);
@@ -218,11 +322,12 @@ describe('a value', () => {
     ['Microsoft® Windows Server® 2008 Standard Edition', 'windows-server-2008-standard'],
     ['windows  vista ENTERPRISE', 'windows-vista-enterprise'],
     ['Windows Server 2008 for Itanium-Based Systems', 'windows-server-2008-itanium'],
+    ['windows-server-2008-itanium', 'windows-server-2008-itanium'],
   ])('KEY-3 is a product by its code or its name in the catalog: %s', (text, product) => {
     expect(read(`Product: ${text}`).intake.product).toBe(product);
   });
 
-  it.each(['Windows Vista', 'Windows Server 2008', 'Windows'])(
+  it.each(['Windows Vista', 'Windows Server 2008', 'Windows', 'Windows Server 2008 Edition Standard'])(
     'KEY-3 is no product that could be several: %s',
     (text) => {
       const [fault] = faultOf(`Product: ${text}`);
@@ -242,6 +347,10 @@ describe('a value', () => {
     expect(read(`Product key: ${text}`).intake.keyLastFive?.toUpperCase()).toBe('BCDFG');
   });
 
+  it.each(['AHJKMP', 'BC.DFG', 'BCDF'])('KEY-6 is as it was written where that is not five symbols: %s', (text) => {
+    expect(read(`Product key: ${text}`).intake.keyLastFive).toBe(text);
+  });
+
   it('KEY-6 keeps nothing but the last five of a whole key', () => {
     const { intake, written } = read(
       'Product key: HJKMP-QRTVW-XY234-67892-BCDFG\nReason: hjkmp-qrtvw-xy234-67892-bcdfg is full',
@@ -255,6 +364,17 @@ describe('a value', () => {
     'Inés Oliveira <ines@alder.example> +1 425 555 0101',
     'ines@alder.example; +1 425 555 0101; Inés Oliveira',
     'Inés Oliveira\n  phone: +1 425 555 0101\n  ines@alder.example <mailto:ines@alder.example>',
+    'Name : Inés Oliveira, phone +1 425 555 0101, email ines@alder.example',
+    'Inés Oliveira phone number: +1 425 555 0101 e-mail address : ines@alder.example',
+    'Inés Oliveira tel. +1 425 555 0101 e-mail: ines@alder.example',
+    'Inés Oliveira Tel +1 425 555 0101 E-mail ines@alder.example',
+    'Inés Oliveira phone +1 425 555 0101 email ines@alder.example',
+    'Inés Oliveira email ines@alder.example phone : +1 425 555 0101',
+    'Inés Oliveira e-mail ines@alder.example tel:+1 425 555 0101',
+    'Inés Oliveira phone number +1 425 555 0101, ines@alder.example',
+    'Name:Inés Oliveira, +1 425 555 0101, ines@alder.example',
+    'Inés Oliveira ines@alder.example head of it +1 425 555 0101',
+    'Inés Oliveira +1 425 555 0101 head of it ines@alder.example',
   ])('EXC-1 is a person, in whatever order: %s', (text) => {
     expect(read(`Requester: ${text}`).intake.requester).toEqual(body.requester);
     expect(read(`Notices Correspondent: ${text}`).intake.noticesCorrespondent).toEqual(body.requester);
@@ -270,6 +390,55 @@ describe('a value', () => {
       email: 'carla@alder.example',
     });
     expect(read(`Requester: Carla Weiss\n${parts.slice(18)}`).intake.requester).toEqual(intake.noticesCorrespondent);
+  });
+
+  it.each(['+1 425 555 0101', '(425) 555-0101', '425.555.0101 x12', '425/5550101ext. 1234', '4255550101 ext 123'])(
+    'EXC-1 has a phone number as people write one: %s',
+    (phone) => {
+      const { requester } = read(`Requester: Inés Oliveira, ${phone}, ines@alder.example`).intake;
+      expect(requester).toEqual({ ...body.requester, phone });
+    },
+  );
+
+  it.each(['Telma Namer', 'Inés surname: Oliveira'])('EXC-1 has a name that stays whole: %s', (name) => {
+    expect(read(`Requester: ${name}, +1 425 555 0101`).intake.requester.name).toBe(name);
+  });
+
+  it('EXC-1 is a person up to an empty line or cell: what comes after is somebody else’s', () => {
+    for (const gap of ['', '   ', '\t']) {
+      const { intake } = read(`Notices Correspondent: Carla Weiss\n${gap}\nPhone: +1 425 555 0101`);
+      expect(intake.noticesCorrespondent).toEqual({ name: 'Carla Weiss', phone: undefined, email: undefined });
+      expect(intake.requester.phone).toBe('+1 425 555 0101');
+    }
+  });
+
+  it('EXC-13 is a Correspondent in pieces, which say nothing twice', () => {
+    const pieces = [
+      'Notices Correspondent: Carla Weiss',
+      'Notices Correspondent’s phone number: +1 425 555 0103',
+      'Notices Correspondent’s e-mail: carla@alder.example',
+    ].join('\n\n');
+    const { intake, faults } = read(pieces);
+    expect(faults).toEqual([]);
+    expect(bodyFrom(intake)).toEqual({
+      requester: {},
+      noticesCorrespondent: { name: 'Carla Weiss', phone: '+1 425 555 0103', email: 'carla@alder.example' },
+    });
+    expect(Object.keys(bodyFrom(read('Notices Correspondent: Carla').intake).noticesCorrespondent ?? {})).toEqual([
+      'name',
+    ]);
+  });
+
+  it('EXC-13 is an e-mail address without what stands around it, or what was written where there is none', () => {
+    expect(read('E-mail: Inés <ines@alder.example>').intake.requester.email).toBe('ines@alder.example');
+    expect(read('E-mail: ask me').intake.requester.email).toBe('ask me');
+  });
+
+  it('AGR-1 is one number under a label for two, or none', () => {
+    expect(read('License and authorization numbers: 12345678').written).toEqual({ licenseNumber: '12345678' });
+    const either = 'Agreement number, or license and authorization numbers';
+    expect(read(`${either}: E-1001`).written).toEqual({ agreementNumber: 'E-1001' });
+    expect(read(`${either}: ask Carla`).written).toEqual({ agreementNumber: 'ask Carla' });
   });
 
   it('EXC-1 is as much of a person as there is', () => {
@@ -295,7 +464,31 @@ describe('a value', () => {
     ['German', 'de'],
     ['PORTUGUESE', 'pt'],
     ['pt-BR', 'pt-BR'],
-    ['English', 'en'],
+    ...Object.entries({
+      ar: 'Arabic',
+      cs: 'Czech',
+      da: 'Danish',
+      de: 'German',
+      el: 'Greek',
+      en: 'English',
+      es: 'Spanish',
+      fi: 'Finnish',
+      fr: 'French',
+      he: 'Hebrew',
+      hu: 'Hungarian',
+      it: 'Italian',
+      ja: 'Japanese',
+      ko: 'Korean',
+      nl: 'Dutch',
+      no: 'Norwegian',
+      pl: 'Polish',
+      pt: 'Portuguese',
+      ru: 'Russian',
+      sv: 'Swedish',
+      tr: 'Turkish',
+      uk: 'Ukrainian',
+      zh: 'Chinese',
+    }).map(([tag, name]) => [name, tag]),
   ])('SLA-3 is a language by its tag or its name: %s', (text, language) => {
     expect(read(`Language: ${text}`).intake.language).toBe(language);
   });
@@ -333,10 +526,18 @@ describe('a field that is there twice', () => {
     ]);
   });
 
+  it('EXC-13 takes nothing away from the other fields', () => {
+    const { intake } = read('Activations: 150\nActivations: 1500\nReason: it grows.\nLanguage: de');
+    expect(intake).toMatchObject({ businessReason: 'it grows.', language: 'de' });
+  });
+
   it('is the form’s and not that of a signature, for what a signature repeats', () => {
     const { intake, faults } = read(`${complete}\n\nBest\nPhone: +1 425 555 9999\nE-mail: office@alder.example`);
     expect(bodyFrom(intake)).toEqual(body);
     expect(faults).toEqual([]);
+    const signed = read(`${complete}\nLanguage: de\n\nBest\nName: The office\nLanguage: German or English`);
+    expect(bodyFrom(signed.intake)).toEqual({ ...body, language: 'de' });
+    expect(signed.faults).toEqual([]);
   });
 });
 
@@ -364,6 +565,7 @@ Required date:`,
     expect(labels('')).toEqual(['Agreement number', 'Authorization number', 'License number']);
     expect(labels('Agreement number: 1')).toEqual(['Agreement number']);
     expect(labels('License number: 1')).toEqual(['Authorization number', 'License number']);
+    expect(labels('Authorization number: 1')).toEqual(['Authorization number', 'License number']);
   });
 
   it('EXC-13 reads as it was read, whatever was in it', () => {
@@ -392,10 +594,39 @@ Required date:`,
     );
   });
 
+  it('EXC-13 has a label for each field of a body, and the value without spaces around it', () => {
+    const fields = [
+      ['kind', '/kind', 'Kind'],
+      ['organizationName', '/organizationName', 'Organization name'],
+      ['agreementNumber', '/agreementNumber', 'Agreement number'],
+      ['authorizationNumber', '/authorizationNumber', 'Authorization number'],
+      ['licenseNumber', '/licenseNumber', 'License number'],
+      ['requesterName', '/requester/name', 'Requester’s name'],
+      ['requesterPhone', '/requester/phone', 'Requester’s phone number'],
+      ['requesterEmail', '/requester/email', 'Requester’s e-mail address'],
+      ['product', '/product', 'Product'],
+      ['keyLastFive', '/keyLastFive', 'Last five digits of product key'],
+      ['activationsRequested', '/activationsRequested', 'Number of activations requested'],
+      ['businessReason', '/businessReason', 'Business reason for request'],
+      ['requiredDate', '/requiredDate', 'Required date'],
+      ['language', '/language', 'Language'],
+      ['noticesCorrespondent', '/noticesCorrespondent', 'Notices Correspondent'],
+    ] as const;
+    const written = Object.fromEntries(fields.map(([field]) => [field, ` ${field} `]));
+    expect(formOf({ written })).toEqual(fields.map(([field, , label]) => ({ field, label, value: field })));
+    expect(fields.map(([, pointer]) => labelAt(pointer))).toEqual(fields.map(([, , label]) => label));
+  });
+
   it('calls fields by their labels, and what it has no label for by its pointer', () => {
     expect(labelAt('/requester/email')).toBe('Requester’s e-mail address');
+    expect(labelAt('/noticesCorrespondent')).toBe('Notices Correspondent');
+    expect(labelAt('/noticesCorrespondent/name')).toBe('Notices Correspondent’s name');
     expect(labelAt('/noticesCorrespondent/phone')).toBe('Notices Correspondent’s phone number');
-    expect(labelAt('/elsewhere')).toBe('/elsewhere');
+    expect(labelAt('/noticesCorrespondent/email')).toBe('Notices Correspondent’s e-mail address');
+    expect(labelAt('/noticesCorrespondent/age')).toBe('Notices Correspondent’s age');
+    for (const pointer of ['/elsewhere', '/a/noticesCorrespondent/name', '/noticesCorrespondent/name/a']) {
+      expect(labelAt(pointer)).toBe(pointer);
+    }
   });
 });
 

@@ -59,6 +59,27 @@ describe('the machines of a site', () => {
   });
 });
 
+describe('the reasons for a site', () => {
+  const reasons = (machines: Partial<Record<ProductGroup, number>>) => planned([site(machines)]).sites[0]?.reasons;
+
+  it('AGR-6 say on which side of its threshold each count is', () => {
+    expect(reasons({ client: 25, 'server-a': 1, 'server-c': 3 })).toEqual([
+      '25 clients are at least the 25 that a KMS host needs: use one KMS host here for them.',
+      '4 servers are fewer than the 5 that a KMS host needs: activate each with a MAK.',
+    ]);
+    expect(reasons({ client: 24, 'server-b': 5 })).toEqual([
+      '24 clients are fewer than the 25 that a KMS host needs: activate each with a MAK.',
+      '5 servers are at least the 5 that a KMS host needs: use one KMS host here for them.',
+    ]);
+  });
+
+  it('AGR-6 are silent on machines that are not there', () => {
+    expect(reasons({ client: 1 })).toHaveLength(1);
+    expect(reasons({ 'server-a': 1 })).toEqual([expect.stringContaining('1 servers')]);
+    expect(reasons({})).toEqual([]);
+  });
+});
+
 describe('the advice', () => {
   const large = site({ client: 25 });
   const small = site({ client: 24 });
@@ -100,6 +121,15 @@ describe('the KMS key', () => {
     if (beyond === null) expect(key?.beyond).toBeNull();
     else expect(key?.beyond).toMatchObject(beyond);
   });
+
+  it('AGR-6 OVR-3 says how to get what is beyond: a call from beside each host, or one request', () => {
+    expect(planned(sites(11, { client: 25 })).keys[0]?.beyond?.how).toBe(
+      'Call the activation call centre from beside each further host: one override a day, 5 in all.',
+    );
+    expect(planned(sites(12, { client: 25 })).keys[0]?.beyond?.how).toBe(
+      'Send a KMSADD request for 6 more host places.',
+    );
+  });
 });
 
 describe('a MAK', () => {
@@ -108,24 +138,33 @@ describe('a MAK', () => {
     expect(planned(sites(10, { client: 24 })).keys).toMatchObject([{ needed: 240, startsWith: 290, beyond: null }]);
   });
 
+  // Under a policy in which the floor, 50, is all that a MAK starts with.
+  const flat = { none: 0.01, A: 0.01, B: 0.01, C: 0.01, D: 0.01 };
+  const initialMakLimit = {
+    ...policy.initialMakLimit,
+    activationsPerLicense: { enterprise: flat, select: flat, 'campus-and-school': flat, open: flat },
+  };
+  const unreachable = { kmsThreshold: { clients: 1_000, servers: 1_000 } };
+  const ofFifty = (machines: number, callCenter = policy.callCenter) => {
+    const itsPolicy = { ...policy, initialMakLimit, plan: unreachable, callCenter };
+    return plan('select', [site({ client: machines })], itsPolicy).keys;
+  };
+
   it.each([
     [50, null],
-    [51, { amount: 1, ask: 'call-center' }],
-    [100, { amount: 50, ask: 'call-center' }],
-    [101, { amount: 51, ask: 'MAKADD' }],
+    [51, { amount: 1, ask: 'call-center', how: 'Call the activation call centre for 1 more activations.' }],
+    [100, { amount: 50, ask: 'call-center', how: 'Call the activation call centre for 50 more activations.' }],
+    [101, { amount: 51, ask: 'MAKADD', how: 'Send a MAKADD request for 51 more activations.' }],
   ])('AGR-6 MAK-4 MAK-5 of 50 for %i machines asks for %j', (machines, beyond) => {
-    // Under a policy in which the floor is all that a MAK starts with.
-    const flat = { none: 0.01, A: 0.01, B: 0.01, C: 0.01, D: 0.01 };
-    const initialMakLimit = {
-      ...policy.initialMakLimit,
-      activationsPerLicense: { enterprise: flat, select: flat, 'campus-and-school': flat, open: flat },
-    };
-    const unreachable = { kmsThreshold: { clients: 1_000, servers: 1_000 } };
-    const { keys } = plan('select', [site({ client: machines })], { ...policy, initialMakLimit, plan: unreachable });
-    expect(keys).toHaveLength(1);
-    expect(keys[0]).toMatchObject({ type: 'MAK', productGroup: 'client', needed: machines, startsWith: 50 });
-    if (beyond === null) expect(keys[0]?.beyond).toBeNull();
-    else expect(keys[0]?.beyond).toMatchObject(beyond);
+    expect(ofFifty(machines)).toEqual([
+      { type: 'MAK', productGroup: 'client', needed: machines, startsWith: 50, beyond },
+    ]);
+  });
+
+  it('AGR-6 MAK-4 gets by phone what policy says, up to three times what it started with', () => {
+    const threefold = { ...policy.callCenter, increaseUpToTimesOriginal: 3 };
+    expect(ofFifty(150, threefold)).toMatchObject([{ beyond: { amount: 100, ask: 'call-center' } }]);
+    expect(ofFifty(151, threefold)).toMatchObject([{ beyond: { amount: 101, ask: 'MAKADD' } }]);
   });
 });
 

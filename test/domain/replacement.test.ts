@@ -58,6 +58,14 @@ describe('a key that is held or blocked', () => {
 });
 
 describe('a replacement that is completed', () => {
+  it('BLK-2 LED-1 is told in the history, with the limit of the new key and the reason', () => {
+    const key = aMak({ status: blocking });
+    expect(completeReplacement(key, anAgreement(), tuesdayTen, policy)?.deed).toMatchObject({
+      action: 'key-blocked',
+      detail: `The key ending in ${key.lastFive} was blocked and replaced by the one ending in QRTVW, with a limit of ${limitOf(key.grants)}: It leaked.`,
+    });
+  });
+
   const raised = [
     aGrant({ amount: 100 }),
     aGrant({ kind: 'exception', amount: 500, approvedBy: 'carla@alder.example' }),

@@ -8,10 +8,10 @@ import type { Key, KmsKey } from '../../domain/key.ts';
 import { entryHash } from '../../store/change.ts';
 import type { Item } from '../../store/table.ts';
 import { policy } from '../builders.ts';
-import type { Model } from './model.ts';
+import type { Deed, Model } from './model.ts';
 import { askName } from './model.ts';
 import type { Change } from './wire.ts';
-import { Broken } from './wire.ts';
+import { Broken, letterName } from './wire.ts';
 
 /*
  * What must hold in the table whatever happened: after every single write (`judgeChanges`), and after every group of
@@ -74,16 +74,24 @@ export function bucketsIn(items: Items, keyId: string): Item[] {
   return buckets;
 }
 
-export function marksIn(bucket: Item | undefined): string[] {
-  return Object.keys(bucket ?? {}).filter((name) => name.startsWith('+'));
+/** What is read again and again of an item, which is another one as soon as it is written. */
+function ofEach<Read>(read: (item: Item) => Read): (item: Item) => Read {
+  const known = new WeakMap<Item, Read>();
+  return (item) => {
+    const is = known.get(item) ?? read(item);
+    known.set(item, is);
+    return is;
+  };
 }
+
+const marksIn = ofEach((bucket): readonly string[] => Object.keys(bucket).filter((name) => name.startsWith('+')));
 
 export function marksOf(items: Items, keyId: string): string[] {
   return bucketsIn(items, keyId).flatMap(marksIn);
 }
 
-function must(holds: boolean, rule: string, about: string): asserts holds {
-  if (!holds) throw new Broken(`${rule}: ${about}`);
+export function must(holds: boolean, rule: string, about: string): asserts holds {
+  if (!holds) throw new Broken(rule, about);
 }
 
 // ---- After every write
@@ -261,7 +269,7 @@ function judgeBucket(
     return;
   }
   const all = new Set(marksOf(items, keyId));
-  const had = new Set(marksIn(before));
+  const had = new Set(before && marksIn(before));
   const lost = [...had].filter((mark) => !all.has(mark));
   must(
     lost.length === 0 || key.status.is === 'blocked',
@@ -348,6 +356,8 @@ function judgeRequest(
   must(new Set(letterIds).size === letterIds.length, 'EXC-11 a letter is owed once', about);
   if (was === undefined) {
     must(state.stage.is === 'received', 'EXC-12 a request begins received', about);
+    const key = ownedIn<Key>(around.items, `KEY#${state.keyId} KEY`)?.state;
+    must(key?.status.is === 'live', 'BLK-1 a request begins on a live key', about);
   } else {
     const { is } = was.stage;
     must(is === state.stage.is || ways[is].includes(state.stage.is), 'EXC-12 only legal moves', about);
@@ -394,7 +404,7 @@ function judgeRequest(
     if (ask.decision !== null && !decidedBefore) judgeDecision(state, around, about);
   }
   if (state.stage.is === 'fulfilled' && was?.stage.is !== 'fulfilled') judgeFulfilled(state, around, about);
-  if (was !== undefined) judgeClock(was, state, after, around.changes, about);
+  if (was !== undefined) judgeClock(was, state, about);
 }
 
 /** Decided by who was asked, by a right code, in time, about the exact number (EXC-6, EXC-7, AGR-4). */
@@ -439,13 +449,7 @@ function judgeFulfilled(request: ExceptionRequest, { changes, items }: Around, a
 }
 
 /** The clock stands while the requester is asked, and nobody's time is counted twice or not at all (SLA-2, SLA-4). */
-function judgeClock(
-  was: ExceptionRequest,
-  is: ExceptionRequest,
-  item: Owned<ExceptionRequest>,
-  changes: readonly Change[],
-  about: string,
-): void {
+function judgeClock(was: ExceptionRequest, is: ExceptionRequest, about: string): void {
   const holder = { 'awaiting-requester': 'requester' }[String(is.stage.is)] ?? 'others';
   const state = is.clock.is === 'stopped' ? 'stopped' : is.clock.is === 'standing' ? 'requester' : 'others';
   must(
@@ -476,8 +480,6 @@ function judgeClock(
     const left = businessMinutesBetween(is.clock.since, is.clock.dueAt, calendar);
     must(left === was.clock.remainingMinutes, 'SLA-2 it resumes with what was left', `${about}: ${left}`);
   }
-  const entry = changes.find(({ key }) => key.startsWith(`EXCEPTION#${is.exceptionId} ENTRY#`))?.after;
-  must(is.clock.is === 'running' || entry === undefined || item.head.sequence > 0, 'LED-1 told', about);
 }
 
 // ---- After every group
@@ -565,6 +567,16 @@ const named = /#[\w-]+#/g;
 /** Entries that tell once more what another has told: the one that came with it is the one that counts. */
 const toldAgain = ['limit-raised', 'key-blocked', 'fulfilled', 'correspondent-changed'];
 
+const namesIn = ofEach(
+  ({ action, detail }): ReadonlySet<string> =>
+    toldAgain.includes(String(action)) ? new Set() : new Set(String(detail).match(named)),
+);
+
+/** Whether something that was asked under a name of its own has been done. */
+export function isDone(items: Items, { owner, where, text }: Deed): boolean {
+  return countDeeds(items).has(`${owner} ${where} ${text}`);
+}
+
 function countDeeds(items: Items): Map<string, number> {
   const times = new Map<string, number>();
   const add = (name: string) => times.set(name, (times.get(name) ?? 0) + 1);
@@ -572,8 +584,7 @@ function countDeeds(items: Items): Map<string, number> {
     const [partition = '', sort = ''] = key.split(' ');
     const [owner = ''] = partition.split('#');
     if (sort.startsWith('ENTRY#')) {
-      if (toldAgain.includes(String(item.action))) continue;
-      for (const name of new Set(String(item.detail).match(named))) add(`${owner} entry ${name}`);
+      for (const name of namesIn(item)) add(`${owner} entry ${name}`);
     }
     if (sort === 'KEY') {
       for (const { reference } of (item as unknown as Owned<Key>).state.grants) add(`${owner} grant ${reference}`);
@@ -600,11 +611,13 @@ function hasMoved(items: Items, keyId: string, name: string): boolean {
 }
 
 /** What must hold when nothing goes wrong any more and all time has passed. */
-export function judgeRest(items: Items): void {
+export function judgeRest(items: Items, handedOver: ReadonlySet<string>): void {
   for (const { state } of statesIn<ExceptionRequest>(items, 'EXCEPTION')) {
     const about = `request ${state.exceptionId} (${state.stage.is}, ${state.drive.is})`;
     must(isFinal(state.stage.is), 'every request ends', about);
     must(state.letters.length === 0, 'EXC-11 every letter is sent in the end', about);
+    const last = letterName({ exception: state.exceptionId, letter: state.stage.is, to: 'requester' });
+    must(handedOver.has(last), 'EXC-11 whoever asked is told how it ended', about);
     must(state.drive.is === 'ended', 'every workflow comes to its end', about);
   }
   for (const { state } of statesIn<Key>(items, 'KEY')) {

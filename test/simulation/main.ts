@@ -1,12 +1,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { enableCompileCache } from 'node:module';
 import { text } from 'node:stream/consumers';
 import { parseArgs } from 'node:util';
 import { root } from '../project-files.ts';
 import type { Counts } from './faults.ts';
 import { faultKinds } from './faults.ts';
 import type { Plant } from './plants.ts';
-import { plants, withPlant } from './plants.ts';
+import { plantNamed, plants, withBug, withPlant } from './plants.ts';
 import type { Course, Run } from './run.ts';
 
 /*
@@ -19,19 +20,37 @@ import type { Course, Run } from './run.ts';
  *   -- --shrink S                  looks so many seconds for a shorter history that fails as well
  */
 
-const { values } = parseArgs({
-  options: {
-    seed: { type: 'string' },
-    seeds: { type: 'string', default: '20' },
-    first: { type: 'string', default: '1' },
-    operations: { type: 'string', default: '950' },
-    planted: { type: 'boolean', default: false },
-    plant: { type: 'string' },
-    shrink: { type: 'string', default: '100' },
-    // What this command tells the processes that it starts.
-    child: { type: 'string' },
-  },
-});
+const known = {
+  seed: { type: 'string' },
+  seeds: { type: 'string', default: '20' },
+  first: { type: 'string', default: '1' },
+  operations: { type: 'string', default: '950' },
+  planted: { type: 'boolean', default: false },
+  plant: { type: 'string' },
+  shrink: { type: 'string', default: '100' },
+  // What this command tells the processes that it starts.
+  child: { type: 'string' },
+} as const;
+
+/** What was asked for. Whoever asks for what there is not is told so in one line. */
+function asked() {
+  try {
+    const { values } = parseArgs({ options: known });
+    for (const name of ['seed', 'seeds', 'first', 'operations', 'shrink'] as const) {
+      const number = values[name];
+      if (number !== undefined && !/^[1-9]\d{0,8}$/.test(number)) {
+        throw new Error(`--${name} takes a whole number from 1 on, such as: npm run simulate -- --${name} 7`);
+      }
+    }
+    if (values.plant !== undefined) plantNamed(values.plant);
+    return values;
+  } catch (error) {
+    console.error(String(error instanceof Error ? error.message : error).split('\n')[0]);
+    process.exit(2);
+  }
+}
+
+const values = asked();
 
 /** What a process of one seed is told. */
 type Order = Omit<Course, 'leftOut'> & { readonly leftOut: readonly number[] };
@@ -40,8 +59,10 @@ const atOnce = 2;
 const leastOfEachKind = 50;
 
 async function beChild({ leftOut, ...order }: Order, plant: string | undefined): Promise<never> {
+  enableCompileCache();
+  // It is read as the product is loaded.
   process.env.POWERTOOLS_METRICS_DISABLED = 'true';
-  if (plant !== undefined) withPlant(plant);
+  if (plant !== undefined) withPlant(plantNamed(plant));
   // Only now is the product loaded, as it is or with the bug.
   const { run } = await import('./run.ts');
   const result = await run({ ...order, leftOut: new Set(leftOut) });
@@ -51,7 +72,8 @@ async function beChild({ leftOut, ...order }: Order, plant: string | undefined):
 
 async function inChild(order: Order, plant?: string): Promise<Run> {
   const planted = plant === undefined ? [] : ['--plant', plant];
-  const child = spawn(process.execPath, ['test/simulation/main.ts', '--child', JSON.stringify(order), ...planted], {
+  const command = ['test/simulation/main.ts', '--child', JSON.stringify(order), ...planted];
+  const child = spawn(process.execPath, command, {
     cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -66,10 +88,6 @@ async function main(): Promise<number> {
   if (values.planted) return findPlanted(operations);
   const first = Number(values.seed ?? values.first);
   const count = values.seed === undefined ? Number(values.seeds) : 1;
-  if (![operations, first, count].every((number) => Number.isInteger(number) && number > 0)) {
-    console.error('Say whole numbers: npm run simulate -- --seed 1 --operations 1000');
-    return 2;
-  }
   const began = performance.now();
   const seeds = Array.from({ length: count }, (_, index) => first + index);
   const runs: Run[] = [];
@@ -117,11 +135,6 @@ async function twoAtOnce<Each>(all: readonly Each[], act: (each: Each) => Promis
   );
 }
 
-/** The rule that was broken, without what it was broken by. */
-function ruleOf({ failure }: Run): string | undefined {
-  return failure?.because.split(':')[0];
-}
-
 /** Leaves out what does not matter, as long as there is time, and prints what is left of the history. */
 async function explain(broken: Run, operations: number): Promise<void> {
   const { seed, failure } = broken;
@@ -135,7 +148,7 @@ async function explain(broken: Run, operations: number): Promise<void> {
       (group) => !groups.includes(group) && (failure.ending || group !== failure.group),
     );
     const run = await inChild({ seed, operations, leftOut, upTo }, values.plant);
-    return ruleOf(run) === ruleOf(broken) ? run : undefined;
+    return run.failure?.rule === failure.rule ? run : undefined;
   };
   for (let size = Math.ceil(kept.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2)) {
     for (let start = 0; start < kept.length && performance.now() < until; ) {
@@ -157,25 +170,29 @@ async function explain(broken: Run, operations: number): Promise<void> {
 
 const seedsForAPlant = 8;
 
-/** Plants each bug in turn and lives through seeds until a rule says so. */
+/** Plants each bug in turn and lives through seeds until a rule says so. Prints the table of docs/simulation.md. */
 async function findPlanted(operations: number): Promise<number> {
-  let missed = 0;
+  // One that no longer fits into the product would be looked for in vain, for an hour.
+  for (const plant of plants) withBug(plant);
+  const rows = new Map<string, string>();
   await twoAtOnce(plants, async (plant: Plant) => {
     let lived = 0;
     for (let seed = 1; seed <= Math.min(Number(values.seeds), seedsForAPlant); seed += 1) {
       const run = await inChild({ seed, operations, leftOut: [], upTo: null }, plant.name);
       lived += run.operations;
       if (run.failure === null) continue;
-      console.log(
-        `found   ${plant.name.padEnd(34)}after ${String(lived).padStart(5)} operations: ${run.failure.because.slice(0, 120)}`,
-      );
+      if (run.failure.rule === null)
+        throw new Error(`With “${plant.name}” it went wrong by itself: ${run.failure.because}`);
+      rows.set(plant.name, `| ${plant.name} | ${plant.file} | ${lived} | ${run.failure.rule} |`);
+      console.log(`found   ${plant.name}, after ${lived} operations: ${run.failure.because.slice(0, 200)}`);
       return;
     }
-    missed += 1;
-    console.log(`MISSED  ${plant.name.padEnd(34)}in ${lived} operations`);
+    console.log(`MISSED  ${plant.name}, in ${lived} operations`);
   });
-  console.log(`${plants.length - missed} of ${plants.length} planted bugs were found.`);
-  return missed > 0 ? 1 : 0;
+  console.log('\n| bug | where | found after operations | by the rule |\n|---|---|---|---|');
+  for (const { name } of plants) if (rows.has(name)) console.log(rows.get(name));
+  console.log(`\n${rows.size} of ${plants.length} planted bugs were found.`);
+  return rows.size === plants.length ? 0 : 1;
 }
 
 if (values.child !== undefined) await beChild(JSON.parse(values.child) as Order, values.plant);

@@ -4,11 +4,10 @@ import { installationIdFrom } from '../../domain/installation-id.ts';
 import type { Key } from '../../domain/key.ts';
 import { markNameOf } from '../../store/mak-buckets.ts';
 import type { Dice } from './dice.ts';
-import { isFinal, limitIn, machinesOn, marksOf, ownedIn, statesIn } from './invariants.ts';
-import type { Link, Model } from './model.ts';
+import { isDone, isFinal, limitIn, machinesOn, marksOf, must, ownedIn, statesIn } from './invariants.ts';
+import type { Deed, Link, Model } from './model.ts';
 import { askName, deedOf, machineOf } from './model.ts';
 import type { Image, Mail } from './wire.ts';
-import { Broken } from './wire.ts';
 import type { Answer, Asking, World } from './world.ts';
 
 /*
@@ -52,16 +51,29 @@ function ines(agreementId: string): Person {
 
 type Heard = (body: Answer['body'], status: number) => void;
 
+/**
+ * Asks once; answers undefined when it was killed, and nobody hears of it. What was done before under the same name answers
+ * so when it is asked again (MAK-4, OVR-4).
+ */
+async function ask(life: Life, what: string, asked: Asking, deed?: Deed): Promise<Answer | undefined> {
+  const { items, told } = life.world.wire;
+  const done = deed !== undefined && isDone(items, deed);
+  const answer = await life.world.ask(asked);
+  const heard = answer === 'killed' ? 'nothing (killed)' : `${answer.status} ${answer.body?.code ?? ''}`;
+  told.push(`  ${what}: ${heard}`);
+  if (answer === 'killed') return undefined;
+  const refused = answer.status >= 400 && answer.status < 500 && answer.body?.code !== 'request-in-progress';
+  must(!done || !refused, 'what was done is not refused when it is asked again', `${what}: ${heard}`);
+  return answer;
+}
+
 /** Asks once, hears the answer if there is one, and may ask the same again later. */
 function asking(life: Life, what: string, asked: Asking, promised: Heard = () => undefined, repeats = true): Operation {
   const operation: Operation = {
     what,
     run: async () => {
-      const answer = await life.world.ask(asked);
-      const heard = answer === 'killed' ? 'nothing (killed)' : `${answer.status} ${answer.body?.code ?? ''}`;
-      life.world.wire.told.push(`  ${what}: ${heard}`);
-      if (answer === 'killed') return;
-      if (answer.status >= 200 && answer.status < 300) promised(answer.body, answer.status);
+      const answer = await ask(life, what, asked, life.model.deeds.get(asked.idempotencyKey ?? ''));
+      if (answer !== undefined && answer.status >= 200 && answer.status < 300) promised(answer.body, answer.status);
     },
   };
   if (repeats && asked.idempotencyKey !== undefined) {
@@ -131,7 +143,7 @@ function replace(life: Life, key: Key, name: Name): Operation {
       deed.promised = true;
       life.model.keys.add(issued.keyId);
       const now = ownedIn<Key>(life.world.wire.items, `KEY#${blocked.keyId} KEY`)?.state;
-      if (now?.status.is !== 'blocked') throw new Broken(`BLK-2 ${blocked.keyId} was said to be blocked and is not.`);
+      must(now?.status.is === 'blocked', 'BLK-2 a replaced key is blocked when it is said to be', blocked.keyId);
     },
   );
 }
@@ -140,7 +152,7 @@ function reveal(life: Life, key: Key, name: Name): Operation {
   const caller = customer(ines(key.agreementId));
   const asked = { route: 'POST /keys/{keyId}/reveal', params: { keyId: key.keyId }, body: {}, caller };
   return asking(life, `reveal ${key.lastFive}`, { ...asked, idempotencyKey: name }, ({ productKey }) => {
-    if (productKey !== secretOf(life, key.keyId)) throw new Broken(`KEY-6 another key was shown for ${key.keyId}.`);
+    must(productKey === secretOf(life, key.keyId), 'KEY-6 the key that was asked for is shown', key.keyId);
   });
 }
 
@@ -158,7 +170,8 @@ function look(life: Life, dice: Dice, keys: readonly Key[], requests: readonly E
     'GET /exceptions/{exceptionId}',
   ]);
   return asking(life, `look at ${route}`, { route, params, caller: customer(ines(key.agreementId)) }, (body) => {
-    if (route === 'GET /keys/{keyId}' && body.used > body.limit) throw new Broken(`MAK-1 ${JSON.stringify(body)}`);
+    const shown = `${key.keyId} ${body.used} of ${body.limit}`;
+    must(route !== 'GET /keys/{keyId}' || body.used <= body.limit, 'MAK-1 no more is shown than the limit', shown);
   });
 }
 
@@ -231,32 +244,29 @@ function heardOfActivation(
   if (status === 200 || status === 201) {
     if (key.type === 'MAK') {
       const same = known.activatedAt === null || known.activatedAt === body.activatedAt;
-      if (!same) throw new Broken(`MAK-2 ${name} was told ${known.activatedAt} and then ${body.activatedAt}.`);
-      if (status === 201 && knownBefore) throw new Broken(`MAK-2 ${name} was counted again.`);
+      must(same, 'MAK-2 a machine hears the same time', `${name}: ${known.activatedAt} and ${body.activatedAt}`);
+      must(status === 200 || !knownBefore, 'MAK-2 a known machine is not counted again', name);
       known.activatedAt = body.activatedAt;
     }
-    if (known.activationId !== null && known.activationId !== body.activationId) {
-      throw new Broken(`MAK-2 ${name} was told another activation id.`);
-    }
+    const same = known.activationId === null || known.activationId === body.activationId;
+    must(same, 'MAK-2 a machine hears the same activation id', name);
     known.activationId = body.activationId;
     known.promised += 1;
-    if (!machinesOn(items, key.keyId).includes(name))
-      throw new Broken(`An activation of ${name} was acknowledged and is not there.`);
+    must(machinesOn(items, key.keyId).includes(name), 'MAK-1 an acknowledged activation is there', name);
     return;
   }
   if (status === 409 && body.code === 'activation-limit-reached') {
     if (key.type === 'MAK') {
-      if (knownBefore) throw new Broken(`MAK-2 ${name} is known and was refused.`);
+      must(!knownBefore, 'MAK-2 a known machine is never refused', name);
       life.afterwards.push(() => {
         const used = marksOf(items, key.keyId).length;
-        if (used < limitBefore) throw new Broken(`MAK-1 refused at ${used} of ${limitBefore} on ${key.keyId}.`);
+        must(used >= limitBefore, 'MAK-1 refused only when it is spent', `${key.keyId} ${used} of ${limitBefore}`);
       });
     }
     return;
   }
-  if (status === 403 && ownedIn<Key>(items, `KEY#${key.keyId} KEY`)?.state.status.is === 'live') {
-    throw new Broken(`BLK-1 ${key.keyId} is live and was called blocked.`);
-  }
+  const isLive = ownedIn<Key>(items, `KEY#${key.keyId} KEY`)?.state.status.is === 'live';
+  must(status !== 403 || !isLive, 'BLK-1 only a blocked key is called blocked', key.keyId);
 }
 
 function activateBatch(life: Life, key: Key, dice: Dice, size: number, first = -1): Operation {
@@ -291,7 +301,7 @@ function validate(life: Life, key: Key, dice: Dice): Operation {
   const promised = machineOf(life.model, key.keyId, name).promised > 0;
   return asking(life, `validate on ${key.lastFive}`, { route: 'POST /validations', body }, ({ genuine, reason }) => {
     const is = ownedIn<Key>(life.world.wire.items, `KEY#${key.keyId} KEY`)?.state.status.is;
-    if (promised && is === 'live' && !genuine) throw new Broken(`VAL-1 ${name} has activated and is ${reason}.`);
+    must(!promised || is !== 'live' || genuine, 'VAL-1 who has activated is genuine', `${name}: ${reason}`);
   });
 }
 
@@ -306,15 +316,20 @@ function reportClients(life: Life, key: Key, dice: Dice): Operation {
 
 // ---- The call centre
 
+/** A call is known by its reference, without a key for the repetition too. */
+function sameCall(life: Life, call: string, asked: Asking, deed: Deed): Operation {
+  const what = `${call} (the same call)`;
+  return { what, run: async () => void (await ask(life, what, asked, deed)) };
+}
+
 function override(life: Life, key: Key, dice: Dice, name: Name): Operation {
   const deed = deedOf(life.model, 'KEY', 'grant', name);
   const body = { installationId: someMachine(life, key, dice), callReference: name, callerName: 'Inés' };
   const asked = { route: 'POST /keys/{keyId}/overrides', params: { keyId: key.keyId }, body, caller: agent };
-  // A call is known by its reference: under another key for the repetition too, it is the same call.
   const operation = asking(life, `override on ${key.lastFive} ${name}`, { ...asked, idempotencyKey: name }, () => {
     deed.promised = true;
   });
-  life.again.push(asking(life, `${operation.what} (the same call)`, asked, () => undefined));
+  life.again.push(sameCall(life, operation.what, asked, deed));
   return operation;
 }
 
@@ -333,7 +348,7 @@ function increase(life: Life, key: Key, dice: Dice, name: Name): Operation {
       deed.promised = true;
     },
   );
-  life.again.push(asking(life, `${operation.what} (the same call)`, asked, () => undefined));
+  life.again.push(sameCall(life, operation.what, asked, deed));
   return operation;
 }
 
@@ -369,8 +384,7 @@ function request(life: Life, key: Key, dice: Dice, name: Name): Operation {
     { route: 'POST /exceptions', body, caller, idempotencyKey: name },
     ({ exceptionId }) => {
       deed.promised = true;
-      if (id !== undefined && id !== exceptionId)
-        throw new Broken(`EXC-5 one request was made ${id} and ${exceptionId}.`);
+      must(id === undefined || id === exceptionId, 'EXC-5 one request has one id', `${id} and ${exceptionId}`);
       id = exceptionId;
       life.model.requests.add(exceptionId);
     },
@@ -449,7 +463,7 @@ function decide(
     what,
     { route: 'POST /approvals/{token}', params: { token: link.token }, form },
     () => {
-      if (wrong) throw new Broken(`APR-2 a wrong code decided ${asked}.`);
+      must(!wrong, 'APR-2 a wrong code decides nothing', asked);
       deed.promised = true;
     },
     false,
@@ -760,11 +774,16 @@ export function fill(life: Life, key: Key, dice: Dice): Operation | undefined {
     what: `fill ${key.lastFive} with ${left} more`,
     run: async () => {
       const first = 2_000 + dice.below(80_000);
-      for (let done = 0; done < left + 1; done += 90) {
-        await activateBatch(life, key, dice, Math.min(90, left + 1 - done), first + done).run();
+      // The last of them and one too many come one by one: a batch finds its places in another way.
+      const together = Math.max(0, left - 5);
+      for (let done = 0; done < together; done += 90) {
+        await activateBatch(life, key, dice, Math.min(90, together - done), first + done).run();
+      }
+      for (let done = together; done < left + 1; done += 1) {
+        await activate(life, key, dice, machine(numberOf(key.agreementId), first + done)).run();
       }
       const used = marksOf(items, key.keyId).length;
-      if (used !== limit) throw new Broken(`MAK-1 the last place of ${key.keyId} cannot be used: ${used} of ${limit}.`);
+      must(used === limit, 'MAK-1 the last place can be used', `${key.keyId} ${used} of ${limit}`);
     },
   };
 }

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { registerHooks } from 'node:module';
 
 /** A bug: what it is, and the text of the product that it is made of. */
@@ -42,16 +43,16 @@ export const plants: readonly Plant[] = [
     to: "',\n      ConditionExpression: 'attribute_exists(PK) AND (attribute_exists(#spent) OR attribute_not_exists(#spent))'",
   },
   {
-    name: 'places are spent when one is seen',
+    name: 'the last place of another bucket is left',
     file: 'store/mak-buckets.ts',
-    from: "if (unsplit.length > 0 || used < reserve.total) return 'in-the-way';",
-    to: '',
+    from: 'if (donor !== undefined) {',
+    to: 'if (donor !== undefined && donor.free > 1) {',
   },
   {
-    name: 'a bucket that changed is split',
+    name: 'a split bucket keeps all its places',
     file: 'store/mak-buckets.ts',
-    from: "'#modulus = :modulus AND #used = :used AND #free = :free AND #status = :live'",
-    to: "'#modulus = :modulus AND #status = :live AND (#used = :used OR #used <> :used) AND (#free = :free OR #free <> :free)'",
+    from: 'free: bucket.free - free,',
+    to: 'free: bucket.free,',
   },
   {
     name: 'a write does not look whether it was changed',
@@ -78,10 +79,16 @@ export const plants: readonly Plant[] = [
     to: "if (isPassing(error)) return 'done';\n      throw error;",
   },
   {
-    name: 'an index is believed',
-    file: 'store/exceptions.ts',
-    from: 'return { items: requests.filter(({ stage }) => statuses.includes(stage.is)), next: page.next };',
-    to: 'return { items: requests, next: page.next };',
+    name: 'places are put over those in use',
+    file: 'store/table.ts',
+    from: "Item, ConditionExpression: 'attribute_not_exists(PK)' }",
+    to: 'Item }',
+  },
+  {
+    name: 'each try is an operation of its own',
+    file: 'store/idempotency.ts',
+    from: 'fingerprintOf(JSON.stringify([caller, key, fingerprint])).slice(0, 32)',
+    to: 'fingerprintOf(JSON.stringify([caller, key, fingerprint, Math.random()])).slice(0, 32)',
   },
   {
     name: 'a request for a key that is not live',
@@ -221,28 +228,27 @@ export const plants: readonly Plant[] = [
     from: "const legal = decided ? move === 'reject' : legalMoves",
     to: "const legal = decided ? move === 'reject' || move === 'withdraw' : legalMoves",
   },
-  {
-    name: 'a key that is blocked is raised',
-    file: 'domain/exception.ts',
-    from: 'const notLive = refusedUnlessLive(key);\n  if (notLive !== undefined) {',
-    to: 'const notLive = refusedUnlessLive(key);\n  if (notLive !== undefined && request.asks > 9) {',
-  },
 ];
 
-/** Plants one bug into what is loaded from now on. */
-export function withPlant(name: string): void {
+export function plantNamed(name: string): Plant {
   const plant = plants.find((each) => each.name === name);
-  if (plant === undefined) throw new Error(`There is no planted bug “${name}”.`);
-  const where = new URL(`../../${plant.file}`, import.meta.url).href;
-  registerHooks({
-    load(url, context, next) {
-      const loaded = next(url, context);
-      if (url !== where) return loaded;
-      const source =
-        typeof loaded.source === 'string' ? loaded.source : Buffer.from(loaded.source as Uint8Array).toString();
-      const parts = source.split(plant.from);
-      if (parts.length !== 2) throw new Error(`“${name}”: its text is ${parts.length - 1} times in ${plant.file}.`);
-      return { ...loaded, source: parts.join(plant.to) };
-    },
-  });
+  if (plant === undefined)
+    throw new Error(`There is no planted bug “${name}”: test/simulation/plants.ts has them all.`);
+  return plant;
+}
+
+const whereIs = ({ file }: Plant) => new URL(`../../${file}`, import.meta.url);
+
+/** The file with the bug in it. Throws when what the bug is made of is not there exactly once. */
+export function withBug(plant: Plant): string {
+  const parts = readFileSync(whereIs(plant), 'utf8').split(plant.from);
+  if (parts.length !== 2) throw new Error(`“${plant.name}”: its text is ${parts.length - 1} times in ${plant.file}.`);
+  return parts.join(plant.to);
+}
+
+/** Plants one bug into what is loaded from now on. */
+export function withPlant(plant: Plant): void {
+  const source = withBug(plant);
+  const { href } = whereIs(plant);
+  registerHooks({ load: (url, context, next) => ({ ...next(url, context), ...(url === href ? { source } : {}) }) });
 }

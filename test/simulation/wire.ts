@@ -1,8 +1,11 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { Agent, request as httpRequest } from 'node:http';
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import { request as httpRequest } from 'node:http';
 import { syncBuiltinESMExports } from 'node:module';
 import { connect } from 'node:net';
 import { buffer } from 'node:stream/consumers';
+import callbackTimers from 'node:timers';
 import timers, { setImmediate as immediately } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
@@ -73,6 +76,11 @@ export type Mail = {
 /** The run went wrong: a rule was broken, or something did not end. */
 export class Broken extends Error {
   override readonly name = 'Broken';
+  readonly rule: string;
+  constructor(rule: string, about: string) {
+    super(`${rule}: ${about}`);
+    this.rule = rule;
+  }
 }
 
 export type Clock = { milliseconds: number };
@@ -80,6 +88,8 @@ export type Clock = { milliseconds: number };
 export type Wire = {
   readonly items: ReadonlyMap<string, Item>;
   readonly mails: readonly Mail[];
+  /** What came to the mail service, whether it took it or not: which letter about which request, and for whom. */
+  readonly handedOver: ReadonlySet<string>;
   readonly counts: Counts;
   /** What happened since it was last emptied, for who wants to read it. */
   readonly told: string[];
@@ -89,6 +99,8 @@ export type Wire = {
   rest(): Promise<void>;
   /** Requests that were doubled and are still on their way arrive. */
   late(): Promise<void>;
+  /** Somebody who is no function asks the workflow engine: the turn comes as any other. */
+  tellWorkflows(action: string, body: Body): Promise<void>;
 };
 
 type Turn = { readonly invocation: Invocation | undefined; readonly what: string; waits: number; run(): Promise<void> };
@@ -109,6 +121,7 @@ export function layWire(options: {
   const items = new Map<string, Item>();
   const undo: { key: string; before: Attributes | undefined }[] = [];
   const mails: Mail[] = [];
+  const handedOver = new Set<string>();
   const counts: Counts = {};
   const told: string[] = [];
   const pending: Turn[] = [];
@@ -116,11 +129,11 @@ export function layWire(options: {
   const tokens = new Set<string>();
   let arrivals = 0;
   let broken: Error | undefined;
-  const agent = new Agent({ keepAlive: true, maxSockets: 4 });
 
   const wire: Wire = {
     items,
     mails,
+    handedOver,
     counts,
     told,
     conditions: { dice: options.dice, weather: calm },
@@ -132,8 +145,7 @@ export function layWire(options: {
         await idle();
         if (broken !== undefined) throw broken;
         if (pending.length === 0) return;
-        if (turns > mostTurns)
-          throw new Broken(`It does not come to rest: ${pending.map(({ what }) => what).join(', ')}`);
+        if (turns > mostTurns) throw new Broken('everything comes to rest', pending.map(({ what }) => what).join(', '));
         const { dice } = wire.conditions;
         if (doubled.length > 0 && dice.chance(0.07)) await arriveLate();
         const index = dice.below(pending.length);
@@ -152,6 +164,11 @@ export function layWire(options: {
     async late() {
       while (doubled.length > 0) await arriveLate();
     },
+    tellWorkflows: (action, body) =>
+      new Promise((resolve, reject) => {
+        const run = () => askWorkflows(action, body).then(resolve, reject);
+        wait({ invocation: undefined, what: action, waits: 0, run });
+      }),
   };
 
   const arriveLate = async () => {
@@ -176,25 +193,24 @@ export function layWire(options: {
 
   // ---- The engines below
 
-  function send(endpoint: string, { method, path, headers }: Request, text: string): Promise<Response> {
-    const { hostname, port } = new URL(endpoint);
+  async function sendToWorkflows({ method, path, headers }: Request, text: string): Promise<Response> {
+    const { hostname, port } = new URL(endpoints().workflows);
     const { 'content-length': _, ...kept } = headers;
-    return new Promise((resolve, reject) => {
-      const sent = httpRequest(
-        { agent, hostname, port, method, path, headers: { ...kept, host: hostname } },
-        (response) => {
-          const answered = Object.fromEntries(
-            Object.entries(response.headers).map(([name, value]) => [name, String(value)]),
-          );
-          buffer(response).then(
-            (body) => resolve({ statusCode: response.statusCode ?? 0, headers: answered, body }),
-            reject,
-          );
-        },
-      );
-      sent.on('error', reject);
-      sent.end(text);
-    });
+    // On a connection of its own: one that waits for the next request is closed after some seconds of real time.
+    const sent = httpRequest({ agent: false, hostname, port, method, path, headers: { ...kept, host: hostname } });
+    const responding = once(sent, 'response');
+    sent.end(text);
+    const [response] = (await responding) as [IncomingMessage];
+    const body = await buffer(response);
+    // What the engine goes on with comes to its own rest first: otherwise the network would say which is sooner.
+    await idle();
+    const answered = Object.entries(response.headers).map(([name, value]) => [name, String(value)]);
+    return { statusCode: response.statusCode ?? 0, headers: Object.fromEntries(answered), body };
+  }
+
+  async function askWorkflows(action: string, body: Body): Promise<void> {
+    const request = { method: 'POST', path: '/', headers: unsigned(`AWSStepFunctions.${action}`) };
+    await sendToWorkflows(request, JSON.stringify(body));
   }
 
   let line: ReturnType<typeof openLine> | undefined;
@@ -207,28 +223,29 @@ export function layWire(options: {
     const request = { method: 'POST', path: '/', headers: unsigned(`DynamoDB_20120810.${action}`) };
     const answer = await sendToTable(request, JSON.stringify(body));
     if (answer.statusCode !== 200) throw new Error(`${action}: ${Buffer.from(answer.body)}`);
-    return JSON.parse(inOrder(answer.body).toString());
+    return inOrder(answer.body);
   }
 
   async function perform(asked: Asked, by: string): Promise<Response> {
     if (asked.service === 'mail') return takeMail(asked);
-    if (asked.service === 'workflows') return send(endpoints().workflows, asked.request, asked.text);
+    if (asked.service === 'workflows') return sendToWorkflows(asked.request, asked.text);
     const raw = await sendToTable(asked.request, asked.text);
-    const answer = { ...raw, body: inOrder(raw.body) };
+    const answer = { ...raw, body: Buffer.from(JSON.stringify(inOrder(raw.body))) };
     if (answer.statusCode === 200 && writes.includes(asked.action)) await readBack(asked, by);
     return answer;
   }
 
   function takeMail({ body }: Asked): Response {
     const messageId = `mail-${mails.length + 1}`;
-    const tags = (body.EmailTags ?? []) as { Name: string; Value: string }[];
+    const tags = tagsIn(body);
+    handedOver.add(letterName(tags));
     const { Subject, Body } = body.Content.Simple;
     for (const to of body.Destination.ToAddresses) {
       mails.push({
         to,
         subject: Subject.Data,
         text: Body.Text.Data,
-        tags: Object.fromEntries(tags.map(({ Name, Value }) => [Name, Value])),
+        tags,
         messageId,
         at: clock.milliseconds,
       });
@@ -350,8 +367,10 @@ export function layWire(options: {
     if (strikes('request-lost')) return reject(lost());
     if (strikes('throttled')) return resolve(throttled(asked));
     if (strikes('server-error')) return resolve(refused(asked, 'InternalServerError', dice.chance(0.7) ? 500 : 503));
-    if (asked.service === 'mail' && strikes('mail-refused', false))
+    if (asked.service === 'mail' && strikes('mail-refused', false)) {
+      handedOver.add(letterName(tagsIn(asked.body)));
       return resolve(refused(asked, 'MessageRejected', 400));
+    }
     if (writes.includes(asked.action) && asked.action !== 'BatchWriteItem' && strikes('transaction-conflict')) {
       return resolve(conflict(asked));
     }
@@ -403,9 +422,8 @@ export function layWire(options: {
 
   /** The wait for a token runs out a moment before the token comes. */
   async function expire({ body }: Asked): Promise<void> {
-    const request = { method: 'POST', path: '/', headers: unsigned('AWSStepFunctions.SendTaskFailure', '1.0') };
     const failed = { taskToken: body.taskToken, error: 'States.Timeout', cause: 'It ran out.' };
-    await send(endpoints().workflows, request, JSON.stringify(failed));
+    await askWorkflows('SendTaskFailure', failed);
   }
 
   // ---- In place of the SDK's own way out, and of every timer
@@ -427,7 +445,8 @@ export function layWire(options: {
     });
   };
 
-  const longestTimer = 60_000;
+  // A function never runs out of its own time, which is longer than that: it is killed instead.
+  const longestTimer = 25_000;
   const later = (milliseconds: number, fire: () => void) => {
     const timer = { cleared: false, ref: () => timer, unref: () => timer, hasRef: () => true };
     if (milliseconds > longestTimer) return timer;
@@ -448,14 +467,16 @@ export function layWire(options: {
   const clear = (timer: { cleared?: boolean } | undefined) => {
     if (timer !== undefined && timer !== null) timer.cleared = true;
   };
-  Object.assign(globalThis, {
+  const all = {
     setTimeout: (fire: (...values: unknown[]) => void, milliseconds = 0, ...values: unknown[]) =>
       later(milliseconds, () => fire(...values)),
     clearTimeout: clear,
     // Nothing goes on by itself in a run: who would look every second is told when to look.
     setInterval: () => later(Number.POSITIVE_INFINITY, () => undefined),
     clearInterval: clear,
-  });
+  };
+  Object.assign(globalThis, all);
+  Object.assign(callbackTimers, all);
   timers.setTimeout = ((milliseconds: number, value: unknown) =>
     new Promise<unknown>((resolve) => later(milliseconds, () => resolve(value)))) as typeof timers.setTimeout;
   syncBuiltinESMExports();
@@ -500,15 +521,16 @@ export async function pause(milliseconds: number): Promise<void> {
 }
 
 /** The engine gives the attributes of an item in an order of chance: here they come by their names. */
-function inOrder(body: Uint8Array): Buffer {
-  return Buffer.from(JSON.stringify(ordered(JSON.parse(Buffer.from(body).toString()))));
+function inOrder(body: Uint8Array): Body {
+  return ordered(JSON.parse(Buffer.from(body).toString()));
 }
 
 function ordered<Value>(value: Value): Value {
-  if (Array.isArray(value)) return value.map(ordered) as Value;
   if (typeof value !== 'object' || value === null) return value;
-  const inside = Object.entries(value).toSorted(([one], [other]) => (one < other ? -1 : 1));
-  return Object.fromEntries(inside.map(([name, each]) => [name, ordered(each)])) as Value;
+  if (Array.isArray(value)) return value.map(ordered) as Value;
+  const inside: Record<string, unknown> = {};
+  for (const name of Object.keys(value).sort()) inside[name] = ordered((value as Record<string, unknown>)[name]);
+  return inside as Value;
 }
 
 function askedIn(request: Request): Asked {
@@ -522,8 +544,7 @@ function askedIn(request: Request): Asked {
   const [service, action] = String(request.headers['x-amz-target'] ?? '').split('.');
   const body = written === '' ? {} : JSON.parse(written);
   // The engine is three times slower with a stream, and the mirror knows all that it would tell.
-  delete body.StreamSpecification;
-  const text = JSON.stringify(body);
+  const text = action === 'CreateTable' ? JSON.stringify({ ...body, StreamSpecification: undefined }) : written;
   if (service?.startsWith('DynamoDB')) return { service: 'table', action: action ?? '', text, body, request };
   if (service === 'AWSStepFunctions') return { service: 'workflows', action: action ?? '', text, body, request };
   if (request.path !== '/v2/email/outbound-emails') throw new Error(`Nobody answers ${request.path}.`);
@@ -535,9 +556,9 @@ function asTable(action: string, body: Body): Asked {
   return { service: 'table', action, text: JSON.stringify(body), body, request };
 }
 
-function unsigned(target: string, version = '1.0'): Record<string, string> {
+function unsigned(target: string): Record<string, string> {
   return {
-    'content-type': `application/x-amz-json-${version}`,
+    'content-type': 'application/x-amz-json-1.0',
     'x-amz-target': target,
     'x-amz-date': '20000101T000000Z',
     authorization:
@@ -580,6 +601,15 @@ function keysIn(action: string, body: Body): Touched[] {
 
 function keyOf({ PK, SK }: Attributes): string {
   return `${PK?.S} ${SK?.S}`;
+}
+
+function tagsIn(body: Body): Record<string, string> {
+  const tags = (body.EmailTags ?? []) as { Name: string; Value: string }[];
+  return Object.fromEntries(tags.map(({ Name, Value }) => [Name, Value]));
+}
+
+export function letterName(tags: Readonly<Record<string, string>>): string {
+  return `${tags.exception} ${tags.letter} ${tags.to}`;
 }
 
 function about({ action, body }: Asked): string {

@@ -159,7 +159,7 @@ export async function startWorld(
     );
     if (result === 'failed') {
       wire.told.push(`    ${name}: failed: ${String(fault)}`);
-      if (!troubled && !isBusy(fault)) throw new Broken(`${name} failed though nothing went wrong: ${describe(fault)}`);
+      if (!troubled && !isBusy(fault)) throw new Broken('nothing fails without a cause', `${name}: ${describe(fault)}`);
     }
     return result;
   }
@@ -188,7 +188,7 @@ export async function startWorld(
           wire.told.push(`    ${name}: failed: ${String(failure)}`);
           if (!troubled && !isBusy(failure)) {
             wire.told.push(`    ${name}: and nothing had gone wrong: ${describe(failure)}`);
-            unexplained.push(`${name} failed though nothing went wrong: ${describe(failure)}`);
+            unexplained.push(`${name}: ${describe(failure)}`);
           }
           throw failure;
         }
@@ -228,8 +228,8 @@ export async function startWorld(
       const isJson = /json/.test(headers['content-type'] ?? '');
       const answer = { status: statusCode, body: isJson ? JSON.parse(body) : body, troubled };
       if (answer.status === 500 && !troubled)
-        throw new Broken(`${asking.route} answered 500 though nothing went wrong.`);
-      if (unexplained.length > 0) throw new Broken(String(unexplained[0]));
+        throw new Broken('nothing fails without a cause', `${asking.route} answered 500`);
+      if (unexplained.length > 0) throw new Broken('nothing fails without a cause', String(unexplained[0]));
       return answer;
     },
     async sweep() {
@@ -266,11 +266,7 @@ export async function startWorld(
     },
     async loseExecution(name) {
       const arn = engine.stateMachineArn.replace(':stateMachine:', ':execution:');
-      await fetch(engine.endpoint, {
-        method: 'POST',
-        headers: { 'x-amz-target': 'AWSStepFunctions.StopExecution' },
-        body: JSON.stringify({ executionArn: `${arn}:${name}`, cause: 'It was lost.' }),
-      });
+      await wire.tellWorkflows('StopExecution', { executionArn: `${arn}:${name}`, cause: 'It was lost.' });
     },
     async stop() {
       await engine.stop();
