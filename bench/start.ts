@@ -39,9 +39,8 @@ export async function measure({ rounds, long }: Effort): Promise<readonly Row[]>
     for (const [name, source] of Object.entries(plain)) {
       const entry = join(folder, `${name}.source.mjs`);
       writeFileSync(entry, source);
-      // Bundled as ours are, but for the search for credentials, which a client has as it comes.
       const outfile = join(folder, `${name}.mjs`);
-      buildSync({ ...bundleOptions, alias: {}, entryPoints: [entry], outfile, nodePaths: ['node_modules'] });
+      buildSync({ ...bundleOptions, entryPoints: [entry], outfile, nodePaths: ['node_modules'] });
       bundles.set(name, outfile);
     }
     for (const name of names) {

@@ -31,21 +31,12 @@ const engineSchema = z.lazy(() => z.object({ STATE_MACHINE_ARN: z.string().min(1
 
 const serviceSchema = z.lazy(() => z.object({ SERVICE_VERSION: z.string().min(1).default('development') }));
 
-/** What the SDK asks for, and Lambda itself sets. */
-const credentialsSchema = z.lazy(() =>
-  z.object({
-    AWS_ACCESS_KEY_ID: z.string().min(1),
-    AWS_SECRET_ACCESS_KEY: z.string().min(1),
-    AWS_SESSION_TOKEN: z.string().min(1).optional(),
-  }),
-);
-
 export type TableEnvironment = z.infer<typeof tableSchema>;
 export type MailEnvironment = z.infer<typeof mailSchema>;
 export type InboundMailEnvironment = z.infer<typeof inboundMailSchema>;
 export type EngineEnvironment = z.infer<typeof engineSchema>;
 
-/** The name of every variable, for what sets them; those of the runtime it sets itself. */
+/** The name of every variable, for what sets them. */
 export type Environment = TableEnvironment &
   MailEnvironment &
   InboundMailEnvironment &
@@ -56,7 +47,6 @@ export const tableEnvironment = (): TableEnvironment => readFrom(tableSchema);
 export const mailEnvironment = (): MailEnvironment => readFrom(mailSchema);
 export const inboundMailEnvironment = (): InboundMailEnvironment => readFrom(inboundMailSchema);
 export const engineEnvironment = (): EngineEnvironment => readFrom(engineSchema);
-export const credentialsEnvironment = (): z.infer<typeof credentialsSchema> => readFrom(credentialsSchema);
 export const serviceVersion = (): string => readFrom(serviceSchema).SERVICE_VERSION;
 
 function readFrom<Shape extends z.ZodType>(schema: Shape): z.infer<Shape> {

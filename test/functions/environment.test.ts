@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { defaultProvider } from '../../functions/credentials.ts';
 import { engineEnvironment, mailEnvironment, serviceVersion, tableEnvironment } from '../../functions/environment.ts';
 
 const complete: Readonly<Record<string, string>> = {
@@ -46,20 +45,6 @@ describe('an environment that is complete', () => {
   it('needs of each function only what it may touch', () => {
     process.env = { STATE_MACHINE_ARN: 'arn' };
     expect(engineEnvironment()).toEqual({ STATE_MACHINE_ARN: 'arn' });
-  });
-});
-
-describe('the credentials that a bundled function calls AWS with', () => {
-  it('are those of the environment, with a session’s token where there is one', async () => {
-    process.env = { AWS_ACCESS_KEY_ID: 'an id', AWS_SECRET_ACCESS_KEY: 'a secret' };
-    const lasting = { accessKeyId: 'an id', secretAccessKey: 'a secret' };
-    expect(await defaultProvider()()).toEqual(lasting);
-    process.env.AWS_SESSION_TOKEN = 'a token';
-    expect(await defaultProvider()()).toEqual({ ...lasting, sessionToken: 'a token' });
-  });
-
-  it('are missed by their names when there are none', async () => {
-    await expect(defaultProvider()()).rejects.toThrow('AWS_ACCESS_KEY_ID');
   });
 });
 
