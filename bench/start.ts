@@ -104,8 +104,9 @@ const callWithEach = `
 
 async function memory(folder: string, bundles: ReadonlyMap<string, string>, requests: number): Promise<readonly Row[]> {
   const store = await newStore();
-  const layout = await makOf(store, 'MEMORY', requests * 2);
-  const bareLayout = await makOf(store, 'BARE', requests * 2);
+  // So large that no bucket runs full: the bare client would not know where else to look.
+  const layout = await makOf(store, 'MEMORY', requests * 6);
+  const bareLayout = await makOf(store, 'BARE', requests * 6);
   const productKey = await revealed(store, layout.keyId);
   const environment = {
     TABLE_NAME: store.tableName,

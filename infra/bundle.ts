@@ -7,7 +7,8 @@ import { root } from './stage.ts';
 
 /**
  * How a handler becomes one file: with the SDK inside, so that what was tested is what runs, and small enough to start fast.
- * Names are kept, because errors are known by theirs.
+ * Names are not kept: errors, which are known by theirs, say them themselves, and to give each of some thousand functions its
+ * name back is a part of every start.
  */
 export const bundleOptions = {
   absWorkingDir: root,
@@ -17,7 +18,6 @@ export const bundleOptions = {
   format: 'esm',
   mainFields: ['module', 'main'],
   minify: true,
-  keepNames: true,
   sourcemap: true,
   sourcesContent: false,
   // Packages that are CommonJS inside ask for Node’s own modules by `require`, which a module does not have.
