@@ -1,20 +1,38 @@
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2, Context } from 'aws-lambda';
-import { anInstallation } from './world.ts';
+import type { Store } from '../store/table.ts';
+import { anInstallation, rootSecret } from './world.ts';
 
 export type ApiHandler = (
   event: APIGatewayProxyEventV2,
   context: Context,
 ) => Promise<APIGatewayProxyStructuredResultV2>;
 
+/** What the deployment tells functions of their log and metrics: what they write then is what they write there. */
+export const toldOfTheLog = {
+  POWERTOOLS_LOG_LEVEL: 'INFO',
+  POWERTOOLS_SERVICE_NAME: 'activation',
+  POWERTOOLS_METRICS_NAMESPACE: 'volume-activation-dev',
+} as const;
+
+/** All that the activation function is told. */
+export function environmentOf({ tableName }: Store): Readonly<Record<string, string>> {
+  return { TABLE_NAME: tableName, VAULT_SECRET: rootSecret, ...toldOfTheLog };
+}
+
+/** The body of an activation, by a machine that was not there before unless one is named. */
+export function activationBody(productKey: string, installationId: string = anInstallation()): object {
+  return { productKey, installationId, product: 'windows-vista-enterprise', machineName: 'CONTOSO-PC-0001' };
+}
+
 let requests = 0;
 
-/** What the gateway hands to a function: one call of a route, as JSON. */
-export function eventOf(method: string, path: string, route: string, body?: object): APIGatewayProxyEventV2 {
+/** What the gateway hands to the function for it, with an id of the request that is as long as the gateway's. */
+export function activationEvent(productKey: string, installationId?: string): APIGatewayProxyEventV2 {
   requests += 1;
   return {
     version: '2.0',
-    routeKey: route,
-    rawPath: path,
+    routeKey: 'POST /activations',
+    rawPath: '/activations',
     rawQueryString: '',
     headers: { 'content-type': 'application/json', 'user-agent': 'bench', host: 'bench' },
     requestContext: {
@@ -22,30 +40,16 @@ export function eventOf(method: string, path: string, route: string, body?: obje
       apiId: 'bench',
       domainName: 'bench',
       domainPrefix: 'bench',
-      http: { method, path, protocol: 'HTTP/1.1', sourceIp: '127.0.0.1', userAgent: 'bench' },
-      requestId: `bench-${requests}`,
-      routeKey: route,
+      http: { method: 'POST', path: '/activations', protocol: 'HTTP/1.1', sourceIp: '127.0.0.1', userAgent: 'bench' },
+      requestId: `K1x2yZ3aIAMEV${String(requests).padStart(3, '0')}`,
+      routeKey: 'POST /activations',
       stage: '$default',
       time: '',
       timeEpoch: 0,
     },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    body: JSON.stringify(activationBody(productKey, installationId)),
     isBase64Encoded: false,
   };
-}
-
-/** The body of an activation by a machine that was not there before. */
-export function activationBody(productKey: string): object {
-  return {
-    productKey,
-    installationId: anInstallation(),
-    product: 'windows-vista-enterprise',
-    machineName: 'CONTOSO-PC-0001',
-  };
-}
-
-export function activationEvent(productKey: string): APIGatewayProxyEventV2 {
-  return eventOf('POST', '/activations', 'POST /activations', activationBody(productKey));
 }
 
 /** Takes what is logged from now on before it reaches the terminal. Answers with what lets it through again. */

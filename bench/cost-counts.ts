@@ -1,12 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
-import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2, Context } from 'aws-lambda';
+import type { Context } from 'aws-lambda';
 import { z } from 'zod';
 import { followStream } from '../local/stream.ts';
-import { keysOf, readKey } from '../store/keys.ts';
+import { keysOf } from '../store/keys.ts';
 import type { Store } from '../store/table.ts';
+import type { ApiHandler } from './ask.ts';
+import { activationEvent, environmentOf, toldOfTheLog } from './ask.ts';
 import { meter } from './meter.ts';
-import { anInstallation, makOf, newStore, rootSecret, startEngine } from './world.ts';
+import { anInstallation, makOf, newStore, revealed, startEngine } from './world.ts';
 
 /** What something uses of each service. */
 export type Counted = {
@@ -46,16 +48,6 @@ function hearLogs() {
   };
 }
 
-/** As the deployment tells the functions; what they log then is what they log there. */
-function tellFunctions(): void {
-  Object.assign(process.env, {
-    POWERTOOLS_LOG_LEVEL: 'INFO',
-    POWERTOOLS_SERVICE_NAME: 'activation',
-    POWERTOOLS_METRICS_NAMESPACE: 'volume-activation-dev',
-  });
-}
-
-type Handler = (event: APIGatewayProxyEventV2, context: Context) => Promise<APIGatewayProxyStructuredResultV2>;
 type Watcher = (event: unknown, context: Context) => Promise<unknown>;
 
 /** Activations through the whole handler, each sort by itself, and the watcher that the stream calls after them. */
@@ -64,18 +56,15 @@ export async function countActivations(): Promise<Readonly<Record<string, Counte
   const store = await newStore();
   const limit = 500;
   const layout = await makOf(store, 'COST', limit);
-  tellFunctions();
-  Object.assign(process.env, { TABLE_NAME: store.tableName, VAULT_SECRET: rootSecret });
+  Object.assign(process.env, environmentOf(store));
   const logs = hearLogs();
-  const { handler } = (await import('../functions/activation.ts')) as { handler: Handler };
+  const { handler } = (await import('../functions/activation.ts')) as { handler: ApiHandler };
   const { handler: watch } = (await import('../functions/warn.ts')) as { handler: Watcher };
   const { theStore } = await import('../functions/the-store.ts');
   const { used, reset } = meter(theStore().client);
 
   const activate = async (productKey: string, installationId: string, status: number) => {
-    const product = 'windows-vista-enterprise';
-    const body = JSON.stringify({ productKey, installationId, product, machineName: 'CONTOSO-PC-0001' });
-    const { statusCode, body: answer } = await handler(eventWith(body), {} as Context);
+    const { statusCode, body: answer } = await handler(activationEvent(productKey, installationId), {} as Context);
     if (statusCode !== status) throw new Error(`An activation was answered ${statusCode}: ${answer}`);
   };
   const over = async (times: number, act: () => Promise<unknown>): Promise<Counted> => {
@@ -93,7 +82,7 @@ export async function countActivations(): Promise<Readonly<Record<string, Counte
     };
   };
   const mak = await revealed(store, layout.keyId);
-  const machines = Array.from({ length: limit }, anInstallation);
+  const machines = Array.from({ length: limit }, () => anInstallation());
   const newOne = () => activate(mak, machines[next++] ?? '', 201);
   let next = 0;
   await newOne();
@@ -107,7 +96,7 @@ export async function countActivations(): Promise<Readonly<Record<string, Counte
   const kms = (await keysOf(store, 'COST', { limit: 10, after: null })).items.find(({ state }) => state.type === 'KMS');
   if (kms === undefined) throw new Error('The agreement has no KMS key.');
   const kmsKey = await revealed(store, kms.state.keyId);
-  const hosts = Array.from({ length: 6 }, anInstallation);
+  const hosts = Array.from({ length: 6 }, () => anInstallation());
   let host = 0;
   const hostAdded = await over(6, () => activate(kmsKey, hosts[host++] ?? '', 201));
   const hostAgain = await over(6, () => activate(kmsKey, hosts[--host] ?? '', 201));
@@ -151,16 +140,11 @@ async function changesOf({ tableName }: Store): Promise<readonly unknown[]> {
   return changes;
 }
 
-async function revealed(store: Store, keyId: string): Promise<string> {
-  const key = await readKey(store, keyId);
-  return store.vault.openProductKey(String(key?.kept.sealed), keyId).reveal();
-}
-
 const linkSchema = z.object({ items: z.array(z.object({ text: z.string().nullable() })) });
 
 /** Exception requests through the whole local system, from the call that sends one to the last mail. */
 export async function countRequests(): Promise<Readonly<Record<string, Counted>>> {
-  tellFunctions();
+  Object.assign(process.env, toldOfTheLog);
   const logs = hearLogs();
   await import('../functions/observe.ts');
   const { startSystem } = await import('../local/system.ts');
@@ -301,31 +285,4 @@ export async function countRequests(): Promise<Readonly<Record<string, Counted>>
   };
   await system.stop();
   return counts;
-}
-
-let requests = 0;
-
-function eventWith(body: string): APIGatewayProxyEventV2 {
-  requests += 1;
-  return {
-    version: '2.0',
-    routeKey: 'POST /activations',
-    rawPath: '/activations',
-    rawQueryString: '',
-    headers: { 'content-type': 'application/json', 'user-agent': 'bench', host: 'bench' },
-    requestContext: {
-      accountId: '000000000000',
-      apiId: 'bench',
-      domainName: 'bench',
-      domainPrefix: 'bench',
-      http: { method: 'POST', path: '/activations', protocol: 'HTTP/1.1', sourceIp: '127.0.0.1', userAgent: 'bench' },
-      requestId: `K1x2yZ3aIAMEV${String(requests).padStart(3, '0')}`,
-      routeKey: 'POST /activations',
-      stage: '$default',
-      time: '',
-      timeEpoch: 0,
-    },
-    body,
-    isBase64Encoded: false,
-  };
 }

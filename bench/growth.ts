@@ -66,16 +66,7 @@ async function activations(size: number): Promise<Grown> {
   return {
     store,
     operations: [
-      {
-        what: 'an activation',
-        next() {
-          const { activation, digest, bucket } = newMachine(store, layout, buckets);
-          return {
-            act: () => done(activateOnMak(store, layout, digest, activation)),
-            undo: () => putAll(store, [bucket]),
-          };
-        },
-      },
+      activating(store, () => layout, buckets),
       // All buckets are read for it, so this one rises with the key.
       { what: 'how much is used', isExpectedToRise: true, next: () => ({ act: () => usedOnMak(store, layout) }) },
     ],
@@ -92,9 +83,21 @@ function newMachine(store: Store, layout: Layout, buckets: ReadonlyMap<string, I
   }
 }
 
-async function done(outcome: ReturnType<typeof activateOnMak>): Promise<void> {
-  const { is } = await outcome;
-  if (is !== 'activated') throw new Error(`An activation came out as ${is}.`);
+function activating(store: Store, anyLayout: () => Layout, buckets: ReadonlyMap<string, Item>): Operation {
+  return {
+    what: 'an activation',
+    next() {
+      const layout = anyLayout();
+      const { activation, digest, bucket } = newMachine(store, layout, buckets);
+      return {
+        async act() {
+          const { is } = await activateOnMak(store, layout, digest, activation);
+          if (is !== 'activated') throw new Error(`An activation came out as ${is}.`);
+        },
+        undo: () => putAll(store, [bucket]),
+      };
+    },
+  };
 }
 
 /** Keys of one agreement, each with the buckets and the pointers that it has. */
@@ -127,17 +130,7 @@ async function keys(size: number): Promise<Grown> {
   return {
     store,
     operations: [
-      {
-        what: 'an activation',
-        next() {
-          const layout = anyLayout();
-          const { activation, digest, bucket } = newMachine(store, layout, buckets);
-          return {
-            act: () => done(activateOnMak(store, layout, digest, activation)),
-            undo: () => putAll(store, [bucket]),
-          };
-        },
-      },
+      activating(store, anyLayout, buckets),
       { what: 'reading one', next: () => ({ act: () => readKey(store, anyLayout().keyId) }) },
       {
         what: 'a page of an agreement’s',

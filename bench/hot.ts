@@ -1,15 +1,14 @@
-import { PutCommand } from '@aws-sdk/lib-dynamodb';
-import { installationIdFrom } from '../domain/installation-id.ts';
 import { drawProductKey } from '../domain/product-key.ts';
 import type { Activation } from '../store/mak-buckets.ts';
 import { activateOnMak, bucketCountFor, bucketItems, reserveItem } from '../store/mak-buckets.ts';
 import type { Store } from '../store/table.ts';
-import { Contention, commit, maximumAttempts, putAll } from '../store/table.ts';
+import { Contention, maximumAttempts, putAll } from '../store/table.ts';
 import type { Dice } from '../test/simulation/dice.ts';
 import { diceOf } from '../test/simulation/dice.ts';
 import { modelLimits, modelled } from './limits.ts';
+import { activatePlainly, putCounter } from './plain.ts';
 import type { Effort, Row } from './row.ts';
-import { newStore, someNow } from './world.ts';
+import { anActivation, newStore } from './world.ts';
 
 /** Machines ask in a closed loop: each client sends the next one when the one before was answered. */
 const clients = 200;
@@ -32,7 +31,7 @@ async function crowd(
       const dice = diceOf(client, 3);
       const store = { ...table, pause: (attempt: number) => model.wait(pauseOf(attempt, dice)) };
       while (!over) {
-        const outcome = await activate(store, anActivationBy(dice));
+        const outcome = await activate(store, anActivation(dice.below));
         over ||= outcome === 'full' || model.now() > seconds * 1_000;
         if (outcome === 'activated' && !over)
           acknowledged.push({ seconds: model.now() / 1_000, requests: model.counted.requests });
@@ -45,16 +44,6 @@ async function crowd(
 /** As a function pauses before an attempt (functions/world.ts). */
 function pauseOf(attempt: number, dice: Dice): number {
   return dice.below(Math.min(1_000, 20 * 2 ** (attempt - 1)) + 1);
-}
-
-function anActivationBy(dice: Dice): Activation {
-  const digits = Array.from({ length: 9 }, () => String(dice.below(100_000)).padStart(5, '0')).join('');
-  return {
-    installationId: installationIdFrom(digits),
-    product: 'windows-vista-enterprise',
-    machineName: `CONTOSO-PC-${dice.below(10_000)}`,
-    activatedAt: someNow,
-  };
 }
 
 /** A MAK from its first place to its last, by the store's own function. */
@@ -77,33 +66,14 @@ async function fill(limit: number): Promise<Acknowledged> {
   });
 }
 
-/** The plain design: one counter, and a record for each machine, in a transaction of two items. */
+/** The plain design for some seconds, tried again as often as the store tries. */
 async function fillPlain(): Promise<Acknowledged> {
   const table = await newStore();
-  const counter = { PK: 'PLAIN', SK: 'COUNTER' };
-  await table.client.send(new PutCommand({ TableName: table.tableName, Item: { ...counter, used: 0 } }));
+  await putCounter(table);
   return crowd(table, plainSeconds, async (store, { installationId }) => {
     for (let attempt = 1; attempt <= maximumAttempts; attempt += 1) {
       if (attempt > 1) await store.pause(attempt);
-      const committed = await commit(store, [
-        {
-          Update: {
-            TableName: '',
-            Key: counter,
-            UpdateExpression: 'SET #used = #used + :one',
-            ExpressionAttributeNames: { '#used': 'used' },
-            ExpressionAttributeValues: { ':one': 1 },
-          },
-        },
-        {
-          Put: {
-            TableName: '',
-            Item: { PK: `PLAIN#${installationId}`, SK: 'MACHINE' },
-            ConditionExpression: 'attribute_not_exists(PK)',
-          },
-        },
-      ]);
-      if (committed === 'done') return 'activated';
+      if ((await activatePlainly(store, installationId, Number.MAX_SAFE_INTEGER)) === 'done') return 'activated';
     }
     return 'in-vain';
   });

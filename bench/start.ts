@@ -8,10 +8,10 @@ import { z } from 'zod';
 import type { EntryName } from '../functions/manifest.ts';
 import { fileOf, manifest } from '../functions/manifest.ts';
 import { bundleOptions } from '../infra/bundle.ts';
-import { activationEvent } from './ask.ts';
+import { activationEvent, environmentOf } from './ask.ts';
 import type { Effort, Row } from './row.ts';
 import { sameUpdate } from './throughput.ts';
-import { anActivation, makOf, median, newStore, revealed, rootSecret } from './world.ts';
+import { anActivation, makOf, median, newStore, revealed } from './world.ts';
 
 /** An empty handler, and one that has the SDK's client as it comes and does nothing but send it an update. */
 const plain = {
@@ -108,12 +108,6 @@ async function memory(folder: string, bundles: ReadonlyMap<string, string>, requ
   const layout = await makOf(store, 'MEMORY', requests * 6);
   const bareLayout = await makOf(store, 'BARE', requests * 6);
   const productKey = await revealed(store, layout.keyId);
-  const environment = {
-    TABLE_NAME: store.tableName,
-    VAULT_SECRET: rootSecret,
-    POWERTOOLS_SERVICE_NAME: 'activation',
-    POWERTOOLS_METRICS_NAMESPACE: 'volume-activation-bench',
-  };
   const inputs = {
     activation: () => activationEvent(productKey),
     bare: () => sameUpdate(store, bareLayout, anActivation()),
@@ -122,7 +116,7 @@ async function memory(folder: string, bundles: ReadonlyMap<string, string>, requ
     const file = join(folder, `${name}.jsonl`);
     writeFileSync(file, Array.from({ length: requests }, () => JSON.stringify(inputs[name]())).join('\n'));
     const child = spawn(process.execPath, ['--input-type=module', '-e', callWithEach, bundles.get(name) ?? '', file], {
-      env: { ...process.env, ...asDeployed, ...environment },
+      env: { ...process.env, ...asDeployed, ...environmentOf(store) },
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
     const message = once(child, 'message');

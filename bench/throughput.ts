@@ -5,9 +5,9 @@ import type { Activation, Layout } from '../store/mak-buckets.ts';
 import { bucketKey, bucketNames, homeOf, liveAndLaidOut, markNameOf, markOf } from '../store/mak-buckets.ts';
 import type { Store } from '../store/table.ts';
 import type { ApiHandler } from './ask.ts';
-import { activationEvent, hush } from './ask.ts';
+import { activationEvent, environmentOf, hush } from './ask.ts';
 import type { Effort, Row } from './row.ts';
-import { anActivation, makOf, median, newStore, revealed, rootSecret } from './world.ts';
+import { anActivation, makOf, median, newStore, revealed } from './world.ts';
 
 /** How large the two keys are, how many activations a round has, and how many are under way at a time. */
 const keySize = 100_000;
@@ -26,13 +26,7 @@ export async function measure({ rounds }: Effort): Promise<readonly Row[]> {
   const store = await newStore();
   const layout = await makOf(store, 'THROUGHPUT', keySize);
   const bareLayout = await makOf(store, 'BARE', keySize);
-  Object.assign(process.env, {
-    TABLE_NAME: store.tableName,
-    VAULT_SECRET: rootSecret,
-    POWERTOOLS_LOG_LEVEL: 'INFO',
-    POWERTOOLS_SERVICE_NAME: 'activation',
-    POWERTOOLS_METRICS_NAMESPACE: 'volume-activation-bench',
-  });
+  Object.assign(process.env, environmentOf(store));
   const { handler } = (await import('../functions/activation.ts')) as { handler: ApiHandler };
   const productKey = await revealed(store, layout.keyId);
 

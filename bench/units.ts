@@ -1,10 +1,9 @@
-import { PutCommand, TransactWriteCommand } from '@aws-sdk/lib-dynamodb';
 import { activateKmsHost, keysOf, readKey } from '../store/keys.ts';
 import { activateOnMak, blockBuckets } from '../store/mak-buckets.ts';
-import type { Store } from '../store/table.ts';
 import { meter } from './meter.ts';
+import { activatePlainly, putCounter } from './plain.ts';
 import type { Row } from './row.ts';
-import { anActivation, draw, makOf, newStore, quantile, someNow } from './world.ts';
+import { anActivation, anInstallation, draw, makOf, newStore, quantile, someNow } from './world.ts';
 
 /** Fills a key from empty to full, one by one, and tells what each new activation used. */
 async function fill(limit: number) {
@@ -12,7 +11,7 @@ async function fill(limit: number) {
   const layout = await makOf(store, `FILL${limit}`, limit);
   const { used, reset } = meter(store.client);
   const each: { writeUnits: number; roundTrips: number }[] = [];
-  const activations = Array.from({ length: limit }, anActivation);
+  const activations = Array.from({ length: limit }, () => anActivation());
   for (const activation of activations) {
     reset();
     const digest = store.vault.digestOf(layout.keyId, activation.installationId);
@@ -54,36 +53,14 @@ async function fill(limit: number) {
   };
 }
 
-/** The plain design: one counter, and a record for each machine, in a transaction of two items. */
-async function plainFill(store: Store, limit: number): Promise<number> {
-  const counter = { PK: 'PLAIN', SK: 'COUNTER' };
-  await store.client.send(new PutCommand({ TableName: store.tableName, Item: { ...counter, used: 0 } }));
+/** The write units of each activation, when the plain design fills a key. */
+async function plainFill(limit: number): Promise<number> {
+  const store = await newStore();
+  await putCounter(store);
   const { used } = meter(store.client);
   for (let count = 0; count < limit; count += 1) {
-    const { installationId } = anActivation();
-    await store.client.send(
-      new TransactWriteCommand({
-        TransactItems: [
-          {
-            Update: {
-              TableName: store.tableName,
-              Key: counter,
-              UpdateExpression: 'SET #used = #used + :one',
-              ConditionExpression: '#used < :limit',
-              ExpressionAttributeNames: { '#used': 'used' },
-              ExpressionAttributeValues: { ':one': 1, ':limit': limit },
-            },
-          },
-          {
-            Put: {
-              TableName: store.tableName,
-              Item: { PK: 'PLAIN', SK: installationId },
-              ConditionExpression: 'attribute_not_exists(PK)',
-            },
-          },
-        ],
-      }),
-    );
+    const committed = await activatePlainly(store, anInstallation(), limit);
+    if (committed !== 'done') throw new Error(`A plain activation came out as ${committed}.`);
   }
   return used.writeUnits / limit;
 }
@@ -113,7 +90,7 @@ async function kms(): Promise<number> {
 
 /** Write units and round trips of activations, beside the plain design in the same run. */
 export async function measure(): Promise<readonly Row[]> {
-  const plain = await plainFill(await newStore(), 500);
+  const plain = await plainFill(500);
   const beside = { what: 'plain', measured: plain };
   const rows: Row[] = [];
   for (const limit of [500, 5_000]) {

@@ -93,15 +93,18 @@ export async function revealed(store: Store, keyId: string): Promise<string> {
   return store.vault.openProductKey(key.kept.sealed, keyId).reveal();
 }
 
-export function anInstallation(): InstallationId {
-  return installationIdFrom(Array.from({ length: 9 }, () => String(randomInt(100_000)).padStart(5, '0')).join(''));
+/** A number from 0 on that is less than that. */
+type Below = (count: number) => number;
+
+export function anInstallation(below: Below = randomInt): InstallationId {
+  return installationIdFrom(Array.from({ length: 9 }, () => String(below(100_000)).padStart(5, '0')).join(''));
 }
 
-export function anActivation(): Activation {
+export function anActivation(below: Below = randomInt): Activation {
   return {
-    installationId: anInstallation(),
+    installationId: anInstallation(below),
     product: 'windows-vista-enterprise',
-    machineName: `CONTOSO-PC-${randomInt(10_000)}`,
+    machineName: `CONTOSO-PC-${below(10_000)}`,
     activatedAt: someNow,
   };
 }

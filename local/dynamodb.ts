@@ -2,9 +2,9 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { freePort } from './free-port.ts';
 
 /**
  * The system cannot start on this machine as it is. The message is one line and says what to do; no stack is needed.
@@ -25,12 +25,20 @@ export type DynamoDb = {
  * Starts a DynamoDB engine of its own on a free port and answers once it takes requests.
  *
  * With a `folder` its tables are kept there in `dynamodb.sqlite`, written before each answer, so that they outlive even
- * a kill of everything; without one they are in memory. With an endpoint `given` by the user nothing is started, and
- * that one is only asked whether it is there. The engine ends with this process, however this process ends. Throws
- * CannotStart when there is no engine for this machine, when it does not start, or when nothing answers at the given
- * endpoint.
+ * a kill of everything; without one they are in memory. With a `record` it writes each request that it takes into that
+ * file. With an endpoint `given` by the user nothing is started, and that one is only asked whether it is there. The
+ * engine ends with this process, however this process ends. Throws CannotStart when there is no engine for this machine,
+ * when it does not start, or when nothing answers at the given endpoint.
  */
-export async function startDynamoDb({ folder, given }: { folder?: string; given?: string } = {}): Promise<DynamoDb> {
+export async function startDynamoDb({
+  folder,
+  given,
+  record,
+}: {
+  folder?: string;
+  given?: string;
+  record?: string;
+} = {}): Promise<DynamoDb> {
   if (given !== undefined) return useGiven(given);
   const binary = engineBinary();
   if (folder !== undefined) await mkdir(folder, { recursive: true });
@@ -39,7 +47,7 @@ export async function startDynamoDb({ folder, given }: { folder?: string; given?
   for (let triesLeft = 3; ; triesLeft--) {
     const port = await freePort();
     const storage = folder === undefined ? [] : ['--db-path', join(folder, 'dynamodb.sqlite')];
-    const started = await launch(binary, ['serve', '--host', '127.0.0.1', '--port', String(port), ...storage]);
+    const started = await launch(binary, ['serve', '--host', '127.0.0.1', '--port', String(port), ...storage], record);
     if (started.ok) return { endpoint: `http://127.0.0.1:${port}`, failed: started.failed, stop: started.stop };
     if (triesLeft <= 1 || !started.complaint.includes('already in use')) {
       throw new CannotStart(`The DynamoDB engine did not start: ${started.complaint}`);
@@ -77,8 +85,9 @@ function engineBinary(): string {
  * closing the pipe.
  */
 const leash = `
+  record=$1; shift
   exec 3<&0
-  "$@" </dev/null 3<&- & engine=$!
+  "$@" </dev/null >>"$record" 3<&- & engine=$!
   { read -r _ <&3; kill "$engine"; } & watcher=$!
   exec 3<&-
   wait "$engine"; code=$?
@@ -86,12 +95,16 @@ const leash = `
   exit "$code"
 `;
 
+/** Lets the engine say on its output what it is asked. */
+const recording = ['env', 'RUST_LOG=dynoxide::server=debug', 'NO_COLOR=1'];
+
 type Launched = { ok: true; failed: Promise<void>; stop(): Promise<void> } | { ok: false; complaint: string };
 
-async function launch(binary: string, args: readonly string[]): Promise<Launched> {
+async function launch(binary: string, args: readonly string[], record: string | undefined): Promise<Launched> {
+  const command = [...(record === undefined ? [] : recording), binary, ...args];
   // In a process group of its own, so that Ctrl-C in a terminal reaches us alone and we can finish before the engine
   // goes.
-  const child = spawn('/bin/sh', ['-c', leash, 'dynamodb', binary, ...args], {
+  const child = spawn('/bin/sh', ['-c', leash, 'dynamodb', record ?? '/dev/null', ...command], {
     stdio: ['pipe', 'ignore', 'pipe'],
     detached: true,
   });
@@ -116,14 +129,4 @@ async function launch(binary: string, args: readonly string[]): Promise<Launched
   if (listening) return { ok: true, failed, stop };
   await stop();
   return { ok: false, complaint: complaints.join(' ') || 'it ended without a word.' };
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const address = probe.address();
-  probe.close();
-  await once(probe, 'close');
-  if (address === null || typeof address === 'string') throw new Error('a TCP server has no port');
-  return address.port;
 }

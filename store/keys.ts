@@ -259,12 +259,14 @@ export function issueMak(
 /** What a change of a key came to; `undefined` when there is no such key. */
 export type KeyOutcome<Answer> = Promise<Outcome<Answer> | undefined>;
 
+type KeyWrite = { readonly key: Key; readonly deed: Deed | null; readonly raisedBy?: number };
+
 type Decision<Answer> =
   | {
       readonly ok: true;
       readonly answer: Answer;
       /** Null when nothing changes. */
-      readonly write: { readonly key: Key; readonly deed: Deed | null; readonly raisedBy?: number } | null;
+      readonly write: KeyWrite | null;
     }
   | Refused;
 
@@ -299,59 +301,55 @@ export function raisingWrites(kept: KeptKey, key: Key, amount: number, writing: 
   ];
 }
 
-/**
- * Gives an override to a KMS host, once for each call reference (OVR-1 to OVR-4). `repeated` is what a call gave before; the
- * same operation again answers as it did at first.
- */
+/** What the call centre gave on the phone; `repeated` when the call of that reference was given it before. */
+type Given = { readonly grant: Grant; readonly repeated: boolean };
+
+/** Writes what a call is given unless it has it already. The same operation again answers as it did at first. */
+function given(kept: KeptKey, operation: string, { grant, repeated }: Given, write: KeyWrite) {
+  const answer = { grant, repeated: repeated && !wasDone(kept, operation) };
+  return { ok: true, answer, write: repeated ? null : write } as const;
+}
+
+/** Gives an override to a KMS host, once for each call reference (OVR-1 to OVR-4). */
 export function giveOverride(
   store: Store,
   keyId: string,
   ask: OverrideAsk,
   operation: string,
   now: Instant,
-): KeyOutcome<{ readonly grant: Grant; readonly repeated: boolean }> {
+): KeyOutcome<Given> {
   return changeKey(store, keyId, operation, now, (kept) => {
     const decided = override(kept.state, ask, kept.kept.agreement, now, store.policy);
     if (!decided.ok) return decided;
-    const { grant, repeated } = decided;
     const deed = {
       actor: ask.agent,
       action: 'override-granted',
       detail: `One more activation for the host ${ask.installationId}, asked for by ${ask.callerName} on the phone.`,
       reference: ask.callReference,
     };
-    return {
-      ok: true,
-      answer: { grant, repeated: repeated && !wasDone(kept, operation) },
-      write: repeated ? null : { key: decided.key, deed },
-    };
+    return given(kept, operation, decided, { key: decided.key, deed });
   });
 }
 
-/** Raises a MAK's limit by phone, once for each call reference (MAK-4, OVR-4). `repeated` is as with an override. */
+/** Raises a MAK's limit by phone, once for each call reference (MAK-4, OVR-4). */
 export function giveIncrease(
   store: Store,
   keyId: string,
   ask: Increase,
   operation: string,
   now: Instant,
-): KeyOutcome<{ readonly grant: Grant; readonly repeated: boolean }> {
+): KeyOutcome<Given> {
   return changeKey(store, keyId, operation, now, (kept) => {
     const decided = increase(kept.state, ask, kept.kept.agreement, now, store.policy);
     if (!decided.ok) return decided;
-    const { grant, repeated } = decided;
+    const { grant } = decided;
     const deed = {
       actor: ask.agent,
       action: 'limit-raised',
       detail: `The limit was raised by ${grant.amount} to ${ask.newLimit}, asked for by ${ask.callerName} on the phone.`,
       reference: ask.callReference,
     };
-    const write = { key: decided.key, deed, raisedBy: grant.amount };
-    return {
-      ok: true,
-      answer: { grant, repeated: repeated && !wasDone(kept, operation) },
-      write: repeated ? null : write,
-    };
+    return given(kept, operation, decided, { key: decided.key, deed, raisedBy: grant.amount });
   });
 }
 

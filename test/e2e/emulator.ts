@@ -1,9 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from '../../local/free-port.ts';
 import { CannotRun, lastLines, run, start } from './program.ts';
 
 /*
@@ -102,15 +101,4 @@ async function isReady(address: string): Promise<boolean> {
     // Nobody listens yet.
     return false;
   }
-}
-
-/** A port that is free now. It is taken a moment later: too short a time for anybody else to draw the same. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('No port is free.');
-  return address.port;
 }

@@ -126,6 +126,16 @@ describe('an engine without a folder', () => {
   });
 });
 
+describe('an engine with a record', () => {
+  it('writes down what it was asked, each request once', async () => {
+    const record = join(folder, 'record');
+    const { endpoint } = await start({ record });
+    await clientFor(endpoint).send(new ListTablesCommand({}));
+    const operations = readFileSync(record, 'utf8').matchAll(/: request operation="(\w+)"/g);
+    expect([...operations].map(([, operation]) => operation)).toEqual(['ListTables']);
+  });
+});
+
 describe('an engine with a folder', () => {
   it('has after a restart what was written before', async () => {
     const before = await start({ folder: join(folder, 'not-there-yet') });
