@@ -29,11 +29,14 @@ export const faultKinds = [
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
-/** How likely each is at one call; none in calm weather. In a storm one sort of it comes at most calls. */
+/**
+ * How likely each is at one call; none in calm weather. In a storm one sort of it comes at most calls, of all services or
+ * of the mail service alone, since what is written to the table before a mail must not be all that a mail outage hits.
+ */
 export type Weather =
   | { readonly is: 'calm' }
   | { readonly is: 'fair' }
-  | { readonly is: 'storm'; readonly of: FaultKind };
+  | { readonly is: 'storm'; readonly of: FaultKind; readonly over: 'everything' | 'mail' };
 
 export const calm: Weather = { is: 'calm' };
 
@@ -61,6 +64,9 @@ export const storms: readonly FaultKind[] = [
   'server-error',
   'answer-delayed',
 ];
+
+/** What may come as a storm over the mail service. */
+export const mailStorms: readonly FaultKind[] = ['request-lost', 'answer-lost', 'throttled', 'server-error'];
 
 export function likelihood(kind: FaultKind, weather: Weather): number {
   if (weather.is === 'calm') return 0;

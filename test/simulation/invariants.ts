@@ -5,6 +5,7 @@ import type { ExceptionRequest, ExceptionStatus } from '../../domain/exception.t
 import type { Grant } from '../../domain/grant.ts';
 import type { Instant } from '../../domain/instant.ts';
 import type { Key, KmsKey } from '../../domain/key.ts';
+import type { LetterKind } from '../../domain/letter.ts';
 import { entryHash } from '../../store/change.ts';
 import type { Item } from '../../store/table.ts';
 import { policy } from '../builders.ts';
@@ -103,6 +104,7 @@ export function judgeChanges(
   past: Past,
   by: string,
   nowMilliseconds: number,
+  handedOver: ReadonlySet<string>,
 ): void {
   const touched = new Set<string>();
   for (const change of changes) {
@@ -122,6 +124,7 @@ export function judgeChanges(
         model,
         past,
         by,
+        handedOver,
       });
     } else if (sort === 'AGREEMENT' && partition.startsWith('AGREEMENT#')) {
       const agreement = (after as unknown as Owned<Agreement>).state;
@@ -340,7 +343,11 @@ type Around = {
   readonly model: Model;
   readonly past: Past;
   readonly by: string;
+  readonly handedOver: ReadonlySet<string>;
 };
+
+/** Letters that are true for ever, and so are never struck off before they were sent. */
+const trueForEver: readonly LetterKind[] = ['received', 'fulfilled', 'denied', 'rejected', 'withdrawn', 'lapsed'];
 
 function judgeRequest(
   before: Owned<ExceptionRequest> | undefined,
@@ -379,6 +386,11 @@ function judgeRequest(
     must(reminders >= 0 && reminders <= 1, 'SLA-5 one reminder at a time', about);
     const written = state.lettersWritten - was.lettersWritten;
     must(reminders === 0 || written === 1, 'SLA-5 a reminder is written when it is marked', about);
+    for (const { letterId, kind, to } of was.letters) {
+      if (letterIds.includes(letterId) || to === 'deputy' || !trueForEver.includes(kind)) continue;
+      const name = letterName({ exception: state.exceptionId, letter: kind, to });
+      must(around.handedOver.has(name), 'EXC-11 a letter is struck off when it was sent', `${about}: ${letterId}`);
+    }
     const fresh = state.letters.filter(({ letterId }) => !was.letters.some((each) => each.letterId === letterId));
     // A deputy gets a copy when the letter goes out (AGR-5).
     const isReminder = fresh.some(

@@ -633,6 +633,11 @@ export function drawGroup(life: Life, dice: Dice, group: number): readonly Opera
   if (crowd.length > 0) return crowd;
   const worst = dice.chance(0.3) ? worstMoment(life, scene, dice, name) : [];
   if (worst.length > 0) return worst;
+  // What a key is issued for is waiting for it.
+  const rush = scene.live
+    .filter(({ type, keyId }) => type === 'MAK' && !life.model.machines.has(keyId) && dice.chance(0.8))
+    .map((key) => activateBatch(life, key, dice, 2 + dice.below(20)));
+  if (rush.length > 0) return rush;
   const size = 2 + dice.below(3);
   const drawn = Array.from({ length: size }, (_, index) => drawOne(life, scene, dice, name(index)));
   const operations = drawn.flatMap((operation) => operation ?? []);

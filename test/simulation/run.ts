@@ -7,7 +7,7 @@ import { verifyHistory } from '../../store/history.ts';
 import type { Dice } from './dice.ts';
 import { diceOf } from './dice.ts';
 import type { Counts, Weather } from './faults.ts';
-import { calm, storms } from './faults.ts';
+import { calm, mailStorms, storms } from './faults.ts';
 import type { Past } from './invariants.ts';
 import { judgeChanges, judgeRest, judgeTable, statesIn } from './invariants.ts';
 import { newModel } from './model.ts';
@@ -64,7 +64,8 @@ export async function run({ seed, operations, leftOut, upTo }: Course): Promise<
       stream.push({ ...image, sequence: String(sequence) });
     }
     if (live.world === undefined) return;
-    judgeChanges(changes, live.world.wire.items, model, past, by, live.world.clock.milliseconds);
+    const { wire, clock } = live.world;
+    judgeChanges(changes, wire.items, model, past, by, clock.milliseconds, wire.handedOver);
   });
   live.world = world;
   const life: Life = { world, model, stream, again: [], afterwards: [] };
@@ -150,8 +151,9 @@ async function allOf(some: readonly Operation[], world: World): Promise<void> {
 function weatherOf(dice: Dice): Weather {
   return dice.weighed<Weather>([
     [30, calm],
-    [58, { is: 'fair' }],
-    [12, { is: 'storm', of: dice.of(storms) }],
+    [52, { is: 'fair' }],
+    [12, { is: 'storm', of: dice.of(storms), over: 'everything' }],
+    [6, { is: 'storm', of: dice.of(mailStorms), over: 'mail' }],
   ]);
 }
 

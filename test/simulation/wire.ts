@@ -125,9 +125,10 @@ export function layWire(options: {
   const counts: Counts = {};
   const told: string[] = [];
   const pending: Turn[] = [];
-  const doubled: Asked[] = [];
+  const doubled: { readonly asked: Asked; readonly arrivesFrom: number }[] = [];
   const tokens = new Set<string>();
   let arrivals = 0;
+  let turnsTaken = 0;
   let broken: Error | undefined;
 
   const wire: Wire = {
@@ -147,7 +148,9 @@ export function layWire(options: {
         if (pending.length === 0) return;
         if (turns > mostTurns) throw new Broken('everything comes to rest', pending.map(({ what }) => what).join(', '));
         const { dice } = wire.conditions;
-        if (doubled.length > 0 && dice.chance(0.07)) await arriveLate();
+        turnsTaken += 1;
+        const arriving = doubled.findIndex(({ arrivesFrom }) => arrivesFrom <= turnsTaken);
+        if (arriving >= 0 && dice.chance(0.07)) await arriveLate(arriving);
         const index = dice.below(pending.length);
         const turn = pending[index];
         if (turn === undefined) continue;
@@ -162,7 +165,7 @@ export function layWire(options: {
       }
     },
     async late() {
-      while (doubled.length > 0) await arriveLate();
+      while (doubled.length > 0) await arriveLate(wire.conditions.dice.below(doubled.length));
     },
     tellWorkflows: (action, body) =>
       new Promise((resolve, reject) => {
@@ -171,9 +174,10 @@ export function layWire(options: {
       }),
   };
 
-  const arriveLate = async () => {
-    const [asked] = doubled.splice(wire.conditions.dice.below(doubled.length), 1);
-    if (asked === undefined) return;
+  const arriveLate = async (index: number) => {
+    const [copy] = doubled.splice(index, 1);
+    if (copy === undefined) return;
+    const { asked } = copy;
     told.push(`    (again, late) ${asked.action}`);
     await perform(asked, 'a doubled request');
   };
@@ -344,7 +348,8 @@ export function layWire(options: {
     resolve: (response: Response) => void,
     reject: (error: Error) => void,
   ): Promise<void> {
-    const { dice, weather } = wire.conditions;
+    const { dice } = wire.conditions;
+    const weather = weatherOver(asked, wire.conditions.weather);
     const line = (what: string) => told.push(`    ${invocation.name}: ${asked.action}${about(asked)}${what}`);
     const strikes = (kind: FaultKind, noticed = true, times = 1) => {
       if (!dice.chance(times * likelihood(kind, weather))) return false;
@@ -386,7 +391,10 @@ export function layWire(options: {
     if (strikes('answer-lost')) return reject(lost());
     // A write without a condition or a token has the most to lose by it, and there are few.
     const bare = asked.body.ConditionExpression === undefined && ['BatchWriteItem', 'PutItem'].includes(asked.action);
-    if (asked.service !== 'mail' && strikes('request-doubled', false, bare ? 20 : 1)) doubled.push(asked);
+    if (asked.service !== 'mail' && strikes('request-doubled', false, bare ? 20 : 1)) {
+      // Some copies come at once, others when people are long busy with what the first has brought about.
+      doubled.push({ asked, arrivesFrom: turnsTaken + (dice.chance(0.5) ? 0 : dice.below(600)) });
+    }
     const waits = strikes('answer-delayed', false) ? 1 + dice.below(8) : 0;
     if (waits === 0) return resolve(answer);
     const late = answer;
@@ -395,7 +403,7 @@ export function layWire(options: {
 
   async function stale(asked: Asked, line: (what: string) => void): Promise<Response | undefined> {
     const { dice, weather } = wire.conditions;
-    if (!dice.chance(likelihood('stale-index', weather))) return undefined;
+    if (!dice.chance(likelihood('stale-index', weatherOver(asked, weather)))) return undefined;
     const old = indexBefore(1 + dice.below(12), asked.body);
     const now = indexBefore(0, asked.body);
     if (old === undefined || Buffer.from(old.body).equals(Buffer.from(now?.body ?? []))) return undefined;
@@ -513,6 +521,10 @@ function openLine(endpoint: string): (request: Request, text: string) => Promise
     turn = mine.catch(() => undefined);
     return mine;
   };
+}
+
+function weatherOver({ service }: Asked, weather: Weather): Weather {
+  return weather.is === 'storm' && weather.over === 'mail' && service !== 'mail' ? calm : weather;
 }
 
 /** Waits as the functions do: its turn comes when the seed says so. */
