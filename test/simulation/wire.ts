@@ -218,14 +218,13 @@ export function layWire(options: {
   }
 
   let line: ReturnType<typeof openLine> | undefined;
-  const sendToTable = (request: Request, text: string): Promise<Response> => {
+  const sendToTable = (action: string, text: string): Promise<Response> => {
     line ??= openLine(endpoints().table);
-    return line(request, text);
+    return line(unsigned(`DynamoDB_20120810.${action}`), text);
   };
 
   async function askTable(action: string, body: Body): Promise<Body> {
-    const request = { method: 'POST', path: '/', headers: unsigned(`DynamoDB_20120810.${action}`) };
-    const answer = await sendToTable(request, JSON.stringify(body));
+    const answer = await sendToTable(action, JSON.stringify(body));
     if (answer.statusCode !== 200) throw new Error(`${action}: ${Buffer.from(answer.body)}`);
     return inOrder(answer.body);
   }
@@ -233,7 +232,7 @@ export function layWire(options: {
   async function perform(asked: Asked, by: string): Promise<Response> {
     if (asked.service === 'mail') return takeMail(asked);
     if (asked.service === 'workflows') return sendToWorkflows(asked.request, asked.text);
-    const raw = await sendToTable(asked.request, asked.text);
+    const raw = await sendToTable(asked.action, asked.text);
     const answer = { ...raw, body: Buffer.from(JSON.stringify(inOrder(raw.body))) };
     if (answer.statusCode === 200 && writes.includes(asked.action)) await readBack(asked, by);
     return answer;
@@ -492,7 +491,7 @@ export function layWire(options: {
 }
 
 /** One connection to an engine, for one request at a time: of so many small ones the way there is most of the work. */
-function openLine(endpoint: string): (request: Request, text: string) => Promise<Response> {
+function openLine(endpoint: string): (headers: Request['headers'], text: string) => Promise<Response> {
   const { hostname, port } = new URL(endpoint);
   const socket = connect(Number(port), hostname).setNoDelay(true);
   let answer = Promise.withResolvers<Response>();
@@ -510,12 +509,12 @@ function openLine(endpoint: string): (request: Request, text: string) => Promise
   });
   socket.on('error', (error) => answer.reject(error));
   let turn: Promise<unknown> = Promise.resolve();
-  return ({ method, path, headers }, text) => {
+  return (headers, text) => {
     const mine = turn.then(() => {
       answer = Promise.withResolvers();
       const named = { ...headers, host: hostname, 'content-length': String(Buffer.byteLength(text)) };
       const lines = Object.entries(named).map(([name, value]) => `${name}: ${value}`);
-      socket.write(`${method} ${path} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n${text}`);
+      socket.write(`POST / HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n${text}`);
       return answer.promise;
     });
     turn = mine.catch(() => undefined);
