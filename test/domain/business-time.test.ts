@@ -51,7 +51,9 @@ describe('a request received in a week without a holiday', () => {
   it.each([-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY])(
     'SLA-1 cannot be due in %s business days',
     (businessDays) => {
-      expect(() => dueAt(on.mondayNine, businessDays, losAngeles)).toThrow(RangeError);
+      expect(() => dueAt(on.mondayNine, businessDays, losAngeles)).toThrow(
+        new RangeError(`not a number of business days: ${businessDays}`),
+      );
     },
   );
 });
@@ -196,7 +198,9 @@ describe('adding business minutes', () => {
   });
 
   it.each([0.5, Number.NaN, Number.NEGATIVE_INFINITY])('SLA-2 cannot add %s minutes', (minutes) => {
-    expect(() => addBusinessMinutes(on.mondayNine, minutes, losAngeles)).toThrow(RangeError);
+    expect(() => addBusinessMinutes(on.mondayNine, minutes, losAngeles)).toThrow(
+      new RangeError(`not a whole number: ${minutes}`),
+    );
   });
 });
 
@@ -258,7 +262,9 @@ describe('business days before a moment', () => {
   });
 
   it.each([0.5, Number.NaN, Number.POSITIVE_INFINITY])('SLA-5 cannot be %s', (days) => {
-    expect(() => addBusinessDays(on.mondayNine, days, losAngeles)).toThrow(RangeError);
+    expect(() => addBusinessDays(on.mondayNine, days, losAngeles)).toThrow(
+      new RangeError(`not a whole number: ${days}`),
+    );
   });
 });
 
@@ -361,13 +367,13 @@ describe('clocks that change within opening hours', () => {
 
 describe('a calendar that makes no sense', () => {
   it.each([
-    ['closes when it opens', { opensAt: '09:00', closesAt: '09:00' }],
-    ['closes before it opens', { opensAt: '17:00', closesAt: '09:00' }],
-    ['opens at a time that is none', { opensAt: '24:30' }],
-    ['is in a zone that does not exist', { zone: 'America/Redmond' }],
-  ])('SLA-1 is a bug when it %s', (_, wrong) => {
+    ['closes when it opens', { opensAt: '09:00', closesAt: '09:00' }, 'cannot open at 09:00 and close at 09:00'],
+    ['closes before it opens', { opensAt: '17:00', closesAt: '09:00' }, 'cannot open at 17:00 and close at 09:00'],
+    ['opens at a time that is none', { opensAt: '24:30' }, '24:30'],
+    ['is in a zone that does not exist', { zone: 'America/Redmond' }, 'zone'],
+  ])('SLA-1 is a bug when it %s', (_, wrong, because) => {
     const calendar = { ...losAngeles, ...wrong };
-    expect(() => startOfBusiness(on.mondayNine, calendar)).toThrow(RangeError);
+    expect(() => startOfBusiness(on.mondayNine, calendar)).toThrow(because);
     expect(() => dueAt(on.mondayNine, fiveDays, calendar)).toThrow(RangeError);
     expect(() => businessMinutesBetween(on.mondayNine, on.mondayTen, calendar)).toThrow(RangeError);
     expect(() => addBusinessMinutes(on.mondayNine, 1, calendar)).toThrow(RangeError);

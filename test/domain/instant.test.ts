@@ -54,7 +54,9 @@ describe('reading an instant', () => {
     ['a moment that UTC puts into the year 10000', '9999-12-31T23:59:59.999-00:01'],
     ['a moment that UTC puts before the year 0', '0000-01-01T00:00:00+00:01'],
   ])('throws on %s', (_, written) => {
-    expect(() => instant(written)).toThrow(RangeError);
+    expect(() => instant(written)).toThrow(
+      /^not an ISO 8601 instant: |^no such date or time: |^not whole milliseconds /,
+    );
   });
 
   it('reads every instant as the milliseconds it was written from', () => {
@@ -75,7 +77,9 @@ describe('reading an instant', () => {
     ['one before the year 0', firstMillisecond - 1],
     ['beyond what a clock can say', 8.64e15 + 1],
   ])('throws on %s as milliseconds', (_, milliseconds) => {
-    expect(() => fromEpochMilliseconds(milliseconds)).toThrow(RangeError);
+    expect(() => fromEpochMilliseconds(milliseconds)).toThrow(
+      `not whole milliseconds in the years 0000 to 9999: ${milliseconds}`,
+    );
   });
 });
 
@@ -132,7 +136,7 @@ describe('a day of the calendar', () => {
     '',
     'today',
   ])('cannot be %s', (text) => {
-    expect(() => civilDate(text)).toThrow(RangeError);
+    expect(() => civilDate(text)).toThrow(`no such day: ${text}`);
   });
 
   it('has a number that leads back to it, and the next day has the next', () => {

@@ -101,7 +101,7 @@ describe('a label', () => {
   it.each([
     [
       'organizationName',
-      ['Organisation', 'COMPANY NAME', '1. Organization name', '- organization', '*Organization name*'],
+      ['Organisation', 'COMPANY NAME', '1. Organization name', '-- organization', '*Organization name*'],
     ],
     ['agreementNumber', ['Agreement no.', 'agreement #', 'The agreement number', 'Agreement number *']],
     [

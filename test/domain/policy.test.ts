@@ -28,7 +28,20 @@ function faultsOf(candidate: unknown): string[] {
   return (error?.issues ?? []).map(({ path, message }) => `/${path.join('/')}: ${message}`);
 }
 
+/** What the schema says about its parts, to whoever changes them. */
+function descriptionsIn(schema: unknown): unknown[] {
+  if (typeof schema !== 'object' || schema === null) return [];
+  const own = 'description' in schema ? [schema.description] : [];
+  return [...own, ...Object.values(schema).flatMap(descriptionsIn)];
+}
+
 describe('the policy that is shipped', () => {
+  it('says of each number what it is for, in a sentence', () => {
+    const descriptions = descriptionsIn(z.toJSONSchema(policySchema, { io: 'input' }));
+    expect(descriptions.length).toBeGreaterThan(30);
+    for (const description of descriptions) expect(description).toMatch(/^[A-Z].+\.$/);
+  });
+
   it('is read as it is written', () => {
     expect(policy).toEqual(written);
   });

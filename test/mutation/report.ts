@@ -1,0 +1,73 @@
+import { readProjectFile } from '../project-files.ts';
+import type { Mutant } from './conditions.ts';
+
+type Place = { readonly line: number; readonly column: number };
+type Reported = {
+  readonly id: string;
+  readonly mutatorName: string;
+  readonly replacement?: string;
+  readonly status: string;
+  readonly static?: boolean;
+  readonly location: { readonly start: Place; readonly end: Place };
+};
+/** What Stryker writes about its mutants, as far as it is read here. */
+export type Report = { readonly files: Readonly<Record<string, { readonly mutants: readonly Reported[] }>> };
+
+const isLeft = ({ status, static: isStatic }: Reported) => status === 'Ignored' && isStatic === true;
+
+/** The mutants that Stryker has left alone because they are at work only while a file is loaded. */
+export function staticMutantsIn({ files }: Report): readonly { readonly id: string; readonly mutant: Mutant }[] {
+  return Object.entries(files).flatMap(([file, { mutants }]) => {
+    const source = readProjectFile(file);
+    return mutants.filter(isLeft).map(({ id, replacement = '', location, mutatorName }) => {
+      const [start, end] = [offsetOf(source, location.start), offsetOf(source, location.end)];
+      const what = `${mutatorName}: ${oneLine(source.slice(start, end))} → ${oneLine(replacement)}`;
+      return { id, mutant: { file, line: location.start.line, what, start, end, text: replacement } };
+    });
+  });
+}
+
+function offsetOf(source: string, { line, column }: Place): number {
+  const before = source.split('\n').slice(0, line - 1);
+  return before.reduce((sum, text) => sum + text.length + 1, 0) + column - 1;
+}
+
+function oneLine(text: string): string {
+  const line = text.replace(/\s+/g, ' ');
+  return line.length > 60 ? `${line.slice(0, 59)}…` : line;
+}
+
+export type Row = { readonly file: string; readonly noticed: number; readonly survived: number };
+
+/** How many mutants of each file a test has noticed. Those that the tests could not even be run with count as neither. */
+export function rowsOf({ files }: Report, found: ReadonlyMap<string, boolean>): readonly Row[] {
+  return Object.entries(files).map(([file, { mutants }]) => {
+    const outcomes = mutants.map((mutant) =>
+      isLeft(mutant) ? (found.get(mutant.id) === true ? 'Killed' : 'Survived') : mutant.status,
+    );
+    const count = (...statuses: readonly string[]) => outcomes.filter((status) => statuses.includes(status)).length;
+    return { file, noticed: count('Killed', 'Timeout'), survived: count('Survived', 'NoCoverage') };
+  });
+}
+
+/** How many of all mutants were noticed, in percent. */
+export function scoreOf(rows: readonly Pick<Row, 'noticed' | 'survived'>[]): number {
+  const noticed = rows.reduce((sum, row) => sum + row.noticed, 0);
+  const all = rows.reduce((sum, row) => sum + row.noticed + row.survived, 0);
+  return all === 0 ? 100 : (100 * noticed) / all;
+}
+
+/** The table of docs/mutation.md. */
+export function tableOf(rows: readonly Row[]): string {
+  const line = (file: string, some: readonly Row[]) => {
+    const noticed = some.reduce((sum, row) => sum + row.noticed, 0);
+    const survived = some.reduce((sum, row) => sum + row.survived, 0);
+    return `| ${file} | ${noticed + survived} | ${survived} | ${scoreOf(some).toFixed(1)} |`;
+  };
+  return [
+    '| file | mutants | not noticed | noticed, % |',
+    '|---|---:|---:|---:|',
+    ...rows.map((row) => line(row.file, [row])),
+    line('all', rows),
+  ].join('\n');
+}
