@@ -1,5 +1,5 @@
 import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
-import { PutCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import { UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import type { Agreement } from '../domain/agreement.ts';
 import { isAskedAt } from '../domain/agreement.ts';
 import type { ExceptionRequest } from '../domain/exception.ts';
@@ -14,7 +14,7 @@ import type { Attempt, Outcome } from './change.ts';
 import { change, isUnchanged, read } from './change.ts';
 import { exceptionItem, findException, moveException, movingWrites } from './exceptions.ts';
 import type { ItemKey, Store } from './table.ts';
-import { get, unlessBusy } from './table.ts';
+import { get, putIfAbsent, unlessBusy } from './table.ts';
 import { sameHash } from './vault.ts';
 
 /**
@@ -62,7 +62,6 @@ export async function keepLink(
   const tokenHash = tokenHashOf(store, token);
   const forgottenAt = later(about.expiresAt, { days: rememberedDays });
   const kept = code && { hash: codeHash(store, tokenHash, code), expiresAt: about.expiresAt, sentAt: now };
-  // No condition: a token is never drawn twice, and a call that is sent again after a lost answer must not fail.
   const item = {
     ...linkKey(tokenHash),
     link: about,
@@ -70,7 +69,8 @@ export async function keepLink(
     wrongCodes: 0,
     expiresAtEpochSeconds: Math.ceil(epochMilliseconds(forgottenAt) / 1000),
   };
-  await unlessBusy(store.client.send(new PutCommand({ TableName: store.tableName, Item: item })));
+  // A copy of the call that arrives late must take back no code that was sent since, and no wrong one that was counted.
+  await putIfAbsent(store, [item]);
 }
 
 /** A code on demand may be asked for again after this, so that nobody's mail box is flooded. */

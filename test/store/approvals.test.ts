@@ -7,7 +7,7 @@ import type { Instant } from '../../domain/instant.ts';
 import { later } from '../../domain/instant.ts';
 import { Secret } from '../../domain/secret.ts';
 import { registerAgreement } from '../../store/agreements.ts';
-import { decideByLink, keepLink, openLink } from '../../store/approvals.ts';
+import { decideByLink, keepCode, keepLink, openLink } from '../../store/approvals.ts';
 import { findException, fulfilException, moveException, receiveException } from '../../store/exceptions.ts';
 import { historyOf } from '../../store/history.ts';
 import { issueMak } from '../../store/keys.ts';
@@ -272,6 +272,44 @@ describe('wrong codes', () => {
       }),
       { numRuns: 6 },
     );
+  });
+});
+
+describe('a code that is sent on demand', () => {
+  const onDemand = new Secret('the token of a link without a code', '[token]');
+  const about = {
+    is: 'decision',
+    exceptionId: 'X-1',
+    askNumber: 1,
+    to: carla.email,
+    expiresAt: nextMondayFive,
+  } as const;
+  const second = new Secret('271828', '[code]');
+  const minutesLater = (minutes: number) => later(mondayTen, { minutes });
+  const keep = () => keepLink(store, onDemand, null, about, mondayTen);
+
+  async function ask(fresh: Secret, now: Instant) {
+    const opened = await openLink(store, 'decision', onDemand);
+    if (opened === undefined) throw new Error('there is no such link');
+    return keepCode(store, opened.link, fresh, now);
+  }
+
+  it('APR-7 is good for its minutes, and may be asked for again after one, which voids it', async () => {
+    await keep();
+    expect(await ask(code, mondayTen)).toBe(minutesLater(policy.approval.strictCodeMinutes));
+    expect(await ask(second, later(mondayTen, { seconds: 59 }))).toBeUndefined();
+    expect(await ask(second, minutesLater(1))).toBe(minutesLater(1 + policy.approval.strictCodeMinutes));
+    expect(refusalOf(await decide({ token: onDemand, now: minutesLater(2) }))).toMatchObject({ code: 'wrong-code' });
+    accepted(await decide({ token: onDemand, code: second, now: minutesLater(2) }));
+  });
+
+  it('APR-7 is not taken back by a late copy of the call that kept the link', async () => {
+    await keep();
+    await ask(code, mondayTen);
+    await decide({ token: onDemand, code: wrong(), now: minutesLater(1) });
+    await keep();
+    expect((await openLink(store, 'decision', onDemand))?.link).toMatchObject({ wrongCodes: 1 });
+    accepted(await decide({ token: onDemand, now: minutesLater(1) }));
   });
 });
 
