@@ -6,7 +6,7 @@ import { root } from '../project-files.ts';
 import type { Mutant } from './conditions.ts';
 
 /** Far longer than all tests of a folder take. */
-const longestMilliseconds = 300_000;
+const longestMilliseconds = 120_000;
 
 /**
  * The first test in a folder that fails with a bug planted, those of its own file going first; `undefined` if none does.
@@ -23,6 +23,8 @@ export async function failureWith(mutant: Mutant | null, folder: string): Promis
       // It would keep what has a bug planted, and give what has none.
       fsModuleCache: false,
       include: [`${folder}/**/*.test.ts`],
+      // Those alone that load the file, whatever they load it through.
+      ...(mutant !== null && { related: [join(root, mutant.file)] }),
       reporters: [{}],
       silent: true,
       testTimeout: 120_000,
@@ -43,7 +45,7 @@ export async function failureWith(mutant: Mutant | null, folder: string): Promis
     },
   );
   try {
-    const tests = await vitest.globTestSpecifications();
+    const tests = await vitest.getRelevantTestSpecifications();
     const isOwn = ({ moduleId }: TestSpecification) =>
       mutant !== null && basename(moduleId) === `${basename(mutant.file, '.ts')}.test.ts`;
     for (const some of [tests.filter(isOwn), tests.filter((test) => !isOwn(test))]) {

@@ -17,7 +17,6 @@ export default defineConfig({
   test: {
     include: ['test/domain/**/*.test.ts'],
     silent: true,
-    isolate: false,
     sequence: { sequencer: OwnTestsFirst },
     // A test that is slow on a busy machine has found no bug; one that never ends is ended by Stryker.
     testTimeout: 120_000,

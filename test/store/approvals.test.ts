@@ -4,15 +4,26 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { ExceptionRequest } from '../../domain/exception.ts';
 import { askCorrespondent, forward, lapse, question, withdraw } from '../../domain/exception.ts';
 import type { Instant } from '../../domain/instant.ts';
-import { later } from '../../domain/instant.ts';
+import { civilDate, later } from '../../domain/instant.ts';
 import { Secret } from '../../domain/secret.ts';
-import { registerAgreement } from '../../store/agreements.ts';
+import { nameDeputy, registerAgreement } from '../../store/agreements.ts';
 import { decideByLink, keepCode, keepLink, openLink } from '../../store/approvals.ts';
 import { findException, fulfilException, moveException, receiveException } from '../../store/exceptions.ts';
 import { historyOf } from '../../store/history.ts';
 import { issueMak } from '../../store/keys.ts';
 import type { Store } from '../../store/table.ts';
-import { accepted, anAgreement, anIntake, carla, ines, policy, productKey, refusalOf, reviewer } from '../builders.ts';
+import {
+  accepted,
+  anAgreement,
+  anIntake,
+  carla,
+  ines,
+  policy,
+  productKey,
+  refusalOf,
+  reviewer,
+  tom,
+} from '../builders.ts';
 import {
   mondayNine,
   mondayNoon,
@@ -359,6 +370,30 @@ describe('a link that is no longer good', () => {
     await move(decideOn, 'move');
     expect(refusalOf(await decide())).toMatchObject({ code: 'link-void', because });
     expect(await newLinksOwed()).toBe(0);
+  });
+
+  it('AGR-5 is void when another deputy is named while the first one’s answer is being written', async () => {
+    const { agreementId } = anAgreement();
+    const named = (person: typeof tom, operation: string) => {
+      const days = { from: civilDate('2026-06-01'), to: civilDate('2026-06-05') };
+      return nameDeputy(store, agreementId, { person, ...days }, carla.email, operation, mondayTen);
+    };
+    await named(tom, 'one deputy');
+    const toDeputy = new Secret('the token of the deputy', '[token]');
+    const about = {
+      is: 'decision',
+      exceptionId: 'X-1',
+      askNumber: 1,
+      to: tom.email,
+      expiresAt: nextMondayFive,
+    } as const;
+    await keepLink(store, toDeputy, code, about, mondayTen);
+    const in_ = overheard(store, async (command, send) => {
+      if (command instanceof TransactWriteCommand) await named(ines, 'another deputy');
+      return send();
+    });
+    expect(refusalOf(await decide({ token: toDeputy, in_ }))).toMatchObject({ code: 'link-void', because: 'replaced' });
+    expect(decisionOf(await found())).toBeNull();
   });
 
   it('APR-2 does not count wrong codes any more', async () => {

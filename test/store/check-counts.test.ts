@@ -9,7 +9,7 @@ import { fulfilException, moveException, receiveException } from '../../store/ex
 import { activateKmsHost, giveOverride, issueMak } from '../../store/keys.ts';
 import { activateOnMak, homeOf, markNameOf } from '../../store/mak-buckets.ts';
 import { finishReplacement, holdForReplacement } from '../../store/replacement.ts';
-import type { ItemKey, Store } from '../../store/table.ts';
+import type { Item, ItemKey, Store } from '../../store/table.ts';
 import { openVault } from '../../store/vault.ts';
 import {
   accepted,
@@ -114,6 +114,23 @@ async function leavesAll(where: 'agreement' | 'table' = 'agreement'): Promise<vo
   expect(await everyItem(store)).toEqual(before);
 }
 
+/** Lets something happen between the look and the mending, and expects that nothing at all is mended then. */
+async function leavesWhen(
+  meanwhile: () => Promise<unknown>,
+  where: 'agreement' | 'table' = 'agreement',
+): Promise<void> {
+  const findings = await found(where);
+  expect(findings.some((finding) => finding.mend.length > 0)).toBe(true);
+  await meanwhile();
+  const before = await everyItem(store);
+  for (const finding of findings) expect(await mend(store, finding)).toBe(false);
+  expect(await everyItem(store)).toEqual(before);
+}
+
+function put(Item: Item): Promise<unknown> {
+  return store.client.send(new PutCommand({ TableName: store.tableName, Item }));
+}
+
 async function set(key: ItemKey, values: Readonly<Record<string, unknown>>): Promise<void> {
   const names = Object.keys(values);
   const path = (name: string) => name.split('.').map((part) => `#${part.replace(/\W/g, 'p')}`);
@@ -159,6 +176,12 @@ const reserve = (): ItemKey => ({ PK: `KEY#${makId}`, SK: 'RESERVE' });
 const key = (keyId: string): ItemKey => ({ PK: `KEY#${keyId}`, SK: 'KEY' });
 const openPointer = (keyId: string): ItemKey => ({ PK: `KEY#${keyId}`, SK: 'OPEN-EXCEPTION' });
 const request = (id: string): ItemKey => ({ PK: `EXCEPTION#${id}`, SK: 'EXCEPTION' });
+const alerts = (): ItemKey => ({ PK: `KEY#${makId}`, SK: 'ALERTS' });
+const agreement: ItemKey = { PK: `AGREEMENT#${agreementId}`, SK: 'AGREEMENT' };
+const wayToMak = (): ItemKey => ({ PK: `AGREEMENT#${agreementId}`, SK: `KEY#${makId}` });
+const slot: ItemKey = { PK: `AGREEMENT#${agreementId}`, SK: 'MAK#client' };
+/** Somebody changes it, as every change of the service does. */
+const change = (owner: ItemKey) => set(owner, { version: 1_000 });
 
 describe('a table in which everything fits together', () => {
   it('KEY-8 is whole, seen from the agreement and from the whole table', async () => {
@@ -364,6 +387,14 @@ describe('a replaced key', () => {
     expect(await wrongIn()).toEqual([`KEY#${makId}: It is blocked, and 1 of its buckets are not.`]);
     await mendsAll();
     expect((await item(bucket(1))).status).toBe('blocked');
+  });
+
+  it.each([
+    ['the key has changed', () => change(key(makId))],
+    ['the bucket has gone', () => drop(bucket(1))],
+  ])('BLK-1 gets none blocked when %s meanwhile', async (_, meanwhile) => {
+    await set(bucket(1), { status: 'live' });
+    await leavesWhen(meanwhile);
   });
 
   it('BLK-2 is named when its successor does not know of it', async () => {
@@ -577,6 +608,54 @@ describe('a history', () => {
       `${owner()}: Its history breaks at entry 1: What it says is not what its hash was made of.`,
     ]);
     await leavesAll();
+  });
+});
+
+describe('what has changed between the look and the mending', () => {
+  const more = async (owner: ItemKey, name: string) => set(owner, { [name]: Number((await item(owner))[name]) + 1 });
+  const tooFree = () => set(bucket(0), { free: 1_000 });
+  const forgetful = () => put({ ...alerts(), version: 1, seen: 29, tellAt: 80 });
+  const astray = (exceptionId: string) => () => put({ ...openPointer(kmsId), exceptionId });
+
+  it.each<[rule: string, what: string, wrong: () => Promise<unknown>, meanwhile: () => Promise<unknown>]>([
+    [
+      'SLA-7',
+      'an item that is to be found again',
+      () => set(request('X-2'), { dueKey: 'x' }),
+      () => change(request('X-2')),
+    ],
+    ['KEY-7', 'a way that somebody has put back', () => drop(wayToMak()), () => put({ ...wayToMak(), by: 'another' })],
+    ['KEY-7', 'what a way leads to', () => drop(wayToMak()), () => change(key(makId))],
+    ['KEY-2', 'the place of the one MAK', () => drop(slot), () => put({ ...slot, keyId: 'another' })],
+    ['KEY-2', 'the one MAK', () => drop(slot), () => change(key(makId))],
+    ['EXC-5', 'which request is called open', astray('X-1'), astray('X-3')],
+    ['EXC-5', 'a request that has ended', astray('X-1'), () => change(request('X-1'))],
+    ['EXC-5', 'a request that was not there', astray('X-9'), () => put({ ...request('X-9') })],
+    [
+      'EXC-5',
+      'the open request of a key',
+      () => drop(openPointer(makId)),
+      () => put({ ...openPointer(makId), exceptionId: 'X-7' }),
+    ],
+    ['EXC-5', 'a request that is open', () => drop(openPointer(makId)), () => change(request('X-2'))],
+    ['KEY-8', 'a key', tooFree, () => change(key(makId))],
+    ['MAK-1', 'what is used of a bucket', tooFree, () => more(bucket(1), 'used')],
+    ['MAK-1', 'what is free in a bucket', tooFree, () => more(bucket(1), 'free')],
+    ['MAK-1', 'what a bucket is laid out for', tooFree, () => more(bucket(1), 'modulus')],
+    ['BLK-1', 'whether a bucket is blocked', tooFree, () => set(bucket(1), { status: 'blocked' })],
+    ['MAK-1', 'what is free in the reserve', tooFree, () => more(reserve(), 'free')],
+    ['KEY-8', 'the limit in the reserve', tooFree, () => more(reserve(), 'total')],
+    ['KEY-8', 'a reserve that was missing', () => drop(reserve()), () => put({ ...reserve(), free: 1, total: 1 })],
+    ['ALR-1', 'what whoever warns has seen', forgetful, () => more(alerts(), 'seen')],
+    ['ALR-1', 'what was told', forgetful, () => more(alerts(), 'version')],
+  ])('%s %s: nothing is mended', async (_, __, wrong, meanwhile) => {
+    await wrong();
+    await leavesWhen(meanwhile);
+  });
+
+  it('AGR-3 the people of an agreement: nobody’s way to it is taken', async () => {
+    await put({ PK: `PERSON#${mallory.email}`, SK: `AGREEMENT#${agreementId}` });
+    await leavesWhen(() => change(agreement), 'table');
   });
 });
 
