@@ -90,6 +90,19 @@ describe('a request with an idempotency key', () => {
     expect(await begin(meanwhile, request, justAfterAMinute)).toEqual({ is: 'answered', answer });
   });
 
+  it('is the first anew for one alone when two think at the same moment that the first was lost', async () => {
+    await begin(store, request, mondayTen);
+    let begun = false;
+    const meanwhile = overheard(store, async (command, send) => {
+      if (command instanceof TransactWriteCommand && !begun) {
+        begun = true;
+        expect(await begin(store, request, justAfterAMinute)).toEqual({ is: 'first' });
+      }
+      return send();
+    });
+    expect(await begin(meanwhile, request, justAfterAMinute)).toEqual({ is: 'in-progress' });
+  });
+
   it('can be tried again at once when it came to nothing', async () => {
     await begin(store, request, mondayTen);
     await abandon(store, request);

@@ -1,9 +1,9 @@
-import { UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import { TransactWriteCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { activateBatchOnMak } from '../../store/mak-batch.ts';
 import type { Activation, Layout, MakOutcome } from '../../store/mak-buckets.ts';
-import { activateOnMak, activationsOnMak } from '../../store/mak-buckets.ts';
+import { activateOnMak, activationsOnMak, homeOf } from '../../store/mak-buckets.ts';
 import type { Store } from '../../store/table.ts';
 import { installationId } from '../builders.ts';
 import { mondayTen, tuesdayTen } from '../instants.ts';
@@ -49,6 +49,19 @@ async function answers(layout: Layout, machines: readonly number[], in_ = store)
   const outcomes = await batch(layout, machines, in_);
   if (outcomes === 'laid-out-anew') throw new Error('the layout was not up to date');
   return outcomes;
+}
+
+/** Blocks the first bucket, as a replacement does to each. */
+function block(keyId: string): Promise<unknown> {
+  return store.client.send(
+    new UpdateCommand({
+      TableName: store.tableName,
+      Key: { PK: `KEY#${keyId}#0`, SK: 'BUCKET' },
+      UpdateExpression: 'SET #status = :blocked',
+      ExpressionAttributeNames: { '#status': 'status' },
+      ExpressionAttributeValues: { ':blocked': 'blocked' },
+    }),
+  );
 }
 
 const kinds = (outcomes: readonly MakOutcome[]) => outcomes.map(({ is }) => is);
@@ -182,6 +195,84 @@ describe('batches at once', () => {
   });
 });
 
+describe('a batch that finds its bucket otherwise than it was', () => {
+  type Meanwhile = (layout: Layout) => Promise<unknown>;
+  const one =
+    (machine: number): Meanwhile =>
+    async (layout) => {
+      const asked = activation(machine);
+      return activateOnMak(store, layout, lineOf(layout, asked).digest, asked);
+    };
+  const blocked: Meanwhile = ({ keyId }) => block(keyId);
+  /** Raises the limit so far that the one bucket is split, and lets machines take and bring places there. */
+  const split: Meanwhile = async ({ keyId }) => {
+    await raiseMak(store, keyId, 300);
+    const layout = await layoutOf(store, keyId);
+    await answers(layout, many(80, 1_000));
+  };
+  /** Raises the limit a little, and lets machines fetch places from the reserve, the first of the batch among them. */
+  const refilled: Meanwhile = async (layout) => {
+    await raiseMak(store, layout.keyId, 20);
+    for (const machine of [50, 60, 61]) await one(machine)(layout);
+  };
+
+  /** Something happens once, before the first write of this kind. */
+  function interrupted(
+    write: typeof UpdateCommand | typeof TransactWriteCommand,
+    layout: Layout,
+    meanwhile: Meanwhile,
+  ) {
+    let happened = false;
+    return overheard(store, async (command, send) => {
+      if (command instanceof write && !happened) {
+        happened = true;
+        await meanwhile(layout);
+      }
+      return send();
+    });
+  }
+
+  it.each<
+    [rule: string, what: string, meanwhile: Meanwhile, outcomes: MakOutcome['is'][] | 'laid-out-anew', used: number]
+  >([
+    ['MAK-2', 'one of its machines has come by itself', one(50), ['known', 'activated', 'activated'], 3],
+    ['BLK-1', 'the key is blocked', blocked, ['blocked', 'blocked', 'blocked'], 0],
+    ['KEY-8', 'the bucket is split', split, 'laid-out-anew', 80],
+  ])('%s MAK-6 looks again when %s', async (_, __, meanwhile, outcomes, used) => {
+    const layout = await issued(14);
+    const found = await batch(layout, [50, 51, 52], interrupted(UpdateCommand, layout, meanwhile));
+    expect(found === 'laid-out-anew' ? found : kinds(found)).toEqual(outcomes);
+    expect(await accountOf(store, layout.keyId)).toMatchObject({ used });
+  });
+
+  it.each<
+    [rule: string, what: string, meanwhile: Meanwhile, outcomes: MakOutcome['is'][] | 'laid-out-anew', used: number]
+  >([
+    ['MAK-2', 'one of its machines has come by itself', refilled, ['known', 'activated', 'activated'], 17],
+    ['BLK-1', 'the key is blocked', blocked, ['blocked', 'blocked', 'blocked'], 12],
+    ['KEY-8', 'the bucket is split', split, 'laid-out-anew', 92],
+  ])('%s MAK-6 looks again when %s and places are short', async (_, __, meanwhile, outcomes, used) => {
+    const layout = await issued(14);
+    await answers(layout, many(12));
+    const found = await batch(layout, [50, 51, 52], interrupted(TransactWriteCommand, layout, meanwhile));
+    expect(found === 'laid-out-anew' ? found : kinds(found)).toEqual(outcomes);
+    expect(await accountOf(store, layout.keyId)).toMatchObject({ used });
+  });
+
+  it('MAK-1 MAK-6 takes no places that have gone from another bucket', async () => {
+    const layout = await issued(28);
+    const at = (home: number, count: number) =>
+      many(500, 100)
+        .filter((machine) => homeOf(lineOf(layout, activation(machine)).digest, 2) === home)
+        .slice(0, count);
+    await answers(layout, at(0, 14));
+    const meanwhile: Meanwhile = async () => answers(layout, at(1, 14));
+    const late = at(0, 15).slice(14);
+    expect(kinds(await answers(layout, late, interrupted(TransactWriteCommand, layout, meanwhile)))).toEqual(['spent']);
+    expect(await accountOf(store, layout.keyId)).toMatchObject({ used: 28, free: 0 });
+  });
+});
+
 describe('a batch on a MAK whose limit is raised', () => {
   it('MAK-6 KEY-8 is told to look again when it knows an older layout, and splits what it needs when it knows the new', async () => {
     const old = await issued(14);
@@ -212,15 +303,7 @@ describe('a batch on a MAK that is blocked', () => {
   it('BLK-1 MAK-6 activates nobody, in buckets either that were still to be split', async () => {
     const old = await issued(14);
     await answers(old, many(3));
-    await store.client.send(
-      new UpdateCommand({
-        TableName: store.tableName,
-        Key: { PK: `KEY#${old.keyId}#0`, SK: 'BUCKET' },
-        UpdateExpression: 'SET #status = :blocked',
-        ExpressionAttributeNames: { '#status': 'status' },
-        ExpressionAttributeValues: { ':blocked': 'blocked' },
-      }),
-    );
+    await block(old.keyId);
     const before = await everyItem(store);
     expect(kinds(await answers(old, [1, 2, 30]))).toEqual(['blocked', 'blocked', 'blocked']);
     expect(await everyItem(store)).toEqual(before);

@@ -65,6 +65,33 @@ function homeOf(machine: number, { keyId, bucketCount }: Layout): number {
 
 const buckets = async () => (await everyItem(store)).filter(({ SK }) => SK === 'BUCKET');
 
+/** Blocks every bucket, as a replacement does. */
+async function block({ keyId, bucketCount }: Layout): Promise<void> {
+  for (const bucket of many(bucketCount)) {
+    await store.client.send(
+      new UpdateCommand({
+        TableName: store.tableName,
+        Key: { PK: `KEY#${keyId}#${bucket}`, SK: 'BUCKET' },
+        UpdateExpression: 'SET #status = :blocked',
+        ExpressionAttributeNames: { '#status': 'status' },
+        ExpressionAttributeValues: { ':blocked': 'blocked' },
+      }),
+    );
+  }
+}
+
+/** Something happens once, before the first transaction. */
+function interrupted(meanwhile: () => Promise<unknown>): Store {
+  let happened = false;
+  return overheard(store, async (command, send) => {
+    if (command instanceof TransactWriteCommand && !happened) {
+      happened = true;
+      await meanwhile();
+    }
+    return send();
+  });
+}
+
 /** How many came out in each way. */
 function tally(outcomes: readonly MakOutcome[]): Partial<Record<MakOutcome['is'], number>> {
   const counts: Partial<Record<MakOutcome['is'], number>> = {};
@@ -238,6 +265,17 @@ describe('a MAK whose limit is raised', () => {
     expect(await accountOf(store, old.keyId)).toMatchObject({ granted: 60, used: 15 });
   });
 
+  it('MAK-2 lets no request that knows an older layout take a free place of a bucket that was split', async () => {
+    const old = await issued(14);
+    for (const machine of many(3)) await activate(old, machine);
+    const layout = await raise(old.keyId, 60);
+    await activate(layout, 3);
+    const [first] = (await buckets()).filter(({ PK }) => PK === `KEY#${old.keyId}#0`);
+    expect(Number(first?.free)).toBeGreaterThan(0);
+    expect(await activate(old, 4)).toEqual({ is: 'laid-out-anew' });
+    expect(await accountOf(store, old.keyId)).toMatchObject({ granted: 60, used: 4 });
+  });
+
   it('MAK-1 MAK-2 KEY-8 from 50 to 5,000 splits its buckets under way, and loses and forgets nothing', async () => {
     const old = await issued(50);
     expect(old.bucketCount).toBe(4);
@@ -377,20 +415,6 @@ describe('a MAK whose limit is raised', () => {
 });
 
 describe('a MAK that is blocked', () => {
-  async function block({ keyId, bucketCount }: Layout): Promise<void> {
-    for (const bucket of many(bucketCount)) {
-      await store.client.send(
-        new UpdateCommand({
-          TableName: store.tableName,
-          Key: { PK: `KEY#${keyId}#${bucket}`, SK: 'BUCKET' },
-          UpdateExpression: 'SET #status = :blocked',
-          ExpressionAttributeNames: { '#status': 'status' },
-          ExpressionAttributeValues: { ':blocked': 'blocked' },
-        }),
-      );
-    }
-  }
-
   it('BLK-1 activates nobody, neither a new machine nor one that is known', async () => {
     const layout = await issued(28);
     for (const machine of many(3)) await activate(layout, machine);
@@ -407,6 +431,48 @@ describe('a MAK that is blocked', () => {
     const layout = await raise(old.keyId, 60);
     for (const machine of many(12, 100)) expect(await activate(layout, machine)).toEqual({ is: 'blocked' });
     expect(await accountOf(store, old.keyId)).toMatchObject({ used: 3 });
+  });
+});
+
+describe('a machine whose place has to be fetched', () => {
+  /** One full bucket, and places in the reserve. */
+  async function full(): Promise<Layout> {
+    const layout = await issued(14);
+    for (const machine of many(14)) await activate(layout, machine);
+    expect(await raise(layout.keyId, 20)).toEqual(layout);
+    return layout;
+  }
+
+  it('BLK-1 is not activated when the key is blocked meanwhile', async () => {
+    const layout = await full();
+    expect(
+      await activate(
+        layout,
+        50,
+        interrupted(() => block(layout)),
+      ),
+    ).toEqual({ is: 'blocked' });
+    expect(await accountOf(store, layout.keyId)).toMatchObject({ used: 14 });
+  });
+
+  it('BLK-1 is not activated either when its bucket was to be split first', async () => {
+    const old = await full();
+    const layout = await raise(old.keyId, 60);
+    expect(
+      await activate(
+        layout,
+        50,
+        interrupted(() => block(old)),
+      ),
+    ).toEqual({ is: 'blocked' });
+    expect(await accountOf(store, layout.keyId)).toMatchObject({ used: 14 });
+  });
+
+  it('MAK-2 looks for its bucket anew when its own is split meanwhile', async () => {
+    const old = await full();
+    const splitting = async () => activate(await raise(old.keyId, 300), 60);
+    expect(await activate(old, 50, interrupted(splitting))).toEqual({ is: 'laid-out-anew' });
+    expect(await accountOf(store, old.keyId)).toMatchObject({ used: 15 });
   });
 });
 
