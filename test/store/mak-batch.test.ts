@@ -203,12 +203,17 @@ describe('a batch that finds its bucket otherwise than it was', () => {
       const asked = activation(machine);
       return activateOnMak(store, layout, lineOf(layout, asked).digest, asked);
     };
+  /** Machines whose home is a bucket. */
+  const machinesOf = (layout: Layout, bucket: number) =>
+    many(500, 100).filter((each) => homeOf(lineOf(layout, activation(each)).digest, layout.bucketCount) === bucket);
   const blocked: Meanwhile = ({ keyId }) => block(keyId);
   /** Raises the limit so far that the one bucket is split, and lets machines take and bring places there. */
   const split: Meanwhile = async ({ keyId }) => {
     await raiseMak(store, keyId, 300);
     const layout = await layoutOf(store, keyId);
-    await answers(layout, many(80, 1_000));
+    for (const machine of machinesOf(layout, 0).slice(0, 3)) await one(machine)(layout);
+    const bucket = (await everyItem(store)).find(({ PK, SK }) => PK === `KEY#${keyId}#0` && SK === 'BUCKET');
+    expect(Number(bucket?.free)).toBeGreaterThan(3);
   };
   /** Raises the limit a little, and lets machines fetch places from the reserve, the first of the batch among them. */
   const refilled: Meanwhile = async (layout) => {
@@ -237,7 +242,14 @@ describe('a batch that finds its bucket otherwise than it was', () => {
   >([
     ['MAK-2', 'one of its machines has come by itself', one(50), ['known', 'activated', 'activated'], 3],
     ['BLK-1', 'the key is blocked', blocked, ['blocked', 'blocked', 'blocked'], 0],
-    ['KEY-8', 'the bucket is split', split, 'laid-out-anew', 80],
+    ['KEY-8', 'the bucket is split', split, 'laid-out-anew', 3],
+    [
+      'MAK-1',
+      'others have taken its places',
+      (layout) => answers(layout, many(12)),
+      ['activated', 'activated', 'spent'],
+      14,
+    ],
   ])('%s MAK-6 looks again when %s', async (_, __, meanwhile, outcomes, used) => {
     const layout = await issued(14);
     const found = await batch(layout, [50, 51, 52], interrupted(UpdateCommand, layout, meanwhile));
@@ -250,7 +262,8 @@ describe('a batch that finds its bucket otherwise than it was', () => {
   >([
     ['MAK-2', 'one of its machines has come by itself', refilled, ['known', 'activated', 'activated'], 17],
     ['BLK-1', 'the key is blocked', blocked, ['blocked', 'blocked', 'blocked'], 12],
-    ['KEY-8', 'the bucket is split', split, 'laid-out-anew', 92],
+    ['KEY-8', 'the bucket is split', split, 'laid-out-anew', 15],
+    ['MAK-1', 'another has taken a place', one(90), ['activated', 'spent', 'spent'], 14],
   ])('%s MAK-6 looks again when %s and places are short', async (_, __, meanwhile, outcomes, used) => {
     const layout = await issued(14);
     await answers(layout, many(12));
@@ -261,13 +274,10 @@ describe('a batch that finds its bucket otherwise than it was', () => {
 
   it('MAK-1 MAK-6 takes no places that have gone from another bucket', async () => {
     const layout = await issued(28);
-    const at = (home: number, count: number) =>
-      many(500, 100)
-        .filter((machine) => homeOf(lineOf(layout, activation(machine)).digest, 2) === home)
-        .slice(0, count);
-    await answers(layout, at(0, 14));
-    const meanwhile: Meanwhile = async () => answers(layout, at(1, 14));
-    const late = at(0, 15).slice(14);
+    const [here, there] = [machinesOf(layout, 0), machinesOf(layout, 1)];
+    await answers(layout, here.slice(0, 14));
+    const meanwhile: Meanwhile = async () => answers(layout, there.slice(0, 14));
+    const late = here.slice(14, 15);
     expect(kinds(await answers(layout, late, interrupted(TransactWriteCommand, layout, meanwhile)))).toEqual(['spent']);
     expect(await accountOf(store, layout.keyId)).toMatchObject({ used: 28, free: 0 });
   });
