@@ -1,7 +1,7 @@
 import { parseSync } from 'vite';
 import { describe, expect, it } from 'vitest';
 import { projectFiles, readProjectFile } from '../project-files.ts';
-import { mutantsOf, weakened } from './conditions.ts';
+import { mutantsOf, reasonOf, saidTwice, weakened } from './conditions.ts';
 
 describe('a condition of the store', () => {
   it('is weakened by each of its parts alone, which stays in the text', () => {
@@ -36,6 +36,14 @@ describe('a condition of the store', () => {
       '2 without isUnchanged(owned)',
     ]);
     expect(() => mutantsOf('store/a.ts', 'const c = { ConditionExpression: condition };')).toThrow('store/a.ts:1');
+  });
+
+  it('that another says as well is there, each with its reason', () => {
+    const mutants = projectFiles('store')
+      .filter((file) => file.endsWith('.ts'))
+      .flatMap((file) => mutantsOf(file, readProjectFile(file)));
+    const reasons = mutants.flatMap((mutant) => reasonOf(mutant, mutants) ?? []);
+    expect(reasons.toSorted()).toEqual(saidTwice.map(({ because }) => because).toSorted());
   });
 
   it('is found in every file of the store that has one, and what is planted can be read', () => {

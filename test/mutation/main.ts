@@ -4,7 +4,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { projectFiles, readProjectFile, root } from '../project-files.ts';
-import { mutantsOf } from './conditions.ts';
+import { mutantsOf, reasonOf } from './conditions.ts';
 import { failureWith } from './planting.ts';
 import { type Report, rowsOf, scoreOf, staticMutantsIn, tableOf } from './report.ts';
 
@@ -65,13 +65,18 @@ async function mutateStore(beginnings: readonly string[]): Promise<boolean> {
     console.error(`The tests of the store fail as it stands: ${untouched}`);
     return false;
   }
-  let survivors = 0;
+  const outcomes = { noticed: 0, 'said twice': 0, 'NOT NOTICED': 0 };
   for (const mutant of mutants) {
     const failure = await failureWith(mutant, 'test/store');
-    if (failure === undefined) survivors += 1;
-    const where = `${mutant.file}:${mutant.line} ${mutant.what}`;
-    console.log(failure === undefined ? `SURVIVED ${where}` : `killed   ${where}: ${failure}`);
+    const reason = reasonOf(mutant, mutants);
+    const outcome = failure !== undefined ? 'noticed' : reason !== undefined ? 'said twice' : 'NOT NOTICED';
+    outcomes[outcome] += 1;
+    console.log(
+      `${outcome.padEnd(11)} ${mutant.file}:${mutant.line} ${mutant.what}: ${failure ?? reason ?? 'by no test'}`,
+    );
   }
-  console.log(`${mutants.length - survivors} of ${mutants.length} weakened conditions were noticed.`);
-  return survivors === 0;
+  console.log(
+    `${outcomes.noticed} of ${mutants.length} weakened conditions were noticed; ${outcomes['said twice']} are said by another as well.`,
+  );
+  return outcomes['NOT NOTICED'] === 0;
 }

@@ -7,7 +7,15 @@ import { installationIdFrom } from '../../domain/installation-id.ts';
 import { fromEpochMilliseconds } from '../../domain/instant.ts';
 import { readKey, usedOn } from '../../store/keys.ts';
 import type { Activation, Layout, MakOutcome } from '../../store/mak-buckets.ts';
-import { activateOnMak, activationsOnMak, markNameOf, markOf, usedOnMak } from '../../store/mak-buckets.ts';
+import {
+  activateOnMak,
+  activationsOnMak,
+  markNameOf,
+  markOf,
+  readReserve,
+  rememberSpent,
+  usedOnMak,
+} from '../../store/mak-buckets.ts';
 import type { Store } from '../../store/table.ts';
 import { installationId } from '../builders.ts';
 import { mondayTen, tuesdayTen } from '../instants.ts';
@@ -431,6 +439,20 @@ describe('a MAK that is blocked', () => {
     const layout = await raise(old.keyId, 60);
     for (const machine of many(12, 100)) expect(await activate(layout, machine)).toEqual({ is: 'blocked' });
     expect(await accountOf(store, old.keyId)).toMatchObject({ used: 3 });
+  });
+});
+
+describe('a MAK that somebody found spent', () => {
+  it('MAK-1 is not remembered as spent when its limit was raised meanwhile, even when the reserve is empty again', async () => {
+    const layout = await issued(14);
+    for (const machine of many(14)) await activate(layout, machine);
+    await raise(layout.keyId, 20);
+    await activate(layout, 50);
+    expect(await readReserve(store, layout.keyId)).toMatchObject({ free: 0, total: 20 });
+    await rememberSpent(store, layout.keyId, 14);
+    expect((await readReserve(store, layout.keyId)).spent).toBeUndefined();
+    await rememberSpent(store, layout.keyId, 20);
+    expect((await readReserve(store, layout.keyId)).spent).toBe(true);
   });
 });
 
