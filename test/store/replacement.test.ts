@@ -457,6 +457,21 @@ describe('machines that move to a successor', () => {
     expect(await usedOnMak(store, layout)).toBe(1);
   });
 
+  it('BLK-3 drop off once when two take them off at the same moment', async () => {
+    for (const machine of [1, 2]) await activateMachine(machine);
+    await replace('MAK');
+    const { bucketCount } = (await keyNow(oldId('MAK'))).kept;
+    const layout = { keyId: oldId('MAK'), bucketCount };
+    const drop = (in_: Store) =>
+      dropMark(in_, layout, store.vault.digestOf(layout.keyId, installationId(1)), installationId(1));
+    const both = overheard(store, async (command, send) => {
+      if (command instanceof UpdateCommand) await drop(store);
+      return send();
+    });
+    await drop(both);
+    expect(await accountOf(store, layout.keyId)).toMatchObject({ granted: 100, used: 1 });
+  });
+
   it('BLK-3 drop off a KMS key as hosts, and others stay', async () => {
     for (const host of [1, 2]) await activateHost(host);
     const successor = (await keyNow(await replace('KMS'))).state;
