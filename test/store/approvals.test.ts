@@ -33,7 +33,7 @@ import {
   tuesdayNine,
   tuesdayTen,
 } from '../instants.ts';
-import { everyItem, interleaved, overheard, startEngine } from './engine.ts';
+import { everyItem, interleaved, interrupted, overheard, startEngine } from './engine.ts';
 
 const engine = await startEngine();
 let store: Store;
@@ -43,9 +43,12 @@ const code = new Secret('493817', '[code]');
 const wrong = (number = 0) => new Secret(String(100_000 + number), '[code]');
 
 /** Mails a link about the question that is out: keeps what is kept of it. */
-function mail(facts: { token?: Secret; code?: Secret; askNumber?: number; expiresAt?: Instant } = {}) {
-  const { token: itsToken = token, code: itsCode = code, askNumber = 1, expiresAt = nextMondayFive } = facts;
-  const about = { is: 'decision', exceptionId: 'X-1', askNumber, to: carla.email, expiresAt } as const;
+function mail(
+  facts: { token?: Secret; code?: Secret | null; askNumber?: number; to?: string; expiresAt?: Instant } = {},
+) {
+  const { token: itsToken = token, code: itsCode = code } = facts;
+  const { askNumber = 1, to = carla.email, expiresAt = nextMondayFive } = facts;
+  const about = { is: 'decision', exceptionId: 'X-1', askNumber, to, expiresAt } as const;
   return keepLink(store, itsToken, itsCode, about, mondayTen);
 }
 
@@ -288,16 +291,9 @@ describe('wrong codes', () => {
 
 describe('a code that is sent on demand', () => {
   const onDemand = new Secret('the token of a link without a code', '[token]');
-  const about = {
-    is: 'decision',
-    exceptionId: 'X-1',
-    askNumber: 1,
-    to: carla.email,
-    expiresAt: nextMondayFive,
-  } as const;
   const second = new Secret('271828', '[code]');
   const minutesLater = (minutes: number) => later(mondayTen, { minutes });
-  const keep = () => keepLink(store, onDemand, null, about, mondayTen);
+  const keep = () => mail({ token: onDemand, code: null });
 
   async function ask(fresh: Secret, now: Instant) {
     const opened = await openLink(store, 'decision', onDemand);
@@ -380,18 +376,8 @@ describe('a link that is no longer good', () => {
     };
     await named(tom, 'one deputy');
     const toDeputy = new Secret('the token of the deputy', '[token]');
-    const about = {
-      is: 'decision',
-      exceptionId: 'X-1',
-      askNumber: 1,
-      to: tom.email,
-      expiresAt: nextMondayFive,
-    } as const;
-    await keepLink(store, toDeputy, code, about, mondayTen);
-    const in_ = overheard(store, async (command, send) => {
-      if (command instanceof TransactWriteCommand) await named(ines, 'another deputy');
-      return send();
-    });
+    await mail({ token: toDeputy, to: tom.email });
+    const in_ = interrupted(store, TransactWriteCommand, () => named(ines, 'another deputy'));
     expect(refusalOf(await decide({ token: toDeputy, in_ }))).toMatchObject({ code: 'link-void', because: 'replaced' });
     expect(decisionOf(await found())).toBeNull();
   });

@@ -1,6 +1,7 @@
 import { randomInt, randomUUID } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import { DeleteTableCommand } from '@aws-sdk/client-dynamodb';
+import type { TransactWriteCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import { ScanCommand } from '@aws-sdk/lib-dynamodb';
 import type { Scheduler } from 'fast-check';
 import { afterAll } from 'vitest';
@@ -106,6 +107,22 @@ export function overheard(
     ...store,
     client: new Proxy(client, { get: (target, name) => (name === 'send' ? send : Reflect.get(target, name)) }),
   };
+}
+
+/** The same store, where something happens once: just before the first call of a kind reaches the database. */
+export function interrupted(
+  store: Store,
+  kind: typeof TransactWriteCommand | typeof UpdateCommand,
+  meanwhile: () => Promise<unknown>,
+): Store {
+  let happened = false;
+  return overheard(store, async (command, send) => {
+    if (command instanceof kind && !happened) {
+      happened = true;
+      await meanwhile();
+    }
+    return send();
+  });
 }
 
 /**

@@ -6,7 +6,7 @@ import { abandon, begin, finish, operationOf } from '../../store/idempotency.ts'
 import type { Store } from '../../store/table.ts';
 import { productKey } from '../builders.ts';
 import { mondayTen, tuesdayTen } from '../instants.ts';
-import { everyItem, overheard, startEngine } from './engine.ts';
+import { everyItem, interrupted, overheard, startEngine } from './engine.ts';
 
 const engine = await startEngine();
 let store: Store;
@@ -92,13 +92,8 @@ describe('a request with an idempotency key', () => {
 
   it('is the first anew for one alone when two think at the same moment that the first was lost', async () => {
     await begin(store, request, mondayTen);
-    let begun = false;
-    const meanwhile = overheard(store, async (command, send) => {
-      if (command instanceof TransactWriteCommand && !begun) {
-        begun = true;
-        expect(await begin(store, request, justAfterAMinute)).toEqual({ is: 'first' });
-      }
-      return send();
+    const meanwhile = interrupted(store, TransactWriteCommand, async () => {
+      expect(await begin(store, request, justAfterAMinute)).toEqual({ is: 'first' });
     });
     expect(await begin(meanwhile, request, justAfterAMinute)).toEqual({ is: 'in-progress' });
   });

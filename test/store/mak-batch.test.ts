@@ -3,12 +3,12 @@ import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { activateBatchOnMak } from '../../store/mak-batch.ts';
 import type { Activation, Layout, MakOutcome } from '../../store/mak-buckets.ts';
-import { activateOnMak, activationsOnMak, homeOf } from '../../store/mak-buckets.ts';
+import { activateOnMak, activationsOnMak, blockBuckets, homeOf } from '../../store/mak-buckets.ts';
 import type { Store } from '../../store/table.ts';
 import { installationId } from '../builders.ts';
 import { mondayTen, tuesdayTen } from '../instants.ts';
 import { accountOf } from './account.ts';
-import { everyItem, everyPage, interleaved, overheard, startEngine } from './engine.ts';
+import { everyItem, everyPage, interleaved, interrupted, overheard, startEngine } from './engine.ts';
 import { layoutOf, makOf, raiseMak } from './mak.ts';
 
 const engine = await startEngine();
@@ -49,19 +49,6 @@ async function answers(layout: Layout, machines: readonly number[], in_ = store)
   const outcomes = await batch(layout, machines, in_);
   if (outcomes === 'laid-out-anew') throw new Error('the layout was not up to date');
   return outcomes;
-}
-
-/** Blocks the first bucket, as a replacement does to each. */
-function block(keyId: string): Promise<unknown> {
-  return store.client.send(
-    new UpdateCommand({
-      TableName: store.tableName,
-      Key: { PK: `KEY#${keyId}#0`, SK: 'BUCKET' },
-      UpdateExpression: 'SET #status = :blocked',
-      ExpressionAttributeNames: { '#status': 'status' },
-      ExpressionAttributeValues: { ':blocked': 'blocked' },
-    }),
-  );
 }
 
 const kinds = (outcomes: readonly MakOutcome[]) => outcomes.map(({ is }) => is);
@@ -206,7 +193,7 @@ describe('a batch that finds its bucket otherwise than it was', () => {
   /** Machines whose home is a bucket. */
   const machinesOf = (layout: Layout, bucket: number) =>
     many(500, 100).filter((each) => homeOf(lineOf(layout, activation(each)).digest, layout.bucketCount) === bucket);
-  const blocked: Meanwhile = ({ keyId }) => block(keyId);
+  const blocked: Meanwhile = (layout) => blockBuckets(store, layout);
   /** Raises the limit so far that the one bucket is split, and lets machines take and bring places there. */
   const split: Meanwhile = async ({ keyId }) => {
     await raiseMak(store, keyId, 300);
@@ -220,22 +207,6 @@ describe('a batch that finds its bucket otherwise than it was', () => {
     await raiseMak(store, layout.keyId, 20);
     for (const machine of [50, 60, 61]) await one(machine)(layout);
   };
-
-  /** Something happens once, before the first write of this kind. */
-  function interrupted(
-    write: typeof UpdateCommand | typeof TransactWriteCommand,
-    layout: Layout,
-    meanwhile: Meanwhile,
-  ) {
-    let happened = false;
-    return overheard(store, async (command, send) => {
-      if (command instanceof write && !happened) {
-        happened = true;
-        await meanwhile(layout);
-      }
-      return send();
-    });
-  }
 
   it.each<
     [rule: string, what: string, meanwhile: Meanwhile, outcomes: MakOutcome['is'][] | 'laid-out-anew', used: number]
@@ -252,7 +223,11 @@ describe('a batch that finds its bucket otherwise than it was', () => {
     ],
   ])('%s MAK-6 looks again when %s', async (_, __, meanwhile, outcomes, used) => {
     const layout = await issued(14);
-    const found = await batch(layout, [50, 51, 52], interrupted(UpdateCommand, layout, meanwhile));
+    const found = await batch(
+      layout,
+      [50, 51, 52],
+      interrupted(store, UpdateCommand, () => meanwhile(layout)),
+    );
     expect(found === 'laid-out-anew' ? found : kinds(found)).toEqual(outcomes);
     expect(await accountOf(store, layout.keyId)).toMatchObject({ used });
   });
@@ -267,7 +242,11 @@ describe('a batch that finds its bucket otherwise than it was', () => {
   ])('%s MAK-6 looks again when %s and places are short', async (_, __, meanwhile, outcomes, used) => {
     const layout = await issued(14);
     await answers(layout, many(12));
-    const found = await batch(layout, [50, 51, 52], interrupted(TransactWriteCommand, layout, meanwhile));
+    const found = await batch(
+      layout,
+      [50, 51, 52],
+      interrupted(store, TransactWriteCommand, () => meanwhile(layout)),
+    );
     expect(found === 'laid-out-anew' ? found : kinds(found)).toEqual(outcomes);
     expect(await accountOf(store, layout.keyId)).toMatchObject({ used });
   });
@@ -276,9 +255,8 @@ describe('a batch that finds its bucket otherwise than it was', () => {
     const layout = await issued(28);
     const [here, there] = [machinesOf(layout, 0), machinesOf(layout, 1)];
     await answers(layout, here.slice(0, 14));
-    const meanwhile: Meanwhile = async () => answers(layout, there.slice(0, 14));
-    const late = here.slice(14, 15);
-    expect(kinds(await answers(layout, late, interrupted(TransactWriteCommand, layout, meanwhile)))).toEqual(['spent']);
+    const in_ = interrupted(store, TransactWriteCommand, () => answers(layout, there.slice(0, 14)));
+    expect(kinds(await answers(layout, here.slice(14, 15), in_))).toEqual(['spent']);
     expect(await accountOf(store, layout.keyId)).toMatchObject({ used: 28, free: 0 });
   });
 });
@@ -313,7 +291,7 @@ describe('a batch on a MAK that is blocked', () => {
   it('BLK-1 MAK-6 activates nobody, in buckets either that were still to be split', async () => {
     const old = await issued(14);
     await answers(old, many(3));
-    await block(old.keyId);
+    await blockBuckets(store, old);
     const before = await everyItem(store);
     expect(kinds(await answers(old, [1, 2, 30]))).toEqual(['blocked', 'blocked', 'blocked']);
     expect(await everyItem(store)).toEqual(before);

@@ -10,6 +10,7 @@ import type { Activation, Layout, MakOutcome } from '../../store/mak-buckets.ts'
 import {
   activateOnMak,
   activationsOnMak,
+  blockBuckets,
   markNameOf,
   markOf,
   readReserve,
@@ -20,7 +21,7 @@ import type { Store } from '../../store/table.ts';
 import { installationId } from '../builders.ts';
 import { mondayTen, tuesdayTen } from '../instants.ts';
 import { accountOf } from './account.ts';
-import { everyItem, everyPage, interleaved, overheard, startEngine } from './engine.ts';
+import { everyItem, everyPage, interleaved, interrupted, overheard, startEngine } from './engine.ts';
 import { layoutOf, makOf, raiseMak } from './mak.ts';
 
 const engine = await startEngine();
@@ -72,33 +73,6 @@ function homeOf(machine: number, { keyId, bucketCount }: Layout): number {
 }
 
 const buckets = async () => (await everyItem(store)).filter(({ SK }) => SK === 'BUCKET');
-
-/** Blocks every bucket, as a replacement does. */
-async function block({ keyId, bucketCount }: Layout): Promise<void> {
-  for (const bucket of many(bucketCount)) {
-    await store.client.send(
-      new UpdateCommand({
-        TableName: store.tableName,
-        Key: { PK: `KEY#${keyId}#${bucket}`, SK: 'BUCKET' },
-        UpdateExpression: 'SET #status = :blocked',
-        ExpressionAttributeNames: { '#status': 'status' },
-        ExpressionAttributeValues: { ':blocked': 'blocked' },
-      }),
-    );
-  }
-}
-
-/** Something happens once, before the first transaction. */
-function interrupted(meanwhile: () => Promise<unknown>): Store {
-  let happened = false;
-  return overheard(store, async (command, send) => {
-    if (command instanceof TransactWriteCommand && !happened) {
-      happened = true;
-      await meanwhile();
-    }
-    return send();
-  });
-}
 
 /** How many came out in each way. */
 function tally(outcomes: readonly MakOutcome[]): Partial<Record<MakOutcome['is'], number>> {
@@ -340,17 +314,14 @@ describe('a MAK whose limit is raised', () => {
       for (const machine of many(3)) await activate(old, machine);
       const layout = await raise(old.keyId, 40);
       let happened = false;
-      const meanwhile = overheard(store, async (command, send) => {
-        if (command instanceof TransactWriteCommand && !happened) {
-          happened = true;
-          if (what === 'an activation') expect(await activate(old, 50)).toMatchObject({ is: 'activated' });
-          if (what === 'places that leave it') await add(old.keyId, { free: -2 }, { free: 2 });
-          if (what === 'a machine that brings its own place') {
-            const mark = { [markNameOf(installationId(50))]: markOf(activation(50)) };
-            await add(old.keyId, { used: 1 }, { free: -1 }, mark);
-          }
+      const meanwhile = interrupted(store, TransactWriteCommand, async () => {
+        happened = true;
+        if (what === 'an activation') expect(await activate(old, 50)).toMatchObject({ is: 'activated' });
+        if (what === 'places that leave it') await add(old.keyId, { free: -2 }, { free: 2 });
+        if (what === 'a machine that brings its own place') {
+          const mark = { [markNameOf(installationId(50))]: markOf(activation(50)) };
+          await add(old.keyId, { used: 1 }, { free: -1 }, mark);
         }
-        return send();
       });
       const machine = many(50, 100).find((each) => homeOf(each, layout) === 1) ?? 0;
       expect(await activate(layout, machine, meanwhile)).toMatchObject({ is: 'activated' });
@@ -426,7 +397,7 @@ describe('a MAK that is blocked', () => {
   it('BLK-1 activates nobody, neither a new machine nor one that is known', async () => {
     const layout = await issued(28);
     for (const machine of many(3)) await activate(layout, machine);
-    await block(layout);
+    await blockBuckets(store, layout);
     const before = await everyItem(store);
     for (const machine of many(6)) expect(await activate(layout, machine)).toEqual({ is: 'blocked' });
     expect(await everyItem(store)).toEqual(before);
@@ -435,7 +406,7 @@ describe('a MAK that is blocked', () => {
   it('BLK-1 activates nobody in buckets either that were still to be split', async () => {
     const old = await issued(14);
     for (const machine of many(3)) await activate(old, machine);
-    await block(old);
+    await blockBuckets(store, old);
     const layout = await raise(old.keyId, 60);
     for (const machine of many(12, 100)) expect(await activate(layout, machine)).toEqual({ is: 'blocked' });
     expect(await accountOf(store, old.keyId)).toMatchObject({ used: 3 });
@@ -465,35 +436,27 @@ describe('a machine whose place has to be fetched', () => {
     return layout;
   }
 
+  const blocking = (layout: Layout) => interrupted(store, TransactWriteCommand, () => blockBuckets(store, layout));
+
   it('BLK-1 is not activated when the key is blocked meanwhile', async () => {
     const layout = await full();
-    expect(
-      await activate(
-        layout,
-        50,
-        interrupted(() => block(layout)),
-      ),
-    ).toEqual({ is: 'blocked' });
+    expect(await activate(layout, 50, blocking(layout))).toEqual({ is: 'blocked' });
     expect(await accountOf(store, layout.keyId)).toMatchObject({ used: 14 });
   });
 
   it('BLK-1 is not activated either when its bucket was to be split first', async () => {
     const old = await full();
     const layout = await raise(old.keyId, 60);
-    expect(
-      await activate(
-        layout,
-        50,
-        interrupted(() => block(old)),
-      ),
-    ).toEqual({ is: 'blocked' });
+    expect(await activate(layout, 50, blocking(old))).toEqual({ is: 'blocked' });
     expect(await accountOf(store, layout.keyId)).toMatchObject({ used: 14 });
   });
 
   it('MAK-2 looks for its bucket anew when its own is split meanwhile', async () => {
     const old = await full();
     const splitting = async () => activate(await raise(old.keyId, 300), 60);
-    expect(await activate(old, 50, interrupted(splitting))).toEqual({ is: 'laid-out-anew' });
+    expect(await activate(old, 50, interrupted(store, TransactWriteCommand, splitting))).toEqual({
+      is: 'laid-out-anew',
+    });
     expect(await accountOf(store, old.keyId)).toMatchObject({ used: 15 });
   });
 });

@@ -30,7 +30,7 @@ import {
 } from '../builders.ts';
 import { mondayNine, mondayNoon, mondayTen, tuesdayTen } from '../instants.ts';
 import { accountOf } from './account.ts';
-import { everyItem, interleaved, overheard, startEngine } from './engine.ts';
+import { everyItem, interleaved, interrupted, overheard, startEngine } from './engine.ts';
 
 const engine = await startEngine();
 let store: Store;
@@ -464,11 +464,7 @@ describe('machines that move to a successor', () => {
     const layout = { keyId: oldId('MAK'), bucketCount };
     const drop = (in_: Store) =>
       dropMark(in_, layout, store.vault.digestOf(layout.keyId, installationId(1)), installationId(1));
-    const both = overheard(store, async (command, send) => {
-      if (command instanceof UpdateCommand) await drop(store);
-      return send();
-    });
-    await drop(both);
+    await drop(interrupted(store, UpdateCommand, () => drop(store)));
     expect(await accountOf(store, layout.keyId)).toMatchObject({ granted: 100, used: 1 });
   });
 
