@@ -50,24 +50,27 @@ export function rowsOf({ files }: Report, found: ReadonlyMap<string, boolean>): 
   });
 }
 
+function totalOf(rows: readonly Row[]): Row {
+  const sum = (of: (row: Row) => number) => rows.reduce((total, row) => total + of(row), 0);
+  return { file: 'all', noticed: sum(({ noticed }) => noticed), survived: sum(({ survived }) => survived) };
+}
+
+function percentOf({ noticed, survived }: Row): number {
+  return noticed + survived === 0 ? 100 : (100 * noticed) / (noticed + survived);
+}
+
 /** How many of all mutants were noticed, in percent. */
-export function scoreOf(rows: readonly Pick<Row, 'noticed' | 'survived'>[]): number {
-  const noticed = rows.reduce((sum, row) => sum + row.noticed, 0);
-  const all = rows.reduce((sum, row) => sum + row.noticed + row.survived, 0);
-  return all === 0 ? 100 : (100 * noticed) / all;
+export function scoreOf(rows: readonly Row[]): number {
+  return percentOf(totalOf(rows));
 }
 
 /** The table of docs/mutation.md. */
 export function tableOf(rows: readonly Row[]): string {
-  const line = (file: string, some: readonly Row[]) => {
-    const noticed = some.reduce((sum, row) => sum + row.noticed, 0);
-    const survived = some.reduce((sum, row) => sum + row.survived, 0);
-    return `| ${file} | ${noticed + survived} | ${survived} | ${scoreOf(some).toFixed(1)} |`;
-  };
   return [
     '| file | mutants | not noticed | noticed, % |',
     '|---|---:|---:|---:|',
-    ...rows.map((row) => line(row.file, [row])),
-    line('all', rows),
+    ...[...rows, totalOf(rows)].map(
+      (row) => `| ${row.file} | ${row.noticed + row.survived} | ${row.survived} | ${percentOf(row).toFixed(1)} |`,
+    ),
   ].join('\n');
 }

@@ -29,6 +29,9 @@ export const faultKinds = [
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
+/** Whom a function calls. */
+export type Service = 'table' | 'workflows' | 'mail';
+
 /**
  * How likely each is at one call; none in calm weather. In a storm one sort of it comes at most calls, of all services or
  * of the mail service alone, since what is written to the table before a mail must not be all that a mail outage hits.
@@ -68,8 +71,10 @@ export const storms: readonly FaultKind[] = [
 /** What may come as a storm over the mail service. */
 export const mailStorms: readonly FaultKind[] = ['request-lost', 'answer-lost', 'throttled', 'server-error'];
 
-export function likelihood(kind: FaultKind, weather: Weather): number {
-  if (weather.is === 'calm') return 0;
+/** How likely a call of a service meets such trouble. */
+export function likelihood(kind: FaultKind, weather: Weather, service: Service): number {
+  const isElsewhere = weather.is === 'storm' && weather.over === 'mail' && service !== 'mail';
+  if (weather.is === 'calm' || isElsewhere) return 0;
   return weather.is === 'storm' && weather.of === kind ? 0.7 : (fair[kind] ?? 0);
 }
 

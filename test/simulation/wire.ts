@@ -13,7 +13,7 @@ import { unmarshall } from '@aws-sdk/util-dynamodb';
 import { tableSchema } from '../../store/schema.ts';
 import type { Item } from '../../store/table.ts';
 import type { Dice } from './dice.ts';
-import type { Counts, FaultKind, Weather } from './faults.ts';
+import type { Counts, FaultKind, Service, Weather } from './faults.ts';
 import { calm, likelihood, networkError } from './faults.ts';
 
 /*
@@ -48,7 +48,7 @@ type Request = {
   readonly body?: unknown;
 };
 type Asked = {
-  readonly service: 'table' | 'workflows' | 'mail';
+  readonly service: Service;
   readonly action: string;
   readonly text: string;
   readonly body: Body;
@@ -347,11 +347,10 @@ export function layWire(options: {
     resolve: (response: Response) => void,
     reject: (error: Error) => void,
   ): Promise<void> {
-    const { dice } = wire.conditions;
-    const weather = weatherOver(asked, wire.conditions.weather);
+    const { dice, weather } = wire.conditions;
     const line = (what: string) => told.push(`    ${invocation.name}: ${asked.action}${about(asked)}${what}`);
     const strikes = (kind: FaultKind, noticed = true, times = 1) => {
-      if (!dice.chance(times * likelihood(kind, weather))) return false;
+      if (!dice.chance(times * likelihood(kind, weather, asked.service))) return false;
       wire.tally(kind);
       if (noticed) invocation.faults += 1;
       line(` [${kind}]`);
@@ -402,7 +401,7 @@ export function layWire(options: {
 
   async function stale(asked: Asked, line: (what: string) => void): Promise<Response | undefined> {
     const { dice, weather } = wire.conditions;
-    if (!dice.chance(likelihood('stale-index', weatherOver(asked, weather)))) return undefined;
+    if (!dice.chance(likelihood('stale-index', weather, asked.service))) return undefined;
     const old = indexBefore(1 + dice.below(12), asked.body);
     const now = indexBefore(0, asked.body);
     if (old === undefined || Buffer.from(old.body).equals(Buffer.from(now?.body ?? []))) return undefined;
@@ -423,7 +422,7 @@ export function layWire(options: {
     const undone = isGet ? { UnprocessedKeys: part(left) } : { UnprocessedItems: part(left) };
     if (done.length === 0) return answered(200, isGet ? { Responses: {}, ...undone } : undone);
     const body = { ...asked.body, RequestItems: part(done) };
-    const smaller = await perform(asTable(asked.action, body), by);
+    const smaller = await perform({ ...asked, body, text: JSON.stringify(body) }, by);
     return answered(200, { ...JSON.parse(Buffer.from(smaller.body).toString()), ...undone });
   }
 
@@ -522,10 +521,6 @@ function openLine(endpoint: string): (headers: Request['headers'], text: string)
   };
 }
 
-function weatherOver({ service }: Asked, weather: Weather): Weather {
-  return weather.is === 'storm' && weather.over === 'mail' && service !== 'mail' ? calm : weather;
-}
-
 /** Waits as the functions do: its turn comes when the seed says so. */
 export async function pause(milliseconds: number): Promise<void> {
   await timers.setTimeout(milliseconds);
@@ -560,11 +555,6 @@ function askedIn(request: Request): Asked {
   if (service === 'AWSStepFunctions') return { service: 'workflows', action: action ?? '', text, body, request };
   if (request.path !== '/v2/email/outbound-emails') throw new Error(`Nobody answers ${request.path}.`);
   return { service: 'mail', action: 'SendEmail', text, body, request };
-}
-
-function asTable(action: string, body: Body): Asked {
-  const request = { method: 'POST', path: '/', headers: unsigned(`DynamoDB_20120810.${action}`) };
-  return { service: 'table', action, text: JSON.stringify(body), body, request };
 }
 
 function unsigned(target: string): Record<string, string> {
