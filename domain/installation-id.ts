@@ -10,6 +10,9 @@ export type InstallationId = string & { readonly brand: 'installation-id' };
 const digitsPerGroup = 5;
 const installationGroups = 9;
 const confirmationGroups = 8;
+const confirmationDigits = confirmationGroups * digitsPerGroup;
+/** So many confirmation ids there are. */
+const confirmationCount = 10n ** BigInt(confirmationDigits);
 
 /**
  * Reads an installation id as a person reads it out: groups may stand apart by spaces or hyphens.
@@ -72,6 +75,5 @@ export function installationIdFrom(digits: string): InstallationId {
 export function confirmationIdFrom(digest: Uint8Array): string {
   const view = new DataView(digest.buffer, digest.byteOffset, 20);
   const number = [0, 4, 8, 12, 16].reduce((sum, at) => (sum << 32n) | BigInt(view.getUint32(at)), 0n);
-  const length = confirmationGroups * digitsPerGroup;
-  return withCheckDigits((number % 10n ** BigInt(length)).toString().padStart(length, '0'));
+  return withCheckDigits((number % confirmationCount).toString().padStart(confirmationDigits, '0'));
 }

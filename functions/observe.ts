@@ -1,6 +1,9 @@
 import { Logger } from '@aws-lambda-powertools/logger';
 import { Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
+import type { EmfOutput } from '@aws-lambda-powertools/metrics/types';
+import { epochMilliseconds } from '../domain/instant.ts';
 import { counted } from './manifest.ts';
+import { world } from './world.ts';
 
 /**
  * The log and the metrics of every function: structured, and never told a secret, a body, or the path of an approval link.
@@ -19,20 +22,38 @@ export function countHere(
   here.publishStoredMetrics();
 }
 
-/** One line for the whole stage, whichever function counts; made once for each kind, for it is counted on the hot path. */
-const counters = new Map<string, Metrics>();
-
-/** Counts what happened to the business, by its kind: never by a person, a key or a request. */
+/**
+ * Counts what happened to the business, by its kind: never by a person, a key or a request. One line for the whole stage,
+ * whichever function counts.
+ */
 export function count(what: keyof typeof counted, kind: string, amount = 1): void {
   const counter = counters.get(`${what} ${kind}`) ?? newCounter(what, kind);
-  counter.addMetric(what, MetricUnit.Count, amount);
-  counter.publishStoredMetrics();
+  counter.write(what, amount);
 }
 
-function newCounter(what: keyof typeof counted, kind: string): Metrics {
-  const counter = new Metrics();
+const counters = new Map<string, Counter>();
+
+function newCounter(what: keyof typeof counted, kind: string): Counter {
+  const counter = new Counter();
   counter.clearDefaultDimensions();
   counter.setDefaultDimensions({ [counted[what]]: kind });
+  counter.addMetric(what, MetricUnit.Count, 1);
   counters.set(`${what} ${kind}`, counter);
   return counter;
+}
+
+/**
+ * A counter of one metric. What the library would write is made by it once, and written again with another time and amount:
+ * this is on the hot path, where making it anew takes as long as all the hashes of an activation.
+ */
+class Counter extends Metrics {
+  #line: EmfOutput | undefined;
+
+  write(what: string, amount: number): void {
+    if (this.isDisabled()) return;
+    this.#line ??= this.serializeMetrics();
+    const { _aws, ...members } = this.#line;
+    const line = { _aws: { ..._aws, Timestamp: epochMilliseconds(world.now()) }, ...members, [what]: amount };
+    process.stdout.write(`${JSON.stringify(line)}\n`);
+  }
 }
