@@ -1,5 +1,4 @@
 import { randomInt } from 'node:crypto';
-import { UpdateTableCommand } from '@aws-sdk/client-dynamodb';
 import { receive, reject } from '../domain/exception.ts';
 import { civilDate, later } from '../domain/instant.ts';
 import type { Mak } from '../domain/key.ts';
@@ -50,20 +49,9 @@ type Growing = {
 const pageSize = 9;
 const fullness = 0.8;
 
-/**
- * A store whose table has no stream. At each write the engine looks through all that its stream has told so far, which
- * DynamoDB does not; so a table that was filled would be slow for having been filled.
- */
-async function withoutStream(): Promise<Store> {
-  const store = await newStore();
-  const { client, tableName } = store;
-  await client.send(new UpdateTableCommand({ TableName: tableName, StreamSpecification: { StreamEnabled: false } }));
-  return store;
-}
-
 /** A MAK that is as full, whatever its limit. The places in a bucket are taken by machines whose home it is. */
 async function activations(size: number): Promise<Grown> {
-  const store = await withoutStream();
+  const store = await newStore();
   const keyId = store.vault.keyIdOf(draw());
   const limit = Math.ceil(size / fullness);
   const layout = { keyId, bucketCount: bucketCountFor(limit) };
@@ -114,7 +102,7 @@ function activating(store: Store, anyLayout: () => Layout, buckets: ReadonlyMap<
 
 /** Keys of one agreement, each with the buckets and the pointers that it has. */
 async function keys(size: number): Promise<Grown> {
-  const store = await withoutStream();
+  const store = await newStore();
   const limit = 50;
   const agreement = anAgreement('GROWTH', 1);
   const layouts: Layout[] = [];
@@ -154,7 +142,7 @@ async function keys(size: number): Promise<Grown> {
 
 /** Open requests, all of which are due. */
 async function requests(size: number): Promise<Grown> {
-  const store = await withoutStream();
+  const store = await newStore();
   const agreement = anAgreement('GROWTH', 1);
   const { keyId } = await makOf(store, agreement.agreementId, 50);
   const key = (await readKey(store, keyId))?.state;
