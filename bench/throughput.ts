@@ -11,7 +11,7 @@ import { anActivation, makOf, median, newStore, revealed } from './world.ts';
 
 /** How large the two keys are, how many activations a round has, and how many are under way at a time. */
 const keySize = 100_000;
-const inARound = 400;
+const inARound = 1_000;
 const atOnce = 1;
 /** Rounds of each that are not counted: the compiler takes some thousand calls to see what is called often. */
 const warmUps = 5;
