@@ -22,38 +22,40 @@ export function countHere(
   here.publishStoredMetrics();
 }
 
+const counters = new Map<string, Counter>();
+
 /**
  * Counts what happened to the business, by its kind: never by a person, a key or a request. One line for the whole stage,
  * whichever function counts.
  */
 export function count(what: keyof typeof counted, kind: string, amount = 1): void {
-  const counter = counters.get(`${what} ${kind}`) ?? newCounter(what, kind);
-  counter.write(what, amount);
-}
-
-const counters = new Map<string, Counter>();
-
-function newCounter(what: keyof typeof counted, kind: string): Counter {
-  const counter = new Counter();
-  counter.clearDefaultDimensions();
-  counter.setDefaultDimensions({ [counted[what]]: kind });
-  counter.addMetric(what, MetricUnit.Count, 1);
-  counters.set(`${what} ${kind}`, counter);
-  return counter;
+  const name = `${what} ${kind}`;
+  const counter = counters.get(name) ?? new Counter(what, kind);
+  counters.set(name, counter);
+  counter.write(amount);
 }
 
 /**
- * A counter of one metric. What the library would write is made by it once, and written again with another time and amount:
+ * A counter of one kind. What the library would write is made by it once, and written again with another time and amount:
  * this is on the hot path, where making it anew takes as long as all the hashes of an activation.
  */
 class Counter extends Metrics {
+  readonly #what: keyof typeof counted;
   #line: EmfOutput | undefined;
 
-  write(what: string, amount: number): void {
+  constructor(what: keyof typeof counted, kind: string) {
+    super();
+    this.clearDefaultDimensions();
+    this.setDefaultDimensions({ [counted[what]]: kind });
+    this.addMetric(what, MetricUnit.Count, 1);
+    this.#what = what;
+  }
+
+  write(amount: number): void {
     if (this.isDisabled()) return;
     this.#line ??= this.serializeMetrics();
     const { _aws, ...members } = this.#line;
-    const line = { _aws: { ..._aws, Timestamp: epochMilliseconds(world.now()) }, ...members, [what]: amount };
+    const line = { _aws: { ..._aws, Timestamp: epochMilliseconds(world.now()) }, ...members, [this.#what]: amount };
     process.stdout.write(`${JSON.stringify(line)}\n`);
   }
 }
