@@ -1,16 +1,9 @@
 import { dayIn } from './business-time.ts';
-import type { Product, ProductGroup } from './catalog.ts';
+import type { Level, Product, ProductGroup, Program } from './catalog.ts';
 import { productGroups } from './catalog.ts';
 import type { CivilDate, Instant } from './instant.ts';
 import { isBefore, later } from './instant.ts';
 import type { Policy } from './policy.ts';
-
-export const programs = ['enterprise', 'select', 'campus-and-school', 'open'] as const;
-export type Program = (typeof programs)[number];
-
-export const levels = ['A', 'B', 'C', 'D'] as const;
-export type Level = (typeof levels)[number];
-
 export type Person = { readonly name: string; readonly email: string; readonly phone: string };
 
 /** Open is known by two numbers together, every other program by one (AGR-1). */

@@ -14,7 +14,6 @@ export const products = [
   'windows-server-2008-datacenter',
   'windows-server-2008-itanium',
 ] as const;
-
 export type Product = (typeof products)[number];
 
 export type KeyType = 'MAK' | 'KMS';
@@ -35,3 +34,9 @@ export function productsCovered(keyType: KeyType, group: ProductGroup, catalog: 
 export function covers(keyType: KeyType, group: ProductGroup, product: Product, catalog: Catalog): boolean {
   return productsCovered(keyType, group, catalog).includes(product);
 }
+
+export const programs = ['enterprise', 'select', 'campus-and-school', 'open'] as const;
+export type Program = (typeof programs)[number];
+
+export const levels = ['A', 'B', 'C', 'D'] as const;
+export type Level = (typeof levels)[number];

@@ -4,6 +4,8 @@ import { dayIn } from './business-time.ts';
 import type { Product } from './catalog.ts';
 import type { Clock } from './clock.ts';
 import { handOver, startClock, stopClock } from './clock.ts';
+import type { Move } from './exception-status.ts';
+import { legalMoves } from './exception-status.ts';
 import type { Grant } from './grant.ts';
 import type { CivilDate, Instant } from './instant.ts';
 import type { Key } from './key.ts';
@@ -16,10 +18,7 @@ import { callCenterHeadroom, callCenterMaximum } from './mak.ts';
 import type { Policy } from './policy.ts';
 import type { Decided, Refused } from './refusal.ts';
 import { refuse } from './refusal.ts';
-
-export const exceptionKinds = ['MAKADD', 'KMSADD'] as const;
-export type ExceptionKind = (typeof exceptionKinds)[number];
-
+import type { ExceptionKind } from './remedy.ts';
 /** The eight facts of a request (EXC-1), and its language and, if it named one, the Correspondent to ask. */
 export type Intake = AgreementNumbers & {
   readonly kind: ExceptionKind;
@@ -33,31 +32,6 @@ export type Intake = AgreementNumbers & {
   readonly language: string;
   readonly noticesCorrespondent: Person | null;
 };
-
-/** A request, begun for somebody with what the system knows already. */
-export type ExceptionDraft = AgreementNumbers & {
-  readonly kind: ExceptionKind;
-  readonly organizationName: string;
-  readonly product?: Product;
-  readonly keyLastFive: string;
-  readonly activationsRequested: number;
-};
-
-export const exceptionStatuses = [
-  'received',
-  'in-review',
-  'awaiting-requester',
-  'awaiting-approval',
-  'fulfilled',
-  'denied',
-  'rejected',
-  'withdrawn',
-  'lapsed',
-] as const;
-export type ExceptionStatus = (typeof exceptionStatuses)[number];
-
-export const openStatuses = ['received', 'in-review', 'awaiting-requester', 'awaiting-approval'] as const;
-
 export const flags = [
   'not-english',
   'above-review-threshold',
@@ -68,64 +42,6 @@ export const flags = [
   'approval-disputed',
 ] as const;
 export type Flag = (typeof flags)[number];
-
-/** What can happen to a request. People make the first seven moves and the last; the service makes the others by itself. */
-export const moves = [
-  'question',
-  'answer',
-  'forward',
-  'reject',
-  'withdraw',
-  'approve',
-  'deny',
-  'review',
-  'ask',
-  'fulfil',
-  'lapse',
-  'dispute',
-] as const;
-export type Move = (typeof moves)[number];
-
-/** The legal moves (EXC-12): from each state, where each move leads. The drawing in the docs is made from this table. */
-export const legalMoves: Readonly<Record<ExceptionStatus, Readonly<Partial<Record<Move, ExceptionStatus>>>>> = {
-  received: {
-    review: 'in-review',
-    ask: 'awaiting-approval',
-    question: 'awaiting-requester',
-    forward: 'awaiting-approval',
-    reject: 'rejected',
-    withdraw: 'withdrawn',
-  },
-  'in-review': {
-    question: 'awaiting-requester',
-    forward: 'awaiting-approval',
-    reject: 'rejected',
-    withdraw: 'withdrawn',
-  },
-  'awaiting-requester': {
-    answer: 'in-review',
-    reject: 'rejected',
-    withdraw: 'withdrawn',
-    lapse: 'lapsed',
-  },
-  'awaiting-approval': {
-    question: 'awaiting-requester',
-    forward: 'awaiting-approval',
-    approve: 'awaiting-approval',
-    deny: 'denied',
-    fulfil: 'fulfilled',
-    reject: 'rejected',
-    withdraw: 'withdrawn',
-    lapse: 'lapsed',
-    dispute: 'in-review',
-  },
-  fulfilled: {},
-  denied: {},
-  rejected: {},
-  withdrawn: {},
-  lapsed: {},
-};
-
 /** What the Notices Correspondent decided: once per question (APR-3). */
 export type Decision = {
   readonly decision: 'approve' | 'deny';

@@ -1,7 +1,6 @@
 import type { AgreementNumbers } from './agreement.ts';
 import type { KeyType, Product, ProductGroup } from './catalog.ts';
 import { productsCovered } from './catalog.ts';
-import type { ExceptionDraft } from './exception.ts';
 import type { Grant } from './grant.ts';
 import type { InstallationId } from './installation-id.ts';
 import type { Instant } from './instant.ts';
@@ -9,6 +8,7 @@ import type { Policy } from './policy.ts';
 import { maskedKey } from './product-key.ts';
 import type { Refused } from './refusal.ts';
 import { refuse } from './refusal.ts';
+import type { ExceptionDraft } from './remedy.ts';
 
 /** What every key is, MAK or KMS. The key itself is not here: it is kept sealed by the store (KEY-6). */
 type AnyKey = {

@@ -8,8 +8,9 @@ import { isBefore, later } from './instant.ts';
 import type { DraftAgreement, Key, KmsHost, KmsKey, Override } from './key.ts';
 import { draftFor, refusedUnlessCovered, refusedUnlessLive } from './key.ts';
 import type { Policy } from './policy.ts';
-import type { Decided, Refused, Remedy } from './refusal.ts';
+import type { Decided, Refused } from './refusal.ts';
 import { refuse } from './refusal.ts';
+import type { Remedy } from './remedy.ts';
 
 /** Host places that are taken: hosts that came in by an override alone take none. */
 export function placesTaken(key: Pick<KmsKey, 'hosts'>): number {

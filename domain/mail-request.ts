@@ -1,11 +1,11 @@
 import { Temporal } from 'temporal-polyfill';
 import type { Product } from './catalog.ts';
 import { products } from './catalog.ts';
-import type { ExceptionKind } from './exception.ts';
-import { exceptionKinds } from './exception.ts';
 import { ownWords } from './own-words.ts';
 import type { Policy } from './policy.ts';
 import type { FieldError } from './refusal.ts';
+import type { ExceptionKind } from './remedy.ts';
+import { exceptionKinds } from './remedy.ts';
 
 /** The fields of the form (EXC-1), in the order in which it is printed. */
 const formFields = [

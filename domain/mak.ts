@@ -5,8 +5,9 @@ import type { Instant } from './instant.ts';
 import type { DraftAgreement, Key, Mak } from './key.ts';
 import { draftFor, refusedUnlessLive } from './key.ts';
 import type { Policy } from './policy.ts';
-import type { Decided, Refused, Remedy } from './refusal.ts';
+import type { Decided, Refused } from './refusal.ts';
 import { refuse } from './refusal.ts';
+import type { Remedy } from './remedy.ts';
 
 /** The highest limit that a phone call can give: a multiple of what was originally allocated (MAK-4). */
 export function callCenterMaximum(key: Pick<Mak, 'grants'>, policy: Policy): number {

@@ -1,6 +1,5 @@
-import type { Program } from './agreement.ts';
 import { makLimitFor } from './agreement.ts';
-import type { KeyType, ProductGroup } from './catalog.ts';
+import type { KeyType, ProductGroup, Program } from './catalog.ts';
 import { productGroups } from './catalog.ts';
 import type { Policy } from './policy.ts';
 

@@ -1,6 +1,5 @@
 import * as z from 'zod';
-import { levels, programs } from './agreement.ts';
-import { productGroups, products } from './catalog.ts';
+import { levels, productGroups, products, programs } from './catalog.ts';
 import { civilDate } from './instant.ts';
 
 const count = () => z.int().min(0);

@@ -1,6 +1,7 @@
 import type { Product } from './catalog.ts';
-import type { ExceptionDraft, ExceptionKind, ExceptionStatus, Move } from './exception.ts';
+import type { ExceptionStatus, Move } from './exception-status.ts';
 import type { Instant } from './instant.ts';
+import type { ExceptionDraft, Remedy } from './remedy.ts';
 
 /**
  * Everything the business or the door can answer "no" with: the only list. A refusal is a value, never thrown. Its code
@@ -58,16 +59,6 @@ export type Refusal = { [Code in RefusalCode]: RefusalOf<Code> }[RefusalCode];
 
 /** One wrong or missing field: a JSON pointer to it and a sentence. */
 export type FieldError = { readonly pointer: string; readonly message: string };
-
-/** A way out of a refusal, and whether it is open now. `maximum` is how many more activations it could give. */
-export type Remedy = {
-  readonly kind: 'call-center-increase' | 'override' | ExceptionKind | 'replacement';
-  readonly available: boolean;
-  readonly availableAt?: Instant;
-  readonly maximum?: number;
-  readonly draft?: ExceptionDraft;
-};
-
 export type Refused = { readonly ok: false; readonly refusal: Refusal };
 
 /** What a rule answers: what follows, or the refusal. */

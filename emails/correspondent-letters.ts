@@ -5,9 +5,9 @@ import type { LetterKind } from '../domain/letter.ts';
 import { lapsesAt } from '../domain/schedule.ts';
 import type { Block, Content, Row } from './layout.ts';
 import { heading, paragraph, quote } from './layout.ts';
-import type { LetterFacts, Link, Writer } from './letter.ts';
 import { agreement, amount, increase, key, moment } from './phrases.ts';
 import { commentOf, limitBeforeAndAfter, requestInFull, requestInShort } from './pieces.ts';
+import type { LetterFacts, Link, Writer } from './request-email.ts';
 import type { Sentence } from './say.ts';
 import { say, sayAddress } from './say.ts';
 

@@ -1,4 +1,5 @@
-import type { ExceptionRequest, ExceptionStatus } from '../domain/exception.ts';
+import type { ExceptionRequest } from '../domain/exception.ts';
+import type { ExceptionStatus } from '../domain/exception-status.ts';
 import type { FormLine } from '../domain/mail-request.ts';
 import type { Policy } from '../domain/policy.ts';
 import type { Block, Content, Mail } from './layout.ts';

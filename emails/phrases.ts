@@ -3,7 +3,7 @@ import { remainingMinutes } from '../domain/clock.ts';
 import type { CivilDate, Instant } from '../domain/instant.ts';
 import { isBefore } from '../domain/instant.ts';
 import type { Policy } from '../domain/policy.ts';
-import type { LetterFacts } from './letter.ts';
+import type { LetterFacts } from './request-email.ts';
 import type { Sentence } from './say.ts';
 import { say, sayAddress } from './say.ts';
 

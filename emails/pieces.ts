@@ -1,7 +1,7 @@
 import type { Block, Row } from './layout.ts';
 import { quote } from './layout.ts';
-import type { LetterFacts } from './letter.ts';
 import { agreement, amount, day, increase, key, keyInWords, requester } from './phrases.ts';
+import type { LetterFacts } from './request-email.ts';
 import { say } from './say.ts';
 
 /** The request as it came, reason included: nothing that a decision hangs on is left out. */

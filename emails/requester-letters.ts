@@ -3,9 +3,9 @@ import type { LetterKind } from '../domain/letter.ts';
 import { lapsesAt } from '../domain/schedule.ts';
 import type { Content } from './layout.ts';
 import { paragraph, quote } from './layout.ts';
-import type { LetterFacts, Writer } from './letter.ts';
 import { agreement, amount, day, dueTime, increase, key, moment } from './phrases.ts';
 import { commentOf, openRequest, requestInFull, requestInShort } from './pieces.ts';
+import type { LetterFacts, Writer } from './request-email.ts';
 import type { Sentence } from './say.ts';
 import { say, sayAddress, sayAll } from './say.ts';
 

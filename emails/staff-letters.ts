@@ -6,9 +6,9 @@ import type { LetterKind } from '../domain/letter.ts';
 import { lapsesAt } from '../domain/schedule.ts';
 import type { Block, Content, Row } from './layout.ts';
 import { paragraph, quote } from './layout.ts';
-import type { LetterFacts, Writer } from './letter.ts';
 import { amount, businessTime, day, dueTime, increase, moment, timeLeft } from './phrases.ts';
 import { limitBeforeAndAfter, openRequest, requestInFull, requestInShort } from './pieces.ts';
+import type { LetterFacts, Writer } from './request-email.ts';
 import type { Sentence } from './say.ts';
 import { say, sayAddress } from './say.ts';
 

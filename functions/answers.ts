@@ -1,8 +1,9 @@
 import * as z from 'zod';
-import { levels, programs } from '../domain/agreement.ts';
-import { productGroups, products } from '../domain/catalog.ts';
-import { exceptionKinds, exceptionStatuses, flags } from '../domain/exception.ts';
+import { levels, productGroups, products, programs } from '../domain/catalog.ts';
+import { flags } from '../domain/exception.ts';
+import { exceptionStatuses } from '../domain/exception-status.ts';
 import { productKeySymbols } from '../domain/product-key.ts';
+import { exceptionKinds } from '../domain/remedy.ts';
 import { personSchema } from './schemas.ts';
 
 /*

@@ -1,7 +1,8 @@
-import type { Decision, ExceptionKind } from '../domain/exception.ts';
+import type { Decision } from '../domain/exception.ts';
 import type { CivilDate, Instant } from '../domain/instant.ts';
 import { epochMilliseconds } from '../domain/instant.ts';
 import type { RefusalMembers } from '../domain/refusal.ts';
+import type { ExceptionKind } from '../domain/remedy.ts';
 import type { Markup } from '../emails/html.ts';
 import { html } from '../emails/html.ts';
 import { stylesheet, stylesheetHash } from './approval-page-style.ts';

@@ -1,6 +1,5 @@
 import * as z from 'zod';
 import { contactWith, sameEmail } from '../domain/agreement.ts';
-import type { ExceptionKind } from '../domain/exception.ts';
 import { answer } from '../domain/exception.ts';
 import type { Instant } from '../domain/instant.ts';
 import { exceptionKindOf } from '../domain/key.ts';
@@ -8,6 +7,7 @@ import type { IntakeAsRead, MailRequest } from '../domain/mail-request.ts';
 import { bodyFrom, formOf, labelAt, readRequest } from '../domain/mail-request.ts';
 import { ownWords } from '../domain/own-words.ts';
 import type { FieldError } from '../domain/refusal.ts';
+import type { ExceptionKind } from '../domain/remedy.ts';
 import type { MailAnswer } from '../emails/inbound-letters.ts';
 import { composeAnswer } from '../emails/inbound-letters.ts';
 import { agreementsOf, findAgreement } from '../store/agreements.ts';

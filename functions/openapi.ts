@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { programs } from '../domain/agreement.ts';
+import { programs } from '../domain/catalog.ts';
 import type { DescribedRoute } from './described-routes.ts';
 import { describedRoutes } from './described-routes.ts';
 import { exampleOf } from './example-world.ts';

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { products } from '../domain/catalog.ts';
-import { exceptionStatuses, moves } from '../domain/exception.ts';
+import { exceptionStatuses, moves } from '../domain/exception-status.ts';
 import type { RefusalCode, RefusalMembers } from '../domain/refusal.ts';
 import { exceptionDraft, exceptionId, instant, keyId, lastFive, remedy } from './answers.ts';
 import { problems } from './problem.ts';

@@ -1,12 +1,13 @@
 import * as z from 'zod';
 import type { Agreement, AgreementNumbers } from '../domain/agreement.ts';
-import { agreementIdOf, levels, normalizeEmail, programs } from '../domain/agreement.ts';
-import { productGroups, products } from '../domain/catalog.ts';
+import { agreementIdOf, normalizeEmail } from '../domain/agreement.ts';
+import { levels, productGroups, products, programs } from '../domain/catalog.ts';
 import type { Intake } from '../domain/exception.ts';
-import { exceptionKinds, exceptionStatuses } from '../domain/exception.ts';
+import { exceptionStatuses } from '../domain/exception-status.ts';
 import type { CivilDate } from '../domain/instant.ts';
 import { civilDate } from '../domain/instant.ts';
 import { keysHidden, productKeySymbols } from '../domain/product-key.ts';
+import { exceptionKinds } from '../domain/remedy.ts';
 import { Secret } from '../domain/secret.ts';
 import type { Route } from './manifest.ts';
 

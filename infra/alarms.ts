@@ -8,8 +8,8 @@ import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import { Construct } from 'constructs';
 import type { Entry, Who } from '../functions/manifest.ts';
 import type { Deployment } from './deployment.ts';
+import type { Standing } from './entry-function.ts';
 import type { Meters } from './meters.ts';
-import type { Standing } from './running-stack.ts';
 
 /** One thing to be woken for. */
 type Watch = {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { App, Validations } from 'aws-cdk-lib';
 import { AwsSolutionsChecks, NIST80053R5Checks } from 'cdk-nag';
 import { manifest } from '../functions/manifest.ts';
-import { build } from './deployment.ts';
+import { build } from './stacks.ts';
 import { readStage, root, type Stage } from './stage.ts';
 
 /*

@@ -121,3 +121,10 @@ function reasonsFor({ is, atOnce }: Entry): Readonly<Record<string, string>> {
     }),
   };
 }
+
+/** One function as it stands in the stack: its entry, and what was made of it. */
+export type Standing<Is extends Entry['is'] = Entry['is']> = {
+  readonly name: string;
+  readonly entry: Entry & { readonly is: Is };
+  readonly made: EntryFunction;
+};

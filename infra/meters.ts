@@ -5,7 +5,7 @@ import type { ITable, Table } from 'aws-cdk-lib/aws-dynamodb';
 import type { StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { counted } from '../functions/manifest.ts';
 import type { Deployment } from './deployment.ts';
-import type { Standing } from './running-stack.ts';
+import type { Standing } from './entry-function.ts';
 
 /** Each stage counts for itself, also where two share an account. */
 export function metricsNamespaceOf({ stageName }: Pick<Deployment, 'stageName'>): string {

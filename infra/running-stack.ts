@@ -7,6 +7,7 @@ import { Api } from './api.ts';
 import { Bundles } from './bundle.ts';
 import { Dashboard } from './dashboard.ts';
 import type { Deployment } from './deployment.ts';
+import type { Standing } from './entry-function.ts';
 import { EntryFunction } from './entry-function.ts';
 import { InboundMail } from './inbound-mail.ts';
 import type { KeptStack } from './kept-stack.ts';
@@ -17,13 +18,6 @@ import { Sending } from './sending.ts';
 import { bareAddress, domainOf } from './stage.ts';
 import { StreamReader } from './stream-reader.ts';
 import { stateMachineNameOf, Workflow } from './workflow.ts';
-
-/** One function as it stands in the stack: its entry, and what was made of it. */
-export type Standing<Is extends Entry['is'] = Entry['is']> = {
-  readonly name: string;
-  readonly entry: Entry & { readonly is: Is };
-  readonly made: EntryFunction;
-};
 
 /** What runs: functions, API, workflow, schedule, mail, and those who watch over them. It keeps nothing. */
 export class RunningStack extends Stack {

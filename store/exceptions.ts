@@ -1,7 +1,9 @@
 import type { Agreement } from '../domain/agreement.ts';
 import { agreementIdOf } from '../domain/agreement.ts';
-import type { Changed, Drive, ExceptionRequest, ExceptionStatus, Intake, Standing } from '../domain/exception.ts';
-import { askOf, exceptionStatuses, fulfil, isFinal, openStatuses, receive, standingOf } from '../domain/exception.ts';
+import type { Changed, Drive, ExceptionRequest, Intake, Standing } from '../domain/exception.ts';
+import { askOf, fulfil, isFinal, receive, standingOf } from '../domain/exception.ts';
+import type { ExceptionStatus } from '../domain/exception-status.ts';
+import { exceptionStatuses, openStatuses } from '../domain/exception-status.ts';
 import type { Instant } from '../domain/instant.ts';
 import { later } from '../domain/instant.ts';
 import type { Deed } from '../domain/ledger.ts';

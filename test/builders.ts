@@ -1,11 +1,10 @@
 import type { Agreement, Person } from '../domain/agreement.ts';
-import type { ExceptionRequest, ExceptionStatus, Intake, Known } from '../domain/exception.ts';
+import type { ExceptionRequest, Intake, Known } from '../domain/exception.ts';
 import {
   answer,
   askCorrespondent,
   beginReview,
   decide,
-  exceptionStatuses,
   forward,
   fulfil,
   lapse,
@@ -14,6 +13,8 @@ import {
   reject,
   withdraw,
 } from '../domain/exception.ts';
+import type { ExceptionStatus } from '../domain/exception-status.ts';
+import { exceptionStatuses } from '../domain/exception-status.ts';
 import type { Grant } from '../domain/grant.ts';
 import type { InstallationId } from '../domain/installation-id.ts';
 import { installationIdFrom } from '../domain/installation-id.ts';

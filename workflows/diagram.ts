@@ -1,5 +1,5 @@
-import type { ExceptionStatus, Move } from '../domain/exception.ts';
-import { exceptionStatuses, legalMoves, moves } from '../domain/exception.ts';
+import type { ExceptionStatus, Move } from '../domain/exception-status.ts';
+import { exceptionStatuses, legalMoves, moves } from '../domain/exception-status.ts';
 
 /** As much of a workflow file as a drawing of it needs. */
 export type Workflow = {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { exceptionStatuses, flags } from '../../domain/exception.ts';
+import { flags } from '../../domain/exception.ts';
+import { exceptionStatuses } from '../../domain/exception-status.ts';
 import { allRoutes, staffRoles } from '../../functions/manifest.ts';
 import { problems } from '../../functions/problem.ts';
 import { projectFiles, readProjectFile } from '../project-files.ts';

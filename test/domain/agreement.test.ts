@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Agreement, Level, Program } from '../../domain/agreement.ts';
+import type { Agreement } from '../../domain/agreement.ts';
 import {
   agreementIdOf,
   contactWith,
@@ -11,17 +11,16 @@ import {
   isAuthorizedRequester,
   isCustomerOf,
   kmsGroupOf,
-  levels,
   licensesOf,
   makLimitFor,
   nameCorrespondent,
   normalizeEmail,
   noticesCorrespondentAt,
-  programs,
   sameEmail,
   settled,
 } from '../../domain/agreement.ts';
-import type { Product } from '../../domain/catalog.ts';
+import type { Level, Product, Program } from '../../domain/catalog.ts';
+import { levels, programs } from '../../domain/catalog.ts';
 import { civilDate, later } from '../../domain/instant.ts';
 import type { Policy } from '../../domain/policy.ts';
 import { anAgreement, carla, ines, mallory, policy, tom } from '../builders.ts';

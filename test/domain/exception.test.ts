@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Changed, ExceptionRequest, ExceptionStatus, Flag, Intake, Known, Move } from '../../domain/exception.ts';
+import type { Changed, ExceptionRequest, Flag, Intake, Known } from '../../domain/exception.ts';
 import {
   allowedMoves,
   answer,
@@ -10,17 +10,12 @@ import {
   beginReview,
   decide,
   dispute,
-  exceptionKinds,
-  exceptionStatuses,
   flags,
   forward,
   fulfil,
   isFinal,
   lapse,
-  legalMoves,
   mailNewLink,
-  moves,
-  openStatuses,
   question,
   receive,
   refusedAsOpen,
@@ -30,11 +25,14 @@ import {
   withdraw,
   write,
 } from '../../domain/exception.ts';
+import type { ExceptionStatus, Move } from '../../domain/exception-status.ts';
+import { exceptionStatuses, legalMoves, moves, openStatuses } from '../../domain/exception-status.ts';
 import { limitOf } from '../../domain/grant.ts';
 import type { Instant } from '../../domain/instant.ts';
 import { civilDate, later } from '../../domain/instant.ts';
 import type { Key } from '../../domain/key.ts';
 import type { Decided } from '../../domain/refusal.ts';
+import { exceptionKinds } from '../../domain/remedy.ts';
 import {
   accepted,
   aGrant,

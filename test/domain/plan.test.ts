@@ -1,9 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Program } from '../../domain/agreement.ts';
-import { programs } from '../../domain/agreement.ts';
-import type { ProductGroup } from '../../domain/catalog.ts';
-import { productGroups } from '../../domain/catalog.ts';
+import type { ProductGroup, Program } from '../../domain/catalog.ts';
+import { productGroups, programs } from '../../domain/catalog.ts';
 import type { Site } from '../../domain/plan.ts';
 import { plan } from '../../domain/plan.ts';
 import { policy } from '../builders.ts';

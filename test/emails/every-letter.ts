@@ -2,7 +2,7 @@ import { decide, dispute, question, reject, withdraw } from '../../domain/except
 import { civilDate, instant, later } from '../../domain/instant.ts';
 import type { LetterKind, Recipient } from '../../domain/letter.ts';
 import { Secret } from '../../domain/secret.ts';
-import type { LetterFacts } from '../../emails/letter.ts';
+import type { LetterFacts } from '../../emails/request-email.ts';
 import {
   accepted,
   carla,

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { exceptionStatuses } from '../../domain/exception.ts';
+import { exceptionStatuses } from '../../domain/exception-status.ts';
 import { formOf, readRequest } from '../../domain/mail-request.ts';
 import type { MailAnswer } from '../../emails/inbound-letters.ts';
 import { composeAnswer } from '../../emails/inbound-letters.ts';

@@ -6,8 +6,8 @@ import { later } from '../../domain/instant.ts';
 import type { LetterKind, Recipient } from '../../domain/letter.ts';
 import { letterKinds } from '../../domain/letter.ts';
 import type { Mail } from '../../emails/layout.ts';
-import type { LetterFacts } from '../../emails/letter.ts';
 import { compose } from '../../emails/letter.ts';
+import type { LetterFacts } from '../../emails/request-email.ts';
 import {
   ines,
   policy,

@@ -2,9 +2,9 @@ import { App } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { z } from 'zod';
 import { type Entry, manifest as theManifest } from '../../functions/manifest.ts';
-import { build } from '../../infra/deployment.ts';
 import type { KeptStack } from '../../infra/kept-stack.ts';
 import type { RunningStack } from '../../infra/running-stack.ts';
+import { build } from '../../infra/stacks.ts';
 import { readStage, type Stage as StageOf, stagesInCdkJson } from '../../infra/stage.ts';
 
 export type Manifest = Readonly<Record<string, Entry>>;

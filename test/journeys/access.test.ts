@@ -4,9 +4,9 @@ import type { Route } from '../../functions/manifest.ts';
 import { allRoutes, needsToken } from '../../functions/manifest.ts';
 import { localAudience, localIssuer } from '../../local/tokens.ts';
 import { installationId } from '../builders.ts';
+import type { Answer } from './answer.ts';
 import { refusedWith } from './contract.ts';
 import { activate, intakeOf, issueMak, kmsIntakeOf, newCustomer, request, reveal, signInStaff } from './customer.ts';
-import type { Answer } from './system.ts';
 import { everythingKept, startSystem, storeOf } from './system.ts';
 
 const system = await startSystem();

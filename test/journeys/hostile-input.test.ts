@@ -4,9 +4,9 @@ import type { Route, Who } from '../../functions/manifest.ts';
 import { allRoutes } from '../../functions/manifest.ts';
 import { bodies } from '../../functions/schemas.ts';
 import { installationId } from '../builders.ts';
+import type { Answer } from './answer.ts';
 import { fieldErrorsSchema, refusedWith, taken } from './contract.ts';
 import { intakeOf, issueMak, kmsIntakeOf, newCustomer, newestLink, request, reveal, signInStaff } from './customer.ts';
-import type { Answer } from './system.ts';
 import { everythingKept, startSystem, storeOf } from './system.ts';
 
 // Whatever comes in at the door: the answer is a "no" that helps, never a fault, and nothing changes.

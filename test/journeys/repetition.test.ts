@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import type { Answer } from './answer.ts';
 import {
   entrySchema,
   exceptionSchema,
@@ -11,7 +12,6 @@ import {
   taken,
 } from './contract.ts';
 import { intakeOf, issueMak, kmsIntakeOf, makNow, newCustomer, signInStaff } from './customer.ts';
-import type { Answer } from './system.ts';
 import { everythingKept, startSystem, storeOf } from './system.ts';
 
 const system = await startSystem();

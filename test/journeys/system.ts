@@ -16,17 +16,9 @@ import { policy } from '../builders.ts';
 import { conforms } from '../openapi-conformance.ts';
 import { root } from '../project-files.ts';
 import { everyItem } from '../store/engine.ts';
+import type { Answer } from './answer.ts';
 import type { Mail } from './contract.ts';
 import { mailsSchema } from './contract.ts';
-
-/** What came back, as it came; `body` is the parsed JSON, or undefined where there is none. */
-export type Answer = {
-  readonly status: number;
-  readonly headers: Headers;
-  readonly text: string;
-  readonly body: unknown;
-};
-
 export type Asking = {
   readonly method: string;
   readonly path: string;

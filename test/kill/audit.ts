@@ -4,7 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { DynamoDBClient, ListTablesCommand } from '@aws-sdk/client-dynamodb';
 import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import { z } from 'zod';
-import { openStatuses } from '../../domain/exception.ts';
+import { openStatuses } from '../../domain/exception-status.ts';
 import type { Instant } from '../../domain/instant.ts';
 import { Secret } from '../../domain/secret.ts';
 import { checkAgreement, everythingSeen } from '../../store/check-counts.ts';

@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Agreement } from '../../domain/agreement.ts';
 import { businessMinutesBetween, dayIn } from '../../domain/business-time.ts';
-import type { ExceptionRequest, ExceptionStatus } from '../../domain/exception.ts';
+import type { ExceptionRequest } from '../../domain/exception.ts';
+import type { ExceptionStatus } from '../../domain/exception-status.ts';
 import type { Grant } from '../../domain/grant.ts';
 import type { Instant } from '../../domain/instant.ts';
 import type { Key, KmsKey } from '../../domain/key.ts';

@@ -1,17 +1,10 @@
 import { QueryCommand, TransactWriteCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { ExceptionRequest, ExceptionStatus, Intake } from '../../domain/exception.ts';
-import {
-  askCorrespondent,
-  decide,
-  exceptionStatuses,
-  forward,
-  openStatuses,
-  question,
-  reject,
-  withdraw,
-} from '../../domain/exception.ts';
+import type { ExceptionRequest, Intake } from '../../domain/exception.ts';
+import { askCorrespondent, decide, forward, question, reject, withdraw } from '../../domain/exception.ts';
+import type { ExceptionStatus } from '../../domain/exception-status.ts';
+import { exceptionStatuses, openStatuses } from '../../domain/exception-status.ts';
 import { limitOf } from '../../domain/grant.ts';
 import type { Instant } from '../../domain/instant.ts';
 import { later } from '../../domain/instant.ts';

@@ -1,0 +1,7 @@
+/** What came back, as it came; `body` is the parsed JSON, or undefined where there is none. */
+export type Answer = {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  readonly body: unknown;
+};
