@@ -10,9 +10,10 @@ import type { Secret } from '../domain/secret.ts';
 import type { KeptKey } from '../store/keys.ts';
 import { activateKmsHost, readKey, recordClients } from '../store/keys.ts';
 import { activateBatchOnMak } from '../store/mak-batch.ts';
-import type { Activation, MakOutcome } from '../store/mak-buckets.ts';
+import type { Activation, Layout, MakOutcome } from '../store/mak-buckets.ts';
 import { activateOnMak, hasMark } from '../store/mak-buckets.ts';
 import type { Store } from '../store/table.ts';
+import { Contention } from '../store/table.ts';
 import type { Answer, RefusedAs } from './http.ts';
 import { http } from './http.ts';
 import { count } from './observe.ts';
@@ -125,11 +126,41 @@ async function activate(
   return facts.type === 'KMS' ? onKms(store, keyId, asked, operation) : onMak(store, keyId, facts, asked);
 }
 
+/**
+ * The number of times that the key is read for one activation. Once is the rule, twice after its limit has grown. A key
+ * that is still behind its buckets after that, as after a restore from a backup, is not waited for any longer.
+ */
+const layoutReadsMax = 4;
+
+/**
+ * Tries an activation with the layout that this function remembers, and reads the key again while that layout is stale.
+ * Throws `Contention` when the key and its buckets still disagree after `layoutReadsMax` readings.
+ */
+async function withCurrentLayout<Outcome>(
+  store: Store,
+  keyId: string,
+  remembered: Remembered,
+  activateWith: (layout: Layout) => Promise<Outcome | 'laid-out-anew'>,
+): Promise<Outcome> {
+  let { bucketCount } = remembered;
+  for (let reads = 1; reads <= layoutReadsMax; reads += 1) {
+    // The first new reading is the remedy for a layout that has grown; only then others are in the middle of something.
+    if (reads > 2) await store.pause(reads);
+    const outcome = await activateWith({ keyId, bucketCount });
+    if (outcome !== 'laid-out-anew') return outcome;
+    ({ bucketCount } = remember(await readAgain(store, keyId)));
+  }
+  throw new Contention(`Key ${keyId} and its buckets still disagree after ${layoutReadsMax} readings.`);
+}
+
 async function onMak(store: Store, keyId: string, facts: Remembered, asked: Activation): Promise<Answer | RefusedAs> {
   const notCovered = refusedUnlessCovered(facts, asked.product, store.policy);
   if (notCovered !== undefined) return notCovered;
   const digest = store.vault.digestOf(keyId, asked.installationId);
-  const outcome = await activateOnMak(store, { keyId, bucketCount: facts.bucketCount }, digest, asked);
+  const outcome = await withCurrentLayout(store, keyId, facts, async (layout) => {
+    const tried = await activateOnMak(store, layout, digest, asked);
+    return tried.is === 'laid-out-anew' ? tried.is : tried;
+  });
   return answerMak(store, keyId, digest, asked, outcome);
 }
 
@@ -139,15 +170,13 @@ async function answerMak(
   keyId: string,
   digest: Buffer,
   asked: Activation,
-  outcome: MakOutcome,
+  outcome: Exclude<MakOutcome, { is: 'laid-out-anew' }>,
 ): Promise<Answer | RefusedAs> {
   switch (outcome.is) {
     case 'activated':
       return activated('MAK', digest, outcome.activation.activatedAt, 201);
     case 'known':
       return activated('MAK', digest, outcome.activation.activatedAt, 200);
-    case 'laid-out-anew':
-      return onMak(store, keyId, remember(await readAgain(store, keyId)), asked);
     case 'blocked':
     case 'spent': {
       const { state, kept } = await readAgain(store, keyId);
@@ -193,16 +222,19 @@ async function batchOnMak(
   });
   const lines = parsed.flatMap((each) => (each.ok ? [each.line] : []));
   const outcomes =
-    lines.length === 0 ? [] : await activateBatchOnMak(store, { keyId, bucketCount: facts.bucketCount }, lines);
-  if (outcomes === 'laid-out-anew')
-    return batchOnMak(store, keyId, remember(await readAgain(store, keyId)), asked, now);
+    lines.length === 0
+      ? []
+      : await withCurrentLayout(store, keyId, facts, (layout) => activateBatchOnMak(store, layout, lines));
   const inOrder = outcomes.values();
   return Promise.all(
     parsed.map((each) => {
       if (!each.ok) return each;
       const outcome = inOrder.next().value;
       if (outcome === undefined) throw new Error('A line of a batch was left without an answer.');
-      return answerMak(store, keyId, each.line.digest, each.line.activation, outcome);
+      const { digest, activation } = each.line;
+      // A line can find its layout stale by itself, when the others of its batch are through already.
+      if (outcome.is === 'laid-out-anew') return onMak(store, keyId, facts, activation);
+      return answerMak(store, keyId, digest, activation, outcome);
     }),
   );
 }
