@@ -25,10 +25,11 @@ import {
   unknownLinkPage,
   voidLinkPage,
 } from './approval-page.ts';
-import { factsFor } from './deliver-letters.ts';
+import { factsFor, recordRefusedLetter } from './deliver-letters.ts';
 import type { Answer, Call, RefusedAs } from './http.ts';
 import { fieldErrorsOf, http, jsonFrom } from './http.ts';
 import type { Route } from './manifest.ts';
+import { count } from './observe.ts';
 import { signal } from './pass-on.ts';
 import { decisionSchema } from './schemas.ts';
 import { theEngine } from './the-engine.ts';
@@ -206,7 +207,14 @@ async function mailCode(
   const about = { request, now, agreement, key };
   const to = isDeputy ? 'deputy' : 'correspondent';
   const mail = compose('approval-code', factsFor(store, about, to, reader?.name ?? link.to, codeLink));
-  if (mail !== undefined) await theMail().send(mail, link.to, { tags: { letter: 'approval-code' } });
+  if (mail === undefined) return expiresAt;
+  const sent = await theMail().send(mail, link.to, { tags: { letter: 'approval-code' } });
+  if (sent.sent) {
+    count('letters', 'approval-code');
+  } else {
+    const letterId = `approval-code ${expiresAt}`;
+    await recordRefusedLetter(store, about, { letterId, kind: 'approval-code', to, because: sent.because });
+  }
   return expiresAt;
 }
 

@@ -88,15 +88,28 @@ async function deliver(store: Store, mailing: Mailing, letter: Letter, about: Ab
   if (sent.sent) {
     count('letters', letter.kind);
   } else {
-    logger.error('undeliverable', { exceptionId: request.exceptionId, letter: letter.letterId, because: sent.because });
-    const because = 'refused at once';
-    const trouble = { letter: letter.kind, to: letter.to, askNumber, is: 'not-delivered', because } as const;
-    const hasDeputy = deputyAt(agreement, now, store.policy) !== undefined;
-    await moveException(store, request.exceptionId, `refused ${letter.letterId}`, now, (known) => ({
-      ok: true,
-      ...hearOfMail(known, trouble, hasDeputy, now),
-    }));
+    const { letterId, kind, to } = letter;
+    await recordRefusedLetter(store, about, { letterId, kind, to, because: sent.because });
   }
+}
+
+/**
+ * Logs and records in the request's history that the mail service refused a letter at once, which no retry would change.
+ * The same letter is recorded once.
+ */
+export async function recordRefusedLetter(
+  store: Store,
+  { request, agreement, now }: Pick<About, 'request' | 'agreement' | 'now'>,
+  { letterId, kind, to, because }: Pick<Letter, 'letterId' | 'kind' | 'to'> & { readonly because: string },
+): Promise<void> {
+  logger.error('undeliverable', { exceptionId: request.exceptionId, letter: letterId, because });
+  const askNumber = askOf(request)?.askNumber ?? null;
+  const trouble = { letter: kind, to, askNumber, is: 'not-delivered', because: 'refused at once' } as const;
+  const hasDeputy = deputyAt(agreement, now, store.policy) !== undefined;
+  await moveException(store, request.exceptionId, `refused ${letterId}`, now, (known) => ({
+    ok: true,
+    ...hearOfMail(known, trouble, hasDeputy, now),
+  }));
 }
 
 /**
