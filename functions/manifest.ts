@@ -97,7 +97,7 @@ const withinTheWorkflow = {
   memoryMegabytes: 512,
   timeoutSeconds: 60,
   because:
-    'Nobody watches it. A mail is tried for 20 seconds at the most, and the letters that a step has claimed are free for others after 60.',
+    'Nobody waits for it. One email is tried for at most 20 seconds, and emails that a step has claimed are free for others after 120.',
 } as const;
 
 export const manifest = {
@@ -354,8 +354,8 @@ export function hyphenated(name: string): string {
   return name.replace(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`);
 }
 
-/** The file that holds an entry's Lambda. */
-export function fileOf(name: EntryName): string {
+/** The file that holds an entry's Lambda, as a path from the project's root. */
+export function fileOf(name: string): string {
   return `functions/${hyphenated(name)}.ts`;
 }
 

@@ -25,6 +25,13 @@ export const bundleOptions = {
   logLevel: 'warning',
 } as const satisfies BuildOptions;
 
+const bundleFolder = join(root, 'bundles');
+
+/** Where the bundle of a handler is built: by its whole path, so that handlers of one base name have each their own. */
+function bundleFolderOf(file: string): string {
+  return join(bundleFolder, file.replace(/\.ts$/, ''));
+}
+
 /**
  * The code of all Lambdas, bundled in this very process and by no container: together, when the first is asked for, since
  * most of what they are made of is the same. Beside each lies the stage's policy.
@@ -49,9 +56,8 @@ export class Bundles {
         command: [file, this.policyFile],
         local: {
           tryBundle: (folder) => {
-            const name = basename(file, '.ts');
             for (const { path, contents } of this.bundled()) {
-              if (basename(dirname(path)) === name) writeFileSync(join(folder, basename(path)), contents);
+              if (dirname(path) === bundleFolderOf(file)) writeFileSync(join(folder, basename(path)), contents);
             }
             copyFileSync(join(root, this.policyFile), join(folder, 'policy.json'));
             return true;
@@ -65,8 +71,10 @@ export class Bundles {
     this.made ??= buildSync({
       ...bundleOptions,
       entryPoints: [...this.files],
-      outdir: 'bundles',
-      entryNames: '[name]/index',
+      outdir: bundleFolder,
+      // From the project's root, whatever the entries have in common: two of one base name must not meet.
+      outbase: root,
+      entryNames: '[dir]/[name]/index',
       outExtension: { '.js': '.mjs' },
       write: false,
     }).outputFiles;

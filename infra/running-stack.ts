@@ -1,6 +1,6 @@
 import { ArnFormat, Stack } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
-import { type Entry, hyphenated, inboundMailPrefix } from '../functions/manifest.ts';
+import { type Entry, fileOf, inboundMailPrefix } from '../functions/manifest.ts';
 import { tableSchema } from '../store/schema.ts';
 import { Alarms } from './alarms.ts';
 import { Api } from './api.ts';
@@ -63,7 +63,6 @@ export class RunningStack extends Stack {
       publicUrl: api.publicUrl,
       inboundMailBucket: bucket.bucketName,
     };
-    const fileOf = (name: string) => `functions/${hyphenated(name)}.ts`;
     const bundles = new Bundles(Object.keys(manifest).map(fileOf), stage.policyFile);
     const standing = Object.entries(manifest).map(([name, entry]): Standing => {
       const code = bundles.codeOf(fileOf(name));
