@@ -23,8 +23,8 @@ export function meter(client: DynamoDBDocumentClient): { readonly used: Used; re
   let scans = 0;
   client.middlewareStack.add(
     (next, context) => async (args) => {
-      const isWrite = writes.some((each) => sameCommand(each, String(context['commandName'])));
-      if (String(context['commandName']).startsWith('Scan')) scans += 1;
+      const isWrite = writes.some((each) => sameCommand(each, String(context.commandName)));
+      if (String(context.commandName).startsWith('Scan')) scans += 1;
       used.roundTrips += 1;
       const input = { ...(args.input as object), ReturnConsumedCapacity: 'TOTAL' };
       try {

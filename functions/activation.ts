@@ -265,7 +265,7 @@ function lineResult(installationId: string, answer: Answer | RefusedAs | undefin
   if (answer === undefined) throw new Error('A line of a batch was left without an answer.');
   if ('ok' in answer) {
     const problem = problemOf(answer.refusal, answer.status);
-    return { installationId, status: problem['status'], problem };
+    return { installationId, status: problem.status, problem };
   }
   return { installationId, status: answer.status, activation: answer.body };
 }

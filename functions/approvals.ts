@@ -161,7 +161,7 @@ function fieldsOf({ raw }: LinkCall): Decided<{ readonly fields: Readonly<Record
 }
 
 function commentIn(fields: Readonly<Record<string, unknown>>): string {
-  return typeof fields['comment'] === 'string' ? fields['comment'] : '';
+  return typeof fields.comment === 'string' ? fields.comment : '';
 }
 
 function served(status: number, page: Page): Answer {

@@ -127,8 +127,8 @@ async function readLink(store: Store, tokenHash: string): Promise<Link | undefin
   const item = await get(store, linkKey(tokenHash));
   if (item === undefined) return undefined;
   // A link is only ever written by `keepLink` and `keepCode`.
-  const about = item['link'] as Pick<Link, 'is' | 'exceptionId' | 'askNumber' | 'to' | 'expiresAt'>;
-  return { ...about, tokenHash, code: item['code'] as Link['code'], wrongCodes: Number(item['wrongCodes']) };
+  const about = item.link as Pick<Link, 'is' | 'exceptionId' | 'askNumber' | 'to' | 'expiresAt'>;
+  return { ...about, tokenHash, code: item.code as Link['code'], wrongCodes: Number(item.wrongCodes) };
 }
 
 /** The refusal of a link that is not known. */
@@ -257,7 +257,7 @@ async function countWrongCode(store: Store, link: Link): Promise<Refused> {
         ReturnValues: 'UPDATED_NEW',
       }),
     );
-    const triesLeft = wrongCodesAllowed - Number(Attributes?.['wrongCodes']);
+    const triesLeft = wrongCodesAllowed - Number(Attributes?.wrongCodes);
     if (triesLeft <= 0) return tooManyWrongCodes();
     const left = `${triesLeft} ${triesLeft === 1 ? 'try' : 'tries'} left`;
     return refuse(

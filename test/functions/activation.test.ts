@@ -49,7 +49,7 @@ describe('a reserve that is ahead of its key, as after a restore from a backup',
       // The key's own slots are given out as ever; the one past them finds that its layout is behind.
       const machines = Array.from({ length: 60 }, (_, number) => installationId(number));
       const product = 'windows-vista-business';
-      const answers = [];
+      const answers: { readonly statusCode: number }[] = [];
       for (const machine of machines) {
         answers.push(
           await (route === 'POST /activations'

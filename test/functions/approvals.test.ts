@@ -22,7 +22,7 @@ const folder = mkdtempSync(join(tmpdir(), 'policy-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 const strict = { ...policy, approval: { ...policy.approval, strict: true } };
 writeFileSync(join(folder, 'policy.json'), JSON.stringify(strict));
-process.env['POLICY_FILE'] = join(folder, 'policy.json');
+process.env.POLICY_FILE = join(folder, 'policy.json');
 const { handler } = await import('../../functions/approvals.ts');
 
 it('APR-7 records in the history that the mail service refused a code', async () => {
