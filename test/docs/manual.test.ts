@@ -37,7 +37,7 @@ function unknownIn(text: string): readonly string[] {
 describe('the manual', () => {
   it('has a page for each of its five readers', () => {
     expect(pages.map((path) => path.split('/').at(-1))).toEqual([
-      'call-centre-agent.md',
+      'call-center-agent.md',
       'exceptions-team.md',
       'license-administrator.md',
       'notices-correspondent.md',
