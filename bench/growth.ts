@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import { receive, reject } from '../domain/exception.ts';
 import { civilDate, later } from '../domain/instant.ts';
 import type { Mak } from '../domain/key.ts';
-import { entryKey, unwritten } from '../store/change.ts';
+import { entryKey, ledgerPartition, unwritten } from '../store/change.ts';
 import { dueBy } from '../store/due.ts';
 import {
   exceptionItem,
@@ -235,7 +235,7 @@ async function page(read: Promise<{ readonly items: readonly unknown[] }>): Prom
 }
 
 function entryOf(exceptionId: string, sequence: number): ItemKey {
-  return { PK: exceptionItem(exceptionId).PK, SK: entryKey(sequence) };
+  return { PK: ledgerPartition(exceptionItem(exceptionId).PK), SK: entryKey(sequence) };
 }
 
 function putsIn(writes: readonly TransactItem[]): Item[] {

@@ -112,7 +112,7 @@ export function sameUpdate(store: Store, { keyId, bucketCount }: Layout, activat
       ':one': 1,
       ':none': 0,
       ':live': 'live',
-      ':modulus': bucketCount,
+      ':bucketCount': bucketCount,
     },
     ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
   };

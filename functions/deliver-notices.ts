@@ -26,7 +26,7 @@ export async function deliverNotices(store: Store, mailing: Mailing, clock: () =
   let seen = 0;
   let after: string | null = null;
   do {
-    const page = await dueBy(store, 'NOTICE', clock(), { limit: pageSize, after });
+    const page = await dueBy(store, 'NOTIFICATION', clock(), { limit: pageSize, after });
     for (const dueId of page.items) {
       try {
         if (await deliver(store, mailing, dueId, clock())) sent += 1;

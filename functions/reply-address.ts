@@ -2,7 +2,7 @@ import { Secret } from '../domain/secret.ts';
 import type { Vault } from '../store/vault.ts';
 import { sameHash } from '../store/vault.ts';
 
-/** 96 bits: nobody finds the mark of another request by trying. */
+/** The version of the secret and 88 bits: nobody finds the mark of another request by trying. */
 const markDigits = 24;
 
 /**

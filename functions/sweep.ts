@@ -52,7 +52,7 @@ export const handler = async (_event: unknown, _context: unknown): Promise<Swept
   }
   const notices = await deliverNotices(store, theMail(), () => world.now());
   seen += notices.sent + notices.failed.length;
-  failed.push(...notices.failed.map((id) => `NOTICE ${id}`));
+  failed.push(...notices.failed.map((id) => `NOTIFICATION ${id}`));
   countHere({ swept: seen, faults: failed.length });
   if (failed.length > 0)
     throw new Error(`The sweep could not see to ${failed.length} of ${seen}: ${failed.slice(0, 5).join(', ')}.`);

@@ -6,8 +6,9 @@ import type { Notice } from '../domain/notice.ts';
 import type { Attempt } from './change.ts';
 import { change } from './change.ts';
 import { noticeWrite } from './notices.ts';
+import { itemFormat } from './schema.ts';
 import type { ItemKey, Store } from './table.ts';
-import { get, unlessBusy } from './table.ts';
+import { checkFormat, get, unlessBusy } from './table.ts';
 
 /*
  * What the contacts of a key were told, beside the key. Counting a MAK means reading all of its buckets, up to 8,192 of
@@ -30,14 +31,27 @@ export type Alerts = {
   readonly tellAt: number | null;
 };
 
+/** The attributes of the item. */
+type StoredAlerts = {
+  readonly alertHistory: Told;
+  readonly version: number;
+  readonly activationsReported: number;
+  readonly nextAlertAt: number | null;
+};
+
 function alertsKey(keyId: string): ItemKey {
   return { PK: `KEY#${keyId}`, SK: 'ALERTS' };
 }
 
 function alertsFrom(item: Readonly<Record<string, unknown>> | undefined): Alerts {
   // Written here alone, with all of these.
-  const { told = nothingTold, version = 0, seen = 0, tellAt = null } = (item ?? {}) as Partial<Alerts>;
-  return { told, version, seen, tellAt };
+  const { alertHistory, version, activationsReported, nextAlertAt } = checkFormat(item ?? {}) as Partial<StoredAlerts>;
+  return {
+    told: alertHistory ?? nothingTold,
+    version: version ?? 0,
+    seen: activationsReported ?? 0,
+    tellAt: nextAlertAt ?? null,
+  };
 }
 
 /** What is remembered of a key, as it is now. */
@@ -52,9 +66,9 @@ export async function addSeen(store: Store, keyId: string, activated: number): P
       new UpdateCommand({
         TableName: store.tableName,
         Key: alertsKey(keyId),
-        UpdateExpression: 'ADD #seen :activated',
-        ExpressionAttributeNames: { '#seen': 'seen' },
-        ExpressionAttributeValues: { ':activated': activated },
+        UpdateExpression: 'ADD #reported :activated SET #format = if_not_exists(#format, :format)',
+        ExpressionAttributeNames: { '#reported': 'activationsReported', '#format': 'format' },
+        ExpressionAttributeValues: { ':activated': activated, ':format': itemFormat },
         ReturnValues: 'ALL_NEW',
       }),
     ),
@@ -102,13 +116,20 @@ export async function tell(
             Key: alertsKey(keyId),
             // Whoever adds meanwhile is not lost: only what was too much, or too little, is put right.
             UpdateExpression:
-              'SET #told = :told, #version = :version, #tellAt = :tellAt, #seen = if_not_exists(#seen, :none) + :correction',
+              'SET #history = :told, #version = :version, #next = :tellAt, #reported = if_not_exists(#reported, :none) + :correction, #format = if_not_exists(#format, :format)',
             ConditionExpression: first ? 'attribute_not_exists(#version)' : '#version = :was',
-            ExpressionAttributeNames: { '#told': 'told', '#version': 'version', '#tellAt': 'tellAt', '#seen': 'seen' },
+            ExpressionAttributeNames: {
+              '#history': 'alertHistory',
+              '#version': 'version',
+              '#next': 'nextAlertAt',
+              '#reported': 'activationsReported',
+              '#format': 'format',
+            },
             ExpressionAttributeValues: {
               ':told': looked.told,
               ':version': version,
               ':tellAt': looked.tellAt,
+              ':format': itemFormat,
               ':none': 0,
               ':correction': looked.counted === null ? 0 : looked.counted - alerts.seen,
               ...(first ? {} : { ':was': alerts.version }),

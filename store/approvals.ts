@@ -39,7 +39,7 @@ export type Link = {
 const rememberedDays = 180;
 
 function linkKey(tokenHash: string): ItemKey {
-  return { PK: `APPROVAL#${tokenHash}`, SK: 'LINK' };
+  return { PK: `APPROVAL#${tokenHash}`, SK: 'APPROVAL' };
 }
 
 function tokenHashOf(store: Store, token: Secret): string {

@@ -20,6 +20,15 @@ export type Owned<State> = {
   readonly operations: readonly string[];
 };
 
+/** The attributes of the item of something that has a history. */
+type StoredAttributes<State> = {
+  readonly value: State;
+  readonly internal: Owned<State>['kept'];
+  readonly version: number;
+  readonly ledgerHead: Head;
+  readonly operationIds: readonly string[];
+};
+
 /** The end of a history: how many entries it has and the hash of the last one (LED-2). */
 type Head = { readonly sequence: number; readonly hash: string };
 
@@ -34,8 +43,8 @@ export async function read<State>(store: Store, key: ItemKey): Promise<Owned<Sta
 
 /** Reads an owned thing out of its item; the one place where an item is taken at its word. */
 export function ownedFrom<State>(item: Item): Owned<State> {
-  const { PK, SK, state, kept, version, head, operations } = item as Item & Omit<Owned<State>, 'key'>;
-  return { key: { PK, SK }, state, kept, version, head, operations };
+  const { PK, SK, value, internal, version, ledgerHead, operationIds } = item as Item & StoredAttributes<State>;
+  return { key: { PK, SK }, state: value, kept: internal, version, head: ledgerHead, operations: operationIds };
 }
 
 /** Something that is not there yet. */
@@ -66,15 +75,14 @@ export function writesOf<State>(owned: Owned<State>, { operation, now, deed, att
   const entry = deed === null ? undefined : entryAfter(owned, deed, now);
   const operations = operation === null ? owned.operations : remembering(owned.operations, operation);
   const head = entry === undefined ? owned.head : { sequence: entry.sequence, hash: entry.hash };
-  const item = {
-    ...owned.key,
-    state: owned.state,
-    kept: owned.kept,
+  const stored: StoredAttributes<State> = {
+    value: owned.state,
+    internal: owned.kept,
     version: owned.version + 1,
-    head,
-    operations,
-    ...attributes,
+    ledgerHead: head,
+    operationIds: operations,
   };
+  const item = { ...owned.key, ...stored, ...attributes };
   const unchanged =
     owned.version === 0
       ? { ConditionExpression: 'attribute_not_exists(PK)' }
@@ -91,7 +99,7 @@ export function writesOf<State>(owned: Owned<State>, { operation, now, deed, att
           {
             Put: {
               TableName: '',
-              Item: { PK: owned.key.PK, SK: entryKey(entry.sequence), ...entry },
+              Item: { PK: ledgerPartition(owned.key.PK), SK: entryKey(entry.sequence), ...entry },
               ConditionExpression: 'attribute_not_exists(PK)',
             },
           },
@@ -135,6 +143,14 @@ export function entryHash(owner: string, entry: Omit<Entry, 'hash'>): string {
   const { sequence, at, actor, action, detail, reference, previousHash } = entry;
   const told = JSON.stringify([owner, sequence, at, actor, action, detail, reference, previousHash]);
   return createHash('sha256').update(told).digest('hex');
+}
+
+/**
+ * The partition of a ledger: another than its owner's, so that rights can be given by leading key.
+ * @param owner the partition key of the owner.
+ */
+export function ledgerPartition(owner: string): string {
+  return `LEDGER#${owner}`;
 }
 
 /** The sort key of an entry: padded, so that text order is the order of the history. */

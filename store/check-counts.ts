@@ -32,7 +32,7 @@ import {
 } from './mak-buckets.ts';
 import { tableSchema } from './schema.ts';
 import type { Item, ItemKey, Range, Store, TransactItem } from './table.ts';
-import { commit, get, getAll, query, unlessBusy } from './table.ts';
+import { checkFormat, commit, get, getAll, query, unlessBusy } from './table.ts';
 
 /*
  * Whether what is in the table fits together. A copy of a table (a restore from point-in-time recovery or a backup) is
@@ -144,18 +144,19 @@ export async function everythingSeen(store: Store): Promise<ReadonlyMap<string, 
         new ScanCommand({
           TableName: store.tableName,
           ConsistentRead: true,
-          ProjectionExpression: '#pk, #sk, #state.#agreementId',
+          ProjectionExpression: '#pk, #sk, #format, #value.#agreementId',
           ExpressionAttributeNames: {
             '#pk': tableSchema.partitionKey,
             '#sk': tableSchema.sortKey,
-            '#state': 'state',
+            '#format': 'format',
+            '#value': 'value',
             '#agreementId': 'agreementId',
           },
           ...(start === undefined ? {} : { ExclusiveStartKey: start }),
         }),
       ),
     );
-    for (const item of (page.Items ?? []) as Item[]) note(item, of);
+    for (const item of (page.Items ?? []) as Item[]) note(checkFormat(item), of);
     start = page.LastEvaluatedKey;
   } while (start !== undefined);
   return seen;
@@ -509,7 +510,11 @@ async function ofPlaces(store: Store, key: KeptKey): Promise<Finding[]> {
     granted: limitOf(grants),
     status: status.is,
     bucketCount,
-    reserve: { free: Number(reserve?.free ?? 0), total: Number(reserve?.total ?? 0), spent: reserve?.spent === true },
+    reserve: {
+      free: Number(reserve?.free ?? 0),
+      total: Number(reserve?.limit ?? 0),
+      spent: reserve?.exhausted === true,
+    },
     buckets: found.map((bucket) => accountOf(store, keyId, bucket)),
   };
   const judged = judgeMak(account);
@@ -555,7 +560,7 @@ async function ofPlaces(store: Store, key: KeptKey): Promise<Finding[]> {
 }
 
 function accountOf(store: Store, keyId: string, bucket: Bucket): BucketAccount {
-  const { PK, SK, used, free, modulus, status } = bucket;
+  const { PK, SK, used, free, bucketCount: modulus, status } = bucket;
   const machines = machinesAdded({ PK, SK }, bucket);
   const strangers = machines.filter(
     (machine) => homeOf(store.vault.digestOf(keyId, machine), modulus) !== numberOf(bucket),
@@ -566,10 +571,15 @@ function accountOf(store: Store, keyId: string, bucket: Bucket): BucketAccount {
 function toPlaces(bucket: Bucket, to: { readonly used: number; readonly free: number }): TransactItem {
   const asRead = {
     Key: { PK: bucket.PK, SK: bucket.SK },
-    ConditionExpression: '#used = :used AND #free = :free AND #modulus = :modulus AND #status = :status',
+    ConditionExpression: '#used = :used AND #free = :free AND #bucketCount = :bucketCount AND #status = :status',
     ExpressionAttributeNames: bucketNames,
   };
-  const values = { ':used': bucket.used, ':free': bucket.free, ':modulus': bucket.modulus, ':status': bucket.status };
+  const values = {
+    ':used': bucket.used,
+    ':free': bucket.free,
+    ':bucketCount': bucket.bucketCount,
+    ':status': bucket.status,
+  };
   if (to.used === bucket.used && to.free === bucket.free) {
     return { ConditionCheck: { TableName: '', ...asRead, ExpressionAttributeValues: values } };
   }
@@ -584,15 +594,15 @@ function toPlaces(bucket: Bucket, to: { readonly used: number; readonly free: nu
 }
 
 function toReserve(keyId: string, reserve: Item | undefined, free: number, total: number): TransactItem {
-  const Item = { ...reserveKey(keyId), free, total };
+  const Item = { ...reserveKey(keyId), free, limit: total };
   if (reserve === undefined) return { Put: { TableName: '', Item, ConditionExpression: 'attribute_not_exists(PK)' } };
   return {
     Put: {
       TableName: '',
       Item,
-      ConditionExpression: '#free = :free AND #total = :total',
-      ExpressionAttributeNames: { '#free': 'free', '#total': 'total' },
-      ExpressionAttributeValues: { ':free': reserve.free, ':total': reserve.total },
+      ConditionExpression: '#free = :free AND #limit = :limit',
+      ExpressionAttributeNames: { '#free': 'free', '#limit': 'limit' },
+      ExpressionAttributeValues: { ':free': reserve.free, ':limit': reserve.limit },
     },
   };
 }
@@ -606,9 +616,9 @@ async function ofSeen(store: Store, { state }: KeptKey, buckets: readonly Bucket
     Update: {
       TableName: '',
       Key: { PK: `KEY#${state.keyId}`, SK: 'ALERTS' },
-      UpdateExpression: 'SET #seen = :used',
-      ConditionExpression: '#seen = :seen AND #version = :version',
-      ExpressionAttributeNames: { '#seen': 'seen', '#version': 'version' },
+      UpdateExpression: 'SET #reported = :used',
+      ConditionExpression: '#reported = :seen AND #version = :version',
+      ExpressionAttributeNames: { '#reported': 'activationsReported', '#version': 'version' },
       ExpressionAttributeValues: { ':used': used, ':seen': seen, ':version': version },
     },
   };

@@ -5,7 +5,7 @@ import type { Store } from './table.ts';
 import { query } from './table.ts';
 
 /** What time may have something to do with: each sort has a partition of its own in the index that the sweep reads. */
-export const dueKinds = ['EXCEPTION', 'KEY', 'AGREEMENT', 'NOTICE'] as const;
+export const dueKinds = ['EXCEPTION', 'KEY', 'AGREEMENT', 'NOTIFICATION'] as const;
 export type DueKind = (typeof dueKinds)[number];
 
 /** The attributes by which the sweep finds an item at its time; none when time has nothing to do with it. */

@@ -29,7 +29,7 @@ export function exceptionItem(exceptionId: string): ItemKey {
 
 /** Says which request is open for a key: there is at most one (EXC-5). */
 export function openKey(keyId: string): ItemKey {
-  return { PK: `KEY#${keyId}`, SK: 'OPEN-EXCEPTION' };
+  return { PK: `KEY#${keyId}`, SK: 'OPEN-REQUEST' };
 }
 
 /** The request with this id; `undefined` when there is none. */
@@ -136,8 +136,8 @@ function keyIsLive(keyId: string): TransactItem {
     ConditionCheck: {
       TableName: '',
       Key: { PK: `KEY#${keyId}`, SK: 'KEY' },
-      ConditionExpression: '#state.#status.#is = :live',
-      ExpressionAttributeNames: { '#state': 'state', '#status': 'status', '#is': 'is' },
+      ConditionExpression: '#value.#status.#is = :live',
+      ExpressionAttributeNames: { '#value': 'value', '#status': 'status', '#is': 'is' },
       ExpressionAttributeValues: { ':live': 'live' },
     },
   };

@@ -1,5 +1,5 @@
 import type { Entry } from './change.ts';
-import { entryHash, entryKey, read } from './change.ts';
+import { entryHash, entryKey, ledgerPartition, read } from './change.ts';
 import type { Page, PageAsk } from './page.ts';
 import { pageOf } from './page.ts';
 import type { Item, Store } from './table.ts';
@@ -11,7 +11,7 @@ export type Owner = `AGREEMENT#${string}` | `KEY#${string}` | `EXCEPTION#${strin
 /** The history of an agreement, a key or a request, oldest entry first (LED-1). */
 export async function historyOf(store: Store, owner: Owner, { limit, after }: PageAsk): Promise<Page<Entry>> {
   const found = await query(store, {
-    partition: ['PK', owner],
+    partition: ['PK', ledgerPartition(owner)],
     sort: {
       name: 'SK',
       condition: '#sort BETWEEN :from AND :to',

@@ -42,9 +42,9 @@ export async function begin(
     const alive = found !== undefined && !isBefore(found.expiresAt as Instant, now);
     if (alive) {
       if (found.fingerprint !== repeatable.fingerprint) return { is: 'reused' };
-      if (typeof found.answer === 'string') {
+      if (typeof found.response === 'string') {
         // Answers are sealed: one of them may hold a product key.
-        return { is: 'answered', answer: JSON.parse(store.vault.open(found.answer, key.PK)) as Answered };
+        return { is: 'answered', answer: JSON.parse(store.vault.open(found.response, key.PK)) as Answered };
       }
       if (!isBefore(found.inProgressUntil as Instant, now)) return { is: 'in-progress' };
     }
@@ -57,16 +57,20 @@ export async function begin(
             ...key,
             fingerprint: repeatable.fingerprint,
             inProgressUntil: later(now, { seconds: inProgressSeconds }),
-            begun: (Number(found?.begun) || 0) + 1,
+            attempts: (Number(found?.attempts) || 0) + 1,
             expiresAt,
             expiresAtEpochSeconds: Math.ceil(epochMilliseconds(expiresAt) / 1000),
           },
           ...(found === undefined
             ? { ConditionExpression: 'attribute_not_exists(PK)' }
             : {
-                ConditionExpression: '#begun = :begun AND (attribute_not_exists(#answer) OR #expiresAt < :now)',
-                ExpressionAttributeNames: { '#begun': 'begun', '#answer': 'answer', '#expiresAt': 'expiresAt' },
-                ExpressionAttributeValues: { ':begun': found.begun, ':now': now },
+                ConditionExpression: '#attempts = :attempts AND (attribute_not_exists(#response) OR #expiresAt < :now)',
+                ExpressionAttributeNames: {
+                  '#attempts': 'attempts',
+                  '#response': 'response',
+                  '#expiresAt': 'expiresAt',
+                },
+                ExpressionAttributeValues: { ':attempts': found.attempts, ':now': now },
               }),
         },
       },
@@ -84,11 +88,11 @@ export async function finish(store: Store, repeatable: Repeatable, answer: Answe
       Update: {
         TableName: '',
         Key: key,
-        UpdateExpression: 'SET #answer = :answer',
-        ConditionExpression: '#fingerprint = :fingerprint AND attribute_not_exists(#answer)',
-        ExpressionAttributeNames: { '#answer': 'answer', '#fingerprint': 'fingerprint' },
+        UpdateExpression: 'SET #response = :response',
+        ConditionExpression: '#fingerprint = :fingerprint AND attribute_not_exists(#response)',
+        ExpressionAttributeNames: { '#response': 'response', '#fingerprint': 'fingerprint' },
         ExpressionAttributeValues: {
-          ':answer': store.vault.seal(JSON.stringify(answer), key.PK),
+          ':response': store.vault.seal(JSON.stringify(answer), key.PK),
           ':fingerprint': repeatable.fingerprint,
         },
       },
@@ -103,8 +107,8 @@ export async function abandon(store: Store, repeatable: Repeatable): Promise<voi
       Delete: {
         TableName: '',
         Key: itemKey(repeatable),
-        ConditionExpression: 'attribute_not_exists(#answer)',
-        ExpressionAttributeNames: { '#answer': 'answer' },
+        ConditionExpression: 'attribute_not_exists(#response)',
+        ExpressionAttributeNames: { '#response': 'response' },
       },
     },
   ]);
@@ -116,5 +120,5 @@ export function operationOf({ caller, key, fingerprint }: Repeatable): string {
 }
 
 function itemKey({ caller, key }: Repeatable): ItemKey {
-  return { PK: `IDEMPOTENCY#${fingerprintOf(JSON.stringify([caller, key]))}`, SK: 'ANSWER' };
+  return { PK: `IDEMPOTENCY#${fingerprintOf(JSON.stringify([caller, key]))}`, SK: 'RESPONSE' };
 }

@@ -1,6 +1,7 @@
 import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import type { Instant } from '../domain/instant.ts';
 import { epochMilliseconds, later } from '../domain/instant.ts';
+import { itemFormat } from './schema.ts';
 import type { Store } from './table.ts';
 import { Contention, commit, maximumAttempts } from './table.ts';
 import { fingerprintOf } from './vault.ts';
@@ -49,7 +50,7 @@ export async function mayAnswer(
   { what, address, most }: { readonly what: string; readonly address: string; readonly most: number },
   now: Instant,
 ): Promise<boolean> {
-  const key = { PK: `ANSWERS#${fingerprintOf(address)}`, SK: `${now.slice(0, 10)}#${what}` };
+  const key = { PK: `REPLY-COUNT#${fingerprintOf(address)}`, SK: `${now.slice(0, 10)}#${what}` };
   for (let attempt = 1; attempt <= maximumAttempts; attempt += 1) {
     if (attempt > 1) await store.pause(attempt);
     const committed = await commit(store, [
@@ -57,12 +58,13 @@ export async function mayAnswer(
         Update: {
           TableName: '',
           Key: key,
-          UpdateExpression: 'ADD #count :one SET #expires = :expires',
+          UpdateExpression: 'ADD #count :one SET #expires = :expires, #format = if_not_exists(#format, :format)',
           ConditionExpression: 'attribute_not_exists(#count) OR #count < :most',
-          ExpressionAttributeNames: { '#count': 'count', '#expires': 'expiresAtEpochSeconds' },
+          ExpressionAttributeNames: { '#count': 'count', '#expires': 'expiresAtEpochSeconds', '#format': 'format' },
           ExpressionAttributeValues: {
             ':one': 1,
             ':most': most,
+            ':format': itemFormat,
             ':expires': Math.ceil(epochMilliseconds(later(now, { days: 2 })) / 1000),
           },
         },

@@ -115,7 +115,7 @@ async function markAll(
           ...marks.values,
           ':count': indices.length,
           ':live': 'live',
-          ':modulus': bucketCount,
+          ':bucketCount': bucketCount,
         },
       }),
     );
@@ -151,7 +151,7 @@ async function placeInOrder(
   const { keyId, bucketCount } = layout;
   const reserve = await readReserve(store, keyId);
   // Whoever still knew the old layout would pile a raised limit up in the few buckets there were.
-  if (bucketCountGrown(bucketCount, reserve.total) > bucketCount) return 'laid-out-anew';
+  if (bucketCountGrown(bucketCount, reserve.limit) > bucketCount) return 'laid-out-anew';
   const all = await bucketsAt(store, keyId, numbersFrom(0, bucketCount));
   const used = all.reduce((sum, bucket) => sum + bucket.used, 0);
   const touch = (key: ItemKey, home: number | null, left: number): Touch => ({ key, home, left, taken: 0, marked: [] });
@@ -193,9 +193,9 @@ async function placeInOrder(
     return 'tried';
   }
   // Places on the move between two readings could be missed, but used places that add up to the limit cannot lie.
-  const isLaidOut = all.length === bucketCount && all.every(({ modulus }) => modulus === bucketCount);
-  if (isLaidOut && used === reserve.total) {
-    await rememberSpent(store, keyId, reserve.total);
+  const isLaidOut = all.length === bucketCount && all.every((bucket) => bucket.bucketCount === bucketCount);
+  if (isLaidOut && used === reserve.limit) {
+    await rememberSpent(store, keyId, reserve.limit);
     const found = new Map(all.map((bucket) => [numberOf(bucket), bucket]));
     for (const { home, index } of wanting) {
       // The last place can have gone to this very machine, which came twice at once (MAK-2).
@@ -241,7 +241,7 @@ function writeOf({ bucketCount }: Layout, lines: readonly Line[], { key, home, t
         ':count': marked.length,
         ':taken': taken,
         ':live': 'live',
-        ':modulus': bucketCount,
+        ':bucketCount': bucketCount,
       },
     },
   };

@@ -10,7 +10,17 @@ import { epochMilliseconds, fromEpochMilliseconds } from '../domain/instant.ts';
 import type { Page, PageAsk } from './page.ts';
 import { pageOf } from './page.ts';
 import type { Committed, Item, ItemKey, Store, TransactItem } from './table.ts';
-import { Contention, commit, get, getAll, inParallel, isPassing, maximumAttempts, unlessBusy } from './table.ts';
+import {
+  Contention,
+  checkFormat,
+  commit,
+  get,
+  getAll,
+  inParallel,
+  isPassing,
+  maximumAttempts,
+  unlessBusy,
+} from './table.ts';
 
 /*
  * How a MAK counts exactly and fast. One counter for all machines would be touched by every activation and would
@@ -23,7 +33,7 @@ import { Contention, commit, get, getAll, inParallel, isPassing, maximumAttempts
  * reserve; so once the used places add up to the limit, the key is spent until its limit is raised.
  *
  * When a limit is raised far, the number of buckets doubles as often as it takes. A bucket remembers the count it was
- * laid out for (`modulus`) and is split in two by the first activation that finds it laid out for too few.
+ * laid out for (`bucketCount`) and is split in two by the first activation that finds it laid out for too few.
  */
 
 /** A machine's mark: who it is, when it activated, what it runs, and how it calls itself. */
@@ -64,11 +74,11 @@ export function reserveKey(keyId: string): ItemKey {
 export type Bucket = ItemKey & {
   readonly used: number;
   readonly free: number;
-  readonly modulus: number;
+  readonly bucketCount: number;
   readonly status: 'live' | 'blocked';
 } & Readonly<Record<string, unknown>>;
 
-type Reserve = { readonly free: number; readonly total: number; readonly spent?: boolean };
+type Reserve = { readonly free: number; readonly limit: number; readonly exhausted?: boolean };
 
 /**
  * The buckets of a new key. The whole limit is dealt out, as evenly as it goes: places that are where machines come need
@@ -80,14 +90,14 @@ export function bucketItems(keyId: string, limit: number): Item[] {
     ...bucketKey(keyId, bucket),
     used: 0,
     free: Math.floor(limit / count) + (bucket < limit % count ? 1 : 0),
-    modulus: count,
+    bucketCount: count,
     status: 'live',
   }));
 }
 
 /** The reserve of a new key: no places as yet, and the limit itself. */
 export function reserveItem(keyId: string, limit: number): Item {
-  return { ...reserveKey(keyId), free: 0, total: limit };
+  return { ...reserveKey(keyId), free: 0, limit };
 }
 
 /** Raises the limit that the buckets count against; goes into the transaction that adds the grant (KEY-8). */
@@ -96,9 +106,9 @@ export function reserveRaise(keyId: string, amount: number): TransactItem {
     Update: {
       TableName: '',
       Key: reserveKey(keyId),
-      UpdateExpression: 'SET #free = #free + :amount, #total = #total + :amount REMOVE #spent',
+      UpdateExpression: 'SET #free = #free + :amount, #limit = #limit + :amount REMOVE #exhausted',
       ConditionExpression: 'attribute_exists(PK)',
-      ExpressionAttributeNames: { '#free': 'free', '#total': 'total', '#spent': 'spent' },
+      ExpressionAttributeNames: { '#free': 'free', '#limit': 'limit', '#exhausted': 'exhausted' },
       ExpressionAttributeValues: { ':amount': amount },
     },
   };
@@ -178,7 +188,7 @@ async function markHome(
           ':one': 1,
           ':none': 0,
           ':live': 'live',
-          ':modulus': bucketCount,
+          ':bucketCount': bucketCount,
         },
         ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
       }),
@@ -186,15 +196,20 @@ async function markHome(
     return 'done';
   } catch (error) {
     if (error instanceof ConditionalCheckFailedException) {
-      return error.Item === undefined ? 'no-bucket' : (unmarshall(error.Item) as Bucket);
+      return error.Item === undefined ? 'no-bucket' : checkFormat(unmarshall(error.Item) as Bucket);
     }
     if (isPassing(error)) return 'in-the-way';
     throw error;
   }
 }
 
-export const bucketNames = { '#used': 'used', '#free': 'free', '#status': 'status', '#modulus': 'modulus' } as const;
-export const liveAndLaidOut = '#status = :live AND #modulus = :modulus';
+export const bucketNames = {
+  '#used': 'used',
+  '#free': 'free',
+  '#status': 'status',
+  '#bucketCount': 'bucketCount',
+} as const;
+export const liveAndLaidOut = '#status = :live AND #bucketCount = :bucketCount';
 
 /** Tells from the bucket as it was why an activation could not be marked in it. */
 export function judge(
@@ -206,8 +221,8 @@ export function judge(
   const mark = bucket[markNameOf(installationId)];
   if (bucket.status === 'blocked') return { is: 'blocked' };
   if (mark !== undefined) return { is: 'known', activation: activationFrom(installationId, String(mark)) };
-  if (bucket.modulus > layout.bucketCount) return { is: 'laid-out-anew' };
-  return bucket.modulus < layout.bucketCount ? 'laid-out-for-fewer' : 'full';
+  if (bucket.bucketCount > layout.bucketCount) return { is: 'laid-out-anew' };
+  return bucket.bucketCount < layout.bucketCount ? 'laid-out-for-fewer' : 'full';
 }
 
 /** The places that are in no bucket, and the limit itself. */
@@ -227,8 +242,8 @@ async function placeFromElsewhere(
   const { keyId, bucketCount } = layout;
   const reserve = await readReserve(store, keyId);
   // Whoever still knew the old layout would pile a raised limit up in the few buckets there were.
-  if (bucketCountGrown(bucketCount, reserve.total) > bucketCount) return { is: 'laid-out-anew' };
-  if (reserve.spent) return spentUnlessKnown(store, layout, home, activation, reserve.total);
+  if (bucketCountGrown(bucketCount, reserve.limit) > bucketCount) return { is: 'laid-out-anew' };
+  if (reserve.exhausted) return spentUnlessKnown(store, layout, home, activation, reserve.limit);
 
   const placed = async (from: ItemKey, take: number): Promise<MakOutcome | 'in-the-way'> => {
     const moved = await movePlaces(store, from, layout, home, take, activation);
@@ -252,14 +267,14 @@ async function placeFromElsewhere(
       return numberOf(donor) === home ? 'in-the-way' : placed(donor, Math.ceil(donor.free / 2));
     }
     used += found.reduce((sum, bucket) => sum + bucket.used, 0);
-    const laidOut = new Set(found.filter(({ modulus }) => modulus === bucketCount).map(numberOf));
+    const laidOut = new Set(found.filter((bucket) => bucket.bucketCount === bucketCount).map(numberOf));
     unsplit.push(...numbers.filter((number) => !laidOut.has(number)));
   }
   // A bucket split between two readings would be counted twice, so nothing is called spent before all are split.
   for (const number of unsplit) await layOut(store, layout, number);
   // Places on the move between two readings could be missed, but used places that add up to the limit cannot lie.
-  if (unsplit.length > 0 || used < reserve.total) return 'in-the-way';
-  await rememberSpent(store, keyId, reserve.total);
+  if (unsplit.length > 0 || used < reserve.limit) return 'in-the-way';
+  await rememberSpent(store, keyId, reserve.limit);
   return spentUnlessKnown(store, layout, home, activation, used);
 }
 
@@ -322,7 +337,7 @@ async function movePlaces(
           ':one': 1,
           ':rest': take - 1,
           ':live': 'live',
-          ':modulus': bucketCount,
+          ':bucketCount': bucketCount,
         },
       },
     },
@@ -336,10 +351,10 @@ export async function rememberSpent(store: Store, keyId: string, total: number):
       new UpdateCommand({
         TableName: store.tableName,
         Key: reserveKey(keyId),
-        UpdateExpression: 'SET #spent = :yes',
-        ConditionExpression: '#total = :total AND #free = :none',
-        ExpressionAttributeNames: { '#spent': 'spent', '#total': 'total', '#free': 'free' },
-        ExpressionAttributeValues: { ':yes': true, ':total': total, ':none': 0 },
+        UpdateExpression: 'SET #exhausted = :yes',
+        ConditionExpression: '#limit = :limit AND #free = :none',
+        ExpressionAttributeNames: { '#exhausted': 'exhausted', '#limit': 'limit', '#free': 'free' },
+        ExpressionAttributeValues: { ':yes': true, ':limit': total, ':none': 0 },
       }),
     );
   } catch (error) {
@@ -360,7 +375,7 @@ export async function layOut(
 ): Promise<'done' | 'in-the-way' | Extract<MakOutcome, { is: 'blocked' }>> {
   let [bucket] = await bucketsAt(store, keyId, ancestorsOf(bucketCount, home));
   if (bucket === undefined) throw new Error(`Key ${keyId} has no bucket for home ${home} or any that it came from.`);
-  while (bucket.modulus < bucketCount) {
+  while (bucket.bucketCount < bucketCount) {
     if (bucket.status === 'blocked') return { is: 'blocked' };
     const [staying, leaving]: readonly [Bucket, Bucket] = halvesOf(store, keyId, bucket);
     const committed = await commit(store, [
@@ -368,10 +383,10 @@ export async function layOut(
         Put: {
           TableName: '',
           Item: staying,
-          ConditionExpression: '#modulus = :modulus AND #used = :used AND #free = :free AND #status = :live',
+          ConditionExpression: '#bucketCount = :bucketCount AND #used = :used AND #free = :free AND #status = :live',
           ExpressionAttributeNames: bucketNames,
           ExpressionAttributeValues: {
-            ':modulus': bucket.modulus,
+            ':bucketCount': bucket.bucketCount,
             ':used': bucket.used,
             ':free': bucket.free,
             ':live': 'live',
@@ -381,17 +396,17 @@ export async function layOut(
       { Put: { TableName: '', Item: leaving, ConditionExpression: 'attribute_not_exists(PK)' } },
     ]);
     if (committed !== 'done') return 'in-the-way';
-    bucket = home % leaving.modulus === numberOf(leaving) ? leaving : staying;
+    bucket = home % leaving.bucketCount === numberOf(leaving) ? leaving : staying;
   }
   return 'done';
 }
 
 /** What stays of a bucket when it is split in two, and what leaves for the new one. */
 function halvesOf(store: Store, keyId: string, bucket: Bucket): readonly [Bucket, Bucket] {
-  const modulus = bucket.modulus * 2;
+  const bucketCount = bucket.bucketCount * 2;
   const number = numberOf(bucket);
   const leaves = ([name]: readonly [string, unknown]) =>
-    homeOf(store.vault.digestOf(keyId, installationOf(name)), modulus) !== number;
+    homeOf(store.vault.digestOf(keyId, installationOf(name)), bucketCount) !== number;
   const marks = Object.entries(bucket).filter(([name]) => name.startsWith(markPrefix));
   const leaving = marks.filter(leaves);
   const staying = marks.filter((mark) => !leaves(mark));
@@ -402,15 +417,15 @@ function halvesOf(store: Store, keyId: string, bucket: Bucket): readonly [Bucket
       ...bucketKey(keyId, number),
       used: staying.length,
       free: bucket.free - free,
-      modulus,
+      bucketCount,
       status: 'live',
     },
     {
       ...Object.fromEntries(leaving),
-      ...bucketKey(keyId, number + bucket.modulus),
+      ...bucketKey(keyId, number + bucket.bucketCount),
       used: leaving.length,
       free,
-      modulus,
+      bucketCount,
       status: 'live',
     },
   ];
@@ -432,7 +447,7 @@ export async function usedOnMak(store: Store, { keyId, bucketCount }: Layout): P
   let buckets: readonly Bucket[] = [];
   for (let look = 1; look <= looksAtSplits; look += 1) {
     buckets = await bucketsAt(store, keyId, numbersFrom(0, bucketCount));
-    const share = buckets.reduce((sum, { modulus }) => sum + 1 / modulus, 0);
+    const share = buckets.reduce((sum, bucket) => sum + 1 / bucket.bucketCount, 0);
     if (Math.abs(share - 1) < 1e-9) break;
   }
   return buckets.reduce((sum, bucket) => sum + bucket.used, 0);

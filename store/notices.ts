@@ -5,7 +5,7 @@ import { later } from '../domain/instant.ts';
 import type { Notice } from '../domain/notice.ts';
 import { dueAttributes } from './due.ts';
 import type { ItemKey, Store, TransactItem } from './table.ts';
-import { unlessBusy } from './table.ts';
+import { checkFormat, unlessBusy } from './table.ts';
 import { fingerprintOf } from './vault.ts';
 
 /** How long whoever claims a notice has to send it before another may try. */
@@ -17,13 +17,16 @@ export function dueIdOf({ noticeId }: Notice): string {
 }
 
 function noticeKey(dueId: string): ItemKey {
-  return { PK: `NOTICE#${dueId}`, SK: 'NOTICE' };
+  return { PK: `NOTIFICATION#${dueId}`, SK: 'NOTIFICATION' };
 }
 
 /** Owes a notice: goes into the transaction that makes it owed, so that it is owed if and only if that happened. */
 export function noticeWrite(notice: Notice, now: Instant): TransactItem {
   return {
-    Put: { TableName: '', Item: { ...noticeKey(dueIdOf(notice)), notice, ...dueAttributes('NOTICE', now) } },
+    Put: {
+      TableName: '',
+      Item: { ...noticeKey(dueIdOf(notice)), notification: notice, ...dueAttributes('NOTIFICATION', now) },
+    },
   };
 }
 
@@ -44,7 +47,7 @@ export async function claimNotice(store: Store, dueId: string, now: Instant): Pr
       ),
     );
     // A notice is only ever written by `noticeWrite`.
-    return Attributes?.notice as Notice;
+    return checkFormat(Attributes ?? {}).notification as Notice;
   } catch (error) {
     if (error instanceof ConditionalCheckFailedException) return undefined;
     throw error;

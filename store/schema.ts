@@ -17,4 +17,10 @@ export const tableSchema = {
   ],
 } as const;
 
+/**
+ * The format in which items are written, an attribute of each. It is raised with a change that older code could read
+ * wrongly: such an item is refused by code that does not know its format (see `checkFormat`).
+ */
+export const itemFormat = 1;
+
 export type IndexName = (typeof tableSchema.indexes)[number]['name'];

@@ -6,6 +6,7 @@ import { placesTaken } from '../domain/kms.ts';
 import { ownedFrom } from './change.ts';
 import { machinesAdded } from './mak-buckets.ts';
 import type { Item } from './table.ts';
+import { checkFormat } from './table.ts';
 
 /** One change of the table as its stream tells it: the item before and after, each in the database's own notation. */
 export type TableChange = { readonly before: unknown; readonly after: unknown };
@@ -29,9 +30,9 @@ export function keyChangeIn({ before, after }: TableChange): KeyChange | undefin
   // What appears is never news: a key with nothing on it, or a bucket that was split off another with what was in that.
   if (before === undefined || after === undefined) return undefined;
   const { PK, SK } = itemFrom(after);
-  if (!PK.startsWith('KEY#')) return undefined;
-  if (SK === 'BUCKET') return bucketChange(itemFrom(before), itemFrom(after));
-  return SK === 'KEY' ? keyItemChange(itemFrom(before), itemFrom(after)) : undefined;
+  if (!PK.startsWith('KEY#') || (SK !== 'BUCKET' && SK !== 'KEY')) return undefined;
+  const [was, is] = [checkFormat(itemFrom(before)), checkFormat(itemFrom(after))];
+  return SK === 'BUCKET' ? bucketChange(was, is) : keyItemChange(was, is);
 }
 
 /** What two changes of one key come to. */

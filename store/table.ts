@@ -16,6 +16,7 @@ import {
 } from '@aws-sdk/lib-dynamodb';
 import type { Policy } from '../domain/policy.ts';
 import type { IndexName } from './schema.ts';
+import { itemFormat } from './schema.ts';
 import type { Vault } from './vault.ts';
 
 /** What every function of the store is given: the table, the vault that seals what it keeps, the policy, and how to wait. */
@@ -57,7 +58,7 @@ export async function get(store: Store, key: ItemKey): Promise<Item | undefined>
   const { Item } = await unlessBusy(
     store.client.send(new GetCommand({ TableName: store.tableName, Key: key, ConsistentRead: true })),
   );
-  return Item as Item | undefined;
+  return Item === undefined ? undefined : checkFormat(Item as Item);
 }
 
 /** Reads many items as they are now, in the order asked for; one that is not there is left out. */
@@ -75,7 +76,8 @@ export async function getAll(store: Store, keys: readonly ItemKey[]): Promise<It
           new BatchGetCommand({ RequestItems: { [store.tableName]: { Keys: [...wanted], ConsistentRead: true } } }),
         ),
       );
-      for (const item of (Responses?.[store.tableName] ?? []) as Item[]) found.set(`${item.PK} ${item.SK}`, item);
+      for (const item of (Responses?.[store.tableName] ?? []) as Item[])
+        found.set(`${item.PK} ${item.SK}`, checkFormat(item));
       wanted = (UnprocessedKeys?.[store.tableName]?.Keys ?? []) as ItemKey[];
     }
   }
@@ -87,7 +89,7 @@ export async function putAll(store: Store, items: readonly Item[]): Promise<void
   for (let start = 0; start < items.length; start += 25) {
     let waiting: readonly { PutRequest?: { Item: Record<string, unknown> | undefined } | undefined }[] = items
       .slice(start, start + 25)
-      .map((Item) => ({ PutRequest: { Item } }));
+      .map((item) => ({ PutRequest: { Item: withFormat(item) } }));
     for (let attempt = 1; waiting.length > 0; attempt += 1) {
       if (attempt > maximumAttempts) throw new Contention('The database kept leaving writes of a batch undone.');
       if (attempt > 1) await store.pause(attempt);
@@ -104,7 +106,8 @@ export async function putAll(store: Store, items: readonly Item[]): Promise<void
  * request that arrives late, after the answer to another, does no harm.
  */
 export async function putIfAbsent(store: Store, items: readonly Item[]): Promise<void> {
-  await inParallel(items, async (Item) => {
+  await inParallel(items, async (item) => {
+    const Item = withFormat(item);
     try {
       await unlessBusy(
         store.client.send(
@@ -143,7 +146,7 @@ export async function query(store: Store, range: Range): Promise<Item[]> {
     ...(range.index === undefined ? { ConsistentRead: true } : { IndexName: range.index }),
   };
   const { Items } = await unlessBusy(store.client.send(new QueryCommand(input)));
-  return (Items ?? []) as Item[];
+  return ((Items ?? []) as Item[]).map((item) => checkFormat(item));
 }
 
 /** How a transaction ended: done, or not done because something was not as expected or others were in the way. */
@@ -208,11 +211,26 @@ export function isPassing(error: unknown): boolean {
 
 function inTable(item: TransactItem, TableName: string): TransactItem {
   return {
-    ...(item.Put === undefined ? {} : { Put: { ...item.Put, TableName } }),
+    ...(item.Put === undefined ? {} : { Put: { ...item.Put, Item: withFormat(item.Put.Item), TableName } }),
     ...(item.Update === undefined ? {} : { Update: { ...item.Update, TableName } }),
     ...(item.Delete === undefined ? {} : { Delete: { ...item.Delete, TableName } }),
     ...(item.ConditionCheck === undefined ? {} : { ConditionCheck: { ...item.ConditionCheck, TableName } }),
   };
+}
+
+function withFormat<Some extends object>(item: Some | undefined): Some & { readonly format: number } {
+  return { ...(item as Some), format: itemFormat };
+}
+
+/**
+ * Passes on an item that was read. Throws when it was written in a newer format than this code knows: reading on could
+ * take it for what it is not. What is read through an index does not show its format, and is only used for its keys.
+ */
+export function checkFormat<Some extends Readonly<Record<string, unknown>>>(item: Some): Some {
+  if (Number(item.format ?? itemFormat) <= itemFormat) return item;
+  throw new Error(
+    `The item ${item.PK} ${item.SK} has format ${item.format}. This code reads formats up to ${itemFormat}: deploy the newer code.`,
+  );
 }
 
 const atOnce = 25;

@@ -5,6 +5,7 @@ import {
   createHmac,
   createSecretKey,
   hkdfSync,
+  type KeyObject,
   timingSafeEqual,
 } from 'node:crypto';
 import type { ProductKey } from '../domain/product-key.ts';
@@ -14,6 +15,10 @@ import type { Secret } from '../domain/secret.ts';
 /**
  * What keeps secrets secret at rest (KEY-6, APR-1). From one root secret, separate keys are derived for each purpose:
  * finding a product key by a keyed hash, sealing it, answering activations, and hashing codes and tokens.
+ *
+ * What is stored or handed out begins with the version of the root secret that it was made with: a hash with two
+ * hexadecimal digits (`01`), a sealed text with a number (`1.`). So a second secret can be added without rewriting
+ * anything. A digest needs no version of its own: the id of its key has it.
  */
 export type Vault = {
   /** The id of a product key: a keyed hash, so that a device's request needs no look-up and the table tells no key. */
@@ -30,12 +35,15 @@ export type Vault = {
   hashOf(purpose: string, value: Secret): string;
 };
 
-const sealVersion = 'v1';
-
-/** Opens the vault with its root secret of at least 32 bytes. */
-export function openVault(root: Secret): Vault {
+/**
+ * Opens the vault with its root secret of at least 32 bytes.
+ * @param version which secret it is, from 1 to 255: another secret has another version.
+ */
+export function openVault(root: Secret, version = 1): Vault {
   const rootBytes = Buffer.from(root.reveal(), 'utf8');
   if (rootBytes.length < 32) throw new Error('The vault needs a root secret of at least 32 bytes.');
+  if (!Number.isInteger(version) || version < 1 || version > 255)
+    throw new Error(`The version of the root secret must be a number from 1 to 255, and is ${version}.`);
   // Key objects, made once: from bytes, every hash would make one anew and take several times as long.
   const derive = (purpose: string) =>
     createSecretKey(Buffer.from(hkdfSync('sha256', rootBytes, '', `volume-activation/${purpose}`, 32)));
@@ -45,10 +53,18 @@ export function openVault(root: Secret): Vault {
   const hashingKey = derive('hash');
   const nonceKey = derive('nonce');
 
+  const hashVersion = version.toString(16).padStart(2, '0');
+  /** The version and 62 digits: as long as a plain hash, with 248 bits of it. */
+  const hashWith = (key: KeyObject, text: string) =>
+    hashVersion + createHmac('sha256', key).update(text).digest('hex').slice(0, 62);
+
   const open = (sealed: string, purpose: string): string => {
-    const [version, iv, tag, text] = sealed.split('.');
-    if (version !== sealVersion || iv === undefined || tag === undefined || text === undefined) {
+    const [sealedWith, iv, tag, text] = sealed.split('.');
+    if (iv === undefined || tag === undefined || text === undefined) {
       throw new Error('What is to be opened was not sealed by this vault.');
+    }
+    if (sealedWith !== String(version)) {
+      throw new Error(`What is to be opened was sealed with another root secret than version ${version}.`);
     }
     // Unless told its length, the decipher would be content with the first four bytes of a tag.
     const decipher = createDecipheriv('aes-256-gcm', sealingKey, Buffer.from(iv, 'base64url'), { authTagLength: 16 });
@@ -58,7 +74,7 @@ export function openVault(root: Secret): Vault {
   };
 
   return {
-    keyIdOf: (productKey) => createHmac('sha256', findingKey).update(productKey.reveal()).digest('hex').slice(0, 32),
+    keyIdOf: (productKey) => hashWith(findingKey, productKey.reveal()).slice(0, 32),
     seal: (text, purpose) => {
       // The nonce is a keyed hash of what is sealed: two different texts never share one, and sealing needs no randomness.
       const iv = createHmac('sha256', nonceKey)
@@ -68,7 +84,7 @@ export function openVault(root: Secret): Vault {
       const cipher = createCipheriv('aes-256-gcm', sealingKey, iv);
       cipher.setAAD(Buffer.from(purpose, 'utf8'));
       const sealed = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()]);
-      return [sealVersion, ...[iv, cipher.getAuthTag(), sealed].map((part) => part.toString('base64url'))].join('.');
+      return [version, ...[iv, cipher.getAuthTag(), sealed].map((part) => part.toString('base64url'))].join('.');
     },
     open,
     openProductKey: (sealed, keyId) => {
@@ -78,7 +94,7 @@ export function openVault(root: Secret): Vault {
     },
     digestOf: (keyId, installationId) =>
       createHmac('sha256', answeringKey).update(`${keyId}/${installationId}`).digest(),
-    hashOf: (purpose, value) => createHmac('sha256', hashingKey).update(`${purpose}/${value.reveal()}`).digest('hex'),
+    hashOf: (purpose, value) => hashWith(hashingKey, `${purpose}/${value.reveal()}`),
   };
 }
 

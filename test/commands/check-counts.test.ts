@@ -42,8 +42,8 @@ describe('check-counts', () => {
       new UpdateCommand({
         TableName: store.tableName,
         Key: { PK: `KEY#${makId}`, SK: 'RESERVE' },
-        UpdateExpression: 'SET #total = :wrong',
-        ExpressionAttributeNames: { '#total': 'total' },
+        UpdateExpression: 'SET #limit = :wrong',
+        ExpressionAttributeNames: { '#limit': 'limit' },
         ExpressionAttributeValues: { ':wrong': 7 },
       }),
     );

@@ -65,7 +65,7 @@ describe('a sweep', () => {
       if (Destination.ToAddresses.includes(carla.email)) throw new Error('broken');
       return { MessageId: 'm' };
     });
-    await expect(sweep()).rejects.toThrow(/could not see to 1 of 4: NOTICE /);
+    await expect(sweep()).rejects.toThrow(/could not see to 1 of 4: NOTIFICATION /);
     expect(mailsTo(mallory.email)).toHaveLength(1);
     expect(await noticesKept(store)).toHaveLength(1);
     ses.on(SendEmailCommand).resolves({ MessageId: 'm' });

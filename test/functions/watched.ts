@@ -89,7 +89,7 @@ export async function replace(store: Store, { keyId }: Pick<Key, 'keyId'>): Prom
 /** The notices that are owed, oldest occasion first. */
 export async function noticesKept(store: Store): Promise<readonly Notice[]> {
   const items = await everyItem(store);
-  return items.flatMap(({ SK, notice }) => (SK === 'NOTICE' ? [notice as Notice] : []));
+  return items.flatMap(({ SK, notification }) => (SK === 'NOTIFICATION' ? [notification as Notice] : []));
 }
 
 /** What is told to one reader: the share of a limit, or what else the notice is about, in no order. */

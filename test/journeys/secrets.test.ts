@@ -67,8 +67,8 @@ class Witness {
 
   /** Notes the task tokens that requests are waiting with just now: each is in its request's item only while it waits. */
   async noteTaskTokens(): Promise<void> {
-    for (const { kept } of await everythingKept(await storeOf(this.#running()))) {
-      const { taskToken } = (kept ?? {}) as { readonly taskToken?: unknown };
+    for (const { internal } of await everythingKept(await storeOf(this.#running()))) {
+      const { taskToken } = (internal ?? {}) as { readonly taskToken?: unknown };
       if (typeof taskToken === 'string') this.keep('task token', 'token', taskToken);
     }
   }

@@ -62,7 +62,7 @@ export const saidTwice: readonly {
   },
   {
     file: 'store/mak-buckets.ts',
-    what: 'without “#modulus = :modulus”',
+    what: 'without “#bucketCount = :bucketCount”',
     nth: 3,
     because: 'A bucket that was split meanwhile has its other half, which is put where there is none.',
   },

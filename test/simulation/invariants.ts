@@ -46,7 +46,16 @@ const apartMilliseconds = 8_000;
 const hour = 3_600_000;
 
 export function ownedIn<State>(items: Items, key: string): Owned<State> | undefined {
-  return items.get(key) as Owned<State> | undefined;
+  return ownedOf<State>(items.get(key));
+}
+
+/** Reads an item by the names of its attributes, said here once more. */
+function ownedOf<State>(item: Item): Owned<State>;
+function ownedOf<State>(item: Item | undefined): Owned<State> | undefined;
+function ownedOf<State>(item: Item | undefined): Owned<State> | undefined {
+  if (item === undefined) return undefined;
+  const { value, internal, ledgerHead, ...rest } = item;
+  return { ...rest, state: value, kept: internal, head: ledgerHead } as unknown as Owned<State>;
 }
 
 export function statesIn<State>(
@@ -56,7 +65,7 @@ export function statesIn<State>(
   const found: { readonly item: Owned<State>; readonly state: State }[] = [];
   for (const [key, item] of items) {
     if (!key.endsWith(` ${sortKey}`)) continue;
-    const owned = item as unknown as Owned<State>;
+    const owned = ownedOf<State>(item);
     found.push({ item: owned, state: owned.state });
   }
   return found;
@@ -115,11 +124,11 @@ export function judgeChanges(
     if (sort.startsWith('ENTRY#')) {
       must(before === undefined && after !== undefined, 'LED-1 a history is only added to', `${key}, by ${by}`);
     } else if (sort === 'KEY') {
-      judgeKey(before as Owned<Key> | undefined, after as Owned<Key> | undefined, changes, model, by);
+      judgeKey(ownedOf<Key>(before), ownedOf<Key>(after), changes, model, by);
     } else if (sort === 'BUCKET') {
       judgeBucket(partition.split('#')[1] ?? '', before, after, items, model, by);
     } else if (sort === 'EXCEPTION') {
-      judgeRequest(before as Owned<ExceptionRequest> | undefined, after as Owned<ExceptionRequest> | undefined, {
+      judgeRequest(ownedOf<ExceptionRequest>(before), ownedOf<ExceptionRequest>(after), {
         changes,
         items,
         model,
@@ -128,7 +137,7 @@ export function judgeChanges(
         handedOver,
       });
     } else if (sort === 'AGREEMENT' && partition.startsWith('AGREEMENT#')) {
-      const agreement = (after as unknown as Owned<Agreement>).state;
+      const agreement = ownedOf<Agreement>(after as Item).state;
       const versions = past.agreements.get(agreement.agreementId) ?? [];
       past.agreements.set(agreement.agreementId, [...versions, { at: nowMilliseconds, agreement }]);
     }
@@ -139,15 +148,15 @@ export function judgeChanges(
 
 /** What is written moves on by one version, and by one entry that carries the hash of the last (LED-1, LED-2). */
 function judgeHead({ key, before, after }: Change, changes: readonly Change[]): void {
-  const was = before as Owned<unknown> | undefined;
-  const is = after as unknown as Owned<unknown>;
+  const was = ownedOf<unknown>(before);
+  const is = ownedOf<unknown>(after as Item);
   must(
     is.version === (was?.version ?? 0) + 1,
     'one write is one version',
     `${key} went from ${was?.version} to ${is.version}`,
   );
   const owner = key.split(' ')[0] ?? '';
-  const entries = changes.filter((each) => each.key.startsWith(`${owner} ENTRY#`));
+  const entries = changes.filter((each) => each.key.startsWith(`LEDGER#${owner} ENTRY#`));
   must(entries.length === is.head.sequence - (was?.head.sequence ?? 0), 'LED-1 the history tells of the change', key);
   for (const { after: entry } of entries) {
     const told = entry as unknown as Parameters<typeof entryHash>[1] & { readonly hash: string };
@@ -214,7 +223,7 @@ function judgeKey(
 function judgeGrant(grant: Grant, key: Key, changes: readonly Change[], about: string): void {
   if (grant.kind !== 'exception') return;
   const written = changes.find(({ key: name }) => name === `EXCEPTION#${grant.reference} EXCEPTION`);
-  const request = (written?.after as Owned<ExceptionRequest> | undefined)?.state;
+  const request = ownedOf<ExceptionRequest>(written?.after)?.state;
   must(request?.stage.is === 'fulfilled', 'EXC-9 the limit is raised with the end of the request', about);
   must(request.activations === grant.amount && request.keyId === key.keyId, 'EXC-9 by the number approved', about);
   must(grant.approvedBy === request.stage.ask.decision?.by, 'EXC-6 a grant names who approved', about);
@@ -304,11 +313,11 @@ function judgeCount(keyId: string, items: Items, by: string): void {
   const marks = buckets.flatMap(marksIn);
   const sum = (name: string) => buckets.reduce((total, bucket) => total + Number(bucket[name]), 0);
   const limit = limitIn(key.grants);
-  const about = `MAK ${keyId}, by ${by}: granted ${limit}, enforced ${reserve?.total}, used ${sum('used')}, free ${sum('free')} and ${reserve?.free}, machines ${marks.length}`;
+  const about = `MAK ${keyId}, by ${by}: granted ${limit}, enforced ${reserve?.limit}, used ${sum('used')}, free ${sum('free')} and ${reserve?.free}, machines ${marks.length}`;
   must(new Set(marks).size === marks.length, 'MAK-2 a machine counts once', about);
   must(sum('used') === marks.length, 'KEY-7 used are the machines', about);
   must(marks.length <= limit, 'MAK-1 never past the limit', about);
-  must(Number(reserve?.total) === limit, 'KEY-8 the limit is the sum of its grants', about);
+  must(Number(reserve?.limit) === limit, 'KEY-8 the limit is the sum of its grants', about);
   must(sum('used') + sum('free') + Number(reserve?.free) === limit, 'KEY-8 all places add up to the limit', about);
   must(buckets.every(({ free }) => Number(free) >= 0) && Number(reserve?.free) >= 0, 'no place is owed', about);
 }
@@ -509,7 +518,7 @@ export function judgeTable(items: Items, model: Model, nowMilliseconds: number):
     must(!open.has(state.keyId), 'EXC-5 one open request per key', `${about} and ${open.get(state.keyId)}`);
     open.set(state.keyId, state.exceptionId);
     must(
-      items.get(`KEY#${state.keyId} OPEN-EXCEPTION`)?.exceptionId === state.exceptionId,
+      items.get(`KEY#${state.keyId} OPEN-REQUEST`)?.exceptionId === state.exceptionId,
       'EXC-5 a key names its open request',
       about,
     );
@@ -520,8 +529,8 @@ export function judgeTable(items: Items, model: Model, nowMilliseconds: number):
     must(!signalled || wait <= 30_000, 'APR-6 a signal that is owed is on the list at once', about);
   }
   for (const key of items.keys()) {
-    if (!key.endsWith(' OPEN-EXCEPTION')) continue;
-    must(open.has(key.slice('KEY#'.length, -' OPEN-EXCEPTION'.length)), 'EXC-5 what is not open is not named', key);
+    if (!key.endsWith(' OPEN-REQUEST')) continue;
+    must(open.has(key.slice('KEY#'.length, -' OPEN-REQUEST'.length)), 'EXC-5 what is not open is not named', key);
   }
   const slots = new Map<string, string>();
   for (const { state } of statesIn<Key>(items, 'KEY')) {
@@ -540,7 +549,7 @@ export function judgeTable(items: Items, model: Model, nowMilliseconds: number):
   }
   judgePromises(items, model);
   for (const [key, { nextActionAt }] of items as Map<string, Item & { nextActionAt?: string }>) {
-    if (!key.endsWith(' NOTICE') || nextActionAt === undefined) continue;
+    if (!key.endsWith(' NOTIFICATION') || nextActionAt === undefined) continue;
     must(Date.parse(nextActionAt) <= nowMilliseconds + 130_000, 'a notice is claimed for a moment only', key);
   }
 }
@@ -595,12 +604,12 @@ function countDeeds(items: Items): Map<string, number> {
   const add = (name: string) => times.set(name, (times.get(name) ?? 0) + 1);
   for (const [key, item] of items) {
     const [partition = '', sort = ''] = key.split(' ');
-    const [owner = ''] = partition.split('#');
+    const [owner = ''] = partition.replace(/^LEDGER#/, '').split('#');
     if (sort.startsWith('ENTRY#')) {
       for (const name of namesIn(item)) add(`${owner} entry ${name}`);
     }
     if (sort === 'KEY') {
-      for (const { reference } of (item as unknown as Owned<Key>).state.grants) add(`${owner} grant ${reference}`);
+      for (const { reference } of ownedOf<Key>(item).state.grants) add(`${owner} grant ${reference}`);
     }
   }
   return times;
@@ -643,7 +652,7 @@ export function judgeRest(items: Items, handedOver: ReadonlySet<string>): void {
     );
   }
   for (const [key, item] of items) {
-    must(!key.endsWith(' NOTICE'), 'every notice is sent in the end', key);
+    must(!key.endsWith(' NOTIFICATION'), 'every notice is sent in the end', key);
     must(item.nextActionKey === undefined, 'nothing is left on the sweep’s list', key);
   }
 }

@@ -21,8 +21,8 @@ export const plants: readonly Plant[] = [
   {
     name: 'a blocked bucket still activates',
     file: 'store/mak-buckets.ts',
-    from: "export const liveAndLaidOut = '#status = :live AND #modulus = :modulus'",
-    to: "export const liveAndLaidOut = '(#status = :live OR #status <> :live) AND #modulus = :modulus'",
+    from: "export const liveAndLaidOut = '#status = :live AND #bucketCount = :bucketCount'",
+    to: "export const liveAndLaidOut = '(#status = :live OR #status <> :live) AND #bucketCount = :bucketCount'",
   },
   {
     name: 'places are taken from who has none',
@@ -39,8 +39,8 @@ export const plants: readonly Plant[] = [
   {
     name: 'spent is remembered though raised',
     file: 'store/mak-buckets.ts',
-    from: "REMOVE #spent',\n      ConditionExpression: 'attribute_exists(PK)'",
-    to: "',\n      ConditionExpression: 'attribute_exists(PK) AND (attribute_exists(#spent) OR attribute_not_exists(#spent))'",
+    from: "REMOVE #exhausted',\n      ConditionExpression: 'attribute_exists(PK)'",
+    to: "',\n      ConditionExpression: 'attribute_exists(PK) AND (attribute_exists(#exhausted) OR attribute_not_exists(#exhausted))'",
   },
   {
     name: 'the last place of another bucket is left',

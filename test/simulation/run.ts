@@ -201,7 +201,7 @@ async function end(
     if (full !== undefined) await together('the end', [full], dice, calm);
   }
   while (life.stream.length > 0) await together('the end', [deliver(life, dice)], dice, calm);
-  while ([...world.wire.items.keys()].some((name) => name.endsWith(' NOTICE'))) {
+  while ([...world.wire.items.keys()].some((name) => name.endsWith(' NOTIFICATION'))) {
     await together('the end', [sweep(life)], dice, calm);
     world.clock.milliseconds += minute;
   }

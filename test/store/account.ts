@@ -27,7 +27,7 @@ export async function accountOf(store: Store, keyId: string): Promise<Account> {
   if (reserve === undefined || key === undefined) throw new Error(`There is no MAK ${keyId}.`);
   const account = {
     granted: limitOf(key.state.grants),
-    enforced: Number(reserve.total),
+    enforced: Number(reserve.limit),
     used: sum(buckets, ({ used }) => Number(used)),
     marked: sum(buckets, (bucket) => Object.keys(bucket).filter((name) => name.startsWith('+')).length),
     free: sum(buckets, ({ free }) => Number(free)),

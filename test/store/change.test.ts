@@ -12,7 +12,17 @@ import { mockClient } from 'aws-sdk-client-mock';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Attempt, Entry, Owned } from '../../store/change.ts';
-import { change, changeExisting, entryHash, entryKey, read, unwritten, wasDone, writesOf } from '../../store/change.ts';
+import {
+  change,
+  changeExisting,
+  entryHash,
+  entryKey,
+  ledgerPartition,
+  read,
+  unwritten,
+  wasDone,
+  writesOf,
+} from '../../store/change.ts';
 import { historyOf } from '../../store/history.ts';
 import type { ItemKey, Store } from '../../store/table.ts';
 import { Contention, connect, get, getAll, maximumAttempts, putAll, query } from '../../store/table.ts';
@@ -87,11 +97,14 @@ describe('a change', () => {
   it('LED-1 is not written when its entry cannot be', async () => {
     await begin();
     await store.client.send(
-      new PutCommand({ TableName: store.tableName, Item: { PK: tally.PK, SK: entryKey(2), intruder: true } }),
+      new PutCommand({
+        TableName: store.tableName,
+        Item: { PK: ledgerPartition(tally.PK), SK: entryKey(2), intruder: true },
+      }),
     );
     await expect(count('one', tally, withoutPauses())).rejects.toThrow(Contention);
     expect(await read<Tally>(store, tally)).toMatchObject({ state: { count: 0 }, version: 1, head: { sequence: 1 } });
-    expect(await get(store, { PK: tally.PK, SK: entryKey(2) })).toMatchObject({ intruder: true });
+    expect(await get(store, { PK: ledgerPartition(tally.PK), SK: entryKey(2) })).toMatchObject({ intruder: true });
   });
 
   it('answers with nothing when what it changes is not there', async () => {
@@ -252,7 +265,14 @@ describe('a database that is busy', () => {
   const mock = mockClient(client);
   const pauses: number[] = [];
   const busy = (): Store => ({ ...store, client, pause: async (attempt) => void pauses.push(attempt) });
-  const item = { ...tally, state: { count: 3 }, kept: {}, version: 4, head: { sequence: 0, hash: '' }, operations: [] };
+  const item = {
+    ...tally,
+    value: { count: 3 },
+    internal: {},
+    version: 4,
+    ledgerHead: { sequence: 0, hash: '' },
+    operationIds: [],
+  };
   beforeEach(() => {
     mock.reset();
     mock.on(GetCommand).resolves({ Item: item });
@@ -344,7 +364,7 @@ describe('a database that is busy', () => {
     expect(await getAll(busy(), [tally, two])).toEqual([item, two]);
     expect(mock.commandCalls(BatchGetCommand)[1]?.args[0].input.RequestItems?.[store.tableName]?.Keys).toEqual([tally]);
 
-    const put = (Item: ItemKey) => ({ PutRequest: { Item } });
+    const put = (key: ItemKey) => ({ PutRequest: { Item: { ...key, format: 1 } } });
     mock
       .on(BatchWriteCommand)
       .resolvesOnce({ UnprocessedItems: { [store.tableName]: [put(two)] } })

@@ -174,7 +174,7 @@ async function item({ PK, SK }: ItemKey) {
 const bucket = (number: number): ItemKey => ({ PK: `KEY#${makId}#${number}`, SK: 'BUCKET' });
 const reserve = (): ItemKey => ({ PK: `KEY#${makId}`, SK: 'RESERVE' });
 const key = (keyId: string): ItemKey => ({ PK: `KEY#${keyId}`, SK: 'KEY' });
-const openPointer = (keyId: string): ItemKey => ({ PK: `KEY#${keyId}`, SK: 'OPEN-EXCEPTION' });
+const openPointer = (keyId: string): ItemKey => ({ PK: `KEY#${keyId}`, SK: 'OPEN-REQUEST' });
 const request = (id: string): ItemKey => ({ PK: `EXCEPTION#${id}`, SK: 'EXCEPTION' });
 const alerts = (): ItemKey => ({ PK: `KEY#${makId}`, SK: 'ALERTS' });
 const agreement: ItemKey = { PK: `AGREEMENT#${agreementId}`, SK: 'AGREEMENT' };
@@ -264,7 +264,7 @@ describe('a count that does not follow from the marks and the grants', () => {
   });
 
   it('KEY-8 enforces again what was granted', async () => {
-    await set(reserve(), { total: 7 });
+    await set(reserve(), { limit: 7 });
     expect((await wrongIn())[0]).toContain('The reserve enforces 7, and ');
     await mendsAll();
   });
@@ -276,10 +276,10 @@ describe('a count that does not follow from the marks and the grants', () => {
   });
 
   it('MAK-1 forgets that a key is spent which is not', async () => {
-    await set(reserve(), { spent: true });
+    await set(reserve(), { exhausted: true });
     expect((await wrongIn())[0]).toContain('It is remembered as spent, and 30 of ');
     await mendsAll();
-    expect(await item(reserve())).not.toHaveProperty('spent');
+    expect(await item(reserve())).not.toHaveProperty('exhausted');
   });
 
   it('MAK-1 is mended in a key of more buckets than a transaction takes', async () => {
@@ -318,7 +318,7 @@ describe('a count that does not follow from the marks and the grants', () => {
     await store.client.send(
       new PutCommand({
         TableName: store.tableName,
-        Item: { PK: `KEY#${makId}`, SK: 'ALERTS', version: 1, seen: 29, tellAt: 80 },
+        Item: { PK: `KEY#${makId}`, SK: 'ALERTS', version: 1, activationsReported: 29, nextAlertAt: 80 },
       }),
     );
     expect(await wrongIn()).toEqual([`KEY#${makId}: Whoever warns has seen 29 activations, and 30 are used.`]);
@@ -336,11 +336,11 @@ describe('a count of which nobody knows the truth', () => {
   it('MAK-2 is left when a bucket is there whole and split', async () => {
     const whole = await item(bucket(0));
     const { bucketCount } = await layoutOf(store, makId);
-    await set(key(makId), { 'kept.bucketCount': bucketCount * 2 });
+    await set(key(makId), { 'internal.bucketCount': bucketCount * 2 });
     await store.client.send(
       new PutCommand({
         TableName: store.tableName,
-        Item: { ...whole, ...bucket(bucketCount), modulus: bucketCount * 2 },
+        Item: { ...whole, ...bucket(bucketCount), bucketCount: bucketCount * 2 },
       }),
     );
     const [wrong] = await wrongIn();
@@ -359,8 +359,8 @@ describe('a count of which nobody knows the truth', () => {
   });
 
   it('MAK-1 is left when more machines are activated than were granted', async () => {
-    const { state } = (await item(key(makId))) as unknown as { state: { grants: readonly unknown[] } };
-    await set(key(makId), { 'state.grants': [{ ...(state.grants[0] as object), amount: 10 }] });
+    const { value: state } = (await item(key(makId))) as unknown as { value: { grants: readonly unknown[] } };
+    await set(key(makId), { 'value.grants': [{ ...(state.grants[0] as object), amount: 10 }] });
     expect((await wrongIn()).join()).toContain('30 machines are activated, and 10 were granted.');
     await leavesAll();
   });
@@ -399,7 +399,7 @@ describe('a replaced key', () => {
 
   it('BLK-2 is named when its successor does not know of it', async () => {
     const successor = store.vault.keyIdOf(productKey(3));
-    await set(key(successor), { 'state.replaces': null });
+    await set(key(successor), { 'value.replaces': null });
     expect(await wrongIn()).toEqual([`KEY#${makId}: It was replaced by the key ${successor}, which does not say so.`]);
     await leavesAll();
   });
@@ -418,26 +418,26 @@ describe('a KMS key', () => {
   it.each([
     [
       'KMS-1',
-      'state.grants',
+      'value.grants',
       (state: Kms) => state.grants.map((each) => ({ ...each, amount: 0 })),
       '1 hosts have a place, and 0 places were granted.',
     ],
-    ['KMS-1', 'state.hosts', ({ hosts }: Kms) => [...hosts, ...hosts], 'A host is there twice.'],
+    ['KMS-1', 'value.hosts', ({ hosts }: Kms) => [...hosts, ...hosts], 'A host is there twice.'],
     [
       'KMS-1',
-      'state.hosts',
+      'value.hosts',
       ({ hosts }: Kms) => hosts.map((each) => ({ ...each, uses: 11 })),
       'has 11 uses, 0 of them overrides.',
     ],
     [
       'OVR-1',
-      'state.hosts',
+      'value.hosts',
       ({ hosts }: Kms) => hosts.map((each) => ({ ...each, overridesSpent: 1 })),
       'has spent 1 overrides, and 0 are marked as spent.',
     ],
-    ['OVR-3', 'state.overrides', () => [], '1 overrides were granted and 0 are there, or under other references.'],
+    ['OVR-3', 'value.overrides', () => [], '1 overrides were granted and 0 are there, or under other references.'],
   ])('%s is named, and left, when %s does not fit', async (_, path, wrong, sentence) => {
-    const { state } = (await item(key(kmsId))) as unknown as { state: Kms };
+    const { value: state } = (await item(key(kmsId))) as unknown as { value: Kms };
     await set(key(kmsId), { [path]: wrong(state) });
     expect((await wrongIn()).join()).toContain(sentence);
     await leavesAll();
@@ -520,8 +520,8 @@ describe('a way to something', () => {
   });
 
   it('EXC-5 is named when two requests are open for one key', async () => {
-    const { state } = await item(request('X-2'));
-    await set(request('X-1'), { 'state.stage': (state as { stage: unknown }).stage });
+    const { value: state } = await item(request('X-2'));
+    await set(request('X-1'), { 'value.stage': (state as { stage: unknown }).stage });
     expect((await wrongIn()).join()).toContain(
       'EXCEPTION#X-1: It is open, and its key names request X-2 as the open one.',
     );
@@ -565,8 +565,8 @@ describe('an item that moves with its state', () => {
 
 describe('a request and its key', () => {
   it('EXC-9 are named when it is fulfilled and nothing was granted', async () => {
-    const { state } = (await item(key(makId))) as unknown as { state: { grants: readonly unknown[] } };
-    await set(key(makId), { 'state.grants': state.grants.slice(0, 1) });
+    const { value: state } = (await item(key(makId))) as unknown as { value: { grants: readonly unknown[] } };
+    await set(key(makId), { 'value.grants': state.grants.slice(0, 1) });
     expect((await wrongIn()).join()).toContain(
       'EXCEPTION#X-1: It is fulfilled, and its key was not granted 150 by it.',
     );
@@ -592,7 +592,7 @@ describe('a request and its key', () => {
       to: 'requester',
       claimedUntil: claimedUntil(),
     };
-    await set(request('X-2'), { 'state.letters': Array.from({ length: times }, () => letter) });
+    await set(request('X-2'), { 'value.letters': Array.from({ length: times }, () => letter) });
     expect((await wrongIn()).join()).toContain(sentence);
   });
 });
@@ -603,7 +603,7 @@ describe('a history', () => {
     ['a key', () => `KEY#${makId}`],
     ['a request', () => 'EXCEPTION#X-1'],
   ])('LED-2 of %s is named where it breaks, and left', async (_, owner) => {
-    await set({ PK: owner(), SK: 'ENTRY#0000000001' }, { detail: 'Nothing happened.' });
+    await set({ PK: `LEDGER#${owner()}`, SK: 'ENTRY#0000000001' }, { detail: 'Nothing happened.' });
     expect(await wrongIn()).toEqual([
       `${owner()}: Its history breaks at entry 1: What it says is not what its hash was made of.`,
     ]);
@@ -614,7 +614,7 @@ describe('a history', () => {
 describe('what has changed between the look and the mending', () => {
   const more = async (owner: ItemKey, name: string) => set(owner, { [name]: Number((await item(owner))[name]) + 1 });
   const tooFree = () => set(bucket(0), { free: 1_000 });
-  const forgetful = () => put({ ...alerts(), version: 1, seen: 29, tellAt: 80 });
+  const forgetful = () => put({ ...alerts(), version: 1, activationsReported: 29, nextAlertAt: 80 });
   const astray = (exceptionId: string) => () => put({ ...openPointer(kmsId), exceptionId });
 
   it.each<[rule: string, what: string, wrong: () => Promise<unknown>, meanwhile: () => Promise<unknown>]>([
@@ -641,12 +641,12 @@ describe('what has changed between the look and the mending', () => {
     ['KEY-8', 'a key', tooFree, () => change(key(makId))],
     ['MAK-1', 'what is used of a bucket', tooFree, () => more(bucket(1), 'used')],
     ['MAK-1', 'what is free in a bucket', tooFree, () => more(bucket(1), 'free')],
-    ['MAK-1', 'what a bucket is laid out for', tooFree, () => more(bucket(1), 'modulus')],
+    ['MAK-1', 'what a bucket is laid out for', tooFree, () => more(bucket(1), 'bucketCount')],
     ['BLK-1', 'whether a bucket is blocked', tooFree, () => set(bucket(1), { status: 'blocked' })],
     ['MAK-1', 'what is free in the reserve', tooFree, () => more(reserve(), 'free')],
-    ['KEY-8', 'the limit in the reserve', tooFree, () => more(reserve(), 'total')],
-    ['KEY-8', 'a reserve that was missing', () => drop(reserve()), () => put({ ...reserve(), free: 1, total: 1 })],
-    ['ALR-1', 'what whoever warns has seen', forgetful, () => more(alerts(), 'seen')],
+    ['KEY-8', 'the limit in the reserve', tooFree, () => more(reserve(), 'limit')],
+    ['KEY-8', 'a reserve that was missing', () => drop(reserve()), () => put({ ...reserve(), free: 1, limit: 1 })],
+    ['ALR-1', 'what whoever warns has seen', forgetful, () => more(alerts(), 'activationsReported')],
     ['ALR-1', 'what was told', forgetful, () => more(alerts(), 'version')],
   ])('%s %s: nothing is mended', async (_, __, wrong, meanwhile) => {
     await wrong();

@@ -132,8 +132,8 @@ async function blockKey(keyId: string): Promise<void> {
     new UpdateCommand({
       TableName: store.tableName,
       Key: { PK: `KEY#${keyId}`, SK: 'KEY' },
-      UpdateExpression: 'SET #state.#status = :blocked ADD #version :one',
-      ExpressionAttributeNames: { '#state': 'state', '#status': 'status', '#version': 'version' },
+      UpdateExpression: 'SET #value.#status = :blocked ADD #version :one',
+      ExpressionAttributeNames: { '#value': 'value', '#status': 'status', '#version': 'version' },
       ExpressionAttributeValues: { ':blocked': { is: 'blocked', at: mondayTen, replacedBy: null }, ':one': 1 },
     }),
   );

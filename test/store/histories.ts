@@ -2,7 +2,7 @@ import { DeleteCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
 import { askCorrespondent, decide } from '../../domain/exception.ts';
 import { changeContacts, registerAgreement } from '../../store/agreements.ts';
 import type { Entry } from '../../store/change.ts';
-import { entryHash, entryKey } from '../../store/change.ts';
+import { entryHash, entryKey, ledgerPartition } from '../../store/change.ts';
 import { fulfilException, moveException, receiveException } from '../../store/exceptions.ts';
 import type { Owner } from '../../store/history.ts';
 import { issueMak, revealKey } from '../../store/keys.ts';
@@ -57,7 +57,7 @@ export const entriesOfEach = 4;
 type Kept = Item & Entry;
 
 async function entryAt(store: Store, owner: Owner, sequence: number): Promise<Kept> {
-  const found = await get(store, { PK: owner, SK: entryKey(sequence) });
+  const found = await get(store, { PK: ledgerPartition(owner), SK: entryKey(sequence) });
   if (found === undefined) throw new Error(`${owner} has no entry ${sequence}.`);
   return found as Kept;
 }
@@ -67,7 +67,9 @@ async function put({ client, tableName }: Store, item: Item): Promise<void> {
 }
 
 async function remove({ client, tableName }: Store, owner: Owner, sequence: number): Promise<void> {
-  await client.send(new DeleteCommand({ TableName: tableName, Key: { PK: owner, SK: entryKey(sequence) } }));
+  await client.send(
+    new DeleteCommand({ TableName: tableName, Key: { PK: ledgerPartition(owner), SK: entryKey(sequence) } }),
+  );
 }
 
 const hashed = (owner: Owner, entry: Kept): Kept => ({ ...entry, hash: entryHash(owner, entry) });

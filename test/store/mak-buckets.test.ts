@@ -301,9 +301,9 @@ describe('a MAK whose limit is raised', () => {
     const layout = await raise(old.keyId, 60);
     const even = many(200, 100).filter((machine) => homeOf(machine, layout) % 2 === 0);
     for (const machine of even.slice(0, 32)) expect(await activate(layout, machine)).toMatchObject({ is: 'activated' });
-    expect((await buckets()).map(({ modulus }) => modulus).toSorted()).toEqual([2, 4, 4]);
+    expect((await buckets()).map((bucket) => bucket.bucketCount).toSorted()).toEqual([2, 4, 4]);
     expect(await activate(layout, even[32] ?? 0)).toEqual({ is: 'spent', used: 60 });
-    expect((await buckets()).map(({ modulus }) => modulus)).toEqual([4, 4, 4, 4]);
+    expect((await buckets()).map((bucket) => bucket.bucketCount)).toEqual([4, 4, 4, 4]);
     expect(await accountOf(store, old.keyId)).toMatchObject({ granted: 60, used: 60, free: 0 });
   });
 
@@ -327,7 +327,7 @@ describe('a MAK whose limit is raised', () => {
       expect(await activate(layout, machine, meanwhile)).toMatchObject({ is: 'activated' });
       expect(happened).toBe(true);
       expect(await accountOf(store, old.keyId)).toMatchObject({ used: what === 'places that leave it' ? 4 : 5 });
-      expect((await buckets()).map(({ modulus }) => modulus)).toEqual([2, 2]);
+      expect((await buckets()).map((bucket) => bucket.bucketCount)).toEqual([2, 2]);
     },
   );
 
@@ -419,11 +419,11 @@ describe('a MAK that somebody found spent', () => {
     for (const machine of many(14)) await activate(layout, machine);
     await raise(layout.keyId, 20);
     await activate(layout, 50);
-    expect(await readReserve(store, layout.keyId)).toMatchObject({ free: 0, total: 20 });
+    expect(await readReserve(store, layout.keyId)).toMatchObject({ free: 0, limit: 20 });
     await rememberSpent(store, layout.keyId, 14);
-    expect((await readReserve(store, layout.keyId)).spent).toBeUndefined();
+    expect((await readReserve(store, layout.keyId)).exhausted).toBeUndefined();
     await rememberSpent(store, layout.keyId, 20);
-    expect((await readReserve(store, layout.keyId)).spent).toBe(true);
+    expect((await readReserve(store, layout.keyId)).exhausted).toBe(true);
   });
 });
 

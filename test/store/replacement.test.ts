@@ -135,15 +135,17 @@ async function overrideFor(host: number, in_ = store): Promise<string> {
 async function standing(sort: Sort) {
   const items = await everyItem(store);
   const keys = items
-    .filter(({ SK, state }) => SK === 'KEY' && (state as Key | undefined)?.type === sort)
-    .map(({ state }) => state as Key);
+    .filter(({ SK, value }) => SK === 'KEY' && (value as Key | undefined)?.type === sort)
+    .map(({ value }) => value as Key);
   const slot = await get(store, makSlot(agreement.agreementId, 'client'));
   return {
     live: keys.filter(({ status }) => status.is === 'live'),
     blocking: keys.filter(({ status }) => status.is === 'blocking'),
     blocked: keys.filter(({ status }) => status.is === 'blocked'),
     inSlot: slot?.keyId,
-    notices: items.flatMap(({ SK, notice }) => (SK === 'NOTICE' ? [notice as { readonly to: { email: string } }] : [])),
+    notices: items.flatMap(({ SK, notification }) =>
+      SK === 'NOTIFICATION' ? [notification as { readonly to: { email: string } }] : [],
+    ),
     buckets: items.filter(({ PK, SK }) => SK === 'BUCKET' && PK.startsWith(`KEY#${oldId(sort)}#`)),
   };
 }
@@ -287,7 +289,7 @@ describe.each(['MAK', 'KMS'] as const)('a %s that is replaced', (sort) => {
     expect(request?.letters.map(({ kind }) => kind)).toContain('rejected');
     const entries = (await historyOf(store, `EXCEPTION#${id}`, { limit: 100, after: null })).items;
     expect(entries.map(({ action }) => action)).toEqual(['received', 'rejected']);
-    const open = (await everyItem(store)).filter(({ SK }) => SK === 'OPEN-EXCEPTION');
+    const open = (await everyItem(store)).filter(({ SK }) => SK === 'OPEN-REQUEST');
     expect(open).toEqual([]);
     expect(await nextDueAt(store)).not.toBeNull();
   });

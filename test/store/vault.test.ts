@@ -47,6 +47,38 @@ describe('a vault', () => {
   });
 });
 
+describe('the version of the root secret', () => {
+  const second = openVault(root, 2);
+  const two = openVault(new Secret('a second root secret of thirty-two bytes and more'), 2);
+
+  it('KEY-6 is in front of whatever is stored or handed out, which keeps its length', () => {
+    const code = new Secret('493817');
+    expect([vault.keyIdOf(productKey(7)), second.keyIdOf(productKey(7))]).toEqual([
+      expect.stringMatching(/^01[0-9a-f]{30}$/),
+      expect.stringMatching(/^02[0-9a-f]{30}$/),
+    ]);
+    expect([vault.hashOf('code', code), second.hashOf('code', code)]).toEqual([
+      expect.stringMatching(/^01[0-9a-f]{62}$/),
+      expect.stringMatching(/^02[0-9a-f]{62}$/),
+    ]);
+    expect([vault.seal('text', 'id'), second.seal('text', 'id')]).toEqual([
+      expect.stringMatching(/^1\.[\w-]+\.[\w-]+\.[\w-]+$/),
+      expect.stringMatching(/^2\.[\w-]+\.[\w-]+\.[\w-]+$/),
+    ]);
+    expect(openVault(root, 255).hashOf('code', code)).toMatch(/^ff/);
+  });
+
+  it('KEY-6 says why a text does not open that was sealed with another', () => {
+    expect(() => vault.open(two.seal('text', 'id'), 'id')).toThrow('another root secret than version 1');
+    expect(() => two.open(vault.seal('text', 'id'), 'id')).toThrow('another root secret than version 2');
+    expect(two.open(two.seal('text', 'id'), 'id')).toBe('text');
+  });
+
+  it.each([0, 256, -1, 1.5, Number.NaN])('is not %s', (version) => {
+    expect(() => openVault(root, version)).toThrow('from 1 to 255');
+  });
+});
+
 describe('what is sealed', () => {
   const text = fc.string({ unit: 'grapheme' });
 
@@ -84,14 +116,14 @@ describe('what is sealed', () => {
     const [version, nonce, tag = '', sealed] = kept.split('.');
     const shortTag = Buffer.from(tag, 'base64url').subarray(0, 4).toString('base64url');
     expect(() => vault.open([version, nonce, shortTag, sealed].join('.'), 'key')).toThrow();
-    for (const nonsense of ['', 'v1', 'v1.a.b', 'v2.a.b.c', kept.slice(3)]) {
+    for (const nonsense of ['', '1', '1.a.b', '2.a.b.c', 'v1.a.b.c', kept.slice(2)]) {
       expect(() => vault.open(nonsense, 'key')).toThrow();
     }
   });
 
   function saysTheSame(one: string, another: string): boolean {
     const parts = (text: string) => text.split('.').map((part) => Buffer.from(part, 'base64url').toString('hex'));
-    return one.startsWith('v1.') && JSON.stringify(parts(one)) === JSON.stringify(parts(another));
+    return one.startsWith('1.') && JSON.stringify(parts(one)) === JSON.stringify(parts(another));
   }
 
   it('KEY-6 opens as a product key only if it is one', () => {

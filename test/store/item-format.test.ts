@@ -1,0 +1,178 @@
+import { PutCommand } from '@aws-sdk/lib-dynamodb';
+import { marshall } from '@aws-sdk/util-dynamodb';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { later } from '../../domain/instant.ts';
+import { Secret } from '../../domain/secret.ts';
+import { nameNewCorrespondent } from '../../store/agreements.ts';
+import { addSeen, readAlerts, tell } from '../../store/alerts.ts';
+import { keepLink, openLink } from '../../store/approvals.ts';
+import { changeExisting, ledgerPartition } from '../../store/change.ts';
+import { everythingSeen } from '../../store/check-counts.ts';
+import { receiveException } from '../../store/exceptions.ts';
+import { historyOf } from '../../store/history.ts';
+import { begin } from '../../store/idempotency.ts';
+import { mayAnswer } from '../../store/inbound-mails.ts';
+import { keyItem, keysOf, readKey } from '../../store/keys.ts';
+import { activateOnMak, blockBuckets, bucketsAt, layOut, numbersFrom } from '../../store/mak-buckets.ts';
+import { claimNotice } from '../../store/notices.ts';
+import { itemFormat } from '../../store/schema.ts';
+import { keyChangeIn } from '../../store/stream.ts';
+import type { Item, Store } from '../../store/table.ts';
+import { get, putAll, query } from '../../store/table.ts';
+import { accepted, anIntake, carla, ines, installationId, tom } from '../builders.ts';
+import { mondayNine, mondayNoon, mondayTen, tuesdayTen } from '../instants.ts';
+import { everyItem, startEngine } from './engine.ts';
+import { threeHistories } from './histories.ts';
+import { layoutOf } from './mak.ts';
+
+const engine = await startEngine();
+const token = new Secret('a token');
+let store: Store;
+let keyId: string;
+let agreementId: string;
+
+const activation = {
+  installationId: installationId(1),
+  product: 'windows-vista-business',
+  machineName: 'PC-1',
+  activatedAt: tuesdayTen,
+} as const;
+
+/** One item at least of every kind, written as the service writes it. */
+beforeAll(async () => {
+  store = await engine.newStore();
+  const { agreement, key } = await threeHistories(store);
+  ({ id: keyId } = key);
+  ({ id: agreementId } = agreement);
+  await nameNewCorrespondent(store, agreementId, tom, 'admin', 'name', mondayTen);
+  const { lastFive } = (await readKey(store, keyId))?.state ?? { lastFive: '' };
+  const sender = { name: ines.email, maySpeakFor: () => true };
+  accepted(await receiveException(store, anIntake({ keyLastFive: lastFive }), sender, 'X-2', 'receive 2', tuesdayTen));
+  const about = { is: 'decision', exceptionId: 'X-2', askNumber: 1, to: carla.email, expiresAt: tuesdayTen } as const;
+  await keepLink(store, token, null, about, mondayNoon);
+  await begin(store, { caller: ines.email, key: 'key', fingerprint: 'fingerprint' }, mondayNine);
+  await mayAnswer(store, { what: 'answer', address: ines.email, most: 3 }, mondayNine);
+  // The request has raised the limit so far that the buckets are split.
+  const layout = await layoutOf(store, keyId);
+  await activateOnMak(store, layout, store.vault.digestOf(keyId, activation.installationId), activation);
+  for (const bucket of numbersFrom(0, layout.bucketCount)) await layOut(store, layout, bucket);
+  await addSeen(store, keyId, 1);
+  const told = { percents: [], limit: 200, clientsAt: null };
+  const looked = { told, tellAt: 160, counted: null, noticesFor: () => [] };
+  await tell(store, 'another-key', mondayNine, () => Promise.resolve(looked));
+});
+
+const kindOf = ({ PK, SK }: Item) => `${PK.split('#')[0]} ${SK.split('#')[0]}`;
+
+describe('every item', () => {
+  it('carries its format, of whatever kind it is', async () => {
+    const items = await everyItem(store);
+    expect([...new Set(items.map(kindOf))].toSorted()).toEqual([
+      'AGREEMENT AGREEMENT',
+      'AGREEMENT KEY',
+      'AGREEMENT MAK',
+      'APPROVAL APPROVAL',
+      'EXCEPTION EXCEPTION',
+      'IDEMPOTENCY RESPONSE',
+      'KEY ALERTS',
+      'KEY BUCKET',
+      'KEY KEY',
+      'KEY OPEN-REQUEST',
+      'KEY RESERVE',
+      'LASTFIVE AGREEMENT',
+      'LEDGER ENTRY',
+      'NOTIFICATION NOTIFICATION',
+      'PERSON AGREEMENT',
+      `REPLY-COUNT ${mondayNine.slice(0, 10)}`,
+    ]);
+    expect(items.filter(({ format }) => format !== itemFormat)).toEqual([]);
+    expect(itemFormat).toBe(1);
+  });
+
+  it('carries it when it is put in a batch', async () => {
+    const key = { PK: 'BATCH#1', SK: 'BATCH' };
+    await putAll(store, [key]);
+    expect(await get(store, key)).toEqual({ ...key, format: 1 });
+    await putAll(store, [{ ...key, format: 7 }]);
+    expect(await get(store, key)).toEqual({ ...key, format: 1 });
+  });
+
+  it('LED-1 of a ledger is in a partition of its own', async () => {
+    const entries = (await everyItem(store)).filter(({ SK }) => SK.startsWith('ENTRY#'));
+    expect(entries.length).toBeGreaterThan(12);
+    for (const { PK } of entries) expect(PK).toMatch(/^LEDGER#(AGREEMENT|KEY|EXCEPTION)#/);
+    expect(entries.map(({ PK }) => PK)).toContain(ledgerPartition(`KEY#${keyId}`));
+  });
+});
+
+describe('an item of a newer format', () => {
+  const newer = /^The item \S+ \S+ has format 2\. This code reads formats up to 1: deploy the newer code\.$/;
+
+  /** The table as it is, but for the items of one kind, which newer code has written. */
+  async function newerKind(kind: string): Promise<Store> {
+    const changed = await engine.newStore();
+    for (const item of await everyItem(store)) {
+      const Item = kindOf(item) === kind ? { ...item, format: 2 } : item;
+      await changed.client.send(new PutCommand({ TableName: changed.tableName, Item }));
+    }
+    return changed;
+  }
+
+  const first = { limit: 10, after: null };
+  const kms = 'no such key';
+  it.each<[string, string, (in_: Store) => Promise<unknown>]>([
+    ['KEY KEY', 'read', (in_) => readKey(in_, keyId)],
+    ['KEY KEY', 'changed', (in_) => changeExisting(in_, keyItem(keyId), () => ({ is: 'settled', answer: kms }))],
+    ['KEY KEY', 'read with others', (in_) => keysOf(in_, agreementId, first)],
+    ['AGREEMENT KEY', 'listed', (in_) => keysOf(in_, agreementId, first)],
+    ['LEDGER ENTRY', 'listed', (in_) => historyOf(in_, `KEY#${keyId}`, first)],
+    ['KEY BUCKET', 'counted', (in_) => bucketsAt(in_, keyId, [0])],
+    ['KEY ALERTS', 'read', (in_) => readAlerts(in_, keyId)],
+    ['KEY ALERTS', 'added to', (in_) => addSeen(in_, keyId, 1)],
+    ['APPROVAL APPROVAL', 'opened', (in_) => openLink(in_, 'decision', token)],
+    [
+      'IDEMPOTENCY RESPONSE',
+      'found',
+      (in_) => begin(in_, { caller: ines.email, key: 'key', fingerprint: 'fingerprint' }, mondayNine),
+    ],
+    ['EXCEPTION EXCEPTION', 'seen in the whole table', (in_) => everythingSeen(in_)],
+  ])('is refused: %s, when it is %s', async (kind, _, act) => {
+    await expect(act(await newerKind(kind))).rejects.toThrow(newer);
+  });
+
+  it('is refused: a bucket that an activation meets', async () => {
+    const changed = await newerKind('KEY BUCKET');
+    const layout = await layoutOf(changed, keyId);
+    const digest = changed.vault.digestOf(keyId, activation.installationId);
+    await expect(activateOnMak(changed, layout, digest, activation)).rejects.toThrow(newer);
+    await expect(blockBuckets(changed, layout)).rejects.toThrow(newer);
+  });
+
+  it('is refused: a notification that is claimed', async () => {
+    const changed = await newerKind('NOTIFICATION NOTIFICATION');
+    const [item] = (await everyItem(changed)).filter(({ SK }) => SK === 'NOTIFICATION');
+    const dueId = String(item?.PK).slice('NOTIFICATION#'.length);
+    await expect(claimNotice(changed, dueId, later(mondayTen, { days: 1 }))).rejects.toThrow(newer);
+  });
+
+  it('is refused: a key or a bucket whose change the stream reports, and no other', () => {
+    const changed = (PK: string, SK: string) => {
+      const image = marshall({ PK, SK, used: 1, format: 2 });
+      return () => keyChangeIn({ before: image, after: image });
+    };
+    expect(changed('KEY#k', 'KEY')).toThrow(newer);
+    expect(changed('KEY#k#0', 'BUCKET')).toThrow(newer);
+    expect(changed('KEY#k', 'ALERTS')()).toBeUndefined();
+    expect(changed('EXCEPTION#X-1', 'EXCEPTION')()).toBeUndefined();
+  });
+
+  it('is not looked for in an index, which holds keys only', async () => {
+    const changed = await newerKind('EXCEPTION EXCEPTION');
+    const found = await query(changed, {
+      index: 'exceptions-by-agreement',
+      partition: ['agreementKey', `AGREEMENT#${agreementId}`],
+      limit: 10,
+    });
+    expect(found.length).toBeGreaterThan(0);
+  });
+});
