@@ -176,18 +176,21 @@ async function attempting<Answer>(attempt: () => Promise<Attempt<Answer>>): Prom
   }
 }
 
+/** What a change of something that is there came to; in a box of its own, since an answer can be anything. */
+type Found<Answer> = { readonly found: Answer };
+
 /** The handshake with something that must be there already; `undefined` when it is not. */
 export async function changeExisting<State, Answer>(
   store: Store,
   key: ItemKey,
   attempt: (owned: Owned<State>) => Attempt<Answer> | Promise<Attempt<Answer>>,
 ): Promise<Outcome<Answer> | undefined> {
-  let found = true;
-  const outcome = await change<Answer | undefined>(store, async () => {
+  const outcome = await change<Found<Answer> | null>(store, async () => {
     const owned = await read<State>(store, key);
-    found = owned !== undefined;
-    return owned === undefined ? { is: 'settled', answer: undefined } : attempt(owned);
+    if (owned === undefined) return { is: 'settled', answer: null };
+    const attempted = await attempt(owned);
+    return attempted.is === 'refused' ? attempted : { ...attempted, answer: { found: attempted.answer } };
   });
   if (!outcome.ok) return outcome;
-  return found && outcome.answer !== undefined ? { ok: true, answer: outcome.answer } : undefined;
+  return outcome.answer === null ? undefined : { ok: true, answer: outcome.answer.found };
 }

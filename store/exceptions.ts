@@ -171,9 +171,20 @@ function changeException(
     const decided = decide(owned.state);
     if (!decided.ok) return { is: 'refused', refused: decided };
     const { next, deed } = decided;
-    if (next === owned.state) return { is: 'settled', answer: owned.state };
-    return { is: 'to-write', answer: next, writes: movingWrites(store, owned, next, { operation, now, deed }) };
+    return writtenIfChanged(store, owned, { next, answer: next }, { operation, now, deed });
   });
+}
+
+/** Writes the request as it comes next, and answers; where nothing has changed there is nothing to write. */
+function writtenIfChanged<Answer>(
+  store: Store,
+  owned: Owned<ExceptionRequest>,
+  { next, answer }: { readonly next: ExceptionRequest; readonly answer: Answer },
+  writing: Writing,
+): Attempt<Answer> {
+  return next === owned.state
+    ? { is: 'settled', answer }
+    : { is: 'to-write', answer, writes: movingWrites(store, owned, next, writing) };
 }
 
 /**
@@ -210,6 +221,9 @@ export function fulfilException(
 /** How long whoever claims letters has to send them before another may try. */
 export const claimSeconds = 120;
 
+/** A request, and those of its letters that are claimed. */
+type Claimed = { readonly request: ExceptionRequest; readonly claimed: readonly Letter[] };
+
 /**
  * Claims the letters that are owed and that nobody else is sending.
  * @param hasDeputy whether the Correspondent has a deputy now, to whom letters are owed as well (AGR-5).
@@ -219,17 +233,23 @@ export async function claimLetters(
   exceptionId: string,
   hasDeputy: boolean,
   now: Instant,
-): Promise<{ readonly request: ExceptionRequest; readonly claimed: readonly Letter[] } | undefined> {
-  let claimed: readonly Letter[] = [];
-  const outcome = await changeException(store, exceptionId, null, now, (request) => {
+): Promise<Claimed | undefined> {
+  const outcome = await changeExisting<ExceptionRequest, Claimed>(store, exceptionItem(exceptionId), (owned) => {
+    const request = owned.state;
     const owed = withDeputy(request.letters, hasDeputy);
-    claimed = unclaimed(owed, now);
+    const claimed = unclaimed(owed, now);
     const mine = new Set(claimed.map(({ letterId }) => letterId));
     const claimedUntil = later(now, { seconds: claimSeconds });
     const letters = owed.map((letter) => (mine.has(letter.letterId) ? { ...letter, claimedUntil } : letter));
-    return { ok: true, next: claimed.length === 0 ? request : { ...request, letters }, deed: null };
+    const next = claimed.length === 0 ? request : { ...request, letters };
+    return writtenIfChanged(
+      store,
+      owned,
+      { next, answer: { request: next, claimed } },
+      { operation: null, now, deed: null },
+    );
   });
-  return outcome?.ok ? { request: outcome.answer, claimed } : undefined;
+  return outcome?.ok ? outcome.answer : undefined;
 }
 
 /** Strikes off the letters that were settled, and lets go of those that were claimed and could not be sent. */
@@ -247,19 +267,23 @@ export async function settleLetters(
   });
 }
 
+/** A request, and whether anything was due. */
+type Ticked = { readonly request: ExceptionRequest; readonly ticked: boolean };
+
 /** Does the next thing that time brings about for a request (SLA-5, SLA-6). Answers the request, and whether anything was due. */
-export async function tickException(
-  store: Store,
-  exceptionId: string,
-  now: Instant,
-): Promise<{ readonly request: ExceptionRequest; readonly ticked: boolean } | undefined> {
-  let ticked = false;
-  const outcome = await changeException(store, exceptionId, null, now, (request) => {
-    const due = tick(request, now, store.policy);
-    ticked = due !== undefined;
-    return { ok: true, next: due?.request ?? request, deed: due?.deed ?? null };
+export async function tickException(store: Store, exceptionId: string, now: Instant): Promise<Ticked | undefined> {
+  const outcome = await changeExisting<ExceptionRequest, Ticked>(store, exceptionItem(exceptionId), (owned) => {
+    const due = tick(owned.state, now, store.policy);
+    if (due === undefined) return { is: 'settled', answer: { request: owned.state, ticked: false } };
+    const { request, deed } = due;
+    return writtenIfChanged(
+      store,
+      owned,
+      { next: request, answer: { request, ticked: true } },
+      { operation: null, now, deed },
+    );
   });
-  return outcome?.ok ? { request: outcome.answer, ticked } : undefined;
+  return outcome?.ok ? outcome.answer : undefined;
 }
 
 /** What came of an execution's asking to wait: it waits, the request has moved on meanwhile, or another execution drives it now. */
