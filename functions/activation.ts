@@ -1,4 +1,5 @@
 import type { Product, ProductGroup } from '../domain/catalog.ts';
+import type { Context } from '../domain/context.ts';
 import { confirmationIdFrom, type InstallationId, parseInstallationId } from '../domain/installation-id.ts';
 import type { Instant } from '../domain/instant.ts';
 import { refusedUnlessCovered, refusedUnlessLive } from '../domain/key.ts';
@@ -20,7 +21,7 @@ import { problemOf } from './problem.ts';
 import { theStore } from './the-store.ts';
 
 export const handler = http('activation', {
-  'POST /activations': async ({ body, operation, now }) => {
+  'POST /activations': async ({ body, now, context }) => {
     const store = theStore();
     const installation = parseInstallationId(body.installationId);
     if (!installation.ok) return installation;
@@ -28,23 +29,23 @@ export const handler = http('activation', {
     if (keyId === undefined) return unknownKey();
     const { installationId } = installation;
     const { product, machineName = null } = body;
-    return activate(store, keyId, { installationId, product, machineName, activatedAt: now }, operation);
+    return activate(store, keyId, { installationId, product, machineName, activatedAt: now }, context);
   },
 
-  'POST /activations/batch': async ({ body, operation, now }) => {
+  'POST /activations/batch': async ({ body, now, context }) => {
     const store = theStore();
     const keyId = keyIdFrom(store, body.productKey);
     const facts = keyId === undefined ? undefined : await recall(store, keyId);
     if (keyId === undefined || facts === undefined) return unknownKey();
     const answers =
       facts.type === 'MAK'
-        ? await batchOnMak(store, keyId, facts, body.activations, now)
-        : await batchOnKms(store, keyId, body.activations, operation, now);
+        ? await batchOnMak(store, { keyId, facts }, body.activations, now)
+        : await batchOnKms(store, keyId, body.activations, context);
     const results = body.activations.map(({ installationId }, index) => lineResult(installationId, answers[index]));
     return { status: 200, body: { results } };
   },
 
-  'POST /validations': async ({ body, now }) => {
+  'POST /validations': async ({ body, context }) => {
     const store = theStore();
     const installation = parseInstallationId(body.installationId);
     if (!installation.ok) return installation;
@@ -52,17 +53,17 @@ export const handler = http('activation', {
     const keyId = keyIdFrom(store, body.productKey);
     const key = keyId === undefined ? undefined : await readKey(store, keyId);
     const hasActivated = key !== undefined && (await hasActivatedWith(store, key, installationId));
-    return { status: 200, body: validate(key?.state, hasActivated, now, store.policy) };
+    return { status: 200, body: validate(key?.state, hasActivated, context) };
   },
 
-  'POST /kms-hosts/client-reports': async ({ body, operation, now }) => {
+  'POST /kms-hosts/client-reports': async ({ body, context }) => {
     const store = theStore();
     const installation = parseInstallationId(body.installationId);
     if (!installation.ok) return installation;
     const keyId = keyIdFrom(store, body.productKey);
     if (keyId === undefined) return unknownKey();
     const report = { installationId: installation.installationId, clients: body.clients };
-    const outcome = await recordClients(store, keyId, report, operation, now);
+    const outcome = await recordClients(store, keyId, report, context);
     if (outcome === undefined) return unknownKey();
     if (!outcome.ok) return outcome;
     return outcome.answer.known
@@ -114,15 +115,10 @@ function remember({ state, kept }: KeptKey): Remembered {
   return facts;
 }
 
-async function activate(
-  store: Store,
-  keyId: string,
-  asked: Activation,
-  operation: string,
-): Promise<Answer | RefusedAs> {
+async function activate(store: Store, keyId: string, asked: Activation, context: Context): Promise<Answer | RefusedAs> {
   const facts = await recall(store, keyId);
   if (facts === undefined) return unknownKey();
-  return facts.type === 'KMS' ? onKms(store, keyId, asked, operation) : onMak(store, keyId, facts, asked);
+  return facts.type === 'KMS' ? onKms(store, keyId, asked, context) : onMak(store, keyId, facts, asked);
 }
 
 async function onMak(store: Store, keyId: string, facts: Remembered, asked: Activation): Promise<Answer | RefusedAs> {
@@ -130,22 +126,20 @@ async function onMak(store: Store, keyId: string, facts: Remembered, asked: Acti
   if (notCovered !== undefined) return notCovered;
   const digest = store.vault.digestOf(keyId, asked.installationId);
   const outcome = await activateOnMak(store, { keyId, bucketCount: facts.bucketCount }, digest, asked);
-  return answerMak(store, keyId, digest, asked, outcome);
+  return answerMak(store, { keyId, digest, asked }, outcome);
 }
 
 /** What a machine is answered to what came of its activation. */
 async function answerMak(
   store: Store,
-  keyId: string,
-  digest: Buffer,
-  asked: Activation,
+  { keyId, digest, asked }: { readonly keyId: string; readonly digest: Buffer; readonly asked: Activation },
   outcome: MakOutcome,
 ): Promise<Answer | RefusedAs> {
   switch (outcome.is) {
     case 'activated':
-      return activated('MAK', digest, outcome.activation.activatedAt, 201);
+      return activated({ keyType: 'MAK', digest, activatedAt: outcome.activation.activatedAt }, 201);
     case 'known':
-      return activated('MAK', digest, outcome.activation.activatedAt, 200);
+      return activated({ keyType: 'MAK', digest, activatedAt: outcome.activation.activatedAt }, 200);
     case 'laid-out-anew':
       return onMak(store, keyId, remember(await readAgain(store, keyId)), asked);
     case 'blocked':
@@ -154,19 +148,19 @@ async function answerMak(
       const notLive = refusedUnlessLive(state);
       if (notLive !== undefined) return blocked(notLive);
       if (state.type !== 'MAK' || outcome.is === 'blocked') throw new Error(`Key ${keyId} and its buckets disagree.`);
-      return refusedAtLimit(state, outcome.used, kept.agreement, store.policy, asked.product);
+      return refusedAtLimit(state, outcome.used, { agreement: kept.agreement, product: asked.product }, store.policy);
     }
   }
 }
 
-async function onKms(store: Store, keyId: string, asked: Activation, operation: string): Promise<Answer | RefusedAs> {
-  const outcome = await activateKmsHost(store, keyId, asked, operation, asked.activatedAt);
+async function onKms(store: Store, keyId: string, asked: Activation, context: Context): Promise<Answer | RefusedAs> {
+  const outcome = await activateKmsHost(store, keyId, asked, context);
   if (outcome === undefined) return unknownKey();
   if (!outcome.ok) return outcome.refusal.code === 'key-blocked' ? blocked(outcome) : outcome;
   const { host, advisory } = outcome.answer;
   const more = { uses: host.uses, ...(advisory === undefined ? {} : { advisory }) };
   const digest = store.vault.digestOf(keyId, asked.installationId);
-  return activated('KMS', digest, asked.activatedAt, 201, more);
+  return activated({ keyType: 'KMS', digest, activatedAt: asked.activatedAt }, 201, more);
 }
 
 type Asked = { readonly installationId: string; readonly product: Product; readonly machineName?: string | undefined };
@@ -174,8 +168,7 @@ type Asked = { readonly installationId: string; readonly product: Product; reado
 /** Each line of a batch gets its own answer, in order; what is wrong with one keeps none of the others (MAK-6). */
 async function batchOnMak(
   store: Store,
-  keyId: string,
-  facts: Remembered,
+  { keyId, facts }: { readonly keyId: string; readonly facts: Remembered },
   asked: readonly Asked[],
   now: Instant,
 ): Promise<readonly (Answer | RefusedAs)[]> {
@@ -195,14 +188,14 @@ async function batchOnMak(
   const outcomes =
     lines.length === 0 ? [] : await activateBatchOnMak(store, { keyId, bucketCount: facts.bucketCount }, lines);
   if (outcomes === 'laid-out-anew')
-    return batchOnMak(store, keyId, remember(await readAgain(store, keyId)), asked, now);
+    return batchOnMak(store, { keyId, facts: remember(await readAgain(store, keyId)) }, asked, now);
   const inOrder = outcomes.values();
   return Promise.all(
     parsed.map((each) => {
       if (!each.ok) return each;
       const outcome = inOrder.next().value;
       if (outcome === undefined) throw new Error('A line of a batch was left without an answer.');
-      return answerMak(store, keyId, each.line.digest, each.line.activation, outcome);
+      return answerMak(store, { keyId, digest: each.line.digest, asked: each.line.activation }, outcome);
     }),
   );
 }
@@ -212,8 +205,7 @@ async function batchOnKms(
   store: Store,
   keyId: string,
   asked: readonly Asked[],
-  operation: string,
-  now: Instant,
+  context: Context,
 ): Promise<readonly (Answer | RefusedAs)[]> {
   const answers: (Answer | RefusedAs)[] = [];
   for (const [index, { installationId: text, product, machineName = null }] of asked.entries()) {
@@ -223,8 +215,8 @@ async function batchOnKms(
       continue;
     }
     const { installationId } = installation;
-    const line = { installationId, product, machineName, activatedAt: now };
-    answers.push(await onKms(store, keyId, line, `${operation} line ${index}`));
+    const line = { installationId, product, machineName, activatedAt: context.now };
+    answers.push(await onKms(store, keyId, line, { ...context, operationId: `${context.operationId} line ${index}` }));
   }
   return answers;
 }
@@ -261,12 +253,11 @@ async function readAgain(store: Store, keyId: string): Promise<KeptKey> {
 }
 
 function activated(
-  keyType: 'MAK' | 'KMS',
-  digest: Buffer,
-  activatedAt: Instant,
+  of: { readonly keyType: 'MAK' | 'KMS'; readonly digest: Buffer; readonly activatedAt: Instant },
   status: 200 | 201,
   more: object = {},
 ): Answer {
+  const { keyType, digest, activatedAt } = of;
   const activationId = digest.subarray(0, 16).toString('hex');
   if (status === 201) count('activations', keyType);
   return { status, body: { activationId, confirmationId: confirmationIdFrom(digest), keyType, activatedAt, ...more } };

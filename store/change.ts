@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { Context } from '../domain/context.ts';
 import type { Instant } from '../domain/instant.ts';
 import type { Deed } from '../domain/ledger.ts';
 import type { Refused } from '../domain/refusal.ts';
@@ -51,6 +52,9 @@ export function unwritten<State>(
 export function wasDone(owned: Owned<unknown>, operation: string): boolean {
   return owned.operations.includes(operation);
 }
+
+/** When something is written, and under which operation: null for what the service does by itself and may do again. */
+export type WriteContext = Pick<Context, 'now'> & { readonly operationId: string | null };
 
 export type Writing = {
   /** Null for what the service does by itself and may do again: it needs no remembering. */
