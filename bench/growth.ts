@@ -121,7 +121,15 @@ async function keys(size: number): Promise<Grown> {
       replaces: null,
     };
     layouts.push({ keyId: mak.keyId, bucketCount: bucketCountFor(limit) });
-    items.push(...putsIn(issuingWrites(store, mak, productKey, agreement, 'bench', `${count}`, someNow)));
+    items.push(
+      ...putsIn(
+        issuingWrites(
+          store,
+          { key: mak, productKey, agreement },
+          { actor: 'bench', operationId: `${count}`, now: someNow },
+        ),
+      ),
+    );
     items.push(...bucketItems(mak.keyId, limit), reserveItem(mak.keyId, limit));
   }
   await putAll(store, items);
@@ -162,7 +170,7 @@ async function requests(size: number): Promise<Grown> {
     noticesCorrespondent: null,
   } as const;
   const known = { agreement, keys: [key], openExceptionId: () => undefined };
-  const received = receive(intake, known, 'first', requester.email, someNow, store.policy);
+  const received = receive(intake, known, 'first', { actor: requester.email, now: someNow, policy: store.policy });
   if (!received.ok) throw new Error(received.refusal.detail);
   const written = Array.from({ length: size }, (_, count): readonly Item[] => {
     const exceptionId = `request-${String(count).padStart(8, '0')}`;
@@ -174,7 +182,7 @@ async function requests(size: number): Promise<Grown> {
     ];
   });
   await putAll(store, written.flat());
-  const sender = { name: requester.email, maySpeakFor: () => true };
+  const sender = { maySpeakFor: () => true };
   const soon = later(someNow, { minutes: 5 });
   let opened = 0;
   return {
@@ -186,7 +194,15 @@ async function requests(size: number): Promise<Grown> {
           opened += 1;
           const exceptionId = `opened-${String(opened).padStart(8, '0')}`;
           return {
-            act: () => accepted(receiveException(store, intake, sender, exceptionId, 'receive', someNow)),
+            act: () =>
+              accepted(
+                receiveException(store, { exceptionId, intake }, sender, {
+                  actor: requester.email,
+                  operationId: 'receive',
+                  now: someNow,
+                  policy: store.policy,
+                }),
+              ),
             undo: () => remove(store, [exceptionItem(exceptionId), entryOf(exceptionId, 1), openKey(keyId)]),
           };
         },
@@ -199,8 +215,16 @@ async function requests(size: number): Promise<Grown> {
           return {
             act: () =>
               accepted(
-                moveException(store, exceptionId, 'reject', someNow, (request) =>
-                  reject(request, 'It is not needed.', 'rui@licensing.example', someNow, store.policy),
+                moveException(
+                  store,
+                  exceptionId,
+                  (request) =>
+                    reject(request, 'It is not needed.', {
+                      actor: 'rui@licensing.example',
+                      now: someNow,
+                      policy: store.policy,
+                    }),
+                  { operationId: 'reject', now: someNow },
                 ),
               ),
             async undo() {

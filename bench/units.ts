@@ -83,7 +83,13 @@ async function kms(): Promise<number> {
   for (let host = 0; host < 6; host += 1) {
     const { installationId } = anActivation();
     const ask = { installationId, product: 'windows-vista-enterprise', machineName: null } as const;
-    for (let use = 0; use < 10; use += 1) await activateKmsHost(store, key.state.keyId, ask, `${host} ${use}`, someNow);
+    for (let use = 0; use < 10; use += 1)
+      await activateKmsHost(store, key.state.keyId, ask, {
+        actor: 'bench',
+        operationId: `${host} ${use}`,
+        now: someNow,
+        policy: store.policy,
+      });
   }
   return used.writeUnits / 60;
 }

@@ -78,8 +78,18 @@ export async function makOf(store: Store, agreementId: string, limit: number): P
     ...store,
     policy: { ...store.policy, initialMakLimit: { ...store.policy.initialMakLimit, floor: limit || floor } },
   };
-  await registerAgreement(sized, agreement, draw, 'bench', agreementId, someNow);
-  const issued = await issueMak(sized, agreement, 'client', draw, 'bench', `mak ${agreementId}`, someNow);
+  await registerAgreement(sized, agreement, draw, {
+    actor: 'bench',
+    operationId: agreementId,
+    now: someNow,
+    policy: sized.policy,
+  });
+  const issued = await issueMak(
+    sized,
+    agreement,
+    { productGroup: 'client', drawKey: draw },
+    { actor: 'bench', operationId: `mak ${agreementId}`, now: someNow, policy: sized.policy },
+  );
   if (!issued.ok) throw new Error(issued.refusal.detail);
   const key = await readKey(store, issued.answer.keyId);
   if (key === undefined) throw new Error('The key that was issued is not there.');

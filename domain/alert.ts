@@ -86,8 +86,10 @@ export function clientsAlert(
     .map(({ firstActivatedAt }) => firstActivatedAt)
     .toSorted()
     .at(-1);
-  if (at === undefined || !looksLikeClients(key, at, policy)) return { hosts: null, told };
+  if (at === undefined || !looksLikeClients(key, { now: at, policy })) return { hosts: null, told };
   const since = later(at, { hours: -policy.kms.newHostsWarning.withinHours });
   const recently = told.clientsAt !== null && isBefore(since, told.clientsAt);
-  return recently ? { hosts: null, told } : { hosts: newHosts(key, at, policy), told: { ...told, clientsAt: at } };
+  return recently
+    ? { hosts: null, told }
+    : { hosts: newHosts(key, { now: at, policy }), told: { ...told, clientsAt: at } };
 }

@@ -4,6 +4,7 @@ import { dayIn } from './business-time.ts';
 import type { Product } from './catalog.ts';
 import type { Clock } from './clock.ts';
 import { handOver, startClock, stopClock } from './clock.ts';
+import type { Context } from './context.ts';
 import type { Move } from './exception-status.ts';
 import { legalMoves } from './exception-status.ts';
 import type { Grant } from './grant.ts';
@@ -15,7 +16,6 @@ import type { Deed } from './ledger.ts';
 import { theService } from './ledger.ts';
 import type { Addressee, Letter, LetterKind, Recipient } from './letter.ts';
 import { callCenterHeadroom, callCenterMaximum } from './mak.ts';
-import type { Policy } from './policy.ts';
 import type { Decided, Refused } from './refusal.ts';
 import { refuse } from './refusal.ts';
 import type { ExceptionKind } from './remedy.ts';
@@ -169,10 +169,9 @@ export function receive(
   intake: Intake,
   known: Known,
   exceptionId: string,
-  by: string,
-  now: Instant,
-  policy: Policy,
+  context: Pick<Context, 'actor' | 'now' | 'policy'>,
 ): Decided<Changed> {
+  const { actor, now, policy } = context;
   const { agreement } = known;
   if (agreement === undefined || !isAuthorizedRequester(intake.requester, agreement)) {
     return refuse(
@@ -196,7 +195,7 @@ export function receive(
   const no =
     refusedUnlessLive(key) ??
     refusedUnlessCovered(key, intake.product, policy) ??
-    refusedIfCallCenterCanGive(key, intake.activationsRequested, now, policy);
+    refusedIfCallCenterCanGive(key, intake.activationsRequested, context);
   if (no !== undefined) return no;
   const open = known.openExceptionId(key.keyId);
   if (open !== undefined) return refusedAsOpen(open, key.lastFive);
@@ -208,7 +207,7 @@ export function receive(
     agreementId: agreement.agreementId,
     keyId: key.keyId,
     intake,
-    flags: flagsOf(intake, agreement, clock, now, policy),
+    flags: flagsOf(intake, agreement, clock, context),
     activations: intake.activationsRequested,
     receivedAt: now,
     stage: { is: 'received' },
@@ -223,7 +222,7 @@ export function receive(
     ok: true,
     request: write(request, 'received', ['requester']),
     deed: {
-      actor: by,
+      actor,
       action: 'received',
       detail: `${intake.kind} for ${intake.activationsRequested} on the key ending in ${key.lastFive}: ${intake.businessReason}`,
       reference: exceptionId,
@@ -241,7 +240,12 @@ export function refusedAsOpen(exceptionId: string, lastFive: string): Refused {
 }
 
 /** What a phone call could still give is no exception: the refusal says what to ask there and how much (EXC-4). */
-function refusedIfCallCenterCanGive(key: Key, requested: number, now: Instant, policy: Policy): Refused | undefined {
+function refusedIfCallCenterCanGive(
+  key: Key,
+  requested: number,
+  context: Pick<Context, 'now' | 'policy'>,
+): Refused | undefined {
+  const { policy } = context;
   if (key.type === 'MAK') {
     const headroom = callCenterHeadroom(key, policy);
     if (requested > headroom) return undefined;
@@ -251,7 +255,7 @@ function refusedIfCallCenterCanGive(key: Key, requested: number, now: Instant, p
       { remedies: [{ kind: 'call-center-increase', available: true, maximum: headroom }] },
     );
   }
-  const allowance = overrideAllowance(key, now, policy);
+  const allowance = overrideAllowance(key, context);
   if (requested > allowance.remaining) return undefined;
   return refuse(
     'not-an-exception',
@@ -273,7 +277,13 @@ function isEnglish(language: string): boolean {
   return language.toLowerCase().split('-')[0] === 'en';
 }
 
-function flagsOf(intake: Intake, agreement: Agreement, clock: Clock, now: Instant, policy: Policy): readonly Flag[] {
+function flagsOf(
+  intake: Intake,
+  agreement: Agreement,
+  clock: Clock,
+  context: Pick<Context, 'now' | 'policy'>,
+): readonly Flag[] {
+  const { now, policy } = context;
   const correspondent = noticesCorrespondentAt(agreement, now);
   const named = intake.noticesCorrespondent;
   const raised: Record<Flag, boolean> = {
@@ -314,20 +324,20 @@ export function beginReview(request: ExceptionRequest): Decided<Changed> {
   if (illegal !== undefined) return illegal;
   const next = write(movedTo({ is: 'in-review', answered: null }, request), 'review-wanted', ['team']);
   const why = request.flags.join(', ');
-  return changed(next, theService, 'review-begun', `Put before the exceptions team: ${why}.`);
+  const detail = `Put before the exceptions team: ${why}.`;
+  return changed(next, { actor: theService, action: 'review-begun', detail });
 }
 
 /** Asks the Notices Correspondent about a received request that needs no review (EXC-6, EXC-8). */
-export function askCorrespondent(request: ExceptionRequest, now: Instant, policy: Policy): Decided<Changed> {
+export function askCorrespondent(
+  request: ExceptionRequest,
+  context: Pick<Context, 'now' | 'policy'>,
+): Decided<Changed> {
   const illegal = refusedUnlessLegal(request, 'ask');
   if (illegal !== undefined) return illegal;
-  const next = asked(request, request.activations, now, policy);
-  return changed(
-    next,
-    theService,
-    'approval-asked',
-    `The Notices Correspondent was asked to approve ${next.activations}.`,
-  );
+  const next = asked(request, request.activations, context);
+  const detail = `The Notices Correspondent was asked to approve ${next.activations}.`;
+  return changed(next, { actor: theService, action: 'approval-asked', detail });
 }
 
 /**
@@ -337,9 +347,7 @@ export function askCorrespondent(request: ExceptionRequest, now: Instant, policy
 export function forward(
   request: ExceptionRequest,
   activations: number | undefined,
-  by: string,
-  now: Instant,
-  policy: Policy,
+  context: Pick<Context, 'actor' | 'now' | 'policy'>,
 ): Decided<Changed> {
   const number = activations ?? request.activations;
   const illegal = refusedUnlessLegal(request, 'forward');
@@ -358,19 +366,24 @@ export function forward(
       errors: [{ pointer: '/activations', message }],
     });
   }
-  const next = asked(request, number, now, policy);
+  const next = asked(request, number, context);
   const told = request.stage.is === 'awaiting-approval' ? ' The question that was out is void.' : '';
-  return changed(next, by, 'forwarded', `Forwarded to the Notices Correspondent for ${number}.${told}`);
+  const detail = `Forwarded to the Notices Correspondent for ${number}.${told}`;
+  return changed(next, { actor: context.actor, action: 'forwarded', detail });
 }
 
-function asked(request: ExceptionRequest, activations: number, now: Instant, policy: Policy): ExceptionRequest {
+function asked(
+  request: ExceptionRequest,
+  activations: number,
+  context: Pick<Context, 'now' | 'policy'>,
+): ExceptionRequest {
   const askNumber = request.asks + 1;
-  const ask: Ask = { askNumber, askedAt: now, remindersSent: 0, undeliverableAt: null, decision: null };
+  const ask: Ask = { askNumber, askedAt: context.now, remindersSent: 0, undeliverableAt: null, decision: null };
   const next: ExceptionRequest = {
     ...movedTo({ is: 'awaiting-approval', ask }, request),
     activations,
     asks: askNumber,
-    clock: handOver(request.clock, 'correspondent', now, policy),
+    clock: handOver(request.clock, 'correspondent', context.now, context.policy),
   };
   return write(write(next, 'approval-wanted', ['correspondent']), 'forwarded', ['requester']);
 }
@@ -379,73 +392,66 @@ function asked(request: ExceptionRequest, activations: number, now: Instant, pol
 export function question(
   request: ExceptionRequest,
   text: string,
-  by: string,
-  now: Instant,
-  policy: Policy,
+  context: Pick<Context, 'actor' | 'now' | 'policy'>,
 ): Decided<Changed> {
   const illegal = refusedUnlessLegal(request, 'question');
   if (illegal !== undefined) return illegal;
   const next = write(
     {
-      ...movedTo({ is: 'awaiting-requester', question: text, askedAt: now, askedBy: by }, request),
-      clock: handOver(request.clock, 'requester', now, policy),
+      ...movedTo({ is: 'awaiting-requester', question: text, askedAt: context.now, askedBy: context.actor }, request),
+      clock: handOver(request.clock, 'requester', context.now, context.policy),
     },
     'question',
     ['requester'],
   );
-  return changed(next, by, 'question-put', text);
+  return changed(next, { actor: context.actor, action: 'question-put', detail: text });
 }
 
 /** The requester answers; the request is before the team again and the clock runs on with what was left (SLA-2). */
 export function answer(
   request: ExceptionRequest,
   text: string,
-  by: string,
-  now: Instant,
-  policy: Policy,
+  context: Pick<Context, 'actor' | 'now' | 'policy'>,
 ): Decided<Changed> {
   const { stage } = request;
   if (stage.is !== 'awaiting-requester') return refusedState(request, 'answer');
   const answered = { question: stage.question, answer: text };
   const next = write(
-    { ...movedTo({ is: 'in-review', answered }, request), clock: handOver(request.clock, 'team', now, policy) },
+    {
+      ...movedTo({ is: 'in-review', answered }, request),
+      clock: handOver(request.clock, 'team', context.now, context.policy),
+    },
     'answered',
     ['team'],
   );
-  return changed(next, by, 'question-answered', text);
+  return changed(next, { actor: context.actor, action: 'question-answered', detail: text });
 }
 
 /** The team rejects with a reason: at any time until the limit was raised, even after an approval (EXC-7, EXC-8). */
 export function reject(
   request: ExceptionRequest,
   reason: string,
-  by: string,
-  now: Instant,
-  policy: Policy,
+  context: Pick<Context, 'actor' | 'now' | 'policy'>,
 ): Decided<Changed> {
   const illegal = refusedUnlessLegal(request, 'reject');
   if (illegal !== undefined) return illegal;
-  const next = ended(request, { is: 'rejected', at: now, by, reason, ask: askOf(request) }, now, policy);
-  return changed(write(next, 'rejected', partiesOf(request)), by, 'rejected', reason);
+  const { actor, now } = context;
+  const next = ended(request, { is: 'rejected', at: now, by: actor, reason, ask: askOf(request) }, context);
+  return changed(write(next, 'rejected', partiesOf(request)), { actor, action: 'rejected', detail: reason });
 }
 
 /** The requester withdraws, until it is decided (EXC-10). */
 export function withdraw(
   request: ExceptionRequest,
   reason: string | null,
-  by: string,
-  now: Instant,
-  policy: Policy,
+  context: Pick<Context, 'actor' | 'now' | 'policy'>,
 ): Decided<Changed> {
   const illegal = refusedUnlessLegal(request, 'withdraw');
   if (illegal !== undefined) return illegal;
-  const next = ended(request, { is: 'withdrawn', at: now, by, reason, ask: askOf(request) }, now, policy);
-  return changed(
-    write(next, 'withdrawn', [...partiesOf(request), 'team']),
-    by,
-    'withdrawn',
-    reason ?? 'No reason was given.',
-  );
+  const { actor, now } = context;
+  const next = ended(request, { is: 'withdrawn', at: now, by: actor, reason, ask: askOf(request) }, context);
+  const detail = reason ?? 'No reason was given.';
+  return changed(write(next, 'withdrawn', [...partiesOf(request), 'team']), { actor, action: 'withdrawn', detail });
 }
 
 /**
@@ -456,27 +462,29 @@ export function withdraw(
 export function decide(
   request: ExceptionRequest,
   askNumber: number,
-  choice: { readonly decision: 'approve' | 'deny'; readonly comment: string | null; readonly by: string },
-  now: Instant,
-  policy: Policy,
+  choice: { readonly decision: 'approve' | 'deny'; readonly comment: string | null },
+  context: Pick<Context, 'actor' | 'now' | 'policy'>,
 ): Decided<Changed> {
   const no = refusedUnlessAsking(request, askNumber);
   const { stage } = request;
   if (no !== undefined || stage.is !== 'awaiting-approval') return no ?? voidQuestion();
-  const { decision, comment, by } = choice;
-  const ask: Ask = { ...stage.ask, decision: { decision, at: now, by, comment } };
+  const { decision, comment } = choice;
+  const { actor, now } = context;
+  const ask: Ask = { ...stage.ask, decision: { decision, at: now, by: actor, comment } };
   const said = comment === null ? '' : ` “${comment}”`;
   if (decision === 'deny') {
-    const next = ended(request, { is: 'denied', at: now, ask }, now, policy);
+    const next = ended(request, { is: 'denied', at: now, ask }, context);
     const told = write(write(next, 'denied', ['requester']), 'decided', ['correspondent']);
-    return changed(told, by, 'denied', `The Notices Correspondent denied the request.${said}`);
+    const detail = `The Notices Correspondent denied the request.${said}`;
+    return changed(told, { actor, action: 'denied', detail });
   }
   const next: ExceptionRequest = {
     ...movedTo({ is: 'awaiting-approval', ask }, request),
-    clock: handOver(request.clock, 'team', now, policy),
+    clock: handOver(request.clock, 'team', context.now, context.policy),
   };
   const told = write(next, 'decided', ['requester', 'correspondent']);
-  return changed(told, by, 'approved', `The Notices Correspondent approved ${request.activations} more.${said}`);
+  const detail = `The Notices Correspondent approved ${request.activations} more.${said}`;
+  return changed(told, { actor, action: 'approved', detail });
 }
 
 /** Refuses an answer to a question that is decided, void, or not the one that is out; `undefined` while it is out. */
@@ -522,12 +530,8 @@ export function mailNewLink(request: ExceptionRequest): Decided<Changed> {
   const no = refusedUnlessAsking(request, request.asks);
   if (no !== undefined) return no;
   const next = write(request, 'approval-wanted', ['correspondent']);
-  return changed(
-    next,
-    theService,
-    'link-voided',
-    'Too many wrong codes were entered: the link is void, a new one is mailed.',
-  );
+  const detail = 'Too many wrong codes were entered: the link is void, a new one is mailed.';
+  return changed(next, { actor: theService, action: 'link-voided', detail });
 }
 
 /**
@@ -537,44 +541,40 @@ export function mailNewLink(request: ExceptionRequest): Decided<Changed> {
  */
 export function dispute(
   request: ExceptionRequest,
-  by: string,
-  now: Instant,
-  policy: Policy,
+  context: Pick<Context, 'actor' | 'now' | 'policy'>,
 ): Decided<Changed & { readonly frozen: boolean }> {
   const { stage } = request;
   const ask = askOf(request);
   if (ask === null || ask.decision === null) return refusedState(request, 'dispute');
+  const deed = { actor: context.actor, action: 'decision-disputed' };
   const flagged = {
     ...request,
     flags: flags.filter((flag) => flag === 'approval-disputed' || request.flags.includes(flag)),
   };
   if (stage.is !== 'awaiting-approval') {
     const told = write(flagged, 'disputed', ['team', 'supervisors']);
-    return {
-      ...changed(told, by, 'decision-disputed', 'The Correspondent says: “this was not me”, after it had ended.'),
-      frozen: false,
-    };
+    const detail = 'The Correspondent says: “this was not me”, after it had ended.';
+    return { ...changed(told, { ...deed, detail }), frozen: false };
   }
   const next = {
     ...movedTo({ is: 'in-review', answered: null }, flagged),
-    clock: handOver(request.clock, 'team', now, policy),
+    clock: handOver(request.clock, 'team', context.now, context.policy),
   };
   const told = write(next, 'disputed', ['team', 'supervisors']);
-  return {
-    ...changed(told, by, 'decision-disputed', 'The Correspondent says: “this was not me”. The request is frozen.'),
-    frozen: true,
-  };
+  const detail = 'The Correspondent says: “this was not me”. The request is frozen.';
+  return { ...changed(told, { ...deed, detail }), frozen: true };
 }
 
 /**
  * Asks anew when somebody else has become the Correspondent: the question that is out is void, and the new one is asked
  * (AGR-4). A question that is decided stays decided.
  */
-export function askAnew(request: ExceptionRequest, now: Instant, policy: Policy): Decided<Changed> {
+export function askAnew(request: ExceptionRequest, context: Pick<Context, 'now' | 'policy'>): Decided<Changed> {
   const { stage } = request;
   if (stage.is !== 'awaiting-approval' || stage.ask.decision !== null) return refusedState(request, 'ask');
-  const next = asked(request, request.activations, now, policy);
-  return changed(next, theService, 'approval-asked', 'The Notices Correspondent has changed: the new one was asked.');
+  const next = asked(request, request.activations, context);
+  const detail = 'The Notices Correspondent has changed: the new one was asked.';
+  return changed(next, { actor: theService, action: 'approval-asked', detail });
 }
 
 /**
@@ -584,8 +584,7 @@ export function askAnew(request: ExceptionRequest, now: Instant, policy: Policy)
 export function fulfil(
   request: ExceptionRequest,
   key: Key,
-  now: Instant,
-  policy: Policy,
+  context: Pick<Context, 'now' | 'policy'>,
 ): Decided<Changed & { readonly granted: { readonly key: Key; readonly grant: Grant; readonly deed: Deed } | null }> {
   const { stage } = request;
   if (stage.is !== 'awaiting-approval' || stage.ask.decision?.decision !== 'approve') {
@@ -594,26 +593,25 @@ export function fulfil(
   const { decision } = stage.ask;
   const notLive = refusedUnlessLive(key);
   if (notLive !== undefined) {
-    const stopped = reject(
-      request,
-      `The key was blocked before the limit was raised. ${notLive.refusal.detail}`,
-      theService,
-      now,
-      policy,
-    );
+    const reason = `The key was blocked before the limit was raised. ${notLive.refusal.detail}`;
+    const stopped = reject(request, reason, { ...context, actor: theService });
     return stopped.ok ? { ...stopped, granted: null } : stopped;
   }
   const grant: Grant = {
     kind: 'exception',
     amount: request.activations,
-    at: now,
+    at: context.now,
     by: theService,
     reference: request.exceptionId,
     approvedBy: decision.by,
   };
   const raised = `The limit of the key ending in ${key.lastFive} was raised by ${grant.amount}.`;
-  const next = ended(request, { is: 'fulfilled', at: now, ask: stage.ask }, now, policy);
-  const told = changed(write(next, 'fulfilled', ['requester', 'correspondent']), theService, 'fulfilled', raised);
+  const next = ended(request, { is: 'fulfilled', at: context.now, ask: stage.ask }, context);
+  const told = changed(write(next, 'fulfilled', ['requester', 'correspondent']), {
+    actor: theService,
+    action: 'fulfilled',
+    detail: raised,
+  });
   const deed: Deed = {
     actor: decision.by,
     action: 'limit-raised',
@@ -624,15 +622,16 @@ export function fulfil(
 }
 
 /** Lets a request lapse whose requester or Correspondent did not answer (SLA-6). */
-export function lapse(request: ExceptionRequest, now: Instant, policy: Policy): Decided<Changed> {
+export function lapse(request: ExceptionRequest, context: Pick<Context, 'now' | 'policy'>): Decided<Changed> {
   const illegal = refusedUnlessLegal(request, 'lapse');
   if (illegal !== undefined) return illegal;
   const silent = request.stage.is === 'awaiting-requester' ? 'requester' : 'correspondent';
-  const next = ended(request, { is: 'lapsed', at: now, silent, ask: askOf(request) }, now, policy);
+  const next = ended(request, { is: 'lapsed', at: context.now, silent, ask: askOf(request) }, context);
   const told = write(next, 'lapsed', [...partiesOf(request), 'team']);
   const who = silent === 'requester' ? 'requester' : 'Notices Correspondent';
-  const days = policy.exceptions.lapsesAfterBusinessDays;
-  return changed(told, theService, 'lapsed', `The ${who} did not answer within ${days} business days.`);
+  const days = context.policy.exceptions.lapsesAfterBusinessDays;
+  const detail = `The ${who} did not answer within ${days} business days.`;
+  return changed(told, { actor: theService, action: 'lapsed', detail });
 }
 
 /** Adds a letter that is owed; the same decision never writes it twice, since it is written with the decision. */
@@ -663,22 +662,17 @@ function movedTo(stage: Stage, request: ExceptionRequest): ExceptionRequest {
   return { ...request, stage, letters: request.letters.filter(({ kind }) => !callsToAct.includes(kind)) };
 }
 
-function ended(request: ExceptionRequest, stage: Stage, now: Instant, policy: Policy): ExceptionRequest {
+function ended(request: ExceptionRequest, stage: Stage, context: Pick<Context, 'now' | 'policy'>): ExceptionRequest {
   const moved = movedTo(stage, request);
   const letters = moved.letters.filter(({ kind }) => kind !== 'due-soon');
-  return { ...moved, letters, clock: stopClock(request.clock, now, policy) };
+  return { ...moved, letters, clock: stopClock(request.clock, context.now, context.policy) };
 }
 
 /** Every move of a parked request owes its workflow a wake-up (APR-6). */
-function changed(
-  request: ExceptionRequest,
-  actor: string,
-  action: string,
-  detail: string,
-): { readonly ok: true } & Changed {
+function changed(request: ExceptionRequest, deed: Omit<Deed, 'reference'>): { readonly ok: true } & Changed {
   const { drive } = request;
   const next: ExceptionRequest = drive.is === 'parked' ? { ...request, drive: { ...drive, is: 'to-wake' } } : request;
-  return { ok: true, request: next, deed: { actor, action, detail, reference: request.exceptionId } };
+  return { ok: true, request: next, deed: { ...deed, reference: request.exceptionId } };
 }
 
 function refusedUnlessLegal(request: ExceptionRequest, move: Move): Refused | undefined {

@@ -55,7 +55,7 @@ export function forecast(history: History, now: Instant, policy: Policy): Foreca
     askBy,
     inWords:
       history.remaining > 0
-        ? wordsFor(runsOutOn, askBy, fromDayNumber(today), known, policy)
+        ? wordsFor({ runsOutOn, askBy, today: fromDayNumber(today), known }, policy)
         : 'It has run out; ask for more now.',
   };
 }
@@ -72,7 +72,17 @@ export function usualApproval(businessMinutes: readonly number[], policy: Policy
   return median / businessDayMinutes(policy.supportCalendar);
 }
 
-function wordsFor(runsOutOn: CivilDate, askBy: CivilDate, today: CivilDate, known: number, policy: Policy): string {
+function wordsFor(
+  {
+    runsOutOn,
+    askBy,
+    today,
+    known,
+  }: Readonly<Record<'runsOutOn' | 'askBy' | 'today', CivilDate>> & {
+    readonly known: number;
+  },
+  policy: Policy,
+): string {
   const { windowDays } = policy.alerts.forecast;
   const days = Math.floor(Math.min(known, windowDays));
   const pace =

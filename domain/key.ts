@@ -128,11 +128,10 @@ export type DraftAgreement = { readonly organization: { readonly name: string };
 /** The exception request, begun: all that the system knows of the eight facts already (MAK-5, OVR-3). */
 export function draftFor(
   key: Pick<Key, 'type' | 'productGroup' | 'lastFive'>,
-  agreement: DraftAgreement,
-  activationsRequested: number,
+  facts: { readonly agreement: DraftAgreement; readonly activationsRequested: number; readonly product?: Product },
   policy: Policy,
-  product?: Product,
 ): ExceptionDraft {
+  const { agreement, activationsRequested, product } = facts;
   const [anyCovered] = productsCovered('MAK', key.productGroup, policy.catalog);
   const about = product ?? anyCovered;
   return {

@@ -1,5 +1,6 @@
 import { dayIn, startOfNextDay } from './business-time.ts';
 import type { Product } from './catalog.ts';
+import type { Context } from './context.ts';
 import type { Grant } from './grant.ts';
 import { grantUnder, limitOf } from './grant.ts';
 import type { InstallationId } from './installation-id.ts';
@@ -45,28 +46,27 @@ export function activateHost(
   key: KmsKey,
   ask: HostActivation,
   agreement: DraftAgreement,
-  now: Instant,
-  policy: Policy,
+  context: Pick<Context, 'now' | 'policy'>,
 ): Activated | Refused {
+  const { now, policy } = context;
   const no = refusedUnlessLive(key) ?? refusedUnlessCovered(key, ask.product, policy);
   if (no !== undefined) return no;
   const known = key.hosts.find((host) => host.installationId === ask.installationId);
   const placesLeft = limitOf(key.grants) - placesTaken(key);
 
-  if (known !== undefined && standardUsesLeft(known, policy) > 0)
-    return activated(key, use(known, ask, now), now, policy);
+  if (known !== undefined && standardUsesLeft(known, policy) > 0) return activated(key, use(known, ask, now), context);
   if (placesLeft > 0 && known?.place !== 'standard') {
     // A host that came in by an override moves to a place of its own once there is one.
     const host = use(known ?? newHost(ask, 'standard', now), ask, now);
-    return activated(key, { ...host, place: 'standard' }, now, policy);
+    return activated(key, { ...host, place: 'standard' }, context);
   }
   const override = key.overrides.find((each) => each.installationId === ask.installationId && each.spentAt === null);
   if (override !== undefined) {
     const host = use(known ?? newHost(ask, 'override', now), ask, now);
     const overrides = key.overrides.map((each) => (each === override ? { ...each, spentAt: now } : each));
-    return activated({ ...key, overrides }, { ...host, overridesSpent: host.overridesSpent + 1 }, now, policy);
+    return activated({ ...key, overrides }, { ...host, overridesSpent: host.overridesSpent + 1 }, context);
   }
-  return refusedHost(key, known, ask, agreement, now, policy);
+  return refusedHost(key, { known, ask, agreement }, context);
 }
 
 function newHost(ask: HostActivation, place: KmsHost['place'], now: Instant): KmsHost {
@@ -93,54 +93,50 @@ function use(host: KmsHost, ask: HostActivation, now: Instant): KmsHost {
   };
 }
 
-function activated(key: KmsKey, host: KmsHost, now: Instant, policy: Policy): Activated {
+function activated(key: KmsKey, host: KmsHost, context: Pick<Context, 'now' | 'policy'>): Activated {
   const isIt = (each: KmsHost) => each.installationId === host.installationId;
   const hosts = key.hosts.some(isIt) ? key.hosts.map((each) => (isIt(each) ? host : each)) : [...key.hosts, host];
   const next: KmsKey = { ...key, hosts };
   const accepted = { ok: true, key: next, host } as const;
-  return looksLikeClients(next, now, policy) ? { ...accepted, advisory: 'kms-key-on-clients' } : accepted;
+  return looksLikeClients(next, context) ? { ...accepted, advisory: 'kms-key-on-clients' } : accepted;
 }
 
 /** Whether so many hosts are new within the policy's hours that the key is probably used on clients (KMS-4). */
-export function looksLikeClients(key: Pick<KmsKey, 'hosts'>, now: Instant, policy: Policy): boolean {
-  return newHosts(key, now, policy) >= policy.kms.newHostsWarning.hosts;
+export function looksLikeClients(key: Pick<KmsKey, 'hosts'>, context: Pick<Context, 'now' | 'policy'>): boolean {
+  return newHosts(key, context) >= context.policy.kms.newHostsWarning.hosts;
 }
 
 /** How many hosts of a key were new within the policy's hours (KMS-4). */
-export function newHosts(key: Pick<KmsKey, 'hosts'>, now: Instant, policy: Policy): number {
+export function newHosts(key: Pick<KmsKey, 'hosts'>, { now, policy }: Pick<Context, 'now' | 'policy'>): number {
   const since = later(now, { hours: -policy.kms.newHostsWarning.withinHours });
   return key.hosts.filter((host) => isBefore(since, host.firstActivatedAt)).length;
 }
 
 function refusedHost(
   key: KmsKey,
-  known: KmsHost | undefined,
-  ask: HostActivation,
-  agreement: DraftAgreement,
-  now: Instant,
-  policy: Policy,
+  about: { readonly known: KmsHost | undefined; readonly ask: HostActivation; readonly agreement: DraftAgreement },
+  context: Pick<Context, 'now' | 'policy'>,
 ): Refused {
+  const { known, ask, agreement } = about;
   const limit = limitOf(key.grants);
   const why =
     known?.place === 'standard'
-      ? `This host has used its ${policy.kms.usesPerHost} activations of the key ending in ${key.lastFive}.`
+      ? `This host has used its ${context.policy.kms.usesPerHost} activations of the key ending in ${key.lastFive}.`
       : `The key ending in ${key.lastFive} has activated its ${limit} hosts.`;
   return refuse(
     'activation-limit-reached',
     `${why} Ask that activations be added to this key, or ask that it be blocked and a new one assigned.`,
-    { limit, used: placesTaken(key), remedies: kmsRemedies(key, agreement, now, policy, ask.product) },
+    { limit, used: placesTaken(key), remedies: kmsRemedies(key, { agreement, product: ask.product }, context) },
   );
 }
 
 /** The two remedies of a spent KMS key (KMS-3): more on this key (an override, else KMSADD), or a replacement. */
 export function kmsRemedies(
   key: KmsKey,
-  agreement: DraftAgreement,
-  now: Instant,
-  policy: Policy,
-  product?: Product,
+  about: { readonly agreement: DraftAgreement; readonly product?: Product },
+  context: Pick<Context, 'now' | 'policy'>,
 ): readonly Remedy[] {
-  const allowance = overrideAllowance(key, now, policy);
+  const allowance = overrideAllowance(key, context);
   return [
     {
       kind: 'override',
@@ -148,7 +144,11 @@ export function kmsRemedies(
       ...(allowance.availableAt === null ? {} : { availableAt: allowance.availableAt }),
       maximum: allowance.remaining,
     },
-    { kind: 'KMSADD', available: true, draft: draftFor(key, agreement, allowance.remaining + 1, policy, product) },
+    {
+      kind: 'KMSADD',
+      available: true,
+      draft: draftFor(key, { ...about, activationsRequested: allowance.remaining + 1 }, context.policy),
+    },
     { kind: 'replacement', available: true },
   ];
 }
@@ -162,7 +162,10 @@ export type OverrideAllowance = {
 };
 
 /** Decides what the call centre may still override on a live KMS key: one a day of its own days, five in all. */
-export function overrideAllowance(key: Pick<KmsKey, 'overrides'>, now: Instant, policy: Policy): OverrideAllowance {
+export function overrideAllowance(
+  key: Pick<KmsKey, 'overrides'>,
+  { now, policy }: Pick<Context, 'now' | 'policy'>,
+): OverrideAllowance {
   const { overridesPerKey, zone } = policy.callCenter;
   const remaining = overridesPerKey - key.overrides.length;
   if (remaining <= 0) return { available: 0, availableAt: null, remaining: 0 };
@@ -177,7 +180,6 @@ export type OverrideAsk = {
   readonly installationId: InstallationId;
   readonly callReference: string;
   readonly callerName: string;
-  readonly agent: string;
 };
 
 /**
@@ -189,8 +191,7 @@ export function override(
   key: Key,
   ask: OverrideAsk,
   agreement: DraftAgreement,
-  now: Instant,
-  policy: Policy,
+  context: Pick<Context, 'actor' | 'now' | 'policy'>,
 ): Decided<{ readonly grant: Grant; readonly key: KmsKey; readonly repeated: boolean }> {
   if (key.type !== 'KMS') {
     return refuse('wrong-key-type', 'Overrides are for KMS keys. The limit of a MAK can be increased instead.');
@@ -199,12 +200,12 @@ export function override(
   if (given !== undefined) return { ok: true, grant: given, key, repeated: true };
   const notLive = refusedUnlessLive(key);
   if (notLive !== undefined) return notLive;
-  const allowance = overrideAllowance(key, now, policy);
+  const allowance = overrideAllowance(key, context);
   if (allowance.remaining === 0) {
     return refuse(
       'overrides-exhausted',
-      `This key has had all of its ${policy.callCenter.overridesPerKey} overrides. For more, send a KMSADD request.`,
-      { draft: draftFor(key, agreement, 1, policy) },
+      `This key has had all of its ${context.policy.callCenter.overridesPerKey} overrides. For more, send a KMSADD request.`,
+      { draft: draftFor(key, { agreement, activationsRequested: 1 }, context.policy) },
     );
   }
   if (allowance.availableAt !== null) {
@@ -217,14 +218,14 @@ export function override(
   const grant: Grant = {
     kind: 'override',
     amount: 1,
-    at: now,
-    by: ask.agent,
+    at: context.now,
+    by: context.actor,
     reference: ask.callReference,
     approvedBy: null,
   };
   const entry: Override = {
     installationId: ask.installationId,
-    at: now,
+    at: context.now,
     callReference: ask.callReference,
     spentAt: null,
   };

@@ -1,7 +1,7 @@
 import type { Product } from './catalog.ts';
+import type { Context } from './context.ts';
 import type { Grant } from './grant.ts';
 import { grantUnder, limitOf, originalLimitOf } from './grant.ts';
-import type { Instant } from './instant.ts';
 import type { DraftAgreement, Key, Mak } from './key.ts';
 import { draftFor, refusedUnlessLive } from './key.ts';
 import type { Policy } from './policy.ts';
@@ -25,15 +25,14 @@ export function callCenterHeadroom(key: Pick<Mak, 'grants'>, policy: Policy): nu
  */
 export function makRemedies(
   key: Pick<Mak, 'type' | 'productGroup' | 'lastFive' | 'grants'>,
-  agreement: DraftAgreement,
+  about: { readonly agreement: DraftAgreement; readonly product?: Product },
   policy: Policy,
-  product?: Product,
 ): readonly Remedy[] {
   const headroom = callCenterHeadroom(key, policy);
   const suggested = Math.max(headroom + 1, originalLimitOf(key.grants));
   return [
     { kind: 'call-center-increase', available: headroom > 0, maximum: headroom },
-    { kind: 'MAKADD', available: true, draft: draftFor(key, agreement, suggested, policy, product) },
+    { kind: 'MAKADD', available: true, draft: draftFor(key, { ...about, activationsRequested: suggested }, policy) },
   ];
 }
 
@@ -41,9 +40,8 @@ export function makRemedies(
 export function refusedAtLimit(
   key: Pick<Mak, 'type' | 'productGroup' | 'lastFive' | 'grants'>,
   used: number,
-  agreement: DraftAgreement,
+  about: { readonly agreement: DraftAgreement; readonly product?: Product },
   policy: Policy,
-  product?: Product,
 ): Refused {
   const limit = limitOf(key.grants);
   const headroom = callCenterHeadroom(key, policy);
@@ -57,7 +55,7 @@ export function refusedAtLimit(
     {
       limit,
       used,
-      remedies: makRemedies(key, agreement, policy, product),
+      remedies: makRemedies(key, about, policy),
     },
   );
 }
@@ -66,7 +64,6 @@ export type Increase = {
   readonly newLimit: number;
   readonly callReference: string;
   readonly callerName: string;
-  readonly agent: string;
 };
 
 /**
@@ -79,8 +76,7 @@ export function increase(
   key: Key,
   ask: Increase,
   agreement: DraftAgreement,
-  now: Instant,
-  policy: Policy,
+  context: Pick<Context, 'actor' | 'now' | 'policy'>,
 ): Decided<{ readonly grant: Grant; readonly key: Mak; readonly repeated: boolean }> {
   if (key.type !== 'MAK') {
     return refuse('wrong-key-type', 'A KMS key has no limit to raise by phone; give its host an override instead.');
@@ -93,19 +89,19 @@ export function increase(
   if (ask.newLimit <= limit) {
     return refuse('limit-not-raised', `The limit is ${limit} already. Ask for a new limit above that.`, { limit });
   }
-  const maximumLimit = callCenterMaximum(key, policy);
+  const maximumLimit = callCenterMaximum(key, context.policy);
   if (ask.newLimit > maximumLimit) {
     return refuse(
       'above-call-center-limit',
       `By phone this key can be raised to ${maximumLimit} at most. For more, send a MAKADD request.`,
-      { maximumLimit, draft: draftFor(key, agreement, ask.newLimit - limit, policy) },
+      { maximumLimit, draft: draftFor(key, { agreement, activationsRequested: ask.newLimit - limit }, context.policy) },
     );
   }
   const grant: Grant = {
     kind: 'call-center',
     amount: ask.newLimit - limit,
-    at: now,
-    by: ask.agent,
+    at: context.now,
+    by: context.actor,
     reference: ask.callReference,
     approvedBy: null,
   };

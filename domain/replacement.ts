@@ -1,5 +1,6 @@
 import type { Agreement } from './agreement.ts';
 import { initialMakLimit } from './agreement.ts';
+import type { Context } from './context.ts';
 import type { Grant } from './grant.ts';
 import { limitOf } from './grant.ts';
 import type { InstallationId } from './installation-id.ts';
@@ -8,10 +9,9 @@ import { isBefore, later } from './instant.ts';
 import type { Key, KeyStatus, KmsKey, Successor } from './key.ts';
 import { refusedUnlessLive } from './key.ts';
 import type { Deed } from './ledger.ts';
-import type { Policy } from './policy.ts';
 import type { Decided } from './refusal.ts';
 
-export type Replacement = { readonly reason: string; readonly by: string; readonly reference: string };
+export type Replacement = { readonly reason: string; readonly reference: string };
 
 /**
  * Begins to replace a key (BLK-2): from here on nothing is granted or activated with it, and its successor is settled, so
@@ -21,13 +21,13 @@ export function beginReplacement(
   key: Key,
   ask: Replacement,
   successor: Successor,
-  now: Instant,
+  { actor, now }: Pick<Context, 'actor' | 'now'>,
 ): Decided<{ readonly key: Key; readonly deed: Deed }> {
   const notLive = refusedUnlessLive(key);
   if (notLive !== undefined) return notLive;
-  const status: KeyStatus = { is: 'blocking', since: now, by: ask.by, reason: ask.reason, successor };
+  const status: KeyStatus = { is: 'blocking', since: now, by: actor, reason: ask.reason, successor };
   const deed = {
-    actor: ask.by,
+    actor,
     action: 'replacement-begun',
     detail: `The key ending in ${key.lastFive} is being replaced by one ending in ${successor.lastFive}: ${ask.reason}`,
     reference: ask.reference,
@@ -42,8 +42,7 @@ export function beginReplacement(
 export function completeReplacement(
   key: Key,
   agreement: Agreement,
-  now: Instant,
-  policy: Policy,
+  { now, policy }: Pick<Context, 'now' | 'policy'>,
 ): { readonly blocked: Key; readonly issued: Key; readonly deed: Deed } | undefined {
   if (key.status.is !== 'blocking') return undefined;
   const { successor, by, reason } = key.status;
@@ -99,7 +98,11 @@ export type Verdict = {
  * @param key the key that the installation names; `undefined` when no such key was ever issued.
  * @param hasActivated whether this installation has activated with it.
  */
-export function validate(key: Key | undefined, hasActivated: boolean, now: Instant, policy: Policy): Verdict {
+export function validate(
+  key: Key | undefined,
+  hasActivated: boolean,
+  { now, policy }: Pick<Context, 'now' | 'policy'>,
+): Verdict {
   if (key === undefined) return { genuine: false, reason: 'unknown-key', graceEndsAt: null };
   if (key.status.is !== 'blocked') {
     return hasActivated

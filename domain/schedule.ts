@@ -1,5 +1,6 @@
 import type { SupportCalendar } from './business-time.ts';
 import { addBusinessDays } from './business-time.ts';
+import type { Context } from './context.ts';
 import type { Changed, ExceptionRequest } from './exception.ts';
 import { lapse, write } from './exception.ts';
 import type { Instant } from './instant.ts';
@@ -99,7 +100,8 @@ function businessDaysAfterDue(due: Instant, days: number, calendar: SupportCalen
  * that it is sent once whatever is retried (SLA-5), or lets the request lapse (SLA-6). `undefined` when nothing is due.
  * What is only owed (`pass-on`) is not a change; the sweep does it by delivering letters and waking the workflow.
  */
-export function tick(request: ExceptionRequest, now: Instant, policy: Policy): Changed | undefined {
+export function tick(request: ExceptionRequest, context: Pick<Context, 'now' | 'policy'>): Changed | undefined {
+  const { now, policy } = context;
   const due = reminders(request, policy)
     .filter(({ at }) => !isBefore(now, at))
     .toSorted((one, other) => one.at.localeCompare(other.at))[0];
@@ -108,7 +110,7 @@ export function tick(request: ExceptionRequest, now: Instant, policy: Policy): C
   const deed = (action: string, detail: string) => ({ actor: theService, action, detail, reference });
   switch (due.what) {
     case 'lapse': {
-      const lapsed = lapse(request, now, policy);
+      const lapsed = lapse(request, context);
       return lapsed.ok ? lapsed : undefined;
     }
     case 'remind-correspondent': {

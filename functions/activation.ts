@@ -1,4 +1,5 @@
 import type { Product, ProductGroup } from '../domain/catalog.ts';
+import type { Context } from '../domain/context.ts';
 import { confirmationIdFrom, type InstallationId, parseInstallationId } from '../domain/installation-id.ts';
 import type { Instant } from '../domain/instant.ts';
 import { refusedUnlessCovered, refusedUnlessLive } from '../domain/key.ts';
@@ -21,7 +22,7 @@ import { problemOf } from './problem.ts';
 import { theStore } from './the-store.ts';
 
 export const handler = http('activation', {
-  'POST /activations': async ({ body, operation, now }) => {
+  'POST /activations': async ({ body, now, context }) => {
     const store = theStore();
     const installation = parseInstallationId(body.installationId);
     if (!installation.ok) return installation;
@@ -29,23 +30,23 @@ export const handler = http('activation', {
     if (keyId === undefined) return unknownKey();
     const { installationId } = installation;
     const { product, machineName = null } = body;
-    return activate(store, keyId, { installationId, product, machineName, activatedAt: now }, operation);
+    return activate(store, keyId, { installationId, product, machineName, activatedAt: now }, context);
   },
 
-  'POST /activations/batch': async ({ body, operation, now }) => {
+  'POST /activations/batch': async ({ body, now, context }) => {
     const store = theStore();
     const keyId = keyIdFrom(store, body.productKey);
     const facts = keyId === undefined ? undefined : await recall(store, keyId);
     if (keyId === undefined || facts === undefined) return unknownKey();
     const answers =
       facts.type === 'MAK'
-        ? await batchOnMak(store, keyId, facts, body.activations, now)
-        : await batchOnKms(store, keyId, body.activations, operation, now);
+        ? await batchOnMak(store, { keyId, facts }, body.activations, now)
+        : await batchOnKms(store, keyId, body.activations, context);
     const results = body.activations.map(({ installationId }, index) => lineResult(installationId, answers[index]));
     return { status: 200, body: { results } };
   },
 
-  'POST /validations': async ({ body, now }) => {
+  'POST /validations': async ({ body, context }) => {
     const store = theStore();
     const installation = parseInstallationId(body.installationId);
     if (!installation.ok) return installation;
@@ -53,17 +54,17 @@ export const handler = http('activation', {
     const keyId = keyIdFrom(store, body.productKey);
     const key = keyId === undefined ? undefined : await readKey(store, keyId);
     const hasActivated = key !== undefined && (await hasActivatedWith(store, key, installationId));
-    return { status: 200, body: validate(key?.state, hasActivated, now, store.policy) };
+    return { status: 200, body: validate(key?.state, hasActivated, context) };
   },
 
-  'POST /kms-hosts/client-reports': async ({ body, operation, now }) => {
+  'POST /kms-hosts/client-reports': async ({ body, context }) => {
     const store = theStore();
     const installation = parseInstallationId(body.installationId);
     if (!installation.ok) return installation;
     const keyId = keyIdFrom(store, body.productKey);
     if (keyId === undefined) return unknownKey();
     const report = { installationId: installation.installationId, clients: body.clients };
-    const outcome = await recordClients(store, keyId, report, operation, now);
+    const outcome = await recordClients(store, keyId, report, context);
     if (outcome === undefined) return unknownKey();
     if (!outcome.ok) return outcome;
     return outcome.answer.known
@@ -115,15 +116,10 @@ function remember({ state, kept }: KeptKey): Remembered {
   return facts;
 }
 
-async function activate(
-  store: Store,
-  keyId: string,
-  asked: Activation,
-  operation: string,
-): Promise<Answer | RefusedAs> {
+async function activate(store: Store, keyId: string, asked: Activation, context: Context): Promise<Answer | RefusedAs> {
   const facts = await recall(store, keyId);
   if (facts === undefined) return unknownKey();
-  return facts.type === 'KMS' ? onKms(store, keyId, asked, operation) : onMak(store, keyId, facts, asked);
+  return facts.type === 'KMS' ? onKms(store, keyId, asked, context) : onMak(store, keyId, facts, asked);
 }
 
 /**
@@ -138,11 +134,10 @@ const layoutReadsMax = 4;
  */
 async function withCurrentLayout<Outcome>(
   store: Store,
-  keyId: string,
-  remembered: Remembered,
+  { keyId, facts }: { readonly keyId: string; readonly facts: Remembered },
   activateWith: (layout: Layout) => Promise<Outcome | 'laid-out-anew'>,
 ): Promise<Outcome> {
-  let { bucketCount } = remembered;
+  let { bucketCount } = facts;
   for (let reads = 1; reads <= layoutReadsMax; reads += 1) {
     // The first new reading is the remedy for a layout that has grown; only then others are in the middle of something.
     if (reads > 2) await store.pause(reads);
@@ -157,45 +152,43 @@ async function onMak(store: Store, keyId: string, facts: Remembered, asked: Acti
   const notCovered = refusedUnlessCovered(facts, asked.product, store.policy);
   if (notCovered !== undefined) return notCovered;
   const digest = store.vault.digestOf(keyId, asked.installationId);
-  const outcome = await withCurrentLayout(store, keyId, facts, async (layout) => {
+  const outcome = await withCurrentLayout(store, { keyId, facts }, async (layout) => {
     const tried = await activateOnMak(store, layout, digest, asked);
     return tried.is === 'laid-out-anew' ? tried.is : tried;
   });
-  return answerMak(store, keyId, digest, asked, outcome);
+  return answerMak(store, { keyId, digest, asked }, outcome);
 }
 
 /** What a machine is answered to what came of its activation. */
 async function answerMak(
   store: Store,
-  keyId: string,
-  digest: Buffer,
-  asked: Activation,
+  { keyId, digest, asked }: { readonly keyId: string; readonly digest: Buffer; readonly asked: Activation },
   outcome: Exclude<MakOutcome, { is: 'laid-out-anew' }>,
 ): Promise<Answer | RefusedAs> {
   switch (outcome.is) {
     case 'activated':
-      return activated('MAK', digest, outcome.activation.activatedAt, 201);
+      return activated({ keyType: 'MAK', digest, activatedAt: outcome.activation.activatedAt }, 201);
     case 'known':
-      return activated('MAK', digest, outcome.activation.activatedAt, 200);
+      return activated({ keyType: 'MAK', digest, activatedAt: outcome.activation.activatedAt }, 200);
     case 'blocked':
     case 'spent': {
       const { state, kept } = await readAgain(store, keyId);
       const notLive = refusedUnlessLive(state);
       if (notLive !== undefined) return blocked(notLive);
       if (state.type !== 'MAK' || outcome.is === 'blocked') throw new Error(`Key ${keyId} and its buckets disagree.`);
-      return refusedAtLimit(state, outcome.used, kept.agreement, store.policy, asked.product);
+      return refusedAtLimit(state, outcome.used, { agreement: kept.agreement, product: asked.product }, store.policy);
     }
   }
 }
 
-async function onKms(store: Store, keyId: string, asked: Activation, operation: string): Promise<Answer | RefusedAs> {
-  const outcome = await activateKmsHost(store, keyId, asked, operation, asked.activatedAt);
+async function onKms(store: Store, keyId: string, asked: Activation, context: Context): Promise<Answer | RefusedAs> {
+  const outcome = await activateKmsHost(store, keyId, asked, context);
   if (outcome === undefined) return unknownKey();
   if (!outcome.ok) return outcome.refusal.code === 'key-blocked' ? blocked(outcome) : outcome;
   const { host, advisory } = outcome.answer;
   const more = { uses: host.uses, ...(advisory === undefined ? {} : { advisory }) };
   const digest = store.vault.digestOf(keyId, asked.installationId);
-  return activated('KMS', digest, asked.activatedAt, 201, more);
+  return activated({ keyType: 'KMS', digest, activatedAt: asked.activatedAt }, 201, more);
 }
 
 type Asked = { readonly installationId: string; readonly product: Product; readonly machineName?: string | undefined };
@@ -203,8 +196,7 @@ type Asked = { readonly installationId: string; readonly product: Product; reado
 /** Each line of a batch gets its own answer, in order; what is wrong with one keeps none of the others (MAK-6). */
 async function batchOnMak(
   store: Store,
-  keyId: string,
-  facts: Remembered,
+  { keyId, facts }: { readonly keyId: string; readonly facts: Remembered },
   asked: readonly Asked[],
   now: Instant,
 ): Promise<readonly (Answer | RefusedAs)[]> {
@@ -224,7 +216,7 @@ async function batchOnMak(
   const outcomes =
     lines.length === 0
       ? []
-      : await withCurrentLayout(store, keyId, facts, (layout) => activateBatchOnMak(store, layout, lines));
+      : await withCurrentLayout(store, { keyId, facts }, (layout) => activateBatchOnMak(store, layout, lines));
   const inOrder = outcomes.values();
   return Promise.all(
     parsed.map((each) => {
@@ -234,7 +226,7 @@ async function batchOnMak(
       const { digest, activation } = each.line;
       // A line can find its layout stale by itself, when the others of its batch are through already.
       if (outcome.is === 'laid-out-anew') return onMak(store, keyId, facts, activation);
-      return answerMak(store, keyId, digest, activation, outcome);
+      return answerMak(store, { keyId, digest, asked: activation }, outcome);
     }),
   );
 }
@@ -244,8 +236,7 @@ async function batchOnKms(
   store: Store,
   keyId: string,
   asked: readonly Asked[],
-  operation: string,
-  now: Instant,
+  context: Context,
 ): Promise<readonly (Answer | RefusedAs)[]> {
   const answers: (Answer | RefusedAs)[] = [];
   for (const [index, { installationId: text, product, machineName = null }] of asked.entries()) {
@@ -255,8 +246,8 @@ async function batchOnKms(
       continue;
     }
     const { installationId } = installation;
-    const line = { installationId, product, machineName, activatedAt: now };
-    answers.push(await onKms(store, keyId, line, `${operation} line ${index}`));
+    const line = { installationId, product, machineName, activatedAt: context.now };
+    answers.push(await onKms(store, keyId, line, { ...context, operationId: `${context.operationId} line ${index}` }));
   }
   return answers;
 }
@@ -293,12 +284,11 @@ async function readAgain(store: Store, keyId: string): Promise<KeptKey> {
 }
 
 function activated(
-  keyType: 'MAK' | 'KMS',
-  digest: Buffer,
-  activatedAt: Instant,
+  of: { readonly keyType: 'MAK' | 'KMS'; readonly digest: Buffer; readonly activatedAt: Instant },
   status: 200 | 201,
   more: object = {},
 ): Answer {
+  const { keyType, digest, activatedAt } = of;
   const activationId = digest.subarray(0, 16).toString('hex');
   if (status === 201) count('activations', keyType);
   return { status, body: { activationId, confirmationId: confirmationIdFrom(digest), keyType, activatedAt, ...more } };

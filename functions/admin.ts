@@ -8,24 +8,24 @@ import { agreementView } from './view.ts';
 import { world } from './world.ts';
 
 export const handler = http('admin', {
-  'POST /agreements': async ({ body, caller, operation, now }) => {
+  'POST /agreements': async ({ body, now, context }) => {
     const store = theStore();
     const draw = () => drawProductKey(world.below);
-    const outcome = await registerAgreement(store, body, draw, caller.email, operation, now);
+    const outcome = await registerAgreement(store, body, draw, context);
     if (!outcome.ok) return outcome;
     const { items } = await keysOf(store, outcome.answer.agreementId, { limit: 100, after: null });
     const keys = await Promise.all(items.map((key) => keyAnswer(store, key, now)));
     return { status: 201, body: { ...agreementView(outcome.answer), keys } };
   },
 
-  'PUT /agreements/{agreementId}/contacts': async ({ params, body, caller, operation, now }) => {
-    const outcome = await changeContacts(theStore(), params.agreementId, body.contacts, caller.email, operation, now);
+  'PUT /agreements/{agreementId}/contacts': async ({ params, body, context }) => {
+    const outcome = await changeContacts(theStore(), params.agreementId, body.contacts, context);
     if (outcome === undefined) return notFound('agreement');
     return answerOf(outcome, (agreement) => ({ status: 200, body: agreementView(agreement) }));
   },
 
-  'PUT /agreements/{agreementId}/notices-correspondent': async ({ params, body, caller, operation, now }) => {
-    const outcome = await nameNewCorrespondent(theStore(), params.agreementId, body, caller.email, operation, now);
+  'PUT /agreements/{agreementId}/notices-correspondent': async ({ params, body, context }) => {
+    const outcome = await nameNewCorrespondent(theStore(), params.agreementId, body, context);
     if (outcome === undefined) return notFound('agreement');
     return answerOf(outcome, (agreement) => ({ status: 200, body: agreementView(agreement) }));
   },

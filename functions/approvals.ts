@@ -45,10 +45,10 @@ export const handler = http(
       const opened = await openLink(store, 'decision', tokenOf(call));
       if (opened === undefined) return unknown(call);
       const no = refusedUnlessGood(store, opened, call.now);
-      if (no !== undefined) return told(call, store, no.refusal, opened, 410);
+      if (no !== undefined) return told(call, store, { refusal: no.refusal, opened }, 410);
       const { link, request } = opened;
       if (wantsJson(call)) return { status: 200, body: { exception: asked(request), expiresAt: link.expiresAt } };
-      return served(200, askPage(await questionOf(store, opened, call, null)));
+      return served(200, askPage(await questionOf(store, opened, call, { attempt: null })));
     },
 
     'POST /approvals/{token}': async (call) => {
@@ -61,7 +61,7 @@ export const handler = http(
       const { fields } = sent;
       // What became of the question is told before what is wrong with the form.
       const no = refusedUnlessGood(store, opened, call.now);
-      if (no !== undefined) return told(call, store, no.refusal, opened, 409);
+      if (no !== undefined) return told(call, store, { refusal: no.refusal, opened }, 409);
       const parsed = decisionSchema.safeParse(fields, { reportInput: true });
       if (!parsed.success) {
         const errors = parsed.error.issues.flatMap(fieldErrorsOf);
@@ -70,7 +70,7 @@ export const handler = http(
         const wrong = parsed.error.issues.map(({ path }) => path[0]);
         const incomplete = (['code', 'decision', 'comment'] as const).filter((field) => wrong.includes(field));
         const attempt = { comment: commentIn(fields), problem: { is: 'incomplete', fields: incomplete } } as const;
-        return refusedOn(invalid, 422, askPage(await questionOf(store, opened, call, attempt)));
+        return refusedOn(invalid, 422, askPage(await questionOf(store, opened, call, { attempt })));
       }
 
       const outcome = await decideByLink(store, token, parsed.data, call.now);
@@ -83,12 +83,13 @@ export const handler = http(
       }
       const { refusal } = outcome;
       if (refusal.code !== 'wrong-code') {
-        return told(call, store, refusal, (await openLink(store, 'decision', token)) ?? opened, 409);
+        const after = (await openLink(store, 'decision', token)) ?? opened;
+        return told(call, store, { refusal, opened: after }, 409);
       }
       if (wantsJson(call)) return outcome;
       const problem = { is: 'wrong-code', triesLeft: refusal.triesLeft } as const;
       const attempt = { comment: commentIn(fields), problem };
-      return refusedOn(outcome, 422, askPage(await questionOf(store, opened, call, attempt)));
+      return refusedOn(outcome, 422, askPage(await questionOf(store, opened, call, { attempt })));
     },
 
     'POST /approvals/{token}/codes': async (call) => {
@@ -96,10 +97,10 @@ export const handler = http(
       const opened = await openLink(store, 'decision', tokenOf(call));
       if (opened === undefined || !store.policy.approval.strict) return unknown(call);
       const no = refusedUnlessGood(store, opened, call.now);
-      if (no !== undefined) return told(call, store, no.refusal, opened, 409);
+      if (no !== undefined) return told(call, store, { refusal: no.refusal, opened }, 409);
       const goodUntil = (await mailCode(store, opened, call.now)) ?? opened.link.code?.expiresAt ?? call.now;
       if (wantsJson(call)) return { status: 202, body: { expiresAt: goodUntil } };
-      return served(202, askPage(await questionOf(store, opened, call, null, goodUntil)));
+      return served(202, askPage(await questionOf(store, opened, call, { attempt: null, codeGoodUntil: goodUntil })));
     },
 
     'GET /disputes/{token}': async (call) => {
@@ -178,7 +179,12 @@ function unknown(call: LinkCall): RefusedAs {
 }
 
 /** Tells why a link decides nothing any more, as a page or as a problem. */
-function told(call: LinkCall, store: Store, refusal: Refusal, opened: Opened, whenDecided: 409 | 410): RefusedAs {
+function told(
+  call: LinkCall,
+  store: Store,
+  { refusal, opened }: { readonly refusal: Refusal; readonly opened: Opened },
+  whenDecided: 409 | 410,
+): RefusedAs {
   const no: Refused = { ok: false, refusal };
   const decided = refusal.code === 'already-decided';
   if (wantsJson(call)) return decided ? { ...no, status: whenDecided } : no;
@@ -206,7 +212,7 @@ async function mailCode(
   const codeLink = { url: new Secret('', '[link]'), code, expiresAt };
   const about = { request, now, agreement, key };
   const to = isDeputy ? 'deputy' : 'correspondent';
-  const mail = compose('approval-code', factsFor(store, about, to, reader?.name ?? link.to, codeLink));
+  const mail = compose('approval-code', factsFor(store, about, { to, name: reader?.name ?? link.to }, codeLink));
   if (mail === undefined) return expiresAt;
   const sent = await theMail().send(mail, link.to, { tags: { letter: 'approval-code' } });
   if (sent.sent) {
@@ -251,8 +257,7 @@ async function questionOf(
   store: Store,
   opened: Opened,
   { now, params }: LinkCall,
-  attempt: FailedAttempt | null,
-  codeGoodUntil?: Instant,
+  { attempt, codeGoodUntil }: { readonly attempt: FailedAttempt | null; readonly codeGoodUntil?: Instant },
 ): Promise<Question> {
   const { link, request, agreement } = opened;
   const key = await keyOf(store, request);

@@ -1,8 +1,5 @@
 import { askCorrespondent } from '../domain/exception.ts';
-import { theStore } from './the-store.ts';
 import { wait } from './wait.ts';
 
 /** Asks the Notices Correspondent and waits for the decision (EXC-6). */
-export const handler = wait('askCorrespondent', 'ask-correspondent', (request, now) =>
-  askCorrespondent(request, now, theStore().policy),
-);
+export const handler = wait('askCorrespondent', 'ask-correspondent', askCorrespondent);

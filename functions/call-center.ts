@@ -28,15 +28,15 @@ export const handler = http('callCenter', {
     return listed(call, { ...keys, items }, (view) => view);
   },
 
-  'POST /keys/{keyId}/overrides': async ({ params, body, caller, operation, now }) => {
+  'POST /keys/{keyId}/overrides': async ({ params, body, context }) => {
     const parsed = parseInstallationId(body.installationId);
     if (!parsed.ok) return parsed;
-    const ask = { ...body, installationId: parsed.installationId, agent: caller.email };
-    return granted(await giveOverride(theStore(), params.keyId, ask, operation, now));
+    const ask = { ...body, installationId: parsed.installationId };
+    return granted(await giveOverride(theStore(), params.keyId, ask, context));
   },
 
-  'POST /keys/{keyId}/increases': async ({ params, body, caller, operation, now }) =>
-    granted(await giveIncrease(theStore(), params.keyId, { ...body, agent: caller.email }, operation, now)),
+  'POST /keys/{keyId}/increases': async ({ params, body, context }) =>
+    granted(await giveIncrease(theStore(), params.keyId, body, context)),
 });
 
 /** A grant that was given now is new; one that this call reference gave before is only told again (OVR-4). */

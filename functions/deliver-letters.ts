@@ -67,12 +67,12 @@ async function whatLettersTell(store: Store, { agreementId, keyId }: ExceptionRe
 }
 
 async function deliver(store: Store, mailing: Mailing, letter: Letter, about: About): Promise<void> {
-  const { request, now, agreement } = about;
-  const reader = readerOf(letter, request, agreement, now, store, mailing);
+  const { request, now } = about;
+  const reader = readerOf(letter, about, store, mailing);
   // A deputy whose days ended before the letter went out has no more to do with it.
   if (reader === undefined) return;
-  const link = await linkFor(store, mailing, letter, request, reader.email, now);
-  const mail = compose(letter.kind, factsFor(store, about, letter.to, reader.name, link));
+  const link = await linkFor(store, mailing, letter, { request, email: reader.email, now });
+  const mail = compose(letter.kind, factsFor(store, about, { to: letter.to, name: reader.name }, link));
   // A letter that would no longer be true is not sent.
   if (mail === undefined) return;
   const askNumber = askOf(request)?.askNumber ?? null;
@@ -106,10 +106,12 @@ export async function recordRefusedLetter(
   const askNumber = askOf(request)?.askNumber ?? null;
   const trouble = { letter: kind, to, askNumber, is: 'not-delivered', because: 'refused at once' } as const;
   const hasDeputy = deputyAt(agreement, now, store.policy) !== undefined;
-  await moveException(store, request.exceptionId, `refused ${letterId}`, now, (known) => ({
-    ok: true,
-    ...hearOfMail(known, trouble, hasDeputy, now),
-  }));
+  await moveException(
+    store,
+    request.exceptionId,
+    (known) => ({ ok: true, ...hearOfMail(known, trouble, hasDeputy, now) }),
+    { operationId: `refused ${letterId}`, now },
+  );
 }
 
 /**
@@ -130,17 +132,13 @@ function replyTo(
 export function factsFor(
   store: Store,
   { request, now, agreement, key }: About,
-  to: Addressee,
-  readerName: string,
+  { to, name }: { readonly to: Addressee; readonly name: string },
   link: Link | null,
 ): LetterFacts {
   const correspondentName = noticesCorrespondentAt(agreement, now).name;
   return {
     request,
-    to:
-      to === 'deputy'
-        ? { role: 'correspondent', name: readerName, deputyOf: correspondentName }
-        : { role: to, name: readerName },
+    to: to === 'deputy' ? { role: 'correspondent', name, deputyOf: correspondentName } : { role: to, name },
     organizationName: agreement.organization.name,
     lastFive: key.lastFive,
     keyType: key.type,
@@ -156,15 +154,13 @@ export function factsFor(
 
 function readerOf(
   { to }: Letter,
-  { intake }: ExceptionRequest,
-  agreement: Agreement,
-  now: Instant,
+  { request, agreement, now }: About,
   { policy }: Store,
   { addresses }: Mailing,
 ): Pick<Person, 'name' | 'email'> | undefined {
   switch (to) {
     case 'requester':
-      return intake.requester;
+      return request.intake.requester;
     case 'correspondent':
       return noticesCorrespondentAt(agreement, now);
     case 'deputy':
@@ -189,9 +185,7 @@ async function linkFor(
   store: Store,
   mailing: Mailing,
   { kind, to }: Letter,
-  request: ExceptionRequest,
-  email: string,
-  now: Instant,
+  { request, email, now }: Pick<About, 'request' | 'now'> & { readonly email: string },
 ): Promise<Link | null> {
   const ask = askOf(request);
   if (ask === null) return null;
@@ -201,12 +195,12 @@ async function linkFor(
   if (kind === 'approval-wanted' || kind === 'approval-reminder') {
     const code = store.policy.approval.strict ? null : world.code(codeDigits);
     const expiresAt = lapsesAt(ask.askedAt, store.policy);
-    await keepLink(store, token, code, { ...about, is: 'decision', expiresAt }, now);
+    await keepLink(store, { token, code }, { ...about, is: 'decision', expiresAt }, now);
     return { url: url('approvals'), code, expiresAt };
   }
   if (kind === 'decided' && (to === 'correspondent' || to === 'deputy')) {
     const expiresAt = later(now, { days: disputeDays });
-    await keepLink(store, token, null, { ...about, is: 'dispute', expiresAt }, now);
+    await keepLink(store, { token, code: null }, { ...about, is: 'dispute', expiresAt }, now);
     return { url: url('disputes'), code: null, expiresAt };
   }
   return null;

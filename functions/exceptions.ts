@@ -1,4 +1,5 @@
 import type { Agreement } from '../domain/agreement.ts';
+import type { Context } from '../domain/context.ts';
 import type { Changed, ExceptionRequest } from '../domain/exception.ts';
 import { answer, forward, question, reject, withdraw } from '../domain/exception.ts';
 import type { Policy } from '../domain/policy.ts';
@@ -23,13 +24,10 @@ import { entryView, exceptionView } from './view.ts';
 const agreementsInOneList = 100;
 
 export const handler = http('exceptions', {
-  'POST /exceptions': async ({ body, caller, who, operation, now }) => {
+  'POST /exceptions': async ({ body, caller, who, now, context }) => {
     const store = theStore();
-    const sender = {
-      name: caller.email,
-      maySpeakFor: (agreement: Agreement) => accessTo(agreement, caller, who, now) === 'open',
-    };
-    const taken = await takeRequest(store, theEngine(), body, sender, operation, now);
+    const sender = { maySpeakFor: (agreement: Agreement) => accessTo(agreement, caller, who, now) === 'open' };
+    const taken = await takeRequest(store, theEngine(), { intake: body, sender }, context);
     if (taken.ok) return accepted(taken.request, now, store.policy);
     // Staff who may not send requests are told so, and not that an agreement which they can see had no such contact.
     const notTheirs = taken.refusal.code === 'requester-not-authorized' && isStaffOnly(caller, who);
@@ -67,24 +65,20 @@ export const handler = http('exceptions', {
   },
 
   'POST /exceptions/{exceptionId}/questions': (call) =>
-    move(call, (request, policy) => question(request, call.body.text, call.caller.email, call.now, policy)),
+    move(call, (request, context) => question(request, call.body.text, context)),
 
   'POST /exceptions/{exceptionId}/answers': (call) =>
-    moveByContact(call, (request, policy) => answer(request, call.body.text, call.caller.email, call.now, policy)),
+    moveByContact(call, (request, context) => answer(request, call.body.text, context)),
 
   'POST /exceptions/{exceptionId}/review': (call) => {
-    const { body, caller, now } = call;
-    return move(call, (request, policy) =>
-      body.decision === 'forward'
-        ? forward(request, body.activations, caller.email, now, policy)
-        : reject(request, body.reason, caller.email, now, policy),
+    const { body } = call;
+    return move(call, (request, context) =>
+      body.decision === 'forward' ? forward(request, body.activations, context) : reject(request, body.reason, context),
     );
   },
 
   'POST /exceptions/{exceptionId}/withdrawal': (call) =>
-    moveByContact(call, (request, policy) =>
-      withdraw(request, call.body.reason ?? null, call.caller.email, call.now, policy),
-    ),
+    moveByContact(call, (request, context) => withdraw(request, call.body.reason ?? null, context)),
 });
 
 async function own(store: Store, email: string): Promise<readonly string[]> {
@@ -92,7 +86,7 @@ async function own(store: Store, email: string): Promise<readonly string[]> {
   return page.items.map(({ agreementId }) => agreementId);
 }
 
-type ExceptionCall = Pick<Call<Route>, 'caller' | 'who' | 'now' | 'operation'> & {
+type ExceptionCall = Pick<Call<Route>, 'caller' | 'who' | 'now' | 'context'> & {
   readonly params: { readonly exceptionId: string };
 };
 
@@ -111,7 +105,7 @@ async function exceptionFor(
     : { ok: true, request };
 }
 
-type Decide = (request: ExceptionRequest, policy: Policy) => Decided<Changed>;
+type Decide = (request: ExceptionRequest, context: Context) => Decided<Changed>;
 
 function moveByContact(call: ExceptionCall, decide: Decide): Promise<Answer | Refused> {
   return move(call, decide, true);
@@ -123,9 +117,8 @@ async function move(call: ExceptionCall, decide: Decide, needsContact = false): 
   const found = await exceptionFor(call, needsContact);
   if (!found.ok) return found;
   const { exceptionId } = found.request;
-  const outcome = await moveException(store, exceptionId, call.operation, call.now, (request) =>
-    decide(request, store.policy),
-  );
+  const { context } = call;
+  const outcome = await moveException(store, exceptionId, (request) => decide(request, context), context);
   if (outcome === undefined) return notFound('request');
   if (!outcome.ok) return outcome;
   await signal(store, theEngine(), exceptionId, call.now);

@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import middy from '@middy/core';
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from 'aws-lambda';
 import type * as z from 'zod';
+import type { Context } from '../domain/context.ts';
 import type { Instant } from '../domain/instant.ts';
 import type { FieldError, Refusal, Refused } from '../domain/refusal.ts';
 import { refuse } from '../domain/refusal.ts';
@@ -39,6 +40,8 @@ export type Call<R extends Route> = {
   readonly now: Instant;
   /** Names what is done, so that a repetition of it is known as such. */
   readonly operation: string;
+  /** Who acts, under which operation, when, and by which policy. Entries without a store never ask for it. */
+  readonly context: Context;
   /** The body as it came, for routes that take no JSON, and what the caller wants to read. */
   readonly raw: { readonly text: string; readonly contentType: string; readonly accept: string };
 };
@@ -81,7 +84,7 @@ export function http<Name extends ApiName>(
   return middy<APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2>().handler(async (event) => {
     const requestId = event.requestContext.requestId;
     const route = event.routeKey as Route;
-    const answered = await answer(event, route, declared[route], handlers[route], faultPage);
+    const answered = await answer(event, { who: declared[route], handler: handlers[route] }, faultPage);
     logger.info('answered', { requestId, route, status: answered.status, ...answered.told });
     if (answered.told.code !== undefined) countHere({ refusals: 1 }, { code: answered.told.code });
     return {
@@ -102,11 +105,10 @@ type Written = {
 
 async function answer(
   event: APIGatewayProxyEventV2,
-  route: Route,
-  who: readonly Who[] | undefined,
-  handler: Handler<Route> | undefined,
+  { who, handler }: { readonly who: readonly Who[] | undefined; readonly handler: Handler<Route> | undefined },
   faultPage: FaultPage | undefined,
 ): Promise<Written> {
+  const route = event.routeKey as Route;
   let repeatable: Repeatable | undefined;
   try {
     if (who === undefined || handler === undefined) {
@@ -115,7 +117,7 @@ async function answer(
     const parsed = parse(event, route, who);
     if (!parsed.ok) return refused(parsed);
     const { call, idempotencyKey } = parsed;
-    if (idempotencyKey === undefined) return written(await handler(call), call.caller.email);
+    if (idempotencyKey === undefined) return written(await handler(withContext(call)), call.caller.email);
 
     const fingerprint = fingerprintOf(JSON.stringify([route, event.rawPath, event.rawQueryString, call.raw.text]));
     repeatable = { caller: call.caller.email, key: idempotencyKey, fingerprint };
@@ -134,7 +136,10 @@ async function answer(
           refuse('request-in-progress', 'The same request still runs. Ask again in a moment with the same key.'),
         );
       case 'first': {
-        const first = written(await handler({ ...call, operation: operationOf(repeatable) }), call.caller.email);
+        const first = written(
+          await handler(withContext({ ...call, operation: operationOf(repeatable) })),
+          call.caller.email,
+        );
         // It is done, whether or not its answer can be kept: done again, it is known by its operation and answers alike.
         await finish(theStore(), repeatable, first).catch((error: unknown) =>
           logger.error('could not keep an answer', {
@@ -150,10 +155,13 @@ async function answer(
   }
 }
 
+/** A call before it is known whether it repeats another. */
+type ParsedCall = Omit<Call<Route>, 'context'>;
+
 type Parsed =
   | {
       readonly ok: true;
-      readonly call: Call<Route>;
+      readonly call: ParsedCall;
       readonly idempotencyKey: string | undefined;
     }
   | Refused;
@@ -201,7 +209,7 @@ function parse(event: APIGatewayProxyEventV2, route: Route, who: readonly Who[])
     return refuse('invalid-request', `Correct these and send it again: ${namesOf(errors)}.`, { errors });
   }
   // The gateway and the schemas have just made these what the route's types say.
-  const call: Call<Route> = {
+  const call: ParsedCall = {
     route,
     who,
     params: (event.pathParameters ?? {}) as Call<Route>['params'],
@@ -213,6 +221,16 @@ function parse(event: APIGatewayProxyEventV2, route: Route, who: readonly Who[])
     raw: { text, contentType, accept: headers.accept ?? '' },
   };
   return { ok: true, call, idempotencyKey };
+}
+
+/** The context is made when a handler asks for it: an entry that never does has no store, and needs none. */
+function withContext(call: ParsedCall): Call<Route> {
+  return {
+    ...call,
+    get context() {
+      return { actor: call.caller.email, operationId: call.operation, now: call.now, policy: theStore().policy };
+    },
+  };
 }
 
 /** The request's headers by their names in lower case. */

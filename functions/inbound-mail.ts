@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { contactWith, sameEmail } from '../domain/agreement.ts';
+import type { Context } from '../domain/context.ts';
 import { answer } from '../domain/exception.ts';
 import type { Instant } from '../domain/instant.ts';
 import { exceptionKindOf } from '../domain/key.ts';
@@ -148,6 +149,7 @@ export async function receiveMail(arrived: ArrivedMail, doors: Doors, now: Insta
   if (read.isAutomatic || isBounce || isOurs) return { is: 'ignored', because: 'automatic' };
 
   const operation = fingerprintOf(JSON.stringify(['mail', ...read.identity])).slice(0, 32);
+  const context = { actor: from, operationId: operation, now, policy: doors.store.policy };
   const repeatable = { caller: 'inbound-mail', key: operation, fingerprint: operation };
   const { store } = doors;
   let begun = await begin(store, repeatable, now, mailsKnownForHours);
@@ -159,7 +161,7 @@ export async function receiveMail(arrived: ArrivedMail, doors: Doors, now: Insta
   if (begun.is === 'in-progress') throw new Error('The same mail has been read for a while, and it is not done.');
   if (begun.is !== 'first') return { is: 'ignored', because: 'delivered-again' };
   try {
-    const became = await act({ ...arrived, ...read, from, operation }, doors, now);
+    const became = await act({ ...arrived, ...read, from, operation }, doors, context);
     await finish(store, repeatable, { status: 200, headers: {}, body: became.is });
     return became;
   } catch (error) {
@@ -175,24 +177,25 @@ function bare(address: string): string {
 
 type Sent = ArrivedMail & ReadMail & { readonly from: string; readonly operation: string };
 
-async function act(sent: Sent, doors: Doors, now: Instant): Promise<Became> {
+async function act(sent: Sent, doors: Doors, context: Context): Promise<Became> {
   const mail = nameOf(sent);
   if (!sent.isVerified) {
     const named = await agreementsOf(doors.store, sent.from, { limit: 1, after: null });
     const ask = { what: 'unverified', address: sent.from, most: unverifiedAnswersADay };
-    if (named.items.length > 0 && (await mayAnswer(doors.store, ask, now))) await notAccepted(sent, doors, now);
+    if (named.items.length > 0 && (await mayAnswer(doors.store, ask, context.now)))
+      await notAccepted(sent, doors, context);
     return { is: 'not-accepted', mail };
   }
   if (!sent.isWhole) {
-    await reply(sent, doors, { is: 'too-large', mostMegabytes: largestMailBytes / 1024 / 1024 }, now);
+    await reply(sent, doors, { said: { is: 'too-large', mostMegabytes: largestMailBytes / 1024 / 1024 } }, context);
     return { is: 'too-large', mail };
   }
   const { MAIL_INBOUND } = doors.mailing.addresses;
   const meant = sent.envelope.to.map((address) => requestAt(address, MAIL_INBOUND, doors.store.vault));
   const request = meant.find((each) => each.is === 'request');
-  if (request !== undefined) return takeAnswer(sent, request.exceptionId, doors, now);
-  if (meant.some(({ is }) => is === 'forged')) return notAccepted(sent, doors, now);
-  return takeMailedRequest(sent, doors, now);
+  if (request !== undefined) return takeAnswer(sent, request.exceptionId, doors, context);
+  if (meant.some(({ is }) => is === 'forged')) return notAccepted(sent, doors, context);
+  return takeMailedRequest(sent, doors, context);
 }
 
 /** How a mail is named in the log and in its answer, so that one finds the other. */
@@ -200,8 +203,8 @@ function nameOf({ operation }: Sent): string {
   return `mail ${operation.slice(0, 8)}`;
 }
 
-async function notAccepted(sent: Sent, doors: Doors, now: Instant): Promise<Became> {
-  await reply(sent, doors, { is: 'not-accepted' }, now);
+async function notAccepted(sent: Sent, doors: Doors, context: Context): Promise<Became> {
+  await reply(sent, doors, { said: { is: 'not-accepted' } }, context);
   return { is: 'not-accepted', mail: nameOf(sent) };
 }
 
@@ -209,16 +212,16 @@ async function notAccepted(sent: Sent, doors: Doors, now: Instant): Promise<Beca
 async function reply(
   sent: Sent,
   { store, mailing }: Doors,
-  said: MailAnswer,
-  now: Instant,
-  about: { readonly name?: string | undefined; readonly reference?: string } = {},
+  answered: { readonly said: MailAnswer; readonly name?: string | undefined; readonly reference?: string },
+  { now }: Pick<Context, 'now'>,
 ): Promise<void> {
   if (!(await mayAnswer(store, { what: 'any', address: sent.from, most: answersADay }, now))) {
     logger.warn('answers to an address have come to their bound', { operation: sent.operation });
     return;
   }
   const { MAIL_INBOUND: inbound } = mailing.addresses;
-  const facts = { name: about.name ?? null, inbound, reference: about.reference ?? nameOf(sent) };
+  const { said, name = null, reference = nameOf(sent) } = answered;
+  const facts = { name, inbound, reference };
   const out = await mailing.send(composeAnswer(said, facts), sent.from, {
     // No letter of a request: what becomes of it changes nothing.
     tags: { answer: said.is },
@@ -229,18 +232,17 @@ async function reply(
 
 // ---- A request (EXC-13)
 
-async function takeMailedRequest(sent: Sent, doors: Doors, now: Instant): Promise<Became> {
+async function takeMailedRequest(sent: Sent, doors: Doors, context: Context): Promise<Became> {
   const mail = nameOf(sent);
   const { store, engine } = doors;
   const read = readRequest(sent, store.policy);
   const { requester } = read.intake;
-  if (requester.email !== undefined && !sameEmail(requester.email, sent.from)) return notAccepted(sent, doors, now);
+  if (requester.email !== undefined && !sameEmail(requester.email, sent.from)) return notAccepted(sent, doors, context);
 
   const caller = { email: sent.from, roles: [] };
   const sender = {
-    name: sent.from,
     maySpeakFor: (agreement: Parameters<typeof accessTo>[0]) =>
-      accessTo(agreement, caller, ['customer'], now) === 'open',
+      accessTo(agreement, caller, ['customer'], context.now) === 'open',
   };
   const kind = read.intake.kind ?? (await kindOfKey(store, read.intake, sender.maySpeakFor));
   const checked = intakeSchema.safeParse(bodyFrom({ ...read.intake, kind }));
@@ -248,18 +250,18 @@ async function takeMailedRequest(sent: Sent, doors: Doors, now: Instant): Promis
   const incomplete = async (found: readonly FieldError[]): Promise<Became> => {
     const named = found.map(({ pointer, message }) => ({ label: labelAt(pointer), message }));
     const said = { is: 'incomplete', form: formOf(read), faults: named, leftOut: read.leftOut } as const;
-    await reply(sent, doors, said, now, { name: requester.name });
+    await reply(sent, doors, { said, name: requester.name }, context);
     return { is: 'incomplete', mail };
   };
   if (!checked.success || faults.length > 0) return incomplete(faults);
 
-  const taken = await takeRequest(store, engine, checked.data, sender, sent.operation, now);
+  const taken = await takeRequest(store, engine, { intake: checked.data, sender }, context);
   // The letter that every request is acknowledged with tells its id and its due time.
   if (taken.ok) return { is: 'taken', mail, exceptionId: taken.request.exceptionId };
   const { refusal } = taken;
   if (refusal.code === 'invalid-request') return incomplete(refusal.errors);
   const said = { is: 'refused', detail: refusal.detail, form: formOf(read) } as const;
-  await reply(sent, doors, said, now, { name: requester.name });
+  await reply(sent, doors, { said, name: requester.name }, context);
   return { is: 'refused', mail, code: refusal.code };
 }
 
@@ -289,33 +291,34 @@ function faultsOf({ faults, written }: MailRequest, checked: readonly FieldError
 
 // ---- An answer to a question (EXC-14)
 
-async function takeAnswer(sent: Sent, exceptionId: string, doors: Doors, now: Instant): Promise<Became> {
+async function takeAnswer(sent: Sent, exceptionId: string, doors: Doors, context: Context): Promise<Became> {
   const mail = nameOf(sent);
   const { store, engine } = doors;
   const request = await findException(store, exceptionId);
   const agreement = request === undefined ? undefined : await findAgreement(store, request.agreementId);
   const contact = agreement === undefined ? undefined : contactWith(sent.from, agreement);
-  if (request === undefined || contact === undefined) return notAccepted(sent, doors, now);
+  if (request === undefined || contact === undefined) return notAccepted(sent, doors, context);
 
   const about = { name: contact.name, reference: exceptionId };
   const own = ownWords(sent.text);
   const checked = bodies['POST /exceptions/{exceptionId}/answers'].safeParse({ text: own.text });
   if (!checked.success) {
     const message = checked.error.issues[0]?.message ?? 'could not be read';
-    await reply(sent, doors, { is: 'answer-not-readable', message, leftOut: own.leftOut }, now, about);
+    const said = { is: 'answer-not-readable', message, leftOut: own.leftOut } as const;
+    await reply(sent, doors, { said, ...about }, context);
     return { is: 'answer-not-readable', mail };
   }
-  const outcome = await moveException(store, exceptionId, sent.operation, now, (current) =>
-    answer(current, checked.data.text, sent.from, now, store.policy),
-  );
-  if (outcome === undefined) return notAccepted(sent, doors, now);
+  const { text } = checked.data;
+  const outcome = await moveException(store, exceptionId, (current) => answer(current, text, context), context);
+  if (outcome === undefined) return notAccepted(sent, doors, context);
   if (!outcome.ok) {
     const current = await findException(store, exceptionId);
     const { is: status } = (current ?? request).stage;
-    await reply(sent, doors, { is: 'answer-not-awaited', status }, now, about);
+    await reply(sent, doors, { said: { is: 'answer-not-awaited', status }, ...about }, context);
     return { is: 'answer-not-awaited', mail, exceptionId };
   }
-  await signal(store, engine, exceptionId, now);
-  await reply(sent, doors, { is: 'answer-taken', request: outcome.answer, policy: store.policy }, now, about);
+  await signal(store, engine, exceptionId, context.now);
+  const said = { is: 'answer-taken', request: outcome.answer, policy: store.policy } as const;
+  await reply(sent, doors, { said, ...about }, context);
   return { is: 'answer-taken', mail, exceptionId };
 }

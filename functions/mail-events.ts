@@ -64,10 +64,10 @@ export const handler = async (event: unknown, _context: unknown): Promise<void> 
     return;
   }
   const hasDeputy = deputyAt(agreement, now, store.policy) !== undefined;
-  await moveException(store, exceptionId, `mail ${messageId} ${detail.eventType}`, now, (known) => ({
-    ok: true,
-    ...hearOfMail(known, trouble, hasDeputy, now),
-  }));
+  await moveException(store, exceptionId, (known) => ({ ok: true, ...hearOfMail(known, trouble, hasDeputy, now) }), {
+    operationId: `mail ${messageId} ${detail.eventType}`,
+    now,
+  });
 };
 
 /** Why, in words of the mail service's own list: what other machines answered can hold anything, addresses among it. */

@@ -21,21 +21,22 @@ export async function passOn(store: Store, engine: Engine, exceptionId: string, 
   switch (seen.is) {
     case 'to-start': {
       const started = await engine.start(driven);
-      if (started === 'ended-already') await startAnew(store, engine, exceptionId, seen, now);
+      if (started === 'ended-already') await startAnew(store, engine, { exceptionId, seen }, now);
       return;
     }
     case 'to-wake': {
       const woken = taskToken === null ? 'gone' : await engine.wake(taskToken);
       // A token that is used may have been used a moment ago, by a run that is on its way to see the request.
-      if (woken === 'gone' && !(await engine.isRunning(driven))) await startAnew(store, engine, exceptionId, seen, now);
+      if (woken === 'gone' && !(await engine.isRunning(driven)))
+        await startAnew(store, engine, { exceptionId, seen }, now);
       return;
     }
     case 'awake':
     case 'parked': {
       const dueAt = driveDueAt(request);
       if (dueAt === null || isBefore(now, dueAt)) return;
-      if (await engine.isRunning(driven)) await drive(store, exceptionId, seen, seen, now);
-      else await startAnew(store, engine, exceptionId, seen, now);
+      if (await engine.isRunning(driven)) await drive(store, exceptionId, { seen, next: seen }, now);
+      else await startAnew(store, engine, { exceptionId, seen }, now);
       return;
     }
     case 'ended':
@@ -43,9 +44,14 @@ export async function passOn(store: Store, engine: Engine, exceptionId: string, 
   }
 }
 
-async function startAnew(store: Store, engine: Engine, exceptionId: string, seen: Drive, now: Instant): Promise<void> {
+async function startAnew(
+  store: Store,
+  engine: Engine,
+  { exceptionId, seen }: { readonly exceptionId: string; readonly seen: Drive },
+  now: Instant,
+): Promise<void> {
   const next = { is: 'to-start', attempt: seen.attempt + 1 } as const;
-  const request = await drive(store, exceptionId, seen, next, now);
+  const request = await drive(store, exceptionId, { seen, next }, now);
   if (request?.drive.is !== 'to-start' || request.drive.attempt !== next.attempt) return;
   logger.warn('workflow started anew', { exceptionId, attempt: next.attempt });
   await engine.start({ exceptionId, attempt: next.attempt });

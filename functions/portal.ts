@@ -58,9 +58,9 @@ export const handler = http('portal', {
         'Only a contact on the Authorized Contact List, or the call centre for one, may get a MAK.',
       );
     }
-    const draw = () => drawProductKey(world.below);
+    const drawKey = () => drawProductKey(world.below);
     const { productGroup } = call.body;
-    const outcome = await issueMak(store, agreement, productGroup, draw, call.caller.email, call.operation, call.now);
+    const outcome = await issueMak(store, agreement, { productGroup, drawKey }, call.context);
     if (!outcome.ok) return outcome;
     const key = await readKey(store, outcome.answer.keyId);
     return key === undefined ? notFound('key') : { status: 201, body: await keyAnswer(store, key, call.now) };
@@ -79,7 +79,7 @@ export const handler = http('portal', {
     if (!isContact(call.caller, found.agreement)) {
       return refuse('forbidden', 'The whole key is shown only to a contact on the Authorized Contact List.');
     }
-    const shown = await revealKey(store, call.params.keyId, call.caller.email, call.operation, call.now);
+    const shown = await revealKey(store, call.params.keyId, call.context);
     if (shown === undefined) return notFound('key');
     return shown.ok ? { status: 200, body: { productKey: shown.answer.reveal() } } : shown;
   },
@@ -120,7 +120,7 @@ export const handler = http('portal', {
       state.type === 'KMS'
         ? nothingMore
           ? { available: 0, availableAt: null, remaining: 0 }
-          : overrideAllowance(state, call.now, policy)
+          : overrideAllowance(state, call.context)
         : null;
     const increase =
       state.type === 'MAK'
@@ -152,10 +152,9 @@ export const handler = http('portal', {
     const { reason, callReference } = call.body;
     const reference = callReference ?? call.operation;
     // A call that was made before, under its reference, is the same replacement.
-    const operation = callReference === undefined ? call.operation : `replacement ${callReference}`;
-    const ask = { reason, by: call.caller.email, reference };
-    const draw = () => drawProductKey(world.below);
-    const held = await holdForReplacement(store, keyId, ask, draw, operation, call.now);
+    const operationId = callReference === undefined ? call.operation : `replacement ${callReference}`;
+    const ask = { reason, reference, drawKey: () => drawProductKey(world.below) };
+    const held = await holdForReplacement(store, keyId, ask, { ...call.context, operationId });
     if (held === undefined) return notFound('key');
     if (!held.ok) return held;
     const issuedId = await finishReplacement(store, keyId, call.now);
@@ -181,7 +180,7 @@ export const handler = http('portal', {
       return refuse('forbidden', 'Only the Notices Correspondent may name a deputy.');
     }
     const { agreementId } = agreement;
-    const outcome = await nameDeputy(store, agreementId, call.body, call.caller.email, call.operation, call.now);
+    const outcome = await nameDeputy(store, agreementId, call.body, call.context);
     if (outcome === undefined) return notFound('agreement');
     return answerOf(outcome, (named) => ({ status: 200, body: agreementView(named) }));
   },

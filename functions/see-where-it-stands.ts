@@ -15,12 +15,12 @@ export const handler = step('seeWhereItStands', async ({ exceptionId, attempt, n
   const ended = { exceptionId, attempt, standing: 'end' } as const;
   const found = await findException(store, exceptionId);
   if (found === undefined || found.drive.attempt !== attempt) return ended;
-  await drive(store, exceptionId, found.drive, { is: 'awake', attempt }, now);
+  await drive(store, exceptionId, { seen: found.drive, next: { is: 'awake', attempt } }, now);
   await deliverLetters(store, theMail(), exceptionId, now);
   const request = await findException(store, exceptionId);
   if (request === undefined || request.drive.attempt !== attempt) return ended;
   const standing = standingOf(request);
-  if (standing === 'end') await drive(store, exceptionId, request.drive, { is: 'ended', attempt }, now);
+  if (standing === 'end') await drive(store, exceptionId, { seen: request.drive, next: { is: 'ended', attempt } }, now);
   countRequest(request, now, store.policy);
   return { exceptionId, attempt, standing };
 });

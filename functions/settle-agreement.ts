@@ -12,7 +12,7 @@ import type { Store } from '../store/table.ts';
 export async function settleCorrespondent(store: Store, agreementId: string, now: Instant): Promise<void> {
   const pending = (await findAgreement(store, agreementId))?.pendingNoticesCorrespondent;
   if (pending === undefined || pending === null || now < pending.effectiveAt) return;
-  const operation = `ask anew ${pending.effectiveAt}`;
+  const context = { operationId: `ask anew ${pending.effectiveAt}`, now, policy: store.policy };
   for (let after: string | null = null, more = true; more; ) {
     const page = await listExceptions(
       store,
@@ -20,11 +20,15 @@ export async function settleCorrespondent(store: Store, agreementId: string, now
       { limit: 100, after },
     );
     for (const { exceptionId } of page.items) {
-      await moveException(store, exceptionId, operation, now, (request) =>
-        // One whose approval is recorded was decided by who was the Correspondent then.
-        request.stage.is === 'awaiting-approval' && request.stage.ask.decision === null
-          ? askAnew(request, now, store.policy)
-          : 'nothing',
+      await moveException(
+        store,
+        exceptionId,
+        (request) =>
+          // One whose approval is recorded was decided by who was the Correspondent then.
+          request.stage.is === 'awaiting-approval' && request.stage.ask.decision === null
+            ? askAnew(request, context)
+            : 'nothing',
+        context,
       );
     }
     after = page.next;

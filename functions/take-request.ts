@@ -1,5 +1,5 @@
+import type { Context } from '../domain/context.ts';
 import type { ExceptionRequest, Intake } from '../domain/exception.ts';
-import type { Instant } from '../domain/instant.ts';
 import type { Decided } from '../domain/refusal.ts';
 import { refuse } from '../domain/refusal.ts';
 import type { Sender } from '../store/exceptions.ts';
@@ -16,22 +16,20 @@ import { signal } from './pass-on.ts';
 export async function takeRequest(
   store: Store,
   engine: Engine,
-  intake: Intake,
-  sender: Sender,
-  operation: string,
-  now: Instant,
+  { intake, sender }: { readonly intake: Intake; readonly sender: Sender },
+  context: Context,
 ): Promise<Decided<{ readonly request: ExceptionRequest }>> {
-  const most = store.policy.exceptions.atMost[intake.kind];
+  const most = context.policy.exceptions.atMost[intake.kind];
   if (intake.activationsRequested > most) {
     const message = `must be at most ${most}; more than that is a matter for the agreement itself`;
     return refuse('invalid-request', `The number of activations ${message}.`, {
       errors: [{ pointer: '/activationsRequested', message }],
     });
   }
-  const exceptionId = exceptionIdOf(operation);
-  const outcome = await receiveException(store, intake, sender, exceptionId, operation, now);
+  const exceptionId = exceptionIdOf(context.operationId);
+  const outcome = await receiveException(store, { exceptionId, intake }, sender, context);
   if (!outcome.ok) return outcome;
-  await signal(store, engine, exceptionId, now);
+  await signal(store, engine, exceptionId, context.now);
   return { ok: true, request: outcome.answer };
 }
 

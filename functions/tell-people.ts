@@ -12,7 +12,7 @@ export const handler = step('tellPeople', async ({ exceptionId, attempt, now }) 
   await deliverLetters(store, theMail(), exceptionId, now);
   const request = await findException(store, exceptionId);
   if (request !== undefined && isFinal(request) && request.drive.attempt === attempt) {
-    await drive(store, exceptionId, request.drive, { is: 'ended', attempt }, now);
+    await drive(store, exceptionId, { seen: request.drive, next: { is: 'ended', attempt } }, now);
     countRequest(request, now, store.policy);
   }
   return { exceptionId, attempt };

@@ -58,7 +58,7 @@ function kmsView(key: KmsKey, now: Instant, policy: Policy) {
     used: placesTaken(key),
     remaining: limitOf(key.grants) - placesTaken(key),
     usesPerHost: policy.kms.usesPerHost,
-    overrides: { granted: key.overrides.length, remaining: overrideAllowance(key, now, policy).remaining },
+    overrides: { granted: key.overrides.length, remaining: overrideAllowance(key, { now, policy }).remaining },
     hosts: key.hosts.map((host) => hostView(host, key, policy)),
   };
 }

@@ -1,5 +1,5 @@
+import type { Context } from '../domain/context.ts';
 import type { Changed, ExceptionRequest, Standing } from '../domain/exception.ts';
-import type { Instant } from '../domain/instant.ts';
 import type { Decided } from '../domain/refusal.ts';
 import { moveException, park } from '../store/exceptions.ts';
 import { deliverLetters } from './deliver-letters.ts';
@@ -17,13 +17,18 @@ import { theStore } from './the-store.ts';
 export function wait(
   name: StepName,
   standing: Standing,
-  begin: (request: ExceptionRequest, now: Instant) => Decided<Changed> | 'nothing',
+  begin: (request: ExceptionRequest, context: Pick<Context, 'now' | 'policy'>) => Decided<Changed> | 'nothing',
 ) {
   return step(name, async ({ exceptionId, attempt, taskToken, now }) => {
     if (taskToken === undefined) throw new Error(`The step ${name} waits, but was given no task token.`);
     const store = theStore();
-    await moveException(store, exceptionId, null, now, (request) =>
-      request.stage.is === 'received' && request.drive.attempt === attempt ? begin(request, now) : 'nothing',
+    const context = { operationId: null, now, policy: store.policy };
+    await moveException(
+      store,
+      exceptionId,
+      (request) =>
+        request.stage.is === 'received' && request.drive.attempt === attempt ? begin(request, context) : 'nothing',
+      context,
     );
     const parked = await park(store, exceptionId, { attempt, standing, taskToken }, now);
     await deliverLetters(store, theMail(), exceptionId, now);

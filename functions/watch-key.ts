@@ -56,7 +56,7 @@ async function look(store: Store, keyId: string, { told: before }: Alerts, now: 
   const usage = usageAlert({ used, limit, raises }, before, policy);
   const clients = clientsOf(key.state, usage.told, policy);
   const about: readonly NoticeAbout[] = [
-    ...(usage.tell === null ? [] : [await limitUsed(store, key, usage.tell, used, now)]),
+    ...(usage.tell === null ? [] : [await limitUsed(store, key, { percent: usage.tell, used }, now)]),
     ...clients.about,
   ];
   return {
@@ -93,8 +93,7 @@ function clientsOf(
 async function limitUsed(
   store: Store,
   key: KeptKey,
-  percent: number,
-  used: number,
+  { percent, used }: { readonly percent: number; readonly used: number },
   now: Instant,
 ): Promise<NoticeAbout> {
   const { type, lastFive, grants } = key.state;

@@ -1,5 +1,6 @@
 import type { Agreement, Person } from '../domain/agreement.ts';
 import { kmsGroupOf, nameCorrespondent, normalizeEmail, noticesCorrespondentAt, settled } from '../domain/agreement.ts';
+import type { Context } from '../domain/context.ts';
 import type { Instant } from '../domain/instant.ts';
 import type { KmsKey } from '../domain/key.ts';
 import type { Deed } from '../domain/ledger.ts';
@@ -8,7 +9,7 @@ import type { Notice } from '../domain/notice.ts';
 import { noticesTo, readersOfChange } from '../domain/notice.ts';
 import type { ProductKey } from '../domain/product-key.ts';
 import { refuse } from '../domain/refusal.ts';
-import type { Attempt, Outcome, Owned } from './change.ts';
+import type { Attempt, Outcome, Owned, WriteContext } from './change.ts';
 import { change, changeExisting, ownedFrom, read, unwritten, wasDone, writesOf } from './change.ts';
 import { dueAttributes } from './due.ts';
 import { issuingWrites } from './keys.ts';
@@ -59,14 +60,12 @@ export function registerAgreement(
   store: Store,
   agreement: Agreement,
   drawKey: () => ProductKey,
-  by: string,
-  operation: string,
-  now: Instant,
+  context: Context,
 ): Promise<Outcome<Agreement>> {
   return change(store, async (): Promise<Attempt<Agreement>> => {
     const existing = await readAgreement(store, agreement.agreementId);
     if (existing !== undefined) {
-      if (wasDone(existing, operation)) return { is: 'settled', answer: existing.state };
+      if (wasDone(existing, context.operationId)) return { is: 'settled', answer: existing.state };
       const { agreementId } = agreement;
       return {
         is: 'refused',
@@ -76,19 +75,23 @@ export function registerAgreement(
       };
     }
     const deed = {
-      actor: by,
+      actor: context.actor,
       action: 'agreement-registered',
       detail: `${agreement.organization.name} was registered with ${agreement.contacts.length} authorized contacts.`,
-      reference: operation,
+      reference: context.operationId,
     };
     const pointers = peopleOf(agreement).map((email) => personPut(email, agreement.agreementId));
     return {
       is: 'to-write',
       answer: agreement,
       writes: [
-        ...writesOf(unwritten(agreementKey(agreement.agreementId), agreement), { operation, now, deed }),
+        ...writesOf(unwritten(agreementKey(agreement.agreementId), agreement), {
+          operation: context.operationId,
+          now: context.now,
+          deed,
+        }),
         ...pointers,
-        ...kmsWrites(store, agreement, drawKey, operation, now),
+        ...kmsWrites(store, agreement, drawKey, context),
       ],
     };
   });
@@ -98,10 +101,9 @@ function kmsWrites(
   store: Store,
   agreement: Agreement,
   drawKey: () => ProductKey,
-  operation: string,
-  now: Instant,
+  context: Context,
 ): readonly TransactItem[] {
-  const productGroup = kmsGroupOf(agreement, store.policy);
+  const productGroup = kmsGroupOf(agreement, context.policy);
   if (productGroup === undefined) return [];
   const productKey = drawKey();
   const key: KmsKey = {
@@ -114,19 +116,19 @@ function kmsWrites(
     grants: [
       {
         kind: 'initial',
-        amount: store.policy.kms.hostPlaces,
-        at: now,
+        amount: context.policy.kms.hostPlaces,
+        at: context.now,
         by: theService,
         reference: agreement.agreementId,
         approvedBy: null,
       },
     ],
-    issuedAt: now,
+    issuedAt: context.now,
     replaces: null,
     hosts: [],
     overrides: [],
   };
-  return issuingWrites(store, key, productKey, agreement, theService, operation, now);
+  return issuingWrites(store, { key, productKey, agreement }, { ...context, actor: theService });
 }
 
 /** Replaces the Authorized Contact List (AGR-2) and, with it, who may see the agreement (AGR-3). */
@@ -134,19 +136,22 @@ export function changeContacts(
   store: Store,
   agreementId: string,
   contacts: readonly Person[],
-  by: string,
-  operation: string,
-  now: Instant,
+  context: Context,
 ): Promise<Outcome<Agreement> | undefined> {
-  return changeAgreement(store, agreementId, operation, now, (agreement) => ({
-    agreement: { ...agreement, contacts },
-    deed: {
-      actor: by,
-      action: 'contacts-changed',
-      detail: `The Authorized Contact List is now: ${contacts.map(({ name, email }) => `${name} <${email}>`).join(', ')}.`,
-      reference: operation,
-    },
-  }));
+  return changeAgreement(
+    store,
+    agreementId,
+    (agreement) => ({
+      agreement: { ...agreement, contacts },
+      deed: {
+        actor: context.actor,
+        action: 'contacts-changed',
+        detail: `The Authorized Contact List is now: ${contacts.map(({ name, email }) => `${name} <${email}>`).join(', ')}.`,
+        reference: context.operationId,
+      },
+    }),
+    context,
+  );
 }
 
 /**
@@ -157,35 +162,39 @@ export function nameNewCorrespondent(
   store: Store,
   agreementId: string,
   person: Person,
-  by: string,
-  operation: string,
-  now: Instant,
+  context: Context,
 ): Promise<Outcome<Agreement> | undefined> {
-  return changeAgreement(store, agreementId, operation, now, (before) => {
-    const agreement = nameCorrespondent(before, person, now, store.policy);
-    const effectiveAt = agreement.pendingNoticesCorrespondent?.effectiveAt ?? now;
-    const about = {
-      is: 'correspondent-changes',
-      from: noticesCorrespondentAt(before, now),
-      to: person,
-      effectiveAt,
-    } as const;
-    return {
-      agreement,
-      deed: {
-        actor: by,
-        action: 'correspondent-named',
-        detail: `${person.name} <${person.email}> becomes the Notices Correspondent at ${effectiveAt}.`,
-        reference: operation,
-      },
-      notices: noticesTo(
-        readersOfChange(before, person, now),
-        `correspondent ${agreementId} ${effectiveAt}`,
-        before,
-        about,
-      ),
-    };
-  });
+  const { now, policy } = context;
+  return changeAgreement(
+    store,
+    agreementId,
+    (before) => {
+      const agreement = nameCorrespondent(before, person, now, policy);
+      const effectiveAt = agreement.pendingNoticesCorrespondent?.effectiveAt ?? now;
+      const about = {
+        is: 'correspondent-changes',
+        from: noticesCorrespondentAt(before, now),
+        to: person,
+        effectiveAt,
+      } as const;
+      return {
+        agreement,
+        deed: {
+          actor: context.actor,
+          action: 'correspondent-named',
+          detail: `${person.name} <${person.email}> becomes the Notices Correspondent at ${effectiveAt}.`,
+          reference: context.operationId,
+        },
+        notices: noticesTo(
+          readersOfChange(before, person, now),
+          `correspondent ${agreementId} ${effectiveAt}`,
+          before,
+          about,
+        ),
+      };
+    },
+    context,
+  );
 }
 
 /** Lets the Notices Correspondent name a deputy for some days, both included, in place of any named before (AGR-5). */
@@ -193,37 +202,45 @@ export function nameDeputy(
   store: Store,
   agreementId: string,
   deputy: NonNullable<Agreement['deputy']>,
-  by: string,
-  operation: string,
-  now: Instant,
+  context: Context,
 ): Promise<Outcome<Agreement> | undefined> {
-  return changeAgreement(store, agreementId, operation, now, (before) => ({
-    agreement: { ...settled(before, now), deputy },
-    deed: {
-      actor: by,
-      action: 'deputy-named',
-      detail: `${deputy.person.name} <${deputy.person.email}> is the deputy from ${deputy.from} to ${deputy.to}.`,
-      reference: operation,
-    },
-  }));
+  return changeAgreement(
+    store,
+    agreementId,
+    (before) => ({
+      agreement: { ...settled(before, context.now), deputy },
+      deed: {
+        actor: context.actor,
+        action: 'deputy-named',
+        detail: `${deputy.person.name} <${deputy.person.email}> is the deputy from ${deputy.from} to ${deputy.to}.`,
+        reference: context.operationId,
+      },
+    }),
+    context,
+  );
 }
 
 /** Makes the successor whose time has come the Notices Correspondent in every respect (AGR-4). May run any number of times. */
 export async function settleAgreement(store: Store, agreementId: string, now: Instant): Promise<void> {
-  await changeAgreement(store, agreementId, null, now, (before) => {
-    const agreement = settled(before, now);
-    if (agreement === before) return 'nothing';
-    const { name, email } = agreement.noticesCorrespondent;
-    return {
-      agreement,
-      deed: {
-        actor: theService,
-        action: 'correspondent-changed',
-        detail: `The waiting period is over: ${name} <${email}> is the Notices Correspondent.`,
-        reference: null,
-      },
-    };
-  });
+  await changeAgreement(
+    store,
+    agreementId,
+    (before) => {
+      const agreement = settled(before, now);
+      if (agreement === before) return 'nothing';
+      const { name, email } = agreement.noticesCorrespondent;
+      return {
+        agreement,
+        deed: {
+          actor: theService,
+          action: 'correspondent-changed',
+          detail: `The waiting period is over: ${name} <${email}> is the Notices Correspondent.`,
+          reference: null,
+        },
+      };
+    },
+    { operationId: null, now },
+  );
 }
 
 /** When the sweep has something to do with an agreement: when a new Notices Correspondent takes over. */
@@ -239,9 +256,8 @@ type Next = { readonly agreement: Agreement; readonly deed: Deed; readonly notic
 function changeAgreement(
   store: Store,
   agreementId: string,
-  operation: string | null,
-  now: Instant,
   next: (agreement: Agreement) => Next | 'nothing',
+  { operationId: operation, now }: WriteContext,
 ): Promise<Outcome<Agreement> | undefined> {
   return changeExisting<Agreement, Agreement>(store, agreementKey(agreementId), (owned) => {
     if (operation !== null && wasDone(owned, operation)) return { is: 'settled', answer: owned.state };

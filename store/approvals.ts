@@ -54,8 +54,7 @@ function codeHash(store: Store, tokenHash: string, code: Secret): string {
 /** Keeps a new link before it is mailed, with its code if one is mailed with it. */
 export async function keepLink(
   store: Store,
-  token: Secret,
-  code: Secret | null,
+  { token, code }: { readonly token: Secret; readonly code: Secret | null },
   about: Pick<Link, 'is' | 'exceptionId' | 'askNumber' | 'to' | 'expiresAt'>,
   now: Instant,
 ): Promise<void> {
@@ -208,7 +207,8 @@ export async function decideByLink(
       return { is: 'refused', refused: await countWrongCode(store, link) };
     }
     const { decision, comment } = answer;
-    const decided = decide(owned.state, link.askNumber, { decision, comment, by: link.to }, now, store.policy);
+    const context = { actor: link.to, now, policy: store.policy };
+    const decided = decide(owned.state, link.askNumber, { decision, comment }, context);
     if (!decided.ok) return { is: 'refused', refused: decided };
     const operation = `decide ${tokenHash}`;
     return {
@@ -278,9 +278,8 @@ async function oweNewLink(store: Store, tokenHash: string, now: Instant): Promis
   await moveException(
     store,
     link.exceptionId,
-    `new link for ${tokenHash}`,
-    now,
     (request) => refusedUnlessAsking(request, link.askNumber) ?? mailNewLink(request),
+    { operationId: `new link for ${tokenHash}`, now },
   );
 }
 
@@ -290,7 +289,6 @@ export async function disputeByLink(
   { link }: Opened,
   now: Instant,
 ): Promise<Outcome<ExceptionRequest> | undefined> {
-  return moveException(store, link.exceptionId, `dispute ${link.tokenHash}`, now, (request) =>
-    dispute(request, link.to, now, store.policy),
-  );
+  const context = { actor: link.to, operationId: `dispute ${link.tokenHash}`, now, policy: store.policy };
+  return moveException(store, link.exceptionId, (request) => dispute(request, context), context);
 }

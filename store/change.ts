@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { Context } from '../domain/context.ts';
 import type { Instant } from '../domain/instant.ts';
 import type { Deed } from '../domain/ledger.ts';
 import type { Refused } from '../domain/refusal.ts';
@@ -60,6 +61,9 @@ export function unwritten<State>(
 export function wasDone(owned: Owned<unknown>, operation: string): boolean {
   return owned.operations.includes(operation);
 }
+
+/** When something is written, and under which operation: null for what the service does by itself and may do again. */
+export type WriteContext = Pick<Context, 'now'> & { readonly operationId: string | null };
 
 export type Writing = {
   /** Null for what the service does by itself and may do again: it needs no remembering. */
@@ -192,18 +196,21 @@ async function attempting<Answer>(attempt: () => Promise<Attempt<Answer>>): Prom
   }
 }
 
+/** What a change of something that is there came to; in a box of its own, since an answer can be anything. */
+type Found<Answer> = { readonly found: Answer };
+
 /** The handshake with something that must be there already; `undefined` when it is not. */
 export async function changeExisting<State, Answer>(
   store: Store,
   key: ItemKey,
   attempt: (owned: Owned<State>) => Attempt<Answer> | Promise<Attempt<Answer>>,
 ): Promise<Outcome<Answer> | undefined> {
-  let found = true;
-  const outcome = await change<Answer | undefined>(store, async () => {
+  const outcome = await change<Found<Answer> | null>(store, async () => {
     const owned = await read<State>(store, key);
-    found = owned !== undefined;
-    return owned === undefined ? { is: 'settled', answer: undefined } : attempt(owned);
+    if (owned === undefined) return { is: 'settled', answer: null };
+    const attempted = await attempt(owned);
+    return attempted.is === 'refused' ? attempted : { ...attempted, answer: { found: attempted.answer } };
   });
   if (!outcome.ok) return outcome;
-  return found && outcome.answer !== undefined ? { ok: true, answer: outcome.answer } : undefined;
+  return outcome.answer === null ? undefined : { ok: true, answer: outcome.answer.found };
 }

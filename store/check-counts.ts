@@ -114,7 +114,7 @@ export async function checkAgreement(
     ),
     ...(await inTurn(keys.found, (key) => ofKey(store, agreement, key, { slots, requests, keys: keys.found, open }))),
     ...ofSlots(slots, keys.found),
-    ...(await inTurn(requests, (request) => ofRequest(store, request, keys.found, open, now))),
+    ...(await inTurn(requests, (request) => ofRequest(store, request, { keys: keys.found, open }, now))),
     ...ofLastFives(seen, keys.found),
   ];
   return { findings, keys: keys.found.length, requests: requests.length };
@@ -629,8 +629,7 @@ async function ofSeen(store: Store, { state }: KeptKey, buckets: readonly Bucket
 async function ofRequest(
   store: Store,
   { item, owned }: Request,
-  keys: readonly KeptKey[],
-  open: ReadonlyMap<string, string>,
+  { keys, open }: { readonly keys: readonly KeptKey[]; readonly open: ReadonlyMap<string, string> },
   now: Instant,
 ): Promise<Finding[]> {
   const request = owned.state;

@@ -1,12 +1,12 @@
 import type { Agreement } from '../domain/agreement.ts';
 import { agreementIdOf } from '../domain/agreement.ts';
+import type { Context } from '../domain/context.ts';
 import type { Changed, Drive, ExceptionRequest, Intake, Standing } from '../domain/exception.ts';
 import { askOf, fulfil, isFinal, receive, standingOf } from '../domain/exception.ts';
 import type { ExceptionStatus } from '../domain/exception-status.ts';
 import { exceptionStatuses, openStatuses } from '../domain/exception-status.ts';
 import type { Instant } from '../domain/instant.ts';
 import { later } from '../domain/instant.ts';
-import type { Deed } from '../domain/ledger.ts';
 import type { Letter } from '../domain/letter.ts';
 import { unclaimed, withDeputy } from '../domain/letter.ts';
 import type { Policy } from '../domain/policy.ts';
@@ -14,7 +14,7 @@ import type { Decided } from '../domain/refusal.ts';
 import { nextActionAt, tick } from '../domain/schedule.ts';
 import { Secret } from '../domain/secret.ts';
 import { readAgreement } from './agreements.ts';
-import type { Attempt, Outcome, Owned, Writing } from './change.ts';
+import type { Attempt, Outcome, Owned, WriteContext, Writing } from './change.ts';
 import { change, changeExisting, ownedFrom, read, unwritten, wasDone, writesOf } from './change.ts';
 import { dueAttributes } from './due.ts';
 import { keysEndingIn, raisingWrites, readKey } from './keys.ts';
@@ -70,8 +70,8 @@ export function movingWrites(
   ];
 }
 
-/** Who sends a request, and which agreements they may speak for (AGR-3). */
-export type Sender = { readonly name: string; readonly maySpeakFor: (agreement: Agreement) => boolean };
+/** Which agreements whoever sends a request may speak for (AGR-3). */
+export type Sender = { readonly maySpeakFor: (agreement: Agreement) => boolean };
 
 /**
  * Takes a request in (EXC-2 to EXC-5, SLA-1): it is written together with its being the one open request for its key and
@@ -79,12 +79,11 @@ export type Sender = { readonly name: string; readonly maySpeakFor: (agreement: 
  */
 export function receiveException(
   store: Store,
-  intake: Intake,
+  { exceptionId, intake }: { readonly exceptionId: string; readonly intake: Intake },
   sender: Sender,
-  exceptionId: string,
-  operation: string,
-  now: Instant,
+  context: Context,
 ): Promise<Outcome<ExceptionRequest>> {
+  const { operationId: operation, now } = context;
   return change(store, async (): Promise<Attempt<ExceptionRequest>> => {
     const agreement = (await readAgreement(store, agreementIdOf(intake)))?.state;
     const known = agreement !== undefined && sender.maySpeakFor(agreement) ? agreement : undefined;
@@ -106,9 +105,7 @@ export function receiveException(
       intake,
       { agreement: known, keys, openExceptionId: (keyId) => open.get(openKey(keyId).PK) },
       exceptionId,
-      sender.name,
-      now,
-      store.policy,
+      context,
     );
     if (!decided.ok) return { is: 'refused', refused: decided };
     const { request, deed } = decided;
@@ -150,32 +147,31 @@ function keyIsLive(keyId: string): TransactItem {
 export function moveException(
   store: Store,
   exceptionId: string,
-  operation: string | null,
-  now: Instant,
   decide: (request: ExceptionRequest) => Decided<Changed> | 'nothing',
+  context: WriteContext,
 ): Promise<Outcome<ExceptionRequest> | undefined> {
-  return changeException(store, exceptionId, operation, now, (request) => {
+  const { operationId: operation, now } = context;
+  return changeExisting<ExceptionRequest, ExceptionRequest>(store, exceptionItem(exceptionId), (owned) => {
+    const request = owned.state;
+    if (operation !== null && wasDone(owned, operation)) return { is: 'settled', answer: request };
     const decided = decide(request);
-    if (decided === 'nothing') return { ok: true, next: request, deed: null };
-    return decided.ok ? { ok: true, next: decided.request, deed: decided.deed } : decided;
+    if (decided === 'nothing') return { is: 'settled', answer: request };
+    if (!decided.ok) return { is: 'refused', refused: decided };
+    const { request: next, deed } = decided;
+    return writtenIfChanged(store, owned, { next, answer: next }, { operation, now, deed });
   });
 }
 
-function changeException(
+/** Writes the request as it comes next, and answers; where nothing has changed there is nothing to write. */
+function writtenIfChanged<Answer>(
   store: Store,
-  exceptionId: string,
-  operation: string | null,
-  now: Instant,
-  decide: (request: ExceptionRequest) => Decided<{ readonly next: ExceptionRequest; readonly deed: Deed | null }>,
-): Promise<Outcome<ExceptionRequest> | undefined> {
-  return changeExisting<ExceptionRequest, ExceptionRequest>(store, exceptionItem(exceptionId), (owned) => {
-    if (operation !== null && wasDone(owned, operation)) return { is: 'settled', answer: owned.state };
-    const decided = decide(owned.state);
-    if (!decided.ok) return { is: 'refused', refused: decided };
-    const { next, deed } = decided;
-    if (next === owned.state) return { is: 'settled', answer: owned.state };
-    return { is: 'to-write', answer: next, writes: movingWrites(store, owned, next, { operation, now, deed }) };
-  });
+  owned: Owned<ExceptionRequest>,
+  { next, answer }: { readonly next: ExceptionRequest; readonly answer: Answer },
+  writing: Writing,
+): Attempt<Answer> {
+  return next === owned.state
+    ? { is: 'settled', answer }
+    : { is: 'to-write', answer, writes: movingWrites(store, owned, next, writing) };
 }
 
 /**
@@ -192,7 +188,7 @@ export function fulfilException(
     const kept = await readKey(store, owned.state.keyId);
     if (kept === undefined)
       throw new Error(`Key ${owned.state.keyId} of ${exceptionId} has gone; keys are never deleted.`);
-    const decided = fulfil(owned.state, kept.state, now, store.policy);
+    const decided = fulfil(owned.state, kept.state, { now, policy: store.policy });
     if (!decided.ok) return { is: 'refused', refused: decided };
     const operation = `fulfil ${exceptionId}`;
     const { request, deed, granted } = decided;
@@ -212,6 +208,9 @@ export function fulfilException(
 /** How long whoever claims letters has to send them before another may try. */
 export const claimSeconds = 120;
 
+/** A request, and those of its letters that are claimed. */
+type Claimed = { readonly request: ExceptionRequest; readonly claimed: readonly Letter[] };
+
 /**
  * Claims the letters that are owed and that nobody else is sending.
  * @param hasDeputy whether the Correspondent has a deputy now, to whom letters are owed as well (AGR-5).
@@ -221,17 +220,23 @@ export async function claimLetters(
   exceptionId: string,
   hasDeputy: boolean,
   now: Instant,
-): Promise<{ readonly request: ExceptionRequest; readonly claimed: readonly Letter[] } | undefined> {
-  let claimed: readonly Letter[] = [];
-  const outcome = await changeException(store, exceptionId, null, now, (request) => {
+): Promise<Claimed | undefined> {
+  const outcome = await changeExisting<ExceptionRequest, Claimed>(store, exceptionItem(exceptionId), (owned) => {
+    const request = owned.state;
     const owed = withDeputy(request.letters, hasDeputy);
-    claimed = unclaimed(owed, now);
+    const claimed = unclaimed(owed, now);
     const mine = new Set(claimed.map(({ letterId }) => letterId));
     const claimedUntil = later(now, { seconds: claimSeconds });
     const letters = owed.map((letter) => (mine.has(letter.letterId) ? { ...letter, claimedUntil } : letter));
-    return { ok: true, next: claimed.length === 0 ? request : { ...request, letters }, deed: null };
+    const next = claimed.length === 0 ? request : { ...request, letters };
+    return writtenIfChanged(
+      store,
+      owned,
+      { next, answer: { request: next, claimed } },
+      { operation: null, now, deed: null },
+    );
   });
-  return outcome?.ok ? { request: outcome.answer, claimed } : undefined;
+  return outcome?.ok ? outcome.answer : undefined;
 }
 
 /** Strikes off the letters that were settled, and lets go of those that were claimed and could not be sent. */
@@ -241,27 +246,33 @@ export async function settleLetters(
   { settled, unsent }: { readonly settled: readonly string[]; readonly unsent: readonly string[] },
   now: Instant,
 ): Promise<void> {
-  await changeException(store, exceptionId, null, now, (request) => {
+  await changeExisting<ExceptionRequest, 'done'>(store, exceptionItem(exceptionId), (owned) => {
+    const request = owned.state;
     const letters = request.letters
       .filter(({ letterId }) => !settled.includes(letterId))
       .map((letter) => (unsent.includes(letter.letterId) ? { ...letter, claimedUntil: null } : letter));
-    return { ok: true, next: { ...request, letters }, deed: null };
+    const next = { ...request, letters };
+    return writtenIfChanged(store, owned, { next, answer: 'done' }, { operation: null, now, deed: null });
   });
 }
 
+/** A request, and whether anything was due. */
+type Ticked = { readonly request: ExceptionRequest; readonly ticked: boolean };
+
 /** Does the next thing that time brings about for a request (SLA-5, SLA-6). Answers the request, and whether anything was due. */
-export async function tickException(
-  store: Store,
-  exceptionId: string,
-  now: Instant,
-): Promise<{ readonly request: ExceptionRequest; readonly ticked: boolean } | undefined> {
-  let ticked = false;
-  const outcome = await changeException(store, exceptionId, null, now, (request) => {
-    const due = tick(request, now, store.policy);
-    ticked = due !== undefined;
-    return { ok: true, next: due?.request ?? request, deed: due?.deed ?? null };
+export async function tickException(store: Store, exceptionId: string, now: Instant): Promise<Ticked | undefined> {
+  const outcome = await changeExisting<ExceptionRequest, Ticked>(store, exceptionItem(exceptionId), (owned) => {
+    const due = tick(owned.state, { now, policy: store.policy });
+    if (due === undefined) return { is: 'settled', answer: { request: owned.state, ticked: false } };
+    const { request, deed } = due;
+    return writtenIfChanged(
+      store,
+      owned,
+      { next: request, answer: { request, ticked: true } },
+      { operation: null, now, deed },
+    );
   });
-  return outcome?.ok ? { request: outcome.answer, ticked } : undefined;
+  return outcome?.ok ? outcome.answer : undefined;
 }
 
 /** What came of an execution's asking to wait: it waits, the request has moved on meanwhile, or another execution drives it now. */
@@ -296,15 +307,20 @@ export async function park(
 export async function drive(
   store: Store,
   exceptionId: string,
-  seen: Drive,
-  next: Pick<Drive, 'is' | 'attempt'>,
+  { seen, next }: { readonly seen: Drive; readonly next: Pick<Drive, 'is' | 'attempt'> },
   now: Instant,
 ): Promise<ExceptionRequest | undefined> {
-  const outcome = await changeException(store, exceptionId, null, now, (request) => {
-    const { is, attempt, since } = request.drive;
-    const asSeen = is === seen.is && attempt === seen.attempt && since === seen.since;
-    return { ok: true, next: asSeen ? { ...request, drive: { ...next, since: now } } : request, deed: null };
-  });
+  const outcome = await changeExisting<ExceptionRequest, ExceptionRequest>(
+    store,
+    exceptionItem(exceptionId),
+    (owned) => {
+      const request = owned.state;
+      const { is, attempt, since } = request.drive;
+      const asSeen = is === seen.is && attempt === seen.attempt && since === seen.since;
+      const driven = asSeen ? { ...request, drive: { ...next, since: now } } : request;
+      return writtenIfChanged(store, owned, { next: driven, answer: driven }, { operation: null, now, deed: null });
+    },
+  );
   return outcome?.ok ? outcome.answer : undefined;
 }
 
@@ -342,9 +358,18 @@ export async function listExceptions(
   const found =
     agreementIds === null
       ? await Promise.all(
-          statuses.map((each) => inOrder(store, 'exceptions-by-status', statusKey(each), after ?? '', limit + 1)),
+          statuses.map((each) =>
+            inOrder(store, {
+              index: 'exceptions-by-status',
+              partition: statusKey(each),
+              after: after ?? '',
+              limit: limit + 1,
+            }),
+          ),
         )
-      : await Promise.all(agreementIds.map((id) => ofAgreement(store, id, statuses, after ?? '', limit + 1)));
+      : await Promise.all(
+          agreementIds.map((id) => ofAgreement(store, id, statuses, { after: after ?? '', limit: limit + 1 })),
+        );
   // A request that moved on between two readings was found in both of its states.
   const places = [...new Map(found.flat().map((item) => [item.PK, item])).values()];
   const page = pageOf(places.toSorted(byDue), limit, (item) => String(item.dueKey));
@@ -363,11 +388,14 @@ function byDue(one: Item, other: Item): number {
 
 function inOrder(
   store: Store,
-  index: 'exceptions-by-status' | 'exceptions-by-agreement',
-  partition: string,
-  after: string,
-  limit: number,
+  part: {
+    readonly index: 'exceptions-by-status' | 'exceptions-by-agreement';
+    readonly partition: string;
+    readonly after: string;
+    readonly limit: number;
+  },
 ): Promise<Item[]> {
+  const { index, partition, after, limit } = part;
   const name = index === 'exceptions-by-status' ? 'statusKey' : 'agreementKey';
   return query(store, {
     index,
@@ -382,12 +410,16 @@ async function ofAgreement(
   store: Store,
   agreementId: string,
   statuses: readonly ExceptionStatus[],
-  after: string,
-  limit: number,
+  { after, limit }: { readonly after: string; readonly limit: number },
 ): Promise<Item[]> {
   const found: Item[] = [];
   for (let position = after; found.length < limit; ) {
-    const read = await inOrder(store, 'exceptions-by-agreement', `AGREEMENT#${agreementId}`, position, 100);
+    const read = await inOrder(store, {
+      index: 'exceptions-by-agreement',
+      partition: `AGREEMENT#${agreementId}`,
+      after: position,
+      limit: 100,
+    });
     const items = await getAll(
       store,
       read.map(({ PK, SK }) => ({ PK, SK })),

@@ -2,6 +2,7 @@ import type { Agreement } from '../domain/agreement.ts';
 import { groupsCovered, initialMakLimit } from '../domain/agreement.ts';
 import type { ProductGroup } from '../domain/catalog.ts';
 import { products } from '../domain/catalog.ts';
+import type { Context } from '../domain/context.ts';
 import type { Grant } from '../domain/grant.ts';
 import { limitOf } from '../domain/grant.ts';
 import type { Instant } from '../domain/instant.ts';
@@ -15,7 +16,7 @@ import { increase } from '../domain/mak.ts';
 import type { ProductKey } from '../domain/product-key.ts';
 import type { Refused } from '../domain/refusal.ts';
 import { refuse } from '../domain/refusal.ts';
-import type { Attempt, Outcome, Owned, Writing } from './change.ts';
+import type { Attempt, Outcome, Owned, WriteContext, Writing } from './change.ts';
 import { change, changeExisting, ownedFrom, read, unwritten, wasDone, writesOf } from './change.ts';
 import { dueAttributes } from './due.ts';
 import {
@@ -153,26 +154,23 @@ export function keyPointers({ agreementId, keyId, lastFive }: Key): readonly Ite
 /** Everything that issuing a key writes besides its buckets: the key, its history, and the ways to find it. */
 export function issuingWrites(
   store: Store,
-  key: Key,
-  productKey: ProductKey,
-  agreement: Agreement,
-  by: string,
-  operation: string,
-  now: Instant,
+  issue: { readonly key: Key; readonly productKey: ProductKey; readonly agreement: Agreement },
+  { actor, operationId, now }: Omit<Context, 'policy'>,
 ): TransactItem[] {
+  const { key, productKey, agreement } = issue;
   const kept: Kept = {
     sealed: store.vault.seal(productKey.reveal(), key.keyId),
     agreement: { organization: { name: agreement.organization.name }, numbers: agreement.numbers },
     bucketCount: bucketCountFor(limitOf(key.grants)),
   };
   const deed = {
-    actor: by,
+    actor,
     action: 'key-issued',
     detail: `A ${key.type} key for ${key.productGroup} was issued, ending in ${key.lastFive}, with a limit of ${limitOf(key.grants)}.`,
     reference: key.agreementId,
   };
   return [
-    ...writesOf(unwritten<Key>(keyItem(key.keyId), key, kept), { operation, now, deed }),
+    ...writesOf(unwritten<Key>(keyItem(key.keyId), key, kept), { operation: operationId, now, deed }),
     ...keyPointers(key).map((Item) => ({ Put: { TableName: '', Item } })),
   ];
 }
@@ -184,17 +182,16 @@ export function issuingWrites(
 export function issueMak(
   store: Store,
   agreement: Agreement,
-  productGroup: ProductGroup,
-  drawKey: () => ProductKey,
-  by: string,
-  operation: string,
-  now: Instant,
+  ask: { readonly productGroup: ProductGroup; readonly drawKey: () => ProductKey },
+  context: Context,
 ): Promise<Outcome<Mak>> {
+  const { productGroup, drawKey } = ask;
+  const { actor, operationId, now, policy } = context;
   const slot = makSlot(agreement.agreementId, productGroup);
   return change(store, async (): Promise<Attempt<Mak>> => {
-    const groups = groupsCovered(agreement, store.policy);
+    const groups = groupsCovered(agreement, policy);
     if (!groups.includes(productGroup)) {
-      const covers = products.filter((product) => groups.includes(store.policy.catalog[product].group));
+      const covers = products.filter((product) => groups.includes(policy.catalog[product].group));
       return {
         is: 'refused',
         refused: refuse(
@@ -207,7 +204,7 @@ export function issueMak(
     const taken = await get(store, slot);
     const existing = taken === undefined ? undefined : await readKey(store, String(taken.keyId));
     if (existing !== undefined) {
-      if (existing.state.type === 'MAK' && wasDone(existing, operation))
+      if (existing.state.type === 'MAK' && wasDone(existing, operationId))
         return { is: 'settled', answer: existing.state };
       const { keyId, lastFive } = existing.state;
       return {
@@ -220,7 +217,7 @@ export function issueMak(
       };
     }
     const productKey = drawKey();
-    const limit = initialMakLimit(productGroup, agreement, store.policy);
+    const limit = initialMakLimit(productGroup, agreement, policy);
     const mak: Mak = {
       type: 'MAK',
       keyId: store.vault.keyIdOf(productKey),
@@ -228,7 +225,9 @@ export function issueMak(
       productGroup,
       lastFive: productKey.lastFive,
       status: { is: 'live' },
-      grants: [{ kind: 'initial', amount: limit, at: now, by, reference: agreement.agreementId, approvedBy: null }],
+      grants: [
+        { kind: 'initial', amount: limit, at: now, by: actor, reference: agreement.agreementId, approvedBy: null },
+      ],
       issuedAt: now,
       replaces: null,
     };
@@ -240,7 +239,7 @@ export function issueMak(
       is: 'to-write',
       answer: mak,
       writes: [
-        ...issuingWrites(store, mak, productKey, agreement, by, operation, now),
+        ...issuingWrites(store, { key: mak, productKey, agreement }, context),
         {
           Put: { TableName: '', Item: reserveItem(mak.keyId, limit), ConditionExpression: 'attribute_not_exists(PK)' },
         },
@@ -273,9 +272,8 @@ type Decision<Answer> =
 function changeKey<Answer>(
   store: Store,
   keyId: string,
-  operation: string,
-  now: Instant,
   decide: (kept: KeptKey) => Decision<Answer>,
+  { operationId: operation, now }: WriteContext,
 ): KeyOutcome<Answer> {
   return changeExisting<Key, Answer>(store, keyItem(keyId), (owned) => {
     const kept = keptKey(owned);
@@ -311,46 +309,44 @@ function given(kept: KeptKey, operation: string, { grant, repeated }: Given, wri
 }
 
 /** Gives an override to a KMS host, once for each call reference (OVR-1 to OVR-4). */
-export function giveOverride(
-  store: Store,
-  keyId: string,
-  ask: OverrideAsk,
-  operation: string,
-  now: Instant,
-): KeyOutcome<Given> {
-  return changeKey(store, keyId, operation, now, (kept) => {
-    const decided = override(kept.state, ask, kept.kept.agreement, now, store.policy);
-    if (!decided.ok) return decided;
-    const deed = {
-      actor: ask.agent,
-      action: 'override-granted',
-      detail: `One more activation for the host ${ask.installationId}, asked for by ${ask.callerName} on the phone.`,
-      reference: ask.callReference,
-    };
-    return given(kept, operation, decided, { key: decided.key, deed });
-  });
+export function giveOverride(store: Store, keyId: string, ask: OverrideAsk, context: Context): KeyOutcome<Given> {
+  return changeKey(
+    store,
+    keyId,
+    (kept) => {
+      const decided = override(kept.state, ask, kept.kept.agreement, context);
+      if (!decided.ok) return decided;
+      const deed = {
+        actor: context.actor,
+        action: 'override-granted',
+        detail: `One more activation for the host ${ask.installationId}, asked for by ${ask.callerName} on the phone.`,
+        reference: ask.callReference,
+      };
+      return given(kept, context.operationId, decided, { key: decided.key, deed });
+    },
+    context,
+  );
 }
 
 /** Raises a MAK's limit by phone, once for each call reference (MAK-4, OVR-4). */
-export function giveIncrease(
-  store: Store,
-  keyId: string,
-  ask: Increase,
-  operation: string,
-  now: Instant,
-): KeyOutcome<Given> {
-  return changeKey(store, keyId, operation, now, (kept) => {
-    const decided = increase(kept.state, ask, kept.kept.agreement, now, store.policy);
-    if (!decided.ok) return decided;
-    const { grant } = decided;
-    const deed = {
-      actor: ask.agent,
-      action: 'limit-raised',
-      detail: `The limit was raised by ${grant.amount} to ${ask.newLimit}, asked for by ${ask.callerName} on the phone.`,
-      reference: ask.callReference,
-    };
-    return given(kept, operation, decided, { key: decided.key, deed, raisedBy: grant.amount });
-  });
+export function giveIncrease(store: Store, keyId: string, ask: Increase, context: Context): KeyOutcome<Given> {
+  return changeKey(
+    store,
+    keyId,
+    (kept) => {
+      const decided = increase(kept.state, ask, kept.kept.agreement, context);
+      if (!decided.ok) return decided;
+      const { grant } = decided;
+      const deed = {
+        actor: context.actor,
+        action: 'limit-raised',
+        detail: `The limit was raised by ${grant.amount} to ${ask.newLimit}, asked for by ${ask.callerName} on the phone.`,
+        reference: ask.callReference,
+      };
+      return given(kept, context.operationId, decided, { key: decided.key, deed, raisedBy: grant.amount });
+    },
+    context,
+  );
 }
 
 /** Activates a KMS host by the ordinary handshake (KMS-1). An activation is no entry of the history (LED-1). */
@@ -358,22 +354,27 @@ export function activateKmsHost(
   store: Store,
   keyId: string,
   ask: HostActivation,
-  operation: string,
-  now: Instant,
+  context: Context,
 ): KeyOutcome<{ readonly host: KmsHost; readonly advisory?: 'kms-key-on-clients' }> {
-  return changeKey(store, keyId, operation, now, (kept) => {
-    if (kept.state.type !== 'KMS') throw new Error(`Key ${keyId} is no KMS key; its type never changes.`);
-    const known = kept.state.hosts.find((host) => host.installationId === ask.installationId);
-    if (known !== undefined && wasDone(kept, operation)) return { ok: true, answer: { host: known }, write: null };
-    const decided = activateHost(kept.state, ask, kept.kept.agreement, now, store.policy);
-    if (!decided.ok) return decided;
-    const { host, advisory } = decided;
-    return {
-      ok: true,
-      answer: advisory === undefined ? { host } : { host, advisory },
-      write: { key: decided.key, deed: null },
-    };
-  });
+  return changeKey(
+    store,
+    keyId,
+    (kept) => {
+      if (kept.state.type !== 'KMS') throw new Error(`Key ${keyId} is no KMS key; its type never changes.`);
+      const known = kept.state.hosts.find((host) => host.installationId === ask.installationId);
+      if (known !== undefined && wasDone(kept, context.operationId))
+        return { ok: true, answer: { host: known }, write: null };
+      const decided = activateHost(kept.state, ask, kept.kept.agreement, context);
+      if (!decided.ok) return decided;
+      const { host, advisory } = decided;
+      return {
+        ok: true,
+        answer: advisory === undefined ? { host } : { host, advisory },
+        write: { key: decided.key, deed: null },
+      };
+    },
+    context,
+  );
 }
 
 /** Records how many machines a KMS host serves (KMS-2). Answers whether the host is known. */
@@ -381,36 +382,43 @@ export function recordClients(
   store: Store,
   keyId: string,
   report: { readonly installationId: KmsHost['installationId']; readonly clients: number },
-  operation: string,
-  now: Instant,
+  context: Context,
 ): KeyOutcome<{ readonly known: boolean }> {
-  return changeKey(store, keyId, operation, now, ({ state }) => {
-    const next: KmsKey | undefined =
-      state.type === 'KMS' ? reportClients(state, report.installationId, report.clients) : undefined;
-    return {
-      ok: true,
-      answer: { known: next !== undefined },
-      write: next === undefined ? null : { key: next, deed: null },
-    };
-  });
+  return changeKey(
+    store,
+    keyId,
+    ({ state }) => {
+      const next: KmsKey | undefined =
+        state.type === 'KMS' ? reportClients(state, report.installationId, report.clients) : undefined;
+      return {
+        ok: true,
+        answer: { known: next !== undefined },
+        write: next === undefined ? null : { key: next, deed: null },
+      };
+    },
+    context,
+  );
 }
 
 /** Shows the whole key to an authorized contact, and records to whom it was shown (KEY-6). */
-export function revealKey(
-  store: Store,
-  keyId: string,
-  to: string,
-  operation: string,
-  now: Instant,
-): KeyOutcome<ProductKey> {
-  return changeKey(store, keyId, operation, now, (kept) => {
-    const productKey = store.vault.openProductKey(kept.kept.sealed, keyId);
-    const deed = {
-      actor: to,
-      action: 'key-revealed',
-      detail: `The whole key was shown to ${to}.`,
-      reference: operation,
-    };
-    return { ok: true, answer: productKey, write: wasDone(kept, operation) ? null : { key: kept.state, deed } };
-  });
+export function revealKey(store: Store, keyId: string, context: Context): KeyOutcome<ProductKey> {
+  return changeKey(
+    store,
+    keyId,
+    (kept) => {
+      const productKey = store.vault.openProductKey(kept.kept.sealed, keyId);
+      const deed = {
+        actor: context.actor,
+        action: 'key-revealed',
+        detail: `The whole key was shown to ${context.actor}.`,
+        reference: context.operationId,
+      };
+      return {
+        ok: true,
+        answer: productKey,
+        write: wasDone(kept, context.operationId) ? null : { key: kept.state, deed },
+      };
+    },
+    context,
+  );
 }

@@ -27,6 +27,9 @@ export type Line = { readonly digest: Buffer; readonly activation: Activation };
 /** Lines with one home bucket that have no answer yet, in the order of the batch. */
 type Group = { readonly home: number; readonly bucket: Bucket; readonly lines: readonly number[] };
 
+/** All lines of a batch, and the answers that are known so far, by the places of their lines. */
+type Batch = { readonly lines: readonly Line[]; readonly outcomes: Map<number, MakOutcome> };
+
 /**
  * Activates a batch on a MAK (MAK-6): one answer for each line, in order. While every home bucket has room for its lines,
  * each is one conditional write. Otherwise places are moved, in one transaction that writes every bucket it touches once;
@@ -39,6 +42,7 @@ export async function activateBatchOnMak(
   lines: readonly Line[],
 ): Promise<readonly MakOutcome[] | 'laid-out-anew'> {
   const outcomes = new Map<number, MakOutcome>();
+  const batch: Batch = { lines, outcomes };
   const firstOf = new Map(
     lines.map(({ activation }, index) => [activation.installationId, index] as const).toReversed(),
   );
@@ -48,11 +52,11 @@ export async function activateBatchOnMak(
   for (let attempt = 1; open().length > 0; attempt += 1) {
     if (attempt > maximumAttempts) throw new Contention(`Others kept changing the buckets of key ${layout.keyId}.`);
     if (attempt > 1) await store.pause(attempt);
-    const groups = await judged(store, layout, lines, open(), outcomes);
+    const groups = await judged(store, layout, batch, open());
     if (groups === 'laid-out-anew') return groups;
     const isRoomy = groups.every(({ bucket, lines: wanted }) => bucket.free >= wanted.length);
-    if (isRoomy) await inParallel(groups, (group) => markAll(store, layout, lines, group, outcomes));
-    else if ((await placeInOrder(store, layout, lines, groups, outcomes)) === 'laid-out-anew') return 'laid-out-anew';
+    if (isRoomy) await inParallel(groups, (group) => markAll(store, layout, batch, group));
+    else if ((await placeInOrder(store, layout, batch, groups)) === 'laid-out-anew') return 'laid-out-anew';
   }
   return lines.map(({ activation }, index) => {
     const first = firstOf.get(activation.installationId) ?? index;
@@ -67,9 +71,8 @@ export async function activateBatchOnMak(
 async function judged(
   store: Store,
   layout: Layout,
-  lines: readonly Line[],
+  { lines, outcomes }: Batch,
   open: readonly number[],
-  outcomes: Map<number, MakOutcome>,
 ): Promise<readonly Group[] | 'laid-out-anew'> {
   const byHome = Map.groupBy(open, (index) => homeOf(digestAt(lines, index), layout.bucketCount));
   const found = await bucketsAt(store, layout.keyId, [...byHome.keys()]);
@@ -98,9 +101,8 @@ async function judged(
 async function markAll(
   store: Store,
   { keyId, bucketCount }: Layout,
-  lines: readonly Line[],
+  { lines, outcomes }: Batch,
   { home, lines: indices }: Group,
-  outcomes: Map<number, MakOutcome>,
 ): Promise<void> {
   const marks = marksOf(lines, indices);
   try {
@@ -144,9 +146,8 @@ type Touch = {
 async function placeInOrder(
   store: Store,
   layout: Layout,
-  lines: readonly Line[],
+  { lines, outcomes }: Batch,
   groups: readonly Group[],
-  outcomes: Map<number, MakOutcome>,
 ): Promise<'tried' | 'laid-out-anew'> {
   const { keyId, bucketCount } = layout;
   const reserve = await readReserve(store, keyId);

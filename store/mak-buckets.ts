@@ -243,10 +243,10 @@ async function placeFromElsewhere(
   const reserve = await readReserve(store, keyId);
   // Whoever still knew the old layout would pile a raised limit up in the few buckets there were.
   if (bucketCountGrown(bucketCount, reserve.limit) > bucketCount) return { is: 'laid-out-anew' };
-  if (reserve.exhausted) return spentUnlessKnown(store, layout, home, activation, reserve.limit);
+  if (reserve.exhausted) return spentUnlessKnown(store, layout, { home, used: reserve.limit }, activation);
 
   const placed = async (from: ItemKey, take: number): Promise<MakOutcome | 'in-the-way'> => {
-    const moved = await movePlaces(store, from, layout, home, take, activation);
+    const moved = await movePlaces(store, layout, { from, home, take }, activation);
     return moved === 'done' ? { is: 'activated', activation } : 'in-the-way';
   };
   if (reserve.free > 0) {
@@ -275,16 +275,15 @@ async function placeFromElsewhere(
   // Places on the move between two readings could be missed, but used places that add up to the limit cannot lie.
   if (unsplit.length > 0 || used < reserve.limit) return 'in-the-way';
   await rememberSpent(store, keyId, reserve.limit);
-  return spentUnlessKnown(store, layout, home, activation, used);
+  return spentUnlessKnown(store, layout, { home, used }, activation);
 }
 
 /** Looks once more: the last place can have gone to this very machine, which came twice at once (MAK-2). */
 async function spentUnlessKnown(
   store: Store,
   layout: Layout,
-  home: number,
+  { home, used }: { readonly home: number; readonly used: number },
   { installationId }: Activation,
-  used: number,
 ): Promise<MakOutcome> {
   const [bucket = 'no-bucket'] = await bucketsAt(store, layout.keyId, [home]);
   const judged = judge(bucket, layout, installationId);
@@ -308,12 +307,11 @@ function inTurn(bucketCount: number, home: number): number[][] {
 
 async function movePlaces(
   store: Store,
-  { PK, SK }: ItemKey,
   { keyId, bucketCount }: Layout,
-  home: number,
-  take: number,
+  { from, home, take }: { readonly from: ItemKey; readonly home: number; readonly take: number },
   activation: Activation,
 ): Promise<Committed> {
+  const { PK, SK } = from;
   return commit(store, [
     {
       Update: {

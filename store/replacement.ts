@@ -1,4 +1,5 @@
 import type { Agreement } from '../domain/agreement.ts';
+import type { Context } from '../domain/context.ts';
 import { isFinal, reject } from '../domain/exception.ts';
 import { limitOf } from '../domain/grant.ts';
 import type { InstallationId } from '../domain/installation-id.ts';
@@ -26,16 +27,15 @@ import { get, inParallel, putIfAbsent } from './table.ts';
 export function holdForReplacement(
   store: Store,
   keyId: string,
-  ask: Replacement,
-  drawKey: () => ProductKey,
-  operation: string,
-  now: Instant,
+  { drawKey, ...ask }: Replacement & { readonly drawKey: () => ProductKey },
+  context: Context,
 ): Promise<Outcome<Key> | undefined> {
+  const { operationId: operation, now } = context;
   return changeExisting<Key, Key>(store, keyItem(keyId), (owned) => {
     if (wasDone(owned, operation)) return { is: 'settled', answer: owned.state };
     const productKey = drawKey();
     const successor = { keyId: store.vault.keyIdOf(productKey), lastFive: productKey.lastFive };
-    const begun = beginReplacement(owned.state, ask, successor, now);
+    const begun = beginReplacement(owned.state, ask, successor, context);
     if (!begun.ok) return { is: 'refused', refused: begun };
     const successorSealed = store.vault.seal(productKey.reveal(), successor.keyId);
     return {
@@ -64,27 +64,28 @@ export async function finishReplacement(store: Store, keyId: string, now: Instan
   await closeRequestOf(store, held.state, successor, now);
   if (held.state.type === 'MAK') {
     await blockBuckets(store, { keyId, bucketCount: held.kept.bucketCount });
-    const completed = completeReplacement(held.state, agreement, now, store.policy);
+    const completed = completeReplacement(held.state, agreement, { now, policy: store.policy });
     if (completed !== undefined)
       await putIfAbsent(store, bucketItems(successor.keyId, limitOf(completed.issued.grants)));
   }
   await change<'done'>(store, async () => {
     const kept = await readKey(store, keyId);
-    const completed = kept === undefined ? undefined : completeReplacement(kept.state, agreement, now, store.policy);
+    const completed =
+      kept === undefined ? undefined : completeReplacement(kept.state, agreement, { now, policy: store.policy });
     if (kept === undefined || completed === undefined) return { is: 'settled', answer: 'done' };
     const { blocked, issued, deed } = completed;
     const productKey = store.vault.openProductKey(String(kept.kept.successorSealed), issued.keyId);
     const { successorSealed: _, ...rest } = kept.kept as typeof kept.kept & { readonly successorSealed?: string };
-    const operation = `replace ${keyId}`;
+    const context = { actor: deed.actor, operationId: `replace ${keyId}`, now };
     const reason = kept.state.status.is === 'blocking' ? kept.state.status.reason : '';
     return {
       is: 'to-write',
       answer: 'done',
       writes: [
         ...writesOf({ ...kept, state: blocked, kept: rest }, { operation: null, now, deed }),
-        ...issuingWrites(store, issued, productKey, agreement, deed.actor, operation, now),
+        ...issuingWrites(store, { key: issued, productKey, agreement }, context),
         ...(issued.type === 'MAK' ? makWrites(issued) : []),
-        ...toldOf(blocked, issued, reason, agreement, now),
+        ...toldOf({ blocked, issued, reason }, agreement, now),
       ],
     };
   });
@@ -105,7 +106,11 @@ function makWrites(issued: Key): TransactItem[] {
   ];
 }
 
-function toldOf(blocked: Key, issued: Key, reason: string, agreement: Agreement, now: Instant): TransactItem[] {
+function toldOf(
+  { blocked, issued, reason }: { readonly blocked: Key; readonly issued: Key; readonly reason: string },
+  agreement: Agreement,
+  now: Instant,
+): TransactItem[] {
   const about = {
     is: 'key-replaced',
     keyType: issued.type,
@@ -132,8 +137,12 @@ async function closeRequestOf(store: Store, key: Key, successor: Successor, now:
   const item = await get(store, openKey(key.keyId));
   if (item === undefined) return;
   const reason = `The key ending in ${key.lastFive} was blocked while the request was open. The key ending in ${successor.lastFive} took its place.`;
-  await moveException(store, String(item.exceptionId), `replaced ${key.keyId}`, now, (request) =>
-    isFinal(request) ? 'nothing' : reject(request, reason, theService, now, store.policy),
+  const context = { actor: theService, operationId: `replaced ${key.keyId}`, now, policy: store.policy };
+  await moveException(
+    store,
+    String(item.exceptionId),
+    (request) => (isFinal(request) ? 'nothing' : reject(request, reason, context)),
+    context,
   );
 }
 

@@ -1,4 +1,5 @@
 import type { Agreement, Person } from '../domain/agreement.ts';
+import type { Context } from '../domain/context.ts';
 import type { ExceptionRequest, Intake, Known } from '../domain/exception.ts';
 import {
   answer,
@@ -34,6 +35,11 @@ import { readProjectFile } from './project-files.ts';
 
 /** The policy that is shipped, read from its file. */
 export const policy: Policy = policySchema.parse(JSON.parse(readProjectFile('policy.json')));
+
+/** Under which the builders act: at 10:00 on the Monday, in the name of Inés, by the policy that is shipped. */
+export function context(facts: Partial<Context> = {}): Context {
+  return { actor: ines.email, operationId: 'operation-1', now: mondayTen, policy, ...facts };
+}
 
 // ---- People
 
@@ -214,7 +220,7 @@ export type Made = { readonly intake?: Partial<Intake>; readonly at?: Instant };
 export function requestReceived({ intake = {}, at = mondayTen }: Made = {}): ExceptionRequest {
   const facts = intake.kind === 'KMSADD' ? aKmsIntake(intake) : anIntake(intake);
   const keys: Key[] = [facts.kind === 'KMSADD' ? aKmsKey() : aMak()];
-  return accepted(receive(facts, known({ keys }), 'X-1', facts.requester.email, at, policy)).request;
+  return accepted(receive(facts, known({ keys }), 'X-1', context({ actor: facts.requester.email, now: at }))).request;
 }
 
 export function requestInReview(made: Made = {}): ExceptionRequest {
@@ -223,23 +229,24 @@ export function requestInReview(made: Made = {}): ExceptionRequest {
 
 export function requestAwaitingRequester(made: Made = {}): ExceptionRequest {
   const before = requestInReview(made);
-  return accepted(question(before, 'Which schools?', reviewer, before.receivedAt, policy)).request;
+  return accepted(question(before, 'Which schools?', context({ actor: reviewer, now: before.receivedAt }))).request;
 }
 
 export function requestAnswered(made: Made = {}): ExceptionRequest {
   const before = requestAwaitingRequester(made);
-  return accepted(answer(before, 'Elm and Fir.', ines.email, before.receivedAt, policy)).request;
+  return accepted(answer(before, 'Elm and Fir.', context({ actor: ines.email, now: before.receivedAt }))).request;
 }
 
 export function requestAwaitingApproval(made: Made = {}): ExceptionRequest {
   const before = requestReceived(made);
-  return accepted(askCorrespondent(before, before.receivedAt, policy)).request;
+  return accepted(askCorrespondent(before, context({ now: before.receivedAt }))).request;
 }
 
 /** Forwarded by the team for a smaller number while the Correspondent was being asked: the second question. */
 export function requestAskedAnew(made: Made = {}): ExceptionRequest {
   const before = requestAwaitingApproval(made);
-  return accepted(forward(before, before.activations - 1, reviewer, before.receivedAt, policy)).request;
+  return accepted(forward(before, before.activations - 1, context({ actor: reviewer, now: before.receivedAt })))
+    .request;
 }
 
 /** Approved by the Correspondent; the limit has not been raised yet. */
@@ -253,29 +260,30 @@ export function requestDenied(made: Made = {}): ExceptionRequest {
 
 function decided(decision: 'approve' | 'deny', made: Made): ExceptionRequest {
   const before = requestAwaitingApproval(made);
-  const choice = { decision, comment: null, by: carla.email } as const;
-  return accepted(decide(before, before.asks, choice, before.receivedAt, policy)).request;
+  const choice = { decision, comment: null } as const;
+  return accepted(decide(before, before.asks, choice, context({ actor: carla.email, now: before.receivedAt }))).request;
 }
 
 export function requestFulfilled(made: Made = {}): ExceptionRequest {
   const before = requestApproved(made);
   const key = before.intake.kind === 'KMSADD' ? aKmsKey() : aMak();
-  return accepted(fulfil(before, key, before.receivedAt, policy)).request;
+  return accepted(fulfil(before, key, context({ now: before.receivedAt }))).request;
 }
 
 export function requestRejected(made: Made = {}): ExceptionRequest {
   const before = requestInReview(made);
-  return accepted(reject(before, 'Too many.', reviewer, before.receivedAt, policy)).request;
+  return accepted(reject(before, 'Too many.', context({ actor: reviewer, now: before.receivedAt }))).request;
 }
 
 export function requestWithdrawn(made: Made = {}): ExceptionRequest {
   const before = requestReceived(made);
-  return accepted(withdraw(before, 'No longer needed.', ines.email, before.receivedAt, policy)).request;
+  return accepted(withdraw(before, 'No longer needed.', context({ actor: ines.email, now: before.receivedAt })))
+    .request;
 }
 
 /** Lapsed since the Correspondent did not answer. */
 export function requestLapsed({ at = fridayNine, ...made }: Made = {}): ExceptionRequest {
-  return accepted(lapse(requestAwaitingApproval(made), at, policy)).request;
+  return accepted(lapse(requestAwaitingApproval(made), context({ now: at }))).request;
 }
 
 const makers: Readonly<Record<ExceptionStatus, (made?: Made) => ExceptionRequest>> = {

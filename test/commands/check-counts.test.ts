@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { registerAgreement } from '../../store/agreements.ts';
 import { issueMak } from '../../store/keys.ts';
 import type { Store } from '../../store/table.ts';
-import { accepted, anAgreement, ines, productKey } from '../builders.ts';
+import { accepted, anAgreement, context, ines, productKey } from '../builders.ts';
 import { mondayNine } from '../instants.ts';
 import { root } from '../project-files.ts';
 import { startEngine, testVaultSecret } from '../store/engine.ts';
@@ -16,8 +16,22 @@ let makId: string;
 beforeEach(async () => {
   store = await engine.newStore();
   makId = store.vault.keyIdOf(productKey(2));
-  accepted(await registerAgreement(store, anAgreement(), () => productKey(1), 'admin', 'register', mondayNine));
-  accepted(await issueMak(store, anAgreement(), 'client', () => productKey(2), ines.email, 'issue', mondayNine));
+  accepted(
+    await registerAgreement(
+      store,
+      anAgreement(),
+      () => productKey(1),
+      context({ actor: 'admin', operationId: 'register', now: mondayNine }),
+    ),
+  );
+  accepted(
+    await issueMak(
+      store,
+      anAgreement(),
+      { productGroup: 'client', drawKey: () => productKey(2) },
+      context({ actor: ines.email, operationId: 'issue', now: mondayNine }),
+    ),
+  );
 });
 
 /** Runs the command as an operator does. */

@@ -46,11 +46,11 @@ import {
   blocked,
   blocking,
   carla,
+  context,
   ines,
   known,
   mallory,
   parked,
-  policy,
   refusalOf,
   requestAnswered,
   requestApproved,
@@ -71,7 +71,7 @@ import {
 import * as on from '../instants.ts';
 
 const receiveOn = (intake: Intake, facts: Partial<Known> = {}, at: Instant = on.mondayTen) =>
-  receive(intake, known(facts), 'X-1', ines.email, at, policy);
+  receive(intake, known(facts), 'X-1', context({ actor: ines.email, now: at }));
 const statusOf = (request: ExceptionRequest): ExceptionStatus => request.stage.is;
 /** The letters that are owed, each as its kind and its recipient. */
 const lettersOf = (request: ExceptionRequest) => request.letters.map(({ kind, to }) => `${kind} to ${to}`);
@@ -359,7 +359,7 @@ describe('the Correspondent who is asked', () => {
   const before = allSent(requestReceived());
 
   it('EXC-6 EXC-11 SLA-4 gets the ball and a letter, and the requester is told', () => {
-    const { request, deed } = accepted(askCorrespondent(before, on.mondayNoon, policy));
+    const { request, deed } = accepted(askCorrespondent(before, context({ now: on.mondayNoon })));
     expect(request).toEqual({
       ...before,
       asks: 1,
@@ -396,7 +396,7 @@ describe('the Correspondent who is asked', () => {
 
 describe('the team that forwards', () => {
   const forwardOn = (request: ExceptionRequest, activations?: number) =>
-    forward(request, activations, reviewer, on.tuesdayTen, policy);
+    forward(request, activations, context({ actor: reviewer, now: on.tuesdayTen }));
 
   it('EXC-7 asks for what was requested, when it names no number', () => {
     const { request, deed } = accepted(forwardOn(allSent(requestInReview())));
@@ -454,12 +454,14 @@ describe('the team that forwards', () => {
       decision: null,
     });
     expect(deed.detail).toBe('Forwarded to the Notices Correspondent for 120. The question that was out is void.');
-    const choice = { decision: 'approve', comment: null, by: carla.email } as const;
-    expect(refusalOf(decide(request, 1, choice, on.tuesdayTen, policy))).toMatchObject({
+    const choice = { decision: 'approve', comment: null } as const;
+    expect(refusalOf(decide(request, 1, choice, context({ actor: carla.email, now: on.tuesdayTen })))).toMatchObject({
       code: 'link-void',
       because: 'replaced',
     });
-    expect(accepted(decide(request, 2, choice, on.tuesdayTen, policy)).request.activations).toBe(120);
+    expect(
+      accepted(decide(request, 2, choice, context({ actor: carla.email, now: on.tuesdayTen }))).request.activations,
+    ).toBe(120);
   });
 
   it('EXC-7 may go back up to what was requested by another new number', () => {
@@ -487,7 +489,9 @@ describe('the team that forwards', () => {
 describe('a question to the requester', () => {
   it('EXC-7 SLA-2 stands the clock, goes to the requester and says who asked', () => {
     const before = allSent(requestInReview());
-    const { request, deed } = accepted(question(before, 'Which schools?', reviewer, on.mondayNoon, policy));
+    const { request, deed } = accepted(
+      question(before, 'Which schools?', context({ actor: reviewer, now: on.mondayNoon })),
+    );
     expect(request).toEqual({
       ...before,
       stage: { is: 'awaiting-requester', question: 'Which schools?', askedAt: on.mondayNoon, askedBy: reviewer },
@@ -504,10 +508,12 @@ describe('a question to the requester', () => {
   });
 
   it('EXC-7 voids the question to the Correspondent that is out', () => {
-    const { request } = accepted(question(requestAwaitingApproval(), 'Why?', reviewer, on.mondayNoon, policy));
+    const { request } = accepted(
+      question(requestAwaitingApproval(), 'Why?', context({ actor: reviewer, now: on.mondayNoon })),
+    );
     expect(askOf(request)).toBeNull();
     expect(refusedUnlessAsking(request, 1)?.refusal).toMatchObject({ code: 'link-void', because: 'replaced' });
-    const answered = accepted(answer(request, 'So.', ines.email, on.mondayNoon, policy)).request;
+    const answered = accepted(answer(request, 'So.', context({ actor: ines.email, now: on.mondayNoon }))).request;
     expect(refusedUnlessAsking(answered, 1)?.refusal).toMatchObject({ code: 'link-void', because: 'replaced' });
   });
 });
@@ -515,7 +521,9 @@ describe('a question to the requester', () => {
 describe('an answer of the requester', () => {
   it('EXC-14 SLA-2 puts the request before the team again, and the clock runs on with what was left', () => {
     const before = allSent(requestAwaitingRequester({ at: on.mondayNoon }));
-    const { request, deed } = accepted(answer(before, 'Elm and Fir.', ines.email, on.wednesdayNoon, policy));
+    const { request, deed } = accepted(
+      answer(before, 'Elm and Fir.', context({ actor: ines.email, now: on.wednesdayNoon })),
+    );
     expect(request).toEqual({
       ...before,
       stage: { is: 'in-review', answered: { question: 'Which schools?', answer: 'Elm and Fir.' } },
@@ -540,7 +548,7 @@ describe('an answer of the requester', () => {
 
 describe('an answer to no question', () => {
   it('EXC-12 is refused, saying what can be done instead', () => {
-    expect(refusalOf(answer(requestInReview(), 'So.', ines.email, on.mondayNoon, policy))).toEqual({
+    expect(refusalOf(answer(requestInReview(), 'So.', context({ actor: ines.email, now: on.mondayNoon })))).toEqual({
       code: 'not-in-that-state',
       detail:
         'A request that is in-review does not take “answer”. What can be done now: question, forward, reject, withdraw.',
@@ -551,7 +559,8 @@ describe('an answer to no question', () => {
 });
 
 describe('a request that is rejected', () => {
-  const rejectOn = (request: ExceptionRequest) => reject(request, 'Too many.', reviewer, on.tuesdayTen, policy);
+  const rejectOn = (request: ExceptionRequest) =>
+    reject(request, 'Too many.', context({ actor: reviewer, now: on.tuesdayTen }));
 
   it('EXC-7 ends with the reason, its clock stopped, and the requester told', () => {
     const before = allSent(requestInReview());
@@ -578,13 +587,13 @@ describe('a request that is rejected', () => {
     expect(request.stage).toMatchObject({ is: 'rejected', ask: askOf(approved) });
     expect(lettersOf(request)).toEqual(['rejected to requester', 'rejected to correspondent']);
     expect(refusalOf(rejectOn(requestFulfilled()))).toMatchObject({ code: 'not-in-that-state', allowed: [] });
-    expect(refusalOf(fulfil(request, aMak(), on.tuesdayTen, policy))).toMatchObject({ status: 'rejected' });
+    expect(refusalOf(fulfil(request, aMak(), context({ now: on.tuesdayTen })))).toMatchObject({ status: 'rejected' });
   });
 });
 
 describe('a request that is withdrawn', () => {
   const withdrawOn = (request: ExceptionRequest, reason: string | null = 'No longer needed.') =>
-    withdraw(request, reason, ines.email, on.tuesdayTen, policy);
+    withdraw(request, reason, context({ actor: ines.email, now: on.tuesdayTen }));
 
   it('EXC-10 ends, and the requester and the team are told', () => {
     const before = allSent(requestReceived());
@@ -634,14 +643,13 @@ describe('a request that is withdrawn', () => {
 });
 
 describe('the Correspondent who decides', () => {
-  const choose = (decision: 'approve' | 'deny', comment: string | null = null) =>
-    ({ decision, comment, by: carla.email }) as const;
+  const choose = (decision: 'approve' | 'deny', comment: string | null = null) => ({ decision, comment }) as const;
   const decideOn = (
     request: ExceptionRequest,
     askNumber: number,
     decision: 'approve' | 'deny',
     comment: string | null = null,
-  ) => decide(request, askNumber, choose(decision, comment), on.tuesdayTen, policy);
+  ) => decide(request, askNumber, choose(decision, comment), context({ actor: carla.email, now: on.tuesdayTen }));
   const asked = allSent(requestAwaitingApproval({ at: on.mondayNoon }));
 
   it('EXC-6 approves: that is recorded, the team has the ball, both are told, and no limit is raised yet', () => {
@@ -710,7 +718,9 @@ describe('the Correspondent who decides', () => {
     (first, word) => {
       const once = accepted(decideOn(asked, 1, first)).request;
       for (const second of ['approve', 'deny'] as const) {
-        expect(refusalOf(decide(once, 1, choose(second), on.wednesdayNoon, policy))).toEqual({
+        expect(
+          refusalOf(decide(once, 1, choose(second), context({ actor: carla.email, now: on.wednesdayNoon }))),
+        ).toEqual({
           code: 'already-decided',
           detail: `This request was ${word} already. Nothing has been changed.`,
           decision: first,
@@ -722,8 +732,8 @@ describe('the Correspondent who decides', () => {
 
   it('APR-3 is told so still after the limit was raised, and after the team stopped an approved request', () => {
     const approved = accepted(decideOn(asked, 1, 'approve')).request;
-    const stopped = accepted(reject(approved, 'Stop.', reviewer, on.tuesdayTen, policy)).request;
-    const raised = accepted(fulfil(approved, aMak(), on.tuesdayTen, policy)).request;
+    const stopped = accepted(reject(approved, 'Stop.', context({ actor: reviewer, now: on.tuesdayTen }))).request;
+    const raised = accepted(fulfil(approved, aMak(), context({ now: on.tuesdayTen }))).request;
     for (const request of [stopped, raised]) {
       expect(refusalOf(decideOn(request, 1, 'deny'))).toMatchObject({ code: 'already-decided', decision: 'approve' });
     }
@@ -749,11 +759,11 @@ describe('the Correspondent who decides', () => {
   });
 
   it('APR-3 has a closed link after the team rejected or the requester let a question lapse', () => {
-    const questioned = accepted(question(asked, 'Why?', reviewer, on.tuesdayTen, policy)).request;
+    const questioned = accepted(question(asked, 'Why?', context({ actor: reviewer, now: on.tuesdayTen }))).request;
     const ended = [
-      accepted(reject(asked, 'No.', reviewer, on.tuesdayTen, policy)).request,
-      accepted(reject(questioned, 'No.', reviewer, on.tuesdayTen, policy)).request,
-      accepted(lapse(questioned, on.nextFridayFive, policy)).request,
+      accepted(reject(asked, 'No.', context({ actor: reviewer, now: on.tuesdayTen }))).request,
+      accepted(reject(questioned, 'No.', context({ actor: reviewer, now: on.tuesdayTen }))).request,
+      accepted(lapse(questioned, context({ now: on.nextFridayFive }))).request,
     ];
     for (const request of ended) {
       expect(refusalOf(decideOn(request, 1, 'approve'))).toMatchObject({ code: 'link-void', because: 'closed' });
@@ -816,7 +826,7 @@ describe('an approved request', () => {
       reference: 'X-1',
       approvedBy: carla.email,
     };
-    const outcome = accepted(fulfil(approved, mak, on.tuesdayTen, policy));
+    const outcome = accepted(fulfil(approved, mak, context({ now: on.tuesdayTen })));
     expect(outcome.granted).toEqual({
       key: { ...mak, grants: [...mak.grants, grant] },
       grant,
@@ -839,23 +849,23 @@ describe('an approved request', () => {
   });
 
   it('EXC-9 grants the smaller number that the team forwarded, and not what was requested', () => {
-    const smaller = accepted(forward(requestInReview(), 120, reviewer, on.mondayTen, policy)).request;
-    const choice = { decision: 'approve', comment: null, by: carla.email } as const;
-    const decided = accepted(decide(smaller, 1, choice, on.mondayTen, policy)).request;
-    const { granted } = accepted(fulfil(decided, aMak(), on.tuesdayTen, policy));
+    const smaller = accepted(forward(requestInReview(), 120, context({ actor: reviewer, now: on.mondayTen }))).request;
+    const choice = { decision: 'approve', comment: null } as const;
+    const decided = accepted(decide(smaller, 1, choice, context({ actor: carla.email, now: on.mondayTen }))).request;
+    const { granted } = accepted(fulfil(decided, aMak(), context({ now: on.tuesdayTen })));
     expect(limitOf(granted?.key.grants ?? [])).toBe(220);
   });
 
   it('EXC-9 adds host places to a KMS key', () => {
     const request = requestApproved({ intake: { kind: 'KMSADD' } });
-    const { granted } = accepted(fulfil(request, aKmsKey(), on.tuesdayTen, policy));
+    const { granted } = accepted(fulfil(request, aKmsKey(), context({ now: on.tuesdayTen })));
     expect(limitOf(granted?.key.grants ?? [])).toBe(16);
     expect(granted?.deed.detail).toContain('KMSADD X-1');
   });
 
   it('EXC-9 is granted once, whatever is retried', () => {
-    const once = accepted(fulfil(approved, aMak(), on.tuesdayTen, policy));
-    expect(refusalOf(fulfil(once.request, once.granted?.key ?? aMak(), on.tuesdayTen, policy))).toEqual({
+    const once = accepted(fulfil(approved, aMak(), context({ now: on.tuesdayTen })));
+    expect(refusalOf(fulfil(once.request, once.granted?.key ?? aMak(), context({ now: on.tuesdayTen })))).toEqual({
       code: 'not-in-that-state',
       detail: 'A request that is fulfilled does not take “fulfil”. It has ended; nothing can be done to it.',
       status: 'fulfilled',
@@ -864,7 +874,7 @@ describe('an approved request', () => {
   });
 
   it('EXC-9 gives nothing to a key that was blocked meanwhile: the request ends, and both are told why', () => {
-    const outcome = accepted(fulfil(approved, aMak({ status: blocked() }), on.tuesdayTen, policy));
+    const outcome = accepted(fulfil(approved, aMak({ status: blocked() }), context({ now: on.tuesdayTen })));
     const reason =
       'The key was blocked before the limit was raised. The key ending in BCDFG is blocked. Use the key ending in QRTVW, which replaced it.';
     expect(outcome.granted).toBeNull();
@@ -876,7 +886,7 @@ describe('an approved request', () => {
   it.each(requestInEachState.map((request) => [statusOf(request), request] as const))(
     'EXC-6 is what it takes: a request that is %s, not approved, grants nothing',
     (status, request) => {
-      expect(refusalOf(fulfil(request, aMak(), on.tuesdayTen, policy))).toMatchObject({
+      expect(refusalOf(fulfil(request, aMak(), context({ now: on.tuesdayTen })))).toMatchObject({
         code: 'not-in-that-state',
         status,
         allowed: allowedMoves(request),
@@ -888,7 +898,7 @@ describe('an approved request', () => {
 describe('a request that nobody answers', () => {
   it('SLA-6 lapses for the silent Correspondent, and all are told', () => {
     const before = allSent(requestAwaitingApproval());
-    const { request, deed } = accepted(lapse(before, on.nextFridayFive, policy));
+    const { request, deed } = accepted(lapse(before, context({ now: on.nextFridayFive })));
     expect(request.stage).toEqual({
       is: 'lapsed',
       at: on.nextFridayFive,
@@ -906,7 +916,7 @@ describe('a request that nobody answers', () => {
   });
 
   it('SLA-6 lapses for the silent requester, and all who heard of it are told', () => {
-    const { request, deed } = accepted(lapse(allSent(requestAwaitingRequester()), on.nextFridayFive, policy));
+    const { request, deed } = accepted(lapse(allSent(requestAwaitingRequester()), context({ now: on.nextFridayFive })));
     expect(request.stage).toMatchObject({ is: 'lapsed', silent: 'requester', ask: null });
     expect(lettersOf(request)).toEqual(['lapsed to requester', 'lapsed to team']);
     expect(deed.detail).toBe('The requester did not answer within 10 business days.');
@@ -976,12 +986,12 @@ describe('the letters of a request', () => {
 
   it('EXC-11 that ask somebody to act are called off, if not sent yet, when the request moves on', () => {
     const asked = write(requestAwaitingApproval(), 'approval-reminder', ['correspondent']);
-    const choice = { decision: 'approve', comment: null, by: carla.email } as const;
+    const choice = { decision: 'approve', comment: null } as const;
     const nowhere = [
-      accepted(question(asked, 'Why?', reviewer, on.tuesdayTen, policy)).request,
-      accepted(decide(asked, 1, choice, on.tuesdayTen, policy)).request,
-      accepted(withdraw(asked, null, ines.email, on.tuesdayTen, policy)).request,
-      accepted(reject(asked, 'No.', reviewer, on.tuesdayTen, policy)).request,
+      accepted(question(asked, 'Why?', context({ actor: reviewer, now: on.tuesdayTen }))).request,
+      accepted(decide(asked, 1, choice, context({ actor: carla.email, now: on.tuesdayTen }))).request,
+      accepted(withdraw(asked, null, context({ actor: ines.email, now: on.tuesdayTen }))).request,
+      accepted(reject(asked, 'No.', context({ actor: reviewer, now: on.tuesdayTen }))).request,
     ].flatMap(lettersOf);
     expect(nowhere).not.toContain('approval-wanted to correspondent');
     expect(nowhere).not.toContain('approval-reminder to correspondent');
@@ -994,20 +1004,20 @@ describe('the letters of a request', () => {
 
   it('EXC-11 to the team that the answer is due soon are called off when the request ends, and not before', () => {
     const dueSoon = write(requestInReview(), 'due-soon', ['team']);
-    const forwarded = accepted(forward(dueSoon, undefined, reviewer, on.tuesdayTen, policy)).request;
-    const rejected = accepted(reject(dueSoon, 'No.', reviewer, on.tuesdayTen, policy)).request;
+    const forwarded = accepted(forward(dueSoon, undefined, context({ actor: reviewer, now: on.tuesdayTen }))).request;
+    const rejected = accepted(reject(dueSoon, 'No.', context({ actor: reviewer, now: on.tuesdayTen }))).request;
     expect(lettersOf(forwarded)).toContain('due-soon to team');
     expect(lettersOf(rejected)).not.toContain('due-soon to team');
   });
 
   it('EXC-11 go to the Correspondent, who was asked once, even if a question voided that since', () => {
     const questioned = allSent(
-      accepted(question(requestAwaitingApproval(), 'Why?', reviewer, on.tuesdayTen, policy)).request,
+      accepted(question(requestAwaitingApproval(), 'Why?', context({ actor: reviewer, now: on.tuesdayTen }))).request,
     );
     const ends = [
-      accepted(withdraw(questioned, null, ines.email, on.tuesdayTen, policy)),
-      accepted(reject(questioned, 'No.', reviewer, on.tuesdayTen, policy)),
-      accepted(lapse(questioned, on.nextFridayFive, policy)),
+      accepted(withdraw(questioned, null, context({ actor: ines.email, now: on.tuesdayTen }))),
+      accepted(reject(questioned, 'No.', context({ actor: reviewer, now: on.tuesdayTen }))),
+      accepted(lapse(questioned, context({ now: on.nextFridayFive }))),
     ];
     expect(ends.map(({ request }) => lettersOf(request))).toEqual([
       ['withdrawn to requester', 'withdrawn to correspondent', 'withdrawn to team'],
@@ -1019,14 +1029,18 @@ describe('the letters of a request', () => {
 
 describe('the workflow of a request', () => {
   it('APR-6 is owed a wake-up when a request that it is parked on is changed', () => {
-    const { request } = accepted(answer(parked(requestAwaitingRequester()), 'So.', ines.email, on.tuesdayTen, policy));
+    const { request } = accepted(
+      answer(parked(requestAwaitingRequester()), 'So.', context({ actor: ines.email, now: on.tuesdayTen })),
+    );
     expect(request.drive).toEqual({ is: 'to-wake', attempt: 1, since: on.mondayTen });
   });
 
   it.each(['to-start', 'awake', 'to-wake', 'ended'] as const)('APR-6 is left as it is when it is %s', (is) => {
     const drive = { is, attempt: 2, since: on.mondayTen };
     const before = { ...requestAwaitingRequester(), drive };
-    expect(accepted(answer(before, 'So.', ines.email, on.tuesdayTen, policy)).request.drive).toEqual(drive);
+    expect(accepted(answer(before, 'So.', context({ actor: ines.email, now: on.tuesdayTen }))).request.drive).toEqual(
+      drive,
+    );
   });
 });
 
@@ -1105,7 +1119,8 @@ describe('the table of legal moves', () => {
 });
 
 describe('the Correspondent who says “this was not me”', () => {
-  const disputeOn = (request: ExceptionRequest) => dispute(request, carla.email, on.tuesdayTen, policy);
+  const disputeOn = (request: ExceptionRequest) =>
+    dispute(request, context({ actor: carla.email, now: on.tuesdayTen }));
 
   it('APR-8 freezes a request whose limit was not raised yet: it is void, flagged, and before the team again', () => {
     const before = allSent(requestApproved());
@@ -1131,10 +1146,12 @@ describe('the Correspondent who says “this was not me”', () => {
 
   it('APR-8 has frozen it: nothing is granted, and it takes a new question and a new approval', () => {
     const { request } = accepted(disputeOn(requestApproved()));
-    expect(refusalOf(fulfil(request, aMak(), on.tuesdayTen, policy)).code).toBe('not-in-that-state');
+    expect(refusalOf(fulfil(request, aMak(), context({ now: on.tuesdayTen }))).code).toBe('not-in-that-state');
     expect(refusedUnlessAsking(request, 1)?.refusal).toMatchObject({ code: 'link-void', because: 'replaced' });
     expect(standingOf(request)).toBe('review');
-    expect(accepted(forward(request, undefined, reviewer, on.tuesdayTen, policy)).request.asks).toBe(2);
+    expect(accepted(forward(request, undefined, context({ actor: reviewer, now: on.tuesdayTen }))).request.asks).toBe(
+      2,
+    );
   });
 
   it.each([
@@ -1175,7 +1192,7 @@ describe('the Correspondent who says “this was not me”', () => {
 
 describe('a Correspondent who has become another', () => {
   it('AGR-4 is asked anew about the same number; the question to the former one is void', () => {
-    const { request, deed } = accepted(askAnew(requestAwaitingApproval(), on.tuesdayTen, policy));
+    const { request, deed } = accepted(askAnew(requestAwaitingApproval(), context({ now: on.tuesdayTen })));
     expect(request).toMatchObject({ activations: 150, asks: 2 });
     expect(askOf(request)).toEqual({
       askNumber: 2,
@@ -1195,9 +1212,11 @@ describe('a Correspondent who has become another', () => {
   });
 
   it('AGR-4 is not asked about what is decided, or not being asked', () => {
-    expect(refusalOf(askAnew(requestInReview(), on.tuesdayTen, policy)).detail).toContain('does not take “ask”');
+    expect(refusalOf(askAnew(requestInReview(), context({ now: on.tuesdayTen }))).detail).toContain(
+      'does not take “ask”',
+    );
     for (const request of [requestApproved(), requestReceived(), requestAwaitingRequester(), requestDenied()]) {
-      expect(refusalOf(askAnew(request, on.tuesdayTen, policy))).toMatchObject({
+      expect(refusalOf(askAnew(request, context({ now: on.tuesdayTen })))).toMatchObject({
         code: 'not-in-that-state',
         status: statusOf(request),
         allowed: allowedMoves(request),
@@ -1213,32 +1232,32 @@ type Way = { readonly request: ExceptionRequest; readonly key: Key };
 function attempt(move: Move, { request, key }: Way, now: Instant): Decided<Way> {
   const newNumber = request.activations > 1 ? request.activations - 1 : request.intake.activationsRequested;
   const choose = (decision: 'approve' | 'deny') =>
-    decide(request, request.asks, { decision, comment: null, by: carla.email }, now, policy);
+    decide(request, request.asks, { decision, comment: null }, context({ actor: carla.email, now }));
   const withKey = (tried: Decided<Changed>): Decided<Way> => (tried.ok ? { ...tried, key } : tried);
   switch (move) {
     case 'question':
-      return withKey(question(request, 'Why?', reviewer, now, policy));
+      return withKey(question(request, 'Why?', context({ actor: reviewer, now })));
     case 'answer':
-      return withKey(answer(request, 'So.', ines.email, now, policy));
+      return withKey(answer(request, 'So.', context({ actor: ines.email, now })));
     case 'forward':
-      return withKey(forward(request, newNumber, reviewer, now, policy));
+      return withKey(forward(request, newNumber, context({ actor: reviewer, now })));
     case 'reject':
-      return withKey(reject(request, 'No.', reviewer, now, policy));
+      return withKey(reject(request, 'No.', context({ actor: reviewer, now })));
     case 'withdraw':
-      return withKey(withdraw(request, null, ines.email, now, policy));
+      return withKey(withdraw(request, null, context({ actor: ines.email, now })));
     case 'approve':
     case 'deny':
       return withKey(choose(move));
     case 'review':
       return withKey(beginReview(request));
     case 'ask':
-      return withKey(askCorrespondent(request, now, policy));
+      return withKey(askCorrespondent(request, context({ now })));
     case 'lapse':
-      return withKey(lapse(request, now, policy));
+      return withKey(lapse(request, context({ now })));
     case 'dispute':
-      return withKey(dispute(request, carla.email, now, policy));
+      return withKey(dispute(request, context({ actor: carla.email, now })));
     case 'fulfil': {
-      const tried = fulfil(request, key, now, policy);
+      const tried = fulfil(request, key, context({ now }));
       return tried.ok ? { ...tried, key: tried.granted?.key ?? key } : tried;
     }
   }

@@ -82,7 +82,13 @@ describe('a product that is to be activated', () => {
 
 describe('an exception request that is begun for somebody', () => {
   it('MAK-5 says all that is known: of which kind, for whom, which key and how many', () => {
-    expect(draftFor(aMak(), anAgreement(), 150, policy, 'windows-vista-enterprise')).toEqual({
+    expect(
+      draftFor(
+        aMak(),
+        { agreement: anAgreement(), activationsRequested: 150, product: 'windows-vista-enterprise' },
+        policy,
+      ),
+    ).toEqual({
       kind: 'MAKADD',
       organizationName: 'Alder School District',
       agreementNumber: 'E-1001',
@@ -94,7 +100,9 @@ describe('an exception request that is begun for somebody', () => {
 
   it('OVR-3 knows an Open agreement by both of its numbers, and names a product of the key when nobody named one', () => {
     const numbers = { authorizationNumber: '65432100', licenseNumber: '45678901' };
-    expect(draftFor(aKmsKey(), anAgreement({ program: 'open', numbers }), 6, policy)).toEqual({
+    expect(
+      draftFor(aKmsKey(), { agreement: anAgreement({ program: 'open', numbers }), activationsRequested: 6 }, policy),
+    ).toEqual({
       kind: 'KMSADD',
       organizationName: 'Alder School District',
       authorizationNumber: '65432100',
@@ -108,7 +116,11 @@ describe('an exception request that is begun for somebody', () => {
   it('OVR-3 names no product when the catalog has none in the group of the key', () => {
     const web = policy.catalog['windows-web-server-2008'];
     const catalog = { ...policy.catalog, 'windows-web-server-2008': { ...web, group: 'server-b' } } as const;
-    const draft = draftFor(aKmsKey({ productGroup: 'server-a' }), anAgreement(), 6, { ...policy, catalog });
+    const draft = draftFor(
+      aKmsKey({ productGroup: 'server-a' }),
+      { agreement: anAgreement(), activationsRequested: 6 },
+      { ...policy, catalog },
+    );
     expect(Object.keys(draft)).not.toContain('product');
   });
 

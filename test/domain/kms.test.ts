@@ -25,6 +25,7 @@ import {
   anAgreement,
   anOverride,
   blocked,
+  context,
   hosts,
   installationId,
   policy,
@@ -40,15 +41,14 @@ const longAgo = later(on.mondayTen, { days: -100 });
 const activation = (host: number) =>
   ({ installationId: installationId(host), product: standard, machineName: null }) as const;
 const activate = (key: KmsKey, host: number, at: Instant = on.mondayTen) =>
-  activateHost(key, activation(host), agreement, at, policy);
+  activateHost(key, activation(host), agreement, context({ now: at }));
 const call = (host: number, callReference = 'CALL-1') => ({
   installationId: installationId(host),
   callReference,
   callerName: 'Inés Oliveira',
-  agent,
 });
 const give = (key: KmsKey, host: number, at: Instant, callReference = `CALL at ${at}`) =>
-  override(key, call(host, callReference), agreement, at, policy);
+  override(key, call(host, callReference), agreement, context({ actor: agent, now: at }));
 
 /** A key whose six places are taken by hosts 1 to 6, each of which has used all of its ten. */
 const spentKey = (facts: Partial<KmsKey> = {}) =>
@@ -81,7 +81,7 @@ describe('a host that activates for the first time', () => {
       clientsReported: null,
     };
     const key = aKmsKey();
-    expect(activateHost(key, ask, agreement, on.mondayTen, policy)).toEqual({
+    expect(activateHost(key, ask, agreement, context({ now: on.mondayTen }))).toEqual({
       ok: true,
       host,
       key: { ...key, hosts: [host] },
@@ -127,7 +127,7 @@ describe('a host that activates again', () => {
     const key = aKmsKey({ hosts: [known] });
     expect(accepted(activate(key, 1)).host).toEqual({ ...known, uses: 4, lastActivatedAt: on.mondayTen });
     const renamed = { ...activation(1), machineName: 'kms-south', product: 'windows-vista-business' } as const;
-    expect(accepted(activateHost(key, renamed, agreement, on.mondayTen, policy)).host).toMatchObject({
+    expect(accepted(activateHost(key, renamed, agreement, context({ now: on.mondayTen }))).host).toMatchObject({
       machineName: 'kms-south',
       product: 'windows-vista-business',
     });
@@ -184,8 +184,10 @@ describe('a host that may not activate', () => {
   it('KEY-3 is refused a product above the group of the key, and given one below', () => {
     const above = { ...activation(1), product: 'windows-server-2008-datacenter' } as const;
     const below = { ...activation(1), product: 'windows-vista-enterprise' } as const;
-    expect(refusalOf(activateHost(aKmsKey(), above, agreement, on.mondayTen, policy)).code).toBe('product-not-covered');
-    expect(accepted(activateHost(aKmsKey(), below, agreement, on.mondayTen, policy)).host.uses).toBe(1);
+    expect(refusalOf(activateHost(aKmsKey(), above, agreement, context({ now: on.mondayTen }))).code).toBe(
+      'product-not-covered',
+    );
+    expect(accepted(activateHost(aKmsKey(), below, agreement, context({ now: on.mondayTen }))).host.uses).toBe(1);
   });
 });
 
@@ -206,16 +208,16 @@ describe('hosts that are new on one key', () => {
 
   it('KMS-4 are new by their first use and not by their last', () => {
     const old = hosts(5, { firstActivatedAt: longAgo, lastActivatedAt: on.mondayTen });
-    expect(looksLikeClients({ hosts: old }, on.mondayTen, policy)).toBe(false);
-    expect(newHosts({ hosts: old }, on.mondayTen, policy)).toBe(0);
-    expect(newHosts({ hosts: hosts(3) }, on.mondayTen, policy)).toBe(3);
-    expect(looksLikeClients({ hosts: hosts(3) }, on.mondayTen, policy)).toBe(true);
-    expect(looksLikeClients({ hosts: hosts(2) }, on.mondayTen, policy)).toBe(false);
+    expect(looksLikeClients({ hosts: old }, context({ now: on.mondayTen }))).toBe(false);
+    expect(newHosts({ hosts: old }, context({ now: on.mondayTen }))).toBe(0);
+    expect(newHosts({ hosts: hosts(3) }, context({ now: on.mondayTen }))).toBe(3);
+    expect(looksLikeClients({ hosts: hosts(3) }, context({ now: on.mondayTen }))).toBe(true);
+    expect(looksLikeClients({ hosts: hosts(2) }, context({ now: on.mondayTen }))).toBe(false);
   });
 
   it('KMS-4 count those that came in by an override too', () => {
     const came = hosts(3, { place: 'override' });
-    expect(looksLikeClients({ hosts: came }, on.mondayTen, policy)).toBe(true);
+    expect(looksLikeClients({ hosts: came }, context({ now: on.mondayTen }))).toBe(true);
   });
 });
 
@@ -230,7 +232,7 @@ describe('an override that is given', () => {
       reference: 'CALL-1',
       approvedBy: null,
     };
-    expect(override(key, call(7), agreement, on.mondayTen, policy)).toEqual({
+    expect(override(key, call(7), agreement, context({ actor: agent, now: on.mondayTen }))).toEqual({
       ok: true,
       grant,
       key: {
@@ -247,17 +249,21 @@ describe('an override that is given', () => {
   });
 
   it('OVR-1 is not for a MAK', () => {
-    expect(refusalOf(override(aMak(), call(7), agreement, on.mondayTen, policy))).toEqual({
+    expect(refusalOf(override(aMak(), call(7), agreement, context({ actor: agent, now: on.mondayTen })))).toEqual({
       code: 'wrong-key-type',
       detail: 'Overrides are for KMS keys. The limit of a MAK can be increased instead.',
     });
   });
 
   it('BLK-1 is not for a blocked key, though a call that was made before is still answered', () => {
-    const first = accepted(override(fullKey(), call(7), agreement, on.mondayTen, policy));
+    const first = accepted(override(fullKey(), call(7), agreement, context({ actor: agent, now: on.mondayTen })));
     const key = { ...first.key, status: blocked() };
-    expect(refusalOf(override(key, call(7, 'CALL-2'), agreement, on.wednesdayNoon, policy)).code).toBe('key-blocked');
-    expect(accepted(override(key, call(7), agreement, on.wednesdayNoon, policy)).repeated).toBe(true);
+    expect(
+      refusalOf(override(key, call(7, 'CALL-2'), agreement, context({ actor: agent, now: on.wednesdayNoon }))).code,
+    ).toBe('key-blocked');
+    expect(accepted(override(key, call(7), agreement, context({ actor: agent, now: on.wednesdayNoon }))).repeated).toBe(
+      true,
+    );
   });
 });
 
@@ -407,12 +413,14 @@ describe('a second override on one day of the call centre', () => {
     const inLisbon = { ...policy, callCenter: { ...policy.callCenter, zone: 'Europe/Lisbon' } };
     const key = { overrides: [anOverride({ at: on.mondayTen })] };
     // Monday 20:00 in Los Angeles is Tuesday 04:00 in Lisbon.
-    expect(overrideAllowance(key, on.mondayEvening, inLisbon)).toMatchObject({ available: 1 });
+    expect(overrideAllowance(key, context({ now: on.mondayEvening, policy: inLisbon }))).toMatchObject({
+      available: 1,
+    });
   });
 
   it('OVR-2 is not missed because an older override of the key stands before it', () => {
     const overrides = [anOverride({ at: longAgo }), anOverride({ at: on.mondayTen }), anOverride({ at: longAgo })];
-    expect(overrideAllowance({ overrides }, on.mondayNoon, policy)).toEqual({
+    expect(overrideAllowance({ overrides }, context({ now: on.mondayNoon }))).toEqual({
       available: 0,
       availableAt: on.tuesdayMidnight,
       remaining: 2,
@@ -443,10 +451,10 @@ describe('overrides over the life of a key', () => {
   });
 
   it('OVR-4 under a reference that was used before answers with the first grant and gives no more', () => {
-    const first = accepted(override(fullKey(), call(7), agreement, on.mondayTen, policy));
+    const first = accepted(override(fullKey(), call(7), agreement, context({ actor: agent, now: on.mondayTen })));
     const again = { ok: true, grant: first.grant, key: first.key, repeated: true };
-    expect(override(first.key, call(7), agreement, on.mondayTen, policy)).toEqual(again);
-    expect(override(first.key, call(7), agreement, on.tuesdayTen, policy)).toEqual(again);
+    expect(override(first.key, call(7), agreement, context({ actor: agent, now: on.mondayTen }))).toEqual(again);
+    expect(override(first.key, call(7), agreement, context({ actor: agent, now: on.tuesdayTen }))).toEqual(again);
   });
 
   it('OVR-4 under that of the fifth is still answered and not refused as exhausted', () => {
@@ -455,22 +463,24 @@ describe('overrides over the life of a key', () => {
   });
 
   it('OVR-5 can be seen before anything is promised: now, when next, and how many are left', () => {
-    expect(overrideAllowance({ overrides: [] }, on.mondayTen, policy)).toEqual({
+    expect(overrideAllowance({ overrides: [] }, context({ now: on.mondayTen }))).toEqual({
       available: 1,
       availableAt: null,
       remaining: 5,
     });
-    expect(overrideAllowance({ overrides: [anOverride({ at: on.mondayTen })] }, on.mondayNoon, policy)).toEqual({
+    expect(
+      overrideAllowance({ overrides: [anOverride({ at: on.mondayTen })] }, context({ now: on.mondayNoon })),
+    ).toEqual({
       available: 0,
       availableAt: on.tuesdayMidnight,
       remaining: 4,
     });
-    expect(overrideAllowance({ overrides: given(5) }, on.mondayTen, policy)).toEqual({
+    expect(overrideAllowance({ overrides: given(5) }, context({ now: on.mondayTen }))).toEqual({
       available: 0,
       availableAt: null,
       remaining: 0,
     });
-    expect(overrideAllowance({ overrides: given(6) }, on.mondayTen, policy)).toEqual({
+    expect(overrideAllowance({ overrides: given(6) }, context({ now: on.mondayTen }))).toEqual({
       available: 0,
       availableAt: null,
       remaining: 0,
@@ -485,7 +495,7 @@ describe('overrides over the life of a key', () => {
           anOverride({ at: later(on.fridayBeforeSpringForwardTen, { minutes }) }),
         );
         const now = later(on.fridayBeforeSpringForwardTen, { minutes: asked });
-        const promised = overrideAllowance({ overrides }, now, policy);
+        const promised = overrideAllowance({ overrides }, context({ now }));
         const answer = give(fullKey({ overrides }), 7, now);
         expect(answer.ok).toBe(promised.available === 1);
         expect(promised.remaining).toBe(Math.max(0, 5 - given.length));
@@ -504,20 +514,22 @@ describe('overrides over the life of a key', () => {
 describe('the remedies of a spent KMS key', () => {
   it('KMS-3 say when the next override can be given, if today has had its own', () => {
     const key = fullKey({ overrides: [anOverride({ at: on.mondayTen })] });
-    expect(kmsRemedies(key, agreement, on.mondayNoon, policy, 'windows-vista-business')).toEqual([
-      { kind: 'override', available: false, availableAt: on.tuesdayMidnight, maximum: 4 },
-      {
-        kind: 'KMSADD',
-        available: true,
-        draft: { ...draft, product: 'windows-vista-business', activationsRequested: 5 },
-      },
-      { kind: 'replacement', available: true },
-    ]);
+    expect(kmsRemedies(key, { agreement, product: 'windows-vista-business' }, context({ now: on.mondayNoon }))).toEqual(
+      [
+        { kind: 'override', available: false, availableAt: on.tuesdayMidnight, maximum: 4 },
+        {
+          kind: 'KMSADD',
+          available: true,
+          draft: { ...draft, product: 'windows-vista-business', activationsRequested: 5 },
+        },
+        { kind: 'replacement', available: true },
+      ],
+    );
   });
 
   it('KMS-3 offer no override once all five were given', () => {
     const overrides = Array.from({ length: 5 }, () => anOverride({ at: longAgo }));
-    const [byPhone, byRequest] = kmsRemedies(fullKey({ overrides }), agreement, on.mondayNoon, policy);
+    const [byPhone, byRequest] = kmsRemedies(fullKey({ overrides }), { agreement }, context({ now: on.mondayNoon }));
     expect(byPhone).toEqual({ kind: 'override', available: false, maximum: 0 });
     expect(byRequest?.draft?.activationsRequested).toBe(1);
   });

@@ -5,8 +5,8 @@ import type { MailTrouble } from '../../domain/mail-trouble.ts';
 import { hearOfMail } from '../../domain/mail-trouble.ts';
 import {
   accepted,
+  context,
   parked,
-  policy,
   requestApproved,
   requestAskedAnew,
   requestAwaitingApproval,
@@ -72,7 +72,7 @@ describe('the mail that asks the Correspondent', () => {
   });
 
   it('AGR-4 EXC-7 of an earlier question says nothing about the one that is out', () => {
-    const second = accepted(askAnew(awaiting, tuesdayTen, policy)).request;
+    const second = accepted(askAnew(awaiting, context({ now: tuesdayTen }))).request;
     expect(askOf(hear(second).request)?.undeliverableAt).toBeNull();
     expect(askOf(hear(second, { askNumber: 2 }).request)?.undeliverableAt).toBe(tuesdayTen);
     expect(owed(hear({ ...requestAskedAnew(), letters: [] }).request)).toEqual([]);
@@ -80,8 +80,10 @@ describe('the mail that asks the Correspondent', () => {
 
   it('AGR-4 EXC-7 is not held against the next question', () => {
     const { request } = hear(awaiting);
-    expect(askOf(accepted(askAnew(request, wednesdayNoon, policy)).request)?.undeliverableAt).toBeNull();
-    expect(askOf(accepted(forward(request, 9, reviewer, wednesdayNoon, policy)).request)?.undeliverableAt).toBeNull();
+    expect(askOf(accepted(askAnew(request, context({ now: wednesdayNoon }))).request)?.undeliverableAt).toBeNull();
+    expect(
+      askOf(accepted(forward(request, 9, context({ actor: reviewer, now: wednesdayNoon }))).request)?.undeliverableAt,
+    ).toBeNull();
   });
 });
 

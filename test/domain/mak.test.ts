@@ -2,7 +2,18 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { limitOf } from '../../domain/grant.ts';
 import { callCenterHeadroom, callCenterMaximum, increase, makRemedies, refusedAtLimit } from '../../domain/mak.ts';
-import { accepted, aGrant, agent, aKmsKey, aMak, anAgreement, blocked, policy, refusalOf } from '../builders.ts';
+import {
+  accepted,
+  aGrant,
+  agent,
+  aKmsKey,
+  aMak,
+  anAgreement,
+  blocked,
+  context,
+  policy,
+  refusalOf,
+} from '../builders.ts';
 import { mondayTen, tuesdayTen } from '../instants.ts';
 
 const agreement = anAgreement();
@@ -10,7 +21,6 @@ const call = (newLimit: number, callReference = 'CALL-1') => ({
   newLimit,
   callReference,
   callerName: 'Inés Oliveira',
-  agent,
 });
 const byException = aGrant({ kind: 'exception', amount: 500, reference: 'X-1' });
 
@@ -44,7 +54,7 @@ describe('an increase by phone', () => {
       approvedBy: null,
     };
     const mak = aMak();
-    expect(increase(mak, call(150), agreement, tuesdayTen, policy)).toEqual({
+    expect(increase(mak, call(150), agreement, context({ actor: agent, now: tuesdayTen }))).toEqual({
       ok: true,
       grant,
       key: { ...mak, grants: [...mak.grants, grant] },
@@ -53,12 +63,16 @@ describe('an increase by phone', () => {
   });
 
   it('MAK-4 may go to double exactly, and by as little as one', () => {
-    expect(limitOf(accepted(increase(aMak(), call(200), agreement, mondayTen, policy)).key.grants)).toBe(200);
-    expect(limitOf(accepted(increase(aMak(), call(101), agreement, mondayTen, policy)).key.grants)).toBe(101);
+    expect(
+      limitOf(accepted(increase(aMak(), call(200), agreement, context({ actor: agent, now: mondayTen }))).key.grants),
+    ).toBe(200);
+    expect(
+      limitOf(accepted(increase(aMak(), call(101), agreement, context({ actor: agent, now: mondayTen }))).key.grants),
+    ).toBe(101);
   });
 
   it('MAK-5 above double is refused, and carries the MAKADD request, begun for what is missing', () => {
-    expect(refusalOf(increase(aMak(), call(201), agreement, mondayTen, policy))).toEqual({
+    expect(refusalOf(increase(aMak(), call(201), agreement, context({ actor: agent, now: mondayTen })))).toEqual({
       code: 'above-call-center-limit',
       detail: 'By phone this key can be raised to 200 at most. For more, send a MAKADD request.',
       maximumLimit: 200,
@@ -74,19 +88,23 @@ describe('an increase by phone', () => {
   });
 
   it('MAK-4 over all calls together goes no further than double', () => {
-    const once = accepted(increase(aMak(), call(160), agreement, mondayTen, policy)).key;
-    expect(refusalOf(increase(once, call(201, 'CALL-2'), agreement, tuesdayTen, policy))).toMatchObject({
+    const once = accepted(increase(aMak(), call(160), agreement, context({ actor: agent, now: mondayTen }))).key;
+    expect(
+      refusalOf(increase(once, call(201, 'CALL-2'), agreement, context({ actor: agent, now: tuesdayTen }))),
+    ).toMatchObject({
       code: 'above-call-center-limit',
       maximumLimit: 200,
       draft: { activationsRequested: 41 },
     });
-    const twice = accepted(increase(once, call(200, 'CALL-2'), agreement, tuesdayTen, policy)).key;
+    const twice = accepted(
+      increase(once, call(200, 'CALL-2'), agreement, context({ actor: agent, now: tuesdayTen })),
+    ).key;
     expect(limitOf(twice.grants)).toBe(200);
     expect(twice.grants.map(({ amount }) => amount)).toEqual([100, 60, 40]);
   });
 
   it.each([100, 99, 0])('MAK-4 to %i is refused as no raise of 100, with the limit of today', (newLimit) => {
-    expect(refusalOf(increase(aMak(), call(newLimit), agreement, mondayTen, policy))).toEqual({
+    expect(refusalOf(increase(aMak(), call(newLimit), agreement, context({ actor: agent, now: mondayTen })))).toEqual({
       code: 'limit-not-raised',
       detail: 'The limit is 100 already. Ask for a new limit above that.',
       limit: 100,
@@ -95,7 +113,8 @@ describe('an increase by phone', () => {
 
   it('MAK-4 of a key above double is refused either as no raise or as above what a call can give', () => {
     const raised = aMak({ grants: [aGrant({ amount: 100 }), byException] });
-    const codeOf = (newLimit: number) => refusalOf(increase(raised, call(newLimit), agreement, mondayTen, policy)).code;
+    const codeOf = (newLimit: number) =>
+      refusalOf(increase(raised, call(newLimit), agreement, context({ actor: agent, now: mondayTen }))).code;
     expect([codeOf(200), codeOf(600), codeOf(601)]).toEqual([
       'limit-not-raised',
       'limit-not-raised',
@@ -104,8 +123,8 @@ describe('an increase by phone', () => {
   });
 
   it('OVR-4 under a reference that was used before answers with the first grant and gives no more', () => {
-    const first = accepted(increase(aMak(), call(150), agreement, mondayTen, policy));
-    expect(increase(first.key, call(180), agreement, tuesdayTen, policy)).toEqual({
+    const first = accepted(increase(aMak(), call(150), agreement, context({ actor: agent, now: mondayTen })));
+    expect(increase(first.key, call(180), agreement, context({ actor: agent, now: tuesdayTen }))).toEqual({
       ok: true,
       grant: first.grant,
       key: first.key,
@@ -115,21 +134,25 @@ describe('an increase by phone', () => {
 
   it('OVR-4 is not taken for repeated because an exception had that reference', () => {
     const raised = aMak({ grants: [aGrant({ amount: 100 }), { ...byException, amount: 10, reference: 'CALL-1' }] });
-    expect(accepted(increase(raised, call(150), agreement, mondayTen, policy))).toMatchObject({
+    expect(accepted(increase(raised, call(150), agreement, context({ actor: agent, now: mondayTen })))).toMatchObject({
       repeated: false,
       grant: { kind: 'call-center', amount: 40 },
     });
   });
 
   it('BLK-1 of a blocked key is refused, though a call that was made before is still answered', () => {
-    const first = accepted(increase(aMak(), call(150), agreement, mondayTen, policy));
+    const first = accepted(increase(aMak(), call(150), agreement, context({ actor: agent, now: mondayTen })));
     const mak = { ...first.key, status: blocked() };
-    expect(refusalOf(increase(mak, call(160, 'CALL-2'), agreement, tuesdayTen, policy)).code).toBe('key-blocked');
-    expect(accepted(increase(mak, call(150), agreement, tuesdayTen, policy)).repeated).toBe(true);
+    expect(
+      refusalOf(increase(mak, call(160, 'CALL-2'), agreement, context({ actor: agent, now: tuesdayTen }))).code,
+    ).toBe('key-blocked');
+    expect(accepted(increase(mak, call(150), agreement, context({ actor: agent, now: tuesdayTen }))).repeated).toBe(
+      true,
+    );
   });
 
   it('KMS-1 of a KMS key is refused: its hosts are given overrides instead', () => {
-    expect(refusalOf(increase(aKmsKey(), call(12), agreement, mondayTen, policy))).toEqual({
+    expect(refusalOf(increase(aKmsKey(), call(12), agreement, context({ actor: agent, now: mondayTen })))).toEqual({
       code: 'wrong-key-type',
       detail: 'A KMS key has no limit to raise by phone; give its host an override instead.',
     });
@@ -144,7 +167,12 @@ describe('an increase by phone', () => {
         const answered = new Map<string, number>();
         const end = asked.reduce((mak, { newLimit, callReference }) => {
           const limit = limitOf(mak.grants);
-          const answer = increase(mak, call(newLimit, callReference), agreement, mondayTen, policy);
+          const answer = increase(
+            mak,
+            call(newLimit, callReference),
+            agreement,
+            context({ actor: agent, now: mondayTen }),
+          );
           const before = answered.get(callReference);
           if (before === undefined) expect(answer.ok).toBe(newLimit > limit && newLimit <= 2 * original);
           if (!answer.ok) return mak;
@@ -170,7 +198,7 @@ describe('a MAK that has run out', () => {
   };
 
   it('MAK-5 is refused with both ways out: so much by phone now, or a MAKADD request, begun', () => {
-    expect(refusedAtLimit(aMak(), 100, agreement, policy, 'windows-vista-enterprise')).toEqual({
+    expect(refusedAtLimit(aMak(), 100, { agreement, product: 'windows-vista-enterprise' }, policy)).toEqual({
       ok: false,
       refusal: {
         code: 'activation-limit-reached',
@@ -188,7 +216,7 @@ describe('a MAK that has run out', () => {
 
   it('MAK-5 is refused with MAKADD as the only way when the call centre has given all that it can', () => {
     const raised = aMak({ grants: [aGrant({ amount: 100 }), aGrant({ kind: 'call-center', amount: 100 })] });
-    expect(refusedAtLimit(raised, 200, agreement, policy, 'windows-vista-enterprise')).toEqual({
+    expect(refusedAtLimit(raised, 200, { agreement, product: 'windows-vista-enterprise' }, policy)).toEqual({
       ok: false,
       refusal: {
         code: 'activation-limit-reached',
@@ -209,7 +237,7 @@ describe('a MAK that has run out', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 200 }), added, (original, grants) => {
         const mak = aMak({ grants: [aGrant({ amount: original }), ...grants.map(aGrant)] });
-        const [byPhone, byRequest] = makRemedies(mak, agreement, policy);
+        const [byPhone, byRequest] = makRemedies(mak, { agreement }, policy);
         expect(byRequest?.draft?.activationsRequested).toBeGreaterThan(byPhone?.maximum ?? 0);
         expect(byRequest?.draft?.activationsRequested).toBeGreaterThanOrEqual(original);
         expect(byPhone?.available).toBe(limitOf(mak.grants) < 2 * original);

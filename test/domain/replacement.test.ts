@@ -12,6 +12,7 @@ import {
   anOverride,
   blocked,
   blocking,
+  context,
   hosts,
   ines,
   installationId,
@@ -21,13 +22,13 @@ import {
 } from '../builders.ts';
 import { mondayTen, tuesdayTen } from '../instants.ts';
 
-const ask = { reason: 'It leaked.', by: ines.email, reference: 'CALL-1' };
+const ask = { reason: 'It leaked.', reference: 'CALL-1' };
 
 describe('a live key', () => {
   it.each<Key>([aMak(), aKmsKey({ hosts: hosts(2) })])(
     'BLK-2 is held from the beginning of its replacement, its successor settled: $type',
     (key) => {
-      const begun = accepted(beginReplacement(key, ask, successor, tuesdayTen));
+      const begun = accepted(beginReplacement(key, ask, successor, context({ actor: ines.email, now: tuesdayTen })));
       const status = { is: 'blocking', since: tuesdayTen, by: ines.email, reason: 'It leaked.', successor };
       expect(begun.key).toEqual({ ...key, status });
       expect(begun.deed).toMatchObject({ actor: ines.email, action: 'replacement-begun', reference: 'CALL-1' });
@@ -36,7 +37,7 @@ describe('a live key', () => {
   );
 
   it('BLK-2 is not replaced when nobody began to', () => {
-    expect(completeReplacement(aMak(), anAgreement(), tuesdayTen, policy)).toBeUndefined();
+    expect(completeReplacement(aMak(), anAgreement(), context({ now: tuesdayTen }))).toBeUndefined();
   });
 });
 
@@ -47,20 +48,27 @@ describe('a key that is held or blocked', () => {
     ['blocked without a successor', blocked(null), null],
   ] as const)('BLK-2 is not replaced again while it is %s', (_, status, replacedBy) => {
     const refusal = refusalOf(
-      beginReplacement(aMak({ status }), ask, { keyId: 'key-3', lastFive: 'CCCCC' }, tuesdayTen),
+      beginReplacement(
+        aMak({ status }),
+        ask,
+        { keyId: 'key-3', lastFive: 'CCCCC' },
+        context({ actor: ines.email, now: tuesdayTen }),
+      ),
     );
     expect(refusal).toMatchObject({ code: 'key-blocked', replacedBy });
   });
 
   it('BLK-2 is not completed twice', () => {
-    expect(completeReplacement(aMak({ status: blocked() }), anAgreement(), tuesdayTen, policy)).toBeUndefined();
+    expect(
+      completeReplacement(aMak({ status: blocked() }), anAgreement(), context({ now: tuesdayTen })),
+    ).toBeUndefined();
   });
 });
 
 describe('a replacement that is completed', () => {
   it('BLK-2 LED-1 is told in the history, with the limit of the new key and the reason', () => {
     const key = aMak({ status: blocking });
-    expect(completeReplacement(key, anAgreement(), tuesdayTen, policy)?.deed).toMatchObject({
+    expect(completeReplacement(key, anAgreement(), context({ now: tuesdayTen }))?.deed).toMatchObject({
       action: 'key-blocked',
       detail: `The key ending in ${key.lastFive} was blocked and replaced by the one ending in QRTVW, with a limit of ${limitOf(key.grants)}: It leaked.`,
     });
@@ -73,7 +81,7 @@ describe('a replacement that is completed', () => {
 
   it('BLK-1 sets both marks, for activation and for validation, and names the successor', () => {
     const key = aMak({ status: blocking, grants: raised });
-    const completed = completeReplacement(key, anAgreement(), tuesdayTen, policy);
+    const completed = completeReplacement(key, anAgreement(), context({ now: tuesdayTen }));
     const status = { is: 'blocked', at: tuesdayTen, validationAt: tuesdayTen, replacedBy: successor };
     expect(completed?.blocked).toEqual({ ...key, status });
     expect(completed?.deed).toMatchObject({ actor: ines.email, action: 'key-blocked', reference: successor.keyId });
@@ -81,7 +89,7 @@ describe('a replacement that is completed', () => {
 
   it('BLK-2 KEY-4 gives a MAK the standard allowance of its group, whatever the old one had been raised to', () => {
     const key = aMak({ status: blocking, grants: raised });
-    const issued = completeReplacement(key, anAgreement(), tuesdayTen, policy)?.issued;
+    const issued = completeReplacement(key, anAgreement(), context({ now: tuesdayTen }))?.issued;
     // 80 licenses of the group by 1.2, rounded up to the next ten.
     expect(issued).toEqual({
       type: 'MAK',
@@ -98,7 +106,7 @@ describe('a replacement that is completed', () => {
 
   it('BLK-2 KMS-1 OVR-3 gives a KMS key its six places and five overrides anew, and no host', () => {
     const key = aKmsKey({ status: blocking, hosts: hosts(6), overrides: [anOverride(), anOverride()] });
-    const issued = completeReplacement(key, anAgreement(), tuesdayTen, policy)?.issued;
+    const issued = completeReplacement(key, anAgreement(), context({ now: tuesdayTen }))?.issued;
     expect(issued).toMatchObject({
       type: 'KMS',
       productGroup: 'server-b',
@@ -114,16 +122,24 @@ describe('an installation that is validated', () => {
   const good = { genuine: true, reason: null, graceEndsAt: null };
 
   it('VAL-1 is genuine when it has activated, and never was when it has not', () => {
-    expect(validate(aMak(), true, mondayTen, policy)).toEqual(good);
-    expect(validate(aMak(), false, mondayTen, policy)).toEqual({ ...good, genuine: false, reason: 'never-activated' });
+    expect(validate(aMak(), true, context({ now: mondayTen }))).toEqual(good);
+    expect(validate(aMak(), false, context({ now: mondayTen }))).toEqual({
+      ...good,
+      genuine: false,
+      reason: 'never-activated',
+    });
   });
 
   it('VAL-1 is not genuine with a key that was never issued', () => {
-    expect(validate(undefined, false, mondayTen, policy)).toEqual({ ...good, genuine: false, reason: 'unknown-key' });
+    expect(validate(undefined, false, context({ now: mondayTen }))).toEqual({
+      ...good,
+      genuine: false,
+      reason: 'unknown-key',
+    });
   });
 
   it('VAL-1 BLK-1 is as genuine as before while its key is only held', () => {
-    expect(validate(aMak({ status: blocking }), true, tuesdayTen, policy)).toEqual(good);
+    expect(validate(aMak({ status: blocking }), true, context({ now: tuesdayTen }))).toEqual(good);
   });
 
   it('VAL-1 stays genuine for thirty days after the block, and not a second longer', () => {
@@ -131,23 +147,25 @@ describe('an installation that is validated', () => {
     const graceEndsAt = later(mondayTen, { days: 30 });
     const inGrace = { genuine: true, reason: null, graceEndsAt };
     const after = { genuine: false, reason: 'key-blocked', graceEndsAt };
-    expect(validate(key, true, mondayTen, policy)).toEqual(inGrace);
-    expect(validate(key, true, later(graceEndsAt, { seconds: -1 }), policy)).toEqual(inGrace);
-    expect(validate(key, true, graceEndsAt, policy)).toEqual(after);
-    expect(validate(key, true, later(graceEndsAt, { seconds: 1 }), policy)).toEqual(after);
+    expect(validate(key, true, context({ now: mondayTen }))).toEqual(inGrace);
+    expect(validate(key, true, context({ now: later(graceEndsAt, { seconds: -1 }) }))).toEqual(inGrace);
+    expect(validate(key, true, context({ now: graceEndsAt }))).toEqual(after);
+    expect(validate(key, true, context({ now: later(graceEndsAt, { seconds: 1 }) }))).toEqual(after);
   });
 
   it('VAL-1 takes the grace from the policy, and counts it from the mark for validation', () => {
     const short = { ...policy, validation: { graceDays: 0 } };
-    expect(validate(aMak({ status: blocked() }), true, mondayTen, short)).toMatchObject({ genuine: false });
+    expect(validate(aMak({ status: blocked() }), true, context({ now: mondayTen, policy: short }))).toMatchObject({
+      genuine: false,
+    });
     const laterMarked = aMak({
       status: { is: 'blocked', at: mondayTen, validationAt: tuesdayTen, replacedBy: successor },
     });
-    expect(validate(laterMarked, true, tuesdayTen, policy).graceEndsAt).toBe(later(tuesdayTen, { days: 30 }));
+    expect(validate(laterMarked, true, context({ now: tuesdayTen })).graceEndsAt).toBe(later(tuesdayTen, { days: 30 }));
   });
 
   it('VAL-1 has no grace when it never activated with the blocked key', () => {
-    expect(validate(aMak({ status: blocked() }), false, mondayTen, policy)).toMatchObject({
+    expect(validate(aMak({ status: blocked() }), false, context({ now: mondayTen }))).toMatchObject({
       genuine: false,
       reason: 'key-blocked',
     });

@@ -9,6 +9,7 @@ import { nextActionAt, scheduled, tick } from '../../domain/schedule.ts';
 import {
   accepted,
   carla,
+  context,
   ines,
   policy,
   requestApproved,
@@ -35,7 +36,11 @@ const settled = (request: ExceptionRequest): ExceptionRequest => ({
 /** Does all that is due at a moment, one thing after the other as a sweep does; says what was done. */
 function sweep(request: ExceptionRequest, at: Instant, under: Policy = policy) {
   const done: Changed[] = [];
-  for (let next = tick(request, at, under); next !== undefined; next = tick(next.request, at, under)) {
+  for (
+    let next = tick(request, context({ now: at, policy: under }));
+    next !== undefined;
+    next = tick(next.request, context({ now: at, policy: under }))
+  ) {
     done.push(next);
     if (done.length > 50) throw new Error('the same is done over and over');
   }
@@ -47,7 +52,7 @@ function pass(request: ExceptionRequest, until: Instant, under: Policy = policy)
   const told: [Instant, ...string[]][] = [];
   let now = settled(request);
   for (let at = nextActionAt(now, under); at !== null && !isBefore(until, at); at = nextActionAt(now, under)) {
-    const done = tick(now, at, under);
+    const done = tick(now, context({ now: at, policy: under }));
     if (done === undefined) throw new Error(`nothing is done at ${at}, for which something was scheduled`);
     told.push([at, ...done.request.letters.map(({ kind, to }) => `${kind} to ${to}`)]);
     if (told.length > 50) throw new Error('the same is done over and over');
@@ -83,8 +88,8 @@ describe('a Correspondent who does not answer', () => {
   it('SLA-5 is not reminded a second before, is at the moment, and not again at the same moment', () => {
     const at = later(on.mondayNoon, { days: 1 });
     const before = settled(asked);
-    expect(tick(before, later(at, { seconds: -1 }), policy)).toBeUndefined();
-    const done = tick(before, at, policy);
+    expect(tick(before, context({ now: later(at, { seconds: -1 }) }))).toBeUndefined();
+    const done = tick(before, context({ now: at }));
     expect(done).toEqual({
       request: {
         ...before,
@@ -109,7 +114,7 @@ describe('a Correspondent who does not answer', () => {
         reference: 'X-1',
       },
     });
-    expect(done && tick(done.request, at, policy)).toBeUndefined();
+    expect(done && tick(done.request, context({ now: at }))).toBeUndefined();
   });
 
   it('SLA-5 counts a reminder by its ordinal', () => {
@@ -123,7 +128,7 @@ describe('a Correspondent who does not answer', () => {
   it('SLA-5 is reminded from the beginning about a new question, counted from when that was asked', () => {
     const reminded = pass(asked, on.wednesdayNoon).request;
     expect(askOf(reminded)?.remindersSent).toBe(2);
-    const anew = accepted(forward(reminded, 120, reviewer, on.wednesdayFive, policy)).request;
+    const anew = accepted(forward(reminded, 120, context({ actor: reviewer, now: on.wednesdayFive }))).request;
     const { told } = pass(anew, on.nextMondayNine);
     // Asked on Wednesday at closing, the count starts on Thursday at opening.
     expect(withoutDue(told)).toEqual([
@@ -138,8 +143,8 @@ describe('a Correspondent who does not answer', () => {
   });
 
   it('SLA-5 is reminded no more, and SLA-6 does not lapse, once the approval is recorded', () => {
-    const choice = { decision: 'approve', comment: null, by: carla.email } as const;
-    const approved = accepted(decide(asked, 1, choice, on.mondayNoon, policy)).request;
+    const choice = { decision: 'approve', comment: null } as const;
+    const approved = accepted(decide(asked, 1, choice, context({ actor: carla.email, now: on.mondayNoon }))).request;
     expect(kinds(asked)).toEqual(['remind-correspondent', 'lapse', 'remind-team', 'tell-supervisors']);
     expect(kinds(approved)).toEqual(['remind-team', 'tell-supervisors']);
   });
@@ -157,8 +162,8 @@ describe('a requester who does not answer', () => {
 
   it('SLA-6 does not lapse a second before', () => {
     const at = later(on.mondayNoon, { days: 14 });
-    expect(tick(settled(questioned), later(at, { seconds: -1 }), policy)).toBeUndefined();
-    expect(tick(settled(questioned), at, policy)?.deed.action).toBe('lapsed');
+    expect(tick(settled(questioned), context({ now: later(at, { seconds: -1 }) }))).toBeUndefined();
+    expect(tick(settled(questioned), context({ now: at }))?.deed.action).toBe('lapsed');
   });
 
   it('SLA-2 SLA-5 brings no reminder to the team or the supervisors: the clock stands', () => {
@@ -186,8 +191,8 @@ describe('a team that does not answer', () => {
 
   it('SLA-5 is not reminded a second before, is at the moment, and not again at the same moment', () => {
     const before = settled(inReview);
-    expect(tick(before, later(on.thursdayFive, { seconds: -1 }), policy)).toBeUndefined();
-    const done = tick(before, on.thursdayFive, policy);
+    expect(tick(before, context({ now: later(on.thursdayFive, { seconds: -1 }) }))).toBeUndefined();
+    const done = tick(before, context({ now: on.thursdayFive }));
     expect(done).toEqual({
       request: {
         ...before,
@@ -202,14 +207,14 @@ describe('a team that does not answer', () => {
         reference: 'X-1',
       },
     });
-    expect(done && tick(done.request, on.thursdayFive, policy)).toBeUndefined();
+    expect(done && tick(done.request, context({ now: on.thursdayFive }))).toBeUndefined();
   });
 
   it('SLA-5 is told at due that it is due, and the supervisors that it is late, each in a change of its own', () => {
     const before = pass(inReview, on.fridayFive).request;
-    const first = tick(before, on.nextMondayFive, policy);
+    const first = tick(before, context({ now: on.nextMondayFive }));
     expect(first?.deed).toMatchObject({ action: 'team-reminded', detail: 'The answer is due now.' });
-    const second = first && tick(first.request, on.nextMondayFive, policy);
+    const second = first && tick(first.request, context({ now: on.nextMondayFive }));
     expect(second?.deed).toEqual({
       actor: 'volume-activation',
       action: 'supervisors-told',
@@ -217,7 +222,7 @@ describe('a team that does not answer', () => {
       reference: 'X-1',
     });
     expect(second?.request.reminded).toEqual({ team: 3, supervisors: 1 });
-    expect(second && tick(second.request, on.nextMondayFive, policy)).toBeUndefined();
+    expect(second && tick(second.request, context({ now: on.nextMondayFive }))).toBeUndefined();
   });
 
   it('SLA-5 tells the supervisors as often as the policy says', () => {
@@ -247,8 +252,8 @@ describe('a KMSADD request with a question and an answer, over a weekend and a h
   const fridayNoon = later(fridayTen, { hours: 2 });
   const thursdayNoon = later(on.thursdayAfterTheHolidayTen, { hours: 2 });
   const received = requestInReview({ intake: { kind: 'KMSADD' }, at: fridayTen });
-  const questioned = accepted(question(received, 'Which labs?', reviewer, fridayNoon, policy)).request;
-  const answered = accepted(answer(questioned, 'All 13.', ines.email, thursdayNoon, policy)).request;
+  const questioned = accepted(question(received, 'Which labs?', context({ actor: reviewer, now: fridayNoon }))).request;
+  const answered = accepted(answer(questioned, 'All 13.', context({ actor: ines.email, now: thursdayNoon }))).request;
 
   it('SLA-1 would have been due on Monday the 16th, and its reminders on the business days before', () => {
     expect(pass(received, on.mondayAfterTheHolidayFive).told).toEqual([
@@ -276,8 +281,10 @@ describe('a KMSADD request with a question and an answer, over a weekend and a h
 
   it('SLA-2 SLA-5 due in the middle of a day, brings each reminder at that time of day', () => {
     const fridayFour = later(fridayNoon, { hours: 4 });
-    const asked = accepted(question(received, 'Which labs?', reviewer, fridayFour, policy)).request;
-    const back = accepted(answer(asked, 'All 13.', ines.email, on.tuesdayBeforeTheHolidayTen, policy)).request;
+    const asked = accepted(question(received, 'Which labs?', context({ actor: reviewer, now: fridayFour }))).request;
+    const back = accepted(
+      answer(asked, 'All 13.', context({ actor: ines.email, now: on.tuesdayBeforeTheHolidayTen })),
+    ).request;
     // Friday 16:00 to Tuesday 10:00 are ten hours of work; from Monday 17:00 they lead to Wednesday 11:00.
     const due = later(on.tuesdayAfterTheHolidayFive, { hours: 18 });
     expect(back.clock).toMatchObject({ is: 'running', dueAt: due });
@@ -294,8 +301,12 @@ describe('a KMSADD request with a question and an answer, over a weekend and a h
 
   it('SLA-5 does not repeat a reminder because the due time has moved', () => {
     const reminded = pass(received, on.thursdayAfterTheHolidayFive).request;
-    const asked = accepted(question(reminded, 'Why?', reviewer, on.fridayAfterTheHolidayNine, policy)).request;
-    const back = accepted(answer(asked, 'So.', ines.email, on.mondayAfterTheHolidayFive, policy)).request;
+    const asked = accepted(
+      question(reminded, 'Why?', context({ actor: reviewer, now: on.fridayAfterTheHolidayNine })),
+    ).request;
+    const back = accepted(
+      answer(asked, 'So.', context({ actor: ines.email, now: on.mondayAfterTheHolidayFive })),
+    ).request;
     expect(pass(back, later(on.mondayAfterTheHolidayFive, { days: 2 })).told).toEqual([
       [on.tuesdayAfterTheHolidayFive, 'due-soon to team'],
       [later(on.tuesdayAfterTheHolidayFive, { days: 1 }), 'overdue to team'],
@@ -312,7 +323,7 @@ describe('a request that has ended', () => {
     for (const end of ends) {
       expect(scheduled(end, policy)).toEqual([]);
       expect(nextActionAt(end, policy)).toBeNull();
-      expect(tick(end, later(on.mondayTen, { days: 365 }), policy)).toBeUndefined();
+      expect(tick(end, context({ now: later(on.mondayTen, { days: 365 }) }))).toBeUndefined();
     }
   });
 });
@@ -405,6 +416,6 @@ describe('what is owed and not passed on', () => {
   });
 
   it('APR-6 is no change of the request: the sweep passes it on, and time alone does nothing', () => {
-    expect(tick(requestReceived({ at }), later(at, { hours: 25 }), policy)).toBeUndefined();
+    expect(tick(requestReceived({ at }), context({ now: later(at, { hours: 25 }) }))).toBeUndefined();
   });
 });

@@ -6,6 +6,7 @@ import type { LetterFacts } from '../../emails/request-email.ts';
 import {
   accepted,
   carla,
+  context,
   ines,
   mallory,
   policy,
@@ -90,21 +91,41 @@ const flagged = {
 };
 const awaiting = requestAwaitingApproval(made);
 const commented = accepted(
-  decide(awaiting, 1, { decision: 'approve', comment: 'Agreed with the board.', by: carla.email }, tuesdayTen, policy),
+  decide(
+    awaiting,
+    1,
+    { decision: 'approve', comment: 'Agreed with the board.' },
+    context({ actor: carla.email, now: tuesdayTen }),
+  ),
 ).request;
 const refused = accepted(
-  decide(awaiting, 1, { decision: 'deny', comment: 'Please use the KMS host.', by: carla.email }, tuesdayTen, policy),
+  decide(
+    awaiting,
+    1,
+    { decision: 'deny', comment: 'Please use the KMS host.' },
+    context({ actor: carla.email, now: tuesdayTen }),
+  ),
 ).request;
 const stopped = accepted(
-  reject(commented, 'The key was blocked before the limit was raised.', reviewer, wednesdayNoon, policy),
+  reject(
+    commented,
+    'The key was blocked before the limit was raised.',
+    context({ actor: reviewer, now: wednesdayNoon }),
+  ),
 ).request;
-const withdrawnLate = accepted(withdraw(awaiting, null, tom.email, wednesdayNoon, policy)).request;
+const withdrawnLate = accepted(withdraw(awaiting, null, context({ actor: tom.email, now: wednesdayNoon }))).request;
 const asked = accepted(
-  question(requestInReview(flagged), 'Which schools?\nAnd how many seats has each?', reviewer, tuesdayTen, policy),
+  question(
+    requestInReview(flagged),
+    'Which schools?\nAnd how many seats has each?',
+    context({ actor: reviewer, now: tuesdayTen }),
+  ),
 ).request;
 
-const disputedEarly = accepted(dispute(commented, carla.email, wednesdayNoon, policy)).request;
-const disputedLate = accepted(dispute(requestFulfilled(made), carla.email, wednesdayNoon, policy)).request;
+const disputedEarly = accepted(dispute(commented, context({ actor: carla.email, now: wednesdayNoon }))).request;
+const disputedLate = accepted(
+  dispute(requestFulfilled(made), context({ actor: carla.email, now: wednesdayNoon })),
+).request;
 
 /** Every letter that there is, each in the situations in which it is written: what the tests loop over. */
 export const everyLetter: readonly { name: string; kind: LetterKind; facts: LetterFacts }[] = [
@@ -184,7 +205,7 @@ export const everyLetter: readonly { name: string; kind: LetterKind; facts: Lett
   letter('overdue at breach', 'overdue', 'supervisors', { request: awaiting, now: nextMondayFive }),
   letter('overdue, two days later', 'overdue', 'supervisors', { request: awaiting, now: nextWednesdayFive }),
   letter('overdue, closed meanwhile', 'overdue', 'supervisors', {
-    request: accepted(reject(commented, 'Too late.', reviewer, nextWednesdayFive, policy)).request,
+    request: accepted(reject(commented, 'Too late.', context({ actor: reviewer, now: nextWednesdayFive }))).request,
     now: nextThursdayFive,
   }),
 ];

@@ -11,7 +11,7 @@ import { Secret } from '../../domain/secret.ts';
 import { keepLink } from '../../store/approvals.ts';
 import { moveException } from '../../store/exceptions.ts';
 import { historyOf } from '../../store/history.ts';
-import { policy } from '../builders.ts';
+import { context, policy } from '../builders.ts';
 import { mondayTen } from '../instants.ts';
 import { startEngine } from '../store/engine.ts';
 import { aRequestTaken } from './asked.ts';
@@ -27,11 +27,14 @@ const { handler } = await import('../../functions/approvals.ts');
 
 it('APR-7 records in the history that the mail service refused a code', async () => {
   const { exceptionId, agreement } = await aRequestTaken(store);
-  await moveException(store, exceptionId, 'ask', mondayTen, (request) => askCorrespondent(request, mondayTen, policy));
+  await moveException(store, exceptionId, (request) => askCorrespondent(request, context()), {
+    operationId: 'ask',
+    now: mondayTen,
+  });
   const token = new Secret('a'.repeat(43), '[token]');
   const to = agreement.noticesCorrespondent.email;
   const about = { is: 'decision', exceptionId, askNumber: 1, to, expiresAt: later(mondayTen, { days: 10 }) } as const;
-  await keepLink(store, token, null, about, mondayTen);
+  await keepLink(store, { token, code: null }, about, mondayTen);
 
   ses.on(SendEmailCommand).rejects(new MessageRejected({ message: 'Bad address', $metadata: { httpStatusCode: 400 } }));
   const event = {

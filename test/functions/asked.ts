@@ -7,7 +7,7 @@ import { registerAgreement } from '../../store/agreements.ts';
 import { findException, receiveException } from '../../store/exceptions.ts';
 import { issueMak } from '../../store/keys.ts';
 import type { Store } from '../../store/table.ts';
-import { accepted, anAgreement, anIntake, ines, productKey } from '../builders.ts';
+import { accepted, anAgreement, anIntake, context, ines, productKey } from '../builders.ts';
 import { mondayNine, mondayTen } from '../instants.ts';
 
 /** A request that was just taken in, with the agreement and the key that it is about. */
@@ -28,12 +28,28 @@ export async function aRequestTaken(
 ): Promise<Asked> {
   const agreementNumber = `E-${randomUUID()}`;
   const agreement = anAgreement({ agreementId: agreementNumber, numbers: { agreementNumber }, ...facts });
-  accepted(await registerAgreement(store, agreement, draw, 'admin', 'register', mondayNine));
-  const mak = accepted(await issueMak(store, agreement, 'client', draw, ines.email, 'issue', mondayNine)).answer;
+  accepted(
+    await registerAgreement(
+      store,
+      agreement,
+      draw,
+      context({ actor: 'admin', operationId: 'register', now: mondayNine }),
+    ),
+  );
+  const mak = accepted(
+    await issueMak(
+      store,
+      agreement,
+      { productGroup: 'client', drawKey: draw },
+      context({ actor: ines.email, operationId: 'issue', now: mondayNine }),
+    ),
+  ).answer;
   const exceptionId = `EX-${randomUUID().slice(0, 8)}`;
   const asked = anIntake({ ...agreement.numbers, keyLastFive: mak.lastFive, ...intake } as Partial<Intake>);
-  const sender = { name: ines.email, maySpeakFor: () => true };
-  accepted(await receiveException(store, asked, sender, exceptionId, 'receive', at));
+  const sender = { maySpeakFor: () => true };
+  accepted(
+    await receiveException(store, { exceptionId, intake: asked }, sender, context({ operationId: 'receive', now: at })),
+  );
   return { exceptionId, agreement, mak };
 }
 

@@ -10,7 +10,7 @@ import type { Mailing } from '../../functions/the-mail.ts';
 import { startMailBox } from '../../local/mail-box.ts';
 import { claimLetters, moveException } from '../../store/exceptions.ts';
 import type { Store } from '../../store/table.ts';
-import { carla, ines, policy } from '../builders.ts';
+import { carla, context, ines } from '../builders.ts';
 import { mondayTen } from '../instants.ts';
 import { everyItem, startEngine } from '../store/engine.ts';
 import type { Asked } from './asked.ts';
@@ -66,13 +66,19 @@ const owed = async (asked: Asked) => (await kept(store, asked)).letters.map(({ l
 async function owingFive(): Promise<Asked> {
   const asked = await aRequestTaken(store);
   const { exceptionId } = asked;
-  await moveException(store, exceptionId, 'ask', mondayTen, (request) => askCorrespondent(request, mondayTen, policy));
+  await moveException(store, exceptionId, (request) => askCorrespondent(request, context({ now: mondayTen })), {
+    operationId: 'ask',
+    now: mondayTen,
+  });
   await deliver(
     asked,
     failing(() => new SendingThrottled('later')),
   ).catch(() => undefined);
-  await moveException(store, exceptionId, 'withdraw', mondayTen, (request) =>
-    withdraw(request, null, ines.email, mondayTen, policy),
+  await moveException(
+    store,
+    exceptionId,
+    (request) => withdraw(request, null, context({ actor: ines.email, now: mondayTen })),
+    { operationId: 'withdraw', now: mondayTen },
   );
   return asked;
 }
@@ -139,18 +145,23 @@ describe('letters that are owed', () => {
 
   it('EXC-11 that are no longer true are struck off unsent', async () => {
     const asked = await aRequestTaken(store);
-    await moveException(store, asked.exceptionId, 'ask', mondayTen, (request) => {
-      const next = askCorrespondent(request, mondayTen, policy);
-      // As if the letter had been claimed before the request moved on.
-      if (!next.ok) return next;
-      const stale = {
-        letterId: '9-review-wanted-team',
-        kind: 'review-wanted',
-        to: 'team',
-        claimedUntil: null,
-      } as const;
-      return { ...next, request: { ...next.request, letters: [stale] } };
-    });
+    await moveException(
+      store,
+      asked.exceptionId,
+      (request) => {
+        const next = askCorrespondent(request, context({ now: mondayTen }));
+        // As if the letter had been claimed before the request moved on.
+        if (!next.ok) return next;
+        const stale = {
+          letterId: '9-review-wanted-team',
+          kind: 'review-wanted',
+          to: 'team',
+          claimedUntil: null,
+        } as const;
+        return { ...next, request: { ...next.request, letters: [stale] } };
+      },
+      { operationId: 'ask', now: mondayTen },
+    );
     await deliver(asked);
     expect(sentAbout(asked)).toEqual([]);
     expect(await owed(asked)).toEqual([]);
@@ -164,9 +175,10 @@ describe('a letter that can never be delivered', () => {
       agreement: { contacts: [unreachable] },
       intake: { requester: unreachable },
     });
-    await moveException(store, asked.exceptionId, 'ask', mondayTen, (request) =>
-      askCorrespondent(request, mondayTen, policy),
-    );
+    await moveException(store, asked.exceptionId, (request) => askCorrespondent(request, context({ now: mondayTen })), {
+      operationId: 'ask',
+      now: mondayTen,
+    });
     await deliver(asked);
     expect(sentAbout(asked).map(({ to }) => to)).toEqual([carla.email]);
     expect((await owed(asked)).filter((letterId) => letterId.endsWith('-requester'))).toEqual([]);
@@ -178,9 +190,10 @@ describe('a letter that can never be delivered', () => {
 describe('the mail that asks for approval', () => {
   it('APR-1 carries a link and a code of its own, of which the table keeps hashes and the log nothing', async () => {
     const asked = await aRequestTaken(store);
-    await moveException(store, asked.exceptionId, 'ask', mondayTen, (request) =>
-      askCorrespondent(request, mondayTen, policy),
-    );
+    await moveException(store, asked.exceptionId, (request) => askCorrespondent(request, context({ now: mondayTen })), {
+      operationId: 'ask',
+      now: mondayTen,
+    });
     await deliver(asked);
     const [mail, ...others] = sentAbout(asked).filter(({ to }) => to === carla.email);
     expect(others).toEqual([]);

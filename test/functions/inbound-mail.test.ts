@@ -13,7 +13,7 @@ import { historyOf } from '../../store/history.ts';
 import { issueMak } from '../../store/keys.ts';
 import type { Store } from '../../store/table.ts';
 import type { Engine } from '../../workflows/engine.ts';
-import { accepted, anAgreement, ines, policy, productKey, reviewer, tom } from '../builders.ts';
+import { accepted, anAgreement, context, ines, productKey, reviewer, tom } from '../builders.ts';
 import { aMail, mailFile } from '../fixtures/mails.ts';
 import { mondayNine, mondayTen, tuesdayTen } from '../instants.ts';
 import { everyItem, startEngine } from '../store/engine.ts';
@@ -40,8 +40,22 @@ beforeEach(async () => {
   sent = [];
   sending = () => undefined;
   const agreement = anAgreement();
-  accepted(await registerAgreement(store, agreement, () => kmsKey, 'admin', 'register', mondayNine));
-  accepted(await issueMak(store, agreement, 'client', () => makKey, ines.email, 'issue', mondayNine));
+  accepted(
+    await registerAgreement(
+      store,
+      agreement,
+      () => kmsKey,
+      context({ actor: 'admin', operationId: 'register', now: mondayNine }),
+    ),
+  );
+  accepted(
+    await issueMak(
+      store,
+      agreement,
+      { productGroup: 'client', drawKey: () => makKey },
+      context({ actor: ines.email, operationId: 'issue', now: mondayNine }),
+    ),
+  );
 });
 
 const workflows: Engine = {
@@ -360,8 +374,13 @@ describe('an answer to a question by mail', () => {
   let exceptionId: string;
   let replyAddress: string;
 
-  const move = async (decide: Parameters<typeof moveException>[4]) =>
-    accepted((await moveException(store, exceptionId, null, mondayTen, decide)) ?? { ok: true, answer: undefined });
+  const move = async (decide: Parameters<typeof moveException>[2]) =>
+    accepted(
+      (await moveException(store, exceptionId, decide, { operationId: null, now: mondayTen })) ?? {
+        ok: true,
+        answer: undefined,
+      },
+    );
   const reply = (raw: Buffer, to = replyAddress, facts: Partial<ArrivedMail> = {}) =>
     receive(raw, { envelope: { from: ines.email, to: [to] }, ...facts }, tuesdayTen);
   const stage = async () => (await findException(store, exceptionId))?.stage;
@@ -369,7 +388,7 @@ describe('an answer to a question by mail', () => {
   beforeEach(async () => {
     const became = await receive(mailFile('plain'));
     exceptionId = 'exceptionId' in became ? became.exceptionId : '';
-    await move((request) => question(request, 'Which schools?', reviewer, mondayTen, policy));
+    await move((request) => question(request, 'Which schools?', context({ actor: reviewer, now: mondayTen })));
     replyAddress = replyAddressFor(exceptionId, inbound, store.vault);
   });
 
@@ -407,7 +426,14 @@ describe('an answer to a question by mail', () => {
 
   it('EXC-14 is not taken from a requester who has left the list', async () => {
     const { ...agreement } = anAgreement();
-    accepted((await changeContacts(store, agreement.agreementId, [tom], 'admin', 'change', mondayTen)) ?? { ok: true });
+    accepted(
+      (await changeContacts(
+        store,
+        agreement.agreementId,
+        [tom],
+        context({ actor: 'admin', operationId: 'change', now: mondayTen }),
+      )) ?? { ok: true },
+    );
     expect(await reply(mailFile('answer'))).toMatchObject({ is: 'not-accepted' });
     expect((await stage())?.is).toBe('awaiting-requester');
   });
@@ -443,7 +469,7 @@ describe('an answer to a question by mail', () => {
   });
 
   it('EXC-14 to a request that has ended is told how', async () => {
-    await move((request) => withdraw(request, null, ines.email, mondayTen, policy));
+    await move((request) => withdraw(request, null, context({ actor: ines.email, now: mondayTen })));
     expect(await reply(mailFile('answer'))).toMatchObject({ is: 'answer-not-awaited' });
     expect(answer().prose).toContain('It was withdrawn.');
   });

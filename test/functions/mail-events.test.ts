@@ -9,7 +9,7 @@ import { nameDeputy } from '../../store/agreements.ts';
 import { nextDueAt } from '../../store/due.ts';
 import { findException, moveException, receiveException } from '../../store/exceptions.ts';
 import { historyOf } from '../../store/history.ts';
-import { accepted, anIntake, carla, ines, mallory } from '../builders.ts';
+import { accepted, anIntake, carla, context, ines, mallory } from '../builders.ts';
 import { mondayNoon, mondayTen, tuesdayTen } from '../instants.ts';
 import { startEngine } from '../store/engine.ts';
 import { surround } from './inside.ts';
@@ -37,10 +37,20 @@ async function asked(): Promise<Asked> {
   const exceptionId = `EX-${requests}`;
   const { agreementId } = agreement;
   const intake = anIntake({ agreementNumber: agreementId, keyLastFive: mak.lastFive });
-  const sender = { name: ines.email, maySpeakFor: () => true };
-  accepted(await receiveException(store, intake, sender, exceptionId, `receive ${exceptionId}`, mondayTen));
-  await moveException(store, exceptionId, null, mondayTen, (request) =>
-    askCorrespondent(request, mondayTen, store.policy),
+  const sender = { maySpeakFor: () => true };
+  accepted(
+    await receiveException(
+      store,
+      { exceptionId, intake },
+      sender,
+      context({ operationId: `receive ${exceptionId}`, now: mondayTen }),
+    ),
+  );
+  await moveException(
+    store,
+    exceptionId,
+    (request) => askCorrespondent(request, context({ now: mondayTen, policy: store.policy })),
+    { operationId: null, now: mondayTen },
   );
   await send(exceptionId);
   return { exceptionId, agreement };
@@ -129,7 +139,12 @@ describe('a mail that asks the Correspondent and does not get there', () => {
   it('AGR-5 goes to the deputy who stands in on that day', async () => {
     const { exceptionId, agreement } = await asked();
     const deputy = { person: mallory, from: civilDate('2026-06-01'), to: civilDate('2026-06-05') };
-    await nameDeputy(store, agreement.agreementId, deputy, carla.email, 'name', mondayTen);
+    await nameDeputy(
+      store,
+      agreement.agreementId,
+      deputy,
+      context({ actor: carla.email, operationId: 'name', now: mondayTen }),
+    );
     await hear(reportOf(carla.email, bounced, 'approval-wanted'));
     expect(await owed(exceptionId)).toContain('approval-wanted to deputy');
     await send(exceptionId);
@@ -139,7 +154,12 @@ describe('a mail that asks the Correspondent and does not get there', () => {
   it('AGR-5 goes to no deputy outside of the named days', async () => {
     const { exceptionId, agreement } = await asked();
     const deputy = { person: mallory, from: civilDate('2026-06-02'), to: civilDate('2026-06-05') };
-    await nameDeputy(store, agreement.agreementId, deputy, carla.email, 'name', mondayTen);
+    await nameDeputy(
+      store,
+      agreement.agreementId,
+      deputy,
+      context({ actor: carla.email, operationId: 'name', now: mondayTen }),
+    );
     await hear(reportOf(carla.email, bounced, 'approval-wanted'));
     expect(await owed(exceptionId)).toEqual(['undeliverable to team', 'undeliverable to requester']);
   });
@@ -147,7 +167,12 @@ describe('a mail that asks the Correspondent and does not get there', () => {
   it('AGR-4 is of an earlier question: nothing is held against the one that is out', async () => {
     const { exceptionId } = await asked();
     const report = reportOf(carla.email, bounced, 'approval-wanted');
-    await moveException(store, exceptionId, null, tuesdayTen, (request) => askAnew(request, tuesdayTen, store.policy));
+    await moveException(
+      store,
+      exceptionId,
+      (request) => askAnew(request, context({ now: tuesdayTen, policy: store.policy })),
+      { operationId: null, now: tuesdayTen },
+    );
     await hear(report);
     expect(askOf(await requestNow(exceptionId))).toMatchObject({ askNumber: 2, undeliverableAt: null });
     expect((await actions(exceptionId)).at(-1)).toBe('mail-not-delivered');
@@ -157,9 +182,12 @@ describe('a mail that asks the Correspondent and does not get there', () => {
   it('APR-3 is of a question that is decided: it is only written down', async () => {
     const { exceptionId } = await asked();
     const report = reportOf(carla.email, bounced, 'approval-wanted');
-    const choice = { decision: 'approve', comment: null, by: carla.email } as const;
-    await moveException(store, exceptionId, null, mondayNoon, (request) =>
-      decide(request, 1, choice, mondayNoon, store.policy),
+    const choice = { decision: 'approve', comment: null } as const;
+    await moveException(
+      store,
+      exceptionId,
+      (request) => decide(request, 1, choice, context({ actor: carla.email, now: mondayNoon, policy: store.policy })),
+      { operationId: null, now: mondayNoon },
     );
     const before = await owed(exceptionId);
     await hear(report);

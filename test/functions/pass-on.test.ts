@@ -10,7 +10,7 @@ import type { Store } from '../../store/table.ts';
 import type { Engine } from '../../workflows/engine.ts';
 import { openEngine } from '../../workflows/engine.ts';
 import definition from '../../workflows/exception-request.asl.json' with { type: 'json' };
-import { carla, ines, policy } from '../builders.ts';
+import { carla, context, ines } from '../builders.ts';
 import { mondayTen } from '../instants.ts';
 import { startEngine } from '../store/engine.ts';
 import type { Asked } from './asked.ts';
@@ -65,17 +65,22 @@ async function waiting(): Promise<Asked & { readonly token: Secret }> {
   await pass(asked);
   await workflows.quiet();
   const token = new Secret(tokens.at(-1) ?? '');
-  await moveException(store, asked.exceptionId, null, mondayTen, (request) =>
-    askCorrespondent(request, mondayTen, policy),
-  );
+  await moveException(store, asked.exceptionId, (request) => askCorrespondent(request, context({ now: mondayTen })), {
+    operationId: null,
+    now: mondayTen,
+  });
   const waits = { attempt: 1, standing: 'ask-correspondent', taskToken: token } as const;
   expect(await park(store, asked.exceptionId, waits, mondayTen)).toBe('parked');
   return { ...asked, token };
 }
 
 const approve = (asked: Asked) =>
-  moveException(store, asked.exceptionId, 'approve', mondayTen, (request) =>
-    decide(request, 1, { decision: 'approve', comment: null, by: carla.email }, mondayTen, policy),
+  moveException(
+    store,
+    asked.exceptionId,
+    (request) =>
+      decide(request, 1, { decision: 'approve', comment: null }, context({ actor: carla.email, now: mondayTen })),
+    { operationId: 'approve', now: mondayTen },
   );
 
 describe('a request whose workflow is to be started', () => {
@@ -144,7 +149,7 @@ describe('a request that moved on while it was looked after', () => {
       wake: async () => 'gone',
       isRunning: async () => {
         const { drive: seen } = await kept(store, asked);
-        await drive(store, asked.exceptionId, seen, { is: 'awake', attempt: 1 }, mondayTen);
+        await drive(store, asked.exceptionId, { seen, next: { is: 'awake', attempt: 1 } }, mondayTen);
         return false;
       },
     };
@@ -169,8 +174,11 @@ describe('a request that waits', () => {
 
   it('EXC-10 owes its workflow a wake-up whatever happens to it, and nothing once that has ended', async () => {
     const asked = await waiting();
-    await moveException(store, asked.exceptionId, 'withdraw', mondayTen, (request) =>
-      withdraw(request, null, ines.email, mondayTen, policy),
+    await moveException(
+      store,
+      asked.exceptionId,
+      (request) => withdraw(request, null, context({ actor: ines.email, now: mondayTen })),
+      { operationId: 'withdraw', now: mondayTen },
     );
     expect((await kept(store, asked)).drive.is).toBe('to-wake');
     standing = 'end';

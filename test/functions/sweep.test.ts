@@ -6,7 +6,7 @@ import { nameNewCorrespondent } from '../../store/agreements.ts';
 import { nextDueAt } from '../../store/due.ts';
 import { readKey, recordClients } from '../../store/keys.ts';
 import { holdForReplacement } from '../../store/replacement.ts';
-import { carla, ines, installationId, mallory, productKey, tom } from '../builders.ts';
+import { carla, context, ines, installationId, mallory, productKey, tom } from '../builders.ts';
 import { mondayTen, tuesdayTen } from '../instants.ts';
 import { startEngine } from '../store/engine.ts';
 import { surround } from './inside.ts';
@@ -24,7 +24,12 @@ beforeEach(() => {
 describe('a sweep', () => {
   it('AGR-4 mails the notices that are owed, once, and then there is nothing to do until the change takes effect', async () => {
     const { agreement } = await aWatchable(store);
-    await nameNewCorrespondent(store, agreement.agreementId, mallory, 'admin', 'name', mondayTen);
+    await nameNewCorrespondent(
+      store,
+      agreement.agreementId,
+      mallory,
+      context({ actor: 'admin', operationId: 'name', now: mondayTen }),
+    );
     setClock(mondayTen);
     expect(await sweep()).toEqual({ seen: 4, nextActionAt: tuesdayTen });
     for (const { email } of [ines, tom, carla, mallory]) expect(mailsTo(email)).toHaveLength(1);
@@ -37,11 +42,16 @@ describe('a sweep', () => {
   it('BLK-2 completes a replacement that was begun and left, whatever was done to the key meanwhile, and tells of it', async () => {
     const { kms } = await aWatchable(store);
     await activateHostOn(store, kms, 1, tuesdayTen);
-    const ask = { reason: 'It leaked.', by: ines.email, reference: 'CALL-1' };
-    await holdForReplacement(store, kms.keyId, ask, () => productKey(99_991), 'replace', tuesdayTen);
+    const ask = { reason: 'It leaked.', reference: 'CALL-1' };
+    await holdForReplacement(
+      store,
+      kms.keyId,
+      { ...ask, drawKey: () => productKey(99_991) },
+      context({ actor: ines.email, operationId: 'replace', now: tuesdayTen }),
+    );
     // A host goes on telling how many it serves: that the key is held must not be forgotten over it.
     const report = { installationId: installationId(1), clients: 30 };
-    await recordClients(store, kms.keyId, report, 'report', tuesdayTen);
+    await recordClients(store, kms.keyId, report, context({ operationId: 'report', now: tuesdayTen }));
     expect(await nextDueAt(store)).toBe(later(tuesdayTen, { seconds: 60 }));
     setClock(later(tuesdayTen, { seconds: 59 }));
     expect((await sweep()).seen).toBe(0);
@@ -59,7 +69,12 @@ describe('a sweep', () => {
   it('fails as a whole, after it has seen to the rest, when a notice cannot be sent', async () => {
     const { agreement } = await aWatchable(store);
     const now = later(tuesdayTen, { hours: 1 });
-    await nameNewCorrespondent(store, agreement.agreementId, mallory, 'admin', 'name', now);
+    await nameNewCorrespondent(
+      store,
+      agreement.agreementId,
+      mallory,
+      context({ actor: 'admin', operationId: 'name', now }),
+    );
     setClock(now);
     ses.on(SendEmailCommand).callsFake(({ Destination }) => {
       if (Destination.ToAddresses.includes(carla.email)) throw new Error('broken');

@@ -11,7 +11,7 @@ import { finishReplacement, holdForReplacement } from '../../store/replacement.t
 import type { KeyChange } from '../../store/stream.ts';
 import { keyChangeIn } from '../../store/stream.ts';
 import type { Store } from '../../store/table.ts';
-import { accepted, agent, anAgreement, ines, installationId, productKey } from '../builders.ts';
+import { accepted, agent, anAgreement, context, ines, installationId, productKey } from '../builders.ts';
 import { mondayNine, mondayTen } from '../instants.ts';
 import { everyItem } from '../store/engine.ts';
 
@@ -24,10 +24,24 @@ const draw = () => productKey(7_919 * ++drawn);
 export async function aWatchable(store: Store, facts: Partial<Agreement> = {}): Promise<Watchable> {
   const agreementNumber = `E-${randomUUID()}`;
   const agreement = anAgreement({ agreementId: agreementNumber, numbers: { agreementNumber }, ...facts });
-  accepted(await registerAgreement(store, agreement, draw, 'admin', 'register', mondayNine));
+  accepted(
+    await registerAgreement(
+      store,
+      agreement,
+      draw,
+      context({ actor: 'admin', operationId: 'register', now: mondayNine }),
+    ),
+  );
   const [kms] = (await keysOf(store, agreement.agreementId, { limit: 1, after: null })).items;
   if (kms?.state.type !== 'KMS') throw new Error('no KMS key was issued');
-  const mak = accepted(await issueMak(store, agreement, 'client', draw, ines.email, 'issue', mondayNine)).answer;
+  const mak = accepted(
+    await issueMak(
+      store,
+      agreement,
+      { productGroup: 'client', drawKey: draw },
+      context({ actor: ines.email, operationId: 'issue', now: mondayNine }),
+    ),
+  ).answer;
   return { agreement, kms: kms.state, mak };
 }
 
@@ -65,21 +79,31 @@ export async function activateHostOn(
     product: 'windows-server-2008-standard',
     machineName: null,
   } as const;
-  const outcome = await activateKmsHost(store, keyId, asked, randomUUID(), at);
+  const outcome = await activateKmsHost(store, keyId, asked, context({ operationId: randomUUID(), now: at }));
   if (!outcome?.ok) throw new Error(`host ${host} was not activated`);
 }
 
 /** Raises the limit of a MAK by phone. */
 export async function raise(store: Store, { keyId }: Pick<Key, 'keyId'>, newLimit: number): Promise<void> {
-  const ask = { newLimit, callReference: `to ${newLimit}`, callerName: 'Inés Oliveira', agent };
-  const outcome = await giveIncrease(store, keyId, ask, `raise to ${newLimit}`, mondayTen);
+  const ask = { newLimit, callReference: `to ${newLimit}`, callerName: 'Inés Oliveira' };
+  const outcome = await giveIncrease(
+    store,
+    keyId,
+    ask,
+    context({ actor: agent, operationId: `raise to ${newLimit}`, now: mondayTen }),
+  );
   if (!outcome?.ok) throw new Error('the limit was not raised');
 }
 
 /** Replaces a key, and answers its successor. */
 export async function replace(store: Store, { keyId }: Pick<Key, 'keyId'>): Promise<Key> {
-  const ask = { reason: 'It leaked.', by: ines.email, reference: 'CALL-1' };
-  await holdForReplacement(store, keyId, ask, draw, `replace ${keyId}`, mondayTen);
+  const ask = { reason: 'It leaked.', reference: 'CALL-1' };
+  await holdForReplacement(
+    store,
+    keyId,
+    { ...ask, drawKey: draw },
+    context({ actor: ines.email, operationId: `replace ${keyId}`, now: mondayTen }),
+  );
   const issued = await finishReplacement(store, keyId, mondayTen);
   const kept = issued === undefined ? undefined : await readKey(store, issued);
   if (kept === undefined) throw new Error(`Key ${keyId} was not replaced.`);

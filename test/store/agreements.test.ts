@@ -4,7 +4,7 @@ import { agreementsOf, changeContacts, findAgreement, registerAgreement } from '
 import { historyOf } from '../../store/history.ts';
 import { keysOf } from '../../store/keys.ts';
 import type { Store } from '../../store/table.ts';
-import { accepted, anAgreement, carla, ines, mallory, productKey, refusalOf, tom } from '../builders.ts';
+import { accepted, anAgreement, carla, context, ines, mallory, productKey, refusalOf, tom } from '../builders.ts';
 import { mondayNine, mondayTen } from '../instants.ts';
 import { everyItem, everyPage, startEngine } from './engine.ts';
 
@@ -21,7 +21,12 @@ const draw = () => productKey(++drawn);
 const firstPage = { limit: 100, after: null };
 
 function register(agreement: Agreement, operation = 'register', drawKey = draw) {
-  return registerAgreement(store, agreement, drawKey, admin, operation, mondayNine);
+  return registerAgreement(
+    store,
+    agreement,
+    drawKey,
+    context({ actor: admin, operationId: operation, now: mondayNine }),
+  );
 }
 
 const keys = async (agreementId = 'E-1001') => (await keysOf(store, agreementId, firstPage)).items;
@@ -133,7 +138,12 @@ describe('who may see an agreement', () => {
   it('AGR-3 changes with the Authorized Contact List', async () => {
     await register(anAgreement());
     const contacts = [{ ...ines, email: 'Ines@alder.example' }, mallory];
-    const changed = await changeContacts(store, 'E-1001', contacts, admin, 'change', mondayTen);
+    const changed = await changeContacts(
+      store,
+      'E-1001',
+      contacts,
+      context({ actor: admin, operationId: 'change', now: mondayTen }),
+    );
     expect(changed).toEqual({ ok: true, answer: anAgreement({ contacts }) });
     expect(await findAgreement(store, 'E-1001')).toEqual(anAgreement({ contacts }));
     expect(await whose(ines)).toEqual(['E-1001']);
@@ -148,28 +158,32 @@ describe('who may see an agreement', () => {
 
   it('AGR-3 still includes a Notices Correspondent who is taken off the list', async () => {
     await register(anAgreement({ contacts: [ines, carla] }));
-    await changeContacts(store, 'E-1001', [ines], admin, 'change', mondayTen);
+    await changeContacts(store, 'E-1001', [ines], context({ actor: admin, operationId: 'change', now: mondayTen }));
     expect(await whose(carla)).toEqual(['E-1001']);
   });
 
   it('AGR-3 in another agreement stays as it is', async () => {
     await register(anAgreement());
     await register(anAgreement({ agreementId: 'E-1002', numbers: { agreementNumber: 'E-1002' } }), 'register 2');
-    await changeContacts(store, 'E-1001', [tom], admin, 'change', mondayTen);
+    await changeContacts(store, 'E-1001', [tom], context({ actor: admin, operationId: 'change', now: mondayTen }));
     expect(await whose(ines)).toEqual(['E-1002']);
     expect(await whose(tom)).toEqual(['E-1001', 'E-1002']);
   });
 
   it('changes nothing when the same change comes again, or names no agreement', async () => {
     await register(anAgreement());
-    await changeContacts(store, 'E-1001', [tom], admin, 'change', mondayTen);
-    await changeContacts(store, 'E-1001', [ines], admin, 'change 2', mondayTen);
+    await changeContacts(store, 'E-1001', [tom], context({ actor: admin, operationId: 'change', now: mondayTen }));
+    await changeContacts(store, 'E-1001', [ines], context({ actor: admin, operationId: 'change 2', now: mondayTen }));
     const before = await everyItem(store);
-    expect(await changeContacts(store, 'E-1001', [tom], admin, 'change', mondayTen)).toEqual({
+    expect(
+      await changeContacts(store, 'E-1001', [tom], context({ actor: admin, operationId: 'change', now: mondayTen })),
+    ).toEqual({
       ok: true,
       answer: anAgreement({ contacts: [ines] }),
     });
-    expect(await changeContacts(store, 'E-9999', [tom], admin, 'change', mondayTen)).toBeUndefined();
+    expect(
+      await changeContacts(store, 'E-9999', [tom], context({ actor: admin, operationId: 'change', now: mondayTen })),
+    ).toBeUndefined();
     expect(await everyItem(store)).toEqual(before);
   });
 
@@ -177,7 +191,9 @@ describe('who may see an agreement', () => {
     await register(anAgreement());
     const lists = [[ines], [tom], [mallory], [ines, tom], [tom, mallory]];
     await Promise.all(
-      lists.map((contacts, number) => changeContacts(store, 'E-1001', contacts, admin, `${number}`, mondayTen)),
+      lists.map((contacts, number) =>
+        changeContacts(store, 'E-1001', contacts, context({ actor: admin, operationId: `${number}`, now: mondayTen })),
+      ),
     );
     const agreement = await findAgreement(store, 'E-1001');
     const listed = new Set([...(agreement?.contacts ?? []), carla].map(({ email }) => email));

@@ -17,6 +17,7 @@ import {
   anAgreement,
   anIntake,
   carla,
+  context,
   ines,
   policy,
   productKey,
@@ -49,11 +50,11 @@ function mail(
   const { token: itsToken = token, code: itsCode = code } = facts;
   const { askNumber = 1, to = carla.email, expiresAt = nextMondayFive } = facts;
   const about = { is: 'decision', exceptionId: 'X-1', askNumber, to, expiresAt } as const;
-  return keepLink(store, itsToken, itsCode, about, mondayTen);
+  return keepLink(store, { token: itsToken, code: itsCode }, about, mondayTen);
 }
 
-async function move(decide: Parameters<typeof moveException>[4], operation: string): Promise<ExceptionRequest> {
-  const outcome = await moveException(store, 'X-1', operation, mondayTen, decide);
+async function move(decide: Parameters<typeof moveException>[2], operation: string): Promise<ExceptionRequest> {
+  const outcome = await moveException(store, 'X-1', decide, { operationId: operation, now: mondayTen });
   if (outcome === undefined) throw new Error('there is no such request');
   return accepted(outcome).answer;
 }
@@ -67,12 +68,33 @@ beforeEach(async () => {
 async function begin(): Promise<void> {
   const agreement = anAgreement();
   const makKey = productKey(2);
-  accepted(await registerAgreement(store, agreement, () => productKey(1), 'admin', 'register', mondayNine));
-  accepted(await issueMak(store, agreement, 'client', () => makKey, ines.email, 'issue', mondayNine));
-  const sender = { name: ines.email, maySpeakFor: () => true };
+  accepted(
+    await registerAgreement(
+      store,
+      agreement,
+      () => productKey(1),
+      context({ actor: 'admin', operationId: 'register', now: mondayNine }),
+    ),
+  );
+  accepted(
+    await issueMak(
+      store,
+      agreement,
+      { productGroup: 'client', drawKey: () => makKey },
+      context({ actor: ines.email, operationId: 'issue', now: mondayNine }),
+    ),
+  );
+  const sender = { maySpeakFor: () => true };
   const intake = anIntake({ keyLastFive: makKey.lastFive });
-  accepted(await receiveException(store, intake, sender, 'X-1', 'receive', mondayTen));
-  await move((request) => askCorrespondent(request, mondayTen, policy), 'ask');
+  accepted(
+    await receiveException(
+      store,
+      { exceptionId: 'X-1', intake },
+      sender,
+      context({ operationId: 'receive', now: mondayTen }),
+    ),
+  );
+  await move((request) => askCorrespondent(request, context({ now: mondayTen })), 'ask');
   await mail();
 }
 
@@ -330,7 +352,7 @@ describe('a link that is no longer good', () => {
   });
 
   it('EXC-7 is void when the number was changed, and only the new one decides', async () => {
-    await move((request) => forward(request, 120, reviewer, mondayTen, policy), 'forward');
+    await move((request) => forward(request, 120, context({ actor: reviewer, now: mondayTen })), 'forward');
     const second = new Secret('the second token');
     await mail({ token: second, askNumber: 2 });
     expect(refusalOf(await decide())).toMatchObject({ code: 'link-void', because: 'replaced' });
@@ -341,9 +363,10 @@ describe('a link that is no longer good', () => {
   it('EXC-7 is void when the number is changed at the same moment, or decides what it asked', async () => {
     const [outcome] = await Promise.all([
       decide(),
-      moveException(store, 'X-1', 'forward', mondayTen, (request) =>
-        forward(request, 120, reviewer, mondayTen, policy),
-      ),
+      moveException(store, 'X-1', (request) => forward(request, 120, context({ actor: reviewer, now: mondayTen })), {
+        operationId: 'forward',
+        now: mondayTen,
+      }),
     ]);
     const request = await found();
     if (outcome.ok) {
@@ -355,12 +378,16 @@ describe('a link that is no longer good', () => {
   });
 
   it.each([
-    ['withdrawn', 'closed', (request: ExceptionRequest) => withdraw(request, null, ines.email, mondayTen, policy)],
-    ['lapsed', 'late', (request: ExceptionRequest) => lapse(request, nextFridayFive, policy)],
+    [
+      'withdrawn',
+      'closed',
+      (request: ExceptionRequest) => withdraw(request, null, context({ actor: ines.email, now: mondayTen })),
+    ],
+    ['lapsed', 'late', (request: ExceptionRequest) => lapse(request, context({ now: nextFridayFive }))],
     [
       'put to the requester again',
       'replaced',
-      (request: ExceptionRequest) => question(request, 'Which schools?', reviewer, mondayTen, policy),
+      (request: ExceptionRequest) => question(request, 'Which schools?', context({ actor: reviewer, now: mondayTen })),
     ],
   ] as const)('APR-3 is void when the request was %s', async (_, because, decideOn) => {
     await move(decideOn, 'move');
@@ -372,7 +399,12 @@ describe('a link that is no longer good', () => {
     const { agreementId } = anAgreement();
     const named = (person: typeof tom, operation: string) => {
       const days = { from: civilDate('2026-06-01'), to: civilDate('2026-06-05') };
-      return nameDeputy(store, agreementId, { person, ...days }, carla.email, operation, mondayTen);
+      return nameDeputy(
+        store,
+        agreementId,
+        { person, ...days },
+        context({ actor: carla.email, operationId: operation, now: mondayTen }),
+      );
     };
     await named(tom, 'one deputy');
     const toDeputy = new Secret('the token of the deputy', '[token]');
@@ -383,7 +415,7 @@ describe('a link that is no longer good', () => {
   });
 
   it('APR-2 does not count wrong codes any more', async () => {
-    await move((request) => withdraw(request, null, ines.email, mondayTen, policy), 'withdraw');
+    await move((request) => withdraw(request, null, context({ actor: ines.email, now: mondayTen })), 'withdraw');
     for (const number of [1, 2, 3, 4, 5, 6]) await decide({ code: wrong(number) });
     expect(await wrongCodes()).toBe(0);
     expect(await newLinksOwed()).toBe(0);

@@ -18,6 +18,7 @@ import {
   anAgreement,
   anIntake,
   carla,
+  context,
   ines,
   installationId,
   mallory,
@@ -45,8 +46,22 @@ beforeEach(async () => {
   store = await engine.newStore();
   makId = store.vault.keyIdOf(makKey);
   kmsId = store.vault.keyIdOf(kmsKey);
-  accepted(await registerAgreement(store, anAgreement(), () => kmsKey, 'admin', 'register', mondayNine));
-  accepted(await issueMak(store, anAgreement(), 'client', () => makKey, ines.email, 'issue', mondayNine));
+  accepted(
+    await registerAgreement(
+      store,
+      anAgreement(),
+      () => kmsKey,
+      context({ actor: 'admin', operationId: 'register', now: mondayNine, policy: store.policy }),
+    ),
+  );
+  accepted(
+    await issueMak(
+      store,
+      anAgreement(),
+      { productGroup: 'client', drawKey: () => makKey },
+      context({ actor: ines.email, operationId: 'issue', now: mondayNine, policy: store.policy }),
+    ),
+  );
   const layout = await layoutOf(store, makId);
   for (let machine = 1; machine <= machines; machine += 1) {
     const activation = {
@@ -59,13 +74,12 @@ beforeEach(async () => {
     expect((await activateOnMak(store, layout, digest, activation)).is).toBe('activated');
   }
   const host = { installationId: installationId(1), product: 'windows-vista-business', machineName: null } as const;
-  await activateKmsHost(store, kmsId, host, 'host', mondayTen);
+  await activateKmsHost(store, kmsId, host, context({ operationId: 'host', now: mondayTen, policy: store.policy }));
   await giveOverride(
     store,
     kmsId,
-    { installationId: installationId(1), callReference: 'CALL-1', callerName: ines.name, agent },
-    'override',
-    mondayTen,
+    { installationId: installationId(1), callReference: 'CALL-1', callerName: ines.name },
+    context({ actor: agent, operationId: 'override', now: mondayTen, policy: store.policy }),
   );
   await receive('X-1', anIntake({ keyLastFive: makKey.lastFive }));
   await fulfilled('X-1');
@@ -73,15 +87,28 @@ beforeEach(async () => {
 });
 
 async function receive(exceptionId: string, intake: ReturnType<typeof anIntake>): Promise<void> {
-  const sender = { name: ines.email, maySpeakFor: () => true };
-  accepted(await receiveException(store, intake, sender, exceptionId, `receive ${exceptionId}`, mondayTen));
+  const sender = { maySpeakFor: () => true };
+  accepted(
+    await receiveException(
+      store,
+      { exceptionId, intake },
+      sender,
+      context({ operationId: `receive ${exceptionId}`, now: mondayTen, policy: store.policy }),
+    ),
+  );
 }
 
 async function fulfilled(exceptionId: string): Promise<void> {
-  const choice = { decision: 'approve', comment: null, by: carla.email } as const;
-  await moveException(store, exceptionId, 'ask', mondayTen, (request) => askCorrespondent(request, mondayTen, policy));
-  await moveException(store, exceptionId, 'decide', mondayTen, (request) =>
-    decide(request, 1, choice, mondayTen, policy),
+  const choice = { decision: 'approve', comment: null } as const;
+  await moveException(store, exceptionId, (request) => askCorrespondent(request, context({ now: mondayTen })), {
+    operationId: 'ask',
+    now: mondayTen,
+  });
+  await moveException(
+    store,
+    exceptionId,
+    (request) => decide(request, 1, choice, context({ actor: carla.email, now: mondayTen })),
+    { operationId: 'decide', now: mondayTen },
   );
   accepted((await fulfilException(store, exceptionId, mondayTen)) ?? notThere());
 }
@@ -191,8 +218,13 @@ describe('a table in which everything fits together', () => {
   });
 
   it('BLK-2 is whole after a key was replaced, and after one was raised far and split in part', async () => {
-    const ask = { reason: 'It leaked.', by: ines.email, reference: 'R-1' };
-    await holdForReplacement(store, makId, ask, () => productKey(3), 'hold', mondayTen);
+    const ask = { reason: 'It leaked.', reference: 'R-1' };
+    await holdForReplacement(
+      store,
+      makId,
+      { ...ask, drawKey: () => productKey(3) },
+      context({ actor: ines.email, operationId: 'hold', now: mondayTen, policy: store.policy }),
+    );
     expect(await wrongIn()).toEqual([]);
     const successor = await finishReplacement(store, makId, mondayTen);
     expect(await wrongIn()).toEqual([]);
@@ -213,7 +245,12 @@ describe('a table in which everything fits together', () => {
   });
 
   it('AGR-4 is whole through a change of the Correspondent, who then has the way to it that the former one loses', async () => {
-    await nameNewCorrespondent(store, agreementId, mallory, 'admin', 'name', mondayTen);
+    await nameNewCorrespondent(
+      store,
+      agreementId,
+      mallory,
+      context({ actor: 'admin', operationId: 'name', now: mondayTen, policy: store.policy }),
+    );
     const over = later(mondayTen, { hours: 25 });
     expect(await wrongIn('table')).toEqual([]);
     await settleAgreement(store, agreementId, over);
@@ -374,11 +411,17 @@ describe('a count of which nobody knows the truth', () => {
 
 describe('a replaced key', () => {
   beforeEach(async () => {
-    const ask = { reason: 'It leaked.', by: ines.email, reference: 'R-1' };
-    await moveException(store, 'X-2', 'withdraw', mondayTen, (each) =>
-      withdraw(each, 'No.', ines.email, mondayTen, policy),
+    const ask = { reason: 'It leaked.', reference: 'R-1' };
+    await moveException(store, 'X-2', (each) => withdraw(each, 'No.', context({ actor: ines.email, now: mondayTen })), {
+      operationId: 'withdraw',
+      now: mondayTen,
+    });
+    await holdForReplacement(
+      store,
+      makId,
+      { ...ask, drawKey: () => productKey(3) },
+      context({ actor: ines.email, operationId: 'hold', now: mondayTen, policy: store.policy }),
     );
-    await holdForReplacement(store, makId, ask, () => productKey(3), 'hold', mondayTen);
     await finishReplacement(store, makId, mondayTen);
   });
 
@@ -669,7 +712,12 @@ describe('what the table is opened with', () => {
 
 describe('an agreement that has gone', () => {
   it('AGR-3 is named by what still names it', async () => {
-    await changeContacts(store, agreementId, [ines], 'admin', 'contacts', mondayTen);
+    await changeContacts(
+      store,
+      agreementId,
+      [ines],
+      context({ actor: 'admin', operationId: 'contacts', now: mondayTen, policy: store.policy }),
+    );
     await drop({ PK: `AGREEMENT#${agreementId}`, SK: 'AGREEMENT' });
     expect(await wrongIn('table')).toEqual(['AGREEMENT#E-1001: It is not in the table, and 8 things name it.']);
   });

@@ -40,10 +40,9 @@ import {
   anIntake,
   aRequest,
   carla,
+  context,
   ines,
   installationId,
-  mallory,
-  policy,
   productKey,
   refusalOf,
   requestApproved,
@@ -70,7 +69,7 @@ beforeEach(async () => {
 });
 
 const firstPage = { limit: 100, after: null };
-const open: Sender = { name: ines.email, maySpeakFor: () => true };
+const open: Sender = { maySpeakFor: () => true };
 
 // The district's two keys, as they are issued when its agreement is registered and a MAK is asked for.
 const kmsKey = productKey(1);
@@ -79,15 +78,34 @@ const keyIdOf = (key = makKey) => store.vault.keyIdOf(key);
 
 async function withKeys(): Promise<void> {
   const agreement = anAgreement();
-  accepted(await registerAgreement(store, agreement, () => kmsKey, 'admin', 'register', mondayNine));
-  accepted(await issueMak(store, agreement, 'client', () => makKey, ines.email, 'issue', mondayNine));
+  accepted(
+    await registerAgreement(
+      store,
+      agreement,
+      () => kmsKey,
+      context({ actor: 'admin', operationId: 'register', now: mondayNine }),
+    ),
+  );
+  accepted(
+    await issueMak(
+      store,
+      agreement,
+      { productGroup: 'client', drawKey: () => makKey },
+      context({ actor: ines.email, operationId: 'issue', now: mondayNine }),
+    ),
+  );
 }
 
 const forMak = (facts: Partial<Intake> = {}) => anIntake({ keyLastFive: makKey.lastFive, ...facts });
 const forKms = (facts: Partial<Intake> = {}) => aKmsIntake({ keyLastFive: kmsKey.lastFive, ...facts });
 
 function receive(exceptionId = 'X-1', intake = forMak(), sender = open, in_ = store) {
-  return receiveException(in_, intake, sender, exceptionId, `receive ${exceptionId}`, mondayTen);
+  return receiveException(
+    in_,
+    { exceptionId, intake },
+    sender,
+    context({ operationId: `receive ${exceptionId}`, now: mondayTen, policy: in_.policy }),
+  );
 }
 
 function notThere(): never {
@@ -95,16 +113,22 @@ function notThere(): never {
 }
 
 async function move(
-  decideOn: Parameters<typeof moveException>[4],
+  decideOn: Parameters<typeof moveException>[2],
   { exceptionId = 'X-1', operation = 'move', now = mondayTen, in_ = store } = {},
 ) {
-  return (await moveException(in_, exceptionId, operation, now, decideOn)) ?? notThere();
+  return (await moveException(in_, exceptionId, decideOn, { operationId: operation, now })) ?? notThere();
 }
 
-const ask = (now: Instant) => (request: ExceptionRequest) => askCorrespondent(request, now, policy);
+const ask = (now: Instant) => (request: ExceptionRequest) => askCorrespondent(request, context({ now }));
 const approve = (request: ExceptionRequest) =>
-  decide(request, request.asks, { decision: 'approve', comment: null, by: carla.email }, mondayTen, policy);
-const withdrawn = (request: ExceptionRequest) => withdraw(request, null, ines.email, mondayTen, policy);
+  decide(
+    request,
+    request.asks,
+    { decision: 'approve', comment: null },
+    context({ actor: carla.email, now: mondayTen }),
+  );
+const withdrawn = (request: ExceptionRequest) =>
+  withdraw(request, null, context({ actor: ines.email, now: mondayTen }));
 
 async function approved(exceptionId = 'X-1', intake = forMak()): Promise<void> {
   accepted(await receive(exceptionId, intake));
@@ -162,10 +186,12 @@ describe('a request that comes in', () => {
   it('EXC-5 is answered as it stands when it comes again much later, after all that was done to it', async () => {
     accepted(await receive());
     for (let count = 1; count <= 11; count += 1) {
-      await move((request) => question(request, `Which? ${count}`, reviewer, mondayTen, policy), {
+      await move((request) => question(request, `Which? ${count}`, context({ actor: reviewer, now: mondayTen })), {
         operation: `question ${count}`,
       });
-      await move((request) => forward(request, 150 - count, reviewer, mondayTen, policy), { operation: `f ${count}` });
+      await move((request) => forward(request, 150 - count, context({ actor: reviewer, now: mondayTen })), {
+        operation: `f ${count}`,
+      });
     }
     accepted(await move(withdrawn, { operation: 'withdraw' }));
     expect(accepted(await receive()).answer).toMatchObject({ exceptionId: 'X-1', stage: { is: 'withdrawn' } });
@@ -202,7 +228,7 @@ describe('a request that comes in', () => {
   });
 
   it('AGR-3 EXC-2 is refused alike for an agreement that one may not speak for and for one that there is not', async () => {
-    const stranger: Sender = { name: mallory.email, maySpeakFor: () => false };
+    const stranger: Sender = { maySpeakFor: () => false };
     const hidden = refusalOf(await receive('X-1', forMak(), stranger));
     const missing = refusalOf(await receive('X-2', forMak({ agreementNumber: 'E-9999' })));
     expect(hidden).toEqual(missing);
@@ -215,9 +241,7 @@ describe('a request that comes in', () => {
         store,
         anAgreement({ agreementId: 'E-1002', numbers: { agreementNumber: 'E-1002' } }),
         () => productKey(3),
-        'admin',
-        'register 2',
-        mondayNine,
+        context({ actor: 'admin', operationId: 'register 2', now: mondayNine }),
       ),
     );
     for (const key of [productKey(3), productKey(4)]) {
@@ -253,13 +277,14 @@ describe('a move', () => {
   it('is refused as the rule refuses it, and changes nothing', async () => {
     const before = await everyItem(store);
     expect(refusalOf(await move(approve))).toMatchObject({ code: 'link-void' });
-    expect(await moveException(store, 'X-9', 'move', mondayTen, approve)).toBeUndefined();
+    expect(await moveException(store, 'X-9', approve, { operationId: 'move', now: mondayTen })).toBeUndefined();
     expect(accepted(await move(() => 'nothing')).answer).toEqual(await findException(store, 'X-1'));
     expect(await everyItem(store)).toEqual(before);
   });
 
   it('EXC-8 EXC-10 of two at once is judged by what the first made of it', async () => {
-    const rejected = (request: ExceptionRequest) => reject(request, 'Too many.', reviewer, mondayTen, policy);
+    const rejected = (request: ExceptionRequest) =>
+      reject(request, 'Too many.', context({ actor: reviewer, now: mondayTen }));
     const outcomes = await Promise.all([
       move(withdrawn, { operation: 'withdraw' }),
       move(rejected, { operation: 'reject' }),
@@ -327,7 +352,7 @@ describe('an approved request', () => {
       const refused = refusalOf((await fulfilException(store, 'X-1', mondayNoon)) ?? notThere());
       expect(refused.code).toBe('not-in-that-state');
       const deny = (request: ExceptionRequest) =>
-        decide(request, 1, { decision: 'deny', comment: null, by: carla.email }, mondayTen, policy);
+        decide(request, 1, { decision: 'deny', comment: null }, context({ actor: carla.email, now: mondayTen }));
       accepted(await move(operation === 'ask' ? ask(mondayTen) : deny, { operation }));
     }
     expect(await fulfilException(store, 'X-1', mondayNoon)).toMatchObject({
@@ -340,7 +365,7 @@ describe('an approved request', () => {
 
   it('EXC-8 is either stopped or fulfilled when both happen at once', async () => {
     await approved();
-    const stop = (request: ExceptionRequest) => reject(request, 'Stop.', reviewer, mondayNoon, policy);
+    const stop = (request: ExceptionRequest) => reject(request, 'Stop.', context({ actor: reviewer, now: mondayNoon }));
     await Promise.all([fulfilException(store, 'X-1', mondayNoon), move(stop, { operation: 'stop', now: mondayNoon })]);
     const { stage } = (await findException(store, 'X-1')) ?? notThere();
     expect(await accountOf(store, keyIdOf())).toMatchObject({ granted: stage.is === 'fulfilled' ? 250 : 100 });
@@ -364,7 +389,7 @@ describe('an approved request', () => {
         const at = interleaved(store, scheduler);
         const keyId = keyIdOf();
         const bucketCount = (await readKey(store, keyId))?.kept.bucketCount ?? 0;
-        const call = { newLimit: 140, callReference: 'CALL-1', callerName: ines.name, agent };
+        const call = { newLimit: 140, callReference: 'CALL-1', callerName: ines.name };
         const activation = (number: number) => ({
           installationId: installationId(number),
           product: 'windows-vista-business' as const,
@@ -375,7 +400,12 @@ describe('an approved request', () => {
           Promise.all([
             fulfilException(at, 'X-1', mondayNoon),
             fulfilException(at, 'X-1', mondayNoon),
-            giveIncrease(at, keyId, call, 'call', mondayNoon),
+            giveIncrease(
+              at,
+              keyId,
+              call,
+              context({ actor: agent, operationId: 'call', now: mondayNoon, policy: at.policy }),
+            ),
             ...Array.from({ length: machines }, (_, number) =>
               activateOnMak(
                 at,
@@ -445,7 +475,7 @@ describe('an execution that asks to wait', () => {
     const other = { attempt: 1, standing: 'ask-correspondent', taskToken: token('a') } as const;
     expect(await park(store, 'X-9', other, mondayNoon)).toBe('superseded');
     const { drive: seen } = (await findException(store, 'X-1')) ?? notThere();
-    await drive(store, 'X-1', seen, { is: 'to-start', attempt: 2 }, mondayNoon);
+    await drive(store, 'X-1', { seen, next: { is: 'to-start', attempt: 2 } }, mondayNoon);
     expect(await wait()).toBe('superseded');
     expect(await wait({ attempt: 2 })).toBe('parked');
   });
@@ -465,8 +495,8 @@ describe('how a request is driven', () => {
   it('is changed by whoever saw it as it is, and by one of two who saw the same at once', async () => {
     const { drive: seen } = (await findException(store, 'X-1')) ?? notThere();
     const answers = await Promise.all([
-      drive(store, 'X-1', seen, { is: 'awake', attempt: 1 }, mondayNoon),
-      drive(store, 'X-1', seen, { is: 'awake', attempt: 1 }, tuesdayNine),
+      drive(store, 'X-1', { seen, next: { is: 'awake', attempt: 1 } }, mondayNoon),
+      drive(store, 'X-1', { seen, next: { is: 'awake', attempt: 1 } }, tuesdayNine),
     ]);
     const won = (await findException(store, 'X-1'))?.drive;
     expect([mondayNoon, tuesdayNine]).toContain(won?.since);
@@ -481,9 +511,9 @@ describe('how a request is driven', () => {
       { ...seen, attempt: 2 },
       { ...seen, since: tuesdayTen },
     ]) {
-      expect(await drive(store, 'X-1', other, { is: 'ended', attempt: 1 }, tuesdayTen)).toEqual(before);
+      expect(await drive(store, 'X-1', { seen: other, next: { is: 'ended', attempt: 1 } }, tuesdayTen)).toEqual(before);
     }
-    expect(await drive(store, 'X-9', seen, { is: 'ended', attempt: 1 }, tuesdayTen)).toBeUndefined();
+    expect(await drive(store, 'X-9', { seen, next: { is: 'ended', attempt: 1 } }, tuesdayTen)).toBeUndefined();
   });
 });
 
@@ -568,7 +598,7 @@ describe('what time brings about', () => {
     accepted(await move(withdrawn));
     const { letters, drive: seen } = (await findException(store, 'X-1')) ?? notThere();
     await settleLetters(store, 'X-1', { settled: letters.map(({ letterId }) => letterId), unsent: [] }, at);
-    await drive(store, 'X-1', seen, { is: 'ended', attempt: 1 }, at);
+    await drive(store, 'X-1', { seen, next: { is: 'ended', attempt: 1 } }, at);
     expect(await nextDueAt(store)).toBeNull();
     expect(await due(nextMondayFive)).toEqual([]);
   });

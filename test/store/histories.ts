@@ -8,7 +8,7 @@ import type { Owner } from '../../store/history.ts';
 import { issueMak, revealKey } from '../../store/keys.ts';
 import type { Item, Store } from '../../store/table.ts';
 import { get } from '../../store/table.ts';
-import { accepted, anAgreement, anIntake, carla, ines, productKey, tom } from '../builders.ts';
+import { accepted, anAgreement, anIntake, carla, context, ines, productKey, tom } from '../builders.ts';
 import { mondayNine, mondayNoon, mondayTen, tuesdayTen } from '../instants.ts';
 
 // Histories as the store writes them, and what somebody who may write the table could do to one.
@@ -21,23 +21,56 @@ export async function threeHistories(
   const { agreementId } = agreement;
   let drawn = 100;
   const draw = () => productKey(++drawn);
-  accepted(await registerAgreement(store, agreement, draw, 'admin', 'register', mondayNine));
+  accepted(
+    await registerAgreement(
+      store,
+      agreement,
+      draw,
+      context({ actor: 'admin', operationId: 'register', now: mondayNine }),
+    ),
+  );
   for (const [index, contacts] of [[ines], [ines, carla], [ines, tom]].entries())
-    await changeContacts(store, agreementId, contacts, 'admin', `contacts ${index}`, mondayTen);
+    await changeContacts(
+      store,
+      agreementId,
+      contacts,
+      context({ actor: 'admin', operationId: `contacts ${index}`, now: mondayTen }),
+    );
 
   const { keyId, lastFive } = accepted(
-    await issueMak(store, agreement, 'client', draw, ines.email, 'issue', mondayTen),
+    await issueMak(
+      store,
+      agreement,
+      { productGroup: 'client', drawKey: draw },
+      context({ actor: ines.email, operationId: 'issue', now: mondayTen }),
+    ),
   ).answer;
-  await revealKey(store, keyId, ines.email, 'reveal', mondayTen);
-  await revealKey(store, keyId, tom.email, 'reveal again', mondayNoon);
+  await revealKey(store, keyId, context({ actor: ines.email, operationId: 'reveal', now: mondayTen }));
+  await revealKey(store, keyId, context({ actor: tom.email, operationId: 'reveal again', now: mondayNoon }));
 
   const id = 'X-1';
-  const sender = { name: ines.email, maySpeakFor: () => true };
-  accepted(await receiveException(store, anIntake({ keyLastFive: lastFive }), sender, id, 'receive', mondayTen));
-  await moveException(store, id, 'ask', mondayNoon, (request) => askCorrespondent(request, mondayNoon, store.policy));
-  const choice = { decision: 'approve', comment: null, by: carla.email } as const;
-  await moveException(store, id, 'decide', tuesdayTen, (request) =>
-    decide(request, request.asks, choice, tuesdayTen, store.policy),
+  const sender = { maySpeakFor: () => true };
+  accepted(
+    await receiveException(
+      store,
+      { exceptionId: id, intake: anIntake({ keyLastFive: lastFive }) },
+      sender,
+      context({ operationId: 'receive', now: mondayTen }),
+    ),
+  );
+  await moveException(
+    store,
+    id,
+    (request) => askCorrespondent(request, context({ now: mondayNoon, policy: store.policy })),
+    { operationId: 'ask', now: mondayNoon },
+  );
+  const choice = { decision: 'approve', comment: null } as const;
+  await moveException(
+    store,
+    id,
+    (request) =>
+      decide(request, request.asks, choice, context({ actor: carla.email, now: tuesdayTen, policy: store.policy })),
+    { operationId: 'decide', now: tuesdayTen },
   );
   // The grant is the fourth entry of the request and of the key.
   accepted((await fulfilException(store, id, tuesdayTen)) ?? missing(id));

@@ -3,7 +3,7 @@ import { changeContacts } from '../../store/agreements.ts';
 import type { Owner } from '../../store/history.ts';
 import { historyOf, ownerOf, verifyHistory } from '../../store/history.ts';
 import type { Store } from '../../store/table.ts';
-import { ines, tom } from '../builders.ts';
+import { context, ines, tom } from '../builders.ts';
 import { tuesdayTen } from '../instants.ts';
 import { everyPage, startEngine } from './engine.ts';
 import { breaks, entriesOfEach, threeHistories } from './histories.ts';
@@ -27,7 +27,12 @@ describe('a history that was left alone', () => {
     const { owner, id } = histories.agreement;
     const more = 100;
     for (let index = 0; index < more; index += 1) {
-      await changeContacts(store, id, index % 2 === 0 ? [ines] : [ines, tom], 'admin', `more ${index}`, tuesdayTen);
+      await changeContacts(
+        store,
+        id,
+        index % 2 === 0 ? [ines] : [ines, tom],
+        context({ actor: 'admin', operationId: `more ${index}`, now: tuesdayTen }),
+      );
     }
     expect(await verifyHistory(store, owner)).toEqual({ is: 'whole', entries: entriesOfEach + more });
   });

@@ -19,7 +19,7 @@ import { itemFormat } from '../../store/schema.ts';
 import { keyChangeIn } from '../../store/stream.ts';
 import type { Item, Store } from '../../store/table.ts';
 import { get, putAll, query } from '../../store/table.ts';
-import { accepted, anIntake, carla, ines, installationId, tom } from '../builders.ts';
+import { accepted, anIntake, carla, context, ines, installationId, tom } from '../builders.ts';
 import { mondayNine, mondayNoon, mondayTen, tuesdayTen } from '../instants.ts';
 import { everyItem, startEngine } from './engine.ts';
 import { threeHistories } from './histories.ts';
@@ -44,12 +44,14 @@ beforeAll(async () => {
   const { agreement, key } = await threeHistories(store);
   ({ id: keyId } = key);
   ({ id: agreementId } = agreement);
-  await nameNewCorrespondent(store, agreementId, tom, 'admin', 'name', mondayTen);
+  await nameNewCorrespondent(store, agreementId, tom, context({ actor: 'admin', operationId: 'name' }));
   const { lastFive } = (await readKey(store, keyId))?.state ?? { lastFive: '' };
-  const sender = { name: ines.email, maySpeakFor: () => true };
-  accepted(await receiveException(store, anIntake({ keyLastFive: lastFive }), sender, 'X-2', 'receive 2', tuesdayTen));
+  const sender = { maySpeakFor: () => true };
+  const intake = anIntake({ keyLastFive: lastFive });
+  const receiving = context({ operationId: 'receive 2', now: tuesdayTen });
+  accepted(await receiveException(store, { exceptionId: 'X-2', intake }, sender, receiving));
   const about = { is: 'decision', exceptionId: 'X-2', askNumber: 1, to: carla.email, expiresAt: tuesdayTen } as const;
-  await keepLink(store, token, null, about, mondayNoon);
+  await keepLink(store, { token, code: null }, about, mondayNoon);
   await begin(store, { caller: ines.email, key: 'key', fingerprint: 'fingerprint' }, mondayNine);
   await mayAnswer(store, { what: 'answer', address: ines.email, most: 3 }, mondayNine);
   // The request has raised the limit so far that the buckets are split.

@@ -22,7 +22,7 @@ import {
 } from '../../store/keys.ts';
 import { activateOnMak } from '../../store/mak-buckets.ts';
 import type { Store } from '../../store/table.ts';
-import { accepted, agent, anAgreement, ines, installationId, productKey, refusalOf } from '../builders.ts';
+import { accepted, agent, anAgreement, context, ines, installationId, productKey, refusalOf } from '../builders.ts';
 import {
   fridayNine,
   mondayBeforeMidnight,
@@ -55,7 +55,12 @@ function draw(): ProductKey {
 }
 
 function issue(agreement = anAgreement(), group: ProductGroup = 'client', operation = 'issue', drawKey = draw) {
-  return issueMak(store, agreement, group, drawKey, ines.email, operation, mondayNine);
+  return issueMak(
+    store,
+    agreement,
+    { productGroup: group, drawKey },
+    context({ actor: ines.email, operationId: operation, now: mondayNine }),
+  );
 }
 
 async function issued(agreement = anAgreement(), group: ProductGroup = 'client'): Promise<Mak> {
@@ -63,7 +68,14 @@ async function issued(agreement = anAgreement(), group: ProductGroup = 'client')
 }
 
 async function issuedKms(agreement: Agreement = anAgreement()): Promise<KmsKey> {
-  accepted(await registerAgreement(store, agreement, draw, 'admin', 'register', mondayNine));
+  accepted(
+    await registerAgreement(
+      store,
+      agreement,
+      draw,
+      context({ actor: 'admin', operationId: 'register', now: mondayNine }),
+    ),
+  );
   const keys = (await keysOf(store, agreement.agreementId, firstPage)).items.map(({ state }) => state);
   const [kms] = keys.filter((key) => key.type === 'KMS');
   if (kms === undefined) throw new Error('no KMS key was issued');
@@ -139,7 +151,7 @@ describe('issuing a MAK', () => {
   it('answers with the same key when the same operation comes again, however much was done meanwhile', async () => {
     const { answer: mak } = accepted(await issue());
     for (let call = 1; call <= 22; call += 1)
-      await revealKey(store, mak.keyId, ines.email, `reveal ${call}`, mondayTen);
+      await revealKey(store, mak.keyId, context({ actor: ines.email, operationId: `reveal ${call}`, now: mondayTen }));
     expect(await issue()).toEqual({ ok: true, answer: mak });
     expect(drawn).toHaveLength(1);
   });
@@ -185,9 +197,19 @@ describe('a key at rest', () => {
   it('KEY-6 is in no item, in whatever way it could be written', async () => {
     const kms = await issuedKms();
     const mak = await issued();
-    await revealKey(store, mak.keyId, ines.email, 'reveal', mondayTen);
-    await giveOverride(store, kms.keyId, override({ callReference: 'CALL-1' }), 'override', mondayTen);
-    await giveIncrease(store, mak.keyId, increase({ newLimit: 120 }), 'increase', mondayTen);
+    await revealKey(store, mak.keyId, context({ actor: ines.email, operationId: 'reveal', now: mondayTen }));
+    await giveOverride(
+      store,
+      kms.keyId,
+      override({ callReference: 'CALL-1' }),
+      context({ actor: agent, operationId: 'override', now: mondayTen }),
+    );
+    await giveIncrease(
+      store,
+      mak.keyId,
+      increase({ newLimit: 120 }),
+      context({ actor: agent, operationId: 'increase', now: mondayTen }),
+    );
     const items = await everyItem(store);
     const text = JSON.stringify(items)
       .toUpperCase()
@@ -219,7 +241,10 @@ describe('a key at rest', () => {
   it('KEY-6 is shown whole on request, and it is recorded to whom, once for each request', async () => {
     const { keyId } = await issued();
     for (const operation of ['reveal', 'reveal', 'reveal again']) {
-      const shown = accepted((await revealKey(store, keyId, ines.email, operation, mondayTen)) ?? notThere());
+      const shown = accepted(
+        (await revealKey(store, keyId, context({ actor: ines.email, operationId: operation, now: mondayTen }))) ??
+          notThere(),
+      );
       expect(shown.answer.reveal()).toBe(drawn[0]?.reveal());
       expect(`${shown.answer} ${JSON.stringify(shown)}`).not.toContain(drawn[0]?.reveal());
     }
@@ -231,7 +256,9 @@ describe('a key at rest', () => {
   });
 
   it('KEY-6 that is not there is not shown', async () => {
-    expect(await revealKey(store, 'nobody', ines.email, 'reveal', mondayTen)).toBeUndefined();
+    expect(
+      await revealKey(store, 'nobody', context({ actor: ines.email, operationId: 'reveal', now: mondayTen })),
+    ).toBeUndefined();
   });
 });
 
@@ -306,12 +333,11 @@ function override(facts: { callReference: string; installationId?: number }) {
     installationId: installationId(facts.installationId ?? 1),
     callReference: facts.callReference,
     callerName: 'Inés Oliveira',
-    agent,
   };
 }
 
 function increase(facts: { newLimit: number; callReference?: string }) {
-  return { callReference: 'CALL-1', callerName: 'Inés Oliveira', agent, ...facts };
+  return { callReference: 'CALL-1', callerName: 'Inés Oliveira', ...facts };
 }
 
 describe('an override', () => {
@@ -320,8 +346,12 @@ describe('an override', () => {
     kms = await issuedKms();
   });
   const give = async (callReference: string, now = fridayNine, host = 1, operation = `call ${callReference}`) =>
-    (await giveOverride(store, kms.keyId, override({ callReference, installationId: host }), operation, now)) ??
-    notThere();
+    (await giveOverride(
+      store,
+      kms.keyId,
+      override({ callReference, installationId: host }),
+      context({ actor: agent, operationId: operation, now }),
+    )) ?? notThere();
   const overrides = async () => {
     const key = await findKey(store, kms.keyId);
     return key?.type === 'KMS' ? key.overrides : [];
@@ -386,16 +416,32 @@ describe('an override', () => {
 
   it('is not given to a key that is not there, nor to a MAK', async () => {
     const mak = await issued();
-    expect(await giveOverride(store, 'nobody', override({ callReference: 'C' }), 'o', mondayTen)).toBeUndefined();
-    const onMak = await giveOverride(store, mak.keyId, override({ callReference: 'C' }), 'o', mondayTen);
+    expect(
+      await giveOverride(
+        store,
+        'nobody',
+        override({ callReference: 'C' }),
+        context({ actor: agent, operationId: 'o', now: mondayTen }),
+      ),
+    ).toBeUndefined();
+    const onMak = await giveOverride(
+      store,
+      mak.keyId,
+      override({ callReference: 'C' }),
+      context({ actor: agent, operationId: 'o', now: mondayTen }),
+    );
     expect(refusalOf(onMak ?? notThere())).toMatchObject({ code: 'wrong-key-type' });
   });
 });
 
 describe('an increase by phone', () => {
   const give = async (keyId: string, newLimit: number, callReference: string, in_ = store) =>
-    (await giveIncrease(in_, keyId, increase({ newLimit, callReference }), `call ${callReference}`, mondayTen)) ??
-    notThere();
+    (await giveIncrease(
+      in_,
+      keyId,
+      increase({ newLimit, callReference }),
+      context({ actor: agent, operationId: `call ${callReference}`, now: mondayTen, policy: in_.policy }),
+    )) ?? notThere();
 
   it('MAK-4 KEY-8 raises the limit and what is enforced together, with a grant and an entry', async () => {
     const { keyId, grants } = await issued();
@@ -473,8 +519,7 @@ describe('a KMS key', () => {
       store,
       keyId,
       { installationId: installationId(host), product: 'windows-server-2008-standard', machineName: `host-${host}` },
-      operation,
-      now,
+      context({ operationId: operation, now }),
     )) ?? notThere();
   const hosts = async () => {
     const key = await findKey(store, keyId);
@@ -510,7 +555,12 @@ describe('a KMS key', () => {
 
   it('OVR-1 spends an override by its host alone, once, however many ask at once', async () => {
     for (const host of [1, 2, 3, 4, 5, 6]) accepted(await activate(host));
-    await giveOverride(store, keyId, override({ callReference: 'CALL-1', installationId: 7 }), 'call', mondayTen);
+    await giveOverride(
+      store,
+      keyId,
+      override({ callReference: 'CALL-1', installationId: 7 }),
+      context({ actor: agent, operationId: 'call', now: mondayTen }),
+    );
     const outcomes = await Promise.all([8, 7, 7, 8].map((host) => activate(host)));
     expect(outcomes.filter(({ ok }) => ok)).toHaveLength(1);
     expect(await hosts()).toMatchObject([
@@ -532,7 +582,12 @@ describe('a KMS key', () => {
   it('KMS-2 keeps what a host reports, and knows which hosts it does not know', async () => {
     accepted(await activate(1));
     const report = async (host: number, clients: number, of = keyId) =>
-      recordClients(store, of, { installationId: installationId(host), clients }, `report ${host}`, tuesdayTen);
+      recordClients(
+        store,
+        of,
+        { installationId: installationId(host), clients },
+        context({ operationId: `report ${host}`, now: tuesdayTen }),
+      );
     expect(await report(1, 40)).toEqual({ ok: true, answer: { known: true } });
     expect(await report(2, 40)).toEqual({ ok: true, answer: { known: false } });
     expect(await report(1, 40, 'nobody')).toBeUndefined();
@@ -546,6 +601,8 @@ describe('a KMS key', () => {
       product: 'windows-vista-business',
       machineName: null,
     } as const;
-    await expect(activateKmsHost(store, mak.keyId, ask, 'a', mondayTen)).rejects.toThrow('is no KMS key');
+    await expect(activateKmsHost(store, mak.keyId, ask, context({ operationId: 'a', now: mondayTen }))).rejects.toThrow(
+      'is no KMS key',
+    );
   });
 });

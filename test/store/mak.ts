@@ -1,7 +1,7 @@
 import { giveIncrease, issueMak, readKey } from '../../store/keys.ts';
 import type { Layout } from '../../store/mak-buckets.ts';
 import type { Store } from '../../store/table.ts';
-import { accepted, agent, anAgreement, ines, policy, productKey } from '../builders.ts';
+import { accepted, agent, anAgreement, context, ines, policy, productKey } from '../builders.ts';
 import { mondayNine, mondayTen } from '../instants.ts';
 
 // A policy under which a MAK of any limit can be issued, and raised by phone as far as a test likes.
@@ -30,7 +30,14 @@ let drawn = 0;
 export async function makOf(store: Store, limit: number): Promise<{ readonly store: Store; readonly layout: Layout }> {
   const under = generous(store, limit);
   const draw = () => productKey(++drawn);
-  const { answer } = accepted(await issueMak(under, agreement, 'client', draw, ines.email, 'issue', mondayNine));
+  const { answer } = accepted(
+    await issueMak(
+      under,
+      agreement,
+      { productGroup: 'client', drawKey: draw },
+      context({ actor: ines.email, operationId: 'issue', now: mondayNine, policy: under.policy }),
+    ),
+  );
   return { store: under, layout: await layoutOf(under, answer.keyId) };
 }
 
@@ -43,7 +50,12 @@ export async function layoutOf(store: Store, keyId: string): Promise<Layout> {
 
 /** Raises a MAK's limit. */
 export async function raiseMak(store: Store, keyId: string, newLimit: number): Promise<void> {
-  const ask = { newLimit, callReference: `to ${newLimit}`, callerName: ines.name, agent };
-  const outcome = await giveIncrease(store, keyId, ask, `raise to ${newLimit}`, mondayTen);
+  const ask = { newLimit, callReference: `to ${newLimit}`, callerName: ines.name };
+  const outcome = await giveIncrease(
+    store,
+    keyId,
+    ask,
+    context({ actor: agent, operationId: `raise to ${newLimit}`, now: mondayTen, policy: store.policy }),
+  );
   if (!outcome?.ok) throw new Error('the limit was not raised');
 }

@@ -23,6 +23,7 @@ import {
   anAgreement,
   anIntake,
   carla,
+  context,
   ines,
   installationId,
   productKey,
@@ -41,7 +42,7 @@ beforeEach(async () => {
 const agreement = anAgreement();
 const kmsKey = productKey(1);
 const makKey = productKey(2);
-const ask = { reason: 'It leaked.', by: ines.email, reference: 'CALL-1' };
+const ask = { reason: 'It leaked.', reference: 'CALL-1' };
 let drawn = 1_000;
 const draw = () => productKey(++drawn);
 
@@ -50,8 +51,22 @@ const oldId = (sort: Sort) => store.vault.keyIdOf(sort === 'MAK' ? makKey : kmsK
 
 /** The district's two keys, both live. */
 async function withKeys(): Promise<void> {
-  accepted(await registerAgreement(store, agreement, () => kmsKey, 'admin', 'register', mondayNine));
-  accepted(await issueMak(store, agreement, 'client', () => makKey, ines.email, 'issue', mondayNine));
+  accepted(
+    await registerAgreement(
+      store,
+      agreement,
+      () => kmsKey,
+      context({ actor: 'admin', operationId: 'register', now: mondayNine, policy: store.policy }),
+    ),
+  );
+  accepted(
+    await issueMak(
+      store,
+      agreement,
+      { productGroup: 'client', drawKey: () => makKey },
+      context({ actor: ines.email, operationId: 'issue', now: mondayNine, policy: store.policy }),
+    ),
+  );
 }
 
 async function keyNow(keyId: string): Promise<KeptKey> {
@@ -61,7 +76,12 @@ async function keyNow(keyId: string): Promise<KeptKey> {
 }
 
 const hold = (sort: Sort, { in_ = store, operation = 'replace', now = mondayTen } = {}) =>
-  holdForReplacement(in_, oldId(sort), ask, draw, operation, now);
+  holdForReplacement(
+    in_,
+    oldId(sort),
+    { ...ask, drawKey: draw },
+    context({ actor: ines.email, operationId: operation, now, policy: in_.policy }),
+  );
 const finish = (sort: Sort, { in_ = store, now = mondayTen }: { in_?: Store; now?: Instant } = {}) =>
   finishReplacement(in_, oldId(sort), now);
 
@@ -78,15 +98,31 @@ function missing(): never {
 /** A request for the key, approved by the Correspondent and not fulfilled yet. */
 async function withRequest(sort: Sort, { approved = true } = {}): Promise<string> {
   const id = `X-${sort}`;
-  const sender = { name: ines.email, maySpeakFor: () => true };
+  const sender = { maySpeakFor: () => true };
   const intake =
     sort === 'MAK' ? anIntake({ keyLastFive: makKey.lastFive }) : aKmsIntake({ keyLastFive: kmsKey.lastFive });
-  accepted(await receiveException(store, intake, sender, id, 'receive', mondayNine));
+  accepted(
+    await receiveException(
+      store,
+      { exceptionId: id, intake },
+      sender,
+      context({ operationId: 'receive', now: mondayNine, policy: store.policy }),
+    ),
+  );
   if (!approved) return id;
-  await moveException(store, id, 'ask', mondayNine, (request) => askCorrespondent(request, mondayNine, store.policy));
-  const choice = { decision: 'approve', comment: null, by: carla.email } as const;
-  await moveException(store, id, 'decide', mondayNine, (request) =>
-    decide(request, request.asks, choice, mondayNine, store.policy),
+  await moveException(
+    store,
+    id,
+    (request) => askCorrespondent(request, context({ now: mondayNine, policy: store.policy })),
+    { operationId: 'ask', now: mondayNine },
+  );
+  const choice = { decision: 'approve', comment: null } as const;
+  await moveException(
+    store,
+    id,
+    (request) =>
+      decide(request, request.asks, choice, context({ actor: carla.email, now: mondayNine, policy: store.policy })),
+    { operationId: 'decide', now: mondayNine },
   );
   return id;
 }
@@ -110,13 +146,23 @@ async function activateHost(host: number, in_ = store): Promise<string> {
     product: 'windows-server-2008-standard',
     machineName: null,
   } as const;
-  const outcome = await activateKmsHost(in_, oldId('KMS'), asked, `host ${host}`, mondayTen);
+  const outcome = await activateKmsHost(
+    in_,
+    oldId('KMS'),
+    asked,
+    context({ operationId: `host ${host}`, now: mondayTen, policy: in_.policy }),
+  );
   return outcome === undefined || outcome.ok ? 'activated' : outcome.refusal.code;
 }
 
 async function raise(in_ = store, newLimit = 150): Promise<string> {
-  const asked = { newLimit, callReference: `CALL to ${newLimit}`, callerName: ines.name, agent };
-  const outcome = await giveIncrease(in_, oldId('MAK'), asked, `raise to ${newLimit}`, mondayTen);
+  const asked = { newLimit, callReference: `CALL to ${newLimit}`, callerName: ines.name };
+  const outcome = await giveIncrease(
+    in_,
+    oldId('MAK'),
+    asked,
+    context({ actor: agent, operationId: `raise to ${newLimit}`, now: mondayTen, policy: in_.policy }),
+  );
   return outcome === undefined || outcome.ok ? 'granted' : outcome.refusal.code;
 }
 
@@ -125,9 +171,13 @@ async function overrideFor(host: number, in_ = store): Promise<string> {
     installationId: installationId(host),
     callReference: `CALL for ${host}`,
     callerName: ines.name,
-    agent,
   };
-  const outcome = await giveOverride(in_, oldId('KMS'), asked, `override for ${host}`, mondayTen);
+  const outcome = await giveOverride(
+    in_,
+    oldId('KMS'),
+    asked,
+    context({ actor: agent, operationId: `override for ${host}`, now: mondayTen, policy: in_.policy }),
+  );
   return outcome === undefined || outcome.ok ? 'granted' : outcome.refusal.code;
 }
 
@@ -211,7 +261,14 @@ describe.each(['MAK', 'KMS'] as const)('a %s that is replaced', (sort) => {
   it('BLK-2 is not finished before it was begun, and nobody begins with a key that is not there', async () => {
     expect(await finish(sort)).toBeUndefined();
     expect((await keyNow(oldId(sort))).state.status.is).toBe('live');
-    expect(await holdForReplacement(store, 'nobody', ask, draw, 'replace', mondayTen)).toBeUndefined();
+    expect(
+      await holdForReplacement(
+        store,
+        'nobody',
+        { ...ask, drawKey: draw },
+        context({ actor: ines.email, operationId: 'replace', now: mondayTen, policy: store.policy }),
+      ),
+    ).toBeUndefined();
     expect(await finishReplacement(store, 'nobody', mondayTen)).toBeUndefined();
   });
 
@@ -379,7 +436,13 @@ describe('what comes in while a MAK is being replaced', () => {
   });
 
   it('KEY-2 finds the successor in its place: a second MAK of the group is refused and names it', async () => {
-    const during = async () => issueMak(store, agreement, 'client', draw, ines.email, 'issue again', mondayTen);
+    const during = async () =>
+      issueMak(
+        store,
+        agreement,
+        { productGroup: 'client', drawKey: draw },
+        context({ actor: ines.email, operationId: 'issue again', now: mondayTen, policy: store.policy }),
+      );
     await hold('MAK');
     expect(await during()).toMatchObject({ refusal: { code: 'mak-already-issued', keyId: oldId('MAK') } });
     const successor = await finish('MAK');
@@ -390,8 +453,15 @@ describe('what comes in while a MAK is being replaced', () => {
     // Raised past twice what its buckets were laid out for: activations split them while they are blocked.
     const { callCenter } = store.policy;
     store = { ...store, policy: { ...store.policy, callCenter: { ...callCenter, increaseUpToTimesOriginal: 1_000 } } };
-    const asked = { newLimit: 900, callReference: 'CALL-9', callerName: ines.name, agent };
-    accepted((await giveIncrease(store, oldId('MAK'), asked, 'raise far', mondayTen)) ?? missing());
+    const asked = { newLimit: 900, callReference: 'CALL-9', callerName: ines.name };
+    accepted(
+      (await giveIncrease(
+        store,
+        oldId('MAK'),
+        asked,
+        context({ actor: agent, operationId: 'raise far', now: mondayTen, policy: store.policy }),
+      )) ?? missing(),
+    );
     const outcomes = Promise.all(Array.from({ length: 60 }, (_, machine) => activateMachine(machine)));
     const [, activated] = await Promise.all([replace('MAK'), outcomes]);
     await isReplacedOnce('MAK');
@@ -436,7 +506,12 @@ describe('machines that move to a successor', () => {
     for (const machine of [1, 2, 3]) await activateMachine(machine);
     const first = oldId('MAK');
     const second = await replace('MAK');
-    await holdForReplacement(store, second, ask, draw, 'replace the second', mondayNoon);
+    await holdForReplacement(
+      store,
+      second,
+      { ...ask, drawKey: draw },
+      context({ actor: ines.email, operationId: 'replace the second', now: mondayNoon, policy: store.policy }),
+    );
     const third = await finishReplacement(store, second, mondayNoon);
     const successor = (await keyNow(third ?? '')).state;
     const moved = [1, 9].map(installationId);

@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { recordClients, revealKey } from '../../store/keys.ts';
 import { keyChangeIn, together } from '../../store/stream.ts';
 import type { Store } from '../../store/table.ts';
-import { ines, installationId } from '../builders.ts';
+import { context, ines, installationId } from '../builders.ts';
 import { activateHostOn, activateMachines, aWatchable, changesOf, raise, replace } from '../functions/watched.ts';
 import { mondayTen } from '../instants.ts';
 import { startEngine } from './engine.ts';
@@ -41,7 +41,12 @@ describe('a change of the table', () => {
     const { kms } = await aWatchable(store);
     await activateHostOn(store, kms, 1);
     await activateHostOn(store, kms, 1);
-    await recordClients(store, kms.keyId, { installationId: installationId(1), clients: 30 }, 'report', mondayTen);
+    await recordClients(
+      store,
+      kms.keyId,
+      { installationId: installationId(1), clients: 30 },
+      context({ operationId: 'report', now: mondayTen }),
+    );
     await activateHostOn(store, kms, 2);
     expect(await changesOf(store)).toEqual([
       { keyId: kms.keyId, activated: 0, newcomers: [installationId(1)], keyItself: true },
@@ -51,7 +56,7 @@ describe('a change of the table', () => {
 
   it('ALR-1 tells of a grant, and of nothing else that is done to a key', async () => {
     const { mak } = await aWatchable(store);
-    await revealKey(store, mak.keyId, ines.email, 'reveal', mondayTen);
+    await revealKey(store, mak.keyId, context({ actor: ines.email, operationId: 'reveal', now: mondayTen }));
     expect(await changesOf(store)).toEqual([]);
     await raise(store, mak, 150);
     expect(await changesOf(store)).toEqual([{ keyId: mak.keyId, activated: 0, newcomers: [], keyItself: true }]);
