@@ -35,11 +35,12 @@ function unknownIn(text: string): readonly string[] {
 }
 
 describe('the manual', () => {
-  it('has a page for each of its five readers', () => {
+  it('has a page for each of its six readers', () => {
     expect(pages.map((path) => path.split('/').at(-1))).toEqual([
       'call-center-agent.md',
       'exceptions-team.md',
       'license-administrator.md',
+      'licensing-admin.md',
       'notices-correspondent.md',
       'operator.md',
     ]);
