@@ -1,9 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { manifest } from '../functions/manifest.ts';
-import type { Counted } from './cost-counts.ts';
-import { countApart } from './count-apart.ts';
+import { countApart } from './child-process-count.ts';
 import type { Run } from './prices.ts';
 import { assumedMilliseconds, dollarsOf, megabytes, prices, usedOf } from './prices.ts';
+import type { Counted } from './resource-usage.ts';
 
 /*
  * `npm run cost`: counts on the local engine what an activation and an exception request use of each service of AWS, prices

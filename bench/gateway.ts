@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import { addressOf, spawnSystem } from '../test/local/spawned.ts';
-import { activationBody } from './ask.ts';
-import type { Row } from './row.ts';
-import { anAgreement, median, quantile } from './world.ts';
+import { addressOf, spawnSystem } from '../test/local/child-process.ts';
+import { activationBody } from './events.ts';
+import { anAgreement, median, quantile } from './fixture.ts';
+import type { Row } from './report.ts';
 
 const clients = 16;
 const manyKeys = 20;

@@ -1,9 +1,11 @@
 import { randomInt } from 'node:crypto';
-import { receive, reject } from '../domain/exception.ts';
-import { civilDate, later } from '../domain/instant.ts';
-import type { Mak } from '../domain/key.ts';
-import { entryKey, ledgerPartition, unwritten } from '../store/change.ts';
-import { dueBy } from '../store/due.ts';
+import { civilDate, later } from '../domain/calendar/instant.ts';
+import { receive, reject } from '../domain/exceptions/request.ts';
+import type { Mak } from '../domain/keys/key.ts';
+import { dueBy } from '../store/dynamodb/due-items.ts';
+import type { Item, ItemKey, Store, TransactItem } from '../store/dynamodb/table.ts';
+import { commit, putAll } from '../store/dynamodb/table.ts';
+import { entryKey, ledgerPartition, unwritten } from '../store/dynamodb/versioned-item.ts';
 import {
   exceptionItem,
   listExceptions,
@@ -13,7 +15,7 @@ import {
   receiveException,
 } from '../store/exceptions.ts';
 import { issuingWrites, keysOf, readKey } from '../store/keys.ts';
-import type { Layout } from '../store/mak-buckets.ts';
+import type { Layout } from '../store/mak-activations.ts';
 import {
   activateOnMak,
   bucketCountFor,
@@ -24,13 +26,11 @@ import {
   markOf,
   reserveItem,
   usedOnMak,
-} from '../store/mak-buckets.ts';
-import type { Item, ItemKey, Store, TransactItem } from '../store/table.ts';
-import { commit, putAll } from '../store/table.ts';
-import { meter } from './meter.ts';
-import { startRecordedEngine } from './recorded-engine.ts';
-import type { Effort, Row } from './row.ts';
-import { anActivation, anAgreement, draw, makOf, median, newStore, someNow } from './world.ts';
+} from '../store/mak-activations.ts';
+import { meter } from './capacity-meter.ts';
+import { anActivation, anAgreement, draw, makOf, median, newStore, someNow } from './fixture.ts';
+import { startRecordedEngine } from './logged-dynamodb.ts';
+import type { Effort, Row } from './report.ts';
 
 /* Whether what is done often stays as cheap and as fast when there is more and more of what it is done among. */
 

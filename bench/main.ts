@@ -1,9 +1,9 @@
 import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
-import type { Effort, Row } from './row.ts';
-import { isReached, markdown, missedIn, table } from './row.ts';
-import { startEngine } from './world.ts';
+import { startEngine } from './fixture.ts';
+import type { Effort, Row } from './report.ts';
+import { isReached, markdown, missedIn, table } from './report.ts';
 
 /*
  * `npm run bench`: measures what is fast, prints one table, and writes it to bench/results.json. Every ratio is taken

@@ -1,5 +1,5 @@
 import { manifest } from '../functions/manifest.ts';
-import type { Counted } from './cost-counts.ts';
+import type { Counted } from './resource-usage.ts';
 
 /** List prices in dollars, in us-east-1, as known in 2025 and 2026. */
 export const prices = {

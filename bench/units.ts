@@ -1,9 +1,9 @@
 import { activateKmsHost, keysOf, readKey } from '../store/keys.ts';
-import { activateOnMak, blockBuckets } from '../store/mak-buckets.ts';
-import { meter } from './meter.ts';
-import { activatePlainly, putCounter } from './plain.ts';
-import type { Row } from './row.ts';
-import { anActivation, anInstallation, draw, makOf, newStore, quantile, someNow } from './world.ts';
+import { activateOnMak, blockBuckets } from '../store/mak-activations.ts';
+import { activatePlainly, putCounter } from './baseline-counter.ts';
+import { meter } from './capacity-meter.ts';
+import { anActivation, anInstallation, draw, makOf, newStore, quantile, someNow } from './fixture.ts';
+import type { Row } from './report.ts';
 
 /** Fills a key from empty to full, one by one, and tells what each new activation used. */
 async function fill(limit: number) {

@@ -1,5 +1,5 @@
-import { theStore } from '../functions/the-store.ts';
-import { ownerOf, verifyHistory } from '../store/history.ts';
+import { theStore } from '../functions/runtime/store.ts';
+import { ownerOf, verifyHistory } from '../store/ledger.ts';
 
 /*
  * `npm run verify-ledger -- <id>`: verifies the history of a key, a request or an agreement in the table that the

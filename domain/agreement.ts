@@ -1,8 +1,8 @@
-import { dayIn } from './business-time.ts';
+import { dayIn } from './calendar/business-time.ts';
+import type { CivilDate, Instant } from './calendar/instant.ts';
+import { isBefore, later } from './calendar/instant.ts';
 import type { Level, Product, ProductGroup, Program } from './catalog.ts';
 import { productGroups } from './catalog.ts';
-import type { CivilDate, Instant } from './instant.ts';
-import { isBefore, later } from './instant.ts';
 import type { Policy } from './policy.ts';
 export type Person = { readonly name: string; readonly email: string; readonly phone: string };
 

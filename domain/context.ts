@@ -1,4 +1,4 @@
-import type { Instant } from './instant.ts';
+import type { Instant } from './calendar/instant.ts';
 import type { Policy } from './policy.ts';
 
 /** Who acts, under which operation id, when, and by which policy. */

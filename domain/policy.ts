@@ -1,6 +1,6 @@
 import * as z from 'zod';
+import { civilDate } from './calendar/instant.ts';
 import { levels, productGroups, products, programs } from './catalog.ts';
-import { civilDate } from './instant.ts';
 
 const count = () => z.int().min(0);
 const atLeastOne = () => z.int().min(1);

@@ -1,6 +1,6 @@
+import type { Instant } from './calendar/instant.ts';
 import type { Product } from './catalog.ts';
 import type { ExceptionStatus, Move } from './exception-status.ts';
-import type { Instant } from './instant.ts';
 import type { ExceptionDraft, Remedy } from './remedy.ts';
 
 /**

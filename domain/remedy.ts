@@ -1,6 +1,6 @@
 import type { AgreementNumbers } from './agreement.ts';
+import type { Instant } from './calendar/instant.ts';
 import type { Product } from './catalog.ts';
-import type { Instant } from './instant.ts';
 
 export const exceptionKinds = ['MAKADD', 'KMSADD'] as const;
 export type ExceptionKind = (typeof exceptionKinds)[number];

@@ -1,7 +1,7 @@
 import { Temporal } from 'temporal-polyfill';
-import { remainingMinutes } from '../domain/clock.ts';
-import type { CivilDate, Instant } from '../domain/instant.ts';
-import { isBefore } from '../domain/instant.ts';
+import type { CivilDate, Instant } from '../domain/calendar/instant.ts';
+import { isBefore } from '../domain/calendar/instant.ts';
+import { remainingMinutes } from '../domain/exceptions/sla-clock.ts';
 import type { Policy } from '../domain/policy.ts';
 import type { LetterFacts } from './request-email.ts';
 import type { Sentence } from './say.ts';

@@ -1,7 +1,7 @@
+import type { Instant } from '../domain/calendar/instant.ts';
 import type { KeyType } from '../domain/catalog.ts';
-import type { ExceptionRequest } from '../domain/exception.ts';
-import type { Instant } from '../domain/instant.ts';
-import type { Recipient } from '../domain/letter.ts';
+import type { Recipient } from '../domain/exceptions/notification.ts';
+import type { ExceptionRequest } from '../domain/exceptions/request.ts';
 import type { Policy } from '../domain/policy.ts';
 import type { Secret } from '../domain/secret.ts';
 import type { Content } from './layout.ts';

@@ -354,10 +354,26 @@ export function hyphenated(name: string): string {
   return name.replace(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`);
 }
 
-/** The file that holds an entry's Lambda, as a path from the project's root. */
+/** The file that holds an entry's Lambda, as a path from the project's root: the kind of the entry names its folder. */
 export function fileOf(name: string): string {
-  return `functions/${hyphenated(name)}.ts`;
+  const { is } = (manifest as Readonly<Record<string, Entry>>)[name] ?? { is: 'api' };
+  const folder = is === 'api' ? 'api' : is === 'step' ? 'steps' : 'events';
+  return `functions/${folder}/${fileNames[name] ?? hyphenated(name)}.ts`;
 }
+
+/** The files whose name is not their entry's. */
+const fileNames: Readonly<Record<string, string>> = {
+  portal: 'customer',
+  about: 'meta',
+  warn: 'key-changes',
+  mailEvents: 'delivery-events',
+  seeWhereItStands: 'choose-next-step',
+  waitForReview: 'request-review',
+  askCorrespondent: 'request-approval',
+  askRequester: 'request-information',
+  raiseTheLimit: 'raise-limit',
+  tellPeople: 'send-outcome',
+};
 
 /** The names of the entries of one sort. */
 export function namesOf<Is extends Entry['is']>(is: Is): readonly NamesOf<Is>[] {

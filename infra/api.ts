@@ -22,8 +22,8 @@ import { ARecord, HostedZone, RecordTarget } from 'aws-cdk-lib/aws-route53';
 import { ApiGatewayv2DomainProperties } from 'aws-cdk-lib/aws-route53-targets';
 import { Construct } from 'constructs';
 import { type Entry, needsToken, type Rate, type Who } from '../functions/manifest.ts';
-import { acknowledge } from './acknowledge.ts';
 import type { Deployment } from './deployment.ts';
+import { acknowledge } from './nag-suppressions.ts';
 
 /**
  * What of a call is logged. Never its path: the token in the path of an approval link is a secret. The route says what was

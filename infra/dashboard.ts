@@ -8,8 +8,8 @@ import {
   TextWidget,
 } from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
-import type { Standing } from './entry-function.ts';
-import type { Meters } from './meters.ts';
+import type { Meters } from './metrics.ts';
+import type { Standing } from './service-function.ts';
 
 /** One page: is anything wrong, how the business goes, and how the machinery does. */
 export class Dashboard extends Construct {

@@ -4,7 +4,7 @@ import type { IKey } from 'aws-cdk-lib/aws-kms';
 import { BlockPublicAccess, Bucket, BucketEncryption, ObjectOwnership } from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
 import { inboundMailPrefix } from '../functions/manifest.ts';
-import { acknowledge } from './acknowledge.ts';
+import { acknowledge } from './nag-suppressions.ts';
 
 /** Where mails wait that came to the exceptions address: for days, until they are read and for as long as one may ask. */
 export class InboundMailBucket extends Construct {

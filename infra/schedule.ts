@@ -5,7 +5,7 @@ import { type IScheduleTarget, ScheduleExpression, Schedule as SchedulerSchedule
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import type { Entry } from '../functions/manifest.ts';
-import { acknowledge } from './acknowledge.ts';
+import { acknowledge } from './nag-suppressions.ts';
 
 /** Calls a function by the clock. A call that could not be made is not made up for: the next one does its work. */
 export class Schedule extends Construct {

@@ -1,7 +1,7 @@
 import type { App } from 'aws-cdk-lib';
 import type { Deployment } from './deployment.ts';
-import { KeptStack } from './kept-stack.ts';
-import { RunningStack } from './running-stack.ts';
+import { RunningStack } from './service-stack.ts';
+import { KeptStack } from './stateful-stack.ts';
 
 /** Builds a stage: what is kept in one stack, and what runs in another that can go and come back. */
 export function build(

@@ -6,8 +6,8 @@ import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import { DefinitionBody, LogLevel, StateMachine, StateMachineType } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import definition from '../workflows/exception-request.asl.json' with { type: 'json' };
-import { acknowledge } from './acknowledge.ts';
 import type { Deployment } from './deployment.ts';
+import { acknowledge } from './nag-suppressions.ts';
 
 /** The state machine's name: it is fixed, since the steps must know it before it is there. */
 export function stateMachineNameOf(prefix: string): string {

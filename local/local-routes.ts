@@ -1,15 +1,15 @@
 import { z } from 'zod';
+import { problemOf, problemType } from '../functions/http/problems.ts';
 import { staffRoles } from '../functions/manifest.ts';
-import { problemOf, problemType } from '../functions/problem.ts';
+import type { WindOn } from './advance-clock.ts';
 import type { Clock } from './clock.ts';
 import { Moment, momentAfter } from './clock.ts';
-import type { LocalAnswer, LocalRequest, LocalRoutes } from './gateway.ts';
-import type { MailBox } from './mail-box.ts';
-import { framedMail, mailboxPage, mailNumber } from './mailbox-page.ts';
-import type { StepFunctions } from './step-functions.ts';
-import type { Tokens } from './tokens.ts';
-import { welcomePage } from './welcome-page.ts';
-import type { WindOn } from './wind-on.ts';
+import type { LocalAnswer, LocalRequest, LocalRoutes } from './emulators/api-gateway.ts';
+import type { Tokens } from './emulators/cognito.ts';
+import type { MailBox } from './emulators/ses.ts';
+import type { StepFunctions } from './emulators/step-functions.ts';
+import { framedMail, mailboxPage, mailNumber } from './pages/mailbox.ts';
+import { welcomePage } from './pages/welcome.ts';
 
 type Parts = {
   readonly address: string;

@@ -1,9 +1,9 @@
 import { resolve } from 'node:path';
-import { banner } from './banner.ts';
-import { choicesIn } from './choices.ts';
-import { CannotStart } from './dynamodb.ts';
+import { CannotStart } from './emulators/dynamodb.ts';
+import { choicesIn } from './options.ts';
 import type { Ask } from './seed.ts';
 import { seed } from './seed.ts';
+import { banner } from './startup-message.ts';
 import type { System } from './system.ts';
 import { startSystem } from './system.ts';
 

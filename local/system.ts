@@ -2,26 +2,26 @@ import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Context } from 'aws-lambda';
-import type { Instant } from '../domain/instant.ts';
+import type { Instant } from '../domain/calendar/instant.ts';
 import { fileOf, namesOf } from '../functions/manifest.ts';
 import definition from '../workflows/exception-request.asl.json' with { type: 'json' };
+import { makeWindOn } from './advance-clock.ts';
 import type { Clock } from './clock.ts';
 import { makeClock } from './clock.ts';
-import { takePort } from './door.ts';
-import { startDynamoDb } from './dynamodb.ts';
-import { takeFolder } from './folder.ts';
-import type { ApiHandler } from './gateway.ts';
-import { contextOf, makeGateway } from './gateway.ts';
-import type { InboundMailHandler } from './inbound-mail.ts';
-import { startMailIntake } from './inbound-mail.ts';
+import { takeFolder } from './data-folder.ts';
+import type { ApiHandler } from './emulators/api-gateway.ts';
+import { contextOf, makeGateway } from './emulators/api-gateway.ts';
+import type { Tokens } from './emulators/cognito.ts';
+import { startTokens } from './emulators/cognito.ts';
+import { startDynamoDb } from './emulators/dynamodb.ts';
+import type { StreamHandler } from './emulators/dynamodb-stream.ts';
+import { followStream } from './emulators/dynamodb-stream.ts';
+import { startMailBox } from './emulators/ses.ts';
+import type { InboundMailHandler } from './emulators/ses-inbound.ts';
+import { startMailIntake } from './emulators/ses-inbound.ts';
+import { startStepFunctions } from './emulators/step-functions.ts';
 import { localRoutes } from './local-routes.ts';
-import { startMailBox } from './mail-box.ts';
-import { startStepFunctions } from './step-functions.ts';
-import type { StreamHandler } from './stream.ts';
-import { followStream } from './stream.ts';
-import type { Tokens } from './tokens.ts';
-import { startTokens } from './tokens.ts';
-import { makeWindOn } from './wind-on.ts';
+import { takePort } from './port.ts';
 
 export type SystemOptions = {
   /** 0 is any free one. */
@@ -89,9 +89,9 @@ export async function startSystem({ port, folder, dynamoDbEndpoint, environment 
   const given = dynamoDbEndpoint === undefined ? {} : { given: dynamoDbEndpoint };
   // The handlers look for the engines only when they first need them.
   const loading = Promise.all([
-    import('../functions/world.ts'),
-    import('../functions/sweep.ts'),
-    import('../store/create-table.ts'),
+    import('../functions/runtime/clock.ts'),
+    import('../functions/events/sweep.ts'),
+    import('../store/dynamodb/create-table.ts'),
     load<ApiHandler>('api'),
     load<(input: unknown, context: Context) => Promise<unknown>>('step'),
     load<StreamHandler>('stream'),

@@ -1,23 +1,23 @@
 import type { Agreement, Person } from '../domain/agreement.ts';
 import { kmsGroupOf, nameCorrespondent, normalizeEmail, noticesCorrespondentAt, settled } from '../domain/agreement.ts';
+import type { Notice } from '../domain/agreement-notification.ts';
+import { noticesTo, readersOfChange } from '../domain/agreement-notification.ts';
+import type { Deed } from '../domain/audit-event.ts';
+import { theService } from '../domain/audit-event.ts';
+import type { Instant } from '../domain/calendar/instant.ts';
 import type { Context } from '../domain/context.ts';
-import type { Instant } from '../domain/instant.ts';
-import type { KmsKey } from '../domain/key.ts';
-import type { Deed } from '../domain/ledger.ts';
-import { theService } from '../domain/ledger.ts';
-import type { Notice } from '../domain/notice.ts';
-import { noticesTo, readersOfChange } from '../domain/notice.ts';
-import type { ProductKey } from '../domain/product-key.ts';
+import type { KmsKey } from '../domain/keys/key.ts';
+import type { ProductKey } from '../domain/keys/product-key.ts';
 import { refuse } from '../domain/refusal.ts';
-import type { Attempt, Outcome, Owned, WriteContext } from './change.ts';
-import { change, changeExisting, ownedFrom, read, unwritten, wasDone, writesOf } from './change.ts';
-import { dueAttributes } from './due.ts';
+import { noticeWrite } from './agreement-notifications.ts';
+import { dueAttributes } from './dynamodb/due-items.ts';
+import type { Page, PageAsk } from './dynamodb/page.ts';
+import { beginning, pageOf } from './dynamodb/page.ts';
+import type { ItemKey, Store, TransactItem } from './dynamodb/table.ts';
+import { getAll, query } from './dynamodb/table.ts';
+import type { Attempt, Outcome, Owned, WriteContext } from './dynamodb/versioned-item.ts';
+import { change, changeExisting, ownedFrom, read, unwritten, wasDone, writesOf } from './dynamodb/versioned-item.ts';
 import { issuingWrites } from './keys.ts';
-import { noticeWrite } from './notices.ts';
-import type { Page, PageAsk } from './page.ts';
-import { beginning, pageOf } from './page.ts';
-import type { ItemKey, Store, TransactItem } from './table.ts';
-import { getAll, query } from './table.ts';
 
 export function agreementKey(agreementId: string): ItemKey {
   return { PK: `AGREEMENT#${agreementId}`, SK: 'AGREEMENT' };

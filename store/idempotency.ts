@@ -1,7 +1,7 @@
-import type { Instant } from '../domain/instant.ts';
-import { epochMilliseconds, isBefore, later } from '../domain/instant.ts';
-import type { ItemKey, Store } from './table.ts';
-import { commit, get } from './table.ts';
+import type { Instant } from '../domain/calendar/instant.ts';
+import { epochMilliseconds, isBefore, later } from '../domain/calendar/instant.ts';
+import type { ItemKey, Store } from './dynamodb/table.ts';
+import { commit, get } from './dynamodb/table.ts';
 import { fingerprintOf } from './vault.ts';
 
 /** A request that may be sent again: who sent it, under which key, and a fingerprint of all that it asked. */

@@ -1,24 +1,28 @@
 import type { Agreement } from '../domain/agreement.ts';
 import { groupsCovered, initialMakLimit } from '../domain/agreement.ts';
+import type { Deed } from '../domain/audit-event.ts';
+import type { Instant } from '../domain/calendar/instant.ts';
+import { later } from '../domain/calendar/instant.ts';
 import type { ProductGroup } from '../domain/catalog.ts';
 import { products } from '../domain/catalog.ts';
 import type { Context } from '../domain/context.ts';
-import type { Grant } from '../domain/grant.ts';
-import { limitOf } from '../domain/grant.ts';
-import type { Instant } from '../domain/instant.ts';
-import { later } from '../domain/instant.ts';
-import type { DraftAgreement, Key, KmsHost, KmsKey, Mak } from '../domain/key.ts';
-import type { HostActivation, OverrideAsk } from '../domain/kms.ts';
-import { activateHost, override, placesTaken, reportClients } from '../domain/kms.ts';
-import type { Deed } from '../domain/ledger.ts';
-import type { Increase } from '../domain/mak.ts';
-import { increase } from '../domain/mak.ts';
-import type { ProductKey } from '../domain/product-key.ts';
+import type { Grant } from '../domain/keys/grant.ts';
+import { limitOf } from '../domain/keys/grant.ts';
+import type { DraftAgreement, Key, KmsHost, KmsKey, Mak } from '../domain/keys/key.ts';
+import type { HostActivation, OverrideAsk } from '../domain/keys/kms.ts';
+import { activateHost, override, placesTaken, reportClients } from '../domain/keys/kms.ts';
+import type { Increase } from '../domain/keys/mak.ts';
+import { increase } from '../domain/keys/mak.ts';
+import type { ProductKey } from '../domain/keys/product-key.ts';
 import type { Refused } from '../domain/refusal.ts';
 import { refuse } from '../domain/refusal.ts';
-import type { Attempt, Outcome, Owned, WriteContext, Writing } from './change.ts';
-import { change, changeExisting, ownedFrom, read, unwritten, wasDone, writesOf } from './change.ts';
-import { dueAttributes } from './due.ts';
+import { dueAttributes } from './dynamodb/due-items.ts';
+import type { Page, PageAsk } from './dynamodb/page.ts';
+import { beginning, pageOf } from './dynamodb/page.ts';
+import type { ItemKey, Store, TransactItem } from './dynamodb/table.ts';
+import { Contention, get, getAll, putIfAbsent, query } from './dynamodb/table.ts';
+import type { Attempt, Outcome, Owned, WriteContext, Writing } from './dynamodb/versioned-item.ts';
+import { change, changeExisting, ownedFrom, read, unwritten, wasDone, writesOf } from './dynamodb/versioned-item.ts';
 import {
   activationTimesOnMak,
   bucketCountFor,
@@ -27,11 +31,7 @@ import {
   reserveItem,
   reserveRaise,
   usedOnMak,
-} from './mak-buckets.ts';
-import type { Page, PageAsk } from './page.ts';
-import { beginning, pageOf } from './page.ts';
-import type { ItemKey, Store, TransactItem } from './table.ts';
-import { Contention, get, getAll, putIfAbsent, query } from './table.ts';
+} from './mak-activations.ts';
 
 /** What is kept with a key beside its state: the sealed key, and the facts of its agreement that never change. */
 type Kept = { readonly sealed: string; readonly agreement: DraftAgreement; readonly bucketCount: number };

@@ -8,8 +8,8 @@ import {
   type KeyObject,
   timingSafeEqual,
 } from 'node:crypto';
-import type { ProductKey } from '../domain/product-key.ts';
-import { parseProductKey } from '../domain/product-key.ts';
+import type { ProductKey } from '../domain/keys/product-key.ts';
+import { parseProductKey } from '../domain/keys/product-key.ts';
 import type { Secret } from '../domain/secret.ts';
 
 /**

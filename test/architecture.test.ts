@@ -16,19 +16,19 @@ const rooms: Record<string, readonly string[] | 'anything'> = {
   infra: [
     'functions/manifest.ts',
     'type functions/environment.ts',
-    'store/schema.ts',
+    'store/dynamodb/schema.ts',
     'workflows/exception-request.asl.json',
     'policy.json',
   ],
   local: [
     'functions',
-    'store/schema.ts',
-    'store/create-table.ts',
+    'store/dynamodb/schema.ts',
+    'store/dynamodb/create-table.ts',
     'workflows/exception-request.asl.json',
     'type domain',
     'policy.json',
   ],
-  commands: ['functions', 'store', 'domain'],
+  commands: ['functions', 'store', 'domain', 'infra/stage.ts'],
   portal: [],
   test: 'anything',
   bench: 'anything',
@@ -42,8 +42,8 @@ const packages: Record<string, readonly string[]> = {
   zod: wherever,
   'temporal-polyfill': wherever,
   'node:*': outsideDomain,
-  '@aws-sdk/*': ['store', 'emails/send.ts', 'workflows/engine.ts'],
-  '@middy/*': ['functions/http.ts', 'functions/step.ts'],
+  '@aws-sdk/*': ['store', 'emails/send.ts', 'workflows/client.ts'],
+  '@middy/*': ['functions/http/handler.ts', 'functions/steps/step-handler.ts'],
   '@aws-lambda-powertools/*': ['functions'],
   'aws-lambda': ['functions', 'local'],
   'aws-cdk-lib': ['infra'],
@@ -53,8 +53,8 @@ const packages: Record<string, readonly string[]> = {
   'aws-local-stepfunctions': ['local'],
   'aws-ses-v2-local': ['local'],
   jose: ['local'],
-  mailparser: ['functions/read-mail.ts'],
-  'html-to-text': ['functions/read-mail.ts'],
+  mailparser: ['functions/mail/mime.ts'],
+  'html-to-text': ['functions/mail/mime.ts'],
 };
 
 /** What reaches out of the program, and the places where it may: everywhere else it is an argument. */
@@ -68,12 +68,12 @@ const reaches: readonly { what: string; names: RegExp; places: readonly string[]
     what: 'the wall clock',
     names:
       /^(new Date\(\)|Date\(\)|Date\.now|Temporal\.Now|temporal-polyfill\/fns\/Now\.\w+|performance\.now|process\.hrtime)$/,
-    places: ['functions/world.ts', 'local'],
+    places: ['functions/runtime/clock.ts', 'local'],
   },
   {
     what: 'chance',
     names: /^(Math\.random|((web)?crypto|subtle)\.(random\w+|getRandomValues|generate\w+))$/,
-    places: ['functions/world.ts', 'local'],
+    places: ['functions/runtime/clock.ts', 'local'],
   },
 ];
 
@@ -290,9 +290,9 @@ describe('a package', () => {
     ['domain/a.ts', 'zod'],
     ['store/a.ts', '@aws-sdk/lib-dynamodb'],
     ['emails/send.ts', '@aws-sdk/client-sesv2'],
-    ['workflows/engine.ts', '@aws-sdk/client-sfn'],
-    ['functions/http.ts', '@middy/core'],
-    ['functions/step.ts', '@middy/core'],
+    ['workflows/client.ts', '@aws-sdk/client-sfn'],
+    ['functions/http/handler.ts', '@middy/core'],
+    ['functions/steps/step-handler.ts', '@middy/core'],
     ['infra/table.ts', 'aws-cdk-lib/aws-dynamodb'],
     ['store/a.ts', 'node:crypto'],
     ['test/a.ts', 'fast-check'],
@@ -332,7 +332,7 @@ describe('the world outside', () => {
     ['functions/environment.ts', 'const a = process.env.A;'],
     ['infra/app.ts', 'const a = process.env.A;'],
     ['local/main.ts', 'const a = process.env.A;'],
-    ['functions/world.ts', "import { randomBytes } from 'node:crypto'; const a = Date.now();"],
+    ['functions/runtime/clock.ts', "import { randomBytes } from 'node:crypto'; const a = Date.now();"],
     ['local/clock.ts', 'const a = new Date();'],
     ['test/a.ts', 'const a = process.env.A; const b = Date.now();'],
     [
@@ -343,9 +343,14 @@ describe('the world outside', () => {
     expect(violations(path, source)).toEqual([]);
   });
 
-  it.each(['local/demo.ts', 'functions/world.ts', 'infra/table.ts'])('%s does not read the environment', (path) => {
-    expect(violations(path, 'const a = process.env.A;')).toEqual([`${path} reaches for the environment: process.env`]);
-  });
+  it.each(['local/demo.ts', 'functions/runtime/clock.ts', 'infra/table.ts'])(
+    '%s does not read the environment',
+    (path) => {
+      expect(violations(path, 'const a = process.env.A;')).toEqual([
+        `${path} reaches for the environment: process.env`,
+      ]);
+    },
+  );
 });
 
 describe('a cast', () => {
@@ -378,7 +383,7 @@ describe('a name', () => {
     expect(misnamed(path)).toHaveLength(1);
   });
 
-  it.each(['domain/key.ts', 'portal/index.html', 'emails/call-center.ts', 'store/common-prefix.ts', '.ci/run'])(
+  it.each(['domain/keys/key.ts', 'portal/index.html', 'emails/call-center.ts', 'store/common-prefix.ts', '.ci/run'])(
     'is fine: %s',
     (path) => {
       expect(misnamed(path)).toEqual([]);

@@ -1,6 +1,10 @@
 import type { Agreement, Person } from '../domain/agreement.ts';
+import type { Instant } from '../domain/calendar/instant.ts';
+import { civilDate } from '../domain/calendar/instant.ts';
 import type { Context } from '../domain/context.ts';
-import type { ExceptionRequest, Intake, Known } from '../domain/exception.ts';
+import type { ExceptionStatus } from '../domain/exception-status.ts';
+import { exceptionStatuses } from '../domain/exception-status.ts';
+import type { ExceptionRequest, Intake, Known } from '../domain/exceptions/request.ts';
 import {
   answer,
   askCorrespondent,
@@ -13,19 +17,15 @@ import {
   receive,
   reject,
   withdraw,
-} from '../domain/exception.ts';
-import type { ExceptionStatus } from '../domain/exception-status.ts';
-import { exceptionStatuses } from '../domain/exception-status.ts';
-import type { Grant } from '../domain/grant.ts';
-import type { InstallationId } from '../domain/installation-id.ts';
-import { installationIdFrom } from '../domain/installation-id.ts';
-import type { Instant } from '../domain/instant.ts';
-import { civilDate } from '../domain/instant.ts';
-import type { Key, KeyStatus, KmsHost, KmsKey, Mak, Override, Successor } from '../domain/key.ts';
+} from '../domain/exceptions/request.ts';
+import type { Grant } from '../domain/keys/grant.ts';
+import type { InstallationId } from '../domain/keys/installation-id.ts';
+import { installationIdFrom } from '../domain/keys/installation-id.ts';
+import type { Key, KeyStatus, KmsHost, KmsKey, Mak, Override, Successor } from '../domain/keys/key.ts';
+import type { ProductKey } from '../domain/keys/product-key.ts';
+import { drawProductKey, productKeySymbols } from '../domain/keys/product-key.ts';
 import type { Policy } from '../domain/policy.ts';
 import { policySchema } from '../domain/policy.ts';
-import type { ProductKey } from '../domain/product-key.ts';
-import { drawProductKey, productKeySymbols } from '../domain/product-key.ts';
 import type { Decided, Refusal } from '../domain/refusal.ts';
 import { fridayNine, mondayTen } from './instants.ts';
 import { readProjectFile } from './project-files.ts';

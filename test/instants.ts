@@ -1,4 +1,4 @@
-import { instant } from '../domain/instant.ts';
+import { instant } from '../domain/calendar/instant.ts';
 
 // Moments by the names that people give them, on the clocks of Los Angeles, where the support team sits. They are
 // written with the offset that the clocks had, so that no test leans on the arithmetic it is there to check.

@@ -1,9 +1,9 @@
 import type { ValidateFunction } from 'ajv';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
-import type { Operation, Parameter, Ref, Response, Schema } from '../functions/openapi.ts';
-import { openApiDocument } from '../functions/openapi.ts';
-import { problemType } from '../functions/problem.ts';
+import { problemType } from '../functions/http/problems.ts';
+import type { Operation, Parameter, Ref, Response, Schema } from '../functions/openapi/document.ts';
+import { openApiDocument } from '../functions/openapi/document.ts';
 
 // Holds what goes over the wire against the published description of it, and reads that as a stranger would: by a JSON
 // Schema validator, not by the schemas that it was made of. It is closed here: an answer with a member that is not

@@ -135,7 +135,7 @@ export function statesPage(): string {
     'Once an approval is recorded, only the limit can be raised, the team can still reject, and the Notices Correspondent can',
     'still dispute.',
     '',
-    'This page is made from `legalMoves` in `domain/exception.ts`, and a test compares the two:',
+    'This page is made from `legalMoves` in `domain/exceptions/request.ts`, and a test compares the two:',
     '`npx vitest run test/workflows -u` makes it anew.',
     '',
   ].join('\n');

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { agree, calendars, calendarsOfEveryZone } from '../domain/business-time-oracle.ts';
+import { agree, calendars, calendarsOfEveryZone } from '../domain/calendar/business-time-oracle.ts';
 
 /*
  * `npm run calendar -- --runs N --seed S`: asks business time N random questions of each kind, due dates and pauses among

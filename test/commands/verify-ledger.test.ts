@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { Store } from '../../store/table.ts';
+import type { Store } from '../../store/dynamodb/table.ts';
 import { root } from '../project-files.ts';
-import { startEngine } from '../store/engine.ts';
-import { breaks, entriesOfEach, threeHistories } from '../store/histories.ts';
+import { startEngine } from '../store/dynamodb.ts';
+import { breaks, entriesOfEach, threeHistories } from '../store/ledger-fixture.ts';
 
 const engine = await startEngine();
 let store: Store;

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { flags } from '../../domain/exception.ts';
 import { exceptionStatuses } from '../../domain/exception-status.ts';
+import { flags } from '../../domain/exceptions/request.ts';
+import { problems } from '../../functions/http/problems.ts';
 import { allRoutes, staffRoles } from '../../functions/manifest.ts';
-import { problems } from '../../functions/problem.ts';
 import { projectFiles, readProjectFile } from '../project-files.ts';
 
 const pages = projectFiles('docs/manual').filter((path) => path.endsWith('.md'));

@@ -19,9 +19,9 @@ import {
   sameEmail,
   settled,
 } from '../../domain/agreement.ts';
+import { civilDate, later } from '../../domain/calendar/instant.ts';
 import type { Level, Product, Program } from '../../domain/catalog.ts';
 import { levels, programs } from '../../domain/catalog.ts';
-import { civilDate, later } from '../../domain/instant.ts';
 import type { Policy } from '../../domain/policy.ts';
 import { anAgreement, carla, ines, mallory, policy, tom } from '../builders.ts';
 import { mondayBeforeMidnight, mondayNoon, mondayTen, tuesdayMidnight, tuesdayTen } from '../instants.ts';

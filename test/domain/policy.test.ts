@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { civilDate } from '../../domain/calendar/instant.ts';
 import { productGroups, products } from '../../domain/catalog.ts';
-import { civilDate } from '../../domain/instant.ts';
 import { policySchema } from '../../domain/policy.ts';
 import { policy } from '../builders.ts';
 import { readProjectFile } from '../project-files.ts';

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
-import type { Outputs } from '../../infra/deploy.ts';
-import { addressIn } from '../../infra/deploy.ts';
+import type { Outputs } from '../../commands/deploy.ts';
+import { addressIn } from '../../commands/deploy.ts';
 import { root } from '../project-files.ts';
 import { lastLines, run } from './program.ts';
 

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { smoke } from '../../infra/smoke.ts';
+import { smoke } from '../../commands/smoke-test.ts';
 import { installationId } from '../builders.ts';
 import {
   activationSchema,

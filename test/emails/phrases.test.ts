@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { civilDate, instant } from '../../domain/instant.ts';
+import { civilDate, instant } from '../../domain/calendar/instant.ts';
 import type { Policy } from '../../domain/policy.ts';
 import { businessTime, day, moment } from '../../emails/phrases.ts';
 import { policy } from '../builders.ts';

@@ -2,16 +2,16 @@ import { once } from 'node:events';
 import { Agent, request as httpRequest } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import fc from 'fast-check';
-import { problemType } from '../../functions/problem.ts';
-import { problemCodes } from '../../functions/problem-documents.ts';
+import { problemType } from '../../functions/http/problems.ts';
+import { problemCodes } from '../../functions/openapi/problem-schemas.ts';
 import type { Answered } from '../openapi-conformance.ts';
 import { complaintsAbout, isLocal, operationAt } from '../openapi-conformance.ts';
-import type { Draft } from './draft.ts';
-import { anyDraft } from './draft.ts';
+import type { Wire, World } from './fuzz-system.ts';
+import { customerAt, getNewKeys, learn, learnProductKey, makeWorld, member, readMail } from './fuzz-system.ts';
 import type { Request } from './request.ts';
 import { curlOf, expectationsOf, requestFrom } from './request.ts';
-import type { Wire, World } from './world.ts';
-import { customerAt, getNewKeys, learn, learnProductKey, makeWorld, member, readMail } from './world.ts';
+import type { Draft } from './request-arbitrary.ts';
+import { anyDraft } from './request-arbitrary.ts';
 
 export type Failure = {
   readonly route: string;

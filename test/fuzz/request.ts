@@ -3,10 +3,10 @@ import { allRoutes, needsToken } from '../../functions/manifest.ts';
 import { installationId } from '../builders.ts';
 import type { DescribedOperation } from '../openapi-conformance.ts';
 import { faultsOfBody, faultsOfQuery, operationAt } from '../openapi-conformance.ts';
-import type { Draft, Mutation } from './draft.ts';
-import { Known } from './draft.ts';
-import type { Caller, Customer, KnownKey, World } from './world.ts';
-import { customerAt, member, pick, productFor } from './world.ts';
+import type { Caller, Customer, KnownKey, World } from './fuzz-system.ts';
+import { customerAt, member, pick, productFor } from './fuzz-system.ts';
+import type { Draft, Mutation } from './request-arbitrary.ts';
+import { Known } from './request-arbitrary.ts';
 
 // A drafted request, with everything that it names looked up: as it goes over the wire, and what must come of it.
 

@@ -4,7 +4,7 @@ import { Topic } from 'aws-cdk-lib/aws-sns';
 import { AwsSolutionsChecks, NIST80053R5Checks } from 'cdk-nag';
 import type { IConstruct } from 'constructs';
 import { describe, expect, it, vi } from 'vitest';
-import { appWith } from './synthesized.ts';
+import { appWith } from './synth.ts';
 
 /** What the rule packs find in an app that nobody has acknowledged; nothing when its synthesis goes through. */
 function findingsIn(app: App): readonly string[] {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { policySchema } from '../../domain/policy.ts';
 import { examplesIn, readStage, type Stage, stagesInCdkJson } from '../../infra/stage.ts';
 import { readProjectFile } from '../project-files.ts';
-import { stageNamed } from './synthesized.ts';
+import { stageNamed } from './synth.ts';
 
 const dev = stageNamed('dev');
 

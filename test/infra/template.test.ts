@@ -6,7 +6,7 @@ import { CfnConfigurationSetEventDestination } from 'aws-cdk-lib/aws-ses';
 import { describe, expect, it, vi } from 'vitest';
 import * as environment from '../../functions/environment.ts';
 import { counted, hyphenated, manifest, needsToken, type Right } from '../../functions/manifest.ts';
-import { tableSchema } from '../../store/schema.ts';
+import { tableSchema } from '../../store/dynamodb/schema.ts';
 import asl from '../../workflows/exception-request.asl.json' with { type: 'json' };
 import { readProjectFile } from '../project-files.ts';
 import {
@@ -20,7 +20,7 @@ import {
   stageNamed,
   synthesized,
   type Templates,
-} from './synthesized.ts';
+} from './synth.ts';
 
 /** The manifest as anything may be asked of it. */
 const entries: Manifest = manifest;

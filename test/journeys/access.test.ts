@@ -2,11 +2,11 @@ import { generateKeyPair, SignJWT } from 'jose';
 import { describe, expect, it } from 'vitest';
 import type { Route } from '../../functions/manifest.ts';
 import { allRoutes, needsToken } from '../../functions/manifest.ts';
-import { localAudience, localIssuer } from '../../local/tokens.ts';
+import { localAudience, localIssuer } from '../../local/emulators/cognito.ts';
 import { installationId } from '../builders.ts';
-import type { Answer } from './answer.ts';
 import { refusedWith } from './contract.ts';
 import { activate, intakeOf, issueMak, kmsIntakeOf, newCustomer, request, reveal, signInStaff } from './customer.ts';
+import type { Answer } from './response.ts';
 import { everythingKept, startSystem, storeOf } from './system.ts';
 
 const system = await startSystem();

@@ -1,10 +1,10 @@
 import { expect } from 'vitest';
 import { z } from 'zod';
 import { levels, productGroups, products, programs } from '../../domain/catalog.ts';
-import { flags } from '../../domain/exception.ts';
 import { exceptionStatuses } from '../../domain/exception-status.ts';
+import { flags } from '../../domain/exceptions/request.ts';
 import { exceptionKinds } from '../../domain/remedy.ts';
-import type { Answer } from './answer.ts';
+import type { Answer } from './response.ts';
 
 // The bodies of the HTTP contract, member by member. More may be added to an answer; nothing here may be missing or of
 // another shape.

@@ -3,9 +3,9 @@ import type { z } from 'zod';
 import type { Agreement } from '../../domain/agreement.ts';
 import type { Product, ProductGroup } from '../../domain/catalog.ts';
 import { installationId } from '../builders.ts';
-import type { Answer } from './answer.ts';
 import type { Exception, Mail } from './contract.ts';
 import { exceptionSchema, kmsKeySchema, makSchema, registeredSchema, revealedSchema, taken } from './contract.ts';
+import type { Answer } from './response.ts';
 import type { Person, System } from './system.ts';
 
 /** The people of the vendor, signed in. */

@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { bodies } from '../../functions/http/request-schemas.ts';
 import type { Route, Who } from '../../functions/manifest.ts';
 import { allRoutes } from '../../functions/manifest.ts';
-import { bodies } from '../../functions/schemas.ts';
 import { installationId } from '../builders.ts';
-import type { Answer } from './answer.ts';
 import { fieldErrorsSchema, refusedWith, taken } from './contract.ts';
 import { intakeOf, issueMak, kmsIntakeOf, newCustomer, newestLink, request, reveal, signInStaff } from './customer.ts';
+import type { Answer } from './response.ts';
 import { everythingKept, startSystem, storeOf } from './system.ts';
 
 // Whatever comes in at the door: the answer is a "no" that helps, never a fault, and nothing changes.

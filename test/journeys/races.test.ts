@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { installationId } from '../builders.ts';
-import type { Answer } from './answer.ts';
 import type { Exception } from './contract.ts';
 import {
   activatedMachineSchema,
@@ -33,6 +32,7 @@ import {
   reveal,
   signInStaff,
 } from './customer.ts';
+import type { Answer } from './response.ts';
 import { startSystem } from './system.ts';
 
 // Many at once: what they add up to is what the rules allow, whoever comes first.

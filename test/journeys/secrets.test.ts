@@ -21,8 +21,8 @@ import {
   request,
   signInStaff,
 } from './customer.ts';
-import type { Finding, Place, Sought } from './search.ts';
-import { search } from './search.ts';
+import type { Finding, Place, Sought } from './secret-search.ts';
+import { search } from './secret-search.ts';
 import type { Person, System } from './system.ts';
 import { everythingKept, startSystem, storeOf } from './system.ts';
 

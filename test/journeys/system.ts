@@ -10,15 +10,15 @@ import { afterAll } from 'vitest';
 import { z } from 'zod';
 import { Secret } from '../../domain/secret.ts';
 import type { StaffRole } from '../../functions/manifest.ts';
-import type { Item, Store } from '../../store/table.ts';
+import type { Item, Store } from '../../store/dynamodb/table.ts';
 import { openVault } from '../../store/vault.ts';
 import { policy } from '../builders.ts';
 import { conforms } from '../openapi-conformance.ts';
 import { root } from '../project-files.ts';
-import { everyItem } from '../store/engine.ts';
-import type { Answer } from './answer.ts';
+import { everyItem } from '../store/dynamodb.ts';
 import type { Mail } from './contract.ts';
 import { mailsSchema } from './contract.ts';
+import type { Answer } from './response.ts';
 export type Asking = {
   readonly method: string;
   readonly path: string;

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it, vi } from 'vitest';
-import type { Instant } from '../../domain/instant.ts';
-import { instant } from '../../domain/instant.ts';
+import type { Instant } from '../../domain/calendar/instant.ts';
+import { instant } from '../../domain/calendar/instant.ts';
 import { installationId } from '../builders.ts';
 import {
   fridayBeforeTheHolidayAlmostFive,

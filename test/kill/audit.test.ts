@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { auditBook, repeatedMails } from './audit.ts';
-import type { Asked, Book } from './story.ts';
-import type { Victim } from './victim.ts';
+import type { Victim } from './system-process.ts';
+import type { Asked, Book } from './workload.ts';
 
 const ines = { email: 'ines@e-1.example' };
 const carla = { email: 'carla@e-1.example' };

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { killAgainAndAgain } from './kill.ts';
-import { newTally, summaryOf } from './tally.ts';
+import { newTally, summaryOf } from './statistics.ts';
 
 it('APR-6 EXC-9 MAK-2 OVR-4 loses nothing and does nothing twice when it is killed three times at work', async () => {
   const tally = newTally();

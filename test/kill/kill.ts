@@ -2,14 +2,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { instant } from '../../domain/instant.ts';
-import { diceOf } from '../simulation/dice.ts';
+import { instant } from '../../domain/calendar/instant.ts';
+import { diceOf } from '../simulation/prng.ts';
 import { auditBook, auditTable, repeatedMails } from './audit.ts';
-import type { Book } from './story.ts';
-import { itemsIn, liveStory, team, textIn } from './story.ts';
-import type { Tally } from './tally.ts';
-import type { Once, Victim } from './victim.ts';
-import { Ended, victimIn } from './victim.ts';
+import type { Tally } from './statistics.ts';
+import type { Once, Victim } from './system-process.ts';
+import { Ended, victimIn } from './system-process.ts';
+import type { Book } from './workload.ts';
+import { itemsIn, liveStory, team, textIn } from './workload.ts';
 
 export type Course = {
   readonly kills: number;

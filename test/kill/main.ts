@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { killAgainAndAgain } from './kill.ts';
-import { newTally, summaryOf } from './tally.ts';
-import { Ended } from './victim.ts';
+import { newTally, summaryOf } from './statistics.ts';
+import { Ended } from './system-process.ts';
 
 /*
  * `npm run kill-test -- --kills N --seed S`: kills the local system as a power cut would, N times at random moments, while

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { later } from '../../domain/instant.ts';
+import { later } from '../../domain/calendar/instant.ts';
 import { Moment, makeClock, momentAfter, momentAt } from '../../local/clock.ts';
 import { mondayBeforeNine, mondayNine, mondayTen, nextMondayNine, tuesdayNine } from '../instants.ts';
 

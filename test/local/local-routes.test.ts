@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { type Instant, later } from '../../domain/instant.ts';
+import { type Instant, later } from '../../domain/calendar/instant.ts';
 import { contoso, installationIdOf } from '../../local/seed.ts';
-import { addressOf, spawnSystem, stopAll } from './spawned.ts';
+import { addressOf, spawnSystem, stopAll } from './child-process.ts';
 
 let address: string;
 beforeAll(async () => {

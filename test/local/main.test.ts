@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import type { Spawned } from './spawned.ts';
-import { addressOf, descendantsOf, hasCurl, isThere, spawnSystem, stopAll } from './spawned.ts';
+import type { Spawned } from './child-process.ts';
+import { addressOf, descendantsOf, hasCurl, isThere, spawnSystem, stopAll } from './child-process.ts';
 
 let folder: string;
 beforeEach(() => {

@@ -4,15 +4,15 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { projectFiles, readProjectFile, root } from '../project-files.ts';
-import { mutantsOf, reasonOf } from './conditions.ts';
-import { failureWith } from './planting.ts';
+import { mutantsOf, reasonOf } from './condition-mutants.ts';
+import { failureWith } from './mutant-runner.ts';
 import { type Report, rowsOf, scoreOf, staticMutantsIn, tableOf } from './report.ts';
 
 /*
  * `npm run mutation` plants one small bug after another and runs the tests that should notice: in the rules of `domain/`,
  * with Stryker, and then in the conditions of the store's writes. `npm run mutation -- domain` and
  * `npm run mutation -- store` do one of the two; `-- store keys alerts` only the files whose names begin so, and
- * `-- domain -- --mutate domain/mak.ts` passes on to Stryker. Ends with 1 when too many bugs go unnoticed.
+ * `-- domain -- --mutate domain/keys/mak.ts` passes on to Stryker. Ends with 1 when too many bugs go unnoticed.
  */
 
 const reportFile = 'reports/mutation/mutation.json';

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { readProjectFile } from '../project-files.ts';
 import { type Report, rowsOf, scoreOf, staticMutantsIn, tableOf } from './report.ts';
 
-const file = 'domain/letter.ts';
+const file = 'domain/exceptions/notification.ts';
 const source = readProjectFile(file);
 const line = source.split('\n').findIndex((text) => text.includes("'due-soon'")) + 1;
 const column = (source.split('\n')[line - 1] ?? '').indexOf("'due-soon'") + 1;

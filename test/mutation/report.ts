@@ -1,5 +1,5 @@
 import { readProjectFile } from '../project-files.ts';
-import type { Mutant } from './conditions.ts';
+import type { Mutant } from './condition-mutants.ts';
 
 type Place = { readonly line: number; readonly column: number };
 type Reported = {

@@ -1,19 +1,19 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Agreement } from '../../domain/agreement.ts';
-import { businessMinutesBetween, dayIn } from '../../domain/business-time.ts';
-import type { ExceptionRequest } from '../../domain/exception.ts';
+import { businessMinutesBetween, dayIn } from '../../domain/calendar/business-time.ts';
+import type { Instant } from '../../domain/calendar/instant.ts';
 import type { ExceptionStatus } from '../../domain/exception-status.ts';
-import type { Grant } from '../../domain/grant.ts';
-import type { Instant } from '../../domain/instant.ts';
-import type { Key, KmsKey } from '../../domain/key.ts';
-import type { LetterKind } from '../../domain/letter.ts';
-import { entryHash } from '../../store/change.ts';
-import type { Item } from '../../store/table.ts';
+import type { LetterKind } from '../../domain/exceptions/notification.ts';
+import type { ExceptionRequest } from '../../domain/exceptions/request.ts';
+import type { Grant } from '../../domain/keys/grant.ts';
+import type { Key, KmsKey } from '../../domain/keys/key.ts';
+import type { Item } from '../../store/dynamodb/table.ts';
+import { entryHash } from '../../store/dynamodb/versioned-item.ts';
 import { policy } from '../builders.ts';
 import type { Deed, Model } from './model.ts';
 import { askName } from './model.ts';
-import type { Change } from './wire.ts';
-import { Broken, letterName } from './wire.ts';
+import type { Change } from './network.ts';
+import { Broken, letterName } from './network.ts';
 
 /*
  * What must hold in the table whatever happened: after every single write (`judgeChanges`), and after every group of

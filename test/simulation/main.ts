@@ -6,8 +6,8 @@ import { parseArgs } from 'node:util';
 import { root } from '../project-files.ts';
 import type { Counts } from './faults.ts';
 import { faultKinds } from './faults.ts';
-import type { Plant } from './plants.ts';
-import { plantNamed, plants, withBug, withPlant } from './plants.ts';
+import type { Plant } from './injected-bugs.ts';
+import { plantNamed, plants, withBug, withPlant } from './injected-bugs.ts';
 import type { Course, Run } from './run.ts';
 
 /*

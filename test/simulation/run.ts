@@ -1,21 +1,21 @@
 import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { ScanCommand } from '@aws-sdk/lib-dynamodb';
-import type { Key } from '../../domain/key.ts';
-import { checkAgreement, everythingSeen } from '../../store/check-counts.ts';
-import { verifyHistory } from '../../store/history.ts';
-import type { Dice } from './dice.ts';
-import { diceOf } from './dice.ts';
+import type { Key } from '../../domain/keys/key.ts';
+import { verifyHistory } from '../../store/ledger.ts';
+import { checkAgreement, everythingSeen } from '../../store/reconciliation.ts';
 import type { Counts, Weather } from './faults.ts';
 import { calm, mailStorms, storms } from './faults.ts';
 import type { Past } from './invariants.ts';
 import { judgeChanges, judgeRest, judgeTable, statesIn } from './invariants.ts';
 import { newModel } from './model.ts';
-import type { Life, Operation } from './people.ts';
-import { deliver, drawGroup, fill, sceneOf, settle, sweep } from './people.ts';
-import { Broken } from './wire.ts';
-import type { World } from './world.ts';
-import { startWorld } from './world.ts';
+import { Broken } from './network.ts';
+import type { Dice } from './prng.ts';
+import { diceOf } from './prng.ts';
+import type { World } from './system.ts';
+import { startWorld } from './system.ts';
+import type { Life, Operation } from './workload.ts';
+import { deliver, drawGroup, fill, sceneOf, settle, sweep } from './workload.ts';
 
 export type Told = { readonly group: number; readonly lines: readonly string[] };
 

@@ -1,12 +1,12 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Agreement, Person } from '../../domain/agreement.ts';
 import { agreementsOf, changeContacts, findAgreement, registerAgreement } from '../../store/agreements.ts';
-import { historyOf } from '../../store/history.ts';
+import type { Store } from '../../store/dynamodb/table.ts';
 import { keysOf } from '../../store/keys.ts';
-import type { Store } from '../../store/table.ts';
+import { historyOf } from '../../store/ledger.ts';
 import { accepted, anAgreement, carla, context, ines, mallory, productKey, refusalOf, tom } from '../builders.ts';
 import { mondayNine, mondayTen } from '../instants.ts';
-import { everyItem, everyPage, startEngine } from './engine.ts';
+import { everyItem, everyPage, startEngine } from './dynamodb.ts';
 
 const engine = await startEngine();
 let store: Store;

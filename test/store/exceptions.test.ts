@@ -1,17 +1,18 @@
 import { QueryCommand, TransactWriteCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { ExceptionRequest, Intake } from '../../domain/exception.ts';
-import { askCorrespondent, decide, forward, question, reject, withdraw } from '../../domain/exception.ts';
+import type { Instant } from '../../domain/calendar/instant.ts';
+import { later } from '../../domain/calendar/instant.ts';
 import type { ExceptionStatus } from '../../domain/exception-status.ts';
 import { exceptionStatuses, openStatuses } from '../../domain/exception-status.ts';
-import { limitOf } from '../../domain/grant.ts';
-import type { Instant } from '../../domain/instant.ts';
-import { later } from '../../domain/instant.ts';
+import type { ExceptionRequest, Intake } from '../../domain/exceptions/request.ts';
+import { askCorrespondent, decide, forward, question, reject, withdraw } from '../../domain/exceptions/request.ts';
+import { limitOf } from '../../domain/keys/grant.ts';
 import { Secret } from '../../domain/secret.ts';
 import { registerAgreement } from '../../store/agreements.ts';
-import { change, read, unwritten } from '../../store/change.ts';
-import { dueBy, nextDueAt } from '../../store/due.ts';
+import { dueBy, nextDueAt } from '../../store/dynamodb/due-items.ts';
+import type { Store } from '../../store/dynamodb/table.ts';
+import { change, read, unwritten } from '../../store/dynamodb/versioned-item.ts';
 import type { ExceptionFilter, Sender } from '../../store/exceptions.ts';
 import {
   claimLetters,
@@ -28,10 +29,9 @@ import {
   settleLetters,
   tickException,
 } from '../../store/exceptions.ts';
-import { historyOf } from '../../store/history.ts';
 import { findKey, giveIncrease, issueMak, readKey } from '../../store/keys.ts';
-import { activateOnMak } from '../../store/mak-buckets.ts';
-import type { Store } from '../../store/table.ts';
+import { historyOf } from '../../store/ledger.ts';
+import { activateOnMak } from '../../store/mak-activations.ts';
 import {
   accepted,
   agent,
@@ -59,8 +59,8 @@ import {
   tuesdayTen,
   wednesdayNoon,
 } from '../instants.ts';
-import { accountOf } from './account.ts';
-import { everyItem, everyPage, interleaved, overheard, startEngine } from './engine.ts';
+import { everyItem, everyPage, interleaved, overheard, startEngine } from './dynamodb.ts';
+import { accountOf } from './mak-totals.ts';
 
 const engine = await startEngine();
 let store: Store;

@@ -1,12 +1,12 @@
 import { GetCommand, TransactWriteCommand } from '@aws-sdk/lib-dynamodb';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { later } from '../../domain/instant.ts';
+import { later } from '../../domain/calendar/instant.ts';
+import type { Store } from '../../store/dynamodb/table.ts';
 import type { Repeatable } from '../../store/idempotency.ts';
 import { abandon, begin, finish, operationOf } from '../../store/idempotency.ts';
-import type { Store } from '../../store/table.ts';
 import { productKey } from '../builders.ts';
 import { mondayTen, tuesdayTen } from '../instants.ts';
-import { everyItem, interrupted, overheard, startEngine } from './engine.ts';
+import { everyItem, interrupted, overheard, startEngine } from './dynamodb.ts';
 
 const engine = await startEngine();
 let store: Store;

@@ -2,11 +2,11 @@ import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Agreement } from '../../domain/agreement.ts';
 import type { ProductGroup } from '../../domain/catalog.ts';
-import type { Grant } from '../../domain/grant.ts';
-import type { KmsKey, Mak } from '../../domain/key.ts';
-import type { ProductKey } from '../../domain/product-key.ts';
+import type { Grant } from '../../domain/keys/grant.ts';
+import type { KmsKey, Mak } from '../../domain/keys/key.ts';
+import type { ProductKey } from '../../domain/keys/product-key.ts';
 import { registerAgreement } from '../../store/agreements.ts';
-import { historyOf } from '../../store/history.ts';
+import type { Store } from '../../store/dynamodb/table.ts';
 import {
   activateKmsHost,
   findKey,
@@ -20,8 +20,8 @@ import {
   revealKey,
   usedOn,
 } from '../../store/keys.ts';
-import { activateOnMak } from '../../store/mak-buckets.ts';
-import type { Store } from '../../store/table.ts';
+import { historyOf } from '../../store/ledger.ts';
+import { activateOnMak } from '../../store/mak-activations.ts';
 import { accepted, agent, anAgreement, context, ines, installationId, productKey, refusalOf } from '../builders.ts';
 import {
   fridayNine,
@@ -34,8 +34,8 @@ import {
   tuesdayTen,
   wednesdayNoon,
 } from '../instants.ts';
-import { accountOf } from './account.ts';
-import { everyItem, everyPage, interleaved, startEngine } from './engine.ts';
+import { everyItem, everyPage, interleaved, startEngine } from './dynamodb.ts';
+import { accountOf } from './mak-totals.ts';
 
 const engine = await startEngine();
 let store: Store;

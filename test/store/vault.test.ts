@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseProductKey } from '../../domain/product-key.ts';
+import { parseProductKey } from '../../domain/keys/product-key.ts';
 import { Secret } from '../../domain/secret.ts';
 import { openVault, sameHash } from '../../store/vault.ts';
 import { productKey } from '../builders.ts';

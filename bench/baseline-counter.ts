@@ -1,0 +1,35 @@
+import { PutCommand } from '@aws-sdk/lib-dynamodb';
+import type { InstallationId } from '../domain/keys/installation-id.ts';
+import type { Committed, Store } from '../store/dynamodb/table.ts';
+import { commit } from '../store/dynamodb/table.ts';
+
+/* The plain design, which the real one is held against: one counter, and a record for each machine. */
+
+const counter = { PK: 'PLAIN', SK: 'COUNTER' };
+
+export async function putCounter({ client, tableName }: Store): Promise<void> {
+  await client.send(new PutCommand({ TableName: tableName, Item: { ...counter, used: 0 } }));
+}
+
+/** Tries once to activate a machine, unless that many have: a transaction of two items. */
+export function activatePlainly(store: Store, installationId: InstallationId, limit: number): Promise<Committed> {
+  return commit(store, [
+    {
+      Update: {
+        TableName: '',
+        Key: counter,
+        UpdateExpression: 'SET #used = #used + :one',
+        ConditionExpression: '#used < :limit',
+        ExpressionAttributeNames: { '#used': 'used' },
+        ExpressionAttributeValues: { ':one': 1, ':limit': limit },
+      },
+    },
+    {
+      Put: {
+        TableName: '',
+        Item: { PK: `PLAIN#${installationId}`, SK: 'MACHINE' },
+        ConditionExpression: 'attribute_not_exists(PK)',
+      },
+    },
+  ]);
+}

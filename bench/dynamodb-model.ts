@@ -1,0 +1,236 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import {
+  ThrottlingException,
+  TransactionCanceledException,
+  TransactionConflictException,
+} from '@aws-sdk/client-dynamodb';
+import type { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
+import { diceOf } from '../test/simulation/prng.ts';
+
+/*
+ * The limits that DynamoDB documents and the engine of this machine does not have, put between the SDK and the engine, on
+ * a clock that moves only when every client waits. So what is measured does not depend on the machine, and the same run
+ * comes out the same each time. The store code, the SDK and what the engine answers are the real ones.
+ *
+ * Each partition key is a partition of its own, as DynamoDB makes it when it is hot. A whole table has its limits too,
+ * which rise with its use or when it is warmed; they are not in the model.
+ */
+
+export const modelled = {
+  writeMilliseconds: 4,
+  readMilliseconds: 4,
+  transactionMilliseconds: 8,
+  writeUnitsPerSecond: 1_000,
+  readUnitsPerSecond: 3_000,
+} as const;
+
+/** What a partition has not used within this time is lost: DynamoDB often lets it be used later, but does not promise it. */
+const keptSeconds = 0.1;
+
+export type Model = {
+  /** The model's time, in milliseconds from its beginning. */
+  now(): number;
+  /** Lets the client that acts wait in the model's time. */
+  wait(milliseconds: number): Promise<void>;
+  /** Lets clients act at once until all are done. Each does one thing at a time. */
+  run(clients: readonly (() => Promise<void>)[]): Promise<void>;
+  /** What was sent, and what of it was refused, the SDK's own attempts included. */
+  readonly counted: { requests: number; throttled: number; conflicts: number };
+};
+
+type Waiting = { readonly at: number; readonly client: number; readonly go: () => void };
+type Retrying = Awaited<ReturnType<DynamoDBDocumentClient['config']['retryStrategy']>>;
+
+/** Puts the limits into a connection's way to the engine. */
+export function modelLimits(connection: DynamoDBDocumentClient): Model {
+  let now = 0;
+  let running = 0;
+  const acting = new AsyncLocalStorage<number>();
+  const waiting: Waiting[] = [];
+  const counted = { requests: 0, throttled: 0, conflicts: 0 };
+  const inTransactionUntil = new Map<string, number>();
+  const writtenUntil = new Map<string, number>();
+  const allowances = new Map<string, Allowance>();
+  /** What an item cost the last time; it is charged that again, since the engine tells the cost only afterwards. */
+  const costs = new Map<string, number>();
+
+  const rest = () => {
+    running -= 1;
+    if (running > 0) return;
+    const first = waiting.reduce<Waiting | undefined>((best, each) => (isBefore(each, best) ? each : best), undefined);
+    if (first === undefined) return;
+    waiting.splice(waiting.indexOf(first), 1);
+    now = first.at;
+    running = 1;
+    first.go();
+  };
+  const wait = (milliseconds: number) =>
+    new Promise<void>((go) => {
+      waiting.push({ at: now + milliseconds, client: acting.getStore() ?? 0, go });
+      rest();
+    });
+
+  /** Whether all the partitions have capacity left; only then is any of it used. */
+  const take = (kind: Asked['kind'], items: readonly Item[]) => {
+    const perSecond = kind === 'read' ? modelled.readUnitsPerSecond : modelled.writeUnitsPerSecond;
+    const charges = items.map(({ partition, name }) => {
+      const key = `${kind === 'read'} ${partition}`;
+      const allowance = allowances.get(key) ?? new Allowance(perSecond);
+      allowances.set(key, allowance);
+      return { allowance, units: costs.get(`${kind} ${name}`) ?? (kind === 'transaction' ? 2 : 1) };
+    });
+    if (!charges.every(({ allowance }) => allowance.isLeft(now))) return false;
+    for (const { allowance, units } of charges) allowance.use(units);
+    return true;
+  };
+
+  const refusal = ({ kind, items }: Asked): Error | undefined => {
+    const isHeld = ({ name }: Item, until: Map<string, number>) => (until.get(name) ?? 0) > now;
+    const conflicts = items.map(
+      (item) =>
+        kind !== 'read' && (isHeld(item, inTransactionUntil) || (kind === 'transaction' && isHeld(item, writtenUntil))),
+    );
+    if (conflicts.includes(true)) {
+      counted.conflicts += 1;
+      return kind === 'transaction'
+        ? cancelled(conflicts.map((each) => (each ? 'TransactionConflict' : 'None')))
+        : new TransactionConflictException({ message: 'Transaction is ongoing for the item.', $metadata: {} });
+    }
+    if (take(kind, items)) return undefined;
+    counted.throttled += 1;
+    return kind === 'transaction'
+      ? cancelled(items.map(() => 'ThrottlingError'))
+      : new ThrottlingException({ message: 'Throughput exceeds the limit of the partition.', $metadata: {} });
+  };
+
+  connection.config.retryStrategy = async () => retrying(await connection.config.maxAttempts(), wait);
+  connection.middlewareStack.add(
+    (next) => (args) => next({ ...args, input: { ...args.input, ReturnConsumedCapacity: 'TOTAL' } }),
+    { step: 'initialize', name: 'ask-for-cost' },
+  );
+  connection.middlewareStack.add(
+    (next) => async (args) => {
+      const asked = askedIn(args.input as Input);
+      const { kind, items } = asked;
+      const milliseconds = modelled[`${kind}Milliseconds`];
+      const refused = refusal(asked);
+      if (refused === undefined && kind !== 'read') {
+        const until = kind === 'transaction' ? inTransactionUntil : writtenUntil;
+        for (const { name } of items) until.set(name, now + milliseconds);
+      }
+      await wait(milliseconds);
+      counted.requests += 1;
+      if (refused !== undefined) throw refused;
+      const result = await next(args);
+      const units = unitsIn(result.output) / items.length;
+      for (const { name } of items) costs.set(`${kind} ${name}`, units);
+      return result;
+    },
+    // Within the SDK's own attempts, and outside of what reads the engine's answer.
+    { step: 'deserialize', priority: 'high', name: 'limits' },
+  );
+  return {
+    now: () => now,
+    wait,
+    counted,
+    async run(clients) {
+      running += clients.length;
+      await Promise.all(
+        clients.map((act, client) =>
+          acting.run(client, async () => {
+            await act();
+            rest();
+          }),
+        ),
+      );
+    },
+  };
+}
+
+/** Of those who wait for the same moment, the first client goes first. */
+function isBefore(one: Waiting, other: Waiting | undefined): boolean {
+  return other === undefined || one.at < other.at || (one.at === other.at && one.client < other.client);
+}
+
+class Allowance {
+  readonly #perSecond: number;
+  #left: number;
+  #at = 0;
+
+  constructor(perSecond: number) {
+    this.#perSecond = perSecond;
+    this.#left = perSecond * keptSeconds;
+  }
+
+  isLeft(now: number): boolean {
+    this.#left = Math.min(this.#perSecond * keptSeconds, this.#left + ((now - this.#at) / 1_000) * this.#perSecond);
+    this.#at = now;
+    return this.#left > 0;
+  }
+
+  use(units: number): void {
+    this.#left -= units;
+  }
+}
+
+type Item = { readonly partition: string; readonly name: string };
+type Asked = { readonly kind: 'read' | 'write' | 'transaction'; readonly items: readonly Item[] };
+type Attributes = Readonly<Record<string, { readonly S?: string }>>;
+type Target = { readonly Key?: Attributes; readonly Item?: Attributes };
+type Input = Target & {
+  readonly UpdateExpression?: string;
+  readonly TransactItems?: readonly { readonly Update?: Target; readonly Put?: Target }[];
+  readonly RequestItems?: Readonly<Record<string, { readonly Keys?: readonly Attributes[] }>>;
+};
+
+/** What a request touches, as far as an activation goes. */
+function askedIn(input: Input): Asked {
+  if (input.TransactItems !== undefined) {
+    return { kind: 'transaction', items: input.TransactItems.map(({ Update, Put }) => itemAt(Update ?? Put ?? {})) };
+  }
+  if (input.RequestItems !== undefined) {
+    const keys = Object.values(input.RequestItems).flatMap(({ Keys = [] }) => Keys);
+    return { kind: 'read', items: keys.map((Key) => itemAt({ Key })) };
+  }
+  return { kind: input.UpdateExpression === undefined ? 'read' : 'write', items: [itemAt(input)] };
+}
+
+function itemAt({ Key, Item }: Target): Item {
+  const { PK, SK } = Key ?? Item ?? {};
+  if (PK?.S === undefined || SK?.S === undefined) throw new Error('The model knows no such request.');
+  return { partition: PK.S, name: `${PK.S} ${SK.S}` };
+}
+
+function cancelled(codes: readonly string[]): TransactionCanceledException {
+  return new TransactionCanceledException({
+    message: 'Transaction cancelled.',
+    CancellationReasons: codes.map((Code) => ({ Code })),
+    $metadata: {},
+  });
+}
+
+type Consumed = { readonly CapacityUnits?: number };
+
+function unitsIn(output: unknown): number {
+  const { ConsumedCapacity = [] } = output as { ConsumedCapacity?: Consumed | readonly Consumed[] };
+  return [ConsumedCapacity].flat().reduce((sum, { CapacityUnits = 0 }) => sum + CapacityUnits, 0);
+}
+
+/**
+ * The SDK's standard way of trying a throttled request again, with its numbers, in the model's time. Each function has its
+ * own in fact; here all clients share one.
+ */
+function retrying(mostAttempts: number, wait: Model['wait']): Retrying {
+  const dice = diceOf(4);
+  const token = (count: number) => ({ getRetryCount: () => count, getRetryDelay: () => 0 });
+  return {
+    acquireInitialRetryToken: async () => token(0),
+    async refreshRetryTokenForRetry(before, { errorType }) {
+      const count = before.getRetryCount();
+      if (errorType !== 'THROTTLING' || count + 1 >= mostAttempts) throw new Error('No attempt is left.');
+      await wait(dice.below(Math.min(20_000, 1_000 * 2 ** count)));
+      return token(count + 1);
+    },
+    recordSuccess: () => undefined,
+  };
+}

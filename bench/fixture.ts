@@ -1,0 +1,130 @@
+import { randomInt } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Agreement } from '../domain/agreement.ts';
+import type { Instant } from '../domain/calendar/instant.ts';
+import { instant } from '../domain/calendar/instant.ts';
+import type { InstallationId } from '../domain/keys/installation-id.ts';
+import { installationIdFrom } from '../domain/keys/installation-id.ts';
+import { drawProductKey } from '../domain/keys/product-key.ts';
+import type { Policy } from '../domain/policy.ts';
+import { policySchema } from '../domain/policy.ts';
+import { Secret } from '../domain/secret.ts';
+import { startDynamoDb } from '../local/emulators/dynamodb.ts';
+import { registerAgreement } from '../store/agreements.ts';
+import { createTable } from '../store/dynamodb/create-table.ts';
+import type { Store } from '../store/dynamodb/table.ts';
+import { connect } from '../store/dynamodb/table.ts';
+import { issueMak, readKey } from '../store/keys.ts';
+import type { Activation, Layout } from '../store/mak-activations.ts';
+import { openVault } from '../store/vault.ts';
+
+/* What every measurement starts from: the engine, an empty table, and keys of a chosen size. */
+
+export const someNow: Instant = instant('2026-06-01T16:00:00Z');
+export const policy: Policy = policySchema.parse(JSON.parse(readFileSync('policy.json', 'utf8')));
+export const rootSecret = 'a root secret for measurements, of more than 32 bytes';
+
+export async function startEngine(): Promise<{ stop(): Promise<void> }> {
+  const dynamoDb = await startDynamoDb({});
+  Object.assign(process.env, {
+    AWS_ENDPOINT_URL_DYNAMODB: dynamoDb.endpoint,
+    AWS_REGION: 'us-east-1',
+    AWS_ACCESS_KEY_ID: 'local',
+    AWS_SECRET_ACCESS_KEY: 'local',
+  });
+  return dynamoDb;
+}
+
+let tables = 0;
+
+/** A store with a new and empty table of its own. It has no stream, so that it stays as fast as it was when it was empty. */
+export async function newStore(): Promise<Store> {
+  tables += 1;
+  const tableName = `bench-${process.pid}-${tables}`;
+  await createTable(tableName, { hasStream: false });
+  return {
+    client: connect(),
+    tableName,
+    vault: openVault(new Secret(rootSecret)),
+    policy,
+    pause: (attempt) => wait(randomInt(5 * 2 ** Math.min(attempt, 6))),
+  };
+}
+
+export function anAgreement(agreementId: string, licenses: number): Agreement {
+  const person = { name: 'Ada Lind', email: `ada@${agreementId.toLowerCase()}.example`, phone: '1' };
+  return {
+    agreementId,
+    program: 'open',
+    level: null,
+    numbers: { agreementNumber: agreementId },
+    organization: { name: `Organization ${agreementId}`, country: 'US', language: 'en' },
+    products: [{ product: 'windows-vista-enterprise', licenses }],
+    contacts: [person],
+    noticesCorrespondent: { ...person, email: `noor@${agreementId.toLowerCase()}.example` },
+    pendingNoticesCorrespondent: null,
+    deputy: null,
+  };
+}
+
+export const draw = () => drawProductKey(randomInt);
+
+/** Registers an agreement and issues a MAK of exactly that limit; 50 is the least there is. */
+export async function makOf(store: Store, agreementId: string, limit: number): Promise<Layout> {
+  const agreement = anAgreement(agreementId, 1);
+  const { floor } = store.policy.initialMakLimit;
+  const sized = {
+    ...store,
+    policy: { ...store.policy, initialMakLimit: { ...store.policy.initialMakLimit, floor: limit || floor } },
+  };
+  await registerAgreement(sized, agreement, draw, {
+    actor: 'bench',
+    operationId: agreementId,
+    now: someNow,
+    policy: sized.policy,
+  });
+  const issued = await issueMak(
+    sized,
+    agreement,
+    { productGroup: 'client', drawKey: draw },
+    { actor: 'bench', operationId: `mak ${agreementId}`, now: someNow, policy: sized.policy },
+  );
+  if (!issued.ok) throw new Error(issued.refusal.detail);
+  const key = await readKey(store, issued.answer.keyId);
+  if (key === undefined) throw new Error('The key that was issued is not there.');
+  return { keyId: key.state.keyId, bucketCount: key.kept.bucketCount };
+}
+
+/** The whole product key of a key. */
+export async function revealed(store: Store, keyId: string): Promise<string> {
+  const key = await readKey(store, keyId);
+  if (key === undefined) throw new Error('There is no such key.');
+  return store.vault.openProductKey(key.kept.sealed, keyId).reveal();
+}
+
+/** A number from 0 on that is less than that. */
+type Below = (count: number) => number;
+
+export function anInstallation(below: Below = randomInt): InstallationId {
+  return installationIdFrom(Array.from({ length: 9 }, () => String(below(100_000)).padStart(5, '0')).join(''));
+}
+
+export function anActivation(below: Below = randomInt): Activation {
+  return {
+    installationId: anInstallation(below),
+    product: 'windows-vista-enterprise',
+    machineName: `CONTOSO-PC-${below(10_000)}`,
+    activatedAt: someNow,
+  };
+}
+
+export function median(numbers: readonly number[]): number {
+  return quantile(numbers, 0.5);
+}
+
+/** The smallest number that at least that share of them does not exceed. */
+export function quantile(numbers: readonly number[], share: number): number {
+  const sorted = numbers.toSorted((one, other) => one - other);
+  return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN;
+}

@@ -1,0 +1,32 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startDynamoDb } from '../local/emulators/dynamodb.ts';
+
+export type RecordedEngine = {
+  readonly endpoint: string;
+  /** How often the engine, by its own record, was asked for each operation since it started. */
+  operations(): Promise<ReadonlyMap<string, number>>;
+  stop(): Promise<void>;
+};
+
+/** Starts a second DynamoDB engine that writes every request that it takes into a file. */
+export async function startRecordedEngine(): Promise<RecordedEngine> {
+  const folder = await mkdtemp(join(tmpdir(), 'bench-'));
+  const record = join(folder, 'record');
+  const { endpoint, stop } = await startDynamoDb({ record });
+  return {
+    endpoint,
+    async operations() {
+      const counts = new Map<string, number>();
+      for (const [, operation = ''] of (await readFile(record, 'utf8')).matchAll(/: request operation="(\w+)"/g)) {
+        counts.set(operation, (counts.get(operation) ?? 0) + 1);
+      }
+      return counts;
+    },
+    async stop() {
+      await stop();
+      await rm(folder, { recursive: true });
+    },
+  };
+}

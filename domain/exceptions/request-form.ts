@@ -1,0 +1,607 @@
+import { Temporal } from 'temporal-polyfill';
+import type { Product } from '../catalog.ts';
+import { products } from '../catalog.ts';
+import type { Policy } from '../policy.ts';
+import type { FieldError } from '../refusal.ts';
+import type { ExceptionKind } from '../remedy.ts';
+import { exceptionKinds } from '../remedy.ts';
+import { ownWords } from './reply-text.ts';
+
+/** The fields of the form (EXC-1), in the order in which it is printed. */
+const formFields = [
+  'kind',
+  'organizationName',
+  'agreementNumber',
+  'authorizationNumber',
+  'licenseNumber',
+  'requesterName',
+  'requesterPhone',
+  'requesterEmail',
+  'product',
+  'keyLastFive',
+  'activationsRequested',
+  'businessReason',
+  'requiredDate',
+  'language',
+  'noticesCorrespondent',
+] as const;
+export type FormField = (typeof formFields)[number];
+
+/** Each field by the label that a person writes before it (EXC-13). */
+const formLabels: Readonly<Record<FormField, string>> = {
+  kind: 'Kind',
+  organizationName: 'Organization name',
+  agreementNumber: 'Agreement number',
+  authorizationNumber: 'Authorization number',
+  licenseNumber: 'License number',
+  requesterName: 'Requester’s name',
+  requesterPhone: 'Requester’s phone number',
+  requesterEmail: 'Requester’s e-mail address',
+  product: 'Product',
+  keyLastFive: 'Last five digits of product key',
+  activationsRequested: 'Number of activations requested',
+  businessReason: 'Business reason for request',
+  requiredDate: 'Required date',
+  language: 'Language',
+  noticesCorrespondent: 'Notices Correspondent',
+};
+
+/** Of these the first that is written counts: a signature at the end often has them once more, in other words. */
+const firstCounts: readonly FormField[] = ['requesterName', 'requesterPhone', 'requesterEmail', 'language'];
+
+type PersonAsRead = {
+  readonly name: string | undefined;
+  readonly phone: string | undefined;
+  readonly email: string | undefined;
+};
+
+/** As much of an intake as could be read. */
+export type IntakeAsRead = {
+  readonly kind: ExceptionKind | undefined;
+  readonly organizationName: string | undefined;
+  readonly agreementNumber: string | undefined;
+  readonly authorizationNumber: string | undefined;
+  readonly licenseNumber: string | undefined;
+  readonly requester: PersonAsRead;
+  readonly product: Product | undefined;
+  readonly keyLastFive: string | undefined;
+  readonly activationsRequested: number | undefined;
+  readonly businessReason: string | undefined;
+  readonly requiredDate: string | undefined;
+  readonly language: string | undefined;
+  readonly noticesCorrespondent: PersonAsRead | undefined;
+};
+
+export type MailRequest = {
+  readonly intake: IntakeAsRead;
+  /** What was written but can be read in no way, or in more than one: by the pointers that the API uses. */
+  readonly faults: readonly FieldError[];
+  /** What was written, field by field, as it was written. */
+  readonly written: Readonly<Partial<Record<FormField, string>>>;
+  /** Whether the mail had quoted text or history, which was not read. */
+  readonly leftOut: boolean;
+};
+
+/**
+ * Reads a request out of a mail (EXC-13): the fields as `Label: value` lines in what the sender wrote, in any order and
+ * case, under the labels that the published form has or that people write for them. A value may stand on the line below
+ * its label; the business reason may have many lines, up to the next label. The kind may be left out, and may stand in the
+ * subject. Nothing is judged here that the API's own checks judge.
+ */
+export function readRequest(
+  { text, subject }: { readonly text: string; readonly subject: string },
+  policy: Policy,
+): MailRequest {
+  const own = ownWords(text);
+  const entries = entriesIn(own.text);
+  const written: Partial<Record<FormField, string>> = {};
+  const faults: FieldError[] = [];
+  for (const field of formFields) {
+    const values = [...new Set(entries.flatMap((entry) => (entry.field === field ? [entry.value] : [])))];
+    const [value] = values;
+    if (value === undefined) continue;
+    // The Correspondent may be given in pieces; of anything else there is one.
+    written[field] = field === 'noticesCorrespondent' ? values.join(', ') : value;
+    if (values.length > 1 && field !== 'noticesCorrespondent' && !firstCounts.includes(field)) {
+      faults.push({ pointer: pointers[field], message: 'is there more than once, and not the same each time' });
+    }
+  }
+  const read = <Value>(field: FormField, reading: (value: string) => Reading<Value>): Value | undefined => {
+    const value = written[field];
+    if (value === undefined || faults.some(({ pointer }) => pointer === pointers[field])) return undefined;
+    const made = reading(value);
+    if (made.ok) return made.value;
+    faults.push({ pointer: pointers[field], message: made.message });
+    return undefined;
+  };
+  const asWritten = (field: FormField) => read(field, (value) => ({ ok: true, value }));
+  const correspondent = asWritten('noticesCorrespondent');
+  const intake: IntakeAsRead = {
+    kind: written.kind === undefined ? kindIn(subject) : read('kind', kindFrom),
+    organizationName: asWritten('organizationName'),
+    agreementNumber: asWritten('agreementNumber'),
+    authorizationNumber: asWritten('authorizationNumber'),
+    licenseNumber: asWritten('licenseNumber'),
+    requester: {
+      name: asWritten('requesterName'),
+      phone: asWritten('requesterPhone'),
+      email: asWritten('requesterEmail'),
+    },
+    product: read('product', (value) => productFrom(value, policy)),
+    keyLastFive: asWritten('keyLastFive'),
+    activationsRequested: read('activationsRequested', countFrom),
+    businessReason: asWritten('businessReason'),
+    requiredDate: read('requiredDate', dateFrom),
+    language: read('language', (value) => ({ ok: true, value: languageFrom(value) })),
+    noticesCorrespondent: correspondent === undefined ? undefined : personIn(correspondent),
+  };
+  return { intake, faults, written, leftOut: own.leftOut };
+}
+
+/** The body that the API takes, for the schema that the API checks it with: a field that was not read is not there at all. */
+export function bodyFrom(intake: IntakeAsRead): Readonly<Record<string, unknown>> {
+  const { requester, noticesCorrespondent } = intake;
+  return present({
+    ...intake,
+    requester: present(requester),
+    noticesCorrespondent: noticesCorrespondent === undefined ? undefined : present(noticesCorrespondent),
+  });
+}
+
+function present(fields: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
+
+/** One line of the form that is sent back: the label, and what was written for it, which may be nothing. */
+export type FormLine = { readonly field: FormField; readonly label: string; readonly value: string };
+
+/**
+ * The form, filled in as far as it was (EXC-13). What need not be said is left out unless it was; the agreement has its
+ * one number or its two, whichever were begun with, and all three lines to choose from where none was.
+ */
+export function formOf({ written }: Pick<MailRequest, 'written'>): readonly FormLine[] {
+  const has = (field: FormField) => written[field] !== undefined;
+  const takesTwo = has('authorizationNumber') || has('licenseNumber');
+  const shown = (field: FormField) => {
+    if (has(field)) return true;
+    if (field === 'agreementNumber') return !takesTwo;
+    if (field === 'authorizationNumber' || field === 'licenseNumber') return takesTwo || !has('agreementNumber');
+    return field !== 'kind' && field !== 'language' && field !== 'noticesCorrespondent';
+  };
+  return formFields
+    .filter(shown)
+    .map((field) => ({ field, label: formLabels[field], value: written[field]?.trim() ?? '' }));
+}
+
+/** The form as text: what it reads as, it was. */
+export function formText(form: readonly FormLine[]): string {
+  return form.map(({ label, value }) => `${label}: ${value}`.trimEnd()).join('\n');
+}
+
+/** What a field of the API's body is called in the form; the pointer itself for one that the form does not have. */
+export function labelAt(pointer: string): string {
+  const field = formFields.find((each) => pointers[each] === pointer);
+  if (field !== undefined) return formLabels[field];
+  const [, part = ''] = /^\/noticesCorrespondent\/(\w+)$/.exec(pointer) ?? [];
+  const parts: Readonly<Record<string, string>> = { name: 'name', phone: 'phone number', email: 'e-mail address' };
+  return part === '' ? pointer : `Notices Correspondent’s ${parts[part] ?? part}`;
+}
+
+const pointers: Readonly<Record<FormField, string>> = {
+  kind: '/kind',
+  organizationName: '/organizationName',
+  agreementNumber: '/agreementNumber',
+  authorizationNumber: '/authorizationNumber',
+  licenseNumber: '/licenseNumber',
+  requesterName: '/requester/name',
+  requesterPhone: '/requester/phone',
+  requesterEmail: '/requester/email',
+  product: '/product',
+  keyLastFive: '/keyLastFive',
+  activationsRequested: '/activationsRequested',
+  businessReason: '/businessReason',
+  requiredDate: '/requiredDate',
+  language: '/language',
+  noticesCorrespondent: '/noticesCorrespondent',
+};
+
+// ---- Labels
+
+/** What a label stands for: a field, or several at once as the published list of what to send puts them together. */
+type Meaning = FormField | 'requester' | 'agreement' | 'license-and-authorization' | 'authorization-and-license';
+
+/** Labels in their plain form (`plain`), and what each stands for. */
+const labelsOf: readonly (readonly [Meaning, readonly string[]])[] = [
+  ['kind', ['kind', 'kind of request', 'request kind', 'type of request', 'request type', 'exception process']],
+  [
+    'organizationName',
+    [
+      'organization',
+      'organization name',
+      'name of organization',
+      'name of the organization',
+      'company',
+      'company name',
+    ],
+  ],
+  ['agreement', ['agreement number or license and authorization numbers']],
+  ['agreementNumber', ['agreement', 'agreement number', 'agreement no', 'agreement nr', 'agreement id']],
+  ['authorizationNumber', ['authorization', 'authorization number', 'authorization no', 'open authorization number']],
+  ['licenseNumber', ['license', 'license number', 'license no', 'open license number']],
+  ['license-and-authorization', ['license and authorization numbers', 'license and authorization number']],
+  ['authorization-and-license', ['authorization and license numbers', 'authorization and license number']],
+  [
+    'requester',
+    ['requester', 'requested by', 'requester name phone and email', 'requester name phone number and email'],
+  ],
+  ['requesterName', ['name', 'full name', 'your name', 'contact name', 'requester name', 'name of requester']],
+  ['requesterPhone', ['phone', 'telephone', 'telephone number', 'tel', 'your phone', 'requester phone']],
+  ['requesterEmail', ['email', 'your email', 'requester email']],
+  ['product', ['product', 'product name']],
+  ['keyLastFive', ['key', 'product key', 'key ending in', 'product key ending in', 'key last five']],
+  [
+    'activationsRequested',
+    [
+      'activations',
+      'activations requested',
+      'number of activations',
+      'number of activations requested',
+      'number of additional activations',
+      'number of additional activations requested',
+      'additional activations',
+      'additional activations requested',
+      'number requested',
+      'number of hosts',
+      'number of hosts requested',
+      'number of kms hosts requested',
+      'hosts requested',
+    ],
+  ],
+  [
+    'businessReason',
+    [
+      'reason',
+      'reason for request',
+      'reason for the request',
+      'business reason',
+      'business reason for request',
+      'business reason for the request',
+      'business justification',
+    ],
+  ],
+  ['requiredDate', ['required date', 'date required', 'required by', 'required by date', 'needed by', 'date needed']],
+  ['language', ['language', 'language of request', 'language of the request']],
+  [
+    'noticesCorrespondent',
+    [
+      'notices correspondent',
+      'notice correspondent',
+      'notices correspondent name',
+      'notices correspondent phone',
+      'notices correspondent email',
+    ],
+  ],
+];
+const meanings = new Map(labelsOf.flatMap(([meaning, labels]) => labels.map((label) => [label, meaning] as const)));
+
+/** The longest that may stand before a colon and be a label: the longest of the published list, with what it explains. */
+const longestLabel = 160;
+
+/** A label without what people write differently: its case, its numbering, what stands in brackets, British spelling. */
+function plain(label: string): string {
+  return label
+    .normalize('NFKC')
+    .toLowerCase()
+    .replace(/\([^()]*\)/g, ' ')
+    .replace(/^\s*(?:[-*•·–—▪◦‣#]+|\d{1,2}[.)]|[a-o][.)])\s+/, '')
+    .replace(/['’`´]s\b/g, ' ')
+    .replace(/e-?mail(?: address(?:es)?)?/g, 'email')
+    .replace(/[^\p{L}\p{N}]+/gu, ' ')
+    .replace(/\b(organi|authori)s(?=ation)/g, '$1z')
+    .replace(/\blicence\b/g, 'license')
+    .replace(/\brequestors?\b|\brequesters\b/g, 'requester')
+    .trim();
+}
+
+function meaningOf(label: string): Meaning | undefined {
+  if (label.length > longestLabel) return undefined;
+  const name = plain(label)
+    .replace(/^the /, '')
+    .replace(/ associated with (?:the|this|your) key$/, '')
+    .replace(/(?<=\bphone) number$/, '');
+  return /^last (?:five|5)\b/.test(name) ? 'keyLastFive' : meanings.get(name);
+}
+
+type Entry = { readonly field: FormField; readonly value: string };
+
+/** Goes through the lines: each label opens a field, and what follows it belongs to that field as far as it can. */
+function entriesIn(text: string): readonly Entry[] {
+  const lines = text.split('\n');
+  const entries: Entry[] = [];
+  for (let at = 0; at < lines.length; at += 1) {
+    const begun = labelledLine(lines, at);
+    if (begun === undefined) continue;
+    const { meaning, rest } = begun;
+    const end = endOf(lines, at + 1, meaning, rest !== '');
+    const value = [rest, ...lines.slice(at + 1, end)]
+      .map((line) => line.trim())
+      .join('\n')
+      .trim();
+    const longest = meaning === 'businessReason' ? longestReason : longestValue;
+    if (value !== '') entries.push(...split(meaning, value.slice(0, longest)));
+    at = end - 1;
+  }
+  return entries;
+}
+
+/** Nothing that is longer is taken; it is cut where it is still too long, and never so that the rest could pass for all. */
+const longestValue = 1_000;
+const longestReason = 5_000;
+
+/**
+ * A line with a known label: what it stands for, and what stands behind it. A cell of a table needs no colon. `whose` says
+ * whether the label tells whose name, phone or e-mail it is.
+ */
+type Labelled = { readonly meaning: Meaning; readonly whose: 'the-requester’s' | 'anybody’s'; readonly rest: string };
+
+function labelledLine(lines: readonly string[], at: number): Labelled | undefined {
+  const line = lines[at] ?? '';
+  const [, label = '', rest = ''] = /^([^:：]{1,200})[:：](.*)$/su.exec(line) ?? [];
+  const meaning = meaningOf(label);
+  // `*Label:* value` is how some programs write what was bold.
+  if (meaning !== undefined) return { meaning, whose: whoseIs(label), rest: rest.replace(/^[*_]+(?=\s|$)/, '').trim() };
+  const [, cell = '', next = ''] = /^\s*([^\t]{1,200})\t(.*)$/s.exec(line) ?? [];
+  const inCell = cell !== '' ? cell : isEmptyCell(lines[at + 1]) ? line : '';
+  const ofCell = meaningOf(inCell);
+  return ofCell === undefined ? undefined : { meaning: ofCell, whose: whoseIs(inCell), rest: next.trim() };
+}
+
+function whoseIs(label: string): Labelled['whose'] {
+  return /request/i.test(label) ? 'the-requester’s' : 'anybody’s';
+}
+
+function isEmptyCell(line: string | undefined): boolean {
+  return line?.trim() === '' && line.includes('\t');
+}
+
+/**
+ * The first line that is not a field's any more. A reason goes on over empty lines, a person until one. Any other value is
+ * on one line: that of the label or, where nothing stands there, the next one, which may be a cell.
+ */
+function endOf(lines: readonly string[], from: number, meaning: Meaning, begun: boolean): number {
+  let first = from;
+  if (!begun) while (isEmptyCell(lines[first])) first += 1;
+  const isPerson = meaning === 'requester' || meaning === 'noticesCorrespondent';
+  const most = meaning === 'businessReason' || isPerson ? lines.length : first + (begun ? 0 : 1);
+  let at = first;
+  for (; at < most && at < lines.length; at += 1) {
+    const next = labelledLine(lines, at);
+    // "Phone:" right below a person's name is that person's.
+    const goesOn = isPerson && next?.whose === 'anybody’s' && partsOfPerson.includes(next.meaning);
+    if (next !== undefined && !goesOn) break;
+    if (meaning !== 'businessReason' && lines[at]?.trim() === '') break;
+  }
+  return at;
+}
+
+const partsOfPerson: readonly Meaning[] = ['requesterName', 'requesterPhone', 'requesterEmail'];
+
+/** Takes apart what was put under one label. */
+function split(meaning: Meaning, value: string): readonly Entry[] {
+  switch (meaning) {
+    case 'requester': {
+      const { name, phone, email } = personIn(value);
+      const parts: readonly (readonly [FormField, string | undefined])[] = [
+        ['requesterName', name],
+        ['requesterPhone', phone],
+        ['requesterEmail', email],
+      ];
+      return parts.flatMap(([field, part]) => (part === undefined ? [] : [{ field, value: part }]));
+    }
+    case 'agreement':
+    case 'license-and-authorization':
+    case 'authorization-and-license': {
+      const [first = '', second] = numbersIn(value);
+      if (second === undefined)
+        return [{ field: meaning === 'agreement' ? 'agreementNumber' : 'licenseNumber', value: first }];
+      const [license, authorization] = meaning === 'authorization-and-license' ? [second, first] : [first, second];
+      return [
+        { field: 'authorizationNumber', value: authorization },
+        { field: 'licenseNumber', value: license },
+      ];
+    }
+    case 'requesterEmail':
+      return [{ field: meaning, value: emailIn(value) ?? value }];
+    case 'keyLastFive':
+      return [{ field: meaning, value: lastFiveIn(value) }];
+    default:
+      return [{ field: meaning, value }];
+  }
+}
+
+function numbersIn(value: string): readonly string[] {
+  const words = value.split(/[\s,;/&]|\band\b/i);
+  const numbers = words.filter((word) => /\d/.test(word));
+  return numbers.length === 0 ? [value] : numbers;
+}
+
+// ---- Values
+
+type Reading<Value> = { readonly ok: true; readonly value: Value } | { readonly ok: false; readonly message: string };
+
+function emailIn(value: string): string | undefined {
+  return /[^\s<>()[\],;:"]+@[^\s<>()[\],;:"]+/.exec(value)?.[0];
+}
+
+const phonePattern = /\+?[\d(][\d ()./-]{4,}\d(?: ?(?:x|ext\.?) ?\d{1,6})?/i;
+
+/** A person's name, phone and e-mail, in any order and however they are set apart. */
+function personIn(value: string): PersonAsRead {
+  const email = emailIn(value);
+  const withoutEmail = value.replaceAll(/<?(?:mailto:)?[^\s<>()[\],;:"]+@[^\s<>()[\],;:"]+>?/gi, ',');
+  const phone = phonePattern.exec(withoutEmail)?.[0];
+  const pieces = (phone === undefined ? withoutEmail : withoutEmail.replace(phone, ','))
+    .split(/[,;|/\n\t]/)
+    .map((piece) => piece.replace(/\b(?:name|phone(?: number)?|tel\.?|e-?mail(?: address)?)\s*:?\s*$/i, '').trim())
+    .filter((piece) => /\p{L}/u.test(piece));
+  return { name: pieces[0]?.replace(/^name\s*:\s*/i, ''), phone, email };
+}
+
+function kindFrom(value: string): Reading<ExceptionKind> {
+  const kind = kindIn(value) ?? exceptionKinds.find((each) => each.slice(0, 3) === value.toUpperCase());
+  return kind === undefined ? { ok: false, message: 'must be KMSADD or MAKADD' } : { ok: true, value: kind };
+}
+
+/** The one kind that a text names; `undefined` when it names none or both. */
+function kindIn(text: string): ExceptionKind | undefined {
+  const named = exceptionKinds.filter((kind) =>
+    new RegExp(`\\b${kind.slice(0, 3)}[ -]?${kind.slice(3)}\\b`, 'i').test(text),
+  );
+  return named.length === 1 ? named[0] : undefined;
+}
+
+function productFrom(value: string, { catalog }: Policy): Reading<Product> {
+  const asked = plainProduct(value);
+  const product = products.find((each) => plainProduct(each) === asked || plainProduct(catalog[each].name) === asked);
+  if (product !== undefined) return { ok: true, value: product };
+  const names = products.map((each) => catalog[each].name).join(', ');
+  return { ok: false, message: `must be one of: ${names}` };
+}
+
+function plainProduct(name: string): string {
+  return name
+    .toLowerCase()
+    .replace(/[®™]|\((?:r|tm)\)/g, '')
+    .replace(/[^\p{L}\p{N}]+/gu, ' ')
+    .replace(/\bmicrosoft\b/g, '')
+    .trim()
+    .replace(/ edition$/, '');
+}
+
+/** The last five of whatever was written of the key: five symbols, with or without a mask before them. */
+function lastFiveIn(value: string): string {
+  const compact = value.replace(/[\s"'“”]|\.$/g, '');
+  return /^(?:[^A-Za-z0-9]|x)*([A-Za-z0-9]{5})$/i.exec(compact)?.[1] ?? compact;
+}
+
+function countFrom(value: string): Reading<number> {
+  const [, digits] =
+    /^\+?\s*(\d{1,3}(?:[,' ’]\d{3})+|\d{1,9})\s*(?:more|additional)?\s*(?:kms)?\s*(?:activations?|hosts?)?\.?$/i.exec(
+      value,
+    ) ?? [];
+  return digits === undefined
+    ? { ok: false, message: 'must be a whole number, such as 1500' }
+    : { ok: true, value: Number(digits.replace(/\D/g, '')) };
+}
+
+/** Languages that people call by their English names. */
+const languages = [
+  'ar',
+  'cs',
+  'da',
+  'de',
+  'el',
+  'en',
+  'es',
+  'fi',
+  'fr',
+  'he',
+  'hu',
+  'it',
+  'ja',
+  'ko',
+  'nl',
+  'no',
+  'pl',
+  'pt',
+  'ru',
+  'sv',
+  'tr',
+  'uk',
+  'zh',
+];
+const languageNames = new Intl.DisplayNames('en', { type: 'language' });
+
+function languageFrom(value: string): string {
+  const name = value.toLowerCase();
+  return languages.find((tag) => languageNames.of(tag)?.toLowerCase() === name) ?? value;
+}
+
+const months = [
+  'january',
+  'february',
+  'march',
+  'april',
+  'may',
+  'june',
+  'july',
+  'august',
+  'september',
+  'october',
+  'november',
+  'december',
+];
+const weekdays = ['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday'];
+
+/** A date that can be read in one way: `2027-06-14`, `14 June 2027`, `June 14, 2027`, with or without its weekday. */
+function dateFrom(value: string): Reading<string> {
+  const text = value
+    .toLowerCase()
+    .replace(/[.,]+(?=\s|$)/g, '')
+    .replace(/(?<=\d)(?:st|nd|rd|th)\b/g, '')
+    .replace(/\bof\b/g, ' ')
+    .trim();
+  const [, weekday, rest = text] = /^([a-z]{3,9})\s+(.*\d.*\d{4})$/.exec(text) ?? [];
+  const dayName = weekday === undefined ? undefined : weekdays.find((name) => begins(name, weekday));
+  const found = dateIn(dayName === undefined ? text : rest);
+  if (found === 'two-ways') {
+    return { ok: false, message: 'could be read in two ways; write it as 2027-06-14 or 14 June 2027' };
+  }
+  if (found === undefined) return { ok: false, message: 'must be a date such as 2027-06-14 or 14 June 2027' };
+  const named = dayName === undefined ? 0 : weekdays.indexOf(dayName) + 1;
+  if (named !== 0 && named !== found.dayOfWeek) {
+    const isA = weekdays[found.dayOfWeek - 1] ?? '';
+    return { ok: false, message: `must have the right weekday: ${found} is a ${capital(isA)}` };
+  }
+  return { ok: true, value: found.toString() };
+}
+
+function dateIn(text: string): Temporal.PlainDate | 'two-ways' | undefined {
+  const iso = /^(\d{4})([-/.])(\d{1,2})\2(\d{1,2})$/.exec(text);
+  if (iso !== null) return dayOf(iso[1], iso[3], iso[4]);
+  const dayFirst = /^(\d{1,2})[\s./-]+([a-z]{3,9})[\s./-]+(\d{4})$/.exec(text);
+  if (dayFirst !== null) return dayOf(dayFirst[3], monthOf(dayFirst[2]), dayFirst[1]);
+  const monthFirst = /^([a-z]{3,9})[\s.-]+(\d{1,2})[\s,.-]+(\d{4})$/.exec(text);
+  if (monthFirst !== null) return dayOf(monthFirst[3], monthOf(monthFirst[1]), monthFirst[2]);
+  const figures = /^(\d{1,2})([-/.])(\d{1,2})\2(\d{4})$/.exec(text);
+  if (figures === null) return undefined;
+  const readings = [dayOf(figures[4], figures[3], figures[1]), dayOf(figures[4], figures[1], figures[3])];
+  const [one, other] = readings.filter((each) => each !== undefined);
+  return one !== undefined && other !== undefined && !one.equals(other) ? 'two-ways' : one;
+}
+
+function monthOf(name = ''): string | undefined {
+  const index = months.findIndex((month) => begins(month, name));
+  return index < 0 ? undefined : String(index + 1);
+}
+
+/** Whether this, of three letters or more, is the name or how it is shortened: by three letters, or four for September. */
+function begins(name: string, text: string): boolean {
+  return text === name || (name.startsWith(text) && text.length <= 4);
+}
+
+function dayOf(year?: string, month?: string, day?: string): Temporal.PlainDate | undefined {
+  if (year === undefined || month === undefined || day === undefined) return undefined;
+  try {
+    return Temporal.PlainDate.from(
+      { year: Number(year), month: Number(month), day: Number(day) },
+      { overflow: 'reject' },
+    );
+  } catch {
+    return undefined;
+  }
+}
+
+function capital(word: string): string {
+  return word.charAt(0).toUpperCase() + word.slice(1);
+}

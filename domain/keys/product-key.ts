@@ -1,0 +1,50 @@
+import { Secret } from '../secret.ts';
+
+/** The symbols of a product key: letters and digits that are not mistaken for each other (KEY-5). */
+export const productKeySymbols = 'BCDFGHJKMPQRTVWXY2346789';
+
+const groupLength = 5;
+const groupCount = 5;
+const symbolCount = groupLength * groupCount;
+
+/** A product key: a secret that prints as its mask, five groups of five of which only the last is shown (KEY-6). */
+export type ProductKey = Secret & { readonly lastFive: string };
+
+class ProductKeySecret extends Secret implements ProductKey {
+  readonly lastFive: string;
+  constructor(symbols: string) {
+    const groups = symbols.match(/.{5}/g) ?? [];
+    const lastFive = symbols.slice(-groupLength);
+    super(groups.join('-'), maskedKey(lastFive));
+    this.lastFive = lastFive;
+  }
+}
+
+/** How a key is shown everywhere but in an explicit, recorded reveal (KEY-6). */
+export function maskedKey(lastFive: string): string {
+  return `${'*****-'.repeat(groupCount - 1)}${lastFive}`;
+}
+
+/**
+ * Draws a new product key (KEY-5).
+ * @param below gives a uniform whole number from 0 to below its argument, from a cryptographic source.
+ */
+export function drawProductKey(below: (bound: number) => number): ProductKey {
+  const symbols = Array.from({ length: symbolCount }, () => productKeySymbols.charAt(below(productKeySymbols.length)));
+  return new ProductKeySecret(symbols.join(''));
+}
+
+/** Reads a product key as people type it: any case, with or without hyphens and spaces. `undefined` when it is none. */
+export function parseProductKey(text: string): ProductKey | undefined {
+  const symbols = text.toUpperCase().replace(/[\s-]/g, '');
+  const wellFormed =
+    symbols.length === symbolCount && [...symbols].every((symbol) => productKeySymbols.includes(symbol));
+  return wellFormed ? new ProductKeySecret(symbols) : undefined;
+}
+
+const wholeKey = new RegExp(`\\b(?:[${productKeySymbols}]{5}[- ]?){4}([${productKeySymbols}]{5})\\b`, 'gi');
+
+/** A text that people wrote, with no more than the last five of every product key in it: it is kept, and mailed (KEY-6). */
+export function keysHidden(text: string): string {
+  return text.replace(wholeKey, (_, lastFive: string) => maskedKey(lastFive.toUpperCase()));
+}

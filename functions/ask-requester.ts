@@ -1,4 +1,0 @@
-import { wait } from './wait.ts';
-
-/** Puts the team's question to the requester and waits for the answer (EXC-7). */
-export const handler = wait('askRequester', 'ask-requester', () => 'nothing');

@@ -1,0 +1,420 @@
+import * as z from 'zod';
+import type { Agreement, AgreementNumbers } from '../../domain/agreement.ts';
+import { agreementIdOf, normalizeEmail } from '../../domain/agreement.ts';
+import type { CivilDate } from '../../domain/calendar/instant.ts';
+import { civilDate } from '../../domain/calendar/instant.ts';
+import { levels, productGroups, products, programs } from '../../domain/catalog.ts';
+import { exceptionStatuses } from '../../domain/exception-status.ts';
+import type { Intake } from '../../domain/exceptions/request.ts';
+import { keysHidden, productKeySymbols } from '../../domain/keys/product-key.ts';
+import { exceptionKinds } from '../../domain/remedy.ts';
+import { Secret } from '../../domain/secret.ts';
+import type { Route } from '../manifest.ts';
+
+/*
+ * What callers may send: each body is parsed once, here, and is a domain value from then on. These schemas are the
+ * source of the published description of the API.
+ *
+ * A schema is made when the first request needs it: all of them together would be a third of what a function takes to
+ * start, and a function answers few of the routes.
+ */
+
+// Control characters, line and paragraph separators, and marks that turn the direction of a text around.
+const unprintable = /[\p{Cc}\p{Cs}\u2028\u2029\u202A-\u202E\u2066-\u2069]/u;
+const unprintableButBreaks = /[^\P{Cc}\n\r\t]|[\p{Cs}\u2028\u2029\u202A-\u202E\u2066-\u2069]/u;
+
+// The same for the published description, in the words of any regular expression.
+const printable = '^[^\\u0000-\\u001F\\u007F-\\u009F\\u2028\\u2029\\u202A-\\u202E\\u2066-\\u2069]*$';
+const printableOrBreaks = printable.replace('\\u001F', '\\u0008\\u000B\\u000C\\u000E-\\u001F');
+
+// What people write is kept and mailed as it is, so a product key that slips into it is masked at the door (KEY-6).
+const line = (longest: number) =>
+  z
+    .string()
+    .trim()
+    .overwrite(keysHidden)
+    .min(1, 'must not be empty')
+    .max(longest, `must be at most ${longest} characters`)
+    .refine((text) => !unprintable.test(text), 'must be one line without control characters')
+    .meta({ pattern: printable });
+
+const paragraphs = (longest: number) =>
+  z
+    .string()
+    .trim()
+    .overwrite(keysHidden)
+    .min(1, 'must not be empty')
+    .max(longest, `must be at most ${longest} characters`)
+    .refine((text) => !unprintableButBreaks.test(text), 'must not hold control characters')
+    .meta({ pattern: printableOrBreaks });
+
+const email = () => z.email('must be an e-mail address').max(254, 'must be at most 254 characters');
+const whole = (least: number, most: number) =>
+  z.int('must be a whole number').min(least, `must be at least ${least}`).max(most, `must be at most ${most}`);
+const day = () =>
+  z
+    .string()
+    .meta({ format: 'date' })
+    .transform((text, context): CivilDate => {
+      try {
+        return civilDate(text);
+      } catch {
+        context.addIssue({ code: 'custom', message: 'must be a date such as 2027-01-31' });
+        return z.NEVER;
+      }
+    });
+const numberOfRecord = () =>
+  z
+    .string()
+    .trim()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$/, 'must be 1 to 40 letters, digits, dots, hyphens or underscores');
+
+const lastFive = () =>
+  z
+    .string()
+    .trim()
+    .toUpperCase()
+    .regex(new RegExp(`^[${productKeySymbols}]{5}$`), 'must be the last five symbols of a product key');
+
+/** Somebody whom an agreement or a request names. */
+export const personSchema = () => z.strictObject({ name: line(120), email: email(), phone: line(40) });
+
+const numbers = () => ({
+  agreementNumber: numberOfRecord().optional(),
+  authorizationNumber: numberOfRecord().optional(),
+  licenseNumber: numberOfRecord().optional(),
+});
+
+type Numbers = {
+  readonly agreementNumber?: string | undefined;
+  readonly authorizationNumber?: string | undefined;
+  readonly licenseNumber?: string | undefined;
+};
+type NumberName = keyof Numbers;
+const numberNames: readonly NumberName[] = ['agreementNumber', 'authorizationNumber', 'licenseNumber'];
+
+/**
+ * What is wrong with one of the numbers that name an agreement: Open is named by an authorization and a license number
+ * together, every other program by an agreement number (AGR-1). A request does not say its program: there, whichever
+ * numbers were begun with are completed.
+ */
+function numberMistake(body: unknown, name: NumberName): string | undefined {
+  if (typeof body !== 'object' || body === null) return undefined;
+  const given = (each: NumberName) => each in body;
+  const takesTwo = 'program' in body ? body.program === 'open' : given('authorizationNumber') || given('licenseNumber');
+  const wanted = (name === 'agreementNumber') !== takesTwo;
+  const named = takesTwo ? 'an authorization number and a license number' : 'an agreement number';
+  if (wanted && !given(name)) return `is missing; the agreement is named by ${named}`;
+  return !wanted && given(name) ? `does not belong here; the agreement is named by ${named}` : undefined;
+}
+
+/** Checks the numbers even when other fields are wrong: all mistakes are told at once (EXC-1). */
+function naming<Schema extends z.ZodType>(schema: Schema): Schema {
+  return numberNames.reduce(
+    (checked, name) =>
+      checked.refine((body) => numberMistake(body, name) === undefined, {
+        path: [name],
+        error: ({ input }) => numberMistake(input, name) ?? '',
+        when: () => true,
+      }),
+    schema,
+  );
+}
+
+function numbersFrom({ agreementNumber, authorizationNumber, licenseNumber }: Numbers): AgreementNumbers {
+  if (agreementNumber !== undefined) return { agreementNumber };
+  if (authorizationNumber !== undefined && licenseNumber !== undefined) return { authorizationNumber, licenseNumber };
+  throw new Error('The numbers of an agreement were taken although some are missing.');
+}
+
+/** A check that no two entries of a list have the same name. */
+function eachOnce<Entry>(nameOf: (entry: Entry) => string) {
+  return (entries: readonly Entry[], context: z.RefinementCtx) => {
+    const names = entries.map(nameOf);
+    for (const [index, name] of names.entries()) {
+      if (names.indexOf(name) !== index) {
+        context.addIssue({ code: 'custom', path: [index], message: 'is on the list already' });
+      }
+    }
+  };
+}
+
+/** At most so many contacts, so that a change of all of them is one transaction. */
+const contacts = () =>
+  z
+    .array(personSchema())
+    .min(1, 'must name at least one contact')
+    .max(40, 'must name at most 40 contacts')
+    .superRefine(eachOnce(({ email: address }) => normalizeEmail(address)));
+
+const agreementSchema = () =>
+  naming(
+    z.strictObject({
+      /** It follows from the numbers; who sends it along is told when it does not. */
+      agreementId: z.string().describe('Follows from the numbers, and may be left out.').optional(),
+      program: z.enum(programs),
+      level: z.enum(levels).nullable().default(null),
+      ...numbers(),
+      organization: z.strictObject({
+        name: line(200),
+        country: z.string().regex(/^[A-Z]{2}$/, 'must be a country code of two capital letters, such as US'),
+        language: languageTag(),
+      }),
+      products: z
+        .array(z.strictObject({ product: z.enum(products), licenses: whole(1, 10_000_000) }))
+        .min(1, 'must name at least one product')
+        .max(products.length, 'must name each product once')
+        .superRefine(eachOnce(({ product }) => product)),
+      contacts: contacts(),
+      noticesCorrespondent: personSchema(),
+    }),
+  ).transform((body, context): Agreement => {
+    const agreementNumbers = numbersFrom(body);
+    const agreementId = agreementIdOf(agreementNumbers);
+    if (body.agreementId !== undefined && body.agreementId !== agreementId) {
+      context.addIssue({ code: 'custom', path: ['agreementId'], message: `must be ${agreementId}, or left out` });
+      return z.NEVER;
+    }
+    return {
+      agreementId,
+      program: body.program,
+      level: body.level,
+      numbers: agreementNumbers,
+      organization: body.organization,
+      products: body.products,
+      contacts: body.contacts,
+      noticesCorrespondent: body.noticesCorrespondent,
+      pendingNoticesCorrespondent: null,
+      deputy: null,
+    };
+  });
+
+function languageTag() {
+  return z
+    .string()
+    .trim()
+    .max(35, 'must be at most 35 characters')
+    .refine((tag) => {
+      try {
+        return Intl.getCanonicalLocales(tag).length === 1;
+      } catch {
+        return false;
+      }
+    }, 'must be a language tag such as en or pt-BR');
+}
+
+export const intakeSchema = z.lazy(() =>
+  naming(
+    z.strictObject({
+      kind: z.enum(exceptionKinds),
+      organizationName: line(200),
+      ...numbers(),
+      requester: personSchema(),
+      product: z.enum(products),
+      keyLastFive: lastFive().describe('The last five symbols of the key that is to get more.'),
+      activationsRequested: whole(1, 1_000_000).describe('Activations of a MAK, host places of a KMS key.'),
+      businessReason: paragraphs(4_000).describe('Why. The Notices Correspondent reads it.'),
+      requiredDate: day().describe('By when it is needed.'),
+      language: languageTag().describe('In which language the request is (BCP 47).').default('en'),
+      noticesCorrespondent: personSchema()
+        .describe('Whom the requester takes for the Correspondent. The one who is asked is always the agreement’s own.')
+        .optional(),
+    }),
+  ).transform(
+    ({ agreementNumber, authorizationNumber, licenseNumber, noticesCorrespondent, ...body }): Intake => ({
+      ...body,
+      ...numbersFrom({ agreementNumber, authorizationNumber, licenseNumber }),
+      noticesCorrespondent: noticesCorrespondent ?? null,
+    }),
+  ),
+);
+
+// A product key is a secret from the moment it is read.
+const productKey = () =>
+  z
+    .string()
+    .max(100, 'must be a product key of 25 symbols')
+    .describe('The whole key: 25 symbols in any case, with or without hyphens and spaces.')
+    .transform((text) => new Secret(text, '[product key]'));
+// In a batch a mistake in one is told in its own line, and the rest goes on: there anything so long is taken.
+const installationInBatch = () =>
+  z
+    .string()
+    .max(120, 'must be an installation id of 54 digits')
+    .describe('54 digits, nine groups of six; the groups may stand apart by spaces or hyphens.');
+const installationId = () => installationInBatch().meta({ pattern: '^[\\s-]*(\\d[\\s-]*){54}$' });
+const machineName = () => line(63).describe('How the machine calls itself.').optional();
+const callReference = () =>
+  line(120).describe('The number of the call. The same one on the same key gives nothing more.');
+const callerName = () => line(120).describe('Who is on the phone.');
+const machines = () => whole(0, 10_000_000).default(0);
+
+/** The body of every route that takes one. */
+export const bodies = {
+  'POST /agreements': z.lazy(agreementSchema),
+  'PUT /agreements/{agreementId}/contacts': z.lazy(() => z.strictObject({ contacts: contacts() })),
+  'POST /agreements/{agreementId}/keys': z.lazy(() =>
+    z.strictObject({
+      type: z.literal('MAK'),
+      productGroup: z.enum(productGroups),
+    }),
+  ),
+  'POST /keys/{keyId}/reveal': z.lazy(() => z.strictObject({})),
+  'POST /activations': z.lazy(() =>
+    z.strictObject({
+      productKey: productKey(),
+      installationId: installationId(),
+      product: z.enum(products),
+      machineName: machineName(),
+    }),
+  ),
+  'POST /kms-hosts/client-reports': z.lazy(() =>
+    z.strictObject({
+      productKey: productKey(),
+      installationId: installationId(),
+      clients: whole(0, 100_000_000).describe('How many machines the host serves.'),
+    }),
+  ),
+  'POST /activations/batch': z.lazy(() =>
+    z.strictObject({
+      productKey: productKey(),
+      activations: z
+        .array(
+          z.strictObject({
+            installationId: installationInBatch(),
+            product: z.enum(products),
+            machineName: machineName(),
+          }),
+        )
+        .min(1, 'must hold at least one installation')
+        .max(90, 'must hold at most 90 installations; send the rest in another batch'),
+    }),
+  ),
+  'POST /validations': z.lazy(() => z.strictObject({ productKey: productKey(), installationId: installationId() })),
+  'POST /keys/{keyId}/replacements': z.lazy(() =>
+    z.strictObject({
+      reason: paragraphs(2_000),
+      callReference: callReference().optional(),
+    }),
+  ),
+  'PUT /agreements/{agreementId}/notices-correspondent': z.lazy(personSchema),
+  'PUT /agreements/{agreementId}/deputy': z.lazy(() =>
+    z
+      .strictObject({ person: personSchema(), from: day(), to: day() })
+      .refine(({ from, to }) => from <= to, { path: ['to'], message: 'must not be before the first day' }),
+  ),
+  'POST /plans': z.lazy(() =>
+    z.strictObject({
+      program: z.enum(programs),
+      sites: z
+        .array(
+          z
+            .strictObject({
+              name: line(120),
+              client: machines(),
+              'server-a': machines(),
+              'server-b': machines(),
+              'server-c': machines(),
+            })
+            .transform(({ name, ...counts }) => ({ name, machines: counts })),
+        )
+        .min(1, 'must name at least one site')
+        .max(500, 'must name at most 500 sites'),
+    }),
+  ),
+  'POST /keys/{keyId}/overrides': z.lazy(() =>
+    z.strictObject({ installationId: installationId(), callReference: callReference(), callerName: callerName() }),
+  ),
+  'POST /keys/{keyId}/increases': z.lazy(() =>
+    z.strictObject({
+      newLimit: whole(1, 1_000_000_000).describe('The limit that the key is to have, not what is added.'),
+      callReference: callReference(),
+      callerName: callerName(),
+    }),
+  ),
+  'POST /exceptions': intakeSchema,
+  'POST /exceptions/{exceptionId}/questions': z.lazy(() => z.strictObject({ text: paragraphs(4_000) })),
+  'POST /exceptions/{exceptionId}/answers': z.lazy(() => z.strictObject({ text: paragraphs(4_000) })),
+  'POST /exceptions/{exceptionId}/review': z.lazy(() =>
+    z.discriminatedUnion(
+      'decision',
+      [
+        z.strictObject({
+          decision: z.literal('forward'),
+          activations: whole(1, 1_000_000).describe('To forward a smaller number than was requested.').optional(),
+        }),
+        z.strictObject({ decision: z.literal('reject'), reason: paragraphs(2_000) }),
+      ],
+      { error: ({ code }) => (code === 'invalid_union' ? 'must be forward or reject' : undefined) },
+    ),
+  ),
+  'POST /exceptions/{exceptionId}/withdrawal': z.lazy(() => z.strictObject({ reason: paragraphs(2_000).optional() })),
+} as const satisfies Partial<Record<Route, z.ZodType>>;
+
+export type BodyOf<R extends Route> = R extends keyof typeof bodies ? z.output<(typeof bodies)[R]> : undefined;
+
+const paging = () => ({
+  limit: z
+    .string()
+    .regex(/^\d{1,3}$/, 'must be a whole number from 1 to 100')
+    .transform(Number)
+    .pipe(whole(1, 100))
+    .default(50),
+  cursor: z.string().max(1_024, 'is not a cursor that this list gave').optional(),
+});
+
+const page = z.lazy(() => z.object(paging()));
+
+/** What the query of a route may say. A query may carry more, which is not looked at. */
+export const queries = {
+  'GET /agreements': page,
+  'GET /agreements/{agreementId}/keys': page,
+  'GET /keys/{keyId}/activations': page,
+  'GET /keys/{keyId}/grants': page,
+  'GET /keys/{keyId}/history': page,
+  'GET /call-center/keys': z.lazy(() =>
+    z.object({
+      ...paging(),
+      agreementId: numberOfAgreement().optional(),
+      lastFive: lastFive().optional(),
+    }),
+  ),
+  'GET /exceptions': z.lazy(() =>
+    z.object({
+      ...paging(),
+      status: z.enum([...exceptionStatuses, 'open']).optional(),
+      agreementId: numberOfAgreement().optional(),
+    }),
+  ),
+  'GET /exceptions/{exceptionId}/history': page,
+} as const satisfies Partial<Record<Route, z.ZodType>>;
+
+export type QueryOf<R extends Route> = R extends keyof typeof queries ? z.output<(typeof queries)[R]> : undefined;
+
+function numberOfAgreement() {
+  return z
+    .string()
+    .trim()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,80}$/, 'must be the id of an agreement');
+}
+
+/** The decision that the approval page posts: fields of a form. */
+export const decisionSchema = z.lazy(() =>
+  z.object({
+    code: z
+      .string({ error: 'Enter the code from the mail' })
+      .transform((text) => text.replace(/[\s-]/g, ''))
+      .refine((text) => /^\d{6,8}$/.test(text), 'The code is the six digits from the mail')
+      .transform((text) => new Secret(text, '[code]')),
+    decision: z.enum(['approve', 'deny'], { error: 'Choose whether to approve or to deny' }),
+    comment: z
+      .string()
+      .trim()
+      // A browser sends a line break as two characters and counts it as one.
+      .transform((text) => keysHidden(text.replaceAll('\r\n', '\n')))
+      .pipe(z.string().max(1_000, 'The comment must be at most 1,000 characters'))
+      .refine((text) => !unprintableButBreaks.test(text), 'The comment must not hold control characters')
+      .optional()
+      .transform((text) => (text === undefined || text === '' ? null : text)),
+  }),
+);

@@ -1,0 +1,384 @@
+import type { Markup } from '../../emails/html.ts';
+import { html } from '../../emails/html.ts';
+import { stylesheet, stylesheetHash } from './docs-page-style.ts';
+import type { Content, OpenApi, Operation, Parameter, Ref, Response, Schema } from './document.ts';
+import { described, problemCodes, problemHead, problemName } from './problem-schemas.ts';
+
+/*
+ * The description as a page to read and to try from: pure, made of the document alone. It has no script and fetches
+ * nothing; to try a route there is a command to copy.
+ */
+
+/** The headers that the page is served with. Its policy allows its one stylesheet by its hash, and nothing else. */
+export const docsPageHeaders: Readonly<Record<string, string>> = {
+  'content-type': 'text/html; charset=utf-8',
+  'content-security-policy': [
+    "default-src 'none'",
+    `style-src '${stylesheetHash}'`,
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+    "base-uri 'none'",
+  ].join('; '),
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  'referrer-policy': 'no-referrer',
+  'strict-transport-security': 'max-age=63072000',
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+};
+
+type Described = { readonly method: string; readonly path: string; readonly operation: Operation };
+
+/** The whole page. */
+export function docsPage(document: OpenApi): string {
+  const { info, tags, components } = document;
+  const operations = Object.entries(document.paths).flatMap(([path, byMethod]) =>
+    Object.entries(byMethod).map(([method, operation]): Described => ({ method, path, operation })),
+  );
+  const byTag = tags.map((tag) => ({
+    ...tag,
+    id: `tag-${slug(tag.name)}`,
+    operations: operations.filter(({ operation }) => operation.tags.includes(tag.name)),
+  }));
+  const problemNames = new Set(problemCodes.map(problemName));
+  const schemas = Object.entries(components.schemas).filter(([name]) => !problemNames.has(name));
+  return html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${info.title} API</title>
+<style>${stylesheet}</style>
+</head>
+<body>
+<a class="skip" href="#main">Skip to the description</a>
+<header>
+<h1>${info.title} API</h1>
+<p>Version ${info.version}. For programs: <a href="openapi.json">openapi.json</a> (OpenAPI ${document.openapi}).</p>
+</header>
+<div class="body">
+<nav aria-label="Contents">
+<details>
+<summary>Contents</summary>
+<ul>
+<li><a href="#conventions">How it works</a></li>
+<li><a href="#try">Try it</a></li>
+</ul>
+${byTag.map(
+  ({ name, id, operations: listed }) => html`<h2><a href="#${id}">${name}</a></h2>
+<ul>
+${listed.map(({ operation }) => html`<li><a href="#${operation.operationId}">${operation.summary}</a></li>`)}
+</ul>`,
+)}
+<h2><a href="#schemas">Shapes</a></h2>
+<h2><a href="#errors">Errors</a></h2>
+</details>
+</nav>
+<main id="main">
+<section class="intro" id="conventions">
+<h2>How it works</h2>
+${prose(info.description)}
+</section>
+<section id="try">
+<h2>Try it</h2>
+<p>Each route below has a command for a terminal. They need the service’s address and, where one signs in, a token:</p>
+<pre>${tryFirst}</pre>
+<p>The local system gives a token to anybody; elsewhere sign in as your organization does. The ids in the commands are examples:
+put in those that the lists give you.</p>
+</section>
+${byTag.map(
+  ({ name, id, description, operations: listed }) => html`<section id="${id}">
+<h2>${name}</h2>
+${prose(description)}
+${listed.map((each) => operationSection(each, document))}
+</section>`,
+)}
+<section id="schemas">
+<h2>Shapes</h2>
+<p>What requests and answers are made of. An answer may get more members in time.</p>
+${schemas.map(([name, schema]) => schemaSection(name, schema))}
+</section>
+<section id="errors">
+<h2>Errors</h2>
+<p>Every “no” is a problem document. Its <code>code</code> says which; the rest of it says what to do.</p>
+${problemCodes.map((code) => errorSection(code, document))}
+</section>
+</main>
+</div>
+</body>
+</html>
+`.toString();
+}
+
+const tryFirst = `API=http://localhost:3000
+TOKEN=$(curl -s "$API/_local/tokens" -d '{"email":"ada.lind@contoso.example"}' | cut -d'"' -f4)`;
+
+function operationSection({ method, path, operation }: Described, document: OpenApi): Markup {
+  const { operationId, summary, description, parameters = [], requestBody, responses } = operation;
+  const named = parameters.map((each) => parameterOf(each, document));
+  return html`<section class="operation" id="${operationId}" aria-labelledby="${operationId}-title">
+<h3 id="${operationId}-title">${summary}</h3>
+<p class="address"><span class="method ${method}">${method.toUpperCase()}</span> <code>${path}</code></p>
+${prose(description)}
+${named.length > 0 ? html`<h4>Parameters</h4>${fields(named.map(parameterField))}` : nothing}
+${requestBody === undefined ? nothing : bodyPart(requestBody)}
+<h4>Try it</h4>
+<pre>${curlOf(method, path, operation, document)}</pre>
+<h4>Answers</h4>
+<dl class="answers">
+${Object.entries(responses).map(([status, each]) => answerPart(status, each, document))}
+</dl>
+</section>`;
+}
+
+function bodyPart({ content }: NonNullable<Operation['requestBody']>): Markup {
+  const types = Object.keys(content);
+  const [first] = Object.values(content);
+  if (first === undefined) return nothing;
+  const list = fieldsOf(first.schema, '');
+  return html`<h4>Body</h4>
+<p class="quiet">${types.join(' or ')}</p>
+${list.length > 0 ? fields(list) : html`<p>No field is needed.</p>`}`;
+}
+
+function answerPart(status: string, response: Response | Ref, document: OpenApi): Markup {
+  const { description, content = {} } = responseOf(response, document);
+  const codes = codesIn(content);
+  if (codes.length > 0) {
+    const links = codes.map((code, index) => html`${index === 0 ? '' : ', '}<a href="#error-${code}">${code}</a>`);
+    const also = 'text/html' in content ? html` <span class="quiet">(or a page)</span>` : nothing;
+    return html`<div><dt><code>${status}</code></dt><dd>${links}${also}</dd></div>`;
+  }
+  const json = content['application/json'];
+  const page =
+    'text/html' in content ? html` <span class="quiet">A page, or JSON for those who ask for it.</span>` : nothing;
+  const onlyPage = json === undefined && 'text/html' in content;
+  return html`<div><dt><code>${status}</code></dt><dd>${description}${onlyPage ? nothing : page}${
+    json === undefined
+      ? nothing
+      : html` ${typeOf(json.schema)}.
+<details><summary>Example</summary><pre>${JSON.stringify(json.example, null, 2)}</pre></details>`
+  }</dd></div>`;
+}
+
+/** The problem codes that a response tells of, which are the names of its examples. */
+function codesIn(content: Content): readonly string[] {
+  return Object.keys(content['application/problem+json']?.examples ?? {});
+}
+
+function schemaSection(name: string, schema: Schema): Markup {
+  const list = fieldsOf(schema, '');
+  return html`<section class="schema" id="schema-${name}" aria-labelledby="schema-${name}-title">
+<h3 id="schema-${name}-title">${name}</h3>
+${schema.description === undefined ? nothing : prose(schema.description)}
+${list.length > 0 ? fields(list) : html`<p>${typeOf(schema)}</p>`}
+</section>`;
+}
+
+function errorSection(code: (typeof problemCodes)[number], { components }: OpenApi): Markup {
+  const { status, title } = problemHead(code);
+  const { when, advice, members, example } = described[code];
+  const document = components.schemas[problemName(code)];
+  const own = fieldsOf(document ?? {}, '').filter(({ name }) => name in members);
+  return html`<section class="error" id="error-${code}" aria-labelledby="error-${code}-title">
+<h3 id="error-${code}-title"><code>${code}</code></h3>
+<p>${status} · ${title}</p>
+<p>${inline(when)} <strong>What to do:</strong> ${inline(advice)}</p>
+<p class="quiet">“${example}”</p>
+${own.length > 0 ? fields(own) : nothing}
+</section>`;
+}
+
+// ---- Fields
+
+type Field = {
+  readonly name: string;
+  readonly type: Markup;
+  readonly needed: string;
+  readonly says: readonly string[];
+};
+
+function fields(list: readonly Field[]): Markup {
+  return html`<dl class="fields">
+${list.map(
+  ({ name, type, needed, says }) => html`<div><dt><code>${name}</code></dt><dd>${type}${
+    needed === '' ? nothing : html` · ${needed}`
+  }${says.length > 0 ? html`<br>${says.map((each) => html`${inline(each)} `)}` : nothing}</dd></div>
+`,
+)}</dl>`;
+}
+
+function parameterField({ name, in: place, required, description, schema }: Parameter): Field {
+  return {
+    name,
+    type: html`${typeOf(schema)} <span class="quiet">in the ${place}</span>`,
+    needed: required ? 'required' : '',
+    says: [description, ...limitsOf(schema)],
+  };
+}
+
+/** The fields of an object, those of objects in it below their names. A choice between objects lists the fields of each. */
+function fieldsOf(schema: Schema, prefix: string): readonly Field[] {
+  const { properties, oneOf, anyOf } = schema;
+  if (properties === undefined) {
+    const choices = (oneOf ?? anyOf ?? []).filter((choice) => choice.properties !== undefined);
+    return choices.flatMap((choice) => fieldsOf(choice, prefix));
+  }
+  return Object.entries(properties).flatMap(([name, member]) => {
+    if (typeof member !== 'object') return [];
+    const path = `${prefix}${name}`;
+    const needed = schema.required?.includes(name) ? 'required' : defaultOf(member);
+    const says = [...(member.description === undefined ? [] : [member.description]), ...limitsOf(member)];
+    const inside = insideOf(member);
+    return [
+      { name: path, type: typeOf(member), needed, says },
+      ...(inside === undefined ? [] : fieldsOf(inside.schema, path + inside.joint)),
+    ];
+  });
+}
+
+/** The object that a member is, or that its entries are, when it has no name of its own. */
+function insideOf(member: Schema): { readonly schema: Schema; readonly joint: string } | undefined {
+  if (member.properties !== undefined) return { schema: member, joint: '.' };
+  const { items } = member;
+  if (typeof items === 'object' && !Array.isArray(items) && items.properties !== undefined) {
+    return { schema: items, joint: '[].' };
+  }
+  const object = member.anyOf?.find((each) => each.properties !== undefined);
+  return object === undefined ? undefined : { schema: object, joint: '.' };
+}
+
+function defaultOf({ default: usual }: Schema): string {
+  return usual === undefined ? 'optional' : `optional, ${JSON.stringify(usual)} if left out`;
+}
+
+function typeOf(schema: Schema): Markup {
+  const { $ref, enum: values, anyOf, oneOf, type } = schema;
+  if ($ref !== undefined) {
+    const name = $ref.slice($ref.lastIndexOf('/') + 1);
+    const code = problemCodes.find((each) => problemName(each) === name);
+    return code === undefined
+      ? html`<a href="#schema-${name}">${name}</a>`
+      : html`<a href="#error-${code}">${code}</a>`;
+  }
+  if (schema.const !== undefined) return html`<code>${String(schema.const)}</code>`;
+  if (values !== undefined) return joined(values.map((value) => html`<code>${String(value)}</code>`));
+  if (schema.properties === undefined && (anyOf ?? oneOf) !== undefined) {
+    return joined((anyOf ?? oneOf ?? []).map(typeOf));
+  }
+  if (type === 'array') {
+    const { items } = schema;
+    return typeof items === 'object' && !Array.isArray(items) ? html`list of ${typeOf(items)}` : html`list`;
+  }
+  if (Array.isArray(type)) return joined(type.map((each) => html`${each}`));
+  if (schema.format === 'date-time') return html`instant`;
+  if (schema.format === 'date') return html`date`;
+  return html`${type ?? 'anything'}`;
+}
+
+function joined(each: readonly Markup[]): Markup {
+  return html`${each.map((one, index) => (index === 0 ? one : html`${index === each.length - 1 ? ' or ' : ', '}${one}`))}`;
+}
+
+/** The bounds of a value, in words. */
+function limitsOf(schema: Schema): readonly string[] {
+  const { minimum, maximum, minLength = 0, maxLength, minItems, maxItems, pattern, format } = schema;
+  const range =
+    minimum !== undefined && maximum !== undefined
+      ? [`${number(minimum)} to ${number(maximum)}.`]
+      : minimum !== undefined && minimum > 1
+        ? [`At least ${number(minimum)}.`]
+        : [];
+  const length =
+    maxLength === undefined
+      ? []
+      : [`${minLength > 0 ? `${minLength} to ` : 'At most '}${number(maxLength)} characters.`];
+  const entries = maxItems === undefined ? [] : [`${minItems ?? 0} to ${number(maxItems)} entries.`];
+  // An address is known by its name, and an instant by its; what the pattern would say beyond that helps nobody.
+  const shape = pattern === undefined || format !== undefined ? [] : [shapeOf(pattern)];
+  return [...range, ...length, ...entries, ...shape];
+}
+
+/** What a pattern asks for; one that only keeps characters out is told in words. */
+function shapeOf(pattern: string): string {
+  return pattern.startsWith('^[^') ? 'No control characters.' : `Of the form \`${pattern}\`.`;
+}
+
+function number(value: number): string {
+  return value.toLocaleString('en');
+}
+
+// ---- A command to try
+
+function curlOf(method: string, path: string, operation: Operation, document: OpenApi): string {
+  const parameters = (operation.parameters ?? []).map((each) => parameterOf(each, document));
+  const filled = parameters
+    .filter((each) => each.in === 'path')
+    .reduce((address, { name, example }) => address.replace(`{${name}}`, String(example)), path);
+  const query = parameters
+    .filter((each) => each.in === 'query' && each.name !== 'limit' && each.example !== undefined)
+    .map(({ name, example }) => `${name}=${encodeURIComponent(String(example))}`);
+  const lines = [
+    `curl ${method === 'get' ? '' : `-X ${method.toUpperCase()} `}"$API${[filled, ...(query.length > 0 ? [query.join('&')] : [])].join('?')}"`,
+    ...(operation.security.length > 0 ? ['-H "Authorization: Bearer $TOKEN"'] : []),
+    ...(parameters.some(({ name }) => name === 'Idempotency-Key') ? ['-H "Idempotency-Key: $(date +%s)"'] : []),
+    ...bodyLines(operation.requestBody?.content),
+  ];
+  return lines.join(' \\\n  ');
+}
+
+function bodyLines(content: Content | undefined): readonly string[] {
+  const form = content?.['application/x-www-form-urlencoded']?.example;
+  if (typeof form === 'object' && form !== null) {
+    return Object.entries(form).map(([name, value]) => `--data-urlencode ${quoted(`${name}=${value}`)}`);
+  }
+  const json = content?.['application/json'];
+  if (json === undefined) return [];
+  return ['-H "Content-Type: application/json"', `-d ${quoted(JSON.stringify(json.example, null, 2))}`];
+}
+
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+// ---- References and prose
+
+function parameterOf(given: Parameter | Ref, { components }: OpenApi): Parameter {
+  if (!('$ref' in given)) return given;
+  return found(components.parameters, given);
+}
+
+function responseOf(given: Response | Ref, { components }: OpenApi): Response {
+  if (!('$ref' in given)) return given;
+  return found(components.responses, given);
+}
+
+function found<Component>(components: Readonly<Record<string, Component>>, { $ref }: Ref): Component {
+  const component = components[$ref.slice($ref.lastIndexOf('/') + 1)];
+  if (component === undefined) throw new Error(`The description refers to ${$ref}, which it does not have.`);
+  return component;
+}
+
+const nothing = html``;
+
+function slug(name: string): string {
+  return name.toLowerCase().replaceAll(/[^a-z]+/g, '-');
+}
+
+/** As much Markdown as the description is written in: paragraphs, lists, second headings, code and bold. */
+function prose(markdown: string): Markup {
+  const blocks = markdown.split(/\n{2,}|(?<=^## .*)\n/m);
+  return html`${blocks.map((block) => {
+    if (block.startsWith('## ')) return html`<h3>${inline(block.slice(3))}</h3>\n`;
+    const lines = block.split('\n');
+    return lines.every((line) => line.startsWith('- '))
+      ? html`<ul>\n${lines.map((line) => html`<li>${inline(line.slice(2))}</li>\n`)}</ul>\n`
+      : html`<p>${inline(block)}</p>\n`;
+  })}`;
+}
+
+function inline(text: string): Markup {
+  return html`${text
+    .split(/(`[^`]+`)/)
+    .map((part) => (/^`.+`$/.test(part) ? html`<code>${part.slice(1, -1)}</code>` : html`${part}`))}`;
+}

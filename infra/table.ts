@@ -1,0 +1,72 @@
+import { type RemovalPolicy, Stack } from 'aws-cdk-lib';
+import {
+  AttributeType,
+  BillingMode,
+  type ITable,
+  ProjectionType,
+  StreamViewType,
+  Table,
+  TableEncryption,
+} from 'aws-cdk-lib/aws-dynamodb';
+import type { IKey } from 'aws-cdk-lib/aws-kms';
+import { Construct } from 'constructs';
+import { tableSchema } from '../store/dynamodb/schema.ts';
+import { acknowledge } from './nag-suppressions.ts';
+import type { Stage } from './stage.ts';
+
+/**
+ * The one table, as its schema says: kept from deletion, and restorable to any second of the last 35 days. A stage can name
+ * one that was restored; then everything works on that, and the stage's own stays as it is.
+ */
+export class TheTable extends Construct {
+  readonly table: Table | ITable;
+
+  constructor(
+    scope: Construct,
+    id: string,
+    props: {
+      readonly key: IKey;
+      readonly whenRemoved: RemovalPolicy;
+      readonly deletionProtection: boolean;
+      readonly restored: Stage['restoredTable'];
+    },
+  ) {
+    super(scope, id);
+    const { partitionKey, sortKey, timeToLive, stream, indexes } = tableSchema;
+    const own = new Table(this, 'Table', {
+      partitionKey: { name: partitionKey, type: AttributeType.STRING },
+      sortKey: { name: sortKey, type: AttributeType.STRING },
+      billingMode: BillingMode.PAY_PER_REQUEST,
+      encryption: TableEncryption.CUSTOMER_MANAGED,
+      encryptionKey: props.key,
+      pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: true },
+      timeToLiveAttribute: timeToLive,
+      stream: StreamViewType[stream],
+      deletionProtection: props.deletionProtection,
+      removalPolicy: props.whenRemoved,
+    });
+    for (const index of indexes) {
+      own.addGlobalSecondaryIndex({
+        indexName: index.name,
+        partitionKey: { name: index.partitionKey, type: AttributeType.STRING },
+        sortKey: { name: index.sortKey, type: AttributeType.STRING },
+        projectionType: ProjectionType.KEYS_ONLY,
+      });
+    }
+    acknowledge(own, {
+      'NIST.800.53.R5-DynamoDBInBackupPlan':
+        'Point-in-time recovery restores any second of the last 35 days. Copies for longer are a matter of the organization’s own backup plan, which takes the table by its tag.',
+    });
+    this.table = props.restored === undefined ? own : this.restored(props.restored, props.key);
+  }
+
+  private restored({ name, streamLabel }: NonNullable<Stage['restoredTable']>, encryptionKey: IKey): ITable {
+    const tableArn = Stack.of(this).formatArn({ service: 'dynamodb', resource: 'table', resourceName: name });
+    return Table.fromTableAttributes(this, 'Restored', {
+      tableArn,
+      tableStreamArn: `${tableArn}/stream/${streamLabel}`,
+      encryptionKey,
+      globalIndexes: tableSchema.indexes.map((index) => index.name),
+    });
+  }
+}

@@ -1,0 +1,207 @@
+import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import type ses from 'aws-ses-v2-local';
+import type sesStore from 'aws-ses-v2-local/dist/store.js';
+import { z } from 'zod';
+import type { Instant } from '../../domain/calendar/instant.ts';
+import type { Journal } from '../append-only-file.ts';
+import { openJournal } from '../append-only-file.ts';
+import { Moment } from '../clock.ts';
+
+/** A mail as one of its addressees got it. `to` and `from` are bare addresses; a body that was not sent is null. */
+export type Mail = {
+  readonly to: string;
+  readonly from: string;
+  readonly replyTo: readonly string[];
+  readonly subject: string;
+  readonly text: string | null;
+  readonly html: string | null;
+  /** The further header fields that were asked for; none of a raw mail, whose own header is not kept. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** What SES answered when it took the mail. One mail to three people is here three times, under one id. */
+  readonly messageId: string;
+  readonly at: Instant;
+};
+
+export type MailBox = {
+  /** Takes SESv2 SendEmail. In a browser it is a page that shows all mails as they come in. */
+  readonly endpoint: string;
+  /** The mails to that address, whatever its case, or to anybody; newest first. */
+  mails(to?: string): readonly Mail[];
+  /** Stops taking mails. Those that came stay readable. */
+  stop(): Promise<void>;
+};
+
+/**
+ * The mail box of the local system: it takes every mail that SES would send on, and sends none.
+ *
+ * `now` is the system's clock, which dates the mails. With a `folder` they are kept there in `mails.jsonl`, readable by
+ * its owner alone, and are back after a restart: a link that was mailed must still be there to be followed. One mail
+ * box a process, as the library has one store.
+ */
+export async function startMailBox({ now, folder }: { now: () => Instant; folder?: string }): Promise<MailBox> {
+  const file = folder === undefined ? undefined : join(folder, 'mails.jsonl');
+  const journal = openMails(file);
+  const received = [...journal.kept];
+  let opened: ReturnType<typeof openLibrary> | undefined;
+  // Loading the library takes longer than loading all the rest of the system, so it waits for somebody who needs it.
+  const library = () => {
+    opened ??= openLibrary(received);
+    return opened;
+  };
+
+  /** What the library took in for a request, put right where it goes by the wall clock and by the mail's own header. */
+  const takeOver = (store: Store, request: unknown, answer: unknown) => {
+    const { MessageId } = SendEmailAnswer.parse(answer);
+    const stored = store.emails.findLast(({ messageId }) => messageId === MessageId);
+    if (stored === undefined) throw new Error(`the mail box took ${MessageId} and does not have it`);
+    const { ToAddresses, CcAddresses, BccAddresses } = SendEmailRequest.parse(request).Destination;
+    // SES delivers to whom the request names; a raw mail's own To is only what is written on it.
+    const named = [...ToAddresses, ...CcAddresses, ...BccAddresses].length > 0;
+    if (named) stored.destination = { to: ToAddresses, cc: CcAddresses, bcc: BccAddresses };
+    const at = now();
+    // For the library's own page, which counts in whole seconds.
+    stored.at = Math.floor(Date.parse(at) / 1000);
+    const mail: Received = { at, email: StoredEmail.parse(stored) };
+    journal.write(mail);
+    received.push(mail);
+  };
+
+  const forget = async () => {
+    received.length = 0;
+    if (file !== undefined) await writeFile(file, '', { mode: 0o600 });
+  };
+
+  // The library stands behind a door of ours, because only there an answer and its request can be told to belong
+  // together.
+  const pass = async (request: IncomingMessage, response: ServerResponse) => {
+    const { method = 'GET', url = '/' } = request;
+    const body = await buffer(request).catch(() => undefined);
+    // The caller hung up in the middle of it: there is nobody to answer.
+    if (body === undefined) return;
+    const { authorization = '', 'content-type': contentType = '' } = request.headers;
+    const { server, store } = await library();
+    const answer = await fetch(new URL(url, address(server)), {
+      method,
+      headers: { authorization, 'content-type': contentType },
+      ...(method !== 'GET' && method !== 'HEAD' && { body }),
+    });
+    const answered = Buffer.from(await answer.arrayBuffer());
+    if (answer.ok && method === 'POST' && url === '/v2/email/outbound-emails') {
+      takeOver(store, JSON.parse(body.toString()), JSON.parse(answered.toString()));
+    }
+    if (answer.ok && method === 'POST' && url === '/clear-store') await forget();
+    response.writeHead(answer.status, { 'content-type': answer.headers.get('content-type') ?? 'text/plain' });
+    response.end(answered);
+  };
+  const passing = new Set<Promise<void>>();
+  const door = createServer((request, response) => {
+    const passed: Promise<void> = pass(request, response).finally(() => passing.delete(passed));
+    passing.add(passed);
+  });
+  door.listen(0, '127.0.0.1');
+  await once(door, 'listening');
+
+  return {
+    endpoint: address(door),
+    mails: (to) =>
+      received
+        .flatMap(perAddressee)
+        .filter((mail) => to === undefined || mail.to.toLowerCase() === to.toLowerCase())
+        .reverse(),
+    async stop() {
+      await close(door);
+      await Promise.all(passing);
+      if (opened !== undefined) await close((await opened).server);
+    },
+  };
+}
+
+type Store = ReturnType<typeof sesStore.getStoreReadonly>;
+
+/** Loads the library and starts it, with the mails that came before. */
+async function openLibrary(received: readonly Received[]): Promise<{ server: Server; store: Store }> {
+  // A CommonJS module with a default export of its own: what an import makes of that depends on who loads it, and what
+  // require does not.
+  const require = createRequire(import.meta.url);
+  const { default: start }: Pick<typeof ses, 'default'> = require('aws-ses-v2-local');
+  const { getStoreReadonly }: Pick<typeof sesStore, 'getStoreReadonly'> = require('aws-ses-v2-local/dist/store.js');
+  const store = getStoreReadonly();
+  store.emails.splice(0, Number.POSITIVE_INFINITY, ...received.map(({ email }) => email));
+  const server = await start({ host: '127.0.0.1', port: 0 });
+  // An idle connection is only ever closed from our side: else a mail could meet the closing and be lost.
+  server.keepAliveTimeout = 0;
+  return { server, store };
+}
+
+const Addresses = z.array(z.string()).default([]);
+
+const SendEmailRequest = z.object({
+  Destination: z.object({ ToAddresses: Addresses, CcAddresses: Addresses, BccAddresses: Addresses }).prefault({}),
+});
+
+const SendEmailAnswer = z.object({ MessageId: z.string() });
+
+const StoredEmail = z.object({
+  messageId: z.string(),
+  from: z.string(),
+  replyTo: z.array(z.string()),
+  destination: z.object({ to: z.array(z.string()), cc: z.array(z.string()), bcc: z.array(z.string()) }),
+  subject: z.string(),
+  body: z.object({ text: z.string().optional(), html: z.string().optional() }),
+  headers: z.array(z.object({ name: z.string(), value: z.string() })).optional(),
+  attachments: z.array(
+    z.object({ content: z.string(), contentType: z.string(), filename: z.string().optional(), size: z.number() }),
+  ),
+  at: z.number(),
+});
+
+type Received = z.infer<typeof Received>;
+const Received = z.object({ at: Moment, email: StoredEmail });
+
+function openMails(file: string | undefined): Journal<Received> {
+  try {
+    return openJournal(file, Received);
+  } catch (error) {
+    throw new Error(`${file} holds something that is not a mail. Delete it to start with an empty mail box.`, {
+      cause: error,
+    });
+  }
+}
+
+function perAddressee({ at, email }: Received): Mail[] {
+  const { destination, body, subject, messageId } = email;
+  const mail = {
+    from: addresses(email.from)[0] ?? email.from,
+    replyTo: email.replyTo.flatMap(addresses),
+    subject,
+    text: body.text ?? null,
+    html: body.html ?? null,
+    headers: Object.fromEntries((email.headers ?? []).map(({ name, value }) => [name, value])),
+    messageId,
+    at,
+  };
+  return [...destination.to, ...destination.cc, ...destination.bcc].flatMap(addresses).map((to) => ({ to, ...mail }));
+}
+
+/** The bare addresses of a header field such as `"Team, Exceptions" <team@example.com>, ann@example.com`. */
+function addresses(field: string): string[] {
+  return field.replaceAll(/"(?:\\.|[^"\\])*"/g, '').match(/[^\s<>,;]+@[^\s<>,;]+/g) ?? [];
+}
+
+function address(server: Server): string {
+  const bound = server.address();
+  if (bound === null || typeof bound === 'string') throw new Error('a TCP server has no port');
+  return `http://127.0.0.1:${bound.port}`;
+}
+
+async function close(server: Server): Promise<void> {
+  if (!server.listening) return;
+  server.close();
+  server.closeAllConnections();
+  await once(server, 'close');
+}

@@ -1,0 +1,342 @@
+import fc from 'fast-check';
+import * as quick from '../../../domain/calendar/business-time.ts';
+import type { CivilDate, Instant } from '../../../domain/calendar/instant.ts';
+import {
+  civilDate,
+  dayNumber,
+  epochMilliseconds,
+  fromDayNumber,
+  fromEpochMilliseconds,
+  instant,
+} from '../../../domain/calendar/instant.ts';
+import { handOver, startClock } from '../../../domain/exceptions/sla-clock.ts';
+import { policy } from '../../builders.ts';
+
+/**
+ * The United States federal holidays on the days they are observed, written down and not calculated. They are the Office
+ * of Personnel Management's lists, New Year's Day 2028 standing where it is observed, on the last day of 2027.
+ */
+export const federalHolidaysAsPublished: Readonly<Record<number, readonly CivilDate[]>> = {
+  2024: days(2024, '01-01 01-15 02-19 05-27 06-19 07-04 09-02 10-14 11-11 11-28 12-25'),
+  2025: days(2025, '01-01 01-20 02-17 05-26 06-19 07-04 09-01 10-13 11-11 11-27 12-25'),
+  2026: days(2026, '01-01 01-19 02-16 05-25 06-19 07-03 09-07 10-12 11-11 11-26 12-25'),
+  2027: days(2027, '01-01 01-18 02-15 05-31 06-18 07-05 09-06 10-11 11-11 11-25 12-24 12-31'),
+  2028: days(2028, '01-17 02-21 05-29 06-19 07-04 09-04 10-09 11-10 11-23 12-25'),
+  2029: days(2029, '01-01 01-15 02-19 05-28 06-19 07-04 09-03 10-08 11-12 11-22 12-25'),
+  2030: days(2030, '01-01 01-21 02-18 05-27 06-19 07-04 09-02 10-14 11-11 11-28 12-25'),
+  2031: days(2031, '01-01 01-20 02-17 05-26 06-19 07-04 09-01 10-13 11-11 11-27 12-25'),
+};
+
+function days(year: number, monthsAndDays: string): CivilDate[] {
+  return monthsAndDays.split(' ').map((monthAndDay) => civilDate(`${year}-${monthAndDay}`));
+}
+
+export const losAngeles: quick.SupportCalendar = {
+  zone: 'America/Los_Angeles',
+  opensAt: '09:00',
+  closesAt: '17:00',
+  holidays: 'united-states-federal',
+  closedOn: [],
+};
+
+/** Calendars for which slow and quick must agree: plain ones, odd ones, and ones whose clocks change at work. */
+export const calendars: readonly quick.SupportCalendar[] = [
+  losAngeles,
+  { ...losAngeles, closedOn: days(2026, '03-09 11-12 11-13 12-24 12-28') },
+  { zone: 'Europe/Berlin', opensAt: '08:00', closesAt: '18:30', holidays: 'none', closedOn: days(2026, '12-24 12-25') },
+  { zone: 'Asia/Kolkata', opensAt: '09:30', closesAt: '17:45', holidays: 'none', closedOn: days(2026, '01-26') },
+  { zone: 'Australia/Lord_Howe', opensAt: '07:10', closesAt: '15:40', holidays: 'united-states-federal', closedOn: [] },
+  { zone: 'UTC', opensAt: '00:00', closesAt: '23:59', holidays: 'united-states-federal', closedOn: [] },
+  { zone: 'Pacific/Kiritimati', opensAt: '00:00', closesAt: '08:00', holidays: 'united-states-federal', closedOn: [] },
+  { zone: 'Pacific/Pago_Pago', opensAt: '14:00', closesAt: '23:59', holidays: 'united-states-federal', closedOn: [] },
+  // Egypt goes forward at midnight into a Friday in April, leaving out the opening, and back out of a Thursday in October.
+  { zone: 'Africa/Cairo', opensAt: '00:00', closesAt: '08:00', holidays: 'none', closedOn: [] },
+  { zone: 'Africa/Cairo', opensAt: '22:30', closesAt: '23:45', holidays: 'none', closedOn: [] },
+];
+
+const timeOfDay = (minute: number) =>
+  `${String(Math.floor(minute / 60)).padStart(2, '0')}:${String(minute % 60).padStart(2, '0')}`;
+
+/** One calendar for every time zone that this Node knows, with hours, holidays and closed days drawn by the seed. */
+export function calendarsOfEveryZone(seed: number): quick.SupportCalendar[] {
+  const zones = Intl.supportedValuesOf('timeZone');
+  // Four hours at the least: with less, many minutes would lead out of the years that the oracle knows.
+  const hours = fc.tuple(fc.nat({ max: 1439 - 240 }), fc.nat({ max: 1439 })).map(([opens, open]) => ({
+    opensAt: timeOfDay(opens),
+    closesAt: timeOfDay(Math.min(1439, opens + Math.max(240, open))),
+  }));
+  const closedDay = fc
+    .integer({ min: dayNumber(civilDate('2024-01-01')), max: dayNumber(civilDate('2031-12-31')) })
+    .map(fromDayNumber);
+  const drawn = fc.record({
+    hours,
+    holidays: fc.constantFrom<quick.SupportCalendar['holidays'][]>('united-states-federal', 'none'),
+    closedOn: fc.uniqueArray(closedDay, { maxLength: 30 }),
+  });
+  const samples = fc.sample(drawn, { seed, numRuns: zones.length });
+  return samples.map(({ hours: open, ...rest }, index) => ({ zone: zones[index] ?? 'UTC', ...open, ...rest }));
+}
+
+// Weeks in which something happens: clocks change, holidays fall close together, a year ends on an observed holiday.
+const eventful = [
+  '2026-03-08', // Los Angeles goes forward
+  '2026-03-29', // Berlin goes forward
+  '2026-04-05', // Lord Howe goes back, by half an hour
+  '2026-04-24', // Cairo goes forward
+  '2026-07-03', // Independence Day, observed on Friday
+  '2026-10-04', // Lord Howe goes forward
+  '2026-10-29', // Cairo, Berlin and Los Angeles go back
+  '2026-11-20', // Thanksgiving
+  '2026-12-28', // New Year
+  '2027-12-27', // New Year's Day 2028, observed in 2027
+].map((date) => epochMilliseconds(instant(`${date}T00:00Z`)));
+
+const MINUTE = 60_000;
+const DAY_MINUTES = 1440;
+
+// What the oracle can be asked about. Beyond the last holiday of the table it would not know the answer.
+const first = epochMilliseconds(instant('2024-01-01T00:00Z')) / MINUTE;
+const last = epochMilliseconds(instant('2031-12-31T00:00Z')) / MINUTE;
+
+/** The same questions as in domain/calendar/business-time.ts, answered by walking along the minutes and looking at the clock. */
+export type Oracle = {
+  startOfBusiness(at: Instant): Instant;
+  dueAt(receivedAt: Instant, businessDays: number): Instant;
+  businessMinutesBetween(from: Instant, to: Instant): number;
+  addBusinessMinutes(from: Instant, minutes: number): Instant;
+  addBusinessDays(from: Instant, days: number): Instant;
+};
+
+/**
+ * Builds the slow answers for one calendar. It knows nothing of the code under test: the clock on the wall is read
+ * through Intl, minutes are walked one at a time, holidays are those of the table, and everything is counted on fingers.
+ */
+export function oracleFor(calendar: quick.SupportCalendar): Oracle {
+  const clock = new Intl.DateTimeFormat('sv-SE', {
+    timeZone: calendar.zone,
+    year: 'numeric',
+    month: '2-digit',
+    day: '2-digit',
+    hour: '2-digit',
+    minute: '2-digit',
+  });
+  const holidays = calendar.holidays === 'none' ? [] : Object.values(federalHolidaysAsPublished).flat();
+  const closedOn = new Set<string>([...holidays, ...calendar.closedOn]);
+
+  // Looking at the clock is slow, and in these years it never changes but at a quarter of an hour, in any zone: so it is
+  // looked at every quarter, and the minutes until the next are counted on.
+  const shownAtQuarter = new Map<number, string>();
+  const wall = (minute: number): { date: string; time: string } => {
+    const quarter = Math.floor(minute / 15);
+    const shown = shownAtQuarter.get(quarter) ?? clock.format(quarter * 15 * MINUTE);
+    shownAtQuarter.set(quarter, shown);
+    const minuteHand = Number(shown.slice(14, 16)) + (minute - quarter * 15);
+    return { date: shown.slice(0, 10), time: `${shown.slice(11, 14)}${String(minuteHand).padStart(2, '0')}` };
+  };
+
+  const isBusinessDate = (date: string): boolean => {
+    const weekday = new Date(`${date}T00:00:00Z`).getUTCDay();
+    return weekday !== 0 && weekday !== 6 && !closedOn.has(date);
+  };
+
+  // The same minutes are walked again and again, so each is remembered: 0 not looked at, 1 closed, 2 open.
+  const margin = 400 * DAY_MINUTES;
+  const seen = new Uint8Array(last - first + 2 * margin);
+
+  // Looks at the clock for every minute of the date that a minute lies in. The doors open when the clock first shows
+  // opening time or later, and close, for that date, when it first shows closing time or later.
+  const lookAtDateOf = (minute: number): void => {
+    const { date } = wall(minute);
+    const worksThatDate = isBusinessDate(date);
+    let m = minute;
+    while (wall(m - 1).date === date) m -= 1;
+    let hasClosed = false;
+    let hasOpened = false;
+    for (let shown = wall(m); shown.date === date; shown = wall(m)) {
+      const { time } = shown;
+      if (time >= calendar.opensAt) hasOpened = true;
+      if (time >= calendar.closesAt) hasClosed = true;
+      seen[m - first + margin] = worksThatDate && hasOpened && !hasClosed ? 2 : 1;
+      m += 1;
+    }
+  };
+
+  const isOpen = (minute: number): boolean => {
+    const at = minute - first + margin;
+    if (at < 0 || at >= seen.length) throw new RangeError('walked out of the years that the oracle knows');
+    if (seen[at] === 0) lookAtDateOf(minute);
+    return seen[at] === 2;
+  };
+
+  const minuteOf = (at: Instant): number => Math.floor(epochMilliseconds(at) / MINUTE);
+  const atMinute = (minute: number): Instant => fromEpochMilliseconds(minute * MINUTE);
+
+  const startOfBusiness = (at: Instant): Instant => {
+    let m = minuteOf(at);
+    if (isOpen(m)) return at;
+    while (!isOpen(m)) m += 1;
+    return atMinute(m);
+  };
+
+  // From a minute at work, the first open minute of the n-th business day after it.
+  const openingAfter = (minute: number, businessDays: number): number => {
+    let m = minute;
+    for (let n = 0; n < businessDays; n += 1) {
+      while (isOpen(m)) m += 1;
+      while (!isOpen(m)) m += 1;
+    }
+    return m;
+  };
+
+  const openingBefore = (minute: number, businessDays: number): number => {
+    let m = minute;
+    for (let n = 0; n < businessDays; n += 1) {
+      while (isOpen(m)) m -= 1;
+      while (!isOpen(m)) m -= 1;
+    }
+    while (isOpen(m - 1)) m -= 1;
+    return m;
+  };
+
+  return {
+    startOfBusiness,
+
+    dueAt(receivedAt, businessDays) {
+      let m = openingAfter(minuteOf(startOfBusiness(receivedAt)), businessDays);
+      while (isOpen(m)) m += 1;
+      return atMinute(m);
+    },
+
+    businessMinutesBetween(from, to) {
+      const [a, b] = [minuteOf(from), minuteOf(to)];
+      let minutes = 0;
+      for (let m = Math.min(a, b); m < Math.max(a, b); m += 1) if (isOpen(m)) minutes += 1;
+      return b < a && minutes > 0 ? -minutes : minutes;
+    },
+
+    addBusinessMinutes(from, minutes) {
+      let m = minuteOf(from);
+      let left = minutes;
+      while (left > 0) {
+        if (isOpen(m)) left -= 1;
+        m += 1;
+      }
+      while (left < 0) {
+        m -= 1;
+        if (isOpen(m)) left += 1;
+      }
+      while (!isOpen(m - 1)) m -= 1;
+      return atMinute(m);
+    },
+
+    addBusinessDays(from, days) {
+      let counted = from;
+      if (days > 0) counted = startOfBusiness(from);
+      else if (!isOpen(minuteOf(from)) && !(isOpen(minuteOf(from) - 1) && epochMilliseconds(from) % MINUTE === 0)) {
+        let m = minuteOf(from);
+        while (!isOpen(m - 1)) m -= 1;
+        counted = atMinute(m);
+      }
+      const { time } = wall(minuteOf(counted));
+      // At the closing moment the last minute at work is the one before.
+      const atWork = isOpen(minuteOf(counted)) ? minuteOf(counted) : minuteOf(counted) - 1;
+      let m = days > 0 ? openingAfter(atWork, days) : openingBefore(atWork, -days);
+      // Back to the opening of the day reached, then along it until the clock shows the time, or has passed it.
+      while (isOpen(m - 1)) m -= 1;
+      while (wall(m).time < time && isOpen(m)) m += 1;
+      const intoMinute = wall(m).time === time ? epochMilliseconds(counted) % MINUTE : 0;
+      return fromEpochMilliseconds(m * MINUTE + intoMinute);
+    },
+  };
+}
+
+/** When two pauses of a request's clock begin and end. */
+type Pauses = readonly [begins: Instant, ends: Instant, beginsAgain: Instant, endsAgain: Instant];
+
+/** The due time as the clock of a request has it, which stood during two pauses. */
+function dueAfterPauses(at: Instant, businessDays: number, pauses: Pauses, calendar: quick.SupportCalendar): Instant {
+  const exceptions = { ...policy.exceptions, answerWithinBusinessDays: businessDays };
+  const itsPolicy = { ...policy, exceptions, supportCalendar: calendar };
+  const clock = pauses.reduce(
+    (moved, moment, index) => handOver(moved, index % 2 === 0 ? 'requester' : 'team', moment, itsPolicy),
+    startClock(at, true, itsPolicy),
+  );
+  if (clock.is !== 'running') throw new Error('the clock did not go on');
+  return clock.dueAt;
+}
+
+/** The same on fingers: every open minute of a pause is one minute more at the end. */
+function dueWithPausesAdded(at: Instant, businessDays: number, pauses: Pauses, slow: Oracle): Instant {
+  const [begins, ends, beginsAgain, endsAgain] = pauses;
+  const paused = slow.businessMinutesBetween(begins, ends) + slow.businessMinutesBetween(beginsAgain, endsAgain);
+  return slow.addBusinessMinutes(slow.dueAt(at, businessDays), paused);
+}
+
+/**
+ * Asks slow and quick the same random questions and throws at the first on which they differ, with the smallest example.
+ *
+ * `runs` questions of each kind over all the calendars; `over` says whether they fall into the eventful weeks of 2026 and
+ * 2027 or anywhere in the eight years of the table. A test asks some thousands, and `npm run calendar` a million.
+ */
+export function agree(
+  runs: number,
+  over: 'eventful-weeks' | 'eight-years',
+  { seed, among = calendars }: { seed?: number; among?: readonly quick.SupportCalendar[] } = {},
+): void {
+  const pairs = among.map((calendar) => ({ calendar, slow: oracleFor(calendar) }));
+  fc.assert(
+    fc.property(question(over, among.length), ({ which, at, other, minutes, businessDays, pauses }) => {
+      const pair = pairs[which];
+      if (pair === undefined) throw new Error('no such calendar');
+      const { calendar, slow } = pair;
+      const same = (what: string, answered: string | number, counted: string | number): void => {
+        if (answered === counted) return;
+        throw new Error(`${what} answered ${answered}, and counting gives ${counted}, by ${JSON.stringify(calendar)}`);
+      };
+      const later = Math.abs(businessDays);
+      same('startOfBusiness', quick.startOfBusiness(at, calendar), slow.startOfBusiness(at));
+      same('dueAt', quick.dueAt(at, later, calendar), slow.dueAt(at, later));
+      same('between', quick.businessMinutesBetween(at, other, calendar), slow.businessMinutesBetween(at, other));
+      same('addMinutes', quick.addBusinessMinutes(at, minutes, calendar), slow.addBusinessMinutes(at, minutes));
+      same('addDays', quick.addBusinessDays(at, businessDays, calendar), slow.addBusinessDays(at, businessDays));
+      same('the clock', dueAfterPauses(at, later, pauses, calendar), dueWithPausesAdded(at, later, pauses, slow));
+    }),
+    { numRuns: runs, ...(seed === undefined ? {} : { seed }) },
+  );
+}
+
+function question(over: 'eventful-weeks' | 'eight-years', howManyCalendars: number) {
+  const oneDay = 24 * 60 * MINUTE;
+  const anywhere = fc.integer({ min: first * MINUTE + 60 * oneDay, max: last * MINUTE - 60 * oneDay });
+  const nearby = fc
+    .tuple(fc.constantFrom(...eventful), fc.integer({ min: -6 * oneDay, max: 9 * oneDay }))
+    .map(([event, distance]) => event + distance);
+  // Half of the questions are about whole quarters of an hour, so that the edges of days are hit and not only passed.
+  const moment = fc
+    .tuple(over === 'eight-years' ? anywhere : nearby, fc.boolean())
+    .map(([ms, onQuarter]) => (onQuarter ? Math.floor(ms / (15 * MINUTE)) * 15 * MINUTE : ms));
+  const wait = fc.nat({ max: 5 * oneDay });
+  return fc
+    .record({
+      which: fc.nat({ max: howManyCalendars - 1 }),
+      moment,
+      distance: fc.integer({ min: -12 * oneDay, max: 12 * oneDay }),
+      minutes: fc.oneof(
+        fc.integer({ min: -3000, max: 3000 }),
+        fc.integer({ min: -8, max: 8 }).map((n) => n * 480),
+      ),
+      businessDays: fc.integer({ min: -10, max: 10 }),
+      waits: fc.tuple(wait, wait, wait, wait),
+    })
+    .map(({ moment: ms, distance, waits: [a, b, c, d], ...rest }) => ({
+      ...rest,
+      at: fromEpochMilliseconds(ms),
+      other: fromEpochMilliseconds(ms + distance),
+      pauses: [
+        fromEpochMilliseconds(ms + a),
+        fromEpochMilliseconds(ms + a + b),
+        fromEpochMilliseconds(ms + a + b + c),
+        fromEpochMilliseconds(ms + a + b + c + d),
+      ] as const,
+    }));
+}

@@ -1,0 +1,502 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { SupportCalendar } from '../../../domain/calendar/business-time.ts';
+import {
+  addBusinessDays,
+  addBusinessMinutes,
+  businessMinutesBetween,
+  dayIn,
+  dueAt,
+  startOfBusiness,
+  startOfNextDay,
+} from '../../../domain/calendar/business-time.ts';
+import {
+  civilDate,
+  epochMilliseconds,
+  fromEpochMilliseconds,
+  instant,
+  isBefore,
+} from '../../../domain/calendar/instant.ts';
+import * as on from '../../instants.ts';
+import { agree, calendars, losAngeles } from './business-time-oracle.ts';
+
+const fiveDays = 5;
+const dayOfMinutes = 480;
+
+describe('a request received in a week without a holiday', () => {
+  it.each([
+    ['on Friday at 16:59 is due the next Friday', on.fridayAlmostFive, on.nextFridayFive],
+    ['on Friday at 16:59:59.999 is due the next Friday', on.fridayBeforeFive, on.nextFridayFive],
+    [
+      'on Friday at 17:00:00 starts on Monday: due the Monday after that Friday',
+      on.fridayFive,
+      on.mondayAfterNextFridayFive,
+    ],
+    ['that Saturday is due the Monday after that Friday', on.saturdayNoon, on.mondayAfterNextFridayFive],
+    ['that Sunday is due the Monday after that Friday', on.nextSundayNoon, on.mondayAfterNextFridayFive],
+    ['on Friday at opening is due the next Friday', on.fridayNine, on.nextFridayFive],
+    ['on Monday at 09:00 is due the next Monday', on.mondayNine, on.nextMondayFive],
+    ['on Monday just before 09:00 starts that Monday', on.mondayBeforeNine, on.nextMondayFive],
+    ['on Monday at 16:59:59.999 is due the next Monday', on.mondayBeforeFive, on.nextMondayFive],
+    ['on Monday at 17:00:00 starts on Tuesday: due the next Tuesday', on.mondayFive, on.nextTuesdayFive],
+    ['on Monday evening is due the next Tuesday', on.mondayEvening, on.nextTuesdayFive],
+    ['on Tuesday just after midnight is due the next Tuesday', on.tuesdayMidnight, on.nextTuesdayFive],
+  ])('SLA-1 %s', (_, receivedAt, due) => {
+    expect(dueAt(receivedAt, fiveDays, losAngeles)).toBe(due);
+  });
+
+  it('SLA-3 is due five business days later when policy adds five', () => {
+    expect(dueAt(on.mondayNine, 10, losAngeles)).toBe(on.mondayAfterNextFridayFive);
+  });
+
+  it('SLA-1 is due at closing of the day on which it starts when there are no days to wait', () => {
+    expect(dueAt(on.mondayNine, 0, losAngeles)).toBe(on.mondayFive);
+    expect(dueAt(on.saturdayNoon, 0, losAngeles)).toBe(on.nextMondayFive);
+  });
+
+  it.each([-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY])(
+    'SLA-1 cannot be due in %s business days',
+    (businessDays) => {
+      expect(() => dueAt(on.mondayNine, businessDays, losAngeles)).toThrow(
+        new RangeError(`not a number of business days: ${businessDays}`),
+      );
+    },
+  );
+});
+
+describe('a request received before a week with a holiday', () => {
+  it.each([
+    [
+      'a holiday between moves Friday 16:59 to the Monday after',
+      on.fridayBeforeTheHolidayAlmostFive,
+      on.mondayAfterTheHolidayFive,
+    ],
+    [
+      'a holiday between moves that Saturday to the Tuesday after',
+      on.saturdayBeforeTheHolidayNoon,
+      on.tuesdayAfterTheHolidayFive,
+    ],
+  ])('SLA-1 %s', (_, receivedAt, due) => {
+    expect(dueAt(receivedAt, fiveDays, losAngeles)).toBe(due);
+  });
+
+  it('SLA-1 moves nothing for a calendar that keeps no holidays', () => {
+    expect(dueAt(on.fridayBeforeTheHolidayAlmostFive, fiveDays, { ...losAngeles, holidays: 'none' })).toBe(
+      on.fridayAfterTheHolidayFive,
+    );
+  });
+
+  it('SLA-1 one received on the holiday starts the day after', () => {
+    expect(startOfBusiness(on.holidayNoon, losAngeles)).toBe(on.thursdayAfterTheHolidayNine);
+  });
+
+  it('SLA-1 a day that policy closes is no business day either', () => {
+    const closedOnThursday: SupportCalendar = { ...losAngeles, closedOn: [civilDate('2026-11-12')] };
+    expect(startOfBusiness(on.holidayNoon, closedOnThursday)).toBe(on.fridayAfterTheHolidayNine);
+    expect(dueAt(on.fridayBeforeTheHolidayAlmostFive, fiveDays, closedOnThursday)).toBe(on.tuesdayAfterTheHolidayFive);
+  });
+
+  it('SLA-1 a New Year that is observed in the old year closes its last Friday', () => {
+    expect(startOfBusiness(instant('2027-12-31T09:00:00-08:00'), losAngeles)).toBe(
+      instant('2028-01-03T09:00:00-08:00'),
+    );
+  });
+});
+
+describe('work starts', () => {
+  it.each([
+    ['at once, at opening', on.mondayNine, on.mondayNine],
+    ['at opening, for what comes a millisecond before', on.mondayBeforeNine, on.mondayNine],
+    ['at once, to the millisecond, just before closing', on.mondayBeforeFive, on.mondayBeforeFive],
+    ['the next morning, for what comes at closing', on.mondayFive, on.tuesdayNine],
+    ['the next morning, for what comes at night', on.mondayEvening, on.tuesdayNine],
+    ['on Monday, for what comes at the weekend', on.saturdayNoon, on.nextMondayNine],
+  ])('SLA-1 %s', (_, at, starts) => {
+    expect(startOfBusiness(at, losAngeles)).toBe(starts);
+  });
+});
+
+describe('business minutes', () => {
+  it.each([
+    ['none from a moment to itself', on.mondayTen, on.mondayTen, 0],
+    ['sixty in an hour at work', on.mondayNine, on.mondayTen, 60],
+    ['a day from opening to closing', on.mondayNine, on.mondayFive, dayOfMinutes],
+    ['none overnight', on.mondayFive, on.tuesdayNine, 0],
+    ['none at the weekend', on.fridayFive, on.nextMondayNine, 0],
+    ['one, across the weekend, from 16:59', on.fridayAlmostFive, on.nextMondayNine, 1],
+    ['five days in a week', on.mondayNine, on.nextMondayNine, 5 * dayOfMinutes],
+    ['none on a holiday', on.tuesdayBeforeTheHolidayFive, on.thursdayAfterTheHolidayNine, 0],
+    [
+      'a day from Tuesday to Thursday over a holiday',
+      on.tuesdayBeforeTheHolidayTen,
+      on.thursdayAfterTheHolidayTen,
+      dayOfMinutes,
+    ],
+    [
+      'a day over the weekend on which clocks go forward',
+      on.fridayBeforeSpringForwardTen,
+      on.mondayAfterSpringForwardTen,
+      dayOfMinutes,
+    ],
+    [
+      'a day over the weekend on which clocks go back',
+      on.fridayBeforeFallBackTen,
+      on.mondayAfterFallBackTen,
+      dayOfMinutes,
+    ],
+  ])('SLA-2 are %s, and as many less than none backwards', (_, from, to, minutes) => {
+    expect(businessMinutesBetween(from, to, losAngeles)).toBe(minutes);
+    expect(businessMinutesBetween(to, from, losAngeles)).toBe(0 - minutes);
+  });
+
+  it('SLA-2 are counted from the minute in which each end lies', () => {
+    const late = instant('2026-06-01T10:00:59.999-07:00');
+    const next = instant('2026-06-01T10:01:00.000-07:00');
+    expect(businessMinutesBetween(on.mondayTen, late, losAngeles)).toBe(0);
+    expect(businessMinutesBetween(on.mondayTen, next, losAngeles)).toBe(1);
+    expect(businessMinutesBetween(late, next, losAngeles)).toBe(1);
+    expect(businessMinutesBetween(on.mondayBeforeFive, on.mondayFive, losAngeles)).toBe(1);
+    expect(businessMinutesBetween(on.mondayBeforeNine, on.mondayNine, losAngeles)).toBe(0);
+  });
+
+  it('SLA-2 of 2026 are those of 250 days', () => {
+    const [start, end] = [instant('2026-01-01T00:00:00-08:00'), instant('2027-01-01T00:00:00-08:00')];
+    // 261 days of 2026 are weekdays, and all eleven holidays are observed on one.
+    expect(businessMinutesBetween(start, end, losAngeles)).toBe(250 * dayOfMinutes);
+    expect(addBusinessMinutes(start, 250 * dayOfMinutes, losAngeles)).toBe(instant('2026-12-31T17:00:00-08:00'));
+  });
+});
+
+describe('adding business minutes', () => {
+  it.each([
+    ['an hour at work', on.mondayNine, 60, on.mondayTen],
+    ['to one minute before closing', on.mondayNine, dayOfMinutes - 1, on.mondayAlmostFive],
+    ['to closing, and stays there', on.mondayNine, dayOfMinutes, on.mondayFive],
+    ['past closing, to the next morning', on.mondayTen, dayOfMinutes, on.tuesdayTen],
+    ['from the weekend, as from Monday at opening', on.saturdayNoon, 60, on.nextMondayTen],
+    ['from closing, as from the next opening', on.fridayFive, 60, on.nextMondayTen],
+    ['from before opening', on.mondayBeforeNine, 60, on.mondayTen],
+    ['over a holiday', on.tuesdayBeforeTheHolidayTen, dayOfMinutes, on.thursdayAfterTheHolidayTen],
+    [
+      'over the weekend on which clocks go forward',
+      on.fridayBeforeSpringForwardTen,
+      dayOfMinutes,
+      on.mondayAfterSpringForwardTen,
+    ],
+    ['over the weekend on which clocks go back', on.fridayBeforeFallBackTen, dayOfMinutes, on.mondayAfterFallBackTen],
+    ['back to one minute before closing, over the night', on.tuesdayNine, -1, on.mondayAlmostFive],
+    ['back an hour at work', on.tuesdayTen, -59, instant('2026-06-02T09:01:00-07:00')],
+    ['back to opening, which is the closing before', on.tuesdayTen, -60, on.mondayFive],
+    ['back over the weekend', on.nextMondayTen, -60 - dayOfMinutes, on.thursdayFive],
+    ['back over a holiday', on.thursdayAfterTheHolidayTen, -dayOfMinutes, on.tuesdayBeforeTheHolidayTen],
+    ['none at work', on.mondayTen, 0, on.mondayTen],
+    ['none at closing', on.mondayFive, 0, on.mondayFive],
+    ['none at the weekend, which is Friday at closing', on.saturdayNoon, 0, on.fridayFive],
+    ['none at opening, which is the closing before', on.tuesdayNine, 0, on.mondayFive],
+  ])('SLA-2 goes %s', (_, from, minutes, to) => {
+    expect(addBusinessMinutes(from, minutes, losAngeles)).toBe(to);
+  });
+
+  it('SLA-2 begins at the minute in which it is asked', () => {
+    expect(addBusinessMinutes(instant('2026-06-01T09:00:59.999-07:00'), 60, losAngeles)).toBe(on.mondayTen);
+    expect(addBusinessMinutes(instant('2026-06-01T10:00:59.999-07:00'), 0, losAngeles)).toBe(on.mondayTen);
+    expect(addBusinessMinutes(instant('2026-06-01T10:01:59.999-07:00'), -1, losAngeles)).toBe(on.mondayTen);
+  });
+
+  it.each([0.5, Number.NaN, Number.NEGATIVE_INFINITY])('SLA-2 cannot add %s minutes', (minutes) => {
+    expect(() => addBusinessMinutes(on.mondayNine, minutes, losAngeles)).toThrow(
+      new RangeError(`not a whole number: ${minutes}`),
+    );
+  });
+});
+
+describe('business days after a moment', () => {
+  it.each([
+    ['two after Monday noon is Wednesday noon', on.mondayNoon, 2, on.wednesdayNoon],
+    ['asked on a Saturday, one after is Tuesday at opening', on.saturdayNoon, 1, on.nextTuesdayNine],
+    ['asked on Friday at closing, one after is Tuesday at opening', on.fridayFive, 1, on.nextTuesdayNine],
+    ['asked on Friday at opening, one after is Monday at opening', on.fridayNine, 1, on.nextMondayNine],
+    ['asked just before opening, one after is the next opening', on.mondayBeforeNine, 1, on.tuesdayNine],
+    [
+      'asked just before closing, one after keeps the millisecond',
+      on.mondayBeforeFive,
+      1,
+      instant('2026-06-02T16:59:59.999-07:00'),
+    ],
+    ['four after Monday noon is Friday noon', on.mondayNoon, 4, on.fridayNoon],
+    ['five after Friday at opening is the next Friday at opening', on.fridayNine, 5, on.nextFridayNine],
+    [
+      'one after the day before a holiday is the day after it',
+      on.tuesdayBeforeTheHolidayTen,
+      1,
+      on.thursdayAfterTheHolidayTen,
+    ],
+    ['asked on a holiday, one after is Friday at opening', on.holidayNoon, 1, on.fridayAfterTheHolidayNine],
+    [
+      'the clock shows the same time after it went forward',
+      on.fridayBeforeSpringForwardTen,
+      1,
+      on.mondayAfterSpringForwardTen,
+    ],
+    ['the clock shows the same time after it went back', on.fridayBeforeFallBackTen, 1, on.mondayAfterFallBackTen],
+  ])('SLA-5 %s', (_, from, days, to) => {
+    expect(addBusinessDays(from, days, losAngeles)).toBe(to);
+  });
+});
+
+describe('business days before a moment', () => {
+  it.each([
+    ['two before a due time at closing is closing', on.nextFridayFive, -2, on.nextWednesdayFive],
+    ['one before a due time at closing is closing', on.nextFridayFive, -1, on.nextThursdayFive],
+    ['none before a due time at closing is that time', on.nextFridayFive, 0, on.nextFridayFive],
+    ['they go over the weekend', on.nextMondayFive, -2, on.thursdayFive],
+    ['they go over a holiday', on.fridayAfterTheHolidayFive, -2, on.tuesdayBeforeTheHolidayFive],
+    ['one before an opening is an opening', on.nextTuesdayNine, -1, on.nextMondayNine],
+    ['none before an opening is that opening', on.mondayNine, 0, on.mondayNine],
+    ['none keeps a moment at work, to the millisecond', on.mondayBeforeFive, 0, on.mondayBeforeFive],
+    ['asked on a Saturday, they count from Friday at closing', on.saturdayNoon, -2, on.wednesdayFive],
+    ['asked on a Saturday, none is Friday at closing', on.saturdayNoon, 0, on.fridayFive],
+    [
+      'asked just before opening, they count from the closing before',
+      on.mondayBeforeNine,
+      0,
+      instant('2026-05-29T17:00:00-07:00'),
+    ],
+    ['asked a millisecond after closing, none is closing', instant('2026-06-01T17:00:00.001-07:00'), 0, on.mondayFive],
+  ])('SLA-5 %s', (_, from, days, to) => {
+    expect(addBusinessDays(from, days, losAngeles)).toBe(to);
+  });
+
+  it.each([0.5, Number.NaN, Number.POSITIVE_INFINITY])('SLA-5 cannot be %s', (days) => {
+    expect(() => addBusinessDays(on.mondayNine, days, losAngeles)).toThrow(
+      new RangeError(`not a whole number: ${days}`),
+    );
+  });
+});
+
+describe('the day in a zone', () => {
+  it('OVR-2 ends at midnight on the clock of that zone', () => {
+    expect(dayIn(on.mondayBeforeMidnight, 'America/Los_Angeles')).toBe('2026-06-01');
+    expect(dayIn(on.tuesdayMidnight, 'America/Los_Angeles')).toBe('2026-06-02');
+    expect(dayIn(on.mondayBeforeMidnight, 'UTC')).toBe('2026-06-02');
+    expect(dayIn(on.mondayNine, 'Pacific/Kiritimati')).toBe('2026-06-02');
+  });
+
+  it('OVR-2 is followed by one that begins at midnight', () => {
+    expect(startOfNextDay(on.mondayNine, 'America/Los_Angeles')).toBe(on.tuesdayMidnight);
+    expect(startOfNextDay(on.mondayBeforeMidnight, 'America/Los_Angeles')).toBe(on.tuesdayMidnight);
+    expect(startOfNextDay(on.tuesdayMidnight, 'America/Los_Angeles')).toBe(instant('2026-06-03T00:00:00-07:00'));
+  });
+
+  it('OVR-2 has 23 hours when the clocks go forward and 25 when they go back', () => {
+    expect(startOfNextDay(on.springForwardSundayMidnight, 'America/Los_Angeles')).toBe(
+      on.mondayAfterSpringForwardMidnight,
+    );
+    expect(startOfNextDay(on.fallBackSundayMidnight, 'America/Los_Angeles')).toBe(on.mondayAfterFallBackMidnight);
+    const lastHour = instant('2026-11-01T23:30:00-08:00');
+    expect(dayIn(lastHour, 'America/Los_Angeles')).toBe('2026-11-01');
+  });
+
+  it('OVR-2 begins at one o’clock where the clocks leap over midnight', () => {
+    const thursday = instant('2026-04-23T12:00:00+02:00');
+    expect(startOfNextDay(thursday, 'Africa/Cairo')).toBe(instant('2026-04-24T01:00:00+03:00'));
+  });
+
+  it('OVR-2 ends after every moment in it, and a millisecond before its end is still that day', () => {
+    fc.assert(
+      fc.property(anyMoment, fc.constantFrom(...calendars), (at, { zone }) => {
+        const next = startOfNextDay(at, zone);
+        expect(isBefore(at, next)).toBe(true);
+        expect(dayIn(at, zone) < dayIn(next, zone)).toBe(true);
+        expect(dayIn(fromEpochMilliseconds(epochMilliseconds(next) - 1), zone)).toBe(dayIn(at, zone));
+      }),
+    );
+  });
+
+  it('OVR-2 cannot be told in a zone that does not exist', () => {
+    expect(() => dayIn(on.mondayNine, 'America/Redmond')).toThrow(RangeError);
+    expect(() => startOfNextDay(on.mondayNine, 'America/Redmond')).toThrow(RangeError);
+  });
+});
+
+describe('clocks that change within opening hours', () => {
+  // Jordan went back from 01:00 to 00:00 on Friday 29 October 2021.
+  const amman: SupportCalendar = {
+    zone: 'Asia/Amman',
+    opensAt: '00:30',
+    closesAt: '09:00',
+    holidays: 'none',
+    closedOn: [],
+  };
+  const opensOnce = instant('2021-10-29T00:30:00+03:00');
+  const shownAgain = instant('2021-10-29T00:15:00+02:00');
+
+  it('SLA-2 an hour shown twice is worked twice', () => {
+    expect(businessMinutesBetween(opensOnce, instant('2021-10-29T09:00:00+02:00'), amman)).toBe(510 + 60);
+    expect(addBusinessMinutes(opensOnce, 45, amman)).toBe(shownAgain);
+  });
+
+  it('SLA-1 the doors do not close when the clock goes back to before opening', () => {
+    expect(startOfBusiness(shownAgain, amman)).toBe(shownAgain);
+  });
+
+  it('SLA-5 a time that other days show only before opening is opening there', () => {
+    expect(addBusinessDays(shownAgain, -1, amman)).toBe(instant('2021-10-28T00:30:00+03:00'));
+  });
+
+  // Egypt went forward from 00:00 to 01:00 on Friday 24 April 2026.
+  const cairo: SupportCalendar = {
+    zone: 'Africa/Cairo',
+    opensAt: '00:30',
+    closesAt: '08:00',
+    holidays: 'none',
+    closedOn: [],
+  };
+
+  it('SLA-1 an opening that the clock leaves out is the moment at which it leaps', () => {
+    const thursdayEvening = instant('2026-04-23T20:00:00+02:00');
+    expect(startOfBusiness(thursdayEvening, cairo)).toBe(instant('2026-04-24T01:00:00+03:00'));
+    expect(addBusinessMinutes(thursdayEvening, 7 * 60, cairo)).toBe(instant('2026-04-24T08:00:00+03:00'));
+    expect(addBusinessDays(instant('2026-04-23T00:45:12+02:00'), 1, cairo)).toBe(instant('2026-04-24T01:00:00+03:00'));
+  });
+
+  it('SLA-1 a day whose opening hours are all left out is never one on which work starts', () => {
+    const firstHalfHour: SupportCalendar = { ...cairo, opensAt: '00:15', closesAt: '00:45' };
+    const thursdayEvening = instant('2026-04-23T20:00:00+02:00');
+    const saturday = instant('2026-04-25T12:00:00+03:00');
+    expect(startOfBusiness(thursdayEvening, firstHalfHour)).toBe(instant('2026-04-27T00:15:00+03:00'));
+    expect(businessMinutesBetween(thursdayEvening, saturday, firstHalfHour)).toBe(0);
+    expect(addBusinessMinutes(saturday, -1, firstHalfHour)).toBe(instant('2026-04-23T00:44:00+02:00'));
+    expect(addBusinessDays(saturday, 0, firstHalfHour)).toBe(instant('2026-04-23T00:45:00+02:00'));
+  });
+});
+
+describe('a calendar that makes no sense', () => {
+  it.each([
+    ['closes when it opens', { opensAt: '09:00', closesAt: '09:00' }, 'cannot open at 09:00 and close at 09:00'],
+    ['closes before it opens', { opensAt: '17:00', closesAt: '09:00' }, 'cannot open at 17:00 and close at 09:00'],
+    ['opens at a time that is none', { opensAt: '24:30' }, '24:30'],
+    ['is in a zone that does not exist', { zone: 'America/Redmond' }, 'zone'],
+  ])('SLA-1 is a bug when it %s', (_, wrong, because) => {
+    const calendar = { ...losAngeles, ...wrong };
+    expect(() => startOfBusiness(on.mondayNine, calendar)).toThrow(because);
+    expect(() => dueAt(on.mondayNine, fiveDays, calendar)).toThrow(RangeError);
+    expect(() => businessMinutesBetween(on.mondayNine, on.mondayTen, calendar)).toThrow(RangeError);
+    expect(() => addBusinessMinutes(on.mondayNine, 1, calendar)).toThrow(RangeError);
+    expect(() => addBusinessDays(on.mondayNine, 1, calendar)).toThrow(RangeError);
+  });
+});
+
+const anyMoment = fc
+  .integer({ min: Date.parse('2024-01-01T00:00Z'), max: Date.parse('2031-12-31T00:00Z') })
+  .map(fromEpochMilliseconds);
+const anyCalendar = fc.constantFrom(...calendars);
+const anyMinutes = fc.integer({ min: -20_000, max: 20_000 });
+const anyDays = fc.integer({ min: 0, max: 30 });
+
+describe('business time, whatever the calendar', () => {
+  it('SLA-2 the minutes to the moment after so many minutes are so many', () => {
+    fc.assert(
+      fc.property(anyCalendar, anyMoment, anyMinutes, (calendar, at, minutes) => {
+        expect(businessMinutesBetween(at, addBusinessMinutes(at, minutes, calendar), calendar)).toBe(minutes);
+      }),
+    );
+  });
+
+  it('SLA-2 stretches laid end to end add up, in any order of the three moments', () => {
+    fc.assert(
+      fc.property(anyCalendar, anyMoment, anyMoment, anyMoment, (calendar, a, b, c) => {
+        expect(businessMinutesBetween(a, b, calendar) + businessMinutesBetween(b, c, calendar)).toBe(
+          businessMinutesBetween(a, c, calendar),
+        );
+      }),
+    );
+  });
+
+  it('SLA-2 adding twice is adding the sum, forward and back', () => {
+    fc.assert(
+      fc.property(anyCalendar, anyMoment, anyMinutes, anyMinutes, (calendar, at, first, second) => {
+        const stepped = addBusinessMinutes(addBusinessMinutes(at, first, calendar), second, calendar);
+        expect(stepped).toBe(addBusinessMinutes(at, first + second, calendar));
+      }),
+    );
+  });
+
+  it('SLA-2 a clock that stands and at once goes on has the same due time, late or not', () => {
+    fc.assert(
+      fc.property(anyCalendar, anyMoment, anyDays, anyMoment, (calendar, receivedAt, days, now) => {
+        const due = dueAt(receivedAt, days, calendar);
+        expect(addBusinessMinutes(now, businessMinutesBetween(now, due, calendar), calendar)).toBe(due);
+      }),
+    );
+  });
+
+  it('SLA-2 a clock that stood for a while has at its end what it had at its beginning', () => {
+    fc.assert(
+      fc.property(
+        anyCalendar,
+        anyMoment,
+        anyDays,
+        anyMinutes,
+        anyMinutes,
+        (calendar, receivedAt, days, until, standing) => {
+          const due = dueAt(receivedAt, days, calendar);
+          const stoodFrom = addBusinessMinutes(receivedAt, Math.abs(until), calendar);
+          const remaining = businessMinutesBetween(stoodFrom, due, calendar);
+          const wentOn = addBusinessMinutes(stoodFrom, Math.abs(standing), calendar);
+          const moved = addBusinessMinutes(wentOn, remaining, calendar);
+          expect(businessMinutesBetween(wentOn, moved, calendar)).toBe(remaining);
+          expect(businessMinutesBetween(due, moved, calendar)).toBe(Math.abs(standing));
+        },
+      ),
+    );
+  });
+
+  it('SLA-1 what comes later is never due earlier', () => {
+    fc.assert(
+      fc.property(anyCalendar, anyMoment, fc.nat({ max: 5 * 86_400_000 }), anyDays, (calendar, at, gap, days) => {
+        const after = fromEpochMilliseconds(epochMilliseconds(at) + gap);
+        expect(isBefore(dueAt(after, days, calendar), dueAt(at, days, calendar))).toBe(false);
+        expect(isBefore(startOfBusiness(after, calendar), startOfBusiness(at, calendar))).toBe(false);
+        expect(isBefore(addBusinessDays(after, days, calendar), addBusinessDays(at, days, calendar))).toBe(false);
+        expect(isBefore(addBusinessDays(after, -days, calendar), addBusinessDays(at, -days, calendar))).toBe(false);
+      }),
+    );
+  });
+
+  it('SLA-2 more minutes are never an earlier moment, and a later start never ends earlier', () => {
+    fc.assert(
+      fc.property(anyCalendar, anyMoment, anyMinutes, fc.nat({ max: 3000 }), (calendar, at, minutes, more) => {
+        const reached = addBusinessMinutes(at, minutes, calendar);
+        const after = fromEpochMilliseconds(epochMilliseconds(at) + more * 60_000);
+        expect(isBefore(addBusinessMinutes(at, minutes + more, calendar), reached)).toBe(false);
+        expect(isBefore(addBusinessMinutes(after, minutes, calendar), reached)).toBe(false);
+      }),
+    );
+  });
+
+  it('SLA-1 work that has started starts when it started, and is due a business day at least after it', () => {
+    fc.assert(
+      fc.property(anyCalendar, anyMoment, (calendar, at) => {
+        const start = startOfBusiness(at, calendar);
+        expect(isBefore(start, at)).toBe(false);
+        expect(startOfBusiness(start, calendar)).toBe(start);
+        expect(businessMinutesBetween(at, start, calendar)).toBe(0);
+        expect(isBefore(start, dueAt(at, 0, calendar))).toBe(true);
+      }),
+    );
+  });
+
+  it('SLA-5 as many business days back as forward lead to the start of work', () => {
+    fc.assert(
+      fc.property(anyMoment, anyDays, (at, days) => {
+        const start = startOfBusiness(at, losAngeles);
+        expect(addBusinessDays(addBusinessDays(start, days, losAngeles), -days, losAngeles)).toBe(start);
+      }),
+    );
+  });
+
+  it('SLA-1 SLA-2 SLA-5 agrees with walking the minutes and looking at the clock', () => {
+    agree(3000, 'eventful-weeks');
+  }, 120_000);
+});

@@ -1,0 +1,71 @@
+import Holidays from 'date-holidays';
+import { describe, expect, it } from 'vitest';
+import { observedFederalHolidays } from '../../../domain/calendar/federal-holidays.ts';
+import { civilDate, dayNumber, weekdayOf } from '../../../domain/calendar/instant.ts';
+import { federalHolidaysAsPublished } from './business-time-oracle.ts';
+
+describe('United States federal holidays', () => {
+  it.each(Object.entries(federalHolidaysAsPublished))('SLA-1 in %s are the published days', (year, published) => {
+    expect(observedFederalHolidays(Number(year))).toEqual(published);
+  });
+
+  it('SLA-1 one on a Saturday is observed on the Friday before', () => {
+    expect(observedFederalHolidays(2026)).toContain('2026-07-03');
+    expect(observedFederalHolidays(2026)).not.toContain('2026-07-04');
+  });
+
+  it('SLA-1 one on a Sunday is observed on the Monday after', () => {
+    expect(observedFederalHolidays(2027)).toContain('2027-07-05');
+    expect(observedFederalHolidays(2027)).not.toContain('2027-07-04');
+  });
+
+  it('SLA-1 a New Year on a Saturday is observed in the year before, and listed there', () => {
+    expect(observedFederalHolidays(2027).at(-1)).toBe('2027-12-31');
+    expect(observedFederalHolidays(2028)[0]).toBe('2028-01-17');
+    expect(observedFederalHolidays(2032).at(-1)).toBe('2032-12-31');
+  });
+
+  it('SLA-1 a New Year on a Sunday is observed on 2 January', () => {
+    expect(observedFederalHolidays(2023)[0]).toBe('2023-01-02');
+    expect(observedFederalHolidays(2022).at(-1)).toBe('2022-12-26');
+  });
+
+  it('SLA-1 Juneteenth counts since 2021', () => {
+    expect(observedFederalHolidays(2020).filter((day) => day.startsWith('2020-06'))).toEqual([]);
+    expect(observedFederalHolidays(2021).filter((day) => day.startsWith('2021-06'))).toEqual(['2021-06-18']);
+  });
+
+  it('SLA-1 Inauguration Day is a holiday in Washington only', () => {
+    expect(observedFederalHolidays(2029).filter((day) => day.startsWith('2029-01'))).toEqual([
+      '2029-01-01',
+      '2029-01-15',
+    ]);
+  });
+
+  it('SLA-1 all are weekdays of their year, in order, and a run of years has eleven each', () => {
+    const years = Array.from({ length: 79 }, (_, index) => 2021 + index);
+    for (const year of years) {
+      const days = observedFederalHolidays(year);
+      expect(days).toEqual(days.toSorted());
+      expect(new Set(days).size).toBe(days.length);
+      expect(days.every((day) => day.startsWith(`${year}-`))).toBe(true);
+      expect(days.every((day) => ![0, 6].includes(weekdayOf(dayNumber(day))))).toBe(true);
+    }
+    // 1 January 2100 is a Friday, and 1 January 2021 was one too: no New Year crosses either end of the run.
+    expect(years.flatMap(observedFederalHolidays)).toHaveLength(79 * 11);
+  });
+
+  it('SLA-1 from 1986 to 2100 are the days of the list that others keep', () => {
+    const kept = new Holidays('US');
+    for (let year = 1986; year <= 2100; year += 1) {
+      const days = kept
+        .getHolidays(year)
+        // It knows the day on which Veterans Day is observed as one on which banks are closed.
+        .filter(({ type, rule }) => type === 'public' || (type === 'bank' && rule.startsWith('substitutes 11-11')))
+        .map(({ date }) => date.slice(0, 10))
+        // It lists the day itself beside the one on which it is observed, and 31 December in both years.
+        .filter((date) => date.startsWith(`${year}-`) && ![0, 6].includes(weekdayOf(dayNumber(civilDate(date)))));
+      expect(observedFederalHolidays(year)).toEqual(days.toSorted());
+    }
+  });
+});

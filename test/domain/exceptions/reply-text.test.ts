@@ -1,0 +1,207 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { ownWords } from '../../../domain/exceptions/reply-text.ts';
+
+const own = (...lines: readonly string[]) => ownWords(lines.join('\n'));
+
+describe('a mail with nothing but its own words', () => {
+  it('EXC-13 is kept line by line', () => {
+    expect(own('Hello,', '', '  Name: Inés', '> 9 seats are free'.slice(2))).toEqual({
+      text: 'Hello,\n\n  Name: Inés\n9 seats are free',
+      leftOut: false,
+    });
+  });
+
+  it('EXC-13 is kept without empty lines around it, each of which is empty, and with the ends of its cells', () => {
+    expect(own('', ' ', 'a', '   ', 'b', ' \t ', 'c', '', '').text).toBe('a\n\nb\n\t\nc');
+    expect(own('Room _____').text).toBe('Room _____');
+    expect(own('_____ is the room').text).toBe('_____ is the room');
+  });
+
+  it('has one kind of line end and of space, and nothing that is not seen', () => {
+    const text = 'a\u00a0b\u202fc\r\nd\re\u2028f\u200b\u00ad\u202eg\u0000\u0007\ufeff\u2066h';
+    expect(ownWords(text).text).toBe('a b c\nd\ne\nfgh');
+  });
+
+  it('keeps what other scripts are written with', () => {
+    const text = 'می‌خواهم 👩‍👧 イネス';
+    expect(ownWords(text).text).toBe(text);
+  });
+
+  it('KEY-6 keeps no more than the last five of a product key', () => {
+    const hidden = 'Our key is *****-*****-*****-*****-67892.';
+    expect(ownWords('Our key is bcdfg-hjkmp-qrtvw-xy234-67892.').text).toBe(hidden);
+    expect(ownWords('Our key is BCDFG HJKMP QRTVW XY234 67892.').text).toBe(hidden);
+    expect(ownWords('Our key is BCDFGHJKMPQRTVWXY23467892.').text).toBe(hidden);
+    expect(ownWords('It ends in 67892.').text).toBe('It ends in 67892.');
+  });
+});
+
+describe('quoted text', () => {
+  it('EXC-13 is left out, above and below what was written', () => {
+    expect(own('> Product: x', 'Product: y', ' >> Product: z', 'Thanks')).toEqual({
+      text: 'Product: y\nThanks',
+      leftOut: true,
+    });
+  });
+
+  it('is left out with the sentence that says whose it is, and what stands below it is kept', () => {
+    const sentences = [
+      ['On Mon, Jun 1, 2026 at 10:00 AM Volume Activation <no-reply@va.example> wrote:'],
+      ['On Mon, Jun 1, 2026 at 10:00 AM Volume Activation <', 'no-reply@va.example> wrote:'],
+      ['On 1 Jun 2026, at 10:00, Volume Activation <no-reply@va.example>', 'wrote:'],
+      ['Am 01.06.2026 um 10:00 schrieb Volume Activation <no-reply@va.example>:'],
+      ['Le lun. 1 juin 2026 à 10:00, Volume Activation <no-reply@va.example> a écrit :'],
+      ['El lun, 1 jun 2026 a las 10:00, Volume Activation escribió:'],
+      ['Em seg., 1 de jun. de 2026 às 10:00, Volume Activation escreveu:'],
+      ['Il giorno lun 1 giu 2026 alle ore 10:00 Volume Activation ha scritto:'],
+      ['Op ma 1 jun 2026 om 10:00 schreef Volume Activation:'],
+      ['Den mån 1 juni 2026 kl 10:00 skrev Volume Activation:'],
+      ['pon., 1 cze 2026 o 10:00 Volume Activation napsal(a):'],
+      ['po 1. 6. 2026 v 10:00 odesílatel Volume Activation napsal:'],
+      ['po 1. 6. 2026 v 10:00 odesílatelka', 'napsala:'],
+      ['W dniu pon., 1 cze 2026 o 10:00 Volume Activation napisał(a):'],
+      ['W dniu pon., 1 cze 2026 o 10:00 Jan napisał:'],
+      ['W dniu pon., 1 cze 2026 o 10:00 Anna napisała:'],
+      ['пн, 1 июн. 2026 г. в 10:00, Volume Activation пишет:'],
+      ['Volume Activation <no-reply@va.example> 于2026年6月1日周一 10:00写道：'],
+      ['2026年6月1日(月) 10:00 Volume Activation <no-reply@va.example>のメール:'],
+      ['Le lun. 1 juin 2026 à 10:00, Volume Activation a écrit:'],
+      ['  On 1 Jun 2026, at 10:00, Volume Activation', '  wrote:'],
+    ];
+    for (const sentence of sentences) {
+      const more = sentence.map((line, index) => (index === sentence.length - 1 ? `${line} we need ten` : line));
+      expect(own('Above', ...more, '> Product: x').text).toBe(['Above', ...more].join('\n'));
+      expect(own('Above', '', ...sentence, '', '> Product: x', '', 'Below').text).toBe('Above\n\nBelow');
+      expect(own('Above', '', ...sentence, '', 'Product: x', '', 'Below')).toEqual({ text: 'Above', leftOut: true });
+      expect(own('Above', ...sentence, '> Product: x', 'Below').text).toBe('Above\nBelow');
+    }
+  });
+
+  it('is not a sentence that only ends like one', () => {
+    for (const sentence of [
+      'on 1 Jun 2026, at 10:00, Jan wrote:',
+      'am 01.06.2026 um 10:00 schrieb Jan:',
+      'le lun. 1 juin 2026 à 10:00, Jan a écrit :',
+      'el lun, 1 jun 2026 a las 10:00, Jan escribió:',
+      'em seg., 1 de jun. de 2026 às 10:00, Jan escreveu:',
+      'il giorno lun 1 giu 2026 alle ore 10:00 Jan ha scritto:',
+      'op ma 1 jun 2026 om 10:00 schreef Jan:',
+      'den mån 1 juni 2026 kl 10:00 skrev Jan:',
+      'w dniu pon., 1 cze 2026 o 10:00 Jan napisał:',
+    ]) {
+      expect(own(`See ${sentence}`, 'Below').leftOut).toBe(false);
+      expect(own(sentence, 'Below').leftOut).toBe(true);
+    }
+  });
+
+  it('begins with a mark, after the sentence or after lines without a word', () => {
+    const sentence = 'On 1 Jun 2026, at 10:00, Volume Activation wrote:';
+    expect(own(sentence, '   ', '> Product: x', 'Below').text).toBe('Below');
+    expect(own('Above', sentence, 'seats > 9', 'Below').text).toBe('Above');
+  });
+
+  it('has a sentence that a program wrote, which is not longer than two dates and two addresses', () => {
+    const ofLength = (length: number) => `On 10:00 ${'x'.repeat(length - 'On 10:00  wrote:'.length)} wrote:`;
+    expect(own('Above', ofLength(400), 'Below').text).toBe('Above');
+    expect(own('Above', ofLength(401), 'Below').leftOut).toBe(false);
+    expect(own('Jan w dniu 1.06 o 10:00 napisał:', 'Below').leftOut).toBe(false);
+    expect(own('On Monday 1 June 2026 the board wrote:', 'Below').leftOut).toBe(false);
+  });
+
+  it('is not what somebody says that others wrote', () => {
+    const lines = ['On Monday the board wrote:', 'we need ten.', 'From: here on we need more.', 'To: all'];
+    expect(own(...lines)).toEqual({ text: lines.join('\n'), leftOut: false });
+  });
+});
+
+describe('the history below an answer', () => {
+  it.each([
+    [
+      'Outlook',
+      ['From: Call Centre <desk@va.example>', 'Sent: Monday, June 1, 2026 9:00 AM', 'To: Inés', 'Subject: it'],
+    ],
+    ['in bold', ['*From:* Call Centre', '*Sent:* Monday, June 1, 2026 9:00 AM', '*To:* Inés', '*Subject:* it']],
+    ['in German', ['Von: Desk', 'Gesendet: Montag, 1. Juni 2026 09:00', 'An: Inés', 'Betreff: es']],
+    ['in French', ['De : Desk', 'Envoyé : lundi 1 juin 2026 09:00', 'À : Inés', 'Objet : cela']],
+    ['in Japanese', ['差出人: Desk', '送信日時: 2026年6月1日 9:00', '宛先: Inés', '件名: それ']],
+    ['with a copy to others', ['From: D', 'Date: 1 June 2026 at 9.00', 'To: I', 'Cc: a@b.example', 'Subject: it']],
+    ['with its lines broken', ['From: Desk', 'Sent: Monday,', ' June 1, 2026 9:00 AM', 'To: Inés', 'Subject: it']],
+    ['behind a line', ['-----Original Message-----', 'whatever follows']],
+    ['behind a line in German', ['-----Ursprüngliche Nachricht-----', 'whatever follows']],
+    ['passed on by Gmail', ['---------- Forwarded message ---------', 'From: D']],
+    ['passed on by Apple', ['Begin forwarded message:', '', 'From: D']],
+  ])('EXC-13 is left out: %s', (_, history) => {
+    expect(own('Product: y', '', '________________________________', ...history, '', 'Product: x')).toEqual({
+      text: 'Product: y',
+      leftOut: true,
+    });
+  });
+
+  it('is not a form, nor what somebody writes above one by hand', () => {
+    const memo = ['To: exceptions team', 'From: Inés', 'Subject: MAKADD', 'Date: 1 June 2026', '', 'Product: y'];
+    expect(own(...memo)).toEqual({ text: memo.join('\n'), leftOut: false });
+    for (const byHand of [
+      ['From: Inés', 'Date: 1 June 2026', 'To: the team', 'Subject: MAKADD'],
+      ['From: Inés', 'To: the team, before 9:00', 'Subject: MAKADD'],
+      ['To: the team', 'Subject: MAKADD', 'From: Inés', 'Sent: 9:00'],
+      ['Subject: MAKADD', 'From: Inés', 'Sent: 9:00', 'To: the team'],
+      ['Sent: 9:00', 'To: the team', 'Subject: MAKADD', 'Hello,', 'all', 'From: Inés'],
+      ['From: Inés', 'Sent: 9:00', 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'To: the team', 'Subject: MAKADD'],
+    ]) {
+      expect(own(...byHand, '', 'Product: y')).toEqual({
+        text: [...byHand, '', 'Product: y'].join('\n'),
+        leftOut: false,
+      });
+    }
+    const decorated = ['--- MAKADD request ---', 'Product: y', '------', 'Key: BCDFG'];
+    expect(own(...decorated)).toEqual({ text: decorated.join('\n'), leftOut: false });
+  });
+});
+
+describe('a signature', () => {
+  it.each(['-- ', '--'])('is left out behind its mark %j, and is nobody else’s words', (mark) => {
+    expect(own('Elm and Fir.', mark, 'Phone: 1')).toEqual({ text: 'Elm and Fir.', leftOut: false });
+  });
+});
+
+describe('whatever comes', () => {
+  const lines = fc.array(
+    fc.oneof(
+      fc.constantFrom(
+        '> q',
+        '-- ',
+        'From: a',
+        'Sent: 9:00',
+        'To: b',
+        'Subject: c',
+        'On 9:00 x wrote:',
+        '',
+        '\t',
+        '____',
+      ),
+      fc.string({ unit: 'binary', maxLength: 30 }),
+    ),
+    { maxLength: 20 },
+  );
+
+  it('is read to the same words when its own words are read again', () => {
+    fc.assert(
+      fc.property(lines, (all) => {
+        const { text } = ownWords(all.join('\n'));
+        expect(ownWords(text).text).toBe(text);
+      }),
+    );
+  });
+
+  it('has no quoted line and no control character among its own words', () => {
+    fc.assert(
+      fc.property(lines, (all) => {
+        const { text } = ownWords(all.join('\n'));
+        expect(text).not.toMatch(/^ {0,3}>/m);
+        expect(text).not.toMatch(/[^\P{Cc}\n\t]/u);
+        expect(text.isWellFormed()).toBe(true);
+      }),
+    );
+  });
+});

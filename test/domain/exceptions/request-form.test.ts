@@ -1,0 +1,650 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { bodyFrom, formOf, formText, labelAt, readRequest } from '../../../domain/exceptions/request-form.ts';
+import { policy } from '../../builders.ts';
+import { readProjectFile } from '../../project-files.ts';
+
+const read = (text: string, subject = '') => readRequest({ text, subject }, policy);
+const faultOf = (text: string, subject = '') => read(text, subject).faults;
+
+const complete = `Organization name: Alder School District
+Agreement number: E-1001
+Requester’s name: Inés Oliveira
+Requester’s phone number: +1 425 555 0101
+Requester’s e-mail address: ines@alder.example
+Product: Windows Vista Business
+Last five digits of product key: BCDFG
+Number of activations requested: 150
+Business reason for request: Two new schools open in autumn.
+Required date: 4 January 2027`;
+
+const body = {
+  organizationName: 'Alder School District',
+  agreementNumber: 'E-1001',
+  requester: { name: 'Inés Oliveira', phone: '+1 425 555 0101', email: 'ines@alder.example' },
+  product: 'windows-vista-business',
+  keyLastFive: 'BCDFG',
+  activationsRequested: 150,
+  businessReason: 'Two new schools open in autumn.',
+  requiredDate: '2027-01-04',
+};
+
+describe('a complete form', () => {
+  it('EXC-13 is read as the body that the API takes', () => {
+    expect(bodyFrom(read(complete).intake)).toEqual(body);
+    expect(faultOf(complete)).toEqual([]);
+  });
+
+  it('EXC-13 is read in any order and case', () => {
+    const lines = complete.split('\n');
+    fc.assert(
+      fc.property(
+        fc.shuffledSubarray(lines, { minLength: lines.length }),
+        fc.array(fc.boolean(), { minLength: lines.length, maxLength: lines.length }),
+        (shuffled, shout) => {
+          const cased = shuffled.map((line, index) => {
+            const colon = line.indexOf(':');
+            const label = line.slice(0, colon);
+            return `${shout[index] ? label.toUpperCase() : label.toLowerCase()}${line.slice(colon)}`;
+          });
+          expect(bodyFrom(read(cased.join('\n')).intake)).toEqual(body);
+        },
+      ),
+    );
+  });
+
+  it('EXC-13 is not read out of quoted text', () => {
+    const quoted = complete.replaceAll(/^/gm, '> ');
+    expect(bodyFrom(read(quoted).intake)).toEqual({ requester: {} });
+    expect(read(quoted).leftOut).toBe(true);
+    expect(bodyFrom(read(`${complete}\n\n${quoted.replace('150', '9999')}`).intake)).toEqual(body);
+  });
+});
+
+describe('the published list of what to send', () => {
+  it('EXC-1 is read as it stands there, with what it explains in brackets', () => {
+    const text = `· Organization name: Alder School District
+· Agreement number, or license and authorization numbers, associated with the key: E-1001
+· Requester’s name, phone number, and e-mail address (must match the Authorized Contact List as defined by your organization): Inés Oliveira, +1 425 555 0101, ines@alder.example
+· Product (e.g. Windows Vista, Windows Server 2008 Standard): Windows Vista Business
+· Last five digits of product key: BCDFG
+· Number of activations requested: 150
+· Business reason for request: Two new schools open in autumn.
+· Required date: 4 January 2027`;
+    expect(bodyFrom(read(text).intake)).toEqual(body);
+  });
+
+  it.each([
+    ['License and authorization numbers: 12345678, 98765432ZZZ'],
+    ['Authorization and license numbers: 98765432ZZZ / 12345678'],
+    ['Agreement number, or license and authorization numbers: 12345678 and 98765432ZZZ'],
+    ['Authorisation number: 98765432ZZZ\nLicence number: 12345678'],
+  ])('AGR-1 the two numbers of an Open License are told apart: %s', (text) => {
+    expect(bodyFrom(read(text).intake)).toMatchObject({
+      authorizationNumber: '98765432ZZZ',
+      licenseNumber: '12345678',
+    });
+  });
+});
+
+describe('the form that the manual shows', () => {
+  it('EXC-13 is complete, and can be sent as it stands there', () => {
+    const [shown = ''] = /(?:^ {7}.+\n)+/m.exec(readProjectFile('docs/manual/license-administrator.md')) ?? [];
+    const { intake, faults } = read(shown);
+    expect(faults).toEqual([]);
+    expect(Object.keys(bodyFrom(intake))).toEqual(Object.keys(body));
+    expect(Object.values(bodyFrom(intake).requester ?? {})).toHaveLength(3);
+  });
+});
+
+describe('a label', () => {
+  it.each([
+    [
+      'organizationName',
+      ['Organisation', 'COMPANY NAME', '1. Organization name', '-- organization', '*Organization name*'],
+    ],
+    ['agreementNumber', ['Agreement no.', 'agreement #', 'The agreement number', 'Agreement number *']],
+    [
+      'keyLastFive',
+      ['Last 5 digits', 'Last five characters of the key', 'Product key ending in', 'Last five (5) digits'],
+    ],
+    ['businessReason', ['Reason', 'Business justification', 'b) Reason for the request', '**Business reason**']],
+  ] as const)('EXC-13 may be written as people write it: %s', (field, labels) => {
+    for (const label of labels) expect(read(`${label}: BCDFG`).written, label).toEqual({ [field]: 'BCDFG' });
+  });
+
+  it.each([
+    'Name',
+    'Requester’s name',
+    "Requester's Name",
+    'Requesters name',
+    'Requestor name',
+    'Requester (full) name',
+  ])('EXC-13 of the requester: %s', (label) => {
+    expect(read(`${label}: Inés Oliveira`).intake.requester.name).toBe('Inés Oliveira');
+  });
+
+  it.each([
+    ['kind', 'kind | kind of request | request kind | type of request | request type | exception process'],
+    ['organizationName', 'organization | organization name | name of organization | name of the organization'],
+    ['organizationName', 'company | company name'],
+    ['agreementNumber', 'agreement | agreement number | agreement no | agreement nr | agreement id'],
+    ['authorizationNumber', 'authorization | authorization number | authorization no | open authorization number'],
+    ['licenseNumber', 'license | license number | license no | open license number'],
+    ['licenseNumber', 'license and authorization numbers | license and authorization number'],
+    ['licenseNumber', 'authorization and license numbers | authorization and license number'],
+    ['requesterName', 'requester | requested by | requester name, phone and email | requestor | requestors'],
+    ['requesterName', 'requester name, phone number and email | name | full name | your name | contact name'],
+    ['requesterName', 'requester name | name of requester'],
+    ['requesterPhone', 'phone | telephone | telephone number | tel | your phone | requester phone | phone number'],
+    ['requesterEmail', 'email | e-mail | email address | e-mail addresses | your email | requester email'],
+    ['product', 'product | product name | product - name | product(full)name'],
+    ['keyLastFive', 'key | product key | key ending in | product key ending in | key last five | last 5'],
+    ['activationsRequested', 'activations | activations requested | number of activations | number requested'],
+    ['activationsRequested', 'number of activations requested | number of additional activations'],
+    ['activationsRequested', 'number of additional activations requested | additional activations'],
+    ['activationsRequested', 'additional activations requested | number of hosts | number of hosts requested'],
+    ['activationsRequested', 'number of kms hosts requested | hosts requested'],
+    ['businessReason', 'reason | reason for request | reason for the request | business reason'],
+    ['businessReason', 'business reason for request | business reason for the request | business justification'],
+    ['requiredDate', 'required date | date required | required by | required by date | needed by | date needed'],
+    ['language', 'language | language of request | language of the request'],
+    ['noticesCorrespondent', 'notices correspondent | notice correspondent | notices correspondent’s name'],
+    ['noticesCorrespondent', 'notices correspondent’s phone | notices correspondent’s email'],
+  ] as const)('EXC-13 of %s is any of: %s', (field, labels) => {
+    for (const label of labels.split(' | ')) {
+      const written = read(`${label}: Alder`).written;
+      expect(written, label).toEqual({ [field]: 'Alder' });
+      expect(read(`  12. ${label}: Alder`).written, label).toEqual(written);
+    }
+  });
+
+  it.each(['Agreement associated with the key number', 'Our last 5 keys', 'Very product'])(
+    'EXC-13 is none where its words only occur in something longer: %s',
+    (label) => {
+      expect(read(`${label}: Alder`).written).toEqual({});
+    },
+  );
+
+  it('EXC-13 is as long as the longest published one at the most', () => {
+    const explained = (length: number) => `Product (${'x'.repeat(length - 'Product ()'.length)})`;
+    expect(read(`${explained(160)}: Alder`).written).toEqual({ product: 'Alder' });
+    expect(read(`${explained(161)}: Alder`).written).toEqual({});
+  });
+
+  it('EXC-13 may be bold, which its value is not cut for', () => {
+    expect(read('*Product:* Windows Vista Business').written).toEqual({ product: 'Windows Vista Business' });
+    expect(read('**Product:**\nWindows Vista Business').written).toEqual({ product: 'Windows Vista Business' });
+    expect(read('Reason: *new* school, __all__ of it').written).toEqual({
+      businessReason: '*new* school, __all__ of it',
+    });
+  });
+
+  it('stands before its value, which may be on the next line or in the next cell', () => {
+    expect(read('Product:\nWindows Vista Business').intake.product).toBe('windows-vista-business');
+    expect(read('Product\tWindows Vista Business\t').intake.product).toBe('windows-vista-business');
+    expect(read('Product\n\t\nWindows Vista Business\n\t').intake.product).toBe('windows-vista-business');
+    expect(read('Product：Windows Vista Business').intake.product).toBe('windows-vista-business');
+  });
+
+  it('has its value on one line, but for a reason, and of bounded length', () => {
+    expect(read('Product: Windows Vista Business\nThank you').written).toEqual({ product: 'Windows Vista Business' });
+    expect(read('Product:\nWindows Vista Business\nThank you').written).toEqual({ product: 'Windows Vista Business' });
+    expect(read(`Company: ${'x'.repeat(1_001)}`).written.organizationName).toHaveLength(1_000);
+    expect(read(`Reason: ${'x'.repeat(5_001)}`).written.businessReason).toHaveLength(5_000);
+  });
+
+  it('without a value is not taken for one that has the next label', () => {
+    const { written } = read('Agreement number:\nAuthorization number:\nLicense number: 1\nProduct:\n\nThanks');
+    expect(written).toEqual({ licenseNumber: '1' });
+  });
+
+  it('that nobody knows is no field', () => {
+    expect(read('Colour: red\nhttps://alder.example: our page\nKey colour: red').written).toEqual({});
+  });
+});
+
+describe('a value', () => {
+  it.each([
+    ['2027-06-14', '2027-06-14'],
+    ['14 June 2027', '2027-06-14'],
+    ['June 14, 2027', '2027-06-14'],
+    ['14th of June, 2027.', '2027-06-14'],
+    ['Jun 14 2027', '2027-06-14'],
+    ['14-Jun-2027', '2027-06-14'],
+    ['Monday, June 14th, 2027', '2027-06-14'],
+    ['Mon, 14 Jun 2027', '2027-06-14'],
+    ['2027/6/4', '2027-06-04'],
+    ['13/06/2027', '2027-06-13'],
+    ['06/13/2027', '2027-06-13'],
+    ['06.06.2027', '2027-06-06'],
+    ['29 February 2028', '2028-02-29'],
+    ['Monday,  14 June 2027', '2027-06-14'],
+    ['14 June 2027 .', '2027-06-14'],
+    ['June 14 ,, 2027.,', '2027-06-14'],
+    ['Sept 7, 2027', '2027-09-07'],
+    ['14  June  2027', '2027-06-14'],
+    ['June  14  2027', '2027-06-14'],
+    ['1 January 2027', '2027-01-01'],
+    ['1 February 2027', '2027-02-01'],
+    ['1 March 2027', '2027-03-01'],
+    ['1 April 2027', '2027-04-01'],
+    ['1 May 2027', '2027-05-01'],
+    ['1 July 2027', '2027-07-01'],
+    ['1 August 2027', '2027-08-01'],
+    ['1 October 2027', '2027-10-01'],
+    ['1 November 2027', '2027-11-01'],
+    ['1 December 2027', '2027-12-01'],
+    ['Tuesday 15 June 2027', '2027-06-15'],
+    ['Wednesday 16 June 2027', '2027-06-16'],
+    ['Thursday 17 June 2027', '2027-06-17'],
+    ['Friday 18 June 2027', '2027-06-18'],
+    ['Saturday 19 June 2027', '2027-06-19'],
+    ['Sunday 20 June 2027', '2027-06-20'],
+  ])('EXC-13 is a date that can be read in one way: %s', (text, date) => {
+    expect(read(`Required date: ${text}`).intake.requiredDate).toBe(date);
+  });
+
+  it.each([
+    ['06/07/2027', 'could be read in two ways; write it as 2027-06-14 or 14 June 2027'],
+    ['12-11-2027', 'could be read in two ways; write it as 2027-06-14 or 14 June 2027'],
+    ['31 June 2027', 'must be a date such as 2027-06-14 or 14 June 2027'],
+    ['29 February 2027', 'must be a date such as 2027-06-14 or 14 June 2027'],
+    ['14/06/27', 'must be a date such as 2027-06-14 or 14 June 2027'],
+    ...[
+      '2027-06-145',
+      '14 June 20271',
+      'by June 14, 2027',
+      'on 13/06/2027',
+      'on 2027-06-14',
+      'on 14 June 2027',
+      'on Monday 14 June 2027',
+      'June 14 20271',
+      '13/06/20271',
+      'Monday 14 June 2027 at noon',
+      '4 Janua 2027',
+      '4 Quintember 2027',
+    ].map((text) => [text, 'must be a date such as 2027-06-14 or 14 June 2027']),
+    ['as soon as possible', 'must be a date such as 2027-06-14 or 14 June 2027'],
+    ['Tuesday 14 June 2027', 'must have the right weekday: 2027-06-14 is a Monday'],
+  ])('EXC-13 is no date that can be read in none, or in two: %s', (text, message) => {
+    expect(read(`Required date: ${text}`).intake.requiredDate).toBeUndefined();
+    expect(faultOf(`Required date: ${text}`)).toEqual([{ pointer: '/requiredDate', message }]);
+  });
+
+  it('reads every day in each of its written forms as that day', () => {
+    fc.assert(
+      fc.property(
+        fc.date({ min: new Date('2026-01-01'), max: new Date('2099-12-31'), noInvalidDate: true }),
+        (date) => {
+          const iso = date.toISOString().slice(0, 10);
+          const named = (options: Intl.DateTimeFormatOptions, locale: string) =>
+            date.toLocaleDateString(locale, { ...options, year: 'numeric', day: 'numeric', timeZone: 'UTC' });
+          for (const locale of ['en-US', 'en-GB']) {
+            for (const month of ['long', 'short'] as const) {
+              expect(read(`Required date: ${named({ month }, locale)}`).intake.requiredDate).toBe(iso);
+              const withDay = named({ month, weekday: month }, locale);
+              expect(read(`Required date: ${withDay}`).intake.requiredDate, withDay).toBe(iso);
+            }
+          }
+        },
+      ),
+      { numRuns: 50 },
+    );
+  });
+
+  it.each([
+    ['150', 150],
+    ['1,500', 1500],
+    ['1 500', 1500],
+    ['1\u202f500', 1500],
+    ['10 more hosts', 10],
+    ['+25 activations', 25],
+    ['+ 25 activation.', 25],
+    ['1,500,000', 1_500_000],
+    ['12,500', 12_500],
+    ['12  additional  kms  hosts', 12],
+    ['3kmshosts', 3],
+    ['0', 0],
+  ])('is a whole number: %s', (text, count) => {
+    expect(read(`Activations: ${text}`).intake.activationsRequested).toBe(count);
+  });
+
+  it.each(['about 150', '1.500', '1,50', '-5', '1e3', 'ten', '150 or 200'])('is no whole number: %s', (text) => {
+    expect(faultOf(`Activations: ${text}`)).toEqual([
+      { pointer: '/activationsRequested', message: 'must be a whole number, such as 1500' },
+    ]);
+  });
+
+  it.each([
+    ['windows-server-2008-standard', 'windows-server-2008-standard'],
+    ['Windows Server 2008 Standard', 'windows-server-2008-standard'],
+    ['Microsoft® Windows Server® 2008 Standard Edition', 'windows-server-2008-standard'],
+    ['windows  vista ENTERPRISE', 'windows-vista-enterprise'],
+    ['Windows Server 2008 for Itanium-Based Systems', 'windows-server-2008-itanium'],
+    ['windows-server-2008-itanium', 'windows-server-2008-itanium'],
+  ])('KEY-3 is a product by its code or its name in the catalog: %s', (text, product) => {
+    expect(read(`Product: ${text}`).intake.product).toBe(product);
+  });
+
+  it.each(['Windows Vista', 'Windows Server 2008', 'Windows', 'Windows Server 2008 Edition Standard'])(
+    'KEY-3 is no product that could be several: %s',
+    (text) => {
+      const [fault] = faultOf(`Product: ${text}`);
+      expect(fault).toMatchObject({ pointer: '/product' });
+      expect(fault?.message).toMatch(/^must be one of: Windows Vista Business, Windows Vista Enterprise, /);
+    },
+  );
+
+  it.each([
+    'BCDFG',
+    ' b c d f g',
+    '*****-*****-*****-*****-BCDFG',
+    'xxxxx-xxxxx-xxxxx-xxxxx-BCDFG',
+    '…BCDFG',
+    '“BCDFG”.',
+  ])('KEY-6 is the last five of a key, whatever hides the rest: %s', (text) => {
+    expect(read(`Product key: ${text}`).intake.keyLastFive?.toUpperCase()).toBe('BCDFG');
+  });
+
+  it.each(['AHJKMP', 'BC.DFG', 'BCDF'])('KEY-6 is as it was written where that is not five symbols: %s', (text) => {
+    expect(read(`Product key: ${text}`).intake.keyLastFive).toBe(text);
+  });
+
+  it('KEY-6 keeps nothing but the last five of a whole key', () => {
+    const { intake, written } = read(
+      'Product key: HJKMP-QRTVW-XY234-67892-BCDFG\nReason: hjkmp-qrtvw-xy234-67892-bcdfg is full',
+    );
+    expect(intake.keyLastFive).toBe('BCDFG');
+    expect(JSON.stringify({ intake, written })).not.toMatch(/hjkmp/i);
+  });
+
+  it.each([
+    'Inés Oliveira, +1 425 555 0101, ines@alder.example',
+    'Inés Oliveira <ines@alder.example> +1 425 555 0101',
+    'ines@alder.example; +1 425 555 0101; Inés Oliveira',
+    'Inés Oliveira\n  phone: +1 425 555 0101\n  ines@alder.example <mailto:ines@alder.example>',
+    'Name : Inés Oliveira, phone +1 425 555 0101, email ines@alder.example',
+    'Inés Oliveira phone number: +1 425 555 0101 e-mail address : ines@alder.example',
+    'Inés Oliveira tel. +1 425 555 0101 e-mail: ines@alder.example',
+    'Inés Oliveira Tel +1 425 555 0101 E-mail ines@alder.example',
+    'Inés Oliveira phone +1 425 555 0101 email ines@alder.example',
+    'Inés Oliveira email ines@alder.example phone : +1 425 555 0101',
+    'Inés Oliveira e-mail ines@alder.example tel:+1 425 555 0101',
+    'Inés Oliveira phone number +1 425 555 0101, ines@alder.example',
+    'Name:Inés Oliveira, +1 425 555 0101, ines@alder.example',
+    'Inés Oliveira ines@alder.example head of it +1 425 555 0101',
+    'Inés Oliveira +1 425 555 0101 head of it ines@alder.example',
+  ])('EXC-1 is a person, in whatever order: %s', (text) => {
+    expect(read(`Requester: ${text}`).intake.requester).toEqual(body.requester);
+    expect(read(`Notices Correspondent: ${text}`).intake.noticesCorrespondent).toEqual(body.requester);
+  });
+
+  it('EXC-1 is a person whose parts have labels of their own, right below', () => {
+    const parts = 'Name: Carla Weiss\nPhone: +1 425 555 0103\nE-mail: carla@alder.example';
+    const { intake } = read(`Notices Correspondent:\n${parts}\n\n${complete}`);
+    expect(intake.requester).toEqual(body.requester);
+    expect(intake.noticesCorrespondent).toEqual({
+      name: 'Carla Weiss',
+      phone: '+1 425 555 0103',
+      email: 'carla@alder.example',
+    });
+    expect(read(`Requester: Carla Weiss\n${parts.slice(18)}`).intake.requester).toEqual(intake.noticesCorrespondent);
+  });
+
+  it.each(['+1 425 555 0101', '(425) 555-0101', '425.555.0101 x12', '425/5550101ext. 1234', '4255550101 ext 123'])(
+    'EXC-1 has a phone number as people write one: %s',
+    (phone) => {
+      const { requester } = read(`Requester: Inés Oliveira, ${phone}, ines@alder.example`).intake;
+      expect(requester).toEqual({ ...body.requester, phone });
+    },
+  );
+
+  it.each(['Telma Namer', 'Inés surname: Oliveira'])('EXC-1 has a name that stays whole: %s', (name) => {
+    expect(read(`Requester: ${name}, +1 425 555 0101`).intake.requester.name).toBe(name);
+  });
+
+  it('EXC-1 is a person up to an empty line or cell: what comes after is somebody else’s', () => {
+    for (const gap of ['', '   ', '\t']) {
+      const { intake } = read(`Notices Correspondent: Carla Weiss\n${gap}\nPhone: +1 425 555 0101`);
+      expect(intake.noticesCorrespondent).toEqual({ name: 'Carla Weiss', phone: undefined, email: undefined });
+      expect(intake.requester.phone).toBe('+1 425 555 0101');
+    }
+  });
+
+  it('EXC-13 is a Correspondent in pieces, which say nothing twice', () => {
+    const pieces = [
+      'Notices Correspondent: Carla Weiss',
+      'Notices Correspondent’s phone number: +1 425 555 0103',
+      'Notices Correspondent’s e-mail: carla@alder.example',
+    ].join('\n\n');
+    const { intake, faults } = read(pieces);
+    expect(faults).toEqual([]);
+    expect(bodyFrom(intake)).toEqual({
+      requester: {},
+      noticesCorrespondent: { name: 'Carla Weiss', phone: '+1 425 555 0103', email: 'carla@alder.example' },
+    });
+    expect(Object.keys(bodyFrom(read('Notices Correspondent: Carla').intake).noticesCorrespondent ?? {})).toEqual([
+      'name',
+    ]);
+  });
+
+  it('EXC-13 is an e-mail address without what stands around it, or what was written where there is none', () => {
+    expect(read('E-mail: Inés <ines@alder.example>').intake.requester.email).toBe('ines@alder.example');
+    expect(read('E-mail: ask me').intake.requester.email).toBe('ask me');
+  });
+
+  it('AGR-1 is one number under a label for two, or none', () => {
+    expect(read('License and authorization numbers: 12345678').written).toEqual({ licenseNumber: '12345678' });
+    const either = 'Agreement number, or license and authorization numbers';
+    expect(read(`${either}: E-1001`).written).toEqual({ agreementNumber: 'E-1001' });
+    expect(read(`${either}: ask Carla`).written).toEqual({ agreementNumber: 'ask Carla' });
+  });
+
+  it('EXC-1 is as much of a person as there is', () => {
+    expect(read('Requester: Inés Oliveira').intake.requester).toEqual({
+      ...body.requester,
+      phone: undefined,
+      email: undefined,
+    });
+    expect(read("Notices Correspondent's e-mail: carla@alder.example").intake.noticesCorrespondent).toMatchObject({
+      email: 'carla@alder.example',
+    });
+  });
+
+  it('EXC-13 is a reason of many lines, up to the next label or the signature', () => {
+    const text =
+      'Reason: Two schools:\n\n  Elm and\n  Fir. Note: both are new.\n\nRequired date: 2027-01-04\n-- \nInés';
+    expect(read(text).intake.businessReason).toBe('Two schools:\n\nElm and\nFir. Note: both are new.');
+    expect(read('Reason: it grows.\n-- \nInés').intake.businessReason).toBe('it grows.');
+  });
+
+  it.each([
+    ['de', 'de'],
+    ['German', 'de'],
+    ['PORTUGUESE', 'pt'],
+    ['pt-BR', 'pt-BR'],
+    ...Object.entries({
+      ar: 'Arabic',
+      cs: 'Czech',
+      da: 'Danish',
+      de: 'German',
+      el: 'Greek',
+      en: 'English',
+      es: 'Spanish',
+      fi: 'Finnish',
+      fr: 'French',
+      he: 'Hebrew',
+      hu: 'Hungarian',
+      it: 'Italian',
+      ja: 'Japanese',
+      ko: 'Korean',
+      nl: 'Dutch',
+      no: 'Norwegian',
+      pl: 'Polish',
+      pt: 'Portuguese',
+      ru: 'Russian',
+      sv: 'Swedish',
+      tr: 'Turkish',
+      uk: 'Ukrainian',
+      zh: 'Chinese',
+    }).map(([tag, name]) => [name, tag]),
+  ])('SLA-3 is a language by its tag or its name: %s', (text, language) => {
+    expect(read(`Language: ${text}`).intake.language).toBe(language);
+  });
+});
+
+describe('the kind', () => {
+  it.each([
+    ['Kind: KMSADD', '', 'KMSADD'],
+    ['Kind: makadd', '', 'MAKADD'],
+    ['Type of request: KMS ADD', '', 'KMSADD'],
+    ['Kind: MAK', '', 'MAKADD'],
+    ['', 'FW: kmsadd request', 'KMSADD'],
+    ['Kind: KMSADD', 'MAKADD', 'KMSADD'],
+    ['', 'KMSADD or MAKADD?', undefined],
+    ['', 'more activations', undefined],
+  ])('EXC-13 may be in its own line or in the subject: %j, %j', (text, subject, kind) => {
+    expect(read(text, subject).intake.kind).toBe(kind);
+  });
+
+  it('EXC-13 is told to be wrong where it is neither', () => {
+    expect(faultOf('Kind: OEM', 'MAKADD')).toEqual([{ pointer: '/kind', message: 'must be KMSADD or MAKADD' }]);
+  });
+});
+
+describe('a field that is there twice', () => {
+  it('EXC-13 counts once when it says the same', () => {
+    expect(faultOf('Product: windows-vista-business\nProduct: windows-vista-business')).toEqual([]);
+  });
+
+  it('EXC-13 is not guessed when it does not', () => {
+    const { intake, faults } = read('Activations: 150\nActivations: 1500');
+    expect(intake.activationsRequested).toBeUndefined();
+    expect(faults).toEqual([
+      { pointer: '/activationsRequested', message: 'is there more than once, and not the same each time' },
+    ]);
+  });
+
+  it('EXC-13 takes nothing away from the other fields', () => {
+    const { intake } = read('Activations: 150\nActivations: 1500\nReason: it grows.\nLanguage: de');
+    expect(intake).toMatchObject({ businessReason: 'it grows.', language: 'de' });
+  });
+
+  it('is the form’s and not that of a signature, for what a signature repeats', () => {
+    const { intake, faults } = read(`${complete}\n\nBest\nPhone: +1 425 555 9999\nE-mail: office@alder.example`);
+    expect(bodyFrom(intake)).toEqual(body);
+    expect(faults).toEqual([]);
+    const signed = read(`${complete}\nLanguage: de\n\nBest\nName: The office\nLanguage: German or English`);
+    expect(bodyFrom(signed.intake)).toEqual({ ...body, language: 'de' });
+    expect(signed.faults).toEqual([]);
+  });
+});
+
+describe('the form that is sent back', () => {
+  it('EXC-13 is filled in as far as it was', () => {
+    expect(formText(formOf(read('Reason: it grows.\nProduct: Windows Vista\nAgreement number: E-1001')))).toBe(
+      `Organization name:
+Agreement number: E-1001
+Requester’s name:
+Requester’s phone number:
+Requester’s e-mail address:
+Product: Windows Vista
+Last five digits of product key:
+Number of activations requested:
+Business reason for request: it grows.
+Required date:`,
+    );
+  });
+
+  it('AGR-1 has the lines of the agreement that was begun with, or all of them', () => {
+    const labels = (text: string) =>
+      formOf(read(text))
+        .map(({ label }) => label)
+        .filter((label) => / number$/.test(label) && !label.startsWith('Requester'));
+    expect(labels('')).toEqual(['Agreement number', 'Authorization number', 'License number']);
+    expect(labels('Agreement number: 1')).toEqual(['Agreement number']);
+    expect(labels('License number: 1')).toEqual(['Authorization number', 'License number']);
+    expect(labels('Authorization number: 1')).toEqual(['Authorization number', 'License number']);
+  });
+
+  it('EXC-13 reads as it was read, whatever was in it', () => {
+    const word = fc.string({ unit: 'grapheme', maxLength: 40 });
+    const line = fc.oneof(
+      fc
+        .tuple(fc.constantFrom(...complete.split('\n').map((each) => each.split(':')[0] ?? '')), word)
+        .map(([a, b]) => `${a}: ${b}`),
+      fc.constantFrom(
+        '> quoted',
+        '',
+        'Kind: MAKADD',
+        'Language: German',
+        'Notices Correspondent: Carla, c@d.example',
+        ...complete.split('\n'),
+      ),
+      word,
+    );
+    fc.assert(
+      fc.property(fc.array(line, { maxLength: 15 }), (lines) => {
+        const first = read(lines.join('\n'));
+        const again = read(formText(formOf(first)));
+        expect(again.written).toEqual(first.written);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('EXC-13 has a label for each field of a body, and the value without spaces around it', () => {
+    const fields = [
+      ['kind', '/kind', 'Kind'],
+      ['organizationName', '/organizationName', 'Organization name'],
+      ['agreementNumber', '/agreementNumber', 'Agreement number'],
+      ['authorizationNumber', '/authorizationNumber', 'Authorization number'],
+      ['licenseNumber', '/licenseNumber', 'License number'],
+      ['requesterName', '/requester/name', 'Requester’s name'],
+      ['requesterPhone', '/requester/phone', 'Requester’s phone number'],
+      ['requesterEmail', '/requester/email', 'Requester’s e-mail address'],
+      ['product', '/product', 'Product'],
+      ['keyLastFive', '/keyLastFive', 'Last five digits of product key'],
+      ['activationsRequested', '/activationsRequested', 'Number of activations requested'],
+      ['businessReason', '/businessReason', 'Business reason for request'],
+      ['requiredDate', '/requiredDate', 'Required date'],
+      ['language', '/language', 'Language'],
+      ['noticesCorrespondent', '/noticesCorrespondent', 'Notices Correspondent'],
+    ] as const;
+    const written = Object.fromEntries(fields.map(([field]) => [field, ` ${field} `]));
+    expect(formOf({ written })).toEqual(fields.map(([field, , label]) => ({ field, label, value: field })));
+    expect(fields.map(([, pointer]) => labelAt(pointer))).toEqual(fields.map(([, , label]) => label));
+  });
+
+  it('calls fields by their labels, and what it has no label for by its pointer', () => {
+    expect(labelAt('/requester/email')).toBe('Requester’s e-mail address');
+    expect(labelAt('/noticesCorrespondent')).toBe('Notices Correspondent');
+    expect(labelAt('/noticesCorrespondent/name')).toBe('Notices Correspondent’s name');
+    expect(labelAt('/noticesCorrespondent/phone')).toBe('Notices Correspondent’s phone number');
+    expect(labelAt('/noticesCorrespondent/email')).toBe('Notices Correspondent’s e-mail address');
+    expect(labelAt('/noticesCorrespondent/age')).toBe('Notices Correspondent’s age');
+    for (const pointer of ['/elsewhere', '/a/noticesCorrespondent/name', '/noticesCorrespondent/name/a']) {
+      expect(labelAt(pointer)).toBe(pointer);
+    }
+  });
+});
+
+describe('a text that is made to be slow', () => {
+  const many = 200_000;
+  it.each([
+    ['spaces', ' '.repeat(5_000_000)],
+    ['marks of quotation', '>'.repeat(5_000_000)],
+    ['colons', ':\n'.repeat(many)],
+    ['labels without a value', 'Name\n\t\n'.repeat(many / 2)],
+    ['beginnings of a history', 'From: a\n'.repeat(many)],
+    ['almost attributions', `On a@b ${'x'.repeat(380)}\n`.repeat(10_000)],
+    ['pieces of a key', 'BCDFG-'.repeat(many)],
+    ['a masked key without an end', `Key: ${'xxxxx-'.repeat(many)}`],
+    ['a requester without an end', `Requester: ${'a'.repeat(5_000_000)}`],
+    ['a reason without an end', `Reason: ${'x\n\n'.repeat(many / 3)}`],
+  ])('EXC-13 is read all the same, and what is kept of it is bounded: %s', (_, text) => {
+    const { written } = read(text);
+    for (const value of Object.values(written)) expect(value.length).toBeLessThanOrEqual(5_000);
+  });
+});

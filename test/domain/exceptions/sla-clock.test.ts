@@ -1,0 +1,278 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { businessMinutesBetween } from '../../../domain/calendar/business-time.ts';
+import type { Instant } from '../../../domain/calendar/instant.ts';
+import { later } from '../../../domain/calendar/instant.ts';
+import type { Clock, Holder } from '../../../domain/exceptions/sla-clock.ts';
+import {
+  handOver,
+  holderOf,
+  isOverdue,
+  longestHolder,
+  remainingMinutes,
+  spentUntil,
+  startClock,
+  stopClock,
+} from '../../../domain/exceptions/sla-clock.ts';
+import { policy } from '../../builders.ts';
+import * as on from '../../instants.ts';
+
+const aDay = 8 * 60;
+const fiveDays = 5 * aDay;
+const nobody = { team: 0, requester: 0, correspondent: 0 };
+
+const start = (at: Instant) => startClock(at, true, policy);
+const hand = (clock: Clock, holder: Holder, at: Instant) => handOver(clock, holder, at, policy);
+const stop = (clock: Clock, at: Instant) => stopClock(clock, at, policy);
+const left = (clock: Clock, at: Instant) => remainingMinutes(clock, at, policy);
+
+describe('the clock of a request that has come in', () => {
+  it('SLA-1 runs, with the team, to 17:00 of the fifth business day after', () => {
+    expect(start(on.mondayTen)).toEqual({
+      is: 'running',
+      dueAt: on.nextMondayFive,
+      holder: 'team',
+      since: on.mondayTen,
+      spent: nobody,
+    });
+  });
+
+  it('SLA-1 is a day longer over a holiday, and starts on Monday for what came on Saturday', () => {
+    expect(start(on.fridayBeforeTheHolidayAlmostFive)).toMatchObject({ dueAt: on.mondayAfterTheHolidayFive });
+    expect(start(on.saturdayBeforeTheHolidayNoon)).toMatchObject({ dueAt: on.tuesdayAfterTheHolidayFive });
+  });
+
+  it('SLA-3 runs five business days longer when it is not in English', () => {
+    expect(startClock(on.mondayTen, false, policy)).toMatchObject({ dueAt: on.mondayAfterNextFridayFive });
+  });
+
+  it('SLA-2 shows what is left, which only business hours use up', () => {
+    const clock = start(on.mondayTen);
+    expect(left(clock, on.mondayTen)).toBe(fiveDays + 7 * 60);
+    expect(left(clock, on.mondayNoon)).toBe(fiveDays + 5 * 60);
+    expect(left(clock, on.mondayFive)).toBe(fiveDays);
+    expect(left(clock, on.tuesdayNine)).toBe(fiveDays);
+    expect(left(clock, on.nextMondayFive)).toBe(0);
+    expect(left(clock, on.nextTuesdayFive)).toBe(-aDay);
+  });
+});
+
+describe('a clock that stands while the requester is asked', () => {
+  const standing = hand(start(on.mondayTen), 'requester', on.mondayNoon);
+
+  it('SLA-2 keeps what will be left, however long it stands', () => {
+    expect(standing).toEqual({
+      is: 'standing',
+      remainingMinutes: fiveDays + 5 * 60,
+      since: on.mondayNoon,
+      spent: { team: 120, requester: 0, correspondent: 0 },
+    });
+    expect(left(standing, on.mondayNoon)).toBe(fiveDays + 5 * 60);
+    expect(left(standing, on.nextFridayFive)).toBe(fiveDays + 5 * 60);
+    expect(isOverdue(standing, on.nextFridayFive)).toBe(false);
+  });
+
+  it('SLA-2 resumes with that, to the minute: two business days later, due two business days later', () => {
+    expect(hand(standing, 'team', on.wednesdayNoon)).toEqual({
+      is: 'running',
+      dueAt: on.nextWednesdayFive,
+      holder: 'team',
+      since: on.wednesdayNoon,
+      spent: { team: 120, requester: 2 * aDay, correspondent: 0 },
+    });
+  });
+
+  it('SLA-2 does not move the due time by an answer within the same minute, or while nobody works', () => {
+    const asked = hand(start(on.mondayTen), 'requester', on.mondayEvening);
+    expect(hand(standing, 'team', later(on.mondayNoon, { seconds: 59 }))).toMatchObject({ dueAt: on.nextMondayFive });
+    expect(hand(standing, 'team', later(on.mondayNoon, { seconds: 60 }))).toMatchObject({
+      dueAt: later(on.nextTuesdayNine, { minutes: 1 }),
+    });
+    expect(hand(asked, 'team', on.tuesdayNine)).toMatchObject({ dueAt: on.nextMondayFive });
+  });
+
+  it('SLA-2 stands over a weekend and a holiday and resumes after both', () => {
+    // Friday 10:00 to Thursday 10:00 are a Friday, a Monday and a Tuesday of work: Wednesday is a holiday.
+    const received = start(later(on.fridayBeforeTheHolidayAlmostFive, { hours: -7, minutes: 1 }));
+    expect(received).toMatchObject({ dueAt: on.mondayAfterTheHolidayFive });
+    const asked = hand(received, 'requester', later(on.fridayBeforeTheHolidayAlmostFive, { hours: -6, minutes: 1 }));
+    const answered = hand(asked, 'team', later(on.thursdayAfterTheHolidayNine, { hours: 2 }));
+    expect(asked).toMatchObject({ is: 'standing', remainingMinutes: fiveDays + 6 * 60 });
+    expect(answered).toMatchObject({
+      is: 'running',
+      dueAt: later(on.mondayAfterTheHolidayFive, { days: 3 }),
+      spent: { team: 60, requester: 3 * aDay, correspondent: 0 },
+    });
+  });
+
+  it('SLA-2 that stands when it is late goes on being as late', () => {
+    const late = hand(start(on.mondayTen), 'requester', on.nextTuesdayFive);
+    expect(late).toMatchObject({ remainingMinutes: -aDay });
+    expect(isOverdue(late, on.nextTuesdayFive)).toBe(true);
+    const resumed = hand(late, 'team', on.nextThursdayFive);
+    expect(resumed).toMatchObject({ dueAt: on.nextWednesdayFive });
+    expect(left(resumed, on.nextThursdayFive)).toBe(-aDay);
+  });
+});
+
+describe('who has the ball', () => {
+  it('SLA-4 is the team, then whoever was given it, then nobody', () => {
+    const asked = hand(start(on.mondayTen), 'correspondent', on.mondayNoon);
+    const standing = hand(asked, 'requester', on.tuesdayTen);
+    expect([start(on.mondayTen), asked, standing, stop(standing, on.tuesdayFive)].map(holderOf)).toEqual([
+      'team',
+      'correspondent',
+      'requester',
+      null,
+    ]);
+  });
+
+  it('SLA-4 does not stop the clock when it is the Correspondent', () => {
+    expect(hand(start(on.mondayTen), 'correspondent', on.mondayNoon)).toEqual({
+      is: 'running',
+      dueAt: on.nextMondayFive,
+      holder: 'correspondent',
+      since: on.mondayNoon,
+      spent: { team: 120, requester: 0, correspondent: 0 },
+    });
+  });
+
+  it('SLA-4 changes nothing when it is given to who has it', () => {
+    const asked = hand(start(on.mondayTen), 'correspondent', on.mondayNoon);
+    const standing = hand(asked, 'requester', on.tuesdayTen);
+    expect(hand(asked, 'correspondent', on.tuesdayTen)).toBe(asked);
+    expect(hand(standing, 'requester', on.wednesdayNoon)).toBe(standing);
+  });
+
+  it('SLA-4 has its time told apart, up to now', () => {
+    const asked = hand(start(on.mondayTen), 'correspondent', on.mondayNoon);
+    const back = hand(asked, 'team', on.tuesdayTen);
+    const standing = hand(back, 'requester', on.tuesdayFive);
+    expect(spentUntil(asked, on.mondayFive, policy)).toEqual({ team: 120, requester: 0, correspondent: 300 });
+    expect(spentUntil(back, on.tuesdayTen, policy)).toEqual({ team: 120, requester: 0, correspondent: 360 });
+    expect(spentUntil(standing, on.wednesdayFive, policy)).toEqual({ team: 540, requester: 480, correspondent: 360 });
+    expect(spentUntil(stop(standing, on.wednesdayFive), on.nextFridayFive, policy)).toEqual({
+      team: 540,
+      requester: 480,
+      correspondent: 360,
+    });
+  });
+
+  it('SLA-4 has spent nothing at a moment before it came to them', () => {
+    expect(spentUntil(start(on.tuesdayTen), on.mondayTen, policy)).toEqual(nobody);
+  });
+});
+
+describe('a clock that is stopped', () => {
+  it('SLA-4 in time says nobody was late, at the due moment too', () => {
+    const stopped = {
+      is: 'stopped',
+      dueAt: on.nextMondayFive,
+      at: on.nextMondayFive,
+      lateBecauseOf: null,
+      spent: { team: fiveDays + 7 * 60, requester: 0, correspondent: 0 },
+    };
+    expect(stop(start(on.mondayTen), on.nextMondayFive)).toEqual(stopped);
+    expect(isOverdue(stop(start(on.mondayTen), on.nextMondayFive), on.nextFridayFive)).toBe(false);
+    expect(left(stop(start(on.mondayTen), on.wednesdayFive), on.nextFridayFive)).toBe(3 * aDay);
+  });
+
+  it('SLA-4 too late says with whom it lay: whoever had it longer', () => {
+    const withTeam = stop(start(on.mondayTen), later(on.nextMondayFive, { seconds: 1 }));
+    expect(withTeam).toMatchObject({ lateBecauseOf: 'team', at: later(on.nextMondayFive, { seconds: 1 }) });
+    expect(isOverdue(withTeam, on.nextFridayFive)).toBe(true);
+    const withCorrespondent = stop(hand(start(on.mondayTen), 'correspondent', on.mondayNoon), on.nextTuesdayFive);
+    expect(withCorrespondent).toMatchObject({ lateBecauseOf: 'correspondent', dueAt: on.nextMondayFive });
+    expect(left(withCorrespondent, on.nextFridayFive)).toBe(-aDay);
+  });
+
+  it('SLA-4 does not hold against anyone the time in which the requester was asked', () => {
+    expect(longestHolder({ team: 10, requester: 1000, correspondent: 11 })).toBe('correspondent');
+    expect(longestHolder({ team: 10, requester: 1000, correspondent: 10 })).toBe('team');
+  });
+
+  it('SLA-2 while it stood was due when what was left would have been used', () => {
+    const standing = hand(start(on.mondayTen), 'requester', on.mondayNoon);
+    expect(stop(standing, on.wednesdayNoon)).toEqual({
+      is: 'stopped',
+      dueAt: on.nextWednesdayFive,
+      at: on.wednesdayNoon,
+      lateBecauseOf: null,
+      spent: { team: 120, requester: 2 * aDay, correspondent: 0 },
+    });
+  });
+
+  it('SLA-4 stays as it is, whatever comes after', () => {
+    const stopped = stop(start(on.mondayTen), on.tuesdayTen);
+    expect(hand(stopped, 'requester', on.wednesdayNoon)).toBe(stopped);
+    expect(stop(stopped, on.nextFridayFive)).toBe(stopped);
+  });
+});
+
+describe('being overdue', () => {
+  it('SLA-1 begins after the due moment and not at it', () => {
+    const clock = start(on.mondayTen);
+    expect(isOverdue(clock, on.nextMondayFive)).toBe(false);
+    expect(isOverdue(clock, later(on.nextMondayFive, { seconds: 1 }))).toBe(true);
+  });
+
+  it('SLA-2 is not so for a clock that stands with nothing left, and is with a minute less', () => {
+    const clock = start(on.mondayTen);
+    expect(isOverdue(hand(clock, 'requester', on.nextMondayFive), on.nextFridayFive)).toBe(false);
+    const aMinuteLater = later(on.nextTuesdayNine, { minutes: 1 });
+    expect(isOverdue(hand(clock, 'requester', aMinuteLater), on.nextFridayFive)).toBe(true);
+  });
+});
+
+describe('whoever has the ball in turn', () => {
+  const turns = fc.array(
+    fc.record({
+      holder: fc.constantFrom<Holder>('team', 'requester', 'correspondent'),
+      seconds: fc.integer({ min: 0, max: 4 * 24 * 3600 }),
+    }),
+    { maxLength: 12 },
+  );
+  const moment = fc
+    .integer({ min: 0, max: 30 * 24 * 3600 })
+    .map((seconds) => later(on.fridayBeforeFallBackTen, { seconds }));
+
+  it('SLA-2 SLA-4 what is left is what was given less what the team and the Correspondent had, to the minute', () => {
+    fc.assert(
+      fc.property(moment, fc.boolean(), turns, (receivedAt, inEnglish, taken) => {
+        const first = startClock(receivedAt, inEnglish, policy);
+        const given = remainingMinutes(first, receivedAt, policy);
+        let clock: Clock = first;
+        let now = receivedAt;
+        for (const { holder, seconds } of [...taken, { holder: 'team', seconds: 0 } as const]) {
+          now = later(now, { seconds });
+          const spent = spentUntil(clock, now, policy);
+          expect(left(clock, now)).toBe(given - spent.team - spent.correspondent);
+          expect(spent.team + spent.correspondent + spent.requester).toBe(
+            businessMinutesBetween(receivedAt, now, policy.supportCalendar),
+          );
+          clock = hand(clock, holder, now);
+          expect(spentUntil(clock, now, policy)).toEqual(spent);
+          expect(left(clock, now)).toBe(given - spent.team - spent.correspondent);
+        }
+        const stopped = stop(clock, now);
+        expect(left(stopped, later(now, { days: 9 }))).toBe(left(clock, now));
+        expect(stopped).toMatchObject({ dueAt: clock.is === 'running' ? clock.dueAt : expect.anything() });
+      }),
+    );
+  });
+
+  it('SLA-4 never moves the due time unless the requester is asked', () => {
+    fc.assert(
+      fc.property(moment, turns, (receivedAt, taken) => {
+        const first = start(receivedAt);
+        let clock: Clock = first;
+        let now = receivedAt;
+        for (const { holder, seconds } of taken) {
+          now = later(now, { seconds });
+          clock = hand(clock, holder === 'requester' ? 'team' : holder, now);
+        }
+        expect(clock).toMatchObject({ dueAt: first.is === 'running' && first.dueAt });
+      }),
+    );
+  });
+});

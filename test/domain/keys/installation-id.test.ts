@@ -1,0 +1,132 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  checkDigit,
+  confirmationIdFrom,
+  installationIdFrom,
+  parseInstallationId,
+  withCheckDigits,
+  withoutCheckDigits,
+} from '../../../domain/keys/installation-id.ts';
+import { accepted, refusalOf } from '../../builders.ts';
+
+const digits45 = fc.array(fc.nat(9), { minLength: 45, maxLength: 45 }).map((digits) => digits.join(''));
+// Worked out by hand: of 12345 the digits 5, 3 and 1 count double, 10 as 1, so 1 + 4 + 6 + 2 + 2 is 15, and 5 is missing.
+const grouped = '123455 000000 999995 100008 010009 001008 000109 000018 543215';
+const bare = grouped.replaceAll(' ', '');
+
+describe('the check digit of a group', () => {
+  it.each([
+    ['00000', '0'],
+    ['00001', '8'],
+    ['00010', '9'],
+    ['00005', '9'],
+    ['00009', '1'],
+    ['12345', '5'],
+    ['79927', '0'],
+    ['99999', '5'],
+  ])('OVR-1 of %s is %s', (group, digit) => {
+    expect(checkDigit(group)).toBe(digit);
+  });
+
+  it('OVR-1 is that of the number which Luhn is usually explained with', () => {
+    expect(checkDigit('7992739871')).toBe('3');
+  });
+});
+
+describe('an installation id that is well formed', () => {
+  it.each([
+    ['bare', bare],
+    ['with spaces', grouped],
+    ['with hyphens', grouped.replaceAll(' ', '-')],
+    ['with both, and space around', ` ${grouped.replaceAll(' ', ' - ')}\n`],
+  ])('OVR-1 is read %s and kept bare', (_, typed) => {
+    expect(parseInstallationId(typed)).toEqual({ ok: true, installationId: bare });
+  });
+
+  it('OVR-1 is written from 45 digits and says just those', () => {
+    fc.assert(
+      fc.property(digits45, (digits) => {
+        const written = installationIdFrom(digits);
+        expect(written).toMatch(/^\d{54}$/);
+        expect(accepted(parseInstallationId(written)).installationId).toBe(written);
+        expect(withoutCheckDigits(written)).toBe(digits);
+      }),
+    );
+  });
+});
+
+describe('an installation id that is not well formed', () => {
+  it.each([
+    ['of 53 digits', bare.slice(1), 53],
+    ['of 55 digits', `${bare}0`, 55],
+    ['of 54 characters that are not all digits', `${bare.slice(0, 53)}x`, 54],
+    ['of digits in another script', `${bare.slice(0, 53)}٣`, 54],
+    ['of nothing', '', 0],
+  ])('OVR-1 is refused as a whole %s', (_, typed, characters) => {
+    expect(refusalOf(parseInstallationId(typed))).toEqual({
+      code: 'invalid-installation-id',
+      detail: `An installation id is 54 digits in nine groups of six, and this is not: it has ${characters} characters, spaces and hyphens aside. Read all of it from the machine again.`,
+      groups: [],
+    });
+  });
+
+  it('OVR-1 names the group with a mistake in it', () => {
+    expect(refusalOf(parseInstallationId(grouped.replace('100008', '100018')))).toEqual({
+      code: 'invalid-installation-id',
+      detail: 'There is a mistake in group 4 of the installation id. Read it again.',
+      groups: [4],
+    });
+  });
+
+  it('OVR-1 names each group with a mistake in it, the first and the last too', () => {
+    const typed = grouped.replace('123455', '123454').replace('999995', '899995').replace('543215', '543214');
+    expect(refusalOf(parseInstallationId(typed))).toEqual({
+      code: 'invalid-installation-id',
+      detail: 'There is a mistake in groups 1, 3, 9 of the installation id. Read them again.',
+      groups: [1, 3, 9],
+    });
+  });
+
+  it('OVR-1 finds any one digit that was misread, and names its group', () => {
+    fc.assert(
+      fc.property(digits45, fc.nat(53), fc.integer({ min: 1, max: 9 }), (digits, at, off) => {
+        const right = installationIdFrom(digits);
+        const wrong = `${right.slice(0, at)}${(Number(right[at]) + off) % 10}${right.slice(at + 1)}`;
+        expect(refusalOf(parseInstallationId(wrong))).toMatchObject({ groups: [Math.floor(at / 6) + 1] });
+      }),
+    );
+  });
+});
+
+describe('a confirmation id', () => {
+  it('MAK-2 is 48 digits in eight groups with their check digits', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 20, maxLength: 32 }), (digest) => {
+        const confirmation = confirmationIdFrom(digest);
+        expect(confirmation).toMatch(/^\d{48}$/);
+        const digits = (confirmation.match(/\d{6}/g) ?? []).map((group) => group.slice(0, 5)).join('');
+        expect(withCheckDigits(digits)).toBe(confirmation);
+      }),
+    );
+  });
+
+  it('MAK-2 is the digest as a number, its last forty digits, with noughts before a small one', () => {
+    const digest = new Uint8Array(20);
+    digest[19] = 7;
+    digest[18] = 1;
+    expect(confirmationIdFrom(digest)).toBe(withCheckDigits('263'.padStart(40, '0')));
+    const all = confirmationIdFrom(new Uint8Array(20).fill(255));
+    expect(all).toBe(withCheckDigits(String(2n ** 160n - 1n).slice(-40)));
+  });
+
+  it('MAK-2 is the same for the same digest, of which the first twenty bytes count', () => {
+    const digest = Uint8Array.from({ length: 32 }, (_, index) => index * 7);
+    const longer = Uint8Array.from(digest);
+    longer[20] = 255;
+    const other = Uint8Array.from(digest);
+    other[19] = 255;
+    expect(confirmationIdFrom(digest)).toBe(confirmationIdFrom(longer));
+    expect(confirmationIdFrom(digest)).not.toBe(confirmationIdFrom(other));
+  });
+});

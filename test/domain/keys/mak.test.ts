@@ -1,0 +1,253 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { limitOf } from '../../../domain/keys/grant.ts';
+import {
+  callCenterHeadroom,
+  callCenterMaximum,
+  increase,
+  makRemedies,
+  refusedAtLimit,
+} from '../../../domain/keys/mak.ts';
+import {
+  accepted,
+  aGrant,
+  agent,
+  aKmsKey,
+  aMak,
+  anAgreement,
+  blocked,
+  context,
+  policy,
+  refusalOf,
+} from '../../builders.ts';
+import { mondayTen, tuesdayTen } from '../../instants.ts';
+
+const agreement = anAgreement();
+const call = (newLimit: number, callReference = 'CALL-1') => ({
+  newLimit,
+  callReference,
+  callerName: 'Inés Oliveira',
+});
+const byException = aGrant({ kind: 'exception', amount: 500, reference: 'X-1' });
+
+describe('what the call centre can give to a MAK', () => {
+  it('MAK-4 is up to double the amount originally allocated', () => {
+    expect(callCenterMaximum(aMak({ original: 100 }), policy)).toBe(200);
+    expect(callCenterHeadroom(aMak({ original: 100 }), policy)).toBe(100);
+  });
+
+  it('MAK-4 is what is left of that after the calls before', () => {
+    const raised = aMak({ grants: [aGrant({ amount: 100 }), aGrant({ kind: 'call-center', amount: 60 })] });
+    expect(callCenterMaximum(raised, policy)).toBe(200);
+    expect(callCenterHeadroom(raised, policy)).toBe(40);
+  });
+
+  it('MAK-4 is nothing, and not less, once an exception took the limit above double', () => {
+    const raised = aMak({ grants: [aGrant({ amount: 100 }), byException] });
+    expect(callCenterMaximum(raised, policy)).toBe(200);
+    expect(callCenterHeadroom(raised, policy)).toBe(0);
+  });
+});
+
+describe('an increase by phone', () => {
+  it('MAK-4 raises the limit to what was asked, and records by whom and under which reference', () => {
+    const grant = {
+      kind: 'call-center',
+      amount: 50,
+      at: tuesdayTen,
+      by: agent,
+      reference: 'CALL-1',
+      approvedBy: null,
+    };
+    const mak = aMak();
+    expect(increase(mak, call(150), agreement, context({ actor: agent, now: tuesdayTen }))).toEqual({
+      ok: true,
+      grant,
+      key: { ...mak, grants: [...mak.grants, grant] },
+      repeated: false,
+    });
+  });
+
+  it('MAK-4 may go to double exactly, and by as little as one', () => {
+    expect(
+      limitOf(accepted(increase(aMak(), call(200), agreement, context({ actor: agent, now: mondayTen }))).key.grants),
+    ).toBe(200);
+    expect(
+      limitOf(accepted(increase(aMak(), call(101), agreement, context({ actor: agent, now: mondayTen }))).key.grants),
+    ).toBe(101);
+  });
+
+  it('MAK-5 above double is refused, and carries the MAKADD request, begun for what is missing', () => {
+    expect(refusalOf(increase(aMak(), call(201), agreement, context({ actor: agent, now: mondayTen })))).toEqual({
+      code: 'above-call-center-limit',
+      detail: 'By phone this key can be raised to 200 at most. For more, send a MAKADD request.',
+      maximumLimit: 200,
+      draft: {
+        kind: 'MAKADD',
+        organizationName: 'Alder School District',
+        agreementNumber: 'E-1001',
+        product: 'windows-vista-business',
+        keyLastFive: 'BCDFG',
+        activationsRequested: 101,
+      },
+    });
+  });
+
+  it('MAK-4 over all calls together goes no further than double', () => {
+    const once = accepted(increase(aMak(), call(160), agreement, context({ actor: agent, now: mondayTen }))).key;
+    expect(
+      refusalOf(increase(once, call(201, 'CALL-2'), agreement, context({ actor: agent, now: tuesdayTen }))),
+    ).toMatchObject({
+      code: 'above-call-center-limit',
+      maximumLimit: 200,
+      draft: { activationsRequested: 41 },
+    });
+    const twice = accepted(
+      increase(once, call(200, 'CALL-2'), agreement, context({ actor: agent, now: tuesdayTen })),
+    ).key;
+    expect(limitOf(twice.grants)).toBe(200);
+    expect(twice.grants.map(({ amount }) => amount)).toEqual([100, 60, 40]);
+  });
+
+  it.each([100, 99, 0])('MAK-4 to %i is refused as no raise of 100, with the limit of today', (newLimit) => {
+    expect(refusalOf(increase(aMak(), call(newLimit), agreement, context({ actor: agent, now: mondayTen })))).toEqual({
+      code: 'limit-not-raised',
+      detail: 'The limit is 100 already. Ask for a new limit above that.',
+      limit: 100,
+    });
+  });
+
+  it('MAK-4 of a key above double is refused either as no raise or as above what a call can give', () => {
+    const raised = aMak({ grants: [aGrant({ amount: 100 }), byException] });
+    const codeOf = (newLimit: number) =>
+      refusalOf(increase(raised, call(newLimit), agreement, context({ actor: agent, now: mondayTen }))).code;
+    expect([codeOf(200), codeOf(600), codeOf(601)]).toEqual([
+      'limit-not-raised',
+      'limit-not-raised',
+      'above-call-center-limit',
+    ]);
+  });
+
+  it('OVR-4 under a reference that was used before answers with the first grant and gives no more', () => {
+    const first = accepted(increase(aMak(), call(150), agreement, context({ actor: agent, now: mondayTen })));
+    expect(increase(first.key, call(180), agreement, context({ actor: agent, now: tuesdayTen }))).toEqual({
+      ok: true,
+      grant: first.grant,
+      key: first.key,
+      repeated: true,
+    });
+  });
+
+  it('OVR-4 is not taken for repeated because an exception had that reference', () => {
+    const raised = aMak({ grants: [aGrant({ amount: 100 }), { ...byException, amount: 10, reference: 'CALL-1' }] });
+    expect(accepted(increase(raised, call(150), agreement, context({ actor: agent, now: mondayTen })))).toMatchObject({
+      repeated: false,
+      grant: { kind: 'call-center', amount: 40 },
+    });
+  });
+
+  it('BLK-1 of a blocked key is refused, though a call that was made before is still answered', () => {
+    const first = accepted(increase(aMak(), call(150), agreement, context({ actor: agent, now: mondayTen })));
+    const mak = { ...first.key, status: blocked() };
+    expect(
+      refusalOf(increase(mak, call(160, 'CALL-2'), agreement, context({ actor: agent, now: tuesdayTen }))).code,
+    ).toBe('key-blocked');
+    expect(accepted(increase(mak, call(150), agreement, context({ actor: agent, now: tuesdayTen }))).repeated).toBe(
+      true,
+    );
+  });
+
+  it('KMS-1 of a KMS key is refused: its hosts are given overrides instead', () => {
+    expect(refusalOf(increase(aKmsKey(), call(12), agreement, context({ actor: agent, now: mondayTen })))).toEqual({
+      code: 'wrong-key-type',
+      detail: 'A KMS key has no limit to raise by phone; give its host an override instead.',
+    });
+  });
+
+  it('MAK-4 KEY-8 never goes above double, and the sum of the grants is the limit, whatever is asked in turn', () => {
+    const calls = fc.array(
+      fc.record({ newLimit: fc.integer({ min: -5, max: 500 }), callReference: fc.nat(5).map(String) }),
+    );
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 200 }), calls, (original, asked) => {
+        const answered = new Map<string, number>();
+        const end = asked.reduce((mak, { newLimit, callReference }) => {
+          const limit = limitOf(mak.grants);
+          const answer = increase(
+            mak,
+            call(newLimit, callReference),
+            agreement,
+            context({ actor: agent, now: mondayTen }),
+          );
+          const before = answered.get(callReference);
+          if (before === undefined) expect(answer.ok).toBe(newLimit > limit && newLimit <= 2 * original);
+          if (!answer.ok) return mak;
+          expect(answer.grant.amount).toBe(before ?? newLimit - limit);
+          expect(limitOf(answer.key.grants)).toBe(before === undefined ? newLimit : limit);
+          answered.set(callReference, answer.grant.amount);
+          return answer.key;
+        }, aMak({ original }));
+        expect(limitOf(end.grants)).toBeLessThanOrEqual(2 * original);
+        expect(limitOf(end.grants)).toBe(original + [...answered.values()].reduce((sum, amount) => sum + amount, 0));
+      }),
+    );
+  });
+});
+
+describe('a MAK that has run out', () => {
+  const draft = {
+    kind: 'MAKADD',
+    organizationName: 'Alder School District',
+    agreementNumber: 'E-1001',
+    product: 'windows-vista-enterprise',
+    keyLastFive: 'BCDFG',
+  };
+
+  it('MAK-5 is refused with both ways out: so much by phone now, or a MAKADD request, begun', () => {
+    expect(refusedAtLimit(aMak(), 100, { agreement, product: 'windows-vista-enterprise' }, policy)).toEqual({
+      ok: false,
+      refusal: {
+        code: 'activation-limit-reached',
+        detail:
+          'All 100 activations of the key ending in BCDFG are used. Call the activation call centre, which can add up to 100, or ask for more by a MAKADD request.',
+        limit: 100,
+        used: 100,
+        remedies: [
+          { kind: 'call-center-increase', available: true, maximum: 100 },
+          { kind: 'MAKADD', available: true, draft: { ...draft, activationsRequested: 101 } },
+        ],
+      },
+    });
+  });
+
+  it('MAK-5 is refused with MAKADD as the only way when the call centre has given all that it can', () => {
+    const raised = aMak({ grants: [aGrant({ amount: 100 }), aGrant({ kind: 'call-center', amount: 100 })] });
+    expect(refusedAtLimit(raised, 200, { agreement, product: 'windows-vista-enterprise' }, policy)).toEqual({
+      ok: false,
+      refusal: {
+        code: 'activation-limit-reached',
+        detail:
+          'All 200 activations of the key ending in BCDFG are used. It is already at the most that the call centre can give; ask for more by a MAKADD request.',
+        limit: 200,
+        used: 200,
+        remedies: [
+          { kind: 'call-center-increase', available: false, maximum: 0 },
+          { kind: 'MAKADD', available: true, draft: { ...draft, activationsRequested: 100 } },
+        ],
+      },
+    });
+  });
+
+  it('EXC-4 begins the request for a number that is an exception, whatever was granted so far', () => {
+    const added = fc.array(fc.record({ kind: fc.constantFrom('call-center', 'exception'), amount: fc.nat(150) }));
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 200 }), added, (original, grants) => {
+        const mak = aMak({ grants: [aGrant({ amount: original }), ...grants.map(aGrant)] });
+        const [byPhone, byRequest] = makRemedies(mak, { agreement }, policy);
+        expect(byRequest?.draft?.activationsRequested).toBeGreaterThan(byPhone?.maximum ?? 0);
+        expect(byRequest?.draft?.activationsRequested).toBeGreaterThanOrEqual(original);
+        expect(byPhone?.available).toBe(limitOf(mak.grants) < 2 * original);
+      }),
+    );
+  });
+});

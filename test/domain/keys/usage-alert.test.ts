@@ -1,0 +1,174 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Instant } from '../../../domain/calendar/instant.ts';
+import { later } from '../../../domain/calendar/instant.ts';
+import type { Use } from '../../../domain/keys/usage-alert.ts';
+import {
+  clientsAlert,
+  nextUsageAlertAt,
+  nothingTold,
+  raisesSince,
+  usageAlert,
+} from '../../../domain/keys/usage-alert.ts';
+import { aGrant, aHost, installationId, policy } from '../../builders.ts';
+import { mondayTen, tuesdayTen } from '../../instants.ts';
+
+const told = (...percents: number[]) => ({ percents, limit: 50, clientsAt: null });
+const use = (used: number, limit: number, raises: Use['raises'] = []): Use => ({ used, limit, raises });
+
+describe('the use of a limit', () => {
+  it.each<[used: number, limit: number, percent: number | null]>([
+    [0, 50, null],
+    [39, 50, null],
+    [40, 50, 80],
+    [47, 50, 80],
+    [48, 50, 95],
+    [49, 50, 95],
+    [50, 50, 100],
+    // Of six places five are more than 80 %, and only six are 95 %.
+    [4, 6, null],
+    [5, 6, 80],
+    [6, 6, 100],
+    [1, 1, 100],
+    [0, 0, null],
+  ])('ALR-1 of %i of %i tells %s', (used, limit, percent) => {
+    expect(usageAlert(use(used, limit), nothingTold, policy).tell).toBe(percent);
+  });
+
+  it('ALR-1 is told once, the highest share alone, and the lower ones never after it', () => {
+    const first = usageAlert(use(48, 50), nothingTold, policy);
+    expect(first).toEqual({ tell: 95, told: told(80, 95) });
+    expect(usageAlert(use(48, 50), first.told, policy)).toEqual({ tell: null, told: told(80, 95) });
+    expect(usageAlert(use(50, 50), first.told, policy)).toEqual({ tell: 100, told: told(80, 95, 100) });
+  });
+
+  it('ALR-1 is told again only after a grant took it back below', () => {
+    // 50 of 60 are below 95 %, and above 80 %.
+    const to60 = { limit: 60, used: 50 };
+    const raised = usageAlert(use(50, 60, [to60]), told(80, 95, 100), policy);
+    expect(raised).toEqual({ tell: null, told: { ...told(80), limit: 60 } });
+    expect(usageAlert(use(57, 60), raised.told, policy).tell).toBe(95);
+    const to100 = { limit: 100, used: 50 };
+    expect(usageAlert(use(50, 100, [to100]), told(80, 95, 100), policy).told.percents).toEqual([]);
+    expect(usageAlert(use(80, 100), told(), policy).tell).toBe(80);
+  });
+
+  it('ALR-1 is told again when a grant took it back below and nobody looked until it was there once more', () => {
+    expect(usageAlert(use(80, 100, [{ limit: 100, used: 50 }]), told(80, 95, 100), policy).tell).toBe(80);
+    expect(usageAlert(use(60, 60, [{ limit: 60, used: 50 }]), told(80), policy).tell).toBe(100);
+    // Raised twice: the first grant took it below 80 %, the second came when it was there again.
+    const twice = [
+      { limit: 100, used: 50 },
+      { limit: 110, used: 100 },
+    ];
+    expect(usageAlert(use(100, 110, twice), told(80), policy).tell).toBe(80);
+    // At 80 % it has been all the time.
+    expect(usageAlert(use(50, 60, [{ limit: 60, used: 48 }]), told(80), policy).tell).toBeNull();
+  });
+
+  it('KEY-8 ALR-1 reckons what was used when each later limit was granted', () => {
+    const hour = (hours: number) => later(mondayTen, { hours });
+    const grants = [
+      aGrant({ amount: 50, at: hour(0) }),
+      aGrant({ kind: 'override', amount: 1, at: hour(1) }),
+      aGrant({ kind: 'call-center', amount: 10, at: hour(2) }),
+      aGrant({ kind: 'exception', amount: 40, at: hour(4) }),
+    ];
+    const usedAt = [hour(5), hour(1), hour(2), hour(3), hour(4)];
+    expect(raisesSince({ limit: 50 }, grants, usedAt)).toEqual([
+      { limit: 60, used: 2 },
+      { limit: 100, used: 4 },
+    ]);
+    expect(raisesSince({ limit: 60 }, grants, usedAt)).toEqual([{ limit: 100, used: 4 }]);
+    expect(raisesSince({ limit: 100 }, grants, usedAt)).toEqual([]);
+  });
+
+  it('ALR-1 leaves alone what was told of clients', () => {
+    const before = { ...told(), clientsAt: mondayTen };
+    expect(usageAlert(use(50, 50), before, policy).told).toEqual({ ...told(80, 95, 100), clientsAt: mondayTen });
+  });
+
+  const limits = fc.integer({ min: 1, max: 1_000_000 });
+  const tellings = fc.subarray([80, 95, 100]).map((percents) => told(...percents));
+
+  it('ALR-1 says the least use at which there is something to tell next, to the unit', () => {
+    fc.assert(
+      fc.property(limits, tellings, (limit, before) => {
+        const at = nextUsageAlertAt(limit, before, policy);
+        if (at === null) {
+          expect(usageAlert(use(limit, limit), before, policy).tell).toBeNull();
+        } else {
+          expect(usageAlert(use(at, limit), before, policy).tell).not.toBeNull();
+          expect(usageAlert(use(at - 1, limit), before, policy).tell).toBeNull();
+        }
+      }),
+    );
+    expect(nextUsageAlertAt(0, nothingTold, policy)).toBeNull();
+  });
+
+  it('ALR-1 tells each share once between two grants, in whatever steps the use rises', () => {
+    const steps = fc.array(fc.integer({ min: 0, max: 40 }), { maxLength: 30 });
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 200 }), steps, (limit, rises) => {
+        let before = nothingTold;
+        let used = 0;
+        const heard: number[] = [];
+        for (const rise of rises) {
+          used = Math.min(limit, used + rise);
+          const { tell, told: next } = usageAlert(use(used, limit), before, policy);
+          if (tell !== null) heard.push(tell);
+          before = next;
+        }
+        expect(heard).toEqual([...new Set(heard)].toSorted((one, other) => one - other));
+        const highest = policy.alerts.usedPercent.findLast((percent) => used * 100 >= limit * percent);
+        expect(heard.at(-1)).toBe(highest);
+      }),
+    );
+  });
+});
+
+describe('new hosts on a KMS key', () => {
+  const since = (...times: Instant[]) => ({
+    hosts: times.map((at, index) => aHost({ installationId: installationId(index), firstActivatedAt: at })),
+  });
+  const hours = (count: number, seconds = 0) => later(mondayTen, { hours: count, seconds });
+
+  it.each([
+    ['two within the hours', since(mondayTen, hours(1)), null],
+    ['three within them', since(mondayTen, hours(1), hours(2)), 3],
+    ['four within them', since(mondayTen, hours(1), hours(2), hours(3)), 4],
+    ['the third a second before they are over', since(mondayTen, hours(1), hours(24, -1)), 3],
+    ['the third when they are over', since(mondayTen, hours(1), hours(24)), null],
+    [
+      'three within them, and others long before',
+      since(later(mondayTen, { days: -9 }), hours(0), hours(1), hours(2)),
+      3,
+    ],
+    ['none at all', since(), null],
+  ])('KMS-4 %s', (_, key, count) => {
+    expect(clientsAlert(key, nothingTold, policy).hosts).toBe(count);
+  });
+
+  it('KMS-4 is told once in the hours, however many more come in them, and again after', () => {
+    const first = clientsAlert(since(mondayTen, hours(1), hours(2)), nothingTold, policy);
+    expect(first.told).toEqual({ ...nothingTold, clientsAt: hours(2) });
+    expect(clientsAlert(since(mondayTen, hours(1), hours(2)), first.told, policy)).toEqual({
+      hosts: null,
+      told: first.told,
+    });
+    expect(clientsAlert(since(hours(1), hours(2), hours(26, -1)), first.told, policy).hosts).toBeNull();
+    const dayAfter = since(hours(24), hours(25), hours(26));
+    expect(clientsAlert(dayAfter, first.told, policy)).toEqual({
+      hosts: 3,
+      told: { ...nothingTold, clientsAt: hours(26) },
+    });
+  });
+
+  it('KMS-4 leaves alone what was told of the use', () => {
+    const before = told(80);
+    expect(clientsAlert(since(tuesdayTen, tuesdayTen, tuesdayTen), before, policy).told).toEqual({
+      ...before,
+      clientsAt: tuesdayTen,
+    });
+  });
+});

@@ -1,0 +1,223 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { dueAt, startOfBusiness, startOfDay, startOfNextDay } from '../../../domain/calendar/business-time.ts';
+import type { Instant } from '../../../domain/calendar/instant.ts';
+import { fromEpochMilliseconds, instant, later } from '../../../domain/calendar/instant.ts';
+import type { History } from '../../../domain/keys/usage-forecast.ts';
+import { forecast, usualApproval } from '../../../domain/keys/usage-forecast.ts';
+import { policy } from '../../builders.ts';
+import { holidayNoon, mondayNoon } from '../../instants.ts';
+
+const now = mondayNoon;
+const { supportCalendar } = policy;
+const silence = { perDay: null, runsOutOn: null, askBy: null, inWords: null };
+
+/** So many activations on each of the last days, the oldest of them just so many days ago. */
+function daily(days: number, aDay: number, until: Instant = now): Instant[] {
+  return Array.from({ length: days * aDay }, (_, index) => later(until, { days: -(1 + Math.floor(index / aDay)) }));
+}
+
+function aHistory(facts: Partial<History> = {}): History {
+  return { activatedAt: daily(28, 1), remaining: 10, usualApprovalBusinessDays: 0, ...facts };
+}
+
+describe('a history that is too short', () => {
+  it('ALR-2 says nothing before a week is over, and speaks when it is', () => {
+    const first = later(now, { days: -7 });
+    const others = daily(5, 1);
+    const almost = fromEpochMilliseconds(Date.parse(first) + 1);
+    expect(forecast(aHistory({ activatedAt: [almost, ...others] }), now, policy)).toEqual(silence);
+    expect(forecast(aHistory({ activatedAt: [first, ...others] }), now, policy).perDay).toBeCloseTo(6 / 7, 2);
+  });
+
+  it('ALR-2 says nothing of fewer than five activations', () => {
+    const long = [later(now, { days: -20 })];
+    expect(forecast(aHistory({ activatedAt: [...long, ...daily(3, 1)] }), now, policy)).toEqual(silence);
+    expect(forecast(aHistory({ activatedAt: [...long, ...daily(4, 1)] }), now, policy).perDay).toBe(0.25);
+    expect(forecast(aHistory({ activatedAt: [] }), now, policy)).toEqual(silence);
+  });
+
+  it('ALR-2 counts the activations of the last four weeks, and none before or yet to come', () => {
+    const edge = later(now, { days: -28 });
+    const before = fromEpochMilliseconds(Date.parse(edge) - 1);
+    const ahead = fromEpochMilliseconds(Date.parse(now) + 1);
+    const four = daily(4, 1);
+    expect(forecast(aHistory({ activatedAt: [edge, ...four] }), now, policy).perDay).toBeCloseTo(5 / 28, 2);
+    expect(forecast(aHistory({ activatedAt: [before, ...four] }), now, policy)).toEqual(silence);
+    expect(forecast(aHistory({ activatedAt: [before, ...four, ahead] }), now, policy)).toEqual(silence);
+  });
+});
+
+describe('the pace', () => {
+  it('ALR-2 is that of the last four weeks, or of all the days there were when these are fewer', () => {
+    expect(forecast(aHistory({ activatedAt: daily(14, 3) }), now, policy).perDay).toBe(3);
+    expect(forecast(aHistory({ activatedAt: daily(28, 2) }), now, policy).perDay).toBe(2);
+    // What was fast long ago is over.
+    const old = daily(28, 50, later(now, { days: -28 }));
+    expect(forecast(aHistory({ activatedAt: [...old, ...daily(28, 1)] }), now, policy).perDay).toBeCloseTo(1, 0);
+  });
+
+  it('ALR-2 gives the day on which what is left is used up', () => {
+    const runsOut = (remaining: number, aDay = 1) =>
+      forecast(aHistory({ activatedAt: daily(28, aDay), remaining }), now, policy).runsOutOn;
+    expect(runsOut(10)).toBe('2026-06-11');
+    expect(runsOut(1)).toBe('2026-06-02');
+    expect(runsOut(11, 2)).toBe('2026-06-06');
+    expect(runsOut(0)).toBe('2026-06-01');
+  });
+
+  it('ALR-2 looks three years ahead, and no further', () => {
+    const at = (remaining: number) => forecast(aHistory({ remaining }), now, policy);
+    expect(at(1_095)).toMatchObject({ perDay: 1, runsOutOn: '2029-05-31' });
+    expect(at(1_096)).toEqual({ perDay: 1, runsOutOn: null, askBy: null, inWords: null });
+  });
+
+  it('ALR-2 is of the days on the calendar of the support team', () => {
+    // In Los Angeles it is still Sunday evening.
+    const late = instant('2026-06-01T05:00:00Z');
+    const history = aHistory({ activatedAt: daily(28, 1, late), remaining: 1 });
+    expect(forecast(history, late, policy).runsOutOn).toBe('2026-06-01');
+  });
+});
+
+describe('the last safe day to ask', () => {
+  const askBy = (remaining: number, usualApprovalBusinessDays = 0, at = now) =>
+    forecast(aHistory({ activatedAt: daily(28, 1, at), remaining, usualApprovalBusinessDays }), at, policy);
+
+  it.each<[what: string, remaining: number, runsOutOn: string, askBy: string]>([
+    ['a Thursday', 10, '2026-06-11', '2026-06-03'],
+    ['a Friday', 11, '2026-06-12', '2026-06-04'],
+    ['a Saturday', 12, '2026-06-13', '2026-06-05'],
+    ['a Sunday', 13, '2026-06-14', '2026-06-05'],
+    ['a Monday', 14, '2026-06-15', '2026-06-05'],
+    ['a Tuesday', 15, '2026-06-16', '2026-06-08'],
+  ])('ALR-2 SLA-1 is five business days before %s begins', (_, remaining, runsOutOn, day) => {
+    expect(askBy(remaining)).toMatchObject({ runsOutOn, askBy: day });
+  });
+
+  it('ALR-2 SLA-1 passes over a holiday', () => {
+    const at = later(holidayNoon, { days: -20 });
+    // Veterans Day is Wednesday 11 November: neither it nor the day after it gains a day by it.
+    expect(askBy(19, 0, at)).toMatchObject({ runsOutOn: '2026-11-10', askBy: '2026-11-02' });
+    expect(askBy(20, 0, at)).toMatchObject({ runsOutOn: '2026-11-11', askBy: '2026-11-03' });
+    expect(askBy(21, 0, at)).toMatchObject({ runsOutOn: '2026-11-12', askBy: '2026-11-03' });
+    expect(askBy(22, 0, at)).toMatchObject({ runsOutOn: '2026-11-13', askBy: '2026-11-04' });
+  });
+
+  it('ALR-2 leaves as long as the customer usually takes to approve, in whole days', () => {
+    expect(askBy(14, 0)).toMatchObject({ runsOutOn: '2026-06-15', askBy: '2026-06-05' });
+    expect(askBy(14, 0.1).askBy).toBe('2026-06-04');
+    expect(askBy(14, 1).askBy).toBe('2026-06-04');
+    expect(askBy(14, 1.01).askBy).toBe('2026-06-03');
+  });
+
+  const someday = fc
+    .integer({ min: Date.parse('2024-01-01T00:00:00Z'), max: Date.parse('2031-12-31T00:00:00Z') })
+    .map(fromEpochMilliseconds);
+
+  it('ALR-2 SLA-1 is the last day on which what is asked for is due before the key runs out', () => {
+    fc.assert(
+      fc.property(someday, fc.integer({ min: 0, max: 1_095 }), (at, remaining) => {
+        const { runsOutOn, askBy: day } = askBy(remaining, 0, at);
+        expect(runsOutOn !== null && day !== null && day < runsOutOn).toBe(true);
+        if (runsOutOn === null || day === null) return;
+        const { zone } = supportCalendar;
+        const goneAt = startOfDay(runsOutOn, zone);
+        const due = (asked: Instant) => dueAt(asked, policy.exceptions.answerWithinBusinessDays, supportCalendar);
+        const opening = startOfBusiness(startOfDay(day, zone), supportCalendar);
+        expect(due(opening) < goneAt).toBe(true);
+        expect(due(startOfBusiness(startOfNextDay(opening, zone), supportCalendar)) >= goneAt).toBe(true);
+      }),
+    );
+  });
+
+  it('ALR-2 is never after the day on which it runs out, and never later for a slower customer', () => {
+    const slowness = fc.double({ min: 0, max: 20, noNaN: true });
+    fc.assert(
+      fc.property(someday, fc.integer({ min: 0, max: 1_095 }), slowness, (at, remaining, slow) => {
+        const quick = askBy(remaining, 0, at);
+        const late = askBy(remaining, slow, at);
+        expect(String(late.askBy) <= String(quick.askBy)).toBe(true);
+        expect(String(late.askBy) < String(late.runsOutOn)).toBe(true);
+        expect(late.runsOutOn).toBe(quick.runsOutOn);
+      }),
+    );
+  });
+
+  it('ALR-2 comes no later the faster a key is used', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 30 }), fc.integer({ min: 0, max: 900 }), (aDay, remaining) => {
+        const at = (pace: number) => forecast(aHistory({ activatedAt: daily(28, pace), remaining }), now, policy);
+        expect(String(at(aDay + 1).askBy) <= String(at(aDay).askBy)).toBe(true);
+      }),
+      { numRuns: 40 },
+    );
+  });
+});
+
+describe('the forecast in words', () => {
+  const words = (facts: Partial<History>, at = now) => forecast(aHistory(facts), at, policy).inWords;
+
+  it.each<[facts: Partial<History>, sentence: string]>([
+    // Friday 19 June is a holiday.
+    [{ remaining: 20 }, 'At the pace of the last four weeks you run out on 21 June; ask by 11 June.'],
+    [
+      { activatedAt: daily(7, 1), remaining: 20 },
+      'At the pace of the last week you run out on 21 June; ask by 11 June.',
+    ],
+    [
+      { activatedAt: daily(14, 1), remaining: 20 },
+      'At the pace of the last two weeks you run out on 21 June; ask by 11 June.',
+    ],
+    [
+      { activatedAt: daily(9, 1), remaining: 20 },
+      'At the pace of the last 9 days you run out on 21 June; ask by 11 June.',
+    ],
+    [{ remaining: 217 }, 'At the pace of the last four weeks you run out on 4 January 2027; ask by 23 December.'],
+    [{ remaining: 0 }, 'It has run out; ask for more now.'],
+  ])('ALR-2 of %o are: %s', (facts, sentence) => {
+    expect(words(facts)).toBe(sentence);
+  });
+
+  it('ALR-2 name a pace of weeks in words, whatever the number of weeks that policy looks back', () => {
+    const pace = (weeks: number) => {
+      const window = { ...policy.alerts.forecast, windowDays: 7 * weeks };
+      const itsPolicy = { ...policy, alerts: { ...policy.alerts, forecast: window } };
+      const { inWords } = forecast(aHistory({ activatedAt: daily(7 * weeks, 1) }), now, itsPolicy);
+      return /^At the pace of (.*) you run out/.exec(inWords ?? '')?.[1];
+    };
+    expect([1, 2, 3, 4, 5, 6, 7].map(pace)).toEqual([
+      'the last week',
+      'the last two weeks',
+      'the last three weeks',
+      'the last four weeks',
+      'the last five weeks',
+      'the last six weeks',
+      'the last 7 weeks',
+    ]);
+  });
+
+  it('ALR-2 say to ask now from the last safe day on', () => {
+    // Asked on Tuesday 2 June, the answer is due before Wednesday the 10th; on Monday there is still a day.
+    expect(words({ remaining: 9 })).toBe('At the pace of the last four weeks you run out on 10 June; ask by 2 June.');
+    const now_ = 'ask for more now.';
+    expect(words({ remaining: 8 })).toBe(`At the pace of the last four weeks you run out on 9 June; ${now_}`);
+    expect(words({ remaining: 1 })).toBe(`At the pace of the last four weeks you run out on 2 June; ${now_}`);
+  });
+});
+
+describe('how long an approval usually takes', () => {
+  const aDay = 8 * 60;
+
+  it.each<[minutes: number[], days: number]>([
+    [[], 0],
+    [[aDay], 1],
+    [[aDay / 2], 0.5],
+    [[aDay, 3 * aDay], 2],
+    // One long holiday does not count for more than it should.
+    [[10 * aDay, 0, aDay], 1],
+    [[40 * aDay, aDay, 2 * aDay, 0], 1.5],
+  ])('ALR-2 is the median: of %j minutes %d business days', (minutes, days) => {
+    expect(usualApproval(minutes, policy)).toBe(days);
+  });
+});

@@ -1,0 +1,57 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { MessageRejected, SendEmailCommand } from '@aws-sdk/client-sesv2';
+import type { APIGatewayProxyEventV2, Context } from 'aws-lambda';
+import { afterAll, expect, it } from 'vitest';
+import { later } from '../../../domain/calendar/instant.ts';
+import { askCorrespondent } from '../../../domain/exceptions/request.ts';
+import { Secret } from '../../../domain/secret.ts';
+import { keepLink } from '../../../store/approval-links.ts';
+import { moveException } from '../../../store/exceptions.ts';
+import { historyOf } from '../../../store/ledger.ts';
+import { context, policy } from '../../builders.ts';
+import { mondayTen } from '../../instants.ts';
+import { startEngine } from '../../store/dynamodb.ts';
+import { surround } from '../handler-invocation.ts';
+import { aRequestTaken } from '../request-fixture.ts';
+
+const { store, ses } = await surround(await startEngine(), mondayTen);
+const folder = mkdtempSync(join(tmpdir(), 'policy-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+const strict = { ...policy, approval: { ...policy.approval, strict: true } };
+writeFileSync(join(folder, 'policy.json'), JSON.stringify(strict));
+process.env.POLICY_FILE = join(folder, 'policy.json');
+const { handler } = await import('../../../functions/api/approvals.ts');
+
+it('APR-7 records in the history that the mail service refused a code', async () => {
+  const { exceptionId, agreement } = await aRequestTaken(store);
+  await moveException(store, exceptionId, (request) => askCorrespondent(request, context()), {
+    operationId: 'ask',
+    now: mondayTen,
+  });
+  const token = new Secret('a'.repeat(43), '[token]');
+  const to = agreement.noticesCorrespondent.email;
+  const about = { is: 'decision', exceptionId, askNumber: 1, to, expiresAt: later(mondayTen, { days: 10 }) } as const;
+  await keepLink(store, { token, code: null }, about, mondayTen);
+
+  ses.on(SendEmailCommand).rejects(new MessageRejected({ message: 'Bad address', $metadata: { httpStatusCode: 400 } }));
+  const event = {
+    version: '2.0',
+    routeKey: 'POST /approvals/{token}/codes',
+    rawPath: '/approvals/TOKEN/codes',
+    rawQueryString: '',
+    headers: { accept: 'application/json' },
+    pathParameters: { token: token.reveal() },
+    isBase64Encoded: false,
+    requestContext: { requestId: randomUUID(), http: { method: 'POST', path: '/' } },
+  } as unknown as APIGatewayProxyEventV2;
+  expect(await handler(event, {} as Context)).toMatchObject({ statusCode: 202 });
+
+  const { items } = await historyOf(store, `EXCEPTION#${exceptionId}`, { limit: 10, after: null });
+  expect(items.at(-1)).toMatchObject({
+    action: 'mail-not-delivered',
+    detail: expect.stringContaining('“approval-code” to the correspondent'),
+  });
+});

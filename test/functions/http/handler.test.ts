@@ -1,0 +1,412 @@
+import { randomUUID } from 'node:crypto';
+import type { APIGatewayProxyEventV2, Context } from 'aws-lambda';
+import { describe, expect, it, vi } from 'vitest';
+import { z } from 'zod';
+import { refuse } from '../../../domain/refusal.ts';
+import { Secret } from '../../../domain/secret.ts';
+import type { Answer, Call, RefusedAs } from '../../../functions/http/handler.ts';
+import { http, jsonFrom, listed, pageAsked } from '../../../functions/http/handler.ts';
+import type { Route } from '../../../functions/manifest.ts';
+import { keepTimeBy } from '../../../functions/runtime/clock.ts';
+import { theStore } from '../../../functions/runtime/store.ts';
+import { Contention } from '../../../store/dynamodb/table.ts';
+import { ines, tom } from '../../builders.ts';
+import { mondayTen } from '../../instants.ts';
+import { everyItem, startEngine } from '../../store/dynamodb.ts';
+import { whatIsPrinted } from '../captured-logs.ts';
+
+const engine = await startEngine();
+const { tableName } = await engine.newStore();
+Object.assign(process.env, {
+  TABLE_NAME: tableName,
+  VAULT_SECRET: 'a root secret for tests, of more than 32 bytes',
+  POWERTOOLS_LOG_LEVEL: 'INFO',
+});
+keepTimeBy(() => mondayTen);
+const printed = whatIsPrinted();
+
+type Run = (call: Call<Route>) => Promise<Answer | RefusedAs>;
+
+/** A function of the portal whose one route does this. */
+const withRoute = (route: Route, run: Run) => http('portal', { [route]: run } as never);
+const planning = (run: Run) => withRoute('POST /plans', run);
+const plan = { program: 'open', sites: [{ name: 'Elm', client: 30 }] };
+
+type Sent = {
+  readonly route?: string;
+  readonly body?: string | undefined;
+  readonly base64?: boolean;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly claims?: object | undefined;
+  readonly query?: Readonly<Record<string, string>>;
+};
+
+/** An event as the gateway makes it, of Inés's unless somebody else is named. */
+function event({
+  route = 'POST /plans',
+  body = JSON.stringify(plan),
+  base64 = false,
+  headers = {},
+  claims = { email: ines.email },
+  query = {},
+}: Sent): APIGatewayProxyEventV2 {
+  const [method = '', path = ''] = route.split(' ');
+  return {
+    version: '2.0',
+    routeKey: route,
+    rawPath: path,
+    rawQueryString: String(new URLSearchParams(query)),
+    headers: { 'content-type': 'application/json', ...headers },
+    queryStringParameters: query,
+    pathParameters: {},
+    body,
+    isBase64Encoded: base64,
+    requestContext: {
+      requestId: randomUUID(),
+      http: { method, path, protocol: 'HTTP/1.1', sourceIp: '127.0.0.1', userAgent: 'test' },
+      authorizer: { jwt: { claims, scopes: null } },
+    },
+  } as unknown as APIGatewayProxyEventV2;
+}
+
+const answeredSchema = z.object({
+  statusCode: z.int(),
+  headers: z.record(z.string(), z.string()),
+  body: z.string(),
+});
+
+async function call(handler: ReturnType<typeof withRoute>, sent: Sent | APIGatewayProxyEventV2 = {}) {
+  const asked = 'version' in sent ? sent : event(sent as Sent);
+  const { statusCode, headers, body } = answeredSchema.parse(await handler(asked, {} as Context));
+  const json: unknown = body.startsWith('{') ? JSON.parse(body) : undefined;
+  return { status: statusCode, headers, body, json, requestId: asked.requestContext.requestId };
+}
+
+const fine: Run = () => Promise.resolve({ status: 201, body: { made: 1 } });
+
+describe('an answer', () => {
+  it('carries the request’s id, is kept nowhere, and says that it is JSON', async () => {
+    const { status, headers, json, requestId } = await call(planning(fine));
+    expect([status, json]).toEqual([201, { made: 1 }]);
+    expect(headers).toEqual({
+      'cache-control': 'no-store',
+      'content-type': 'application/json',
+      'x-request-id': requestId,
+    });
+  });
+
+  it('may be a page, and may be nothing', async () => {
+    const page = planning(() =>
+      Promise.resolve({ status: 200, body: '<p>', headers: { 'content-type': 'text/html' } }),
+    );
+    expect(await call(page)).toMatchObject({ body: '<p>', headers: { 'content-type': 'text/html' } });
+    const nothing = await call(planning(() => Promise.resolve({ status: 204 })));
+    expect(nothing).toMatchObject({ status: 204, body: '' });
+    expect(nothing.headers).not.toHaveProperty('content-type');
+  });
+
+  it('is a problem where it is a no, with the status of its code or the route’s own', async () => {
+    const no = refuse('key-blocked', 'Use the new key.', { replacedBy: null });
+    const usual = await call(planning(() => Promise.resolve(no)));
+    expect(usual).toMatchObject({ status: 409, headers: { 'content-type': 'application/problem+json' } });
+    expect(usual.json).toMatchObject({ status: 409, code: 'key-blocked', replacedBy: null });
+    const own = await call(planning(() => Promise.resolve({ ...no, status: 403 })));
+    expect([own.status, own.json]).toEqual([403, expect.objectContaining({ status: 403 })]);
+  });
+
+  it('that is a no may be a page, and is logged and counted by its code all the same', async () => {
+    const page = { html: '<p>', headers: { 'content-type': 'text/html' } };
+    const no = refuse('key-blocked', 'Use the new key.', { replacedBy: null });
+    const answered = await call(planning(() => Promise.resolve({ ...no, status: 410, page })));
+    expect(answered).toMatchObject({ status: 410, body: '<p>', headers: { 'content-type': 'text/html' } });
+    const lines = printed.lines().filter((line) => line.includes('key-blocked'));
+    expect(lines.filter((line) => line.includes('"message":"answered"'))).toHaveLength(1);
+    expect(lines.filter((line) => line.includes('"refusals"'))).toHaveLength(1);
+  });
+
+  it('is not found at a route that the function does not have', async () => {
+    for (const route of ['$default', 'GET /nothing', 'GET /agreements']) {
+      expect((await call(planning(fine), { route })).status, route).toBe(404);
+    }
+  });
+});
+
+describe('a call', () => {
+  it('hands over what was sent, parsed: the caller, the body, the time', async () => {
+    const seen: Call<Route>[] = [];
+    const handler = planning((each) => {
+      seen.push(each);
+      return fine(each);
+    });
+    await call(handler, { claims: { email: 'Ines@Alder.Example', 'cognito:groups': '[call-center]' } });
+    const bytes = Buffer.from(JSON.stringify({ ...plan, sites: [{ name: 'Schüle' }] }));
+    await call(handler, { body: bytes.toString('base64'), base64: true });
+    expect(seen[0]).toMatchObject({
+      caller: { email: ines.email, roles: ['call-center'] },
+      body: { program: 'open' },
+      now: mondayTen,
+    });
+    expect(seen[1]?.body).toMatchObject({ sites: [{ name: 'Schüle' }] });
+    expect(seen[0]?.operation).not.toBe(seen[1]?.operation);
+  });
+
+  it('reads headers whatever their case', async () => {
+    const { status } = await call(planning(fine), {
+      headers: { 'content-type': '', 'Content-Type': 'Application/JSON; Charset=UTF-8' },
+    });
+    expect(status).toBe(201);
+  });
+
+  it('takes no body for an empty object', async () => {
+    const reveal = withRoute('POST /keys/{keyId}/reveal', fine);
+    for (const body of [undefined, '', '  ', '{}']) {
+      const sent = { ...event({ route: 'POST /keys/{keyId}/reveal' }), ...(body === undefined ? {} : { body }) };
+      if (body === undefined) Reflect.deleteProperty(sent, 'body');
+      expect((await call(reveal, sent)).status, String(body)).toBe(201);
+    }
+  });
+});
+
+describe('a failure', () => {
+  it('of others’ getting in the way says to try again, and when', async () => {
+    const { status, headers, json } = await call(planning(() => Promise.reject(new Contention('bucket 5 of key 7'))));
+    expect([status, headers['retry-after']]).toEqual([503, '2']);
+    expect(headers['content-type']).toBe('application/problem+json');
+    expect(json).toMatchObject({ status: 503, code: 'busy', title: expect.any(String), detail: expect.any(String) });
+    expect(JSON.stringify(json)).not.toContain('bucket 5');
+  });
+
+  it('of ours is told without a detail, but with the id by which it is found in the log', async () => {
+    const { status, json, requestId } = await call(
+      planning(() => Promise.reject(new TypeError('x is not a function'))),
+    );
+    expect(status).toBe(500);
+    expect(json).toMatchObject({ status: 500, code: 'fault', detail: expect.stringContaining(requestId) });
+    expect(JSON.stringify(json)).not.toContain('not a function');
+    expect(printed.text()).toContain('x is not a function');
+    expect(printed.text()).toContain(requestId);
+  });
+
+  it('APR-5 is a page where people look at pages, and a problem for who asked for JSON', async () => {
+    const page = (accept: string, requestId: string) =>
+      accept === 'application/json'
+        ? undefined
+        : { html: `<h1>${requestId}</h1>`, headers: { 'content-type': 'text/html', 'referrer-policy': 'no-referrer' } };
+    const handler = http('portal', { 'POST /plans': () => Promise.reject(new Error('no')) } as never, page);
+    const shown = await handler(event({ headers: { Accept: 'text/html' } }), {} as Context);
+    expect([shown.statusCode, shown.body]).toEqual([500, `<h1>${shown.headers?.['x-request-id']}</h1>`]);
+    expect(shown.headers).toMatchObject({ 'content-type': 'text/html', 'referrer-policy': 'no-referrer' });
+    const told = await handler(event({ headers: { Accept: 'application/json' } }), {} as Context);
+    expect([told.statusCode, told.headers?.['content-type']]).toEqual([500, 'application/problem+json']);
+  });
+
+  it('is one also when what was thrown is no error', async () => {
+    expect((await call(planning(() => Promise.reject('a text')))).status).toBe(500);
+    expect((await call(planning(() => Promise.reject(undefined)))).status).toBe(500);
+  });
+});
+
+describe('a request with an idempotency key', () => {
+  const header = () => ({ 'idempotency-key': randomUUID() });
+
+  it('is done once, and answered the same', async () => {
+    let done = 0;
+    const handler = planning(() => {
+      done += 1;
+      return Promise.resolve({ status: 201, body: { done } });
+    });
+    const headers = header();
+    const [first, second] = [await call(handler, { headers }), await call(handler, { headers })];
+    expect([second.status, second.body, done]).toEqual([first.status, first.body, 1]);
+    expect(second.headers['x-request-id']).toBe(second.requestId);
+    const byTom = await call(handler, { headers, claims: { email: tom.email } });
+    expect(byTom.json).toEqual({ done: 2 });
+  });
+
+  it('is told that it still runs while it does', async () => {
+    const headers = header();
+    const begun = Promise.withResolvers<void>();
+    const gate = Promise.withResolvers<void>();
+    const handler = planning(async () => {
+      begun.resolve();
+      await gate.promise;
+      return { status: 201 };
+    });
+    const first = call(handler, { headers });
+    await begun.promise;
+    const second = await call(handler, { headers });
+    expect(second.json).toMatchObject({ status: 409, code: 'request-in-progress' });
+    gate.resolve();
+    expect((await first).status).toBe(201);
+    expect((await call(handler, { headers })).status).toBe(201);
+  });
+
+  it('is refused with another body', async () => {
+    const headers = header();
+    await call(planning(fine), { headers });
+    const other = await call(planning(fine), { headers, body: JSON.stringify({ ...plan, program: 'select' }) });
+    expect(other.json).toMatchObject({ status: 409, code: 'idempotency-key-reused' });
+  });
+
+  it('is the same operation each time, also when the first came to nothing, which can be tried again at once', async () => {
+    const headers = header();
+    const operations: string[] = [];
+    const failingFirst = planning(({ operation }) => {
+      operations.push(operation);
+      if (operations.length === 1) return Promise.reject(new Error('cut off'));
+      if (operations.length === 2) return Promise.reject(new Contention('busy'));
+      return Promise.resolve({ status: 201 });
+    });
+    const statuses: number[] = [];
+    for (let tries = 1; tries <= 4; tries += 1) statuses.push((await call(failingFirst, { headers })).status);
+    expect(statuses).toEqual([500, 503, 201, 201]);
+    expect(operations).toHaveLength(3);
+    expect(new Set(operations).size).toBe(1);
+  });
+
+  it('is answered although its answer could not be kept: it is done all the same', async () => {
+    const headers = header();
+    const { client } = theStore();
+    const send = client.send.bind(client);
+    let calls = 0;
+    vi.spyOn(client, 'send').mockImplementation((...asked: Parameters<typeof send>) => {
+      calls += 1;
+      // The first two look for an answer and begin; the third would keep it.
+      return calls < 3 ? send(...asked) : Promise.reject(new Error('the table is gone'));
+    });
+    expect((await call(planning(fine), { headers })).status).toBe(201);
+    expect(printed.text()).toContain('could not keep an answer');
+  });
+
+  it('KEY-6 keeps an answer that holds a key sealed', async () => {
+    const headers = header();
+    const productKey = 'BCDFG-HJKMP-QRTVW-XY234-6789B';
+    const handler = planning(() => Promise.resolve({ status: 200, body: { productKey } }));
+    expect((await call(handler, { headers })).body).toContain(productKey);
+    expect((await call(handler, { headers })).body).toContain(productKey);
+    expect(JSON.stringify(await everyItem(theStore()))).not.toContain('HJKMP');
+  });
+});
+
+describe('the log', () => {
+  it('KEY-6 APR-1 tells the route, the status, the code and the caller, and never a body, a token or a key', async () => {
+    const secrets = ['BCDFG-HJKMP-QRTVW-XY234-6789B', 'a-token-of-256-bits', '123456', 'a-bearer-token'];
+    const [productKey = '', token = '', code = '', bearer = ''] = secrets;
+    const approving = http('approvals', {
+      'POST /approvals/{token}': () => Promise.resolve(refuse('wrong-code', 'Try again.', { triesLeft: 4 })),
+    } as never);
+    const asked = event({ route: 'POST /approvals/{token}', body: `code=${code}` });
+    await approving(
+      {
+        ...asked,
+        rawPath: `/approvals/${token}`,
+        pathParameters: { token },
+        headers: { ...asked.headers, authorization: `Bearer ${bearer}` },
+      },
+      {} as Context,
+    );
+    const activating = http('activation', {
+      'POST /activations': ({ body }: { body: unknown }) => Promise.reject(new Error(`of ${JSON.stringify(body)}`)),
+    } as never);
+    const body = JSON.stringify({ productKey, installationId: '1', product: 'windows-vista-business' });
+    const { statusCode } = answeredSchema.parse(
+      await activating(event({ route: 'POST /activations', body }), {} as Context),
+    );
+    await call(planning(() => Promise.reject(new Error(`a fault about ${new Secret(productKey)}`))));
+    await call(planning(() => Promise.resolve(refuse('key-not-found', 'No such key.'))));
+    expect(statusCode).toBe(500);
+    expect(printed.text()).toContain('POST /approvals/{token}');
+    expect(printed.text()).toContain('wrong-code');
+    expect(printed.text()).toContain(ines.email);
+    for (const secret of secrets) expect(printed.text(), secret).not.toContain(secret);
+  });
+
+  it('is of lines of JSON, one for each answer, that carry its id', async () => {
+    const { requestId } = await call(planning(fine));
+    const lines = printed
+      .lines()
+      .flatMap((line) => line.split('\n'))
+      .filter((line) => line.includes('"answered"'));
+    expect(lines).toHaveLength(1);
+    expect(JSON.parse(lines[0] ?? '')).toMatchObject({
+      requestId,
+      route: 'POST /plans',
+      status: 201,
+      caller: ines.email,
+    });
+  });
+});
+
+describe('a page of a list', () => {
+  const list = (facts: object = {}) => ({
+    route: 'GET /agreements' as const,
+    params: {},
+    query: { limit: 2 },
+    caller: { email: ines.email, roles: [] },
+    ...facts,
+  });
+  const cursorOf = (position: string, facts: object = {}) => {
+    const answer = listed(list(facts), { items: [], next: position }, (entry) => entry);
+    return z.object({ nextCursor: z.string() }).parse(answer.body).nextCursor;
+  };
+
+  it('leads to the next by a cursor, and the last one leads nowhere', () => {
+    const answer = listed(list(), { items: [1, 2], next: null }, (entry: number) => entry * 10);
+    expect(answer).toEqual({ status: 200, body: { items: [10, 20], nextCursor: null } });
+    for (const position of ['AGREEMENT#E-1001', '5', 'ü €', '~']) {
+      const cursor = cursorOf(position);
+      expect(pageAsked(list({ query: { limit: 2, cursor } }))).toEqual({
+        ok: true,
+        ask: { limit: 2, after: position },
+      });
+      // The next page may be of another size.
+      expect(pageAsked(list({ query: { limit: 9, cursor } }))).toMatchObject({ ok: true });
+    }
+  });
+
+  it('is not led to by the cursor of another list, of another filter, or of somebody else', () => {
+    const cursor = cursorOf('5');
+    for (const facts of [
+      { route: 'GET /keys/{keyId}/grants' },
+      { params: { keyId: '2' } },
+      { query: { limit: 2, cursor, status: 'open' } },
+      { caller: { email: tom.email, roles: [] } },
+    ]) {
+      expect(pageAsked(list({ query: { limit: 2, cursor }, ...facts }))).toMatchObject({
+        ok: false,
+        refusal: { code: 'invalid-request', errors: [{ pointer: '/query/cursor' }] },
+      });
+    }
+  });
+});
+
+describe('the reading of JSON', () => {
+  it.each([
+    '{"a":1,"a":2}',
+    '{"a":{"b":1,"b":2}}',
+    '[{"a":1},{"a":1,"a":1}]',
+    '{"a":1,"\\u0061":2}',
+    '{"__proto__":1,"__proto__":2}',
+    '{"a\\\\":1,"a\\\\":1}',
+  ])('refuses an object that names a field twice: %s', (text) => {
+    expect(jsonFrom(text)).toMatchObject({ ok: false, refusal: { code: 'malformed-json' } });
+  });
+
+  it.each([
+    '{"a":"a:b","b":"\\"c\\":"}',
+    '{"a":{"a":{"a":1}}}',
+    '[{"a":1},{"a":1}]',
+    '{"a\\\\":"a","a":"\\\\"}',
+    '{"a" : 1 , "b"\n:\t2}',
+    '{"":{"":""}}',
+    '"a\\":1"',
+  ])('takes every other as it is: %s', (text) => {
+    expect(jsonFrom(text)).toEqual({ ok: true, value: JSON.parse(text) });
+  });
+
+  it('is not out of breath however deep it goes', () => {
+    const deep = `${'['.repeat(30_000)}${']'.repeat(30_000)}`;
+    expect(jsonFrom(deep).ok).toBe(true);
+    expect(jsonFrom(`${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}`).ok).toBe(true);
+  });
+});

@@ -1,0 +1,250 @@
+import { inspect } from 'node:util';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { z } from 'zod';
+import { fieldErrorsOf } from '../../../functions/http/handler.ts';
+import { bodies, decisionSchema, intakeSchema, queries } from '../../../functions/http/request-schemas.ts';
+import { carla, ines, productKey, tom } from '../../builders.ts';
+
+/** What is wrong with a value: by pointer, or nothing. */
+function faults(schema: z.ZodType, value: unknown): Readonly<Record<string, string>> {
+  const parsed = schema.safeParse(value, { reportInput: true });
+  if (parsed.success) return {};
+  return Object.fromEntries(
+    parsed.error.issues.flatMap(fieldErrorsOf).map(({ pointer, message }) => [pointer, message]),
+  );
+}
+
+const agreement = {
+  program: 'enterprise',
+  agreementNumber: 'E-1001',
+  organization: { name: 'Alder School District', country: 'US', language: 'en' },
+  products: [{ product: 'windows-vista-business', licenses: 80 }],
+  contacts: [ines, tom],
+  noticesCorrespondent: carla,
+};
+const registering = bodies['POST /agreements'];
+
+const intake = {
+  kind: 'MAKADD',
+  organizationName: 'Alder School District',
+  agreementNumber: 'E-1001',
+  requester: ines,
+  product: 'windows-vista-business',
+  keyLastFive: 'BCDFG',
+  activationsRequested: 150,
+  businessReason: 'Two new schools.\nThey open in autumn.',
+  requiredDate: '2027-01-04',
+};
+
+const without = (body: object, ...names: readonly string[]) =>
+  Object.fromEntries(Object.entries(body).filter(([name]) => !names.includes(name)));
+
+describe('any body and any query', () => {
+  const schemas: readonly [string, z.ZodType][] = Object.entries({ ...bodies, ...queries });
+
+  it.each(schemas)('is taken or refused by %s, and never a fault; what is wrong is named', (_, schema) => {
+    fc.assert(
+      fc.property(fc.jsonValue({ maxDepth: 3 }), (value) => {
+        for (const [pointer, message] of Object.entries(faults(schema, value))) {
+          expect(pointer).toMatch(/^(\/.*)?$/s);
+          expect(message).toMatch(/^\S.*\S$/s);
+          expect(message).not.toMatch(/undefined|Invalid input|NaN/);
+        }
+      }),
+      { numRuns: 50 },
+    );
+  });
+});
+
+describe('the numbers of an agreement', () => {
+  it('AGR-1 are an authorization and a license number for Open, and an agreement number for every other program', () => {
+    const open = { ...without(agreement, 'agreementNumber'), program: 'open' };
+    const two = { authorizationNumber: '61204577ZZE0912', licenseNumber: '41980233' };
+    expect(faults(registering, agreement)).toEqual({});
+    expect(faults(registering, { ...open, ...two })).toEqual({});
+    expect(Object.keys(faults(registering, open))).toEqual(['/authorizationNumber', '/licenseNumber']);
+    expect(Object.keys(faults(registering, { ...open, authorizationNumber: '1' }))).toEqual(['/licenseNumber']);
+    expect(Object.keys(faults(registering, { ...open, ...two, agreementNumber: 'E-1001' }))).toEqual([
+      '/agreementNumber',
+    ]);
+    for (const program of ['enterprise', 'select', 'campus-and-school']) {
+      expect(Object.keys(faults(registering, { ...agreement, ...two, program }))).toEqual([
+        '/authorizationNumber',
+        '/licenseNumber',
+      ]);
+      expect(Object.keys(faults(registering, { ...without(agreement, 'agreementNumber'), program }))).toEqual([
+        '/agreementNumber',
+      ]);
+    }
+  });
+
+  it('AGR-1 make the id, which may come along and must be the same', () => {
+    expect(registering.parse(agreement).agreementId).toBe('E-1001');
+    expect(faults(registering, { ...agreement, agreementId: 'E-1001' })).toEqual({});
+    expect(faults(registering, { ...agreement, agreementId: 'E-2' })).toEqual({
+      '/agreementId': 'must be E-1001, or left out',
+    });
+  });
+
+  it('AGR-1 EXC-1 of a request are whichever were begun with, and complete', () => {
+    const open = without(intake, 'agreementNumber');
+    expect(faults(intakeSchema, intake)).toEqual({});
+    expect(faults(intakeSchema, { ...open, authorizationNumber: '1', licenseNumber: '2' })).toEqual({});
+    expect(Object.keys(faults(intakeSchema, open))).toEqual(['/agreementNumber']);
+    expect(Object.keys(faults(intakeSchema, { ...open, licenseNumber: '2' }))).toEqual(['/authorizationNumber']);
+    expect(Object.keys(faults(intakeSchema, { ...intake, authorizationNumber: '1', licenseNumber: '2' }))).toEqual([
+      '/agreementNumber',
+    ]);
+  });
+});
+
+describe('an incomplete request', () => {
+  it('EXC-1 is told every missing and every wrong field at once', () => {
+    expect(
+      faults(intakeSchema, { kind: 'SOMEADD', activationsRequested: 0, requester: { name: '', email: 'ines' } }),
+    ).toEqual({
+      '/kind': 'must be MAKADD or KMSADD',
+      '/organizationName': 'is missing',
+      '/agreementNumber': 'is missing; the agreement is named by an agreement number',
+      '/requester/name': 'must not be empty',
+      '/requester/email': 'must be an e-mail address',
+      '/requester/phone': 'is missing',
+      '/product': 'is missing',
+      '/keyLastFive': 'is missing',
+      '/activationsRequested': 'must be at least 1',
+      '/businessReason': 'is missing',
+      '/requiredDate': 'is missing',
+    });
+  });
+
+  it('EXC-1 tells a field of the wrong type from one that is missing', () => {
+    expect(
+      faults(intakeSchema, { ...intake, organizationName: 5, requester: [], requiredDate: null, product: 'dos' }),
+    ).toEqual({
+      '/organizationName': 'must be a text',
+      '/requester': 'must be an object',
+      '/requiredDate': 'must be a text',
+      '/product': expect.stringMatching(/^must be windows-vista-business or /),
+    });
+  });
+});
+
+describe('a complete request', () => {
+  it('EXC-1 is read with its spaces trimmed, its last five in capitals, and English unless it says otherwise', () => {
+    const read = intakeSchema.parse({ ...intake, keyLastFive: ' bcdfg ', organizationName: '  Alder  ' });
+    expect(read).toMatchObject({
+      keyLastFive: 'BCDFG',
+      organizationName: 'Alder',
+      language: 'en',
+      noticesCorrespondent: null,
+    });
+    expect(read.businessReason).toBe(intake.businessReason);
+  });
+
+  it.each(['en', 'pt-BR', 'zh-Hant-TW', 'sr-Latn'])('SLA-3 names its language by a tag: %s', (language) => {
+    expect(faults(intakeSchema, { ...intake, language })).toEqual({});
+  });
+
+  it.each(['', 'e', 'en_US', 'en US', '12', 'x'.repeat(36)])(
+    'SLA-3 is refused a language that is none: %j',
+    (language) => {
+      expect(Object.keys(faults(intakeSchema, { ...intake, language }))).toEqual(['/language']);
+    },
+  );
+
+  it('takes texts up to their bounds and no further', () => {
+    for (const [field, most] of [
+      ['organizationName', 200],
+      ['businessReason', 4_000],
+    ] as const) {
+      expect(faults(intakeSchema, { ...intake, [field]: 'x'.repeat(most) })).toEqual({});
+      expect(faults(intakeSchema, { ...intake, [field]: 'x'.repeat(most + 1) })).toEqual({
+        [`/${field}`]: `must be at most ${most} characters`,
+      });
+    }
+    for (const [activationsRequested, wrong] of [
+      [1, false],
+      [1_000_000, false],
+      [0, true],
+      [1_000_001, true],
+      [1.5, true],
+    ] as const) {
+      expect(Object.keys(faults(intakeSchema, { ...intake, activationsRequested }))).toEqual(
+        wrong ? ['/activationsRequested'] : [],
+      );
+    }
+  });
+
+  it('takes line breaks where there are paragraphs, and nowhere marks that one cannot see', () => {
+    expect(faults(intakeSchema, { ...intake, organizationName: 'Alder\nDistrict' })).toHaveProperty(
+      '/organizationName',
+    );
+    for (const unseen of ['\u0000', '\u0007', '\u001b[2J', '\u0085', '\u2028', '\u202E', '\u2066', '\ud800']) {
+      for (const field of ['organizationName', 'businessReason']) {
+        expect(faults(intakeSchema, { ...intake, [field]: `a${unseen}b` }), JSON.stringify(unseen)).toHaveProperty(
+          `/${field}`,
+        );
+      }
+    }
+    expect(faults(intakeSchema, { ...intake, organizationName: 'Ünïcödé 学校 🏫 O’Neil & Sons <b>' })).toEqual({});
+  });
+});
+
+describe('an agreement', () => {
+  it('AGR-2 has at least one contact and at most forty, each once', () => {
+    const people = (count: number) =>
+      Array.from({ length: count }, (_, index) => ({ ...ines, email: `a${index}@b.example` }));
+    expect(faults(registering, { ...agreement, contacts: people(1) })).toEqual({});
+    expect(faults(registering, { ...agreement, contacts: people(40) })).toEqual({});
+    expect(Object.keys(faults(registering, { ...agreement, contacts: [] }))).toEqual(['/contacts']);
+    expect(Object.keys(faults(registering, { ...agreement, contacts: people(41) }))).toEqual(['/contacts']);
+    const twice = [ines, { ...tom, email: ` ${ines.email.toUpperCase()}`.trim() }];
+    expect(faults(registering, { ...agreement, contacts: twice })).toEqual({ '/contacts/1': 'is on the list already' });
+  });
+
+  it('KEY-3 names each product once', () => {
+    const [product] = agreement.products;
+    expect(faults(registering, { ...agreement, products: [product, product] })).toEqual({
+      '/products/1': 'is on the list already',
+    });
+  });
+});
+
+describe('a secret in a body', () => {
+  it('KEY-6 APR-1 is one from the moment it is read: however it is printed, it does not show', () => {
+    const key = productKey(5).reveal();
+    const body = bodies['POST /activations'].parse({
+      productKey: key,
+      installationId: '1',
+      product: 'windows-vista-business',
+    });
+    const decision = decisionSchema.parse({ code: '123 456', decision: 'approve' });
+    for (const [read, secret] of [
+      [body, key],
+      [decision, '123456'],
+    ] as const) {
+      expect(JSON.stringify(read)).not.toContain(secret);
+      expect(inspect(read, { depth: 9 })).not.toContain(secret);
+    }
+    expect(body.productKey.reveal()).toBe(key);
+    expect(decision.code.reveal()).toBe('123456');
+  });
+});
+
+describe('the form of the approval page', () => {
+  it('APR-2 takes the code with spaces and hyphens, and a comment or none', () => {
+    for (const code of ['123456', ' 123 456 ', '123-456', '12345678']) {
+      expect(faults(decisionSchema, { code, decision: 'deny' }), code).toEqual({});
+    }
+    for (const code of ['12345', '123456789', '12345a', '', '١٢٣٤٥٦']) {
+      expect(Object.keys(faults(decisionSchema, { code, decision: 'deny' })), code).toEqual(['/code']);
+    }
+    expect(decisionSchema.parse({ code: '123456', decision: 'deny', comment: '  ' }).comment).toBeNull();
+    expect(decisionSchema.parse({ code: '123456', decision: 'deny', comment: ' no ' }).comment).toBe('no');
+    expect(faults(decisionSchema, { code: '123456', decision: 'deny', comment: 'x'.repeat(1_000) })).toEqual({});
+    expect(faults(decisionSchema, { code: '123456', decision: 'deny', comment: 'x'.repeat(1_001) })).toHaveProperty(
+      '/comment',
+    );
+  });
+});

@@ -1,0 +1,64 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { Secret } from '../../../domain/secret.ts';
+import { replyAddressFor, requestAt } from '../../../functions/mail/reply-address.ts';
+import { openVault } from '../../../store/vault.ts';
+
+const vault = openVault(new Secret('a root secret for tests, of more than 32 bytes'));
+const inbound = 'exceptions@volume-activation.example';
+const exceptionId = 'EX-7K2M-9QRT-WXY4';
+const address = replyAddressFor(exceptionId, inbound, vault);
+
+describe('the reply address of a question', () => {
+  it('EXC-14 is the exceptions address with the request and its mark, and short enough for any mail system', () => {
+    expect(address).toMatch(/^exceptions\+EX-7K2M-9QRT-WXY4\.[0-9a-f]{24}@volume-activation\.example$/);
+    expect(address.indexOf('@')).toBeLessThanOrEqual(64);
+    const longest = replyAddressFor(exceptionId, `${'a'.repeat(20)}@b.example`, vault);
+    expect(longest.indexOf('@')).toBeLessThanOrEqual(64);
+  });
+
+  it('EXC-14 is for its request, in whatever case it comes back', () => {
+    for (const given of [address, address.toLowerCase(), address.toUpperCase(), ` ${address} `]) {
+      expect(requestAt(given, inbound, vault)).toEqual({ is: 'request', exceptionId });
+    }
+  });
+
+  it('EXC-14 cannot be made for another request, or without the vault', () => {
+    const mark = address.slice(address.indexOf('.'), address.indexOf('@'));
+    const another = openVault(new Secret('another root secret for tests, of more than 32 bytes'));
+    for (const forged of [
+      address.replace('WXY4', 'WXY6'),
+      replyAddressFor(exceptionId, inbound, another),
+      `exceptions+${exceptionId}@volume-activation.example`,
+      `exceptions+${exceptionId}.@volume-activation.example`,
+      `exceptions+${mark}@volume-activation.example`,
+      `exceptions+${exceptionId}${mark.slice(0, -1)}@volume-activation.example`,
+      `exceptions+${exceptionId}${mark}0@volume-activation.example`,
+      'exceptions+@volume-activation.example',
+    ]) {
+      expect(requestAt(forged, inbound, vault), forged).toEqual({ is: 'forged' });
+    }
+  });
+
+  it('EXC-14 cannot be found by changing a character', () => {
+    const anyPlace = fc.nat({ max: address.indexOf('@') - 1 }).filter((place) => place > inbound.indexOf('@'));
+    fc.assert(
+      fc.property(anyPlace, fc.constantFrom(...'0123456789abcdefEX-'), (place, character) => {
+        fc.pre(address.charAt(place).toLowerCase() !== character.toLowerCase());
+        const changed = address.slice(0, place) + character + address.slice(place + 1);
+        expect(requestAt(changed, inbound, vault)).toEqual({ is: 'forged' });
+      }),
+    );
+  });
+
+  it.each([
+    inbound,
+    'Exceptions@Volume-Activation.Example',
+    'exceptions@elsewhere.example',
+    'exceptions+a@elsewhere.example',
+    'other+a@volume-activation.example',
+    '',
+  ])('EXC-13 is not meant by any other address: %s', (other) => {
+    expect(requestAt(other, inbound, vault)).toEqual({ is: 'none' });
+  });
+});

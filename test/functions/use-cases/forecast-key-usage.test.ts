@@ -1,0 +1,109 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { Instant } from '../../../domain/calendar/instant.ts';
+import { later } from '../../../domain/calendar/instant.ts';
+import type { ExceptionRequest } from '../../../domain/exceptions/request.ts';
+import type { Key } from '../../../domain/keys/key.ts';
+import { keyForecast } from '../../../functions/use-cases/forecast-key-usage.ts';
+import type { Store } from '../../../store/dynamodb/table.ts';
+import { commit } from '../../../store/dynamodb/table.ts';
+import { unwritten } from '../../../store/dynamodb/versioned-item.ts';
+import { approvalMinutes, exceptionItem, movingWrites } from '../../../store/exceptions.ts';
+import { readKey } from '../../../store/keys.ts';
+import { aRequest, requestApproved, requestDenied, requestFulfilled } from '../../builders.ts';
+import { mondayTen } from '../../instants.ts';
+import { startEngine } from '../../store/dynamodb.ts';
+import { activateHostOn, activateMachines, aWatchable, replace } from '../key-change-fixture.ts';
+
+const engine = await startEngine();
+let store: Store;
+beforeEach(async () => {
+  store = await engine.newStore();
+});
+
+const silence = { perDay: null, runsOutOn: null, askBy: null, inWords: null };
+const daysBefore = (days: number) => later(mondayTen, { days: -days });
+
+async function forecastOf({ keyId }: Pick<Key, 'keyId'>, now: Instant = mondayTen) {
+  const key = await readKey(store, keyId);
+  if (key === undefined) throw new Error(`no key ${keyId}`);
+  return keyForecast(store, key, now);
+}
+
+let kept = 0;
+/** Keeps a request that lay with the Correspondent for so many business days. */
+async function keep(request: ExceptionRequest, days: number, facts: Partial<ExceptionRequest> = {}): Promise<void> {
+  kept += 1;
+  const exceptionId = `X-${kept}`;
+  const spent = { ...request.clock.spent, correspondent: days * 480 };
+  const next = { ...request, ...facts, exceptionId, keyId: `key-${kept}`, clock: { ...request.clock, spent } };
+  const deed = { actor: 'test', action: 'kept', detail: 'Kept.', reference: null };
+  const writes = movingWrites(store, unwritten(exceptionItem(exceptionId), next), next, {
+    operation: null,
+    now: mondayTen,
+    deed,
+  });
+  expect(
+    await commit(
+      store,
+      writes.filter(({ Delete }) => Delete === undefined),
+    ),
+  ).toBe('done');
+}
+
+describe('the forecast of a MAK', () => {
+  it('ALR-2 is made from its own activations, and silent while there are too few', async () => {
+    const { mak } = await aWatchable(store);
+    for (const day of [28, 21, 14, 7]) await activateMachines(store, mak, day, 1, daysBefore(day));
+    expect(await forecastOf(mak)).toEqual(silence);
+    await activateMachines(store, mak, 101, 52, daysBefore(3));
+    // 56 in 28 days are two a day, and 44 of the 100 are left.
+    expect(await forecastOf(mak)).toEqual({
+      perDay: 2,
+      runsOutOn: '2026-06-23',
+      askBy: '2026-06-12',
+      inWords: 'At the pace of the last four weeks you run out on 23 June; ask by 12 June.',
+    });
+  });
+
+  it('ALR-2 leaves the time that the approvals of this customer usually take', async () => {
+    const { mak, agreement } = await aWatchable(store);
+    await activateMachines(store, mak, 1, 56, daysBefore(28));
+    const { agreementId } = agreement;
+    for (const days of [1, 2, 9]) await keep(requestFulfilled(), days, { agreementId });
+    expect(await forecastOf(mak)).toMatchObject({ runsOutOn: '2026-06-23', askBy: '2026-06-10' });
+  });
+
+  it('BLK-1 is none when the key is blocked', async () => {
+    const { mak } = await aWatchable(store);
+    await activateMachines(store, mak, 1, 56, daysBefore(28));
+    await replace(store, mak);
+    expect(await forecastOf(mak)).toEqual(silence);
+  });
+});
+
+describe('the forecast of a KMS key', () => {
+  it('ALR-2 is made from its hosts and their places', async () => {
+    const { kms } = await aWatchable(store);
+    for (const host of [1, 2, 3, 4, 5]) await activateHostOn(store, kms, host, daysBefore(25 - host * 5));
+    // Their further activations take no place.
+    await activateHostOn(store, kms, 1, daysBefore(1));
+    expect(await forecastOf(kms)).toMatchObject({ perDay: 0.25, runsOutOn: '2026-06-05' });
+  });
+});
+
+describe('how long the approvals of an agreement took', () => {
+  it('ALR-2 is known of the last five that were decided, either way, and of none before there is one', async () => {
+    expect(await approvalMinutes(store, 'E-1001')).toEqual([]);
+    const at = (day: number): Instant => later(mondayTen, { days: day });
+    await keep(aRequest({ status: 'awaiting-approval' }), 50);
+    await keep(aRequest({ status: 'withdrawn' }), 50);
+    expect(await approvalMinutes(store, 'E-1001')).toEqual([]);
+    await keep(requestDenied({ at: at(1) }), 1);
+    await keep(requestApproved({ at: at(3) }), 3);
+    await keep(requestFulfilled({ at: at(2) }), 2);
+    await keep(requestFulfilled({ at: at(4) }), 40, { agreementId: 'E-1002' });
+    expect(await approvalMinutes(store, 'E-1001')).toEqual([3 * 480, 2 * 480, 480]);
+    for (const day of [4, 5, 6, 7]) await keep(requestFulfilled({ at: at(day) }), day);
+    expect(await approvalMinutes(store, 'E-1001')).toEqual([7, 6, 5, 4, 3].map((day) => day * 480));
+  });
+});

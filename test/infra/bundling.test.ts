@@ -1,0 +1,89 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { isBuiltin } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { App, Stack } from 'aws-cdk-lib';
+import { Function as LambdaFunction, Runtime } from 'aws-cdk-lib/aws-lambda';
+import { buildSync } from 'esbuild';
+import { afterAll, describe, expect, it, vi } from 'vitest';
+import { type EntryName, fileOf, namesOf } from '../../functions/manifest.ts';
+import { Bundles, bundleOptions } from '../../infra/bundling.ts';
+
+const names: readonly EntryName[] = [
+  ...namesOf('api'),
+  ...namesOf('step'),
+  ...namesOf('schedule'),
+  ...namesOf('stream'),
+  ...namesOf('inbound-mail'),
+  ...namesOf('mail-events'),
+];
+
+/** All handlers bundled as they are deployed, in one go: what each is made of, how large it is, and what it still asks for. */
+const bundles = (() => {
+  const { metafile } = buildSync({
+    ...bundleOptions,
+    entryPoints: names.map(fileOf),
+    outdir: 'bundles',
+    metafile: true,
+    write: false,
+  });
+  return new Map(
+    names.map((name) => {
+      const made = Object.values(metafile.outputs).find(({ entryPoint }) => entryPoint === fileOf(name));
+      if (made === undefined) throw new Error(`There is no bundle of ${name}.`);
+      const inputs = Object.keys(made.inputs);
+      const packages = inputs.flatMap((path) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? []);
+      return [name, { ...made, packages: new Set(packages), asksFor: made.imports.map(({ path }) => path) }] as const;
+    }),
+  );
+})();
+
+const clientsOf = (name: EntryName) =>
+  [...(bundles.get(name)?.packages ?? [])].filter((each) => each.startsWith('@aws-sdk/client-')).toSorted();
+
+describe('the code of two functions', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'bundles-'));
+  afterAll(() => {
+    vi.restoreAllMocks();
+    rmSync(folder, { recursive: true });
+  });
+
+  it('is a module of its own for each, with the policy beside it', () => {
+    // The CDK tells of each bundle as it makes it.
+    vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+    const app = new App({ outdir: folder });
+    const stack = new Stack(app, 'S');
+    const files = ['functions/api/admin.ts', 'functions/steps/raise-limit.ts'];
+    const made = new Bundles(files, 'policy.json');
+    for (const file of files) {
+      const code = made.codeOf(file);
+      new LambdaFunction(stack, file, { code, runtime: Runtime.NODEJS_24_X, handler: 'index.handler' });
+    }
+    app.synth();
+    const assets = readdirSync(folder).filter((name) => name.startsWith('asset.'));
+    expect(assets).toHaveLength(files.length);
+    for (const asset of assets) {
+      expect(readdirSync(join(folder, asset)).toSorted()).toEqual(['index.mjs', 'index.mjs.map', 'policy.json']);
+      const file = JSON.stringify(join(folder, asset, 'index.mjs'));
+      const look = `import * as code from ${file}; console.log(typeof code.handler);`;
+      const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', look], { encoding: 'utf8' });
+      expect(stdout).toBe('function\n');
+    }
+  });
+});
+
+describe('the bundle of a function', () => {
+  it('for activation has the one client that it needs: each more would cost every start', () => {
+    expect(clientsOf('activation')).toEqual(['@aws-sdk/client-dynamodb']);
+    // The same look finds the others where they belong.
+    expect(clientsOf('sweep')).toEqual(['@aws-sdk/client-dynamodb', '@aws-sdk/client-sesv2', '@aws-sdk/client-sfn']);
+  });
+
+  it.each(names)('of %s has a handler, and everything in it but what Node has', (name) => {
+    const { exports, asksFor, bytes } = bundles.get(name) ?? { exports: [], asksFor: ['nothing'], bytes: 0 };
+    expect(exports).toContain('handler');
+    expect(asksFor.filter((each) => !isBuiltin(each))).toEqual([]);
+    expect(bytes).toBeLessThan(2.5 * 1024 * 1024);
+  });
+});
