@@ -1,6 +1,6 @@
 import { PutCommand } from '@aws-sdk/lib-dynamodb';
 import type { InstallationId } from '../domain/keys/installation-id.ts';
-import type { Committed, Store } from '../store/dynamodb/table.ts';
+import type { CommitResult, Store } from '../store/dynamodb/table.ts';
 import { commit } from '../store/dynamodb/table.ts';
 
 /* The plain design, which the real one is held against: one counter, and a record for each machine. */
@@ -12,7 +12,7 @@ export async function putCounter({ client, tableName }: Store): Promise<void> {
 }
 
 /** Tries once to activate a machine, unless that many have: a transaction of two items. */
-export function activatePlainly(store: Store, installationId: InstallationId, limit: number): Promise<Committed> {
+export function activateOnBaseline(store: Store, installationId: InstallationId, limit: number): Promise<CommitResult> {
   return commit(store, [
     {
       Update: {

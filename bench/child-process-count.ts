@@ -1,12 +1,12 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { z } from 'zod';
-import type { Counted } from './resource-usage.ts';
+import type { ResourceUsage } from './resource-usage.ts';
 import { countActivations, countRequests } from './resource-usage.ts';
 
 const parts = { activations: countActivations, requests: countRequests };
 
-const countedSchema = z.record(
+const resourceUsageSchema = z.record(
   z.string(),
   z.object({
     writeUnits: z.number(),
@@ -23,15 +23,15 @@ const countedSchema = z.record(
  * Counts one part in a process of its own, since the handlers keep one table for as long as they live. What its functions
  * log goes to nobody.
  */
-export async function countApart(part: keyof typeof parts): Promise<Readonly<Record<string, Counted>>> {
+export async function countInChildProcess(part: keyof typeof parts): Promise<Readonly<Record<string, ResourceUsage>>> {
   const child = fork(import.meta.filename, [part], { silent: true });
-  const complaints: string[] = [];
+  const errorOutput: string[] = [];
   child.stdout?.resume();
-  child.stderr?.on('data', (chunk: Buffer) => complaints.push(chunk.toString()));
+  child.stderr?.on('data', (chunk: Buffer) => errorOutput.push(chunk.toString()));
   const message = once(child, 'message');
   const [code] = await once(child, 'exit');
-  if (code !== 0) throw new Error(`Counting ${part} failed: ${complaints.join('').slice(-2_000)}`);
-  return countedSchema.parse((await message)[0]);
+  if (code !== 0) throw new Error(`Counting ${part} failed: ${errorOutput.join('').slice(-2_000)}`);
+  return resourceUsageSchema.parse((await message)[0]);
 }
 
 if (import.meta.main) {

@@ -8,13 +8,13 @@ import { z } from 'zod';
 import type { EntryName } from '../functions/manifest.ts';
 import { fileOf, manifest } from '../functions/manifest.ts';
 import { bundleOptions } from '../infra/bundling.ts';
-import { activationEvent, environmentOf } from './events.ts';
-import { anActivation, makOf, median, newStore, revealed } from './fixture.ts';
-import type { Effort, Row } from './report.ts';
-import { sameUpdate } from './write-path.ts';
+import { activationEvent, functionEnvironment } from './events.ts';
+import { issueMakWithLimit, median, newStore, randomActivation, revealProductKey } from './fixture.ts';
+import type { Measurement, RunOptions } from './report.ts';
+import { activationUpdate } from './write-path.ts';
 
 /** An empty handler, and one that has the SDK's client as it comes and does nothing but send it an update. */
-const plain = {
+const baselineSources = {
   empty: 'export const handler = async () => ({ statusCode: 204 });',
   bare: [
     "import { DynamoDBClient } from '@aws-sdk/client-dynamodb';",
@@ -24,19 +24,19 @@ const plain = {
   ].join('\n'),
 };
 
-const pairsInARound = 5;
+const pairsPerRound = 5;
 
 /**
  * How large each Lambda's bundle is and how long it takes to load, beside an empty handler and the bare client; and how much
  * memory an activation function takes over many requests. The bundles are those that are deployed, and are loaded under the
  * options that Lambda is told.
  */
-export async function measure({ rounds, long }: Effort): Promise<readonly Row[]> {
+export async function measure({ rounds, isLong: long }: RunOptions): Promise<readonly Measurement[]> {
   const folder = mkdtempSync(join(tmpdir(), 'bench-start-'));
   try {
     const names = Object.keys(manifest) as EntryName[];
     const bundles = new Map<string, string>();
-    for (const [name, source] of Object.entries(plain)) {
+    for (const [name, source] of Object.entries(baselineSources)) {
       const entry = join(folder, `${name}.source.mjs`);
       writeFileSync(entry, source);
       const outfile = join(folder, `${name}.mjs`);
@@ -54,40 +54,40 @@ export async function measure({ rounds, long }: Effort): Promise<readonly Row[]>
     for (let round = 0; round < rounds; round += 1) {
       for (const [name, path] of bundles) times.get(name)?.push(loadMilliseconds(path));
     }
-    const loading = (name: string): Row => ({
+    const loadingMeasurement = (name: string): Measurement => ({
       what: `loading ${name}`,
-      measured: median(times.get(name) ?? []),
+      value: median(times.get(name) ?? []),
       unit: 'ms',
-      beside: { what: 'KB', measured: statSync(bundles.get(name) ?? '').size / 1024 },
+      baseline: { what: 'KB', value: statSync(bundles.get(name) ?? '').size / 1024 },
     });
     // A start is short and easily disturbed, so the two that are compared are loaded more often, one after the other.
     const load = (name: string) => loadMilliseconds(bundles.get(name) ?? '');
-    const ratios = Array.from({ length: rounds * pairsInARound }, () => load('activation') / load('bare'));
+    const ratios = Array.from({ length: rounds * pairsPerRound }, () => load('activation') / load('bare'));
     return [
-      ...['empty', 'bare', ...names].map(loading),
-      { what: 'loading activation, of the bare client', measured: median(ratios), unit: '×', reach: { atMost: 1.2 } },
-      ...(await memory(folder, bundles, long ? 10_000 : 1_000)),
+      ...['empty', 'bare', ...names].map(loadingMeasurement),
+      { what: 'loading activation, of the bare client', value: median(ratios), unit: '×', target: { atMost: 1.2 } },
+      ...(await measureMemory(folder, bundles, long ? 10_000 : 1_000)),
     ];
   } finally {
     rmSync(folder, { recursive: true });
   }
 }
 
-const asDeployed = { NODE_OPTIONS: '--enable-source-maps' };
+const deployedEnvironment = { NODE_OPTIONS: '--enable-source-maps' };
 
 /** Loads a bundle in a process of its own, and tells how long that alone took. */
 function loadMilliseconds(path: string): number {
   const script = `const before = performance.now(); await import(${JSON.stringify(path)}); console.log(performance.now() - before);`;
   return Number(
     execFileSync(process.execPath, ['--input-type=module', '-e', script], {
-      env: { ...process.env, ...asDeployed },
+      env: { ...process.env, ...deployedEnvironment },
       encoding: 'utf8',
     }),
   );
 }
 
 /** Calls the handler of a bundle with each line of a file, and tells the first call's time and the peak of the memory. */
-const callWithEach = `
+const callerScript = `
   const [bundle, inputs] = process.argv.slice(1);
   const { createInterface } = await import('node:readline');
   const { createReadStream } = await import('node:fs');
@@ -102,21 +102,25 @@ const callWithEach = `
   process.send({ firstMilliseconds, peakMegabytes: process.resourceUsage().maxRSS / 1024 });
 `;
 
-async function memory(folder: string, bundles: ReadonlyMap<string, string>, requests: number): Promise<readonly Row[]> {
+async function measureMemory(
+  folder: string,
+  bundles: ReadonlyMap<string, string>,
+  requests: number,
+): Promise<readonly Measurement[]> {
   const store = await newStore();
   // So large that no bucket runs full: the bare client would not know where else to look.
-  const layout = await makOf(store, 'MEMORY', requests * 6);
-  const bareLayout = await makOf(store, 'BARE', requests * 6);
-  const productKey = await revealed(store, layout.keyId);
+  const layout = await issueMakWithLimit(store, 'MEMORY', requests * 6);
+  const bareLayout = await issueMakWithLimit(store, 'BARE', requests * 6);
+  const productKey = await revealProductKey(store, layout.keyId);
   const inputs = {
     activation: () => activationEvent(productKey),
-    bare: () => sameUpdate(store, bareLayout, anActivation()),
+    bare: () => activationUpdate(store, bareLayout, randomActivation()),
   };
-  const called = async (name: keyof typeof inputs) => {
+  const runBundle = async (name: keyof typeof inputs) => {
     const file = join(folder, `${name}.jsonl`);
     writeFileSync(file, Array.from({ length: requests }, () => JSON.stringify(inputs[name]())).join('\n'));
-    const child = spawn(process.execPath, ['--input-type=module', '-e', callWithEach, bundles.get(name) ?? '', file], {
-      env: { ...process.env, ...asDeployed, ...environmentOf(store) },
+    const child = spawn(process.execPath, ['--input-type=module', '-e', callerScript, bundles.get(name) ?? '', file], {
+      env: { ...process.env, ...deployedEnvironment, ...functionEnvironment(store) },
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
     const message = once(child, 'message');
@@ -124,20 +128,20 @@ async function memory(folder: string, bundles: ReadonlyMap<string, string>, requ
     if (code !== 0) throw new Error(`Calling ${name} over and over ended with ${code}.`);
     return z.object({ firstMilliseconds: z.number(), peakMegabytes: z.number() }).parse((await message)[0]);
   };
-  const bare = await called('bare');
-  const activation = await called('activation');
+  const bare = await runBundle('bare');
+  const activation = await runBundle('activation');
   return [
     {
       what: 'the first activation after loading',
-      measured: activation.firstMilliseconds,
+      value: activation.firstMilliseconds,
       unit: 'ms',
-      beside: { what: 'ms bare', measured: bare.firstMilliseconds },
+      baseline: { what: 'ms bare', value: bare.firstMilliseconds },
     },
     {
       what: `peak memory over ${requests.toLocaleString('en-US')} activations`,
-      measured: activation.peakMegabytes,
+      value: activation.peakMegabytes,
       unit: 'MB',
-      beside: { what: 'MB bare', measured: bare.peakMegabytes },
+      baseline: { what: 'MB bare', value: bare.peakMegabytes },
     },
   ];
 }

@@ -5,7 +5,7 @@ import {
   TransactionConflictException,
 } from '@aws-sdk/client-dynamodb';
 import type { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
-import { diceOf } from '../test/simulation/prng.ts';
+import { createPrng } from '../test/simulation/prng.ts';
 
 /*
  * The limits that DynamoDB documents and the engine of this machine does not have, put between the SDK and the engine, on
@@ -16,7 +16,7 @@ import { diceOf } from '../test/simulation/prng.ts';
  * which rise with its use or when it is warmed; they are not in the model.
  */
 
-export const modelled = {
+export const limits = {
   writeMilliseconds: 4,
   readMilliseconds: 4,
   transactionMilliseconds: 8,
@@ -25,9 +25,9 @@ export const modelled = {
 } as const;
 
 /** What a partition has not used within this time is lost: DynamoDB often lets it be used later, but does not promise it. */
-const keptSeconds = 0.1;
+const burstSeconds = 0.1;
 
-export type Model = {
+export type DynamoDbModel = {
   /** The model's time, in milliseconds from its beginning. */
   now(): number;
   /** Lets the client that acts wait in the model's time. */
@@ -35,94 +35,97 @@ export type Model = {
   /** Lets clients act at once until all are done. Each does one thing at a time. */
   run(clients: readonly (() => Promise<void>)[]): Promise<void>;
   /** What was sent, and what of it was refused, the SDK's own attempts included. */
-  readonly counted: { requests: number; throttled: number; conflicts: number };
+  readonly counts: { requests: number; throttled: number; conflicts: number };
 };
 
-type Waiting = { readonly at: number; readonly client: number; readonly go: () => void };
-type Retrying = Awaited<ReturnType<DynamoDBDocumentClient['config']['retryStrategy']>>;
+type WaitingClient = { readonly at: number; readonly client: number; readonly resume: () => void };
+type RetryStrategy = Awaited<ReturnType<DynamoDBDocumentClient['config']['retryStrategy']>>;
 
 /** Puts the limits into a connection's way to the engine. */
-export function modelLimits(connection: DynamoDBDocumentClient): Model {
+export function installLimits(connection: DynamoDBDocumentClient): DynamoDbModel {
   let now = 0;
   let running = 0;
-  const acting = new AsyncLocalStorage<number>();
-  const waiting: Waiting[] = [];
-  const counted = { requests: 0, throttled: 0, conflicts: 0 };
+  const currentClient = new AsyncLocalStorage<number>();
+  const waiting: WaitingClient[] = [];
+  const counts = { requests: 0, throttled: 0, conflicts: 0 };
   const inTransactionUntil = new Map<string, number>();
   const writtenUntil = new Map<string, number>();
-  const allowances = new Map<string, Allowance>();
+  const tokenBuckets = new Map<string, TokenBucket>();
   /** What an item cost the last time; it is charged that again, since the engine tells the cost only afterwards. */
   const costs = new Map<string, number>();
 
-  const rest = () => {
+  const resumeNext = () => {
     running -= 1;
     if (running > 0) return;
-    const first = waiting.reduce<Waiting | undefined>((best, each) => (isBefore(each, best) ? each : best), undefined);
+    const first = waiting.reduce<WaitingClient | undefined>(
+      (best, each) => (isBefore(each, best) ? each : best),
+      undefined,
+    );
     if (first === undefined) return;
     waiting.splice(waiting.indexOf(first), 1);
     now = first.at;
     running = 1;
-    first.go();
+    first.resume();
   };
   const wait = (milliseconds: number) =>
-    new Promise<void>((go) => {
-      waiting.push({ at: now + milliseconds, client: acting.getStore() ?? 0, go });
-      rest();
+    new Promise<void>((resume) => {
+      waiting.push({ at: now + milliseconds, client: currentClient.getStore() ?? 0, resume });
+      resumeNext();
     });
 
   /** Whether all the partitions have capacity left; only then is any of it used. */
-  const take = (kind: Asked['kind'], items: readonly Item[]) => {
-    const perSecond = kind === 'read' ? modelled.readUnitsPerSecond : modelled.writeUnitsPerSecond;
+  const consume = (kind: ModelRequest['kind'], items: readonly Item[]) => {
+    const perSecond = kind === 'read' ? limits.readUnitsPerSecond : limits.writeUnitsPerSecond;
     const charges = items.map(({ partition, name }) => {
       const key = `${kind === 'read'} ${partition}`;
-      const allowance = allowances.get(key) ?? new Allowance(perSecond);
-      allowances.set(key, allowance);
-      return { allowance, units: costs.get(`${kind} ${name}`) ?? (kind === 'transaction' ? 2 : 1) };
+      const tokenBucket = tokenBuckets.get(key) ?? new TokenBucket(perSecond);
+      tokenBuckets.set(key, tokenBucket);
+      return { allowance: tokenBucket, units: costs.get(`${kind} ${name}`) ?? (kind === 'transaction' ? 2 : 1) };
     });
-    if (!charges.every(({ allowance }) => allowance.isLeft(now))) return false;
-    for (const { allowance, units } of charges) allowance.use(units);
+    if (!charges.every(({ allowance: tokenBucket }) => tokenBucket.hasTokens(now))) return false;
+    for (const { allowance: tokenBucket, units } of charges) tokenBucket.consume(units);
     return true;
   };
 
-  const refusal = ({ kind, items }: Asked): Error | undefined => {
+  const limitError = ({ kind, items }: ModelRequest): Error | undefined => {
     const isHeld = ({ name }: Item, until: Map<string, number>) => (until.get(name) ?? 0) > now;
     const conflicts = items.map(
       (item) =>
         kind !== 'read' && (isHeld(item, inTransactionUntil) || (kind === 'transaction' && isHeld(item, writtenUntil))),
     );
     if (conflicts.includes(true)) {
-      counted.conflicts += 1;
+      counts.conflicts += 1;
       return kind === 'transaction'
-        ? cancelled(conflicts.map((each) => (each ? 'TransactionConflict' : 'None')))
+        ? transactionCanceled(conflicts.map((each) => (each ? 'TransactionConflict' : 'None')))
         : new TransactionConflictException({ message: 'Transaction is ongoing for the item.', $metadata: {} });
     }
-    if (take(kind, items)) return undefined;
-    counted.throttled += 1;
+    if (consume(kind, items)) return undefined;
+    counts.throttled += 1;
     return kind === 'transaction'
-      ? cancelled(items.map(() => 'ThrottlingError'))
+      ? transactionCanceled(items.map(() => 'ThrottlingError'))
       : new ThrottlingException({ message: 'Throughput exceeds the limit of the partition.', $metadata: {} });
   };
 
-  connection.config.retryStrategy = async () => retrying(await connection.config.maxAttempts(), wait);
+  connection.config.retryStrategy = async () => createRetryStrategy(await connection.config.maxAttempts(), wait);
   connection.middlewareStack.add(
     (next) => (args) => next({ ...args, input: { ...args.input, ReturnConsumedCapacity: 'TOTAL' } }),
     { step: 'initialize', name: 'ask-for-cost' },
   );
   connection.middlewareStack.add(
     (next) => async (args) => {
-      const asked = askedIn(args.input as Input);
-      const { kind, items } = asked;
-      const milliseconds = modelled[`${kind}Milliseconds`];
-      const refused = refusal(asked);
-      if (refused === undefined && kind !== 'read') {
+      const request = toModelRequest(args.input as CommandInput);
+      const { kind, items } = request;
+      const milliseconds = limits[`${kind}Milliseconds`];
+      const error = limitError(request);
+      if (error === undefined && kind !== 'read') {
         const until = kind === 'transaction' ? inTransactionUntil : writtenUntil;
         for (const { name } of items) until.set(name, now + milliseconds);
       }
       await wait(milliseconds);
-      counted.requests += 1;
-      if (refused !== undefined) throw refused;
+      counts.requests += 1;
+      if (error !== undefined) throw error;
       const result = await next(args);
-      const units = unitsIn(result.output) / items.length;
+      const units = consumedUnitsIn(result.output) / items.length;
       for (const { name } of items) costs.set(`${kind} ${name}`, units);
       return result;
     },
@@ -132,14 +135,14 @@ export function modelLimits(connection: DynamoDBDocumentClient): Model {
   return {
     now: () => now,
     wait,
-    counted,
+    counts,
     async run(clients) {
       running += clients.length;
       await Promise.all(
         clients.map((act, client) =>
-          acting.run(client, async () => {
+          currentClient.run(client, async () => {
             await act();
-            rest();
+            resumeNext();
           }),
         ),
       );
@@ -148,43 +151,43 @@ export function modelLimits(connection: DynamoDBDocumentClient): Model {
 }
 
 /** Of those who wait for the same moment, the first client goes first. */
-function isBefore(one: Waiting, other: Waiting | undefined): boolean {
+function isBefore(one: WaitingClient, other: WaitingClient | undefined): boolean {
   return other === undefined || one.at < other.at || (one.at === other.at && one.client < other.client);
 }
 
-class Allowance {
+class TokenBucket {
   readonly #perSecond: number;
   #left: number;
   #at = 0;
 
   constructor(perSecond: number) {
     this.#perSecond = perSecond;
-    this.#left = perSecond * keptSeconds;
+    this.#left = perSecond * burstSeconds;
   }
 
-  isLeft(now: number): boolean {
-    this.#left = Math.min(this.#perSecond * keptSeconds, this.#left + ((now - this.#at) / 1_000) * this.#perSecond);
+  hasTokens(now: number): boolean {
+    this.#left = Math.min(this.#perSecond * burstSeconds, this.#left + ((now - this.#at) / 1_000) * this.#perSecond);
     this.#at = now;
     return this.#left > 0;
   }
 
-  use(units: number): void {
+  consume(units: number): void {
     this.#left -= units;
   }
 }
 
 type Item = { readonly partition: string; readonly name: string };
-type Asked = { readonly kind: 'read' | 'write' | 'transaction'; readonly items: readonly Item[] };
+type ModelRequest = { readonly kind: 'read' | 'write' | 'transaction'; readonly items: readonly Item[] };
 type Attributes = Readonly<Record<string, { readonly S?: string }>>;
 type Target = { readonly Key?: Attributes; readonly Item?: Attributes };
-type Input = Target & {
+type CommandInput = Target & {
   readonly UpdateExpression?: string;
   readonly TransactItems?: readonly { readonly Update?: Target; readonly Put?: Target }[];
   readonly RequestItems?: Readonly<Record<string, { readonly Keys?: readonly Attributes[] }>>;
 };
 
 /** What a request touches, as far as an activation goes. */
-function askedIn(input: Input): Asked {
+function toModelRequest(input: CommandInput): ModelRequest {
   if (input.TransactItems !== undefined) {
     return { kind: 'transaction', items: input.TransactItems.map(({ Update, Put }) => itemAt(Update ?? Put ?? {})) };
   }
@@ -201,7 +204,7 @@ function itemAt({ Key, Item }: Target): Item {
   return { partition: PK.S, name: `${PK.S} ${SK.S}` };
 }
 
-function cancelled(codes: readonly string[]): TransactionCanceledException {
+function transactionCanceled(codes: readonly string[]): TransactionCanceledException {
   return new TransactionCanceledException({
     message: 'Transaction cancelled.',
     CancellationReasons: codes.map((Code) => ({ Code })),
@@ -209,10 +212,10 @@ function cancelled(codes: readonly string[]): TransactionCanceledException {
   });
 }
 
-type Consumed = { readonly CapacityUnits?: number };
+type ConsumedCapacity = { readonly CapacityUnits?: number };
 
-function unitsIn(output: unknown): number {
-  const { ConsumedCapacity = [] } = output as { ConsumedCapacity?: Consumed | readonly Consumed[] };
+function consumedUnitsIn(output: unknown): number {
+  const { ConsumedCapacity = [] } = output as { ConsumedCapacity?: ConsumedCapacity | readonly ConsumedCapacity[] };
   return [ConsumedCapacity].flat().reduce((sum, { CapacityUnits = 0 }) => sum + CapacityUnits, 0);
 }
 
@@ -220,15 +223,15 @@ function unitsIn(output: unknown): number {
  * The SDK's standard way of trying a throttled request again, with its numbers, in the model's time. Each function has its
  * own in fact; here all clients share one.
  */
-function retrying(mostAttempts: number, wait: Model['wait']): Retrying {
-  const dice = diceOf(4);
+function createRetryStrategy(attemptsMax: number, wait: DynamoDbModel['wait']): RetryStrategy {
+  const prng = createPrng(4);
   const token = (count: number) => ({ getRetryCount: () => count, getRetryDelay: () => 0 });
   return {
     acquireInitialRetryToken: async () => token(0),
     async refreshRetryTokenForRetry(before, { errorType }) {
       const count = before.getRetryCount();
-      if (errorType !== 'THROTTLING' || count + 1 >= mostAttempts) throw new Error('No attempt is left.');
-      await wait(dice.below(Math.min(20_000, 1_000 * 2 ** count)));
+      if (errorType !== 'THROTTLING' || count + 1 >= attemptsMax) throw new Error('No attempt is left.');
+      await wait(prng.below(Math.min(20_000, 1_000 * 2 ** count)));
       return token(count + 1);
     },
     recordSuccess: () => undefined,

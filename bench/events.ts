@@ -1,6 +1,6 @@
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2, Context } from 'aws-lambda';
 import type { Store } from '../store/dynamodb/table.ts';
-import { anInstallation, rootSecret } from './fixture.ts';
+import { randomInstallationId, rootSecret } from './fixture.ts';
 
 export type ApiHandler = (
   event: APIGatewayProxyEventV2,
@@ -8,19 +8,19 @@ export type ApiHandler = (
 ) => Promise<APIGatewayProxyStructuredResultV2>;
 
 /** What the deployment tells functions of their log and metrics: what they write then is what they write there. */
-export const toldOfTheLog = {
+export const logSettings = {
   POWERTOOLS_LOG_LEVEL: 'INFO',
   POWERTOOLS_SERVICE_NAME: 'activation',
   POWERTOOLS_METRICS_NAMESPACE: 'volume-activation-dev',
 } as const;
 
 /** All that the activation function is told. */
-export function environmentOf({ tableName }: Store): Readonly<Record<string, string>> {
-  return { TABLE_NAME: tableName, VAULT_SECRET: rootSecret, ...toldOfTheLog };
+export function functionEnvironment({ tableName }: Store): Readonly<Record<string, string>> {
+  return { TABLE_NAME: tableName, VAULT_SECRET: rootSecret, ...logSettings };
 }
 
 /** The body of an activation, by a machine that was not there before unless one is named. */
-export function activationBody(productKey: string, installationId: string = anInstallation()): object {
+export function activationBody(productKey: string, installationId: string = randomInstallationId()): object {
   return { productKey, installationId, product: 'windows-vista-enterprise', machineName: 'CONTOSO-PC-0001' };
 }
 
@@ -53,7 +53,7 @@ export function activationEvent(productKey: string, installationId?: string): AP
 }
 
 /** Takes what is logged from now on before it reaches the terminal. Answers with what lets it through again. */
-export function hush(): () => void {
+export function muteStdout(): () => void {
   const write = process.stdout.write;
   process.stdout.write = (() => true) as typeof process.stdout.write;
   return () => {

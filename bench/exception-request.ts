@@ -1,25 +1,25 @@
-import { countApart } from './child-process-count.ts';
-import { dollarsOf } from './prices.ts';
-import type { Row } from './report.ts';
+import { countInChildProcess } from './child-process-count.ts';
+import { costInDollars } from './prices.ts';
+import type { Measurement } from './report.ts';
 
 /** What an exception request takes, from the call that sends it to the last mail, through the whole local system. */
-export async function measure(): Promise<readonly Row[]> {
-  const counts = await countApart('requests');
-  return Object.entries(counts).flatMap(([what, counted]): Row[] => [
+export async function measure(): Promise<readonly Measurement[]> {
+  const counts = await countInChildProcess('requests');
+  return Object.entries(counts).flatMap(([what, usage]): Measurement[] => [
     {
       what: `${what}: state transitions`,
-      measured: counted.transitions,
+      value: usage.transitions,
       unit: 'transitions',
       // The team’s question and its answer are two more waits than the straight way has.
-      ...(what === 'approved straight' ? { reach: { atMost: 8 }, counted: true } : {}),
+      ...(what === 'approved straight' ? { target: { atMost: 8 }, isDeterministic: true } : {}),
     },
-    { what: `${what}: mails`, measured: counted.mails, unit: 'mails' },
+    { what: `${what}: mails`, value: usage.mails, unit: 'mails' },
     {
       what: `${what}: written`,
-      measured: counted.writeUnits,
+      value: usage.writeUnits,
       unit: 'WCU',
-      beside: { what: 'RCU', measured: counted.readUnits },
+      baseline: { what: 'RCU', value: usage.readUnits },
     },
-    { what: `${what}: cost on AWS`, measured: dollarsOf(counted) * 100, unit: 'US cents' },
+    { what: `${what}: cost on AWS`, value: costInDollars(usage) * 100, unit: 'US cents' },
   ]);
 }

@@ -6,7 +6,7 @@ import type { Instant } from '../domain/calendar/instant.ts';
 import { instant } from '../domain/calendar/instant.ts';
 import type { InstallationId } from '../domain/keys/installation-id.ts';
 import { installationIdFrom } from '../domain/keys/installation-id.ts';
-import { drawProductKey } from '../domain/keys/product-key.ts';
+import { generateProductKey } from '../domain/keys/product-key.ts';
 import type { Policy } from '../domain/policy.ts';
 import { policySchema } from '../domain/policy.ts';
 import { Secret } from '../domain/secret.ts';
@@ -14,14 +14,14 @@ import { startDynamoDb } from '../local/emulators/dynamodb.ts';
 import { registerAgreement } from '../store/agreements.ts';
 import { createTable } from '../store/dynamodb/create-table.ts';
 import type { Store } from '../store/dynamodb/table.ts';
-import { connect } from '../store/dynamodb/table.ts';
+import { createDocumentClient } from '../store/dynamodb/table.ts';
 import { issueMak, readKey } from '../store/keys.ts';
-import type { Activation, Layout } from '../store/mak-activations.ts';
+import type { Activation, BucketLayout } from '../store/mak-activations.ts';
 import { openVault } from '../store/vault.ts';
 
 /* What every measurement starts from: the engine, an empty table, and keys of a chosen size. */
 
-export const someNow: Instant = instant('2026-06-01T16:00:00Z');
+export const fixedNow: Instant = instant('2026-06-01T16:00:00Z');
 export const policy: Policy = policySchema.parse(JSON.parse(readFileSync('policy.json', 'utf8')));
 export const rootSecret = 'a root secret for measurements, of more than 32 bytes';
 
@@ -44,11 +44,11 @@ export async function newStore(): Promise<Store> {
   const tableName = `bench-${process.pid}-${tables}`;
   await createTable(tableName, { hasStream: false });
   return {
-    client: connect(),
+    client: createDocumentClient(),
     tableName,
     vault: openVault(new Secret(rootSecret)),
     policy,
-    pause: (attempt) => wait(randomInt(5 * 2 ** Math.min(attempt, 6))),
+    backOff: (attempt) => wait(randomInt(5 * 2 ** Math.min(attempt, 6))),
   };
 }
 
@@ -68,54 +68,54 @@ export function anAgreement(agreementId: string, licenses: number): Agreement {
   };
 }
 
-export const draw = () => drawProductKey(randomInt);
+export const drawKey = () => generateProductKey(randomInt);
 
 /** Registers an agreement and issues a MAK of exactly that limit; 50 is the least there is. */
-export async function makOf(store: Store, agreementId: string, limit: number): Promise<Layout> {
+export async function issueMakWithLimit(store: Store, agreementId: string, limit: number): Promise<BucketLayout> {
   const agreement = anAgreement(agreementId, 1);
   const { floor } = store.policy.initialMakLimit;
-  const sized = {
+  const sizedStore = {
     ...store,
     policy: { ...store.policy, initialMakLimit: { ...store.policy.initialMakLimit, floor: limit || floor } },
   };
-  await registerAgreement(sized, agreement, draw, {
+  await registerAgreement(sizedStore, agreement, drawKey, {
     actor: 'bench',
     operationId: agreementId,
-    now: someNow,
-    policy: sized.policy,
+    now: fixedNow,
+    policy: sizedStore.policy,
   });
   const issued = await issueMak(
-    sized,
+    sizedStore,
     agreement,
-    { productGroup: 'client', drawKey: draw },
-    { actor: 'bench', operationId: `mak ${agreementId}`, now: someNow, policy: sized.policy },
+    { productGroup: 'client', drawKey: drawKey },
+    { actor: 'bench', operationId: `mak ${agreementId}`, now: fixedNow, policy: sizedStore.policy },
   );
   if (!issued.ok) throw new Error(issued.refusal.detail);
-  const key = await readKey(store, issued.answer.keyId);
+  const key = await readKey(store, issued.value.keyId);
   if (key === undefined) throw new Error('The key that was issued is not there.');
-  return { keyId: key.state.keyId, bucketCount: key.kept.bucketCount };
+  return { keyId: key.value.keyId, bucketCount: key.internal.bucketCount };
 }
 
 /** The whole product key of a key. */
-export async function revealed(store: Store, keyId: string): Promise<string> {
+export async function revealProductKey(store: Store, keyId: string): Promise<string> {
   const key = await readKey(store, keyId);
   if (key === undefined) throw new Error('There is no such key.');
-  return store.vault.openProductKey(key.kept.sealed, keyId).reveal();
+  return store.vault.openProductKey(key.internal.sealedKey, keyId).reveal();
 }
 
 /** A number from 0 on that is less than that. */
-type Below = (count: number) => number;
+type RandomBelow = (count: number) => number;
 
-export function anInstallation(below: Below = randomInt): InstallationId {
+export function randomInstallationId(below: RandomBelow = randomInt): InstallationId {
   return installationIdFrom(Array.from({ length: 9 }, () => String(below(100_000)).padStart(5, '0')).join(''));
 }
 
-export function anActivation(below: Below = randomInt): Activation {
+export function randomActivation(below: RandomBelow = randomInt): Activation {
   return {
-    installationId: anInstallation(below),
+    installationId: randomInstallationId(below),
     product: 'windows-vista-enterprise',
     machineName: `CONTOSO-PC-${below(10_000)}`,
-    activatedAt: someNow,
+    activatedAt: fixedNow,
   };
 }
 

@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import { addressOf, spawnSystem } from '../test/local/child-process.ts';
+import { spawnSystem, waitForAddress } from '../test/local/child-process.ts';
 import { activationBody } from './events.ts';
 import { anAgreement, median, quantile } from './fixture.ts';
-import type { Row } from './report.ts';
+import type { Measurement } from './report.ts';
 
 const clients = 16;
 const manyKeys = 20;
-const inARound = 400;
+const requestsPerRound = 400;
 /** Rounds of each that are not counted, while the compiler of the system sees what is called often. */
-const warmUps = 2;
+const warmUpRounds = 2;
 /** As few in a long run as in a short one: the system's table has a stream, with which the engine gets slower at each write. */
 const rounds = 5;
 
@@ -23,10 +23,10 @@ const revealedSchema = z.object({ productKey: z.string() });
  * answer before they ask again. The system and the clients are processes of their own, on this machine; rounds on many
  * keys and on one are taken in turn.
  */
-export async function measure(): Promise<readonly Row[]> {
+export async function measure(): Promise<readonly Measurement[]> {
   const system = spawnSystem();
   try {
-    const address = await addressOf(system);
+    const address = await waitForAddress(system);
     const post = async <Answer>(path: string, token: string | null, body: unknown, schema: z.ZodType<Answer>) => {
       const response = await fetch(`${address}${path}`, {
         method: 'POST',
@@ -44,9 +44,9 @@ export async function measure(): Promise<readonly Row[]> {
       (await post('/_local/tokens', null, { email, roles }, tokenSchema)).token;
 
     const admin = await tokenOf('olga@vendor.example', 'licensing-admins');
-    const activations = (warmUps + rounds) * inARound;
-    const aKey = async (number: number, places: number): Promise<string> => {
-      const { program, level, organization, contacts, noticesCorrespondent } = anAgreement(`BENCH-${number}`, places);
+    const activations = (warmUpRounds + rounds) * requestsPerRound;
+    const createKey = async (number: number, limit: number): Promise<string> => {
+      const { program, level, organization, contacts, noticesCorrespondent } = anAgreement(`BENCH-${number}`, limit);
       const registered = await post(
         '/agreements',
         admin,
@@ -56,7 +56,7 @@ export async function measure(): Promise<readonly Row[]> {
           authorizationNumber: `A-${number}`,
           licenseNumber: `L-${number}`,
           organization,
-          products: [{ product: 'windows-vista-enterprise', licenses: places }],
+          products: [{ product: 'windows-vista-enterprise', licenses: limit }],
           contacts,
           noticesCorrespondent,
         },
@@ -67,14 +67,14 @@ export async function measure(): Promise<readonly Row[]> {
       const { keyId } = await post(`/agreements/${registered.agreementId}/keys`, contact, asked, keySchema);
       return (await post(`/keys/${keyId}/reveal`, contact, {}, revealedSchema)).productKey;
     };
-    const one = [await aKey(0, activations * 2)];
+    const one = [await createKey(0, activations * 2)];
     const many: string[] = [];
     for (let number = 1; number <= manyKeys; number += 1) {
-      many.push(await aKey(number, Math.ceil((activations * 4) / manyKeys)));
+      many.push(await createKey(number, Math.ceil((activations * 4) / manyKeys)));
     }
 
-    const round = async (keys: readonly string[]): Promise<Round> => {
-      const bodies = Array.from({ length: inARound }, (_, count) =>
+    const round = async (keys: readonly string[]): Promise<RoundResult> => {
+      const bodies = Array.from({ length: requestsPerRound }, (_, count) =>
         JSON.stringify(activationBody(keys[count % keys.length] ?? '')),
       ).values();
       const milliseconds: number[] = [];
@@ -94,30 +94,30 @@ export async function measure(): Promise<readonly Row[]> {
           }
         }),
       );
-      return { perSecond: (inARound * 1000) / (performance.now() - before), milliseconds };
+      return { perSecond: (requestsPerRound * 1000) / (performance.now() - before), milliseconds };
     };
-    const taken = { many: [] as Round[], one: [] as Round[] };
-    for (let turn = -warmUps; turn < rounds; turn += 1) {
+    const results = { many: [] as RoundResult[], one: [] as RoundResult[] };
+    for (let turn = -warmUpRounds; turn < rounds; turn += 1) {
       const [onMany, onOne] = [await round(many), await round(one)];
       if (turn < 0) continue;
-      taken.many.push(onMany);
-      taken.one.push(onOne);
+      results.many.push(onMany);
+      results.one.push(onOne);
     }
-    const rowsOf = (what: string, some: readonly Round[]): Row[] => {
+    const toMeasurements = (what: string, some: readonly RoundResult[]): Measurement[] => {
       const all = some.flatMap(({ milliseconds }) => milliseconds);
       return [
-        { what: `${what}: activations`, measured: median(some.map(({ perSecond }) => perSecond)), unit: 'a second' },
+        { what: `${what}: activations`, value: median(some.map(({ perSecond }) => perSecond)), unit: 'a second' },
         {
           what: `${what}: 99th percentile`,
-          measured: quantile(all, 0.99),
+          value: quantile(all, 0.99),
           unit: 'ms',
-          beside: { what: 'ms median', measured: median(all) },
+          baseline: { what: 'ms median', value: median(all) },
         },
       ];
     };
     return [
-      ...rowsOf(`${clients} clients on ${manyKeys} keys`, taken.many),
-      ...rowsOf(`${clients} clients on one key`, taken.one),
+      ...toMeasurements(`${clients} clients on ${manyKeys} keys`, results.many),
+      ...toMeasurements(`${clients} clients on one key`, results.one),
     ];
   } finally {
     system.kill('SIGTERM');
@@ -125,4 +125,4 @@ export async function measure(): Promise<readonly Row[]> {
   }
 }
 
-type Round = { readonly perSecond: number; readonly milliseconds: readonly number[] };
+type RoundResult = { readonly perSecond: number; readonly milliseconds: readonly number[] };

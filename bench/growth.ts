@@ -1,98 +1,102 @@
 import { randomInt } from 'node:crypto';
-import { civilDate, later } from '../domain/calendar/instant.ts';
-import { receive, reject } from '../domain/exceptions/request.ts';
+import { addDuration, civilDate } from '../domain/calendar/instant.ts';
+import { receiveRequest, rejectRequest } from '../domain/exceptions/request.ts';
 import type { Mak } from '../domain/keys/key.ts';
-import { dueBy } from '../store/dynamodb/due-items.ts';
+import { listDueItems } from '../store/dynamodb/due-items.ts';
 import type { Item, ItemKey, Store, TransactItem } from '../store/dynamodb/table.ts';
 import { commit, putAll } from '../store/dynamodb/table.ts';
-import { entryKey, ledgerPartition, unwritten } from '../store/dynamodb/versioned-item.ts';
+import { ledgerEntrySortKey, ledgerPartition, newItem } from '../store/dynamodb/versioned-item.ts';
 import {
-  exceptionItem,
+  createException,
+  exceptionKey,
   listExceptions,
-  moveException,
-  movingWrites,
-  openKey,
-  receiveException,
+  openRequestPointer,
+  requestWrites,
+  transitionException,
 } from '../store/exceptions.ts';
-import { issuingWrites, keysOf, readKey } from '../store/keys.ts';
-import type { Layout } from '../store/mak-activations.ts';
+import { keyCreationWrites, listKeys, readKey } from '../store/keys.ts';
+import type { BucketLayout } from '../store/mak-activations.ts';
 import {
   activateOnMak,
+  attributeNameOf,
   bucketCountFor,
-  bucketItems,
   bucketKey,
-  homeOf,
-  markNameOf,
-  markOf,
-  reserveItem,
-  usedOnMak,
+  countUsedOnMak,
+  encodeActivation,
+  homeBucketOf,
+  newBucketItems,
+  newReserveItem,
 } from '../store/mak-activations.ts';
-import { meter } from './capacity-meter.ts';
-import { anActivation, anAgreement, draw, makOf, median, newStore, someNow } from './fixture.ts';
-import { startRecordedEngine } from './logged-dynamodb.ts';
-import type { Effort, Row } from './report.ts';
+import { meterCapacity } from './capacity-meter.ts';
+import { anAgreement, drawKey, fixedNow, issueMakWithLimit, median, newStore, randomActivation } from './fixture.ts';
+import { startLoggedDynamoDb } from './logged-dynamodb.ts';
+import type { Measurement, RunOptions } from './report.ts';
 
 /* Whether what is done often stays as cheap and as fast when there is more and more of what it is done among. */
 
 /** Something done among so many, and how it is undone, so that the next time it is done among as many. */
-type Turn = { act(): Promise<unknown>; undo?(): Promise<unknown> };
-type Operation = { readonly what: string; readonly isExpectedToRise?: true; next(): Turn };
-type Grown = { readonly store: Store; readonly operations: readonly Operation[] };
+type Trial = { act(): Promise<unknown>; undo?(): Promise<unknown> };
+type Operation = { readonly what: string; readonly isExpectedToRise?: true; next(): Trial };
+type GrowthFixture = { readonly store: Store; readonly operations: readonly Operation[] };
 
-type Growing = {
-  readonly of: string;
+type GrowthSeries = {
+  readonly subject: string;
   readonly sizes: readonly number[];
-  grow(size: number): Promise<Grown>;
+  build(size: number): Promise<GrowthFixture>;
 };
 
 /** As many on a page whatever there is, so that pages cost the same from the least size on. */
 const pageSize = 9;
-const fullness = 0.8;
+const fillRatio = 0.8;
 
 /** A MAK that is as full, whatever its limit. The places in a bucket are taken by machines whose home it is. */
-async function activations(size: number): Promise<Grown> {
+async function buildActivations(size: number): Promise<GrowthFixture> {
   const store = await newStore();
-  const keyId = store.vault.keyIdOf(draw());
-  const limit = Math.ceil(size / fullness);
+  const keyId = store.vault.keyIdOf(drawKey());
+  const limit = Math.ceil(size / fillRatio);
   const layout = { keyId, bucketCount: bucketCountFor(limit) };
-  const buckets = new Map(bucketItems(keyId, limit).map((item) => [item.PK, item]));
+  const buckets = new Map(newBucketItems(keyId, limit).map((item) => [item.PK, item]));
   for (let placed = 0; placed < size; placed += 1) {
-    const { activation, bucket } = newMachine(store, layout, buckets);
+    const { activation, bucket } = newInstallation(store, layout, buckets);
     bucket.used = Number(bucket.used) + 1;
     bucket.free = Number(bucket.free) - 1;
-    bucket[markNameOf(activation.installationId)] = markOf(activation);
+    bucket[attributeNameOf(activation.installationId)] = encodeActivation(activation);
   }
-  await putAll(store, [...buckets.values(), reserveItem(keyId, limit)]);
+  await putAll(store, [...buckets.values(), newReserveItem(keyId, limit)]);
   return {
     store,
     operations: [
-      activating(store, () => layout, buckets),
+      activationOperation(store, () => layout, buckets),
       // All buckets are read for it, so this one rises with the key.
-      { what: 'how much is used', isExpectedToRise: true, next: () => ({ act: () => usedOnMak(store, layout) }) },
+      { what: 'how much is used', isExpectedToRise: true, next: () => ({ act: () => countUsedOnMak(store, layout) }) },
     ],
   };
 }
 
 /** A machine that is not there yet and whose home bucket has a place left. */
-function newMachine(store: Store, layout: Layout, buckets: ReadonlyMap<string, Item>) {
+function newInstallation(store: Store, layout: BucketLayout, buckets: ReadonlyMap<string, Item>) {
   for (;;) {
-    const activation = anActivation();
+    const activation = randomActivation();
     const digest = store.vault.digestOf(layout.keyId, activation.installationId);
-    const bucket = buckets.get(bucketKey(layout.keyId, homeOf(digest, layout.bucketCount)).PK);
+    const bucket = buckets.get(bucketKey(layout.keyId, homeBucketOf(digest, layout.bucketCount)).PK);
     if (bucket !== undefined && Number(bucket.free) > 0) return { activation, digest, bucket };
   }
 }
 
-function activating(store: Store, anyLayout: () => Layout, buckets: ReadonlyMap<string, Item>): Operation {
+function activationOperation(
+  store: Store,
+  anyLayout: () => BucketLayout,
+  buckets: ReadonlyMap<string, Item>,
+): Operation {
   return {
     what: 'an activation',
     next() {
       const layout = anyLayout();
-      const { activation, digest, bucket } = newMachine(store, layout, buckets);
+      const { activation, digest, bucket } = newInstallation(store, layout, buckets);
       return {
         async act() {
-          const { is } = await activateOnMak(store, layout, digest, activation);
-          if (is !== 'activated') throw new Error(`An activation came out as ${is}.`);
+          const { kind } = await activateOnMak(store, layout, digest, activation);
+          if (kind !== 'activated') throw new Error(`An activation came out as ${kind}.`);
         },
         undo: () => putAll(store, [bucket]),
       };
@@ -101,62 +105,62 @@ function activating(store: Store, anyLayout: () => Layout, buckets: ReadonlyMap<
 }
 
 /** Keys of one agreement, each with the buckets and the pointers that it has. */
-async function keys(size: number): Promise<Grown> {
+async function buildKeys(size: number): Promise<GrowthFixture> {
   const store = await newStore();
   const limit = 50;
   const agreement = anAgreement('GROWTH', 1);
-  const layouts: Layout[] = [];
+  const layouts: BucketLayout[] = [];
   const items: Item[] = [];
   for (let count = 0; count < size; count += 1) {
-    const productKey = draw();
+    const productKey = drawKey();
     const mak: Mak = {
       type: 'MAK',
       keyId: store.vault.keyIdOf(productKey),
       agreementId: agreement.agreementId,
       productGroup: 'client',
       lastFive: productKey.lastFive,
-      status: { is: 'live' },
-      grants: [{ kind: 'initial', amount: limit, at: someNow, by: 'bench', reference: 'GROWTH', approvedBy: null }],
-      issuedAt: someNow,
+      state: { status: 'live' },
+      grants: [{ kind: 'initial', amount: limit, at: fixedNow, by: 'bench', reference: 'GROWTH', approvedBy: null }],
+      issuedAt: fixedNow,
       replaces: null,
     };
     layouts.push({ keyId: mak.keyId, bucketCount: bucketCountFor(limit) });
     items.push(
-      ...putsIn(
-        issuingWrites(
+      ...putItemsIn(
+        keyCreationWrites(
           store,
           { key: mak, productKey, agreement },
-          { actor: 'bench', operationId: `${count}`, now: someNow },
+          { actor: 'bench', operationId: `${count}`, now: fixedNow },
         ),
       ),
     );
-    items.push(...bucketItems(mak.keyId, limit), reserveItem(mak.keyId, limit));
+    items.push(...newBucketItems(mak.keyId, limit), newReserveItem(mak.keyId, limit));
   }
   await putAll(store, items);
   const buckets = new Map(items.map((item) => [item.PK, item]));
-  const anyLayout = () => oneOf(layouts);
+  const anyLayout = () => pickOne(layouts);
   return {
     store,
     operations: [
-      activating(store, anyLayout, buckets),
+      activationOperation(store, anyLayout, buckets),
       { what: 'reading one', next: () => ({ act: () => readKey(store, anyLayout().keyId) }) },
       {
         what: 'a page of an agreement’s',
-        next: () => ({ act: () => page(keysOf(store, agreement.agreementId, { limit: pageSize, after: null })) }),
+        next: () => ({ act: () => readPage(listKeys(store, agreement.agreementId, { limit: pageSize, after: null })) }),
       },
     ],
   };
 }
 
 /** Open requests, all of which are due. */
-async function requests(size: number): Promise<Grown> {
+async function buildRequests(size: number): Promise<GrowthFixture> {
   const store = await newStore();
   const agreement = anAgreement('GROWTH', 1);
-  const { keyId } = await makOf(store, agreement.agreementId, 50);
-  const key = (await readKey(store, keyId))?.state;
+  const { keyId } = await issueMakWithLimit(store, agreement.agreementId, 50);
+  const key = (await readKey(store, keyId))?.value;
   const [requester] = agreement.contacts;
   if (key === undefined || requester === undefined) throw new Error('There is no key to ask for.');
-  const intake = {
+  const form = {
     ...agreement.numbers,
     kind: 'MAKADD',
     organizationName: agreement.organization.name,
@@ -169,140 +173,147 @@ async function requests(size: number): Promise<Grown> {
     language: 'en',
     noticesCorrespondent: null,
   } as const;
-  const known = { agreement, keys: [key], openExceptionId: () => undefined };
-  const received = receive(intake, known, 'first', { actor: requester.email, now: someNow, policy: store.policy });
-  if (!received.ok) throw new Error(received.refusal.detail);
-  const written = Array.from({ length: size }, (_, count): readonly Item[] => {
+  const context = { agreement, keys: [key], openExceptionId: () => undefined };
+  const submitted = receiveRequest(form, context, 'first', {
+    actor: requester.email,
+    now: fixedNow,
+    policy: store.policy,
+  });
+  if (!submitted.ok) throw new Error(submitted.refusal.detail);
+  const items = Array.from({ length: size }, (_, count): readonly Item[] => {
     const exceptionId = `request-${String(count).padStart(8, '0')}`;
-    const request = { ...received.request, exceptionId, keyId: `key-${exceptionId}` };
-    const owned = unwritten(exceptionItem(exceptionId), request);
+    const request = { ...submitted.request, exceptionId, keyId: `key-${exceptionId}` };
+    const owned = newItem(exceptionKey(exceptionId), request);
     return [
-      ...putsIn(movingWrites(store, owned, request, { operation: 'receive', now: someNow, deed: received.deed })),
-      { ...openKey(request.keyId), exceptionId },
+      ...putItemsIn(
+        requestWrites(store, owned, request, { operationId: 'receive', now: fixedNow, event: submitted.event }),
+      ),
+      { ...openRequestPointer(request.keyId), exceptionId },
     ];
   });
-  await putAll(store, written.flat());
+  await putAll(store, items.flat());
   const sender = { maySpeakFor: () => true };
-  const soon = later(someNow, { minutes: 5 });
-  let opened = 0;
+  const soon = addDuration(fixedNow, { minutes: 5 });
+  let openedCount = 0;
   return {
     store,
     operations: [
       {
         what: 'opening one',
         next() {
-          opened += 1;
-          const exceptionId = `opened-${String(opened).padStart(8, '0')}`;
+          openedCount += 1;
+          const exceptionId = `opened-${String(openedCount).padStart(8, '0')}`;
           return {
             act: () =>
-              accepted(
-                receiveException(store, { exceptionId, intake }, sender, {
+              expectAccepted(
+                createException(store, { exceptionId, form }, sender, {
                   actor: requester.email,
                   operationId: 'receive',
-                  now: someNow,
+                  now: fixedNow,
                   policy: store.policy,
                 }),
               ),
-            undo: () => remove(store, [exceptionItem(exceptionId), entryOf(exceptionId, 1), openKey(keyId)]),
+            undo: () =>
+              remove(store, [exceptionKey(exceptionId), ledgerEntryKeyOf(exceptionId, 1), openRequestPointer(keyId)]),
           };
         },
       },
       {
         what: 'ending one',
         next() {
-          const before = oneOf(written);
+          const before = pickOne(items);
           const exceptionId = before[0]?.PK.slice('EXCEPTION#'.length) ?? '';
           return {
             act: () =>
-              accepted(
-                moveException(
+              expectAccepted(
+                transitionException(
                   store,
                   exceptionId,
                   (request) =>
-                    reject(request, 'It is not needed.', {
+                    rejectRequest(request, 'It is not needed.', {
                       actor: 'rui@licensing.example',
-                      now: someNow,
+                      now: fixedNow,
                       policy: store.policy,
                     }),
-                  { operationId: 'reject', now: someNow },
+                  { operationId: 'reject', now: fixedNow },
                 ),
               ),
             async undo() {
               await putAll(store, before);
-              await remove(store, [entryOf(exceptionId, 2)]);
+              await remove(store, [ledgerEntryKeyOf(exceptionId, 2)]);
             },
           };
         },
       },
       {
         what: 'what is due',
-        next: () => ({ act: () => page(dueBy(store, 'EXCEPTION', soon, { limit: pageSize, after: null })) }),
+        next: () => ({ act: () => readPage(listDueItems(store, 'EXCEPTION', soon, { limit: pageSize, after: null })) }),
       },
       {
         what: 'a page of the open',
         next: () => ({
           act: () =>
-            page(listExceptions(store, { status: 'open', agreementIds: null }, { limit: pageSize, after: null })),
+            readPage(listExceptions(store, { status: 'open', agreementIds: null }, { limit: pageSize, after: null })),
         }),
       },
     ],
   };
 }
 
-async function accepted(outcome: Promise<{ readonly ok: boolean } | undefined>): Promise<void> {
-  if (!(await outcome)?.ok) throw new Error('A request was refused.');
+async function expectAccepted(result: Promise<{ readonly ok: boolean } | undefined>): Promise<void> {
+  if (!(await result)?.ok) throw new Error('A request was refused.');
 }
 
-async function page(read: Promise<{ readonly items: readonly unknown[] }>): Promise<void> {
-  const { items } = await read;
+async function readPage(reading: Promise<{ readonly items: readonly unknown[] }>): Promise<void> {
+  const { items } = await reading;
   if (items.length !== pageSize) throw new Error(`A page had ${items.length} of ${pageSize}.`);
 }
 
-function entryOf(exceptionId: string, sequence: number): ItemKey {
-  return { PK: ledgerPartition(exceptionItem(exceptionId).PK), SK: entryKey(sequence) };
+function ledgerEntryKeyOf(exceptionId: string, sequence: number): ItemKey {
+  return { PK: ledgerPartition(exceptionKey(exceptionId).PK), SK: ledgerEntrySortKey(sequence) };
 }
 
-function putsIn(writes: readonly TransactItem[]): Item[] {
+function putItemsIn(writes: readonly TransactItem[]): Item[] {
   return writes.flatMap(({ Put }) => (Put === undefined ? [] : [Put.Item as Item]));
 }
 
 async function remove(store: Store, items: readonly ItemKey[]): Promise<void> {
-  const removed = await commit(
+  const result = await commit(
     store,
     items.map(({ PK, SK }) => ({ Delete: { TableName: '', Key: { PK, SK } } })),
   );
-  if (removed !== 'done') throw new Error('What was done was not undone.');
+  if (result !== 'committed') throw new Error('What was done was not undone.');
 }
 
-function oneOf<Each>(all: readonly Each[]): Each {
+function pickOne<Each>(all: readonly Each[]): Each {
   const one = all[randomInt(all.length)];
   if (one === undefined) throw new Error('There is nothing to choose from.');
   return one;
 }
 
-export async function measure({ rounds, long }: Effort): Promise<readonly Row[]> {
+export async function measure({ rounds, isLong: long }: RunOptions): Promise<readonly Measurement[]> {
   const upTo = (most: number) => [10, 100, 1_000, 10_000, 100_000].filter((size) => size <= most);
-  const all: readonly Growing[] = [
-    { of: 'activations on a key', sizes: upTo(long ? 100_000 : 10_000), grow: activations },
-    { of: 'keys', sizes: upTo(long ? 10_000 : 1_000), grow: keys },
-    { of: 'open requests', sizes: upTo(long ? 10_000 : 1_000), grow: requests },
+  const all: readonly GrowthSeries[] = [
+    { subject: 'activations on a key', sizes: upTo(long ? 100_000 : 10_000), build: buildActivations },
+    { subject: 'keys', sizes: upTo(long ? 10_000 : 1_000), build: buildKeys },
+    { subject: 'open requests', sizes: upTo(long ? 10_000 : 1_000), build: buildRequests },
   ];
   const before = process.env.AWS_ENDPOINT_URL_DYNAMODB;
-  const engine = await startRecordedEngine();
+  const engine = await startLoggedDynamoDb();
   process.env.AWS_ENDPOINT_URL_DYNAMODB = engine.endpoint;
   try {
-    const rows: Row[] = [];
-    for (const growing of all) rows.push(...(await slopes(growing, rounds)));
+    const rows: Measurement[] = [];
+    for (const series of all) rows.push(...(await measureSlopes(series, rounds)));
     const operations = await engine.operations();
-    const asked = [...operations.values()].reduce((sum, count) => sum + count, 0);
-    if (asked === 0) throw new Error('The engine recorded nothing, so its record shows nothing.');
+    const requestCount = [...operations.values()].reduce((sum, count) => sum + count, 0);
+    if (requestCount === 0) throw new Error('The engine recorded nothing, so its record shows nothing.');
     rows.push({
       what: 'scans in the engine’s own record',
-      measured: operations.get('Scan') ?? 0,
+      value: operations.get('Scan') ?? 0,
       unit: 'scans',
-      beside: { what: 'requests', measured: asked },
-      reach: { atMost: 0 },
-      counted: true,
+      baseline: { what: 'requests', value: requestCount },
+      target: { atMost: 0 },
+      isDeterministic: true,
     });
     return rows;
   } finally {
@@ -311,61 +322,61 @@ export async function measure({ rounds, long }: Effort): Promise<readonly Row[]>
   }
 }
 
-const turnsInARound = 10;
+const trialsPerRound = 10;
 
 /** Takes every operation at every size in turn, and tells how steeply what it costs rises with the size. */
-async function slopes({ of, sizes, grow }: Growing, rounds: number): Promise<readonly Row[]> {
-  const all: (Operation & Sampled)[] = [];
+async function measureSlopes({ subject, sizes, build }: GrowthSeries, rounds: number): Promise<readonly Measurement[]> {
+  const all: (Operation & Samples)[] = [];
   for (const size of sizes) {
-    const { store, operations } = await grow(size);
-    const metered = meter(store.client);
+    const { store, operations } = await build(size);
+    const metered = meterCapacity(store.client);
     all.push(...operations.map((each) => ({ ...each, size, metered, units: [], milliseconds: [] })));
   }
-  for (let turn = -turnsInARound; turn < rounds * turnsInARound; turn += 1) {
+  for (let trial = -trialsPerRound; trial < rounds * trialsPerRound; trial += 1) {
     for (const { next, isExpectedToRise, metered, units, milliseconds } of all) {
       // To look through a large key takes its time: once in a round is enough to see how it rises.
-      if (isExpectedToRise && turn % turnsInARound !== 0) continue;
+      if (isExpectedToRise && trial % trialsPerRound !== 0) continue;
       const { act, undo } = next();
       metered.reset();
-      const began = performance.now();
+      const startedAt = performance.now();
       await act();
-      const took = performance.now() - began;
-      const { writeUnits, readUnits } = metered.used;
+      const elapsed = performance.now() - startedAt;
+      const { writeUnits, readUnits } = metered.usage;
       await undo?.();
       // The first round is for the engine and the compiler to get warm.
-      if (turn < 0) continue;
+      if (trial < 0) continue;
       units.push(writeUnits + readUnits);
-      milliseconds.push(took);
+      milliseconds.push(elapsed);
     }
   }
-  const most = (sizes.at(-1) ?? 0).toLocaleString('en-US');
-  return [...Map.groupBy(all, ({ what }) => what)].flatMap(([what, samples]): Row[] => {
-    const rises = samples.some(({ isExpectedToRise }) => isExpectedToRise);
+  const largestSize = (sizes.at(-1) ?? 0).toLocaleString('en-US');
+  return [...Map.groupBy(all, ({ what }) => what)].flatMap(([what, samples]): Measurement[] => {
+    const isExpected = samples.some(({ isExpectedToRise }) => isExpectedToRise);
     const units = samples.map((each) => [each.size, mean(each.units)] as const);
     const milliseconds = samples.map((each) => [each.size, median(each.milliseconds)] as const);
     return [
       {
-        what: `${of}: ${what}, units`,
-        measured: slopeOf(units),
+        what: `${subject}: ${what}, units`,
+        value: slopeOf(units),
         unit: 'slope',
-        beside: { what: `at ${most}`, measured: units.at(-1)?.[1] ?? Number.NaN },
-        counted: true,
-        ...(rises ? {} : { reach: { atMost: 0.02 } }),
+        baseline: { what: `at ${largestSize}`, value: units.at(-1)?.[1] ?? Number.NaN },
+        isDeterministic: true,
+        ...(isExpected ? {} : { target: { atMost: 0.02 } }),
       },
       {
-        what: `${of}: ${what}, time`,
-        measured: slopeOf(milliseconds),
+        what: `${subject}: ${what}, time`,
+        value: slopeOf(milliseconds),
         unit: 'slope',
-        beside: { what: `ms at ${most}`, measured: milliseconds.at(-1)?.[1] ?? Number.NaN },
-        ...(rises ? {} : { reach: { atMost: 0.1 } }),
+        baseline: { what: `ms at ${largestSize}`, value: milliseconds.at(-1)?.[1] ?? Number.NaN },
+        ...(isExpected ? {} : { target: { atMost: 0.1 } }),
       },
     ];
   });
 }
 
-type Sampled = {
+type Samples = {
   readonly size: number;
-  readonly metered: ReturnType<typeof meter>;
+  readonly metered: ReturnType<typeof meterCapacity>;
   readonly units: number[];
   readonly milliseconds: number[];
 };

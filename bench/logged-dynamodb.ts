@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startDynamoDb } from '../local/emulators/dynamodb.ts';
 
-export type RecordedEngine = {
+export type LoggedDynamoDb = {
   readonly endpoint: string;
   /** How often the engine, by its own record, was asked for each operation since it started. */
   operations(): Promise<ReadonlyMap<string, number>>;
@@ -11,15 +11,15 @@ export type RecordedEngine = {
 };
 
 /** Starts a second DynamoDB engine that writes every request that it takes into a file. */
-export async function startRecordedEngine(): Promise<RecordedEngine> {
+export async function startLoggedDynamoDb(): Promise<LoggedDynamoDb> {
   const folder = await mkdtemp(join(tmpdir(), 'bench-'));
-  const record = join(folder, 'record');
-  const { endpoint, stop } = await startDynamoDb({ record });
+  const requestLog = join(folder, 'record');
+  const { endpoint, stop } = await startDynamoDb({ requestLog });
   return {
     endpoint,
     async operations() {
       const counts = new Map<string, number>();
-      for (const [, operation = ''] of (await readFile(record, 'utf8')).matchAll(/: request operation="(\w+)"/g)) {
+      for (const [, operation = ''] of (await readFile(requestLog, 'utf8')).matchAll(/: request operation="(\w+)"/g)) {
         counts.set(operation, (counts.get(operation) ?? 0) + 1);
       }
       return counts;

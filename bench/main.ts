@@ -2,8 +2,8 @@ import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { startEngine } from './fixture.ts';
-import type { Effort, Row } from './report.ts';
-import { isReached, markdown, missedIn, table } from './report.ts';
+import type { Measurement, RunOptions } from './report.ts';
+import { markdown, meetsTarget, missedTargets, table } from './report.ts';
 
 /*
  * `npm run bench`: measures what is fast, prints one table, and writes it to bench/results.json. Every ratio is taken
@@ -11,61 +11,72 @@ import { isReached, markdown, missedIn, table } from './report.ts';
  * `--markdown` prints the table for a page.
  */
 
-const parts = ['units', 'hot', 'growth', 'throughput', 'gateway', 'start', 'request', 'checks'] as const;
+const parts = [
+  'units',
+  'activation-throughput',
+  'growth',
+  'write-path',
+  'gateway',
+  'cold-start',
+  'exception-request',
+  'pure-functions',
+] as const;
 type Part = (typeof parts)[number];
 
-type Choices = { readonly chosen: readonly Part[]; readonly effort: Effort; readonly asMarkdown: boolean };
+type CommandLine = { readonly selected: readonly Part[]; readonly effort: RunOptions; readonly asMarkdown: boolean };
 
 /** What was chosen on the command line, or what is wrong with it. */
-function choicesIn(words: readonly string[]): Choices | string {
+function parseCommandLine(args: readonly string[]): CommandLine | string {
   try {
     const { values, positionals } = parseArgs({
-      args: [...words],
+      args: [...args],
       allowPositionals: true,
-      options: { long: { type: 'boolean', default: false }, markdown: { type: 'boolean', default: false } },
+      options: { isLong: { type: 'boolean', default: false }, markdown: { type: 'boolean', default: false } },
     });
     const unknown = positionals.find((name) => !parts.some((part) => part === name));
     if (unknown !== undefined) return `There is no part “${unknown}”. The parts are ${parts.join(', ')}.`;
-    const chosen = parts.filter((part) => positionals.length === 0 || positionals.includes(part));
-    return { chosen, effort: { rounds: values.long ? 25 : 5, long: values.long }, asMarkdown: values.markdown };
+    const selected = parts.filter((part) => positionals.length === 0 || positionals.includes(part));
+    return { selected, effort: { rounds: values.isLong ? 25 : 5, isLong: values.isLong }, asMarkdown: values.markdown };
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
 }
 
-async function main(words: readonly string[]): Promise<number> {
-  const choices = choicesIn(words);
-  if (typeof choices === 'string') {
-    console.error(choices);
+async function main(args: readonly string[]): Promise<number> {
+  const commandLine = parseCommandLine(args);
+  if (typeof commandLine === 'string') {
+    console.error(commandLine);
     return 2;
   }
-  const { chosen, effort, asMarkdown } = choices;
-  const began = performance.now();
+  const { selected, effort, asMarkdown } = commandLine;
+  const startedAt = performance.now();
   const engine = await startEngine();
-  const measured: Record<string, readonly Row[]> = {};
+  const report: Record<string, readonly Measurement[]> = {};
   try {
-    for (const part of chosen) {
+    for (const part of selected) {
       process.stderr.write(`measuring ${part} …\n`);
-      const { measure } = (await import(`./${part}.ts`)) as { measure(effort: Effort): Promise<readonly Row[]> };
-      measured[part] = await measure(effort);
+      const { measure } = (await import(`./${part}.ts`)) as {
+        measure(effort: RunOptions): Promise<readonly Measurement[]>;
+      };
+      report[part] = await measure(effort);
     }
   } finally {
     await engine.stop();
   }
   const machine = `${cpus().length} × ${cpus()[0]?.model.trim() ?? 'unknown'}, Node ${process.version}`;
   const at = new Date().toISOString();
-  const minutes = ((performance.now() - began) / 60_000).toFixed(1);
-  writeFileSync('bench/results.json', `${JSON.stringify({ at, machine, effort, measured }, null, 2)}\n`);
+  const minutes = ((performance.now() - startedAt) / 60_000).toFixed(1);
+  writeFileSync('bench/results.json', `${JSON.stringify({ at, machine, effort, value: report }, null, 2)}\n`);
 
-  const missed = missedIn(measured);
-  const failed = missed.filter(({ counted }) => counted);
-  const withFigure = Object.values(measured)
+  const missed = missedTargets(report);
+  const failed = missed.filter(({ isDeterministic: counted }) => counted);
+  const withTarget = Object.values(report)
     .flat()
-    .filter((row) => isReached(row) !== undefined);
-  console.log(`\n${asMarkdown ? markdown(measured) : table(measured)}`);
-  console.log(`\n${at.slice(0, 10)}, ${machine}; ${effort.long ? 'a long' : 'a short'} run of ${minutes} minutes.`);
+    .filter((row) => meetsTarget(row) !== undefined);
+  console.log(`\n${asMarkdown ? markdown(report) : table(report)}`);
+  console.log(`\n${at.slice(0, 10)}, ${machine}; ${effort.isLong ? 'a long' : 'a short'} run of ${minutes} minutes.`);
   console.log(
-    `${withFigure.length - missed.length} of ${withFigure.length} figures are reached. All of it is in bench/results.json.`,
+    `${withTarget.length - missed.length} of ${withTarget.length} figures are reached. All of it is in bench/results.json.`,
   );
   if (failed.length > 0) {
     console.log(`What is the same on every machine must be: ${failed.map(({ what }) => what).join('; ')}.`);

@@ -1,5 +1,5 @@
 import { manifest } from '../functions/manifest.ts';
-import type { Counted } from './resource-usage.ts';
+import type { ResourceUsage } from './resource-usage.ts';
 
 /** List prices in dollars, in us-east-1, as known in 2025 and 2026. */
 export const prices = {
@@ -12,31 +12,31 @@ export const prices = {
   mails: { each: 0.1 / 1e3, said: 'SES: $0.10 a thousand mails' },
   logBytes: { each: 0.5 / 1e9, said: 'CloudWatch Logs: $0.50 a GB taken in (the first 10 TB a month)' },
 } as const;
-export type Priced = keyof typeof prices;
+export type PricedResource = keyof typeof prices;
 
 /** How long a run is assumed to take on AWS once it is warm, in milliseconds: the database answers in five, SES in 60. */
 export const assumedMilliseconds = { activation: 15, api: 40, step: 120, watch: 25 } as const;
-export type Run = keyof typeof assumedMilliseconds;
-export const megabytes: Readonly<Record<Run, number>> = {
+export type LambdaKind = keyof typeof assumedMilliseconds;
+export const memoryMegabytes: Readonly<Record<LambdaKind, number>> = {
   activation: manifest.activation.size.memoryMegabytes,
   api: manifest.exceptions.size.memoryMegabytes,
-  step: manifest.seeWhereItStands.size.memoryMegabytes,
-  watch: manifest.warn.size.memoryMegabytes,
+  step: manifest.chooseNextStep.size.memoryMegabytes,
+  watch: manifest.keyChanges.size.memoryMegabytes,
 };
 
-export function usedOf({ runs, ...counted }: Counted): Readonly<Record<Priced, number>> {
-  const kinds = Object.keys(assumedMilliseconds) as Run[];
+export function billableUsageOf({ runs, ...usage }: ResourceUsage): Readonly<Record<PricedResource, number>> {
+  const kinds = Object.keys(assumedMilliseconds) as LambdaKind[];
   return {
-    ...counted,
-    invocations: kinds.reduce((sum, run) => sum + runs[run], 0),
+    ...usage,
+    invocations: kinds.reduce((sum, kind) => sum + runs[kind], 0),
     gigabyteSeconds: kinds.reduce(
-      (sum, run) => sum + (runs[run] * assumedMilliseconds[run] * megabytes[run]) / 1024 / 1000,
+      (sum, kind) => sum + (runs[kind] * assumedMilliseconds[kind] * memoryMegabytes[kind]) / 1024 / 1000,
       0,
     ),
   };
 }
 
-export function dollarsOf(counted: Counted): number {
-  const used = usedOf(counted);
-  return (Object.keys(prices) as Priced[]).reduce((sum, name) => sum + used[name] * prices[name].each, 0);
+export function costInDollars(usage: ResourceUsage): number {
+  const billable = billableUsageOf(usage);
+  return (Object.keys(prices) as PricedResource[]).reduce((sum, name) => sum + billable[name] * prices[name].each, 0);
 }

@@ -4,14 +4,14 @@ import type { Context } from 'aws-lambda';
 import { z } from 'zod';
 import { followStream } from '../local/emulators/dynamodb-stream.ts';
 import type { Store } from '../store/dynamodb/table.ts';
-import { keysOf } from '../store/keys.ts';
-import { meter } from './capacity-meter.ts';
+import { listKeys } from '../store/keys.ts';
+import { meterCapacity } from './capacity-meter.ts';
 import type { ApiHandler } from './events.ts';
-import { activationEvent, environmentOf, toldOfTheLog } from './events.ts';
-import { anInstallation, makOf, newStore, revealed, startEngine } from './fixture.ts';
+import { activationEvent, functionEnvironment, logSettings } from './events.ts';
+import { issueMakWithLimit, newStore, randomInstallationId, revealProductKey, startEngine } from './fixture.ts';
 
 /** What something uses of each service. */
-export type Counted = {
+export type ResourceUsage = {
   readonly writeUnits: number;
   readonly readUnits: number;
   readonly httpRequests: number;
@@ -25,22 +25,22 @@ export type Counted = {
 const noRuns = { activation: 0, api: 0, step: 0, watch: 0 };
 
 /** What Lambda itself logs of a run, and what the gateway logs of a call, as long as they usually are. */
-const ofEachRun =
+const lambdaLogPerRun =
   'START RequestId: 8f5070e4-5c33-4e0c-9a46-9b1f7f9b1c11 Version: $LATEST\n' +
   'END RequestId: 8f5070e4-5c33-4e0c-9a46-9b1f7f9b1c11\n' +
   'REPORT RequestId: 8f5070e4-5c33-4e0c-9a46-9b1f7f9b1c11\tDuration: 12.34 ms\tBilled Duration: 13 ms\tMemory Size: 1024 MB\tMax Memory Used: 128 MB\n';
-const ofEachCall =
+const gatewayLogPerCall =
   '{"requestId":"K1x2yZ3aIAMEV9w=","at":"1780331400000","route":"POST /activations","status":"201","milliseconds":"18","functionMilliseconds":"16","bytes":"412","from":"203.0.113.7","error":"-","authorizerError":"-"}\n';
 
 /** The lines that functions log from now on, instead of in the terminal. */
-function hearLogs() {
+function captureLogs() {
   const lines: string[] = [];
-  const hear = (chunk: string | Uint8Array): boolean => {
+  const capture = (chunk: string | Uint8Array): boolean => {
     lines.push(String(chunk));
     return true;
   };
-  process.stdout.write = hear as typeof process.stdout.write;
-  process.stderr.write = hear as typeof process.stderr.write;
+  process.stdout.write = capture as typeof process.stdout.write;
+  process.stderr.write = capture as typeof process.stderr.write;
   return {
     reset: () => lines.splice(0),
     bytes: () => lines.reduce((sum, line) => sum + Buffer.byteLength(line), 0),
@@ -48,29 +48,29 @@ function hearLogs() {
   };
 }
 
-type Watcher = (event: unknown, context: Context) => Promise<unknown>;
+type StreamFunction = (event: unknown, context: Context) => Promise<unknown>;
 
 /** Activations through the whole handler, each sort by itself, and the watcher that the stream calls after them. */
-export async function countActivations(): Promise<Readonly<Record<string, Counted>>> {
+export async function countActivations(): Promise<Readonly<Record<string, ResourceUsage>>> {
   const engine = await startEngine();
   const store = await newStore();
   const limit = 500;
-  const layout = await makOf(store, 'COST', limit);
-  Object.assign(process.env, environmentOf(store));
-  const logs = hearLogs();
+  const layout = await issueMakWithLimit(store, 'COST', limit);
+  Object.assign(process.env, functionEnvironment(store));
+  const logs = captureLogs();
   const { handler } = (await import('../functions/api/activation.ts')) as { handler: ApiHandler };
-  const { handler: watch } = (await import('../functions/events/key-changes.ts')) as { handler: Watcher };
-  const { theStore } = await import('../functions/runtime/store.ts');
-  const { used, reset } = meter(theStore().client);
+  const { handler: watch } = (await import('../functions/events/key-changes.ts')) as { handler: StreamFunction };
+  const { getStore: theStore } = await import('../functions/runtime/store.ts');
+  const { usage: used, reset } = meterCapacity(theStore().client);
 
   const activate = async (productKey: string, installationId: string, status: number) => {
     const { statusCode, body: answer } = await handler(activationEvent(productKey, installationId), {} as Context);
     if (statusCode !== status) throw new Error(`An activation was answered ${statusCode}: ${answer}`);
   };
-  const over = async (times: number, act: () => Promise<unknown>): Promise<Counted> => {
+  const averageOver = async (times: number, action: () => Promise<unknown>): Promise<ResourceUsage> => {
     reset();
     logs.reset();
-    for (let time = 0; time < times; time += 1) await act();
+    for (let time = 0; time < times; time += 1) await action();
     return {
       writeUnits: used.writeUnits / times,
       readUnits: used.readUnits / times,
@@ -78,36 +78,38 @@ export async function countActivations(): Promise<Readonly<Record<string, Counte
       runs: { ...noRuns, activation: 1 },
       transitions: 0,
       mails: 0,
-      logBytes: logs.bytes() / times + ofEachRun.length + ofEachCall.length,
+      logBytes: logs.bytes() / times + lambdaLogPerRun.length + gatewayLogPerCall.length,
     };
   };
-  const mak = await revealed(store, layout.keyId);
-  const machines = Array.from({ length: limit }, () => anInstallation());
+  const mak = await revealProductKey(store, layout.keyId);
+  const machines = Array.from({ length: limit }, () => randomInstallationId());
   const newOne = () => activate(mak, machines[next++] ?? '', 201);
   let next = 0;
   await newOne();
-  const added = await over(Math.floor(limit * 0.8) - 1, newOne);
-  const records = await changesOf(store);
-  const repeated = await over(20, () => activate(mak, machines[0] ?? '', 200));
-  await over(limit - next, newOne);
-  const refusedFirst = await over(1, () => activate(mak, anInstallation(), 409));
-  const refused = await over(20, () => activate(mak, anInstallation(), 409));
+  const added = await averageOver(Math.floor(limit * 0.8) - 1, newOne);
+  const records = await readStreamRecords(store);
+  const repeated = await averageOver(20, () => activate(mak, machines[0] ?? '', 200));
+  await averageOver(limit - next, newOne);
+  const refusedFirst = await averageOver(1, () => activate(mak, randomInstallationId(), 409));
+  const refused = await averageOver(20, () => activate(mak, randomInstallationId(), 409));
 
-  const kms = (await keysOf(store, 'COST', { limit: 10, after: null })).items.find(({ state }) => state.type === 'KMS');
+  const kms = (await listKeys(store, 'COST', { limit: 10, after: null })).items.find(
+    ({ value: state }) => state.type === 'KMS',
+  );
   if (kms === undefined) throw new Error('The agreement has no KMS key.');
-  const kmsKey = await revealed(store, kms.state.keyId);
-  const hosts = Array.from({ length: 6 }, () => anInstallation());
+  const kmsKey = await revealProductKey(store, kms.value.keyId);
+  const hosts = Array.from({ length: 6 }, () => randomInstallationId());
   let host = 0;
-  const hostAdded = await over(6, () => activate(kmsKey, hosts[host++] ?? '', 201));
-  const hostAgain = await over(6, () => activate(kmsKey, hosts[--host] ?? '', 201));
-  const hostRefused = await over(1, () => activate(kmsKey, anInstallation(), 409));
+  const hostAdded = await averageOver(6, () => activate(kmsKey, hosts[host++] ?? '', 201));
+  const hostAgain = await averageOver(6, () => activate(kmsKey, hosts[--host] ?? '', 201));
+  const hostRefused = await averageOver(1, () => activate(kmsKey, randomInstallationId(), 409));
 
-  const batch = async (size: number): Promise<Counted> => {
-    const some = records.slice(-size);
-    await watch({ Records: some }, {} as Context);
-    const counted = await over(1, () => watch({ Records: some }, {} as Context));
-    const logBytes = counted.logBytes - ofEachCall.length;
-    return { ...counted, httpRequests: 0, runs: { ...noRuns, watch: 1 }, logBytes };
+  const batch = async (size: number): Promise<ResourceUsage> => {
+    const batchRecords = records.slice(-size);
+    await watch({ Records: batchRecords }, {} as Context);
+    const usage = await averageOver(1, () => watch({ Records: batchRecords }, {} as Context));
+    const logBytes = usage.logBytes - gatewayLogPerCall.length;
+    return { ...usage, httpRequests: 0, runs: { ...noRuns, watch: 1 }, logBytes };
   };
   const counts = {
     'a new machine': added,
@@ -124,38 +126,38 @@ export async function countActivations(): Promise<Readonly<Record<string, Counte
   return counts;
 }
 
-const changesSchema = z.object({ Records: z.array(z.unknown()) });
+const streamEventSchema = z.object({ Records: z.array(z.unknown()) });
 
 /** What the stream of the table has told so far, change by change. */
-async function changesOf({ tableName }: Store): Promise<readonly unknown[]> {
-  const changes: unknown[] = [];
+async function readStreamRecords({ tableName }: Store): Promise<readonly unknown[]> {
+  const records: unknown[] = [];
   const endpoint = process.env.AWS_ENDPOINT_URL_DYNAMODB ?? '';
   const collect = (event: unknown) => {
-    changes.push(...changesSchema.parse(event).Records);
+    records.push(...streamEventSchema.parse(event).Records);
     return Promise.resolve({ batchItemFailures: [] });
   };
   const stream = await followStream({ endpoint, tableName }, { collect });
-  await stream.quiet();
+  await stream.whenIdle();
   await stream.stop();
-  return changes;
+  return records;
 }
 
-const linkSchema = z.object({ items: z.array(z.object({ text: z.string().nullable() })) });
+const mailsSchema = z.object({ items: z.array(z.object({ text: z.string().nullable() })) });
 
 /** Exception requests through the whole local system, from the call that sends one to the last mail. */
-export async function countRequests(): Promise<Readonly<Record<string, Counted>>> {
-  Object.assign(process.env, toldOfTheLog);
-  const logs = hearLogs();
+export async function countRequests(): Promise<Readonly<Record<string, ResourceUsage>>> {
+  Object.assign(process.env, logSettings);
+  const logs = captureLogs();
   await import('../functions/runtime/observability.ts');
   const { startSystem } = await import('../local/system.ts');
   const options = { port: 0, folder: undefined, dynamoDbEndpoint: undefined };
   const system = await startSystem({ ...options, environment: process.env });
   delete process.env.POWERTOOLS_METRICS_DISABLED;
-  const { theStore } = await import('../functions/runtime/store.ts');
-  const { used, reset } = meter(theStore().client);
+  const { getStore: theStore } = await import('../functions/runtime/store.ts');
+  const { usage: used, reset } = meterCapacity(theStore().client);
 
   /** Answers when nothing has asked the database for a while: then workflow, stream and mails have done their part. */
-  const quiet = async () => {
+  const whenIdle = async () => {
     for (let before = -1; before !== used.roundTrips; ) {
       before = used.roundTrips;
       await wait(1_500);
@@ -163,15 +165,15 @@ export async function countRequests(): Promise<Readonly<Record<string, Counted>>
   };
   let calls = 0;
   const token = (email: string, ...roles: string[]) => system.tokens.issue({ email, roles });
-  const ask = async (method: string, path: string, by: string | null, body?: unknown): Promise<unknown> => {
+  const callApi = async (method: string, path: string, bearer: string | null, body?: unknown): Promise<unknown> => {
     calls += 1;
     const isForm = body instanceof URLSearchParams;
     const response = await fetch(`${system.address}${path}`, {
       method,
       headers: {
         ...(body === undefined || isForm ? {} : { 'Content-Type': 'application/json' }),
-        ...(by === null ? {} : { Authorization: `Bearer ${by}` }),
-        ...(by === null || method === 'GET' ? {} : { 'Idempotency-Key': randomUUID() }),
+        ...(bearer === null ? {} : { Authorization: `Bearer ${bearer}` }),
+        ...(bearer === null || method === 'GET' ? {} : { 'Idempotency-Key': randomUUID() }),
       },
       ...(body === undefined ? {} : { body: isForm ? body : JSON.stringify(body) }),
     });
@@ -181,11 +183,11 @@ export async function countRequests(): Promise<Readonly<Record<string, Counted>>
   };
   const mailsTo = async (to: string) => {
     const response = await fetch(`${system.address}/_local/mail?to=${to}`);
-    return linkSchema.parse(await response.json()).items;
+    return mailsSchema.parse(await response.json()).items;
   };
   const mailsSent = async () => {
     const response = await fetch(`${system.address}/_local/mail`);
-    return linkSchema.parse(await response.json()).items.length;
+    return mailsSchema.parse(await response.json()).items.length;
   };
 
   const admin = await token('olga@vendor.example', 'licensing-admins');
@@ -194,7 +196,7 @@ export async function countRequests(): Promise<Readonly<Record<string, Counted>>
   const requester = { name: 'Inés Oliveira', email: 'ines@alder.example', phone: '+1 425 555 0101' };
   const registeredSchema = z.object({ agreementId: z.string() });
   const registered = registeredSchema.parse(
-    await ask('POST', '/agreements', admin, {
+    await callApi('POST', '/agreements', admin, {
       program: 'enterprise',
       level: 'A',
       agreementNumber: 'E-COST',
@@ -207,11 +209,11 @@ export async function countRequests(): Promise<Readonly<Record<string, Counted>>
   const keys = `/agreements/${registered.agreementId}/keys`;
   const issued = z
     .object({ lastFive: z.string() })
-    .parse(await ask('POST', keys, ines, { type: 'MAK', productGroup: 'client' }));
+    .parse(await callApi('POST', keys, ines, { type: 'MAK', productGroup: 'client' }));
 
   const send = async (activationsRequested: number): Promise<string> => {
     const { exceptionId } = z.object({ exceptionId: z.string() }).parse(
-      await ask('POST', '/exceptions', ines, {
+      await callApi('POST', '/exceptions', ines, {
         kind: 'MAKADD',
         organizationName: 'Alder School District',
         agreementNumber: 'E-COST',
@@ -223,25 +225,25 @@ export async function countRequests(): Promise<Readonly<Record<string, Counted>>
         requiredDate: '2099-01-04',
       }),
     );
-    await quiet();
+    await whenIdle();
     return `/exceptions/${exceptionId}`;
   };
   const approve = async () => {
     const [mail] = await mailsTo('carla@alder.example');
     const path = /https?:\/\/[^/\s]+(\/approvals\/[\w-]+)/.exec(mail?.text ?? '')?.[1] ?? '';
     const code = /\b(\d{6})\b/.exec(mail?.text?.replaceAll(/\S*\/\S*/g, '') ?? '')?.[1] ?? '';
-    await ask('GET', path, null);
-    await ask('POST', path, null, new URLSearchParams({ code, decision: 'approve', comment: '' }));
-    await quiet();
+    await callApi('GET', path, null);
+    await callApi('POST', path, null, new URLSearchParams({ code, decision: 'approve', comment: '' }));
+    await whenIdle();
   };
   const statesSchema = z.object({ states: z.array(z.unknown()) });
-  const over = async (act: () => Promise<string>): Promise<Counted> => {
-    await quiet();
+  const measureOne = async (action: () => Promise<string>): Promise<ResourceUsage> => {
+    await whenIdle();
     const mailsBefore = await mailsSent();
     reset();
     logs.reset();
     calls = 0;
-    const path = await act();
+    const path = await action();
     const httpRequests = calls;
     const runs = {
       ...noRuns,
@@ -250,12 +252,12 @@ export async function countRequests(): Promise<Readonly<Record<string, Counted>>
       watch: logs.count('"warnings"'),
     };
     const allRuns = runs.api + runs.step + runs.watch;
-    const counted = { writeUnits: used.writeUnits, readUnits: used.readUnits };
-    const logBytes = logs.bytes() + allRuns * ofEachRun.length + httpRequests * ofEachCall.length;
+    const units = { writeUnits: used.writeUnits, readUnits: used.readUnits };
+    const logBytes = logs.bytes() + allRuns * lambdaLogPerRun.length + httpRequests * gatewayLogPerCall.length;
     const workflow = await fetch(`${system.address}/_local/workflows/${path.slice('/exceptions/'.length)}`);
     const { states } = statesSchema.parse(await workflow.json());
     return {
-      ...counted,
+      ...units,
       httpRequests,
       runs,
       // Each state that was entered, and the end.
@@ -266,19 +268,19 @@ export async function countRequests(): Promise<Readonly<Record<string, Counted>>
   };
 
   const counts = {
-    'approved straight': await over(async () => {
+    'approved straight': await measureOne(async () => {
       const path = await send(150);
       await approve();
       return path;
     }),
-    'with the team’s question': await over(async () => {
+    'with the team’s question': await measureOne(async () => {
       const path = await send(1_500);
-      await ask('POST', `${path}/questions`, team, { text: 'Which schools?' });
-      await quiet();
-      await ask('POST', `${path}/answers`, ines, { text: 'Elm and Fir.' });
-      await quiet();
-      await ask('POST', `${path}/review`, team, { decision: 'forward', activations: 1_500 });
-      await quiet();
+      await callApi('POST', `${path}/questions`, team, { text: 'Which schools?' });
+      await whenIdle();
+      await callApi('POST', `${path}/answers`, ines, { text: 'Elm and Fir.' });
+      await whenIdle();
+      await callApi('POST', `${path}/review`, team, { decision: 'forward', activations: 1_500 });
+      await whenIdle();
       await approve();
       return path;
     }),

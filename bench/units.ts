@@ -1,40 +1,49 @@
-import { activateKmsHost, keysOf, readKey } from '../store/keys.ts';
+import { activateKmsHost, listKeys, readKey } from '../store/keys.ts';
 import { activateOnMak, blockBuckets } from '../store/mak-activations.ts';
-import { activatePlainly, putCounter } from './baseline-counter.ts';
-import { meter } from './capacity-meter.ts';
-import { anActivation, anInstallation, draw, makOf, newStore, quantile, someNow } from './fixture.ts';
-import type { Row } from './report.ts';
+import { activateOnBaseline, putCounter } from './baseline-counter.ts';
+import { meterCapacity } from './capacity-meter.ts';
+import {
+  drawKey,
+  fixedNow,
+  issueMakWithLimit,
+  newStore,
+  quantile,
+  randomActivation,
+  randomInstallationId,
+} from './fixture.ts';
+import type { Measurement } from './report.ts';
 
 /** Fills a key from empty to full, one by one, and tells what each new activation used. */
-async function fill(limit: number) {
+async function fillKey(limit: number) {
   const store = await newStore();
-  const layout = await makOf(store, `FILL${limit}`, limit);
-  const { used, reset } = meter(store.client);
+  const layout = await issueMakWithLimit(store, `FILL${limit}`, limit);
+  const { usage: used, reset } = meterCapacity(store.client);
   const each: { writeUnits: number; roundTrips: number }[] = [];
-  const activations = Array.from({ length: limit }, () => anActivation());
+  const activations = Array.from({ length: limit }, () => randomActivation());
   for (const activation of activations) {
     reset();
     const digest = store.vault.digestOf(layout.keyId, activation.installationId);
     const outcome = await activateOnMak(store, layout, digest, activation);
-    if (outcome.is !== 'activated') throw new Error(`The key of ${limit} was ${outcome.is} before it was full.`);
+    if (outcome.kind !== 'activated') throw new Error(`The key of ${limit} was ${outcome.kind} before it was full.`);
     each.push({ ...used });
   }
   const upTo80 = each.slice(0, Math.floor(limit * 0.8));
   const mean = (some: readonly { writeUnits: number }[]) =>
     some.reduce((sum, { writeUnits }) => sum + writeUnits, 0) / some.length;
-  const one = async (act: () => Promise<unknown>) => {
+  const measureOne = async (act: () => Promise<unknown>) => {
     reset();
     await act();
     return { ...used };
   };
-  const again = activations[0] ?? anActivation();
-  const digestOf = (activation: typeof again) => store.vault.digestOf(layout.keyId, activation.installationId);
-  const repeat = await one(() => activateOnMak(store, layout, digestOf(again), again));
-  const late = anActivation();
-  const first = await one(() => activateOnMak(store, layout, digestOf(late), late));
-  const refusal = await one(() => activateOnMak(store, layout, digestOf(late), late));
+  const firstActivation = activations[0] ?? randomActivation();
+  const digestOf = (activation: typeof firstActivation) =>
+    store.vault.digestOf(layout.keyId, activation.installationId);
+  const repeat = await measureOne(() => activateOnMak(store, layout, digestOf(firstActivation), firstActivation));
+  const extraActivation = randomActivation();
+  const first = await measureOne(() => activateOnMak(store, layout, digestOf(extraActivation), extraActivation));
+  const refusal = await measureOne(() => activateOnMak(store, layout, digestOf(extraActivation), extraActivation));
   await blockBuckets(store, layout);
-  const blocked = await one(() => activateOnMak(store, layout, digestOf(late), late));
+  const blocked = await measureOne(() => activateOnMak(store, layout, digestOf(extraActivation), extraActivation));
   return {
     upTo80: mean(upTo80),
     toFull: mean(each),
@@ -54,40 +63,40 @@ async function fill(limit: number) {
 }
 
 /** The write units of each activation, when the plain design fills a key. */
-async function plainFill(limit: number): Promise<number> {
+async function fillBaseline(limit: number): Promise<number> {
   const store = await newStore();
   await putCounter(store);
-  const { used } = meter(store.client);
+  const { usage: used } = meterCapacity(store.client);
   for (let count = 0; count < limit; count += 1) {
-    const committed = await activatePlainly(store, anInstallation(), limit);
-    if (committed !== 'done') throw new Error(`A plain activation came out as ${committed}.`);
+    const committed = await activateOnBaseline(store, randomInstallationId(), limit);
+    if (committed !== 'committed') throw new Error(`A plain activation came out as ${committed}.`);
   }
   return used.writeUnits / limit;
 }
 
 /** What is read for a product key that nobody has. */
-async function unknownKey(): Promise<number> {
+async function readUnknownKey(): Promise<number> {
   const store = await newStore();
-  const { used } = meter(store.client);
-  if ((await readKey(store, store.vault.keyIdOf(draw()))) !== undefined) throw new Error('An unknown key is known.');
+  const { usage: used } = meterCapacity(store.client);
+  if ((await readKey(store, store.vault.keyIdOf(drawKey()))) !== undefined) throw new Error('An unknown key is known.');
   return used.readUnits;
 }
 
-async function kms(): Promise<number> {
+async function activateKmsHosts(): Promise<number> {
   const store = await newStore();
-  await makOf(store, 'KMS', 50);
-  const keys = await keysOf(store, 'KMS', { limit: 10, after: null });
-  const key = keys.items.find(({ state }) => state.type === 'KMS');
+  await issueMakWithLimit(store, 'KMS', 50);
+  const keys = await listKeys(store, 'KMS', { limit: 10, after: null });
+  const key = keys.items.find(({ value: state }) => state.type === 'KMS');
   if (key === undefined) throw new Error('The agreement has no KMS key.');
-  const { used } = meter(store.client);
+  const { usage: used } = meterCapacity(store.client);
   for (let host = 0; host < 6; host += 1) {
-    const { installationId } = anActivation();
-    const ask = { installationId, product: 'windows-vista-enterprise', machineName: null } as const;
+    const { installationId } = randomActivation();
+    const request = { installationId, product: 'windows-vista-enterprise', machineName: null } as const;
     for (let use = 0; use < 10; use += 1)
-      await activateKmsHost(store, key.state.keyId, ask, {
+      await activateKmsHost(store, key.value.keyId, request, {
         actor: 'bench',
         operationId: `${host} ${use}`,
-        now: someNow,
+        now: fixedNow,
         policy: store.policy,
       });
   }
@@ -95,63 +104,63 @@ async function kms(): Promise<number> {
 }
 
 /** Write units and round trips of activations, beside the plain design in the same run. */
-export async function measure(): Promise<readonly Row[]> {
-  const plain = await plainFill(500);
-  const beside = { what: 'plain', measured: plain };
-  const rows: Row[] = [];
+export async function measure(): Promise<readonly Measurement[]> {
+  const baseline = await fillBaseline(500);
+  const beside = { what: 'plain', value: baseline };
+  const rows: Measurement[] = [];
   for (const limit of [500, 5_000]) {
-    const filled = await fill(limit);
+    const result = await fillKey(limit);
     const key = `key of ${limit.toLocaleString('en-US')}`;
     rows.push(
       {
         what: `${key}: units a new activation, up to 80 %`,
-        measured: filled.upTo80,
+        value: result.upTo80,
         unit: 'WCU',
-        beside,
-        reach: { atMost: 1.2 },
-        counted: true,
+        baseline: beside,
+        target: { atMost: 1.2 },
+        isDeterministic: true,
       },
       {
         what: `${key}: units a new activation, to full`,
-        measured: filled.toFull,
+        value: result.toFull,
         unit: 'WCU',
-        beside,
-        reach: { atMost: 1.7 },
-        counted: true,
+        baseline: beside,
+        target: { atMost: 1.7 },
+        isDeterministic: true,
       },
       {
         what: `${key}: round trips up to 80 %, median`,
-        measured: filled.median,
+        value: result.median,
         unit: 'trips',
-        reach: { atMost: 1 },
-        counted: true,
+        target: { atMost: 1 },
+        isDeterministic: true,
       },
       {
         what: `${key}: round trips up to 80 %, 95th percentile`,
-        measured: filled.p95,
+        value: result.p95,
         unit: 'trips',
-        reach: { atMost: 1 },
-        counted: true,
+        target: { atMost: 1 },
+        isDeterministic: true,
       },
-      { what: `${key}: a repeat`, measured: filled.repeat.writeUnits, unit: 'WCU' },
-      { what: `${key}: the first refusal at the limit`, measured: filled.first.readUnits, unit: 'RCU' },
+      { what: `${key}: a repeat`, value: result.repeat.writeUnits, unit: 'WCU' },
+      { what: `${key}: the first refusal at the limit`, value: result.first.readUnits, unit: 'RCU' },
       {
         what: `${key}: each refusal after it`,
-        measured: filled.refusal.writeUnits,
+        value: result.refusal.writeUnits,
         unit: 'WCU',
-        beside: { what: 'RCU', measured: filled.refusal.readUnits },
+        baseline: { what: 'RCU', value: result.refusal.readUnits },
       },
       {
         what: `${key}: on a blocked key`,
-        measured: filled.blocked.writeUnits,
+        value: result.blocked.writeUnits,
         unit: 'WCU',
-        beside: { what: 'RCU', measured: filled.blocked.readUnits },
+        baseline: { what: 'RCU', value: result.blocked.readUnits },
       },
     );
   }
   rows.push(
-    { what: 'an unknown key', measured: await unknownKey(), unit: 'RCU' },
-    { what: 'KMS: units an activation', measured: await kms(), unit: 'WCU' },
+    { what: 'an unknown key', value: await readUnknownKey(), unit: 'RCU' },
+    { what: 'KMS: units an activation', value: await activateKmsHosts(), unit: 'WCU' },
   );
   return rows;
 }

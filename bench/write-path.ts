@@ -2,19 +2,26 @@ import type { UpdateCommandInput } from '@aws-sdk/lib-dynamodb';
 import { UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import type { Context } from 'aws-lambda';
 import type { Store } from '../store/dynamodb/table.ts';
-import type { Activation, Layout } from '../store/mak-activations.ts';
-import { bucketKey, bucketNames, homeOf, liveAndLaidOut, markNameOf, markOf } from '../store/mak-activations.ts';
+import type { Activation, BucketLayout } from '../store/mak-activations.ts';
+import {
+  attributeNameOf,
+  bucketAttributeNames,
+  bucketKey,
+  encodeActivation,
+  homeBucketOf,
+  liveAndCurrentLayout,
+} from '../store/mak-activations.ts';
 import type { ApiHandler } from './events.ts';
-import { activationEvent, environmentOf, hush } from './events.ts';
-import { anActivation, makOf, median, newStore, revealed } from './fixture.ts';
-import type { Effort, Row } from './report.ts';
+import { activationEvent, functionEnvironment, muteStdout } from './events.ts';
+import { issueMakWithLimit, median, newStore, randomActivation, revealProductKey } from './fixture.ts';
+import type { Measurement, RunOptions } from './report.ts';
 
 /** How large the two keys are: so large that no bucket runs full, since the bare loop would not know where else to look. */
 const keySize = 500_000;
 /** So many that what the collector of memory does in one round it does in each. */
-const inARound = 1_000;
+const activationsPerRound = 1_000;
 /** Rounds of each that are not counted: the compiler takes some thousand calls to see what is called often. */
-const warmUps = 5;
+const warmUpRounds = 5;
 
 /**
  * Activations a second through the whole handler, in process, one after the other as a Lambda is handed them, beside a bare
@@ -23,13 +30,13 @@ const warmUps = 5;
  * median of those of neighbours. The handler logs and counts as it does when it is deployed; what it writes is taken from it
  * just before the terminal.
  */
-export async function measure({ rounds }: Effort): Promise<readonly Row[]> {
+export async function measure({ rounds }: RunOptions): Promise<readonly Measurement[]> {
   const store = await newStore();
-  const layout = await makOf(store, 'THROUGHPUT', keySize);
-  const bareLayout = await makOf(store, 'BARE', keySize);
-  Object.assign(process.env, environmentOf(store));
+  const layout = await issueMakWithLimit(store, 'THROUGHPUT', keySize);
+  const bareLayout = await issueMakWithLimit(store, 'BARE', keySize);
+  Object.assign(process.env, functionEnvironment(store));
   const { handler } = (await import('../functions/api/activation.ts')) as { handler: ApiHandler };
-  const productKey = await revealed(store, layout.keyId);
+  const productKey = await revealProductKey(store, layout.keyId);
 
   const throughHandler = () => {
     const event = activationEvent(productKey);
@@ -39,76 +46,82 @@ export async function measure({ rounds }: Effort): Promise<readonly Row[]> {
     };
   };
   const bare = () => {
-    const input = sameUpdate(store, bareLayout, anActivation());
+    const input = activationUpdate(store, bareLayout, randomActivation());
     return async () => {
       await store.client.send(new UpdateCommand(input));
     };
   };
-  const taken = { handler: [] as Taken[], bare: [] as Taken[] };
-  const loud = hush();
-  for (let turn = 0; turn < warmUps; turn += 1) {
+  const results = { handler: [] as RoundResult[], bare: [] as RoundResult[] };
+  const unmute = muteStdout();
+  for (let turn = 0; turn < warmUpRounds; turn += 1) {
     await round(throughHandler);
     await round(bare);
   }
   for (let turn = 0; turn < rounds; turn += 1) {
-    taken.bare.push(await round(bare));
-    taken.handler.push(await round(throughHandler));
+    results.bare.push(await round(bare));
+    results.handler.push(await round(throughHandler));
   }
-  loud();
-  const perSecond = (some: readonly Taken[]) => inARound / median(some.map(({ seconds }) => seconds));
-  const cpu = (some: readonly Taken[]) => (median(some.map(({ cpuSeconds }) => cpuSeconds)) / inARound) * 1e6;
+  unmute();
+  const perSecond = (roundResults: readonly RoundResult[]) =>
+    activationsPerRound / median(roundResults.map(({ seconds }) => seconds));
+  const cpu = (roundResults: readonly RoundResult[]) =>
+    (median(roundResults.map(({ cpuSeconds }) => cpuSeconds)) / activationsPerRound) * 1e6;
   return [
     {
       what: 'activations a second through the handler',
-      measured: perSecond(taken.handler),
+      value: perSecond(results.handler),
       unit: 'a second',
-      beside: { what: 'bare', measured: perSecond(taken.bare) },
+      baseline: { what: 'bare', value: perSecond(results.bare) },
     },
     {
       what: 'of the bare loop',
-      measured: median(taken.handler.map(({ seconds }, turn) => (taken.bare[turn]?.seconds ?? Number.NaN) / seconds)),
+      value: median(results.handler.map(({ seconds }, turn) => (results.bare[turn]?.seconds ?? Number.NaN) / seconds)),
       unit: '×',
-      reach: { atLeast: 0.85 },
+      target: { atLeast: 0.85 },
     },
     {
       what: 'processor time an activation',
-      measured: cpu(taken.handler),
+      value: cpu(results.handler),
       unit: 'µs',
-      beside: { what: 'µs bare', measured: cpu(taken.bare) },
+      baseline: { what: 'µs bare', value: cpu(results.bare) },
     },
     {
       what: 'of the bare call',
-      measured: median(
-        taken.handler.map(({ cpuSeconds }, turn) => cpuSeconds / (taken.bare[turn]?.cpuSeconds ?? Number.NaN)),
+      value: median(
+        results.handler.map(({ cpuSeconds }, turn) => cpuSeconds / (results.bare[turn]?.cpuSeconds ?? Number.NaN)),
       ),
       unit: '×',
-      reach: { atMost: 1.25 },
+      target: { atMost: 1.25 },
     },
   ];
 }
 
-type Taken = { readonly seconds: number; readonly cpuSeconds: number };
+type RoundResult = { readonly seconds: number; readonly cpuSeconds: number };
 
-async function round(prepare: () => () => Promise<void>): Promise<Taken> {
-  const acts = Array.from({ length: inARound }, prepare);
+async function round(prepare: () => () => Promise<void>): Promise<RoundResult> {
+  const actions = Array.from({ length: activationsPerRound }, prepare);
   const cpuBefore = process.cpuUsage();
   const before = performance.now();
-  for (const act of acts) await act();
+  for (const action of actions) await action();
   const { user, system } = process.cpuUsage(cpuBefore);
   return { seconds: (performance.now() - before) / 1000, cpuSeconds: (user + system) / 1e6 };
 }
 
 /** The update that an activation is, to the letter. */
-export function sameUpdate(store: Store, { keyId, bucketCount }: Layout, activation: Activation): UpdateCommandInput {
+export function activationUpdate(
+  store: Store,
+  { keyId, bucketCount }: BucketLayout,
+  activation: Activation,
+): UpdateCommandInput {
   const digest = store.vault.digestOf(keyId, activation.installationId);
   return {
     TableName: store.tableName,
-    Key: bucketKey(keyId, homeOf(digest, bucketCount)),
+    Key: bucketKey(keyId, homeBucketOf(digest, bucketCount)),
     UpdateExpression: 'SET #mark = :mark, #used = #used + :one, #free = #free - :one',
-    ConditionExpression: `attribute_not_exists(#mark) AND #free > :none AND ${liveAndLaidOut}`,
-    ExpressionAttributeNames: { ...bucketNames, '#mark': markNameOf(activation.installationId) },
+    ConditionExpression: `attribute_not_exists(#mark) AND #free > :none AND ${liveAndCurrentLayout}`,
+    ExpressionAttributeNames: { ...bucketAttributeNames, '#mark': attributeNameOf(activation.installationId) },
     ExpressionAttributeValues: {
-      ':mark': markOf(activation),
+      ':mark': encodeActivation(activation),
       ':one': 1,
       ':none': 0,
       ':live': 'live',

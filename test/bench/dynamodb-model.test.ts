@@ -1,7 +1,7 @@
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { DynamoDBDocumentClient, GetCommand, TransactWriteCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import { describe, expect, it } from 'vitest';
-import { modelLimits } from '../../bench/dynamodb-model.ts';
+import { installLimits } from '../../bench/dynamodb-model.ts';
 
 /** A model before an engine that answers everything at once with yes, and says that it cost so much. */
 function aModel(units = 1) {
@@ -21,7 +21,7 @@ function aModel(units = 1) {
       },
     }),
   );
-  const model = modelLimits(connection);
+  const model = installLimits(connection);
   const told: string[] = [];
   const tell = (what: string, call: () => Promise<unknown>) => async () => {
     const outcome = await call().then(
@@ -66,7 +66,7 @@ describe('requests that overlap in the model of DynamoDB’s limits', () => {
     const { model, told, transact } = aModel();
     await model.run([transact('a', 'b'), transact('b', 'c')]);
     expect(told).toEqual(['transaction a b: done at 8', 'transaction b c: TransactionCanceledException at 8']);
-    expect(model.counted).toEqual({ requests: 2, throttled: 0, conflicts: 1 });
+    expect(model.counts).toEqual({ requests: 2, throttled: 0, conflicts: 1 });
   });
 
   it('refuses a write of an item that is in a transaction, and takes it once that is over', async () => {
@@ -114,7 +114,7 @@ describe('a partition in the model', () => {
         }
       }),
     );
-    return { perSecond: done / seconds, ...model.counted };
+    return { perSecond: done / seconds, ...model.counts };
   }
 
   it('takes no more than 1,000 write units a second, and what it refuses is tried again by the SDK', async () => {

@@ -1,16 +1,22 @@
 import { describe, expect, it } from 'vitest';
-import type { Row } from '../../bench/report.ts';
-import { isReached, markdown, missedIn, table } from '../../bench/report.ts';
+import type { Measurement } from '../../bench/report.ts';
+import { markdown, meetsTarget, missedTargets, table } from '../../bench/report.ts';
 
-const slow: Row = { what: 'activations', measured: 0.8, unit: '×', reach: { atLeast: 0.85 } };
-const small: Row = { what: 'round trips', measured: 1, unit: 'trips', reach: { atMost: 1 }, counted: true };
-const told: Row = { what: 'loading', measured: 1234.5, unit: 'ms', beside: { what: 'KB', measured: 12.345 } };
+const slow: Measurement = { what: 'activations', value: 0.8, unit: '×', target: { atLeast: 0.85 } };
+const small: Measurement = {
+  what: 'round trips',
+  value: 1,
+  unit: 'trips',
+  target: { atMost: 1 },
+  isDeterministic: true,
+};
+const told: Measurement = { what: 'loading', value: 1234.5, unit: 'ms', baseline: { what: 'KB', value: 12.345 } };
 const measured = { start: [slow, told], units: [small] };
 
 describe('what was measured', () => {
   it('reaches its figure when it is as much, or as little, as the figure says', () => {
-    expect([slow, small, told].map(isReached)).toEqual([false, true, undefined]);
-    expect(missedIn(measured)).toEqual([slow]);
+    expect([slow, small, told].map(meetsTarget)).toEqual([false, true, undefined]);
+    expect(missedTargets(measured)).toEqual([slow]);
   });
 
   it('is one table for a terminal, in which what is missed stands out', () => {

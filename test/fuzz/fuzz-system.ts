@@ -4,7 +4,7 @@ import type { StaffRole } from '../../functions/manifest.ts';
 // has told since. A request is drawn before it is known what there is, so it names things by number, and the number is
 // looked up when it is sent.
 
-export type Wire = (
+export type CallApi = (
   method: string,
   path: string,
   body?: unknown,
@@ -43,18 +43,18 @@ export type Caller = {
   readonly token: string | undefined;
 };
 
-export type World = {
+export type FuzzSystem = {
   readonly customers: Customer[];
   readonly staff: Readonly<Record<StaffRole, Caller>>;
   /** Signed in, and on no agreement. */
   readonly outsider: Caller;
   /** Tokens that are none: of the wrong form, expired, changed after signing. */
-  readonly strangers: readonly Caller[];
+  readonly unauthenticated: readonly Caller[];
   readonly tokens: Map<string, string>;
   /** Every `nextCursor` that was answered. */
   readonly cursors: string[];
   /** Keys that nobody is to be asked to show again. */
-  readonly asked: Set<string>;
+  readonly revealAttempted: Set<string>;
 };
 
 const phone = '+1 425 555 0100';
@@ -71,58 +71,59 @@ export function productFor({ productGroup }: Pick<KnownKey, 'productGroup'>): st
 }
 
 /** The customer of that number, beginning again after the last. */
-export function customerAt({ customers }: World, number: number): Customer {
+export function customerAt({ customers }: FuzzSystem, number: number): Customer {
   return pick(customers, number);
 }
 
 export function pick<Each>(list: readonly Each[], number: number): Each {
-  const found = list[number % list.length];
-  if (found === undefined) throw new Error('There is nothing to pick from.');
-  return found;
+  const picked = list[number % list.length];
+  if (picked === undefined) throw new Error('There is nothing to pick from.');
+  return picked;
 }
 
 /** Makes a small world through the API of a system that has nothing yet. */
-export async function makeWorld(wire: Wire): Promise<World> {
+export async function setUpFuzzSystem(callApi: CallApi): Promise<FuzzSystem> {
   const signIn = async (email: string, ...roles: readonly StaffRole[]): Promise<Caller> => {
-    const { body } = await wire('POST', '/_local/tokens', { email, roles });
+    const { body } = await callApi('POST', '/_local/tokens', { email, roles });
     return { name: email, roles, token: textOf(body, 'token') };
   };
   const expired = { ...(await signIn('ines@fuzz-0.example')), name: 'ines@fuzz-0.example, three months ago' };
-  const wound = await wire('POST', '/_local/clock', { advance: 'P91D' });
-  if (wound.status !== 200) throw new Error(`The clock was not wound: ${JSON.stringify(wound.body)}`);
+  const advanced = await callApi('POST', '/_local/clock', { advance: 'P91D' });
+  if (advanced.status !== 200) throw new Error(`The clock was not wound: ${JSON.stringify(advanced.body)}`);
   const staff = {
     'licensing-admins': await signIn('olga@vendor.example', 'licensing-admins'),
     'call-center': await signIn('ada@vendor.example', 'call-center'),
     'exceptions-team': await signIn('rui@vendor.example', 'exceptions-team'),
   };
   const outsider = await signIn('mallory@nowhere.example');
-  const world: World = {
+  const system: FuzzSystem = {
     customers: [],
     staff,
     outsider,
-    strangers: [
+    unauthenticated: [
       { name: 'nobody', roles: [], token: undefined },
       expired,
-      { name: 'somebody with a changed token', roles: [], token: changed(staff['licensing-admins'].token ?? '') },
-      { name: 'somebody with an unsigned token', roles: [], token: unsigned(outsider.token ?? '') },
+      { name: 'somebody with a changed token', roles: [], token: tamperedToken(staff['licensing-admins'].token ?? '') },
+      { name: 'somebody with an unsigned token', roles: [], token: unsignedToken(outsider.token ?? '') },
       { name: 'somebody with a word for a token', roles: [], token: 'admin' },
     ],
     tokens: new Map(),
     cursors: [],
-    asked: new Set(),
+    revealAttempted: new Set(),
   };
-  for (const program of ['enterprise', 'open', 'campus-and-school', 'select']) await register(world, wire, program);
-  for (const { contacts, correspondent } of world.customers) {
+  for (const program of ['enterprise', 'open', 'campus-and-school', 'select'])
+    await registerCustomer(system, callApi, program);
+  for (const { contacts, correspondent } of system.customers) {
     for (const { email } of [...contacts, correspondent]) {
-      world.tokens.set(email, (await signIn(email)).token ?? '');
+      system.tokens.set(email, (await signIn(email)).token ?? '');
     }
   }
-  for (const customer of world.customers) await getKeys(world, wire, customer);
-  return world;
+  for (const customer of system.customers) await getKeys(system, callApi, customer);
+  return system;
 }
 
-async function register(world: World, wire: Wire, program: string): Promise<void> {
-  const number = world.customers.length;
+async function registerCustomer(system: FuzzSystem, callApi: CallApi, program: string): Promise<void> {
+  const number = system.customers.length;
   const at = (name: string) => `${name.toLowerCase()}@fuzz-${number}.example`;
   const person = (name: string) => ({ name, email: at(name), phone });
   const numbers: Record<string, string> =
@@ -139,9 +140,9 @@ async function register(world: World, wire: Wire, program: string): Promise<void
     contacts,
     noticesCorrespondent: correspondent,
   };
-  const { status, body } = await wire('POST', '/agreements', agreement, world.staff['licensing-admins'].token);
+  const { status, body } = await callApi('POST', '/agreements', agreement, system.staff['licensing-admins'].token);
   if (status !== 201) throw new Error(`An agreement was answered ${status}: ${JSON.stringify(body)}`);
-  world.customers.push({
+  system.customers.push({
     agreementId: textOf(body, 'agreementId'),
     numbers,
     organizationName: `Fuzz ${number}`,
@@ -154,41 +155,47 @@ async function register(world: World, wire: Wire, program: string): Promise<void
   });
 }
 
-async function getKeys(world: World, wire: Wire, customer: Customer): Promise<void> {
-  const token = world.tokens.get(customer.contacts[0]?.email ?? '');
+async function getKeys(system: FuzzSystem, callApi: CallApi, customer: Customer): Promise<void> {
+  const token = system.tokens.get(customer.contacts[0]?.email ?? '');
   const { agreementId } = customer;
-  await wire('POST', `/agreements/${agreementId}/keys`, { type: 'MAK', productGroup: 'client' }, token);
-  const { body } = await wire('GET', `/agreements/${agreementId}/keys`, undefined, token);
+  await callApi('POST', `/agreements/${agreementId}/keys`, { type: 'MAK', productGroup: 'client' }, token);
+  const { body } = await callApi('GET', `/agreements/${agreementId}/keys`, undefined, token);
   for (const key of itemsIn(body)) {
     const keyId = textOf(key, 'keyId');
-    const shown = await wire('POST', `/keys/${keyId}/reveal`, {}, token);
+    const shown = await callApi('POST', `/keys/${keyId}/reveal`, {}, token);
     learnKey(customer, key, textOf(shown.body, 'productKey'));
   }
 }
 
 function learnKey(customer: Customer, key: unknown, productKey?: string): void {
   const keyId = textOf(key, 'keyId');
-  const known = customer.keys.findIndex((each) => each.keyId === keyId);
-  const learned = {
+  const index = customer.keys.findIndex((each) => each.keyId === keyId);
+  const info = {
     keyId,
     type: textOf(key, 'type') === 'KMS' ? 'KMS' : 'MAK',
     productGroup: textOf(key, 'productGroup'),
     status: textOf(key, 'status'),
     lastFive: textOf(key, 'lastFive'),
-    productKey: productKey ?? customer.keys[known]?.productKey,
+    productKey: productKey ?? customer.keys[index]?.productKey,
   } as const;
-  if (known >= 0) customer.keys[known] = learned;
-  else customer.keys.push(learned);
+  if (index >= 0) customer.keys[index] = info;
+  else customer.keys.push(info);
 }
 
 /** Keeps what an answer tells of things that later requests may name. */
-export function learn(world: World, body: unknown): void {
+export function learn(system: FuzzSystem, body: unknown): void {
   if (typeof body !== 'object' || body === null) return;
   const cursor = member(body, 'nextCursor');
-  if (typeof cursor === 'string' && world.cursors.length < 500) world.cursors.push(cursor);
-  const told = [body, member(body, 'issued'), member(body, 'blocked'), ...itemsIn(body), ...arrayIn(body, 'keys')];
-  for (const each of told) {
-    const customer = world.customers.find(({ agreementId }) => agreementId === member(each, 'agreementId'));
+  if (typeof cursor === 'string' && system.cursors.length < 500) system.cursors.push(cursor);
+  const candidates = [
+    body,
+    member(body, 'issued'),
+    member(body, 'blocked'),
+    ...itemsIn(body),
+    ...arrayIn(body, 'keys'),
+  ];
+  for (const each of candidates) {
+    const customer = system.customers.find(({ agreementId }) => agreementId === member(each, 'agreementId'));
     if (customer === undefined) continue;
     if (member(each, 'masked') !== undefined) learnKey(customer, each);
     const exceptionId = member(each, 'exceptionId');
@@ -199,8 +206,8 @@ export function learn(world: World, body: unknown): void {
 }
 
 /** Remembers the whole key that somebody was shown. */
-export function learnProductKey(world: World, keyId: string, productKey: string): void {
-  for (const { keys } of world.customers) {
+export function learnProductKey(system: FuzzSystem, keyId: string, productKey: string): void {
+  for (const { keys } of system.customers) {
     const index = keys.findIndex((key) => key.keyId === keyId);
     const key = keys[index];
     if (key !== undefined) keys[index] = { ...key, productKey };
@@ -208,20 +215,20 @@ export function learnProductKey(world: World, keyId: string, productKey: string)
 }
 
 /** Has the keys shown that have come up since. */
-export async function getNewKeys(world: World, wire: Wire): Promise<void> {
-  for (const { keys, contacts } of world.customers) {
+export async function revealNewKeys(system: FuzzSystem, callApi: CallApi): Promise<void> {
+  for (const { keys, contacts } of system.customers) {
     for (const { keyId, productKey } of keys) {
-      if (productKey !== undefined || world.asked.has(keyId)) continue;
-      world.asked.add(keyId);
-      const shown = await wire('POST', `/keys/${keyId}/reveal`, {}, world.tokens.get(contacts[0]?.email ?? ''));
-      if (shown.status === 200) learnProductKey(world, keyId, textOf(shown.body, 'productKey'));
+      if (productKey !== undefined || system.revealAttempted.has(keyId)) continue;
+      system.revealAttempted.add(keyId);
+      const shown = await callApi('POST', `/keys/${keyId}/reveal`, {}, system.tokens.get(contacts[0]?.email ?? ''));
+      if (shown.status === 200) learnProductKey(system, keyId, textOf(shown.body, 'productKey'));
     }
   }
 }
 
 /** Looks into the mail box of a customer's correspondent for links that are not known yet. */
-export async function readMail({ correspondent, links, disputes }: Customer, wire: Wire): Promise<void> {
-  const { body } = await wire('GET', `/_local/mail?to=${encodeURIComponent(correspondent.email)}`);
+export async function collectLinks({ correspondent, links, disputes }: Customer, callApi: CallApi): Promise<void> {
+  const { body } = await callApi('GET', `/_local/mail?to=${encodeURIComponent(correspondent.email)}`);
   // The newest mail comes first, and the newest link is to be the last.
   for (const mail of itemsIn(body).toReversed()) {
     const text = String(member(mail, 'text') ?? '');
@@ -237,19 +244,21 @@ export async function readMail({ correspondent, links, disputes }: Customer, wir
 }
 
 /** A token whose claims were changed after it was signed. */
-function changed(token: string): string {
+function tamperedToken(token: string): string {
   const [head = '', claims = '', signature = ''] = token.split('.');
-  const told = JSON.parse(Buffer.from(claims, 'base64url').toString('utf8'));
-  return [head, encoded({ ...told, email: 'olga@vendor.example', sub: 'changed' }), signature].join('.');
+  const originalClaims = JSON.parse(Buffer.from(claims, 'base64url').toString('utf8'));
+  return [head, encodeBase64Url({ ...originalClaims, email: 'olga@vendor.example', sub: 'changed' }), signature].join(
+    '.',
+  );
 }
 
 /** The same claims under no signature at all. */
-function unsigned(token: string): string {
+function unsignedToken(token: string): string {
   const [, claims = ''] = token.split('.');
-  return [encoded({ alg: 'none', typ: 'JWT' }), claims, ''].join('.');
+  return [encodeBase64Url({ alg: 'none', typ: 'JWT' }), claims, ''].join('.');
 }
 
-function encoded(value: object): string {
+function encodeBase64Url(value: object): string {
   return Buffer.from(JSON.stringify(value)).toString('base64url');
 }
 

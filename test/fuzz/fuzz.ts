@@ -4,12 +4,20 @@ import { buffer } from 'node:stream/consumers';
 import fc from 'fast-check';
 import { problemType } from '../../functions/http/problems.ts';
 import { problemCodes } from '../../functions/openapi/problem-schemas.ts';
-import type { Answered } from '../openapi-conformance.ts';
-import { complaintsAbout, isLocal, operationAt } from '../openapi-conformance.ts';
-import type { Wire, World } from './fuzz-system.ts';
-import { customerAt, getNewKeys, learn, learnProductKey, makeWorld, member, readMail } from './fuzz-system.ts';
-import type { Request } from './request.ts';
-import { curlOf, expectationsOf, requestFrom } from './request.ts';
+import type { ReceivedResponse } from '../openapi-conformance.ts';
+import { findViolations, isLocal, operationAt } from '../openapi-conformance.ts';
+import type { CallApi, FuzzSystem } from './fuzz-system.ts';
+import {
+  collectLinks,
+  customerAt,
+  learn,
+  learnProductKey,
+  member,
+  revealNewKeys,
+  setUpFuzzSystem,
+} from './fuzz-system.ts';
+import type { FuzzRequest } from './request.ts';
+import { curlOf, expectationsOf, toRequest } from './request.ts';
 import type { Draft } from './request-arbitrary.ts';
 import { anyDraft } from './request-arbitrary.ts';
 
@@ -33,8 +41,8 @@ export type Report = {
 };
 
 /** After how many requests a mail box is looked into and new keys are shown, and after how many a day goes by. */
-const mailEvery = 40;
-const dayEvery = 1_000;
+const requestsPerMailCheck = 40;
+const requestsPerDay = 1_000;
 
 /**
  * Sends so many requests to a system that has nothing yet, one after the other, and holds every answer against the
@@ -44,9 +52,9 @@ const dayEvery = 1_000;
 export async function fuzz(address: string, requests: number, seed: number): Promise<Report> {
   const agent = new Agent({ keepAlive: true, maxSockets: 4 });
   try {
-    const wire = wireTo(address, agent);
-    const world = await makeWorld(wire);
-    const run = makeRun(world, wire, (each) => send(address, agent, each));
+    const callApi = createApiClient(address, agent);
+    const system = await setUpFuzzSystem(callApi);
+    const run = createRun(system, callApi, (each) => send(address, agent, each));
     // Each failure ends a round; the next one goes on, and passes over what has been found.
     for (let round = 0; run.sent() < requests; round += 1) {
       await fc.check(fc.asyncProperty(anyDraft, run.holds).beforeEach(run.next), {
@@ -67,7 +75,11 @@ export async function fuzz(address: string, requests: number, seed: number): Pro
   }
 }
 
-function makeRun(world: World, wire: Wire, sendIt: (request: Request) => Promise<Answered>) {
+function createRun(
+  system: FuzzSystem,
+  callApi: CallApi,
+  sendRequest: (request: FuzzRequest) => Promise<ReceivedResponse>,
+) {
   const tally = new Map<string, Map<number, number>>();
   const codes = new Map<string, number>();
   const failures = new Map<string, Failure>();
@@ -76,34 +88,34 @@ function makeRun(world: World, wire: Wire, sendIt: (request: Request) => Promise
   let slowest = { slowest: 0, slowestRoute: '' };
 
   const holds = async (draft: Draft): Promise<boolean> => {
-    const request = requestFrom(draft, world);
-    const expectations = expectationsOf(request, draft, world);
-    const began = performance.now();
-    const answered = await sendIt(request);
-    const took = performance.now() - began;
+    const request = toRequest(draft, system);
+    const expectations = expectationsOf(request, draft, system);
+    const startedAt = performance.now();
+    const response = await sendRequest(request);
+    const elapsed = performance.now() - startedAt;
     const described = operationAt(request.method, request.path);
-    const nowhere = isLocal(request.path) ? 'the local system’s own' : 'nowhere';
-    const route = described === undefined ? nowhere : `${described.method} ${described.path}`;
-    if (took > slowest.slowest) slowest = { slowest: took, slowestRoute: route };
+    const unknownRoute = isLocal(request.path) ? 'the local system’s own' : 'nowhere';
+    const route = described === undefined ? unknownRoute : `${described.method} ${described.path}`;
+    if (elapsed > slowest.slowest) slowest = { slowest: elapsed, slowestRoute: route };
     const complaints = [
-      ...(answered.status >= 500 ? [`${answered.status}: a fault of the service`] : []),
-      ...(isLocal(request.path) ? [] : complaintsAbout(request.method, request.path, answered)),
+      ...(response.status >= 500 ? [`${response.status}: a fault of the service`] : []),
+      ...(isLocal(request.path) ? [] : findViolations(request.method, request.path, response)),
       ...expectations
-        .filter(({ holds: asExpected }) => !asExpected(answered.status))
-        .map(({ because }) => `${answered.status}, although ${because}`),
-      ...secretsIn(answered, route, world),
+        .filter(({ holds: asExpected }) => !asExpected(response.status))
+        .map(({ because }) => `${response.status}, although ${because}`),
+      ...leakedKeysIn(response, route, system),
     ];
-    if (answered.status < 300) remember(world, request, answered);
+    if (response.status < 300) learnFromResponse(system, request, response);
     if (shrinking === undefined) {
-      count(tally, route, answered.status);
-      const code = codeIn(answered);
+      count(tally, route, response.status);
+      const code = codeIn(response);
       if (code !== undefined && !isLocal(request.path)) codes.set(code, (codes.get(code) ?? 0) + 1);
     }
     if (complaints.length === 0) return true;
 
     const signature = signatureOf(route, complaints);
     if (shrinking === undefined ? failures.has(signature) : shrinking.signature !== signature) return true;
-    const failure = { route, complaints, status: answered.status, text: answered.text, curl: curlOf(request) };
+    const failure = { route, complaints, status: response.status, text: response.text, curl: curlOf(request) };
     shrinking = { signature, smallest: failure };
     return false;
   };
@@ -113,11 +125,11 @@ function makeRun(world: World, wire: Wire, sendIt: (request: Request) => Promise
     next: async () => {
       if (shrinking !== undefined) return;
       sent += 1;
-      if (sent % mailEvery === 0) {
-        await readMail(customerAt(world, sent / mailEvery), wire);
-        await getNewKeys(world, wire);
+      if (sent % requestsPerMailCheck === 0) {
+        await collectLinks(customerAt(system, sent / requestsPerMailCheck), callApi);
+        await revealNewKeys(system, callApi);
       }
-      if (sent % dayEvery === 0) await wire('POST', '/_local/clock', { advance: 'P1D' });
+      if (sent % requestsPerDay === 0) await callApi('POST', '/_local/clock', { advance: 'P1D' });
     },
     endRound: () => {
       if (shrinking !== undefined) failures.set(shrinking.signature, shrinking.smallest);
@@ -140,14 +152,14 @@ function count(tally: Map<string, Map<number, number>>, route: string, status: n
   tally.set(route, statuses.set(status, (statuses.get(status) ?? 0) + times));
 }
 
-function codeIn({ text, headers }: Answered): string | undefined {
+function codeIn({ text, headers }: ReceivedResponse): string | undefined {
   if (headers.get('content-type') !== problemType) return undefined;
   const code = text === '' ? undefined : member(JSON.parse(text), 'code');
   return typeof code === 'string' ? code : undefined;
 }
 
 /** No answer but that of a reveal may hold a whole product key (KEY-6). */
-function secretsIn({ text }: Answered, route: string, { customers }: World): readonly string[] {
+function leakedKeysIn({ text }: ReceivedResponse, route: string, { customers }: FuzzSystem): readonly string[] {
   if (route === 'POST /keys/{keyId}/reveal') return [];
   const keys = customers.flatMap((customer) => customer.keys.flatMap(({ productKey }) => productKey ?? []));
   return keys.some((key) => text.includes(key) || text.includes(key.replaceAll('-', '')))
@@ -155,18 +167,22 @@ function secretsIn({ text }: Answered, route: string, { customers }: World): rea
     : [];
 }
 
-function remember(world: World, { path }: Request, { text, headers }: Answered): void {
+function learnFromResponse(system: FuzzSystem, { path }: FuzzRequest, { text, headers }: ReceivedResponse): void {
   if (!(headers.get('content-type') ?? '').includes('json')) return;
   const body: unknown = JSON.parse(text);
-  learn(world, body);
+  learn(system, body);
   const productKey = member(body, 'productKey');
   const [, , keyId = ''] = path.split('/');
-  if (typeof productKey === 'string') learnProductKey(world, keyId, productKey);
+  if (typeof productKey === 'string') learnProductKey(system, keyId, productKey);
 }
 
 // ---- The wire
 
-async function send(address: string, agent: Agent, { method, path, headers, body }: Request): Promise<Answered> {
+async function send(
+  address: string,
+  agent: Agent,
+  { method, path, headers, body }: FuzzRequest,
+): Promise<ReceivedResponse> {
   const { hostname, port } = new URL(address);
   const sent = httpRequest({
     host: hostname,
@@ -188,9 +204,9 @@ async function send(address: string, agent: Agent, { method, path, headers, body
   };
 }
 
-function wireTo(address: string, agent: Agent): Wire {
+function createApiClient(address: string, agent: Agent): CallApi {
   return async (method, path, body, token) => {
-    const answered = await send(address, agent, {
+    const response = await send(address, agent, {
       method,
       path,
       headers: {
@@ -200,12 +216,12 @@ function wireTo(address: string, agent: Agent): Wire {
       body: body === undefined ? undefined : Buffer.from(JSON.stringify(body)),
       caller: { name: '', roles: [], token },
     });
-    return { status: answered.status, body: answered.text === '' ? undefined : JSON.parse(answered.text) };
+    return { status: response.status, body: response.text === '' ? undefined : JSON.parse(response.text) };
   };
 }
 
 /** Several runs as one. */
-export function together(reports: readonly Report[], seed: number): Report {
+export function mergeReports(reports: readonly Report[], seed: number): Report {
   const tally = new Map<string, Map<number, number>>();
   const codes = new Map<string, number>();
   for (const report of reports) {
@@ -233,7 +249,7 @@ export function together(reports: readonly Report[], seed: number): Report {
 // ---- The report
 
 /** The report as it is printed: requests by route and status, then what failed, each with a command to see it again. */
-export function printed({ seed, requests, tally, codes, failures, milliseconds }: Report): string {
+export function formatReport({ seed, requests, tally, codes, failures, milliseconds }: Report): string {
   const statuses = [...new Set([...tally.values()].flatMap((each) => [...each.keys()]))].toSorted();
   const routes = [...tally.keys()].toSorted();
   const width = Math.max(...routes.map((route) => route.length));

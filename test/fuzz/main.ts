@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util';
 import { policy } from '../builders.ts';
 import { root } from '../project-files.ts';
 import type { Report } from './fuzz.ts';
-import { fuzz, printed, together } from './fuzz.ts';
+import { formatReport, fuzz, mergeReports } from './fuzz.ts';
 
 /*
  * `npm run fuzz -- --requests N --seed S`: requests made of the published description, valid, nearly so and hostile,
@@ -17,7 +17,7 @@ import { fuzz, printed, together } from './fuzz.ts';
 
 /** A system becomes slower with all that it keeps, and two cores are enough for two. */
 const requestsPerSystem = 2_500;
-const systemsAtOnce = 2;
+const concurrency = 2;
 
 const { values } = parseArgs({ options: { requests: { type: 'string' }, seed: { type: 'string' } } });
 const requests = Number(values.requests ?? 20_000);
@@ -59,15 +59,15 @@ async function runOne(part: number): Promise<Report> {
   }
 }
 
-const began = performance.now();
+const startedAt = performance.now();
 const parts = Array.from({ length: Math.ceil(requests / requestsPerSystem) }, (_, part) => part).values();
 const reports: Report[] = [];
 await Promise.all(
-  Array.from({ length: systemsAtOnce }, async () => {
+  Array.from({ length: concurrency }, async () => {
     for (const part of parts) reports.push(await runOne(part));
   }),
 );
-const report = together(reports, seed);
-console.log(printed(report));
-console.log(`It took ${((performance.now() - began) / 1000).toFixed(0)} s.`);
+const report = mergeReports(reports, seed);
+console.log(formatReport(report));
+console.log(`It took ${((performance.now() - startedAt) / 1000).toFixed(0)} s.`);
 process.exitCode = report.failures.length === 0 ? 0 : 1;

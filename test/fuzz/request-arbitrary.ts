@@ -8,37 +8,42 @@ import { componentAt, describedOperations } from '../openapi-conformance.ts';
 // Requests as they are drawn: by the description alone, before anything is known of the system they will be sent to.
 
 /** A thing that the world knows, by the name of the field that it belongs in. `away` is one of somebody else's. */
-export class Known {
+export class Reference {
   readonly name: string;
-  readonly away: boolean;
+  readonly isForeign: boolean;
 
-  constructor(name: string, away: boolean) {
+  constructor(name: string, isForeign: boolean) {
     this.name = name;
-    this.away = away;
+    this.isForeign = isForeign;
   }
 
   toJSON(): string {
-    return this.away ? `‹another ${this.name}›` : `‹${this.name}›`;
+    return this.isForeign ? `‹another ${this.name}›` : `‹${this.name}›`;
   }
 }
 
 export type CallerChoice =
   /** Somebody for whom the route is. */
-  | { readonly is: 'fitting' }
-  | { readonly is: 'staff'; readonly role: StaffRole }
-  | { readonly is: 'contact' | 'correspondent' | 'other-customer' | 'outsider' }
-  | { readonly is: 'stranger'; readonly number: number };
+  | { readonly kind: 'permitted' }
+  | { readonly kind: 'staff'; readonly role: StaffRole }
+  | { readonly kind: 'contact' | 'correspondent' | 'other-customer' | 'outsider' }
+  | { readonly kind: 'unauthenticated'; readonly number: number };
 
 export type Mutation = {
-  readonly is: 'drop' | 'replace' | 'add' | 'twice';
+  readonly kind: 'drop' | 'replace' | 'add' | 'duplicate';
   readonly where: number;
   readonly value: unknown;
 };
 
 export type BodyDraft =
-  | { readonly is: 'none' }
-  | { readonly is: 'made'; readonly value: unknown; readonly asForm: boolean; readonly mutation: Mutation | undefined }
-  | { readonly is: 'raw'; readonly bytes: Uint8Array; readonly type: string | undefined };
+  | { readonly kind: 'none' }
+  | {
+      readonly kind: 'generated';
+      readonly value: unknown;
+      readonly asForm: boolean;
+      readonly mutation: Mutation | undefined;
+    }
+  | { readonly kind: 'raw'; readonly bytes: Uint8Array; readonly type: string | undefined };
 
 export type Draft = {
   readonly operation: DescribedOperation;
@@ -49,14 +54,14 @@ export type Draft = {
   readonly customer: number;
   readonly number: number;
   readonly machine: number;
-  readonly path: Readonly<Record<string, Known | string>>;
-  readonly query: readonly (readonly [name: string, value: Known | string])[];
+  readonly path: Readonly<Record<string, Reference | string>>;
+  readonly query: readonly (readonly [name: string, value: Reference | string])[];
   readonly headers: Readonly<Record<string, string>>;
   readonly body: BodyDraft;
 };
 
 /** Fields that the world knows something for. */
-const knownNames = new Set([
+const referenceFields = new Set([
   'agreementId',
   'keyId',
   'exceptionId',
@@ -117,26 +122,27 @@ const date = fc
 function textFor(
   { pattern, format, minLength = 0, maxLength }: Schema,
   name: string,
-  tame: boolean,
+  isPlausible: boolean,
 ): fc.Arbitrary<string> {
   if (format === 'email') return email;
-  if (format === 'date') return tame ? fc.constant('2099-01-04') : date;
-  if (name === 'language') return tame ? fc.constant('en') : fc.constantFrom('en-GB', 'de', 'pt-BR', 'zh-Hant-TW');
+  if (format === 'date') return isPlausible ? fc.constant('2099-01-04') : date;
+  if (name === 'language')
+    return isPlausible ? fc.constant('en') : fc.constantFrom('en-GB', 'de', 'pt-BR', 'zh-Hant-TW');
   if (name === 'code') return fc.stringMatching(/^\d{6}$/);
   // One that only keeps characters out describes free text.
   if (pattern !== undefined && !pattern.startsWith('^[^')) return fc.stringMatching(new RegExp(pattern));
-  const most = Math.min(maxLength ?? 40, 40);
-  if (tame && most > 2) return fc.stringMatching(/^[A-Z][a-z]{1,8}( [a-z]{1,8}){0,3}\.?$/);
+  const lengthMax = Math.min(maxLength ?? 40, 40);
+  if (isPlausible && lengthMax > 2) return fc.stringMatching(/^[A-Z][a-z]{1,8}( [a-z]{1,8}){0,3}\.?$/);
   const any = fc.oneof(
-    fc.string({ unit: 'grapheme-ascii', minLength, maxLength: most }),
-    fc.string({ unit: 'grapheme', minLength, maxLength: most }),
+    fc.string({ unit: 'grapheme-ascii', minLength, maxLength: lengthMax }),
+    fc.string({ unit: 'grapheme', minLength, maxLength: lengthMax }),
   );
   if (maxLength === undefined) return any;
   return fc.oneof({ weight: 9, arbitrary: any }, { weight: 1, arbitrary: fc.constant('y'.repeat(maxLength)) });
 }
 
-function wholeFor({ minimum = 0, maximum = 1_000_000 }: Schema, tame: boolean): fc.Arbitrary<number> {
-  if (tame) return fc.integer({ min: minimum, max: Math.min(maximum, minimum + 100) });
+function integerFor({ minimum = 0, maximum = 1_000_000 }: Schema, isPlausible: boolean): fc.Arbitrary<number> {
+  if (isPlausible) return fc.integer({ min: minimum, max: Math.min(maximum, minimum + 100) });
   return fc.oneof(
     { weight: 4, arbitrary: fc.integer({ min: minimum, max: Math.min(maximum, minimum + 300) }) },
     { weight: 1, arbitrary: fc.integer({ min: minimum, max: maximum }) },
@@ -148,31 +154,33 @@ function wholeFor({ minimum = 0, maximum = 1_000_000 }: Schema, tame: boolean): 
  * Values that a schema allows; where the world knows something for the field, mostly that. Tame ones are what a sensible
  * caller would send: they contradict nothing that is known, so that most of them come through to the rules.
  */
-function valueFor(given: Schema, name: string, tame: boolean): fc.Arbitrary<unknown> {
-  if (tame && knownNames.has(name)) return fc.constant(new Known(name, false));
-  const schema = given.$ref === undefined ? given : componentAt(given.$ref);
-  const own = ownValueFor(schema, name, tame);
-  return knownNames.has(name) ? fc.oneof({ weight: 8, arbitrary: known(name) }, { weight: 1, arbitrary: own }) : own;
+function valueFor(schemaOrReference: Schema, name: string, isPlausible: boolean): fc.Arbitrary<unknown> {
+  if (isPlausible && referenceFields.has(name)) return fc.constant(new Reference(name, false));
+  const schema = schemaOrReference.$ref === undefined ? schemaOrReference : componentAt(schemaOrReference.$ref);
+  const own = literalFor(schema, name, isPlausible);
+  return referenceFields.has(name)
+    ? fc.oneof({ weight: 8, arbitrary: referenceTo(name) }, { weight: 1, arbitrary: own })
+    : own;
 }
 
-function known(name: string): fc.Arbitrary<Known> {
+function referenceTo(name: string): fc.Arbitrary<Reference> {
   return fc.oneof(
-    { weight: 9, arbitrary: fc.constant(new Known(name, false)) },
-    { weight: 1, arbitrary: fc.constant(new Known(name, true)) },
+    { weight: 9, arbitrary: fc.constant(new Reference(name, false)) },
+    { weight: 1, arbitrary: fc.constant(new Reference(name, true)) },
   );
 }
 
-function ownValueFor(schema: Schema, name: string, tame: boolean): fc.Arbitrary<unknown> {
+function literalFor(schema: Schema, name: string, isPlausible: boolean): fc.Arbitrary<unknown> {
   if (schema.const !== undefined) return fc.constant(schema.const);
   if (schema.enum !== undefined) return fc.constantFrom(...schema.enum);
-  if (schema.properties !== undefined) return objectFor(schema, tame);
+  if (schema.properties !== undefined) return objectFor(schema, isPlausible);
   const choices = schema.oneOf ?? schema.anyOf;
-  if (choices !== undefined) return fc.oneof(...choices.map((choice) => valueFor(choice, name, tame)));
+  if (choices !== undefined) return fc.oneof(...choices.map((choice) => valueFor(choice, name, isPlausible)));
   switch (schema.type) {
     case 'string':
-      return textFor(schema, name, tame);
+      return textFor(schema, name, isPlausible);
     case 'integer':
-      return wholeFor(schema, tame);
+      return integerFor(schema, isPlausible);
     case 'boolean':
       return fc.boolean();
     case 'null':
@@ -181,7 +189,7 @@ function ownValueFor(schema: Schema, name: string, tame: boolean): fc.Arbitrary<
       const { items, minItems: minLength = 0, maxItems = 8 } = schema;
       if (typeof items !== 'object' || Array.isArray(items)) return fc.constant([]);
       const lengths = { minLength, maxLength: Math.min(maxItems, Math.max(minLength, 4)) };
-      return fc.array(valueFor(items, name, tame), lengths);
+      return fc.array(valueFor(items, name, isPlausible), lengths);
     }
     default:
       throw new Error(`Nothing is drawn for ${JSON.stringify(schema)}.`);
@@ -189,16 +197,16 @@ function ownValueFor(schema: Schema, name: string, tame: boolean): fc.Arbitrary<
 }
 
 /** An object; of the ways in which it may be completed (`oneOf` beside its properties), any one. */
-function objectFor(schema: Schema, tame: boolean): fc.Arbitrary<unknown> {
+function objectFor(schema: Schema, isPlausible: boolean): fc.Arbitrary<unknown> {
   const { oneOf = [], properties = {} } = schema;
-  if (oneOf.length === 0) return recordFor(properties, schema.required ?? [], tame);
+  if (oneOf.length === 0) return recordFor(properties, schema.required ?? [], isPlausible);
   return fc.oneof(
-    ...oneOf.map((way) => {
-      const narrowed = Object.entries(way.properties ?? {}).filter(([, member]) => typeof member === 'object');
-      const excluded = Object.entries(way.properties ?? {}).filter(([, member]) => member === false);
+    ...oneOf.map((alternative) => {
+      const narrowed = Object.entries(alternative.properties ?? {}).filter(([, member]) => typeof member === 'object');
+      const excluded = Object.entries(alternative.properties ?? {}).filter(([, member]) => member === false);
       const left = { ...properties, ...Object.fromEntries(narrowed) };
       for (const [name] of excluded) delete left[name];
-      return recordFor(left, [...(schema.required ?? []), ...(way.required ?? [])], tame);
+      return recordFor(left, [...(schema.required ?? []), ...(alternative.required ?? [])], isPlausible);
     }),
   );
 }
@@ -206,10 +214,10 @@ function objectFor(schema: Schema, tame: boolean): fc.Arbitrary<unknown> {
 function recordFor(
   properties: NonNullable<Schema['properties']>,
   required: readonly string[],
-  tame: boolean,
+  isPlausible: boolean,
 ): fc.Arbitrary<unknown> {
   const members = Object.entries(properties).flatMap(([name, member]) =>
-    typeof member === 'object' ? [[name, valueFor(member, name, tame)] as const] : [],
+    typeof member === 'object' ? [[name, valueFor(member, name, isPlausible)] as const] : [],
   );
   return fc.record(Object.fromEntries(members), { requiredKeys: [...required], noNullPrototype: true });
 }
@@ -217,18 +225,18 @@ function recordFor(
 // ---- Parts of a request
 
 const caller: fc.Arbitrary<CallerChoice> = fc.oneof(
-  { weight: 14, arbitrary: fc.constant({ is: 'fitting' } as const) },
-  { weight: 2, arbitrary: fc.constantFrom(...staffRoles).map((role) => ({ is: 'staff', role }) as const) },
+  { weight: 14, arbitrary: fc.constant({ kind: 'permitted' } as const) },
+  { weight: 2, arbitrary: fc.constantFrom(...staffRoles).map((role) => ({ kind: 'staff', role }) as const) },
   {
     weight: 3,
     arbitrary: fc.constantFrom(
-      { is: 'contact' } as const,
-      { is: 'correspondent' } as const,
-      { is: 'other-customer' } as const,
-      { is: 'outsider' } as const,
+      { kind: 'contact' } as const,
+      { kind: 'correspondent' } as const,
+      { kind: 'other-customer' } as const,
+      { kind: 'outsider' } as const,
     ),
   },
-  { weight: 1, arbitrary: fc.nat(4).map((number) => ({ is: 'stranger', number }) as const) },
+  { weight: 1, arbitrary: fc.nat(4).map((number) => ({ kind: 'unauthenticated', number }) as const) },
 );
 
 const hostileSegments = [
@@ -239,8 +247,11 @@ const hostileSegments = [
 
 function pathFor({ path }: DescribedOperation): fc.Arbitrary<Draft['path']> {
   const names = [...path.matchAll(/\{(\w+)\}/g)].flatMap(([, name]) => name ?? []);
-  const value = (name: string): fc.Arbitrary<Known | string> =>
-    fc.oneof({ weight: 12, arbitrary: known(name) }, { weight: 1, arbitrary: fc.constantFrom(...hostileSegments) });
+  const value = (name: string): fc.Arbitrary<Reference | string> =>
+    fc.oneof(
+      { weight: 12, arbitrary: referenceTo(name) },
+      { weight: 1, arbitrary: fc.constantFrom(...hostileSegments) },
+    );
   return fc.record(Object.fromEntries(names.map((name) => [name, value(name)])), { noNullPrototype: true });
 }
 
@@ -277,7 +288,7 @@ function queryFor({ parameters }: DescribedOperation): fc.Arbitrary<Draft['query
   const given = parameters.filter((each) => each.in === 'query');
   if (given.length === 0) return fc.constant([]);
   const one = fc.constantFrom(...given).chain(({ name, schema }) => {
-    const sent = valueFor(schema, name, false).map((value) => (value instanceof Known ? value : String(value)));
+    const sent = valueFor(schema, name, false).map((value) => (value instanceof Reference ? value : String(value)));
     const value = fc.oneof({ weight: 5, arbitrary: sent }, { weight: 1, arbitrary: hostileQueryValue });
     return value.map((each) => [name, each] as const);
   });
@@ -285,11 +296,11 @@ function queryFor({ parameters }: DescribedOperation): fc.Arbitrary<Draft['query
   return fc.array(fc.oneof({ weight: 12, arbitrary: one }, { weight: 1, arbitrary: unknown }), { maxLength: 3 });
 }
 
-const repeated = fc.nat(30).map((number) => ({ 'idempotency-key': `again-${number}` }));
+const repeatedKeyHeader = fc.nat(30).map((number) => ({ 'idempotency-key': `again-${number}` }));
 
 const headers: fc.Arbitrary<Readonly<Record<string, string>>> = fc.oneof(
   { weight: 8, arbitrary: fc.constant({}) },
-  { weight: 2, arbitrary: repeated },
+  { weight: 2, arbitrary: repeatedKeyHeader },
   {
     weight: 2,
     arbitrary: fc.constantFrom<Readonly<Record<string, string>>>(
@@ -315,7 +326,7 @@ const headers: fc.Arbitrary<Readonly<Record<string, string>>> = fc.oneof(
 );
 
 const mutation: fc.Arbitrary<Mutation> = fc.record({
-  is: fc.constantFrom('drop', 'replace', 'replace', 'add', 'twice'),
+  kind: fc.constantFrom('drop', 'replace', 'replace', 'add', 'duplicate'),
   where: fc.nat(200),
   value: hostileValue,
 });
@@ -359,44 +370,44 @@ const rawBody: fc.Arbitrary<BodyDraft> = fc
       undefined,
     ),
   )
-  .map(([bytes, type]) => ({ is: 'raw', bytes, type }));
+  .map(([bytes, type]) => ({ kind: 'raw', bytes, type }));
 
 function bodyFor({ method, operation }: DescribedOperation): fc.Arbitrary<BodyDraft> {
-  const none = fc.constant<BodyDraft>({ is: 'none' });
+  const none = fc.constant<BodyDraft>({ kind: 'none' });
   const media = operation.requestBody?.content['application/json'];
   if (media === undefined)
     return method === 'GET' ? none : fc.oneof({ weight: 6, arbitrary: none }, { weight: 1, arbitrary: rawBody });
   const takesForm = 'application/x-www-form-urlencoded' in (operation.requestBody?.content ?? {});
-  const made = (mutated: fc.Arbitrary<Mutation | undefined>): fc.Arbitrary<BodyDraft> =>
+  const generated = (mutationArbitrary: fc.Arbitrary<Mutation | undefined>): fc.Arbitrary<BodyDraft> =>
     fc.record({
-      is: fc.constant('made' as const),
+      kind: fc.constant('generated' as const),
       value: valueFor(media.schema, '', false),
       asForm: takesForm ? fc.boolean() : fc.constant(false),
-      mutation: mutated,
+      mutation: mutationArbitrary,
     });
   return fc.oneof(
-    { weight: 12, arbitrary: made(fc.constant(undefined)) },
-    { weight: 6, arbitrary: made(mutation) },
+    { weight: 12, arbitrary: generated(fc.constant(undefined)) },
+    { weight: 6, arbitrary: generated(mutation) },
     { weight: 2, arbitrary: rawBody },
     { weight: 1, arbitrary: none },
   );
 }
 
 /** Requests that a sensible caller would send. */
-function tameDraftFor(operation: DescribedOperation): fc.Arbitrary<Draft> {
+function plausibleDraftFor(operation: DescribedOperation): fc.Arbitrary<Draft> {
   const media = operation.operation.requestBody?.content['application/json'];
   const names = [...operation.path.matchAll(/\{(\w+)\}/g)].flatMap(([, name]) => name ?? []);
   const query = operation.parameters.filter((each) => each.in === 'query' && each.name !== 'cursor');
   return fc.record({
     operation: fc.constant(operation),
     method: fc.constant(undefined),
-    caller: fc.constant({ is: 'fitting' } as const),
+    caller: fc.constant({ kind: 'permitted' } as const),
     // The last customer's contacts are not to be relied on.
     customer: fc.nat(2),
     number: fc.nat(50),
     // Few, so that the same ones come again.
     machine: fc.nat(8),
-    path: fc.constant(Object.fromEntries(names.map((name) => [name, new Known(name, false)]))),
+    path: fc.constant(Object.fromEntries(names.map((name) => [name, new Reference(name, false)]))),
     query: fc
       .tuple(
         ...query.map(({ name, schema }) =>
@@ -405,15 +416,15 @@ function tameDraftFor(operation: DescribedOperation): fc.Arbitrary<Draft> {
       )
       .map((all) =>
         all.flatMap(([name, value]): Draft['query'] =>
-          value === null ? [] : [[name, value instanceof Known ? value : String(value)]],
+          value === null ? [] : [[name, value instanceof Reference ? value : String(value)]],
         ),
       ),
-    headers: fc.oneof({ weight: 6, arbitrary: fc.constant({}) }, { weight: 1, arbitrary: repeated }),
+    headers: fc.oneof({ weight: 6, arbitrary: fc.constant({}) }, { weight: 1, arbitrary: repeatedKeyHeader }),
     body:
       media === undefined
-        ? fc.constant({ is: 'none' } as const)
+        ? fc.constant({ kind: 'none' } as const)
         : fc.record({
-            is: fc.constant('made' as const),
+            kind: fc.constant('generated' as const),
             value: valueFor(media.schema, '', true),
             asForm: fc.boolean().map((asForm) => asForm && operation.path.startsWith('/approvals')),
             mutation: fc.constant(undefined),
@@ -442,5 +453,5 @@ function draftFor(operation: DescribedOperation): fc.Arbitrary<Draft> {
 
 /** Any request to any route: as described, nearly so, or hostile. */
 export const anyDraft: fc.Arbitrary<Draft> = fc.oneof(
-  ...describedOperations.flatMap((operation) => [tameDraftFor(operation), draftFor(operation)]),
+  ...describedOperations.flatMap((operation) => [plausibleDraftFor(operation), draftFor(operation)]),
 );

@@ -1,16 +1,16 @@
-import type { Route, Who } from '../../functions/manifest.ts';
+import type { Audience, Route } from '../../functions/manifest.ts';
 import { allRoutes, needsToken } from '../../functions/manifest.ts';
 import { installationId } from '../builders.ts';
 import type { DescribedOperation } from '../openapi-conformance.ts';
-import { faultsOfBody, faultsOfQuery, operationAt } from '../openapi-conformance.ts';
-import type { Caller, Customer, KnownKey, World } from './fuzz-system.ts';
+import { bodyErrors, operationAt, queryErrors } from '../openapi-conformance.ts';
+import type { Caller, Customer, FuzzSystem, KnownKey } from './fuzz-system.ts';
 import { customerAt, member, pick, productFor } from './fuzz-system.ts';
 import type { Draft, Mutation } from './request-arbitrary.ts';
-import { Known } from './request-arbitrary.ts';
+import { Reference } from './request-arbitrary.ts';
 
 // A drafted request, with everything that it names looked up: as it goes over the wire, and what must come of it.
 
-export type Request = {
+export type FuzzRequest = {
   readonly method: string;
   /** As it is sent, with its query. */
   readonly path: string;
@@ -22,12 +22,12 @@ export type Request = {
 /** What must come of a request, whatever else it is: `because` says why. */
 export type Expectation = { readonly because: string; readonly holds: (status: number) => boolean };
 
-const whoCalls: ReadonlyMap<string, readonly Who[]> = new Map(
-  allRoutes().map(({ route, who }): [Route, readonly Who[]] => [route, who]),
+const audienceByRoute: ReadonlyMap<string, readonly Audience[]> = new Map(
+  allRoutes().map(({ route, audience: who }): [Route, readonly Audience[]] => [route, who]),
 );
 
-type Scene = {
-  readonly world: World;
+type ResolutionContext = {
+  readonly system: FuzzSystem;
   readonly draft: Draft;
   readonly customer: Customer;
   readonly key: KnownKey;
@@ -45,8 +45,8 @@ const typeFor: Readonly<Record<string, KnownKey['type']>> = {
 /** The last customer is there for what would lock the others out of their own agreements. */
 const lastCustomer = 3;
 
-function sceneAt(world: World, draft: Draft, away: boolean): Scene {
-  const customer = customerAt(world, draft.customer + (away ? 1 : 0));
+function contextFor(system: FuzzSystem, draft: Draft, isForeign: boolean): ResolutionContext {
+  const customer = customerAt(system, draft.customer + (isForeign ? 1 : 0));
   const usable = customer.keys.filter(({ status, productKey }) => status === 'live' && productKey !== undefined);
   const fitting = usable.filter(({ type }) => type === (typeFor[draft.operation.operation.operationId] ?? type));
   const keys = [fitting, usable, customer.keys].slice(draft.number % 10 === 0 ? 1 : 0).find((each) => each.length > 0);
@@ -54,25 +54,25 @@ function sceneAt(world: World, draft: Draft, away: boolean): Scene {
   const replaced = customer.keys.filter(({ status }) => status === 'blocked');
   const isReplacing = draft.operation.operation.operationId === 'replaceKey' && draft.number % 8 !== 0;
   const key = pick(isReplacing && replaced.length > 0 ? replaced : (keys ?? customer.keys), draft.number);
-  return { world, draft, customer, key, machine: draft.machine };
+  return { system, draft, customer, key, machine: draft.machine };
 }
 
 /** Looks up what a draft names, and writes it down as it is sent. */
-export function requestFrom(draft: Draft, world: World): Request {
-  const scene = sceneAt(world, draft, false);
+export function toRequest(draft: Draft, system: FuzzSystem): FuzzRequest {
+  const context = contextFor(system, draft, false);
   const path = draft.operation.path.replace(/\{(\w+)\}/g, (_, name: string) => {
-    const given = draft.path[name] ?? '';
-    return given instanceof Known ? encodeURIComponent(String(lookUp(given, scene))) : given;
+    const segment = draft.path[name] ?? '';
+    return segment instanceof Reference ? encodeURIComponent(String(resolveReference(segment, context))) : segment;
   });
   const query = draft.query.map(([name, value]) => {
-    const text = value instanceof Known ? String(lookUp(value, scene)) : value;
+    const text = value instanceof Reference ? String(resolveReference(value, context)) : value;
     return `${name}=${encodeURIComponent(text)}`;
   });
   const method = draft.method ?? draft.operation.method;
   // A body means nothing there, and what a server says to one is nobody's promise (RFC 9110).
   const hasNone = method === 'GET' || method === 'HEAD';
-  const { bytes, type } = hasNone ? { bytes: undefined, type: undefined } : bodyFrom(draft, scene);
-  const caller = callerFrom(draft, scene);
+  const { bytes, type } = hasNone ? { bytes: undefined, type: undefined } : bodyFrom(draft, context);
+  const caller = callerFrom(draft, context);
   return {
     method,
     path: query.length === 0 ? path : `${path}?${query.join('&')}`,
@@ -89,11 +89,13 @@ export function requestFrom(draft: Draft, world: World): Request {
   };
 }
 
-function lookUp(known: Known, here: Scene): unknown {
-  const scene = known.away ? { ...sceneAt(here.world, here.draft, true), machine: here.machine } : here;
-  const { world, draft, customer, key } = scene;
+function resolveReference(reference: Reference, context: ResolutionContext): unknown {
+  const target = reference.isForeign
+    ? { ...contextFor(context.system, context.draft, true), machine: context.machine }
+    : context;
+  const { system, draft, customer, key } = target;
   const link = customer.links.length > 0 ? pick(customer.links, draft.number) : { token: 'none', code: '000000' };
-  switch (known.name) {
+  switch (reference.name) {
     case 'agreementId':
       return customer.agreementId;
     case 'keyId':
@@ -108,16 +110,16 @@ function lookUp(known: Known, here: Scene): unknown {
     case 'code':
       return (customer.links.at(-1 - (draft.number % 3)) ?? link).code;
     case 'cursor':
-      return world.cursors.length > 0 ? pick(world.cursors, draft.number * 7 + draft.machine) : 'none';
+      return system.cursors.length > 0 ? pick(system.cursors, draft.number * 7 + draft.machine) : 'none';
     case 'lastFive':
     case 'keyLastFive':
       return key.lastFive;
     case 'productKey':
       return key.productKey ?? 'BCDFG-HJKMP-QRTVW-XY234-67892';
     case 'installationId': {
-      here.machine += 1;
-      const id: string = installationId(here.machine);
-      return here.machine % 5 === 0 ? id.replaceAll(/(\d{6})(?=\d)/g, '$1-') : id;
+      context.machine += 1;
+      const id: string = installationId(context.machine);
+      return context.machine % 5 === 0 ? id.replaceAll(/(\d{6})(?=\d)/g, '$1-') : id;
     }
     case 'product':
       return productFor(key);
@@ -137,30 +139,30 @@ function lookUp(known: Known, here: Scene): unknown {
     case 'newLimit':
       return 50 + draft.number;
     default:
-      throw new Error(`The world knows nothing for ${known.name}.`);
+      throw new Error(`The world knows nothing for ${reference.name}.`);
   }
 }
 
-function lookedUp(value: unknown, scene: Scene): unknown {
-  if (value instanceof Known) return lookUp(value, scene);
-  if (Array.isArray(value)) return value.map((each) => lookedUp(each, scene));
+function resolveReferences(value: unknown, context: ResolutionContext): unknown {
+  if (value instanceof Reference) return resolveReference(value, context);
+  if (Array.isArray(value)) return value.map((each) => resolveReferences(each, context));
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, lookedUp(each, scene)]));
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, resolveReferences(each, context)]));
 }
 
-function bodyFrom(draft: Draft, scene: Scene): { bytes: Buffer | undefined; type: string | undefined } {
+function bodyFrom(draft: Draft, context: ResolutionContext): { bytes: Buffer | undefined; type: string | undefined } {
   const { body } = draft;
-  switch (body.is) {
+  switch (body.kind) {
     case 'none':
       return { bytes: undefined, type: undefined };
     case 'raw':
       return { bytes: Buffer.from(body.bytes), type: body.type };
-    case 'made': {
-      const value = inPlace(lookedUp(body.value, scene), scene);
+    case 'generated': {
+      const value = makeConsistent(resolveReferences(body.value, context), context);
       const locksOut = draft.operation.operation.operationId === 'changeContacts' && draft.customer !== lastCustomer;
-      const sent = body.mutation === undefined || locksOut ? value : mutated(value, body.mutation);
-      if (!body.asForm) return { bytes: Buffer.from(JSON.stringify(sent)), type: 'application/json' };
-      const fields = Object.entries(fieldsOf(sent)).map(([name, each]): [string, string] => [name, String(each)]);
+      const finalValue = body.mutation === undefined || locksOut ? value : applyMutation(value, body.mutation);
+      if (!body.asForm) return { bytes: Buffer.from(JSON.stringify(finalValue)), type: 'application/json' };
+      const fields = Object.entries(fieldsOf(finalValue)).map(([name, each]): [string, string] => [name, String(each)]);
       const text = new URLSearchParams(fields).toString();
       return { bytes: Buffer.from(text), type: 'application/x-www-form-urlencoded' };
     }
@@ -172,16 +174,16 @@ function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
 }
 
 /** Keeps the parts of a body from contradicting each other, and the people of most customers who they are. */
-function inPlace(value: unknown, { draft, customer }: Scene): unknown {
+function makeConsistent(value: unknown, { draft, customer }: ResolutionContext): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
-  const mostly = draft.number % 8 !== 0;
+  const isUsual = draft.number % 8 !== 0;
   const { agreementNumber: _, authorizationNumber: __, licenseNumber: ___, ...rest } = fieldsOf(value);
   const mayChange = draft.customer === lastCustomer;
   switch (draft.operation.operation.operationId) {
     case 'registerAgreement':
-      return registration(value, customer, mostly);
+      return registration(value, customer, isUsual);
     case 'requestException':
-      return mostly ? { ...rest, ...customer.numbers } : value;
+      return isUsual ? { ...rest, ...customer.numbers } : value;
     case 'changeContacts':
       return mayChange || !Array.isArray(rest.contacts)
         ? value
@@ -194,77 +196,79 @@ function inPlace(value: unknown, { draft, customer }: Scene): unknown {
 }
 
 /** A registration of which each product is named once and whose id is left to the service. */
-function registration(value: object, customer: Customer, mostly: boolean): unknown {
+function registration(value: object, customer: Customer, isUsual: boolean): unknown {
   const { agreementId: _, products, ...rest } = fieldsOf(value);
-  if (!mostly || !Array.isArray(products)) return value;
+  if (!isUsual || !Array.isArray(products)) return value;
   const each = [...new Map(products.map((entry) => [member(entry, 'product'), entry])).values()];
   return { ...rest, products: each, noticesCorrespondent: customer.correspondent };
 }
 
 /** The same value with one thing changed. */
-function mutated(value: unknown, { is, where, value: other }: Mutation): unknown {
-  const places = placesIn(value);
-  const place = pick(places, where);
-  return changedAt(value, place, (found, name, parent) => {
-    if (is === 'drop') return undefined;
-    if (is === 'replace') return { [name]: other };
-    if (is === 'twice' && Array.isArray(parent)) return { [name]: found };
+function applyMutation(value: unknown, { kind, where, value: other }: Mutation): unknown {
+  const paths = pathsIn(value);
+  const path = pick(paths, where);
+  return changeAt(value, path, (found, name, parent) => {
+    if (kind === 'drop') return undefined;
+    if (kind === 'replace') return { [name]: other };
+    if (kind === 'duplicate' && Array.isArray(parent)) return { [name]: found };
     return { [name]: found, [`${name}Too`]: other };
   });
 }
 
-type Place = readonly string[];
+type ValuePath = readonly string[];
 
-function placesIn(value: unknown): readonly Place[] {
+function pathsIn(value: unknown): readonly ValuePath[] {
   if (typeof value !== 'object' || value === null) return [[]];
-  const inside = Object.entries(value).flatMap(([name, each]) => placesIn(each).map((place) => [name, ...place]));
+  const inside = Object.entries(value).flatMap(([name, each]) => pathsIn(each).map((path) => [name, ...path]));
   return [[], ...inside];
 }
 
-type Change = (found: unknown, name: string, parent: unknown) => object | undefined;
+type ValueChange = (found: unknown, name: string, parent: unknown) => object | undefined;
 
-function changedAt(value: unknown, [name, ...rest]: Place, change: Change): unknown {
+function changeAt(value: unknown, [name, ...rest]: ValuePath, change: ValueChange): unknown {
   if (name === undefined) return member(change(value, 'body', undefined), 'body') ?? null;
   if (typeof value !== 'object' || value === null) return value;
   const next = Object.entries(value).flatMap(([each, member]): [string, unknown][] => {
     if (each !== name) return [[each, member]];
-    if (rest.length > 0) return [[each, changedAt(member, rest, change)]];
+    if (rest.length > 0) return [[each, changeAt(member, rest, change)]];
     return Object.entries(change(member, each, value) ?? {});
   });
   return Array.isArray(value) ? next.map(([, member]) => member) : Object.fromEntries(next);
 }
 
-function callerFrom(draft: Draft, { world, customer }: Scene): Caller {
+function callerFrom(draft: Draft, { system, customer }: ResolutionContext): Caller {
   const { operation, caller, number } = draft;
   const signedIn = (person: { readonly email: string }): Caller => ({
     name: person.email,
     roles: [],
-    token: world.tokens.get(person.email),
+    token: system.tokens.get(person.email),
   });
-  const who = whoCalls.get(`${operation.method} ${operation.path}`) ?? [];
+  const audience = audienceByRoute.get(`${operation.method} ${operation.path}`) ?? [];
   const nobody: Caller = { name: 'nobody', roles: [], token: undefined };
-  switch (caller.is) {
-    case 'fitting': {
-      if (!needsToken(who)) return nobody;
+  switch (caller.kind) {
+    case 'permitted': {
+      if (!needsToken(audience)) return nobody;
       if (operation.operation.operationId === 'nameDeputy') return signedIn(customer.correspondent);
-      const roles = who.flatMap((each) => (each in world.staff ? [world.staff[each as keyof World['staff']]] : []));
-      const mayBeCustomer = who.includes('customer') || who.includes('signed-in');
+      const roles = audience.flatMap((each) =>
+        each in system.staff ? [system.staff[each as keyof FuzzSystem['staff']]] : [],
+      );
+      const mayBeCustomer = audience.includes('customer') || audience.includes('signed-in');
       return roles.length > 0 && !(mayBeCustomer && number % 3 !== 0)
         ? pick(roles, number)
         : signedIn(pick(customer.contacts, number));
     }
     case 'staff':
-      return world.staff[caller.role];
+      return system.staff[caller.role];
     case 'contact':
       return signedIn(pick(customer.contacts, number));
     case 'correspondent':
       return signedIn(customer.correspondent);
     case 'other-customer':
-      return signedIn(pick(customerAt(world, draft.customer + 2).contacts, number));
+      return signedIn(pick(customerAt(system, draft.customer + 2).contacts, number));
     case 'outsider':
-      return world.outsider;
-    case 'stranger':
-      return pick(world.strangers, caller.number);
+      return system.outsider;
+    case 'unauthenticated':
+      return pick(system.unauthenticated, caller.number);
   }
 }
 
@@ -273,48 +277,56 @@ function callerFrom(draft: Draft, { world, customer }: Scene): Caller {
 const isRefusal = (status: number) => status >= 400 && status < 500;
 
 /** Everything that must hold of the answer to a request, by the description and by who sends it. */
-export function expectationsOf(request: Request, draft: Draft, world: World): readonly Expectation[] {
+export function expectationsOf(request: FuzzRequest, draft: Draft, system: FuzzSystem): readonly Expectation[] {
   const described = operationAt(request.method, request.path);
   if (described === undefined) return [];
-  const who = whoCalls.get(`${described.method} ${described.path}`) ?? [];
-  if (needsToken(who) && isStranger(request.caller, world)) {
+  const audience = audienceByRoute.get(`${described.method} ${described.path}`) ?? [];
+  if (needsToken(audience) && isUnauthenticated(request.caller, system)) {
     return [{ because: 'it came without a good token', holds: (status) => status === 401 }];
   }
-  return [...faultsOf(request, described, who), ...whatIsNotTheirs(request, draft, described, who, world)];
+  return [
+    ...descriptionExpectations(request, described, audience),
+    ...ownershipExpectations(request, draft, described, audience, system),
+  ];
 }
 
-function isStranger(caller: Caller, world: World): boolean {
-  return caller.token === undefined || world.strangers.includes(caller);
+function isUnauthenticated(caller: Caller, system: FuzzSystem): boolean {
+  return caller.token === undefined || system.unauthenticated.includes(caller);
 }
 
-function faultsOf(request: Request, described: DescribedOperation, who: readonly Who[]): readonly Expectation[] {
+function descriptionExpectations(
+  request: FuzzRequest,
+  described: DescribedOperation,
+  audience: readonly Audience[],
+): readonly Expectation[] {
   const { path, headers, body } = request;
   const [pathname = '', search = ''] = path.split('?');
   const segments = pathname.split('/').map((segment) => decodeURIComponent(segment));
   const key = headers['idempotency-key'];
-  const wrongKey = described.method === 'POST' && needsToken(who) && key !== undefined && !/^[ -~]{1,255}$/.test(key);
-  const faults = [
-    ...faultsOfQuery(described, new URLSearchParams(search)),
-    ...bodyFaults(described, body ?? Buffer.alloc(0), headers['content-type'] ?? ''),
-    ...(wrongKey ? ['the Idempotency-Key is none'] : []),
+  const hasInvalidKey =
+    described.method === 'POST' && needsToken(audience) && key !== undefined && !/^[ -~]{1,255}$/.test(key);
+  const errors = [
+    ...queryErrors(described, new URLSearchParams(search)),
+    ...describedBodyErrors(described, body ?? Buffer.alloc(0), headers['content-type'] ?? ''),
+    ...(hasInvalidKey ? ['the Idempotency-Key is none'] : []),
     ...(segments.some((segment) => segment.length > 200) ? ['an id is too long'] : []),
   ];
-  return faults.map((fault) => ({ because: `the description forbids it: ${fault}`, holds: isRefusal }));
+  return errors.map((error) => ({ because: `the description forbids it: ${error}`, holds: isRefusal }));
 }
 
-function bodyFaults(described: DescribedOperation, body: Buffer, type: string): readonly string[] {
+function describedBodyErrors(described: DescribedOperation, body: Buffer, type: string): readonly string[] {
   const takes = described.operation.requestBody?.content ?? {};
   if (!('application/json' in takes)) return [];
   if (body.length > 64 * 1024) return ['the body is too large'];
   if (type.startsWith('application/x-www-form-urlencoded') && 'application/x-www-form-urlencoded' in takes) {
-    return faultsOfBody(described, Object.fromEntries(new URLSearchParams(body.toString('utf8'))));
+    return bodyErrors(described, Object.fromEntries(new URLSearchParams(body.toString('utf8'))));
   }
   const isForm = 'application/x-www-form-urlencoded' in takes;
   const text = body.toString('utf8');
-  if (text.trim() === '' && !isForm) return faultsOfBody(described, {});
+  if (text.trim() === '' && !isForm) return bodyErrors(described, {});
   if (!/^application\/(json|[\w.-]+\+json)\s*(;|$)/i.test(type)) return ['the body is of another media type'];
   try {
-    return faultsOfBody(described, JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body)));
+    return bodyErrors(described, JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body)));
   } catch (error) {
     if (error instanceof SyntaxError || error instanceof TypeError) return ['the body is no JSON in UTF-8'];
     throw error;
@@ -322,26 +334,28 @@ function bodyFaults(described: DescribedOperation, body: Buffer, type: string): 
 }
 
 /** AGR-3: what belongs to somebody else answers as if it were not there, and a role that is not theirs opens nothing. */
-function whatIsNotTheirs(
-  { caller }: Request,
+function ownershipExpectations(
+  { caller }: FuzzRequest,
   draft: Draft,
   described: DescribedOperation,
-  who: readonly Who[],
-  world: World,
+  audience: readonly Audience[],
+  system: FuzzSystem,
 ): readonly Expectation[] {
-  if (!needsToken(who) || who.includes('signed-in')) return [];
-  const forStaffOnly = !who.includes('customer');
+  if (!needsToken(audience) || audience.includes('signed-in')) return [];
+  const forStaffOnly = !audience.includes('customer');
   if (caller.roles.length > 0) {
-    const isTheirs = caller.roles.some((role) => who.includes(role));
-    return isTheirs ? [] : [{ because: 'the caller has another role', holds: isRefusal }];
+    const hasRole = caller.roles.some((role) => audience.includes(role));
+    return hasRole ? [] : [{ because: 'the caller has another role', holds: isRefusal }];
   }
   if (forStaffOnly) return [{ because: 'it is for staff', holds: (status) => status === 403 }];
-  const named = Object.values(draft.path);
-  const owner = customerAt(world, draft.customer);
-  const theirs = [...owner.contacts, owner.correspondent].some(({ email }) => email === caller.name);
+  const references = Object.values(draft.path);
+  const owner = customerAt(system, draft.customer);
+  const isOwner = [...owner.contacts, owner.correspondent].some(({ email }) => email === caller.name);
   const isKnown =
-    draft.method === undefined && named.length > 0 && named.every((each) => each instanceof Known && !each.away);
-  return isKnown && !theirs && described === draft.operation
+    draft.method === undefined &&
+    references.length > 0 &&
+    references.every((each) => each instanceof Reference && !each.isForeign);
+  return isKnown && !isOwner && described === draft.operation
     ? [{ because: 'it is somebody else’s', holds: (status) => isRefusal(status) && status !== 403 }]
     : [];
 }
@@ -349,7 +363,7 @@ function whatIsNotTheirs(
 // ---- To send it again by hand
 
 /** A command that sends the request again, with the caller's token in `$TOKEN`. */
-export function curlOf({ method, path, headers, body, caller }: Request): string {
+export function curlOf({ method, path, headers, body, caller }: FuzzRequest): string {
   const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
   const named = Object.entries(headers).filter(([name]) => name !== 'authorization');
   const text = body?.toString('utf8') ?? '';

@@ -1,24 +1,24 @@
 import { describe, expect, it } from 'vitest';
-import { auditBook, repeatedMails } from './audit.ts';
-import type { Victim } from './system-process.ts';
-import type { Asked, Book } from './workload.ts';
+import { auditCustomer, repeatedMails } from './audit.ts';
+import type { SystemProcess } from './system-process.ts';
+import type { CustomerRecord, RequestRecord } from './workload.ts';
 
 const ines = { email: 'ines@e-1.example' };
 const carla = { email: 'carla@e-1.example' };
 const mailTo = ({ email }: { email: string }) => `/_local/mail?to=${encodeURIComponent(email)}`;
 
-const asked: Asked = {
+const asked: RequestRecord = {
   questions: 0,
   answers: 0,
   forwards: 0,
   rejected: false,
   withdrawn: false,
-  sent: ['approve'],
-  decided: 'approve',
+  decisionsSent: ['approve'],
+  decisionTaken: 'approve',
 };
 
 /** What a customer was told who has a machine, a host, a call with an override, and a request that raised the limit. */
-const book = (): Book => ({
+const book = (): CustomerRecord => ({
   agreementId: 'E-1',
   people: { ines, carla },
   keys: { mak: 'mak', kms: 'kms' },
@@ -30,7 +30,7 @@ const book = (): Book => ({
   calls: new Map([['call', 1]]),
   requests: new Map([['exc-1', asked]]),
   mailsRead: new Set(['mail-1']),
-  wrong: [],
+  problems: [],
 });
 
 /** What the system answers when all of that is so. */
@@ -54,14 +54,14 @@ const answers = () => ({
   ],
 });
 
-async function found(changed: { answers?: Record<string, unknown>; book?: Partial<Book> }) {
+async function found(changed: { answers?: Record<string, unknown>; book?: Partial<CustomerRecord> }) {
   const all: Record<string, unknown> = { ...answers(), ...changed.answers };
-  const ask: Victim['ask'] = ({ path }) => {
+  const ask: SystemProcess['send'] = ({ path }) => {
     const answer = all[path.replace(/[?&]limit=100$/, '')];
     const body = Array.isArray(answer) ? { items: answer, nextCursor: null } : answer;
     return Promise.resolve({ status: 200, body, text: JSON.stringify(body), lost: 0 });
   };
-  return auditBook(ask, { ...book(), ...changed.book }, true);
+  return auditCustomer(ask, { ...book(), ...changed.book }, true);
 }
 
 describe('the audit', () => {
@@ -171,7 +171,7 @@ describe('the audit', () => {
   });
 
   it('tells what was seen on the way', async () => {
-    expect(await found({ book: { wrong: ['exc-1 was decided twice.'] } })).toEqual(['exc-1 was decided twice.']);
+    expect(await found({ book: { problems: ['exc-1 was decided twice.'] } })).toEqual(['exc-1 was decided twice.']);
   });
 });
 

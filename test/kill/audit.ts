@@ -8,12 +8,12 @@ import type { Instant } from '../../domain/calendar/instant.ts';
 import { openStatuses } from '../../domain/exception-status.ts';
 import { Secret } from '../../domain/secret.ts';
 import type { Store } from '../../store/dynamodb/table.ts';
-import { checkAgreement, everythingSeen } from '../../store/reconciliation.ts';
+import { checkAgreement, scanReferences } from '../../store/reconciliation.ts';
 import { openVault } from '../../store/vault.ts';
 import { policy } from '../builders.ts';
-import type { Tally } from './statistics.ts';
-import type { Asker, Victim } from './system-process.ts';
-import type { Book } from './workload.ts';
+import type { Statistics } from './statistics.ts';
+import type { Caller, SystemProcess } from './system-process.ts';
+import type { CustomerRecord } from './workload.ts';
 import { itemsIn, membersOf, team } from './workload.ts';
 
 const Key = z.object({ limit: z.int(), used: z.int(), remaining: z.int() });
@@ -21,7 +21,10 @@ const KmsKey = z.object({ hosts: z.array(z.object({ installationId: z.string(), 
 const Workflow = z.object({ executions: z.array(z.object({ status: z.string() })) });
 
 /** The table of the system that runs, read past the service. */
-async function storeAt(engine: string, folder: string): Promise<{ readonly store: Store; readonly close: () => void }> {
+async function openStore(
+  engine: string,
+  folder: string,
+): Promise<{ readonly store: Store; readonly close: () => void }> {
   const client = DynamoDBDocumentClient.from(
     new DynamoDBClient({
       endpoint: engine,
@@ -32,7 +35,7 @@ async function storeAt(engine: string, folder: string): Promise<{ readonly store
   );
   const { TableNames: [tableName = ''] = [] } = await client.send(new ListTablesCommand({}));
   const vault = openVault(new Secret(readFileSync(join(folder, 'vault-secret'), 'utf8').trim()));
-  return { store: { client, tableName, vault, policy, pause: () => wait(5) }, close: () => client.destroy() };
+  return { store: { client, tableName, vault, policy, backOff: () => wait(5) }, close: () => client.destroy() };
 }
 
 /**
@@ -44,54 +47,60 @@ export async function auditTable(
   folder: string,
   agreementIds: readonly string[] | undefined,
   now: Instant,
-  tally: Tally,
+  statistics: Statistics,
 ): Promise<readonly string[]> {
-  const { store, close } = await storeAt(engine, folder);
-  const wrong: string[] = [];
+  const { store, close } = await openStore(engine, folder);
+  const problems: string[] = [];
   try {
-    const seen = agreementIds === undefined ? await everythingSeen(store) : undefined;
-    for (const id of agreementIds ?? seen?.keys() ?? []) {
-      const report = await checkAgreement(store, id, now, seen?.get(id));
-      wrong.push(...report.findings.map(({ about, wrong: what }) => `${id}: ${about}: ${what}`));
-      tally.agreements += 1;
-      tally.keys += report.keys;
-      tally.requests += report.requests;
+    const scanned = agreementIds === undefined ? await scanReferences(store) : undefined;
+    for (const id of agreementIds ?? scanned?.keys() ?? []) {
+      const report = await checkAgreement(store, id, now, scanned?.get(id));
+      problems.push(...report.findings.map(({ subject: about, problem }) => `${id}: ${about}: ${problem}`));
+      statistics.agreements += 1;
+      statistics.keys += report.keyCount;
+      statistics.requests += report.requestCount;
     }
   } finally {
     close();
   }
-  return wrong;
+  return problems;
 }
 
 /**
  * Holds what the system answers about a customer against what the customer was told: nothing that was acknowledged is
  * missing, nothing is there that was never asked for or was refused, and nothing is there twice.
- * @param over whether all that was begun must have come to its end.
+ * @param isOver whether all that was begun must have come to its end.
  */
-export async function auditBook(ask: Victim['ask'], book: Book, over: boolean): Promise<readonly string[]> {
-  const { agreementId, keys } = book;
-  const wrong = [...book.wrong];
-  if (keys === undefined) return wrong;
-  const expect = (what: string, found: unknown, wanted: unknown) => {
-    if (JSON.stringify(found) === JSON.stringify(wanted)) return;
-    wrong.push(`${agreementId}: ${what}: ${JSON.stringify(found)} where it must be ${JSON.stringify(wanted)}`);
+export async function auditCustomer(
+  send: SystemProcess['send'],
+  customerRecord: CustomerRecord,
+  isOver: boolean,
+): Promise<readonly string[]> {
+  const { agreementId, keys } = customerRecord;
+  const problems = [...customerRecord.problems];
+  if (keys === undefined) return problems;
+  const expect = (description: string, actual: unknown, expected: unknown) => {
+    if (JSON.stringify(actual) === JSON.stringify(expected)) return;
+    problems.push(
+      `${agreementId}: ${description}: ${JSON.stringify(actual)} where it must be ${JSON.stringify(expected)}`,
+    );
   };
   const get = async (path: string): Promise<unknown> => {
-    const { status, text, body } = await ask({ method: 'GET', path, as: team });
+    const { status, text, body } = await send({ method: 'GET', path, as: team });
     if (status !== 200) throw new Error(`GET ${path} was answered ${status} ${text}`);
     return body;
   };
   const all = async (path: string): Promise<readonly Readonly<Record<string, unknown>>[]> => {
-    const found: unknown[] = [];
+    const actual: unknown[] = [];
     for (let cursor: string | null = ''; cursor !== null; ) {
       const page: unknown = await get(
         `${path}${path.includes('?') ? '&' : '?'}limit=100${cursor === '' ? '' : `&cursor=${cursor}`}`,
       );
-      found.push(...itemsIn(page));
+      actual.push(...itemsIn(page));
       const next = membersOf(page).nextCursor;
       cursor = typeof next === 'string' ? encodeURIComponent(next) : null;
     }
-    return found.map(membersOf);
+    return actual.map(membersOf);
   };
   const sum = (numbers: readonly unknown[]) => numbers.reduce<number>((total, each) => total + Number(each), 0);
   const names = (items: readonly Readonly<Record<string, unknown>>[], name: string) =>
@@ -104,25 +113,25 @@ export async function auditBook(ask: Victim['ask'], book: Book, over: boolean): 
   expect('machines that are there twice', activated.length - new Set(activated).size, 0);
   expect('activations counted', mak.used, activated.length);
   expect('activations left', mak.remaining, mak.limit - mak.used);
-  if (mak.used > mak.limit) wrong.push(`${agreementId}: ${mak.used} of ${mak.limit} are used`);
+  if (mak.used > mak.limit) problems.push(`${agreementId}: ${mak.used} of ${mak.limit} are used`);
   const listed = new Set(activated);
-  for (const [machine, { activationId, refused }] of book.machines) {
+  for (const [machine, { activationId, refused }] of customerRecord.machines) {
     if (activationId !== null && !listed.has(machine))
-      wrong.push(`${agreementId}: machine ${machine} was activated and is not there`);
+      problems.push(`${agreementId}: machine ${machine} was activated and is not there`);
     if (activationId === null && refused && listed.has(machine))
-      wrong.push(`${agreementId}: machine ${machine} was refused and is there`);
+      problems.push(`${agreementId}: machine ${machine} was refused and is there`);
   }
   for (const machine of activated)
-    if (!book.machines.has(machine)) wrong.push(`${agreementId}: machine ${machine} never asked`);
+    if (!customerRecord.machines.has(machine)) problems.push(`${agreementId}: machine ${machine} never asked`);
 
   const kms = KmsKey.parse(await get(`/keys/${keys.kms}`));
   const hosts = new Map(kms.hosts.map((host) => [host.installationId, host]));
   expect('hosts that are there twice', kms.hosts.length - hosts.size, 0);
-  for (const [host, { asked, granted }] of book.hosts) {
+  for (const [host, { asked: requestRecord, granted }] of customerRecord.hosts) {
     const uses = hosts.get(host)?.uses ?? 0;
-    if (uses < granted || uses > asked)
-      wrong.push(
-        `${agreementId}: host ${host} asked ${asked} times, was told yes ${granted} times, and ${uses} are counted`,
+    if (uses < granted || uses > requestRecord)
+      problems.push(
+        `${agreementId}: host ${host} asked ${requestRecord} times, was told yes ${granted} times, and ${uses} are counted`,
       );
   }
 
@@ -130,10 +139,10 @@ export async function auditBook(ask: Victim['ask'], book: Book, over: boolean): 
   const grants = [...makGrants, ...(await all(`/keys/${keys.kms}/grants`))];
   expect('what the MAK’s grants add up to', sum(makGrants.map(({ amount }) => amount)), mak.limit);
   const requests = await all(`/exceptions?agreementId=${agreementId}`);
-  for (const [callReference, amount] of book.calls) {
-    const found = grants.filter(({ reference }) => reference === callReference).map((grant) => grant.amount);
-    if (amount !== null) expect(`grants of call ${callReference}`, found, amount === 0 ? [] : [amount]);
-    else if (found.length > 1) wrong.push(`${agreementId}: call ${callReference} gave ${found.length} grants`);
+  for (const [callReference, amount] of customerRecord.calls) {
+    const actual = grants.filter(({ reference }) => reference === callReference).map((grant) => grant.amount);
+    if (amount !== null) expect(`grants of call ${callReference}`, actual, amount === 0 ? [] : [amount]);
+    else if (actual.length > 1) problems.push(`${agreementId}: call ${callReference} gave ${actual.length} grants`);
   }
   const fulfilled = requests.filter(({ status }) => status === 'fulfilled');
   expect(
@@ -144,64 +153,67 @@ export async function auditBook(ask: Victim['ask'], book: Book, over: boolean): 
       .toSorted(),
     fulfilled.map(({ exceptionId, activations }) => `${exceptionId} ${activations}`).toSorted(),
   );
-  const known = new Set([...book.calls.keys(), ...book.requests.keys()]);
-  const strangers = grants.filter(({ kind, reference }) => kind !== 'initial' && !known.has(String(reference)));
-  expect('grants that nobody asked for', strangers, []);
+  const knownReferences = new Set([...customerRecord.calls.keys(), ...customerRecord.requests.keys()]);
+  const unrequestedGrants = grants.filter(
+    ({ kind, reference }) => kind !== 'initial' && !knownReferences.has(String(reference)),
+  );
+  expect('grants that nobody asked for', unrequestedGrants, []);
 
-  const mailsTo = async ({ email }: Asker) =>
+  const mailsTo = async ({ email }: Caller) =>
     itemsIn(await get(`/_local/mail?to=${encodeURIComponent(email)}`)).map(membersOf);
-  const inTheBox = new Set(names(await mailsTo(book.people.carla), 'messageId'));
-  const lost = [...book.mailsRead].filter((mail) => !inTheBox.has(mail));
-  expect('mails that were there and are gone', lost, []);
-  const toRequester = await mailsTo(book.people.ines);
+  const mailIds = new Set(names(await mailsTo(customerRecord.people.carla), 'messageId'));
+  const lostMails = [...customerRecord.mailsRead].filter((mail) => !mailIds.has(mail));
+  expect('mails that were there and are gone', lostMails, []);
+  const toRequester = await mailsTo(customerRecord.people.ines);
 
-  expect('requests', names(requests, 'exceptionId'), [...book.requests.keys()].toSorted());
+  expect('requests', names(requests, 'exceptionId'), [...customerRecord.requests.keys()].toSorted());
   for (const request of requests) {
     const exceptionId = String(request.exceptionId);
-    const asked = book.requests.get(exceptionId);
-    if (asked === undefined) continue;
+    const requestRecord = customerRecord.requests.get(exceptionId);
+    if (requestRecord === undefined) continue;
     const actions = (await all(`/exceptions/${exceptionId}/history`)).map(({ action }) => String(action));
     const count = (...some: readonly string[]) => actions.filter((action) => some.includes(action)).length;
     const about = `${exceptionId} (${request.status})`;
     expect(`${about} received`, count('received'), 1);
-    expect(`${about} questions`, count('question-put'), asked.questions);
-    expect(`${about} answers`, count('question-answered'), asked.answers);
-    expect(`${about} forwards`, count('forwarded'), asked.forwards);
-    expect(`${about} rejected`, count('rejected'), asked.rejected ? 1 : 0);
-    expect(`${about} withdrawn`, count('withdrawn'), asked.withdrawn ? 1 : 0);
+    expect(`${about} questions`, count('question-put'), requestRecord.questions);
+    expect(`${about} answers`, count('question-answered'), requestRecord.answers);
+    expect(`${about} forwards`, count('forwarded'), requestRecord.forwards);
+    expect(`${about} rejected`, count('rejected'), requestRecord.rejected ? 1 : 0);
+    expect(`${about} withdrawn`, count('withdrawn'), requestRecord.withdrawn ? 1 : 0);
     if (count('approved', 'denied') > 1)
-      wrong.push(`${agreementId}: ${about} was decided ${count('approved', 'denied')} times`);
+      problems.push(`${agreementId}: ${about} was decided ${count('approved', 'denied')} times`);
     for (const [decision, action] of [
       ['approve', 'approved'],
       ['deny', 'denied'],
     ] as const) {
-      if (count(action) === 1 && !asked.sent.includes(decision))
-        wrong.push(`${agreementId}: ${about} was ${action} by nobody`);
-      if (asked.decided === decision) expect(`${about} ${action}`, count(action), 1);
+      if (count(action) === 1 && !requestRecord.decisionsSent.includes(decision))
+        problems.push(`${agreementId}: ${about} was ${action} by nobody`);
+      if (requestRecord.decisionTaken === decision) expect(`${about} ${action}`, count(action), 1);
     }
     const ends = count('limit-raised', 'fulfilled', 'denied', 'rejected', 'withdrawn', 'lapsed');
     const isOpen = openStatuses.some((status) => status === request.status);
     expect(`${about} ends`, ends, isOpen ? 0 : 1);
-    if (!over) continue;
-    if (isOpen) wrong.push(`${agreementId}: ${about} never ended`);
+    if (!isOver) continue;
+    if (isOpen) problems.push(`${agreementId}: ${about} never ended`);
     if (count('approved') === 1) expect(`${about} once approved`, request.status, 'fulfilled');
     const { executions } = Workflow.parse(await get(`/_local/workflows/${exceptionId}`));
     if (executions.at(-1)?.status !== 'SUCCEEDED')
-      wrong.push(`${agreementId}: ${about}: its workflow is ${executions.at(-1)?.status}`);
+      problems.push(`${agreementId}: ${about}: its workflow is ${executions.at(-1)?.status}`);
     // That it has come in, and how it ended.
-    const told = new Set(toRequester.filter(({ text }) => String(text).includes(exceptionId)).map(wordsOf));
-    if (told.size < 2) wrong.push(`${agreementId}: ${about}: its requester was written to ${told.size} times`);
+    const mailContents = new Set(toRequester.filter(({ text }) => String(text).includes(exceptionId)).map(contentOf));
+    if (mailContents.size < 2)
+      problems.push(`${agreementId}: ${about}: its requester was written to ${mailContents.size} times`);
   }
-  return wrong;
+  return problems;
 }
 
 /** The mails that went out more than once, of all that are in the box: a letter cut off after it went goes out again. */
 export function repeatedMails(mails: readonly unknown[]): number {
-  return mails.length - new Set(mails.map(wordsOf)).size;
+  return mails.length - new Set(mails.map(contentOf)).size;
 }
 
 /** To whom a mail says what; the system's address, which every start changes, is left out. */
-function wordsOf(mail: unknown): string {
+function contentOf(mail: unknown): string {
   const { to, subject, text } = membersOf(mail);
   return JSON.stringify([to, subject, text]).replaceAll(/http:\/\/localhost:\d+/g, '');
 }

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
-import { killAgainAndAgain } from './kill.ts';
-import { newTally, summaryOf } from './statistics.ts';
-import { Ended } from './system-process.ts';
+import { runKillTest } from './kill.ts';
+import { newStatistics, summaryOf } from './statistics.ts';
+import { RunEndedError } from './system-process.ts';
 
 /*
  * `npm run kill-test -- --kills N --seed S`: kills the local system as a power cut would, N times at random moments, while
@@ -13,7 +13,7 @@ import { Ended } from './system-process.ts';
 const killsOnOneFolder = 20;
 const findingsShown = 20;
 
-function choices(): { kills: number; seed: number } | undefined {
+function parseOptions(): { kills: number; seed: number } | undefined {
   const options = { kills: { type: 'string', default: '100' }, seed: { type: 'string' } } as const;
   try {
     const { values } = parseArgs({ options });
@@ -27,40 +27,46 @@ function choices(): { kills: number; seed: number } | undefined {
 
 /** Answers with whether all was well. */
 async function run(kills: number, seed: number, signal: AbortSignal): Promise<boolean> {
-  const tally = newTally();
-  for (let folder = 0; tally.kills < kills; folder += 1) {
-    const some = Math.min(killsOnOneFolder, kills - tally.kills);
-    const wrong = await killAgainAndAgain({ kills: some, seed: seed + folder, atOnce: 4, tally, signal });
-    if (wrong.length > 0) {
-      console.log(`${summaryOf(tally)}\n\nWRONG after ${tally.kills} kills:`);
-      for (const finding of wrong.slice(0, findingsShown)) console.log(`  ${finding}`);
-      if (wrong.length > findingsShown) console.log(`  … and ${wrong.length - findingsShown} more`);
-      console.log(`Again: npm run kill-test -- --kills ${some} --seed ${seed + folder}`);
+  const statistics = newStatistics();
+  for (let folder = 0; statistics.kills < kills; folder += 1) {
+    const killsOnFolder = Math.min(killsOnOneFolder, kills - statistics.kills);
+    const problems = await runKillTest({
+      kills: killsOnFolder,
+      seed: seed + folder,
+      concurrency: 4,
+      statistics,
+      signal,
+    });
+    if (problems.length > 0) {
+      console.log(`${summaryOf(statistics)}\n\nWRONG after ${statistics.kills} kills:`);
+      for (const finding of problems.slice(0, findingsShown)) console.log(`  ${finding}`);
+      if (problems.length > findingsShown) console.log(`  … and ${problems.length - findingsShown} more`);
+      console.log(`Again: npm run kill-test -- --kills ${killsOnFolder} --seed ${seed + folder}`);
       return false;
     }
-    console.log(`${tally.kills} kills, ${tally.acknowledged} operations acknowledged: all is well.`);
+    console.log(`${statistics.kills} kills, ${statistics.acknowledged} operations acknowledged: all is well.`);
   }
-  console.log(`\n${summaryOf(tally)}\nNothing is lost, nothing is there twice, and everything fits together.`);
+  console.log(`\n${summaryOf(statistics)}\nNothing is lost, nothing is there twice, and everything fits together.`);
   return true;
 }
 
 async function main(): Promise<number> {
-  const chosen = choices();
-  if (chosen === undefined) {
+  const options = parseOptions();
+  if (options === undefined) {
     console.error('Say whole numbers from 1 on: npm run kill-test -- --kills 100 --seed 1');
     return 2;
   }
   const stop = new AbortController();
   // npm passes a Ctrl-C on that the terminal has sent already.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop.abort());
-  const began = performance.now();
-  console.log(`${chosen.kills} kills to come, with seed ${chosen.seed}.`);
+  const startedAt = performance.now();
+  console.log(`${options.kills} kills to come, with seed ${options.seed}.`);
   try {
-    const isWell = await run(chosen.kills, chosen.seed, stop.signal);
-    console.log(`It took ${((performance.now() - began) / 1000).toFixed(0)} s.`);
+    const isWell = await run(options.kills, options.seed, stop.signal);
+    console.log(`It took ${((performance.now() - startedAt) / 1000).toFixed(0)} s.`);
     return isWell ? 0 : 1;
   } catch (error) {
-    if (!(error instanceof Ended)) throw error;
+    if (!(error instanceof RunEndedError)) throw error;
     return 130;
   }
 }

@@ -1,14 +1,14 @@
 import { parseSync } from 'vite';
 import { describe, expect, it } from 'vitest';
 import { projectFiles, readProjectFile } from '../project-files.ts';
-import { mutantsOf, reasonOf, saidTwice, weakened } from './condition-mutants.ts';
+import { mutantsOf, redundancyReasonOf, redundantConditions, weakenCondition } from './condition-mutants.ts';
 
 describe('a condition of the store', () => {
   it('is weakened by each of its parts alone, which stays in the text', () => {
-    expect(weakened('#free > :none')).toEqual([
+    expect(weakenCondition('#free > :none')).toEqual([
       { what: 'without “#free > :none”', text: '((#free > :none) OR NOT (#free > :none))' },
     ]);
-    expect(weakened('#a = :a AND #b = :b').map(({ text }) => text)).toEqual([
+    expect(weakenCondition('#a = :a AND #b = :b').map(({ text }) => text)).toEqual([
       '((#a = :a) OR NOT (#a = :a)) AND #b = :b',
       '#a = :a AND ((#b = :b) OR NOT (#b = :b))',
     ]);
@@ -16,13 +16,15 @@ describe('a condition of the store', () => {
 
   it('that holds in one of two ways loses each of them, and both', () => {
     const either = '#a = :a AND (attribute_not_exists(#b) OR #c < :c)';
-    expect(weakened(either).map(({ what }) => what)).toEqual([
+    expect(weakenCondition(either).map(({ what }) => what)).toEqual([
       'without “#a = :a”',
       'without “attribute_not_exists(#b) OR #c < :c”',
       'never “attribute_not_exists(#b)”',
       'never “#c < :c”',
     ]);
-    expect(weakened(either).at(-1)?.text).toBe('#a = :a AND (attribute_not_exists(#b) OR (#c < :c AND NOT (#c < :c)))');
+    expect(weakenCondition(either).at(-1)?.text).toBe(
+      '#a = :a AND (attribute_not_exists(#b) OR (#c < :c AND NOT (#c < :c)))',
+    );
   });
 
   it('is found wherever it is written, also where there are two to choose from, and where one is made elsewhere', () => {
@@ -42,8 +44,8 @@ describe('a condition of the store', () => {
     const mutants = projectFiles('store')
       .filter((file) => file.endsWith('.ts'))
       .flatMap((file) => mutantsOf(file, readProjectFile(file)));
-    const reasons = mutants.flatMap((mutant) => reasonOf(mutant, mutants) ?? []);
-    expect(reasons.toSorted()).toEqual(saidTwice.map(({ because }) => because).toSorted());
+    const reasons = mutants.flatMap((mutant) => redundancyReasonOf(mutant, mutants) ?? []);
+    expect(reasons.toSorted()).toEqual(redundantConditions.map(({ because }) => because).toSorted());
   });
 
   it('is found in every file of the store that has one, and what is planted can be read', () => {

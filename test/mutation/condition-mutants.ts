@@ -1,5 +1,5 @@
 import { type ESTree, parseSync, Visitor } from 'vite';
-import { liveAndLaidOut } from '../../store/mak-activations.ts';
+import { liveAndCurrentLayout } from '../../store/mak-activations.ts';
 
 /** A bug in the store: one thing that a write no longer looks at. */
 export type Mutant = {
@@ -17,7 +17,7 @@ export type Mutant = {
  * Conditions that say once more what another of the same transaction says, or what always holds. They stay, since whoever
  * changes the other need not know of them; no test can tell when one is missing.
  */
-export const saidTwice: readonly {
+export const redundantConditions: readonly {
   readonly file: string;
   readonly what: string;
   /** The how manieth mutant of that kind in the file. */
@@ -75,10 +75,11 @@ export const saidTwice: readonly {
 ];
 
 /** Why no test can notice a mutant, if that is known; `mutants` are all of its file. */
-export function reasonOf(mutant: Mutant, mutants: readonly Mutant[]): string | undefined {
-  const alike = mutants.filter(({ file, what }) => file === mutant.file && what === mutant.what);
-  const nth = alike.indexOf(mutant) + 1;
-  return saidTwice.find((each) => each.file === mutant.file && each.what === mutant.what && each.nth === nth)?.because;
+export function redundancyReasonOf(mutant: Mutant, mutants: readonly Mutant[]): string | undefined {
+  const sameMutants = mutants.filter(({ file, what }) => file === mutant.file && what === mutant.what);
+  const nth = sameMutants.indexOf(mutant) + 1;
+  return redundantConditions.find((each) => each.file === mutant.file && each.what === mutant.what && each.nth === nth)
+    ?.because;
 }
 
 /** Functions that answer with a condition for a transaction; each use of one can be forgotten. */
@@ -88,25 +89,25 @@ const checks = ['isUnchanged', 'keyIsLive'];
 export function mutantsOf(file: string, source: string): Mutant[] {
   const mutants: Mutant[] = [];
   const lineAt = (start: number) => source.slice(0, start).split('\n').length;
-  const inCondition = (node: ESTree.Node): void => {
+  const visitCondition = (node: ESTree.Node): void => {
     if (node.type === 'ConditionalExpression') {
-      inCondition(node.consequent);
-      inCondition(node.alternate);
+      visitCondition(node.consequent);
+      visitCondition(node.alternate);
       return;
     }
     const { start, end } = node;
     if (node.type !== 'Literal' && node.type !== 'TemplateLiteral') {
       throw new Error(`${file}:${lineAt(start)} has a condition that is not written out.`);
     }
-    for (const { what, text } of weakened(
-      source.slice(start + 1, end - 1).replace(`\${liveAndLaidOut}`, liveAndLaidOut),
+    for (const { what, text } of weakenCondition(
+      source.slice(start + 1, end - 1).replace(`\${liveAndLaidOut}`, liveAndCurrentLayout),
     )) {
       mutants.push({ file, line: lineAt(start), what, start, end, text: `\`${text}\`` });
     }
   };
   new Visitor({
     Property({ key, value }) {
-      if (key.type === 'Identifier' && key.name === 'ConditionExpression') inCondition(value);
+      if (key.type === 'Identifier' && key.name === 'ConditionExpression') visitCondition(value);
     },
     CallExpression({ callee, start, end }) {
       if (callee.type !== 'Identifier' || !checks.includes(callee.name)) return;
@@ -128,27 +129,27 @@ export function mutantsOf(file: string, source: string): Mutant[] {
  * A condition with one of its parts dropped, in every way. The part stays in the text, since the database refuses names
  * and values that nothing uses: as something that always holds, or never where the condition holds by any of its parts.
  */
-export function weakened(condition: string): { readonly what: string; readonly text: string }[] {
+export function weakenCondition(condition: string): { readonly what: string; readonly text: string }[] {
   const inner = /^\(.*\)$/.test(condition) && splitAt(condition, ' AND ').length === 1 ? condition.slice(1, -1) : null;
-  if (inner !== null) return weakened(inner).map(({ what, text }) => ({ what, text: `(${text})` }));
-  const ways = splitAt(condition, ' OR ');
-  if (ways.length > 1) {
+  if (inner !== null) return weakenCondition(inner).map(({ what, text }) => ({ what, text: `(${text})` }));
+  const alternatives = splitAt(condition, ' OR ');
+  if (alternatives.length > 1) {
     return [
-      { what: `without “${condition}”`, text: always(condition) },
-      ...ways.map((way) => ({
-        what: `never “${way}”`,
-        text: condition.replace(way, () => `(${way} AND NOT (${way}))`),
+      { what: `without “${condition}”`, text: alwaysTrue(condition) },
+      ...alternatives.map((alternative) => ({
+        what: `never “${alternative}”`,
+        text: condition.replace(alternative, () => `(${alternative} AND NOT (${alternative}))`),
       })),
     ];
   }
   const parts = splitAt(condition, ' AND ');
-  if (parts.length === 1) return [{ what: `without “${condition}”`, text: always(condition) }];
+  if (parts.length === 1) return [{ what: `without “${condition}”`, text: alwaysTrue(condition) }];
   return parts.flatMap((part) =>
-    weakened(part).map(({ what, text }) => ({ what, text: condition.replace(part, () => text) })),
+    weakenCondition(part).map(({ what, text }) => ({ what, text: condition.replace(part, () => text) })),
   );
 }
 
-function always(condition: string): string {
+function alwaysTrue(condition: string): string {
   return `((${condition}) OR NOT (${condition}))`;
 }
 

@@ -4,8 +4,8 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { projectFiles, readProjectFile, root } from '../project-files.ts';
-import { mutantsOf, reasonOf } from './condition-mutants.ts';
-import { failureWith } from './mutant-runner.ts';
+import { mutantsOf, redundancyReasonOf } from './condition-mutants.ts';
+import { findFailureWith } from './mutant-runner.ts';
 import { type Report, rowsOf, scoreOf, staticMutantsIn, tableOf } from './report.ts';
 
 /*
@@ -16,18 +16,18 @@ import { type Report, rowsOf, scoreOf, staticMutantsIn, tableOf } from './report
  */
 
 const reportFile = 'reports/mutation/mutation.json';
-const atOnce = 2;
+const concurrency = 2;
 /** In percent. */
-const leastScore = 90;
+const scoreMin = 90;
 
 const { positionals } = parseArgs({ allowPositionals: true });
-const [room, ...rest] = positionals;
-if (room !== undefined && room !== 'domain' && room !== 'store') {
+const [target, ...rest] = positionals;
+if (target !== undefined && target !== 'domain' && target !== 'store') {
   console.error('Say domain or store, or nothing for both: npm run mutation -- store');
   process.exit(2);
 }
-const held = [room === 'store' || (await mutateDomain()), room === 'domain' || (await mutateStore(rest))];
-process.exitCode = held.every(Boolean) ? 0 : 1;
+const results = [target === 'store' || (await mutateDomain()), target === 'domain' || (await mutateStore(rest))];
+process.exitCode = results.every(Boolean) ? 0 : 1;
 
 /**
  * Stryker switches its mutants on while a test runs. What is reckoned once, as a file is loaded, is over by then: for each
@@ -38,45 +38,45 @@ async function mutateDomain(): Promise<boolean> {
   rmSync(join(root, reportFile), { force: true });
   await once(spawn(process.execPath, [stryker, 'run', ...rest], { cwd: root, stdio: 'inherit' }), 'exit');
   const report = JSON.parse(readProjectFile(reportFile)) as Report;
-  const found = new Map<string, boolean>();
-  const left = staticMutantsIn(report).values();
-  const judgeTheRest = async () => {
-    for (const { id, mutant } of left) {
-      const failure = await failureWith(mutant, 'test/domain');
-      found.set(id, failure !== undefined);
+  const killedById = new Map<string, boolean>();
+  const remaining = staticMutantsIn(report).values();
+  const runStaticMutants = async () => {
+    for (const { id, mutant } of remaining) {
+      const failure = await findFailureWith(mutant, 'test/domain');
+      killedById.set(id, failure !== undefined);
       if (failure === undefined) console.log(`SURVIVED ${mutant.file}:${mutant.line} ${mutant.what}`);
     }
   };
-  await Promise.all(Array.from({ length: atOnce }, judgeTheRest));
-  const rows = rowsOf(report, found);
+  await Promise.all(Array.from({ length: concurrency }, runStaticMutants));
+  const rows = rowsOf(report, killedById);
   console.log(`\n${tableOf(rows)}`);
-  return scoreOf(rows) >= leastScore;
+  return scoreOf(rows) >= scoreMin;
 }
 
 /** Plants each bug of the store's conditions, and says which test notices it. */
-async function mutateStore(beginnings: readonly string[]): Promise<boolean> {
-  const isAsked = (file: string) =>
-    beginnings.length === 0 || beginnings.some((beginning) => file.startsWith(`store/${beginning}`));
+async function mutateStore(filePrefixes: readonly string[]): Promise<boolean> {
+  const isSelected = (file: string) =>
+    filePrefixes.length === 0 || filePrefixes.some((beginning) => file.startsWith(`store/${beginning}`));
   const mutants = projectFiles('store')
-    .filter((file) => file.endsWith('.ts') && isAsked(file))
+    .filter((file) => file.endsWith('.ts') && isSelected(file))
     .flatMap((file) => mutantsOf(file, readProjectFile(file)));
-  const untouched = await failureWith(null, 'test/store');
-  if (untouched !== undefined) {
-    console.error(`The tests of the store fail as it stands: ${untouched}`);
+  const baselineFailure = await findFailureWith(null, 'test/store');
+  if (baselineFailure !== undefined) {
+    console.error(`The tests of the store fail as it stands: ${baselineFailure}`);
     return false;
   }
-  const outcomes = { noticed: 0, 'said twice': 0, 'NOT NOTICED': 0 };
+  const outcomes = { noticed: 0, redundant: 0, 'NOT NOTICED': 0 };
   for (const mutant of mutants) {
-    const failure = await failureWith(mutant, 'test/store');
-    const reason = reasonOf(mutant, mutants);
-    const outcome = failure !== undefined ? 'noticed' : reason !== undefined ? 'said twice' : 'NOT NOTICED';
+    const failure = await findFailureWith(mutant, 'test/store');
+    const reason = redundancyReasonOf(mutant, mutants);
+    const outcome = failure !== undefined ? 'noticed' : reason !== undefined ? 'redundant' : 'NOT NOTICED';
     outcomes[outcome] += 1;
     console.log(
       `${outcome.padEnd(11)} ${mutant.file}:${mutant.line} ${mutant.what}: ${failure ?? reason ?? 'by no test'}`,
     );
   }
   console.log(
-    `${outcomes.noticed} of ${mutants.length} weakened conditions were noticed; ${outcomes['said twice']} are said by another as well.`,
+    `${outcomes.noticed} of ${mutants.length} weakened conditions were noticed; ${outcomes['redundant']} are said by another as well.`,
   );
   return outcomes['NOT NOTICED'] === 0;
 }

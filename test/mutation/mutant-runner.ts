@@ -6,14 +6,14 @@ import { root } from '../project-files.ts';
 import type { Mutant } from './condition-mutants.ts';
 
 /** Far longer than all tests of a folder take. */
-const longestMilliseconds = 120_000;
+const runMillisecondsMax = 120_000;
 
 /**
  * The first test in a folder that fails with a bug planted, those of its own file going first; `undefined` if none does.
  * With no bug it says whether the tests pass as they are. Throws when no test has loaded what the bug was planted in.
  */
-export async function failureWith(mutant: Mutant | null, folder: string): Promise<string | undefined> {
-  let isPlanted = mutant === null;
+export async function findFailureWith(mutant: Mutant | null, folder: string): Promise<string | undefined> {
+  let isApplied = mutant === null;
   const vitest = await createVitest(
     {
       root,
@@ -33,11 +33,11 @@ export async function failureWith(mutant: Mutant | null, folder: string): Promis
     {
       plugins: [
         {
-          name: 'plant-a-bug',
+          name: 'inject-mutant',
           enforce: 'pre',
           transform(code, id) {
             if (mutant === null || id !== join(root, mutant.file)) return undefined;
-            isPlanted = true;
+            isApplied = true;
             return code.slice(0, mutant.start) + mutant.text + code.slice(mutant.end);
           },
         },
@@ -48,11 +48,11 @@ export async function failureWith(mutant: Mutant | null, folder: string): Promis
     const tests = await vitest.getRelevantTestSpecifications();
     const isOwn = ({ moduleId }: TestSpecification) =>
       mutant !== null && basename(moduleId) === `${basename(mutant.file, '.ts')}.test.ts`;
-    for (const some of [tests.filter(isOwn), tests.filter((test) => !isOwn(test))]) {
-      const failure = some.length === 0 ? undefined : await failureOf(vitest, some);
+    for (const specifications of [tests.filter(isOwn), tests.filter((test) => !isOwn(test))]) {
+      const failure = specifications.length === 0 ? undefined : await runUntilFailure(vitest, specifications);
       if (failure !== undefined) return failure;
     }
-    if (!isPlanted) throw new Error(`No test has loaded ${mutant?.file}.`);
+    if (!isApplied) throw new Error(`No test has loaded ${mutant?.file}.`);
     return undefined;
   } finally {
     await vitest.close();
@@ -62,14 +62,14 @@ export async function failureWith(mutant: Mutant | null, folder: string): Promis
 }
 
 /** A test that never ends has noticed the bug, as one that fails. */
-async function failureOf(vitest: Vitest, some: TestSpecification[]): Promise<string | undefined> {
-  const tooLong = new AbortController();
-  const never = wait(longestMilliseconds, 'it never ends', { signal: tooLong.signal });
+async function runUntilFailure(vitest: Vitest, specifications: TestSpecification[]): Promise<string | undefined> {
+  const timeout = new AbortController();
+  const timedOut = wait(runMillisecondsMax, 'it never ends', { signal: timeout.signal });
   try {
-    return await Promise.race([vitest.runTestSpecifications(some).then(failureIn), never]);
+    return await Promise.race([vitest.runTestSpecifications(specifications).then(failureIn), timedOut]);
   } finally {
-    tooLong.abort();
-    never.catch(() => undefined);
+    timeout.abort();
+    timedOut.catch(() => undefined);
   }
 }
 

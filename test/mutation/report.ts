@@ -1,25 +1,25 @@
 import { readProjectFile } from '../project-files.ts';
 import type { Mutant } from './condition-mutants.ts';
 
-type Place = { readonly line: number; readonly column: number };
-type Reported = {
+type Position = { readonly line: number; readonly column: number };
+type StrykerMutant = {
   readonly id: string;
   readonly mutatorName: string;
   readonly replacement?: string;
   readonly status: string;
   readonly static?: boolean;
-  readonly location: { readonly start: Place; readonly end: Place };
+  readonly location: { readonly start: Position; readonly end: Position };
 };
 /** What Stryker writes about its mutants, as far as it is read here. */
-export type Report = { readonly files: Readonly<Record<string, { readonly mutants: readonly Reported[] }>> };
+export type Report = { readonly files: Readonly<Record<string, { readonly mutants: readonly StrykerMutant[] }>> };
 
-const isLeft = ({ status, static: isStatic }: Reported) => status === 'Ignored' && isStatic === true;
+const isLeftToRunner = ({ status, static: isStatic }: StrykerMutant) => status === 'Ignored' && isStatic === true;
 
 /** The mutants that Stryker has left alone because they are at work only while a file is loaded. */
 export function staticMutantsIn({ files }: Report): readonly { readonly id: string; readonly mutant: Mutant }[] {
   return Object.entries(files).flatMap(([file, { mutants }]) => {
     const source = readProjectFile(file);
-    return mutants.filter(isLeft).map(({ id, replacement = '', location, mutatorName }) => {
+    return mutants.filter(isLeftToRunner).map(({ id, replacement = '', location, mutatorName }) => {
       const [start, end] = [offsetOf(source, location.start), offsetOf(source, location.end)];
       const what = `${mutatorName}: ${oneLine(source.slice(start, end))} → ${oneLine(replacement)}`;
       return { id, mutant: { file, line: location.start.line, what, start, end, text: replacement } };
@@ -27,7 +27,7 @@ export function staticMutantsIn({ files }: Report): readonly { readonly id: stri
   });
 }
 
-function offsetOf(source: string, { line, column }: Place): number {
+function offsetOf(source: string, { line, column }: Position): number {
   const before = source.split('\n').slice(0, line - 1);
   return before.reduce((sum, text) => sum + text.length + 1, 0) + column - 1;
 }
@@ -40,10 +40,10 @@ function oneLine(text: string): string {
 export type Row = { readonly file: string; readonly noticed: number; readonly survived: number };
 
 /** How many mutants of each file a test has noticed. Those that the tests could not even be run with count as neither. */
-export function rowsOf({ files }: Report, found: ReadonlyMap<string, boolean>): readonly Row[] {
+export function rowsOf({ files }: Report, killedById: ReadonlyMap<string, boolean>): readonly Row[] {
   return Object.entries(files).map(([file, { mutants }]) => {
     const outcomes = mutants.map((mutant) =>
-      isLeft(mutant) ? (found.get(mutant.id) === true ? 'Killed' : 'Survived') : mutant.status,
+      isLeftToRunner(mutant) ? (killedById.get(mutant.id) === true ? 'Killed' : 'Survived') : mutant.status,
     );
     const count = (...statuses: readonly string[]) => outcomes.filter((status) => statuses.includes(status)).length;
     return { file, noticed: count('Killed', 'Timeout'), survived: count('Survived', 'NoCoverage') };

@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs';
 import { registerHooks } from 'node:module';
 
 /** A bug: what it is, and the text of the product that it is made of. */
-export type Plant = { readonly name: string; readonly file: string; readonly from: string; readonly to: string };
+export type InjectedBug = { readonly name: string; readonly file: string; readonly from: string; readonly to: string };
 
 /** Bugs as people make them. Each is planted while the product is loaded; nothing of it is in the product. */
-export const plants: readonly Plant[] = [
+export const injectedBugs: readonly InjectedBug[] = [
   {
     name: 'a free place is not needed',
     file: 'store/mak-activations.ts',
@@ -69,14 +69,14 @@ export const plants: readonly Plant[] = [
   {
     name: 'some for every, in why it was cancelled',
     file: 'store/dynamodb/table.ts',
-    from: "return reasons.includes(conditionFailed) ? 'not-as-expected' : 'in-the-way';",
-    to: "return reasons.every((code) => code === conditionFailed) ? 'not-as-expected' : 'done';",
+    from: "return reasons.includes(conditionFailed) ? 'condition-failed' : 'transient-failure';",
+    to: "return reasons.every((code) => code === conditionFailed) ? 'condition-failed' : 'committed';",
   },
   {
     name: 'a busy database is taken for done',
     file: 'store/dynamodb/table.ts',
-    from: "if (isPassing(error)) return 'in-the-way';\n      throw error;",
-    to: "if (isPassing(error)) return 'done';\n      throw error;",
+    from: "if (isPassing(error)) return 'transient-failure';\n      throw error;",
+    to: "if (isPassing(error)) return 'committed';\n      throw error;",
   },
   {
     name: 'places are put over those in use',
@@ -159,7 +159,7 @@ export const plants: readonly Plant[] = [
   {
     name: 'a signal that failed is forgotten',
     file: 'domain/exceptions/request.ts',
-    from: "drive.is === 'parked' ? { ...request, drive: { ...drive, is: 'to-wake' } } : request;",
+    from: "drive.is === 'waiting' ? { ...request, drive: { ...drive, is: 'resume-pending' } } : request;",
     to: 'drive.is === drive.is ? request : request;',
   },
   {
@@ -171,8 +171,8 @@ export const plants: readonly Plant[] = [
   {
     name: 'a used token is taken for a lost execution',
     file: 'functions/use-cases/signal-workflow.ts',
-    from: "if (woken === 'gone' && !(await engine.isRunning(driven))) await startAnew",
-    to: "if (woken === 'gone' && (await engine.isRunning(driven))) await startAnew",
+    from: "if (woken === 'not-waiting' && !(await engine.isRunning(driven))) await startAnew",
+    to: "if (woken === 'not-waiting' && (await engine.isRunning(driven))) await startAnew",
   },
   {
     name: 'letters are struck off though not sent',
@@ -207,7 +207,7 @@ export const plants: readonly Plant[] = [
   {
     name: 'the successor is drawn again',
     file: 'store/key-replacement.ts',
-    from: "if (wasDone(owned, operation)) return { is: 'settled', answer: owned.state };",
+    from: "if (wasDone(owned, operation)) return { is: 'no-change', answer: owned.state };",
     to: '',
   },
   {
@@ -230,25 +230,25 @@ export const plants: readonly Plant[] = [
   },
 ];
 
-export function plantNamed(name: string): Plant {
-  const plant = plants.find((each) => each.name === name);
-  if (plant === undefined)
+export function findInjectedBug(name: string): InjectedBug {
+  const bug = injectedBugs.find((each) => each.name === name);
+  if (bug === undefined)
     throw new Error(`There is no planted bug “${name}”: test/simulation/injected-bugs.ts has them all.`);
-  return plant;
+  return bug;
 }
 
-const whereIs = ({ file }: Plant) => new URL(`../../${file}`, import.meta.url);
+const urlOf = ({ file }: InjectedBug) => new URL(`../../${file}`, import.meta.url);
 
 /** The file with the bug in it. Throws when what the bug is made of is not there exactly once. */
-export function withBug(plant: Plant): string {
-  const parts = readFileSync(whereIs(plant), 'utf8').split(plant.from);
-  if (parts.length !== 2) throw new Error(`“${plant.name}”: its text is ${parts.length - 1} times in ${plant.file}.`);
-  return parts.join(plant.to);
+export function sourceWithBug(bug: InjectedBug): string {
+  const parts = readFileSync(urlOf(bug), 'utf8').split(bug.from);
+  if (parts.length !== 2) throw new Error(`“${bug.name}”: its text is ${parts.length - 1} times in ${bug.file}.`);
+  return parts.join(bug.to);
 }
 
 /** Plants one bug into what is loaded from now on. */
-export function withPlant(plant: Plant): void {
-  const source = withBug(plant);
-  const { href } = whereIs(plant);
+export function installBug(bug: InjectedBug): void {
+  const source = sourceWithBug(bug);
+  const { href } = urlOf(bug);
   registerHooks({ load: (url, context, next) => ({ ...next(url, context), ...(url === href ? { source } : {}) }) });
 }

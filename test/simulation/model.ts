@@ -5,34 +5,34 @@
 
 /** A machine on a key: how often it asked, how often it was told that it is activated, and what it was told. */
 export type Machine = {
-  asked: number;
-  promised: number;
+  requests: number;
+  acknowledgments: number;
   activationId: string | null;
   activatedAt: string | null;
 };
 
 /** Something that was asked under a text of its own: by that it is found in a history or among grants, once at most. */
-export type Deed = {
+export type TrackedWrite = {
   readonly owner: string;
-  readonly where: 'entry' | 'grant';
+  readonly recordedIn: 'entry' | 'grant';
   readonly text: string;
-  promised: boolean;
+  isAcknowledged: boolean;
 };
 
-export type Link = {
+export type ApprovalLink = {
   readonly token: string;
   readonly code: string;
   readonly to: string;
   readonly exceptionId: string;
-  readonly askNumber: number;
+  readonly roundNumber: number;
 };
 
 export type Model = {
   /** By key id, then by the name of the machine's mark (MAK) or its installation id (KMS). */
   readonly machines: Map<string, Map<string, Machine>>;
-  readonly deeds: Map<string, Deed>;
+  readonly trackedWrites: Map<string, TrackedWrite>;
   /** Who has entered the right code to approve, by request and question. */
-  readonly approving: Map<string, Set<string>>;
+  readonly approvers: Map<string, Set<string>>;
   /** Ids of requests that were acknowledged. */
   readonly requests: Set<string>;
   readonly agreements: Set<string>;
@@ -43,8 +43,8 @@ export type Model = {
 export function newModel(): Model {
   return {
     machines: new Map(),
-    deeds: new Map(),
-    approving: new Map(),
+    trackedWrites: new Map(),
+    approvers: new Map(),
     requests: new Set(),
     agreements: new Set(),
     keys: new Set(),
@@ -54,17 +54,22 @@ export function newModel(): Model {
 export function machineOf(model: Model, keyId: string, name: string): Machine {
   const ofKey = model.machines.get(keyId) ?? new Map<string, Machine>();
   model.machines.set(keyId, ofKey);
-  const machine = ofKey.get(name) ?? { asked: 0, promised: 0, activationId: null, activatedAt: null };
+  const machine = ofKey.get(name) ?? { requests: 0, acknowledgments: 0, activationId: null, activatedAt: null };
   ofKey.set(name, machine);
   return machine;
 }
 
-export function deedOf(model: Model, owner: string, where: Deed['where'], text: string): Deed {
-  const deed = model.deeds.get(text) ?? { owner, where, text, promised: false };
-  model.deeds.set(text, deed);
-  return deed;
+export function trackWrite(
+  model: Model,
+  owner: string,
+  recordedIn: TrackedWrite['recordedIn'],
+  text: string,
+): TrackedWrite {
+  const trackedWrite = model.trackedWrites.get(text) ?? { owner, recordedIn, text, isAcknowledged: false };
+  model.trackedWrites.set(text, trackedWrite);
+  return trackedWrite;
 }
 
-export function askName(exceptionId: string, askNumber: number): string {
-  return `${exceptionId} question ${askNumber}`;
+export function roundName(exceptionId: string, roundNumber: number): string {
+  return `${exceptionId} question ${roundNumber}`;
 }

@@ -12,9 +12,9 @@ import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import { unmarshall } from '@aws-sdk/util-dynamodb';
 import { tableSchema } from '../../store/dynamodb/schema.ts';
 import type { Item } from '../../store/dynamodb/table.ts';
-import type { Counts, FaultKind, Service, Weather } from './faults.ts';
-import { calm, likelihood, networkError } from './faults.ts';
-import type { Dice } from './prng.ts';
+import type { FaultCounts, FaultKind, FaultProfile, Service } from './faults.ts';
+import { faultRate, networkError, noFaults } from './faults.ts';
+import type { Prng } from './prng.ts';
 
 /*
  * What is between the SDK's clients and the wire. Every call of every function waits here for its turn, and so does every
@@ -32,39 +32,39 @@ export type Invocation = {
   calls: number;
   /** What went wrong on its way that it could notice. */
   faults: number;
-  dead: boolean;
-  readonly die: () => void;
+  isKilled: boolean;
+  readonly kill: () => void;
 };
 
-export const current = new AsyncLocalStorage<Invocation>();
+export const currentInvocation = new AsyncLocalStorage<Invocation>();
 
 type Attributes = Record<string, AttributeValue>;
 // biome-ignore lint/suspicious/noExplicitAny: a request of any of the services, as it goes over the wire.
 type Body = Record<string, any>;
-type Request = {
+type ServiceRequest = {
   readonly method: string;
   readonly path: string;
   readonly headers: Record<string, string>;
   readonly body?: unknown;
 };
-type Asked = {
+type ServiceCall = {
   readonly service: Service;
   readonly action: string;
   readonly text: string;
   readonly body: Body;
-  readonly request: Request;
+  readonly request: ServiceRequest;
 };
 type Response = { readonly statusCode: number; readonly headers: Record<string, string>; readonly body: Uint8Array };
 
-export type Change = { readonly key: string; readonly before: Item | undefined; readonly after: Item | undefined };
+export type ItemChange = { readonly key: string; readonly before: Item | undefined; readonly after: Item | undefined };
 /** A change in the database's own notation, for the stream. */
-export type Image = {
+export type ItemImage = {
   readonly key: string;
   readonly before: Attributes | undefined;
   readonly after: Attributes | undefined;
 };
 
-export type Mail = {
+export type SentMail = {
   readonly to: string;
   readonly subject: string;
   readonly text: string;
@@ -74,8 +74,8 @@ export type Mail = {
 };
 
 /** The run went wrong: a rule was broken, or something did not end. */
-export class Broken extends Error {
-  override readonly name = 'Broken';
+export class InvariantViolation extends Error {
+  override readonly name = 'InvariantViolation';
   readonly rule: string;
   constructor(rule: string, about: string) {
     super(`${rule}: ${about}`);
@@ -85,104 +85,113 @@ export class Broken extends Error {
 
 export type Clock = { milliseconds: number };
 
-export type Wire = {
+export type Network = {
   readonly items: ReadonlyMap<string, Item>;
-  readonly mails: readonly Mail[];
+  readonly mails: readonly SentMail[];
   /** What came to the mail service, whether it took it or not: which letter about which request, and for whom. */
-  readonly handedOver: ReadonlySet<string>;
-  readonly counts: Counts;
+  readonly attemptedEmails: ReadonlySet<string>;
+  readonly counts: FaultCounts;
   /** What happened since it was last emptied, for who wants to read it. */
-  readonly told: string[];
-  conditions: { dice: Dice; weather: Weather };
-  tally(kind: FaultKind): void;
+  readonly trace: string[];
+  conditions: { prng: Prng; profile: FaultProfile };
+  countFault(kind: FaultKind): void;
   /** Lets everything go on until nothing is under way. */
-  rest(): Promise<void>;
+  runUntilIdle(): Promise<void>;
   /** Requests that were doubled and are still on their way arrive. */
-  late(): Promise<void>;
+  deliverLate(): Promise<void>;
   /** Somebody who is no function asks the workflow engine: the turn comes as any other. */
-  tellWorkflows(action: string, body: Body): Promise<void>;
+  callWorkflows(action: string, body: Body): Promise<void>;
 };
 
-type Turn = { readonly invocation: Invocation | undefined; readonly what: string; waits: number; run(): Promise<void> };
+type PendingStep = {
+  readonly invocation: Invocation | undefined;
+  readonly description: string;
+  turnsToWait: number;
+  run(): Promise<void>;
+};
 
-const mostTurns = 6_000;
+const turnsMax = 6_000;
 const writes = ['PutItem', 'UpdateItem', 'DeleteItem', 'TransactWriteItems', 'BatchWriteItem'];
 
-export function layWire(options: {
+export function installNetwork(options: {
   /** A request handler of the SDK; all of them are of one class. */
   readonly handler: object;
   readonly endpoints: () => { readonly table: string; readonly workflows: string };
   readonly clock: Clock;
-  readonly dice: Dice;
-  readonly onChange: (changes: readonly Change[], images: readonly Image[], by: string) => void;
-}): Wire {
+  readonly prng: Prng;
+  readonly onChange: (changes: readonly ItemChange[], images: readonly ItemImage[], by: string) => void;
+}): Network {
   const { endpoints, clock, onChange } = options;
   const images = new Map<string, Attributes>();
   const items = new Map<string, Item>();
   const undo: { key: string; before: Attributes | undefined }[] = [];
-  const mails: Mail[] = [];
-  const handedOver = new Set<string>();
-  const counts: Counts = {};
-  const told: string[] = [];
-  const pending: Turn[] = [];
-  const doubled: { readonly asked: Asked; readonly arrivesFrom: number }[] = [];
+  const mails: SentMail[] = [];
+  const attemptedEmails = new Set<string>();
+  const counts: FaultCounts = {};
+  const trace: string[] = [];
+  const pending: PendingStep[] = [];
+  const duplicates: { readonly call: ServiceCall; readonly arrivesFrom: number }[] = [];
   const tokens = new Set<string>();
   let arrivals = 0;
   let turnsTaken = 0;
-  let broken: Error | undefined;
+  let failure: Error | undefined;
 
-  const wire: Wire = {
+  const network: Network = {
     items,
     mails,
-    handedOver,
+    attemptedEmails,
     counts,
-    told,
-    conditions: { dice: options.dice, weather: calm },
-    tally: (kind) => {
+    trace,
+    conditions: { prng: options.prng, profile: noFaults },
+    countFault: (kind) => {
       counts[kind] = (counts[kind] ?? 0) + 1;
     },
-    async rest() {
+    async runUntilIdle() {
       for (let turns = 0; ; turns += 1) {
         await idle();
-        if (broken !== undefined) throw broken;
+        if (failure !== undefined) throw failure;
         if (pending.length === 0) return;
-        if (turns > mostTurns) throw new Broken('everything comes to rest', pending.map(({ what }) => what).join(', '));
-        const { dice } = wire.conditions;
+        if (turns > turnsMax)
+          throw new InvariantViolation(
+            'everything comes to rest',
+            pending.map(({ description }) => description).join(', '),
+          );
+        const { prng } = network.conditions;
         turnsTaken += 1;
-        const arriving = doubled.findIndex(({ arrivesFrom }) => arrivesFrom <= turnsTaken);
-        if (arriving >= 0 && dice.chance(0.07)) await arriveLate(arriving);
-        const index = dice.below(pending.length);
+        const arriving = duplicates.findIndex(({ arrivesFrom }) => arrivesFrom <= turnsTaken);
+        if (arriving >= 0 && prng.chance(0.07)) await arriveLate(arriving);
+        const index = prng.below(pending.length);
         const turn = pending[index];
         if (turn === undefined) continue;
-        if (turn.waits > 0 && pending.length > 1) {
-          turn.waits -= 1;
+        if (turn.turnsToWait > 0 && pending.length > 1) {
+          turn.turnsToWait -= 1;
           continue;
         }
         pending.splice(index, 1);
-        if (turn.invocation?.dead) continue;
-        clock.milliseconds += dice.below(12);
+        if (turn.invocation?.isKilled) continue;
+        clock.milliseconds += prng.below(12);
         await turn.run();
       }
     },
-    async late() {
-      while (doubled.length > 0) await arriveLate(wire.conditions.dice.below(doubled.length));
+    async deliverLate() {
+      while (duplicates.length > 0) await arriveLate(network.conditions.prng.below(duplicates.length));
     },
-    tellWorkflows: (action, body) =>
+    callWorkflows: (action, body) =>
       new Promise((resolve, reject) => {
         const run = () => askWorkflows(action, body).then(resolve, reject);
-        wait({ invocation: undefined, what: action, waits: 0, run });
+        enqueue({ invocation: undefined, description: action, turnsToWait: 0, run });
       }),
   };
 
   const arriveLate = async (index: number) => {
-    const [copy] = doubled.splice(index, 1);
+    const [copy] = duplicates.splice(index, 1);
     if (copy === undefined) return;
-    const { asked } = copy;
-    told.push(`    (again, late) ${asked.action}`);
-    await perform(asked, 'a doubled request');
+    const { call } = copy;
+    trace.push(`    (again, late) ${call.action}`);
+    await perform(call, 'a doubled request');
   };
 
-  const wait = (turn: Turn) => {
+  const enqueue = (turn: PendingStep) => {
     arrivals += 1;
     pending.push(turn);
   };
@@ -197,19 +206,26 @@ export function layWire(options: {
 
   // ---- The engines below
 
-  async function sendToWorkflows({ method, path, headers }: Request, text: string): Promise<Response> {
+  async function sendToWorkflows({ method, path, headers }: ServiceRequest, text: string): Promise<Response> {
     const { hostname, port } = new URL(endpoints().workflows);
-    const { 'content-length': _, ...kept } = headers;
+    const { 'content-length': _, ...forwardedHeaders } = headers;
     // On a connection of its own: one that waits for the next request is closed after some seconds of real time.
-    const sent = httpRequest({ agent: false, hostname, port, method, path, headers: { ...kept, host: hostname } });
+    const sent = httpRequest({
+      agent: false,
+      hostname,
+      port,
+      method,
+      path,
+      headers: { ...forwardedHeaders, host: hostname },
+    });
     const responding = once(sent, 'response');
     sent.end(text);
     const [response] = (await responding) as [IncomingMessage];
     const body = await buffer(response);
     // What the engine goes on with comes to its own rest first: otherwise the network would say which is sooner.
     await idle();
-    const answered = Object.entries(response.headers).map(([name, value]) => [name, String(value)]);
-    return { statusCode: response.statusCode ?? 0, headers: Object.fromEntries(answered), body };
+    const headerEntries = Object.entries(response.headers).map(([name, value]) => [name, String(value)]);
+    return { statusCode: response.statusCode ?? 0, headers: Object.fromEntries(headerEntries), body };
   }
 
   async function askWorkflows(action: string, body: Body): Promise<void> {
@@ -217,31 +233,31 @@ export function layWire(options: {
     await sendToWorkflows(request, JSON.stringify(body));
   }
 
-  let line: ReturnType<typeof openLine> | undefined;
+  let line: ReturnType<typeof openConnection> | undefined;
   const sendToTable = (action: string, text: string): Promise<Response> => {
-    line ??= openLine(endpoints().table);
+    line ??= openConnection(endpoints().table);
     return line(unsigned(`DynamoDB_20120810.${action}`), text);
   };
 
   async function askTable(action: string, body: Body): Promise<Body> {
     const answer = await sendToTable(action, JSON.stringify(body));
     if (answer.statusCode !== 200) throw new Error(`${action}: ${Buffer.from(answer.body)}`);
-    return inOrder(answer.body);
+    return parseSorted(answer.body);
   }
 
-  async function perform(asked: Asked, by: string): Promise<Response> {
-    if (asked.service === 'mail') return takeMail(asked);
-    if (asked.service === 'workflows') return sendToWorkflows(asked.request, asked.text);
-    const raw = await sendToTable(asked.action, asked.text);
-    const answer = { ...raw, body: Buffer.from(JSON.stringify(inOrder(raw.body))) };
-    if (answer.statusCode === 200 && writes.includes(asked.action)) await readBack(asked, by);
+  async function perform(call: ServiceCall, by: string): Promise<Response> {
+    if (call.service === 'mail') return acceptMail(call);
+    if (call.service === 'workflows') return sendToWorkflows(call.request, call.text);
+    const raw = await sendToTable(call.action, call.text);
+    const answer = { ...raw, body: Buffer.from(JSON.stringify(parseSorted(raw.body))) };
+    if (answer.statusCode === 200 && writes.includes(call.action)) await readBack(call, by);
     return answer;
   }
 
-  function takeMail({ body }: Asked): Response {
+  function acceptMail({ body }: ServiceCall): Response {
     const messageId = `mail-${mails.length + 1}`;
     const tags = tagsIn(body);
-    handedOver.add(letterName(tags));
+    attemptedEmails.add(emailName(tags));
     const { Subject, Body } = body.Content.Simple;
     for (const to of body.Destination.ToAddresses) {
       mails.push({
@@ -253,11 +269,11 @@ export function layWire(options: {
         at: clock.milliseconds,
       });
     }
-    return answered(200, { MessageId: messageId });
+    return respondWith(200, { MessageId: messageId });
   }
 
   /** Reads what a write touched, and tells what it changed. */
-  async function readBack({ body, action }: Asked, by: string): Promise<void> {
+  async function readBack({ body, action }: ServiceCall, by: string): Promise<void> {
     const token = body.ClientRequestToken as string | undefined;
     // One that comes again with its token does nothing.
     if (token !== undefined && tokens.has(token)) return;
@@ -266,8 +282,8 @@ export function layWire(options: {
     const [table] = keys;
     const found = new Map<string, Attributes>();
     // What was put is known; what was updated is read.
-    for (const { put } of keys) if (put !== undefined) found.set(keyOf(put), ordered(put));
-    const unknown = keys.filter(({ known }) => !known);
+    for (const { put } of keys) if (put !== undefined) found.set(keyOf(put), sortMembers(put));
+    const unknown = keys.filter(({ isKnown: known }) => !known);
     for (let start = 0; start < unknown.length; start += 100) {
       let wanted: readonly Attributes[] = unknown.slice(start, start + 100).map(({ key }) => key);
       while (wanted.length > 0 && table !== undefined) {
@@ -278,35 +294,35 @@ export function layWire(options: {
         wanted = UnprocessedKeys?.[table.table]?.Keys ?? [];
       }
     }
-    const seen: Image[] = [];
+    const changedImages: ItemImage[] = [];
     for (const name of new Set(keys.map(({ key }) => keyOf(key)))) {
       const before = images.get(name);
       const after = found.get(name);
-      if (!isDeepStrictEqual(before, after)) seen.push({ key: name, before, after });
+      if (!isDeepStrictEqual(before, after)) changedImages.push({ key: name, before, after });
     }
-    const changes = seen.map(({ key, before, after }): Change => {
-      const was = items.get(key);
+    const changes = changedImages.map(({ key, before, after }): ItemChange => {
+      const previous = items.get(key);
       undo.push({ key, before });
       if (after === undefined) {
         images.delete(key);
         items.delete(key);
-        return { key, before: was, after: undefined };
+        return { key, before: previous, after: undefined };
       }
-      const is = unmarshall(after) as Item;
+      const current = unmarshall(after) as Item;
       images.set(key, after);
-      items.set(key, is);
-      return { key, before: was, after: is };
+      items.set(key, current);
+      return { key, before: previous, after: current };
     });
     if (undo.length > 200) undo.splice(0, undo.length - 100);
     try {
-      if (changes.length > 0) onChange(changes, seen, by);
+      if (changes.length > 0) onChange(changes, changedImages, by);
     } catch (error) {
-      broken ??= error instanceof Error ? error : new Error(String(error));
+      failure ??= error instanceof Error ? error : new Error(String(error));
     }
   }
 
   /** What an index would answer that is so many changes behind. */
-  function indexBefore(behind: number, body: Body): Response | undefined {
+  function staleIndexResponse(behind: number, body: Body): Response | undefined {
     const schema = tableSchema.indexes.find(({ name }) => name === body.IndexName);
     if (schema === undefined) return undefined;
     const { partitionKey, sortKey } = schema;
@@ -336,98 +352,107 @@ export function layWire(options: {
       [partitionKey]: image[partitionKey],
       [sortKey]: image[sortKey],
     }));
-    return answered(200, { Count: Items.length, ScannedCount: Items.length, Items });
+    return respondWith(200, { Count: Items.length, ScannedCount: Items.length, Items });
   }
 
   // ---- What goes wrong on the way
 
   async function transmit(
-    asked: Asked,
+    call: ServiceCall,
     invocation: Invocation,
     resolve: (response: Response) => void,
     reject: (error: Error) => void,
   ): Promise<void> {
-    const { dice, weather } = wire.conditions;
-    const line = (what: string) => told.push(`    ${invocation.name}: ${asked.action}${about(asked)}${what}`);
-    const strikes = (kind: FaultKind, noticed = true, times = 1) => {
-      if (!dice.chance(times * likelihood(kind, weather, asked.service))) return false;
-      wire.tally(kind);
+    const { prng, profile } = network.conditions;
+    const line = (description: string) =>
+      trace.push(`    ${invocation.name}: ${call.action}${describeCall(call)}${description}`);
+    const injectFault = (kind: FaultKind, noticed = true, times = 1) => {
+      if (!prng.chance(times * faultRate(kind, profile, call.service))) return false;
+      network.countFault(kind);
       if (noticed) invocation.faults += 1;
       line(` [${kind}]`);
       return true;
     };
     invocation.calls += 1;
     if (invocation.calls === invocation.killedAtCall) {
-      const sent = dice.chance(0.5);
-      wire.tally('function-killed');
+      const sent = prng.chance(0.5);
+      network.countFault('function-killed');
       line(sent ? ' [killed after it]' : ' [killed before it]');
-      if (sent) await perform(asked, invocation.name);
-      invocation.dead = true;
-      invocation.die();
+      if (sent) await perform(call, invocation.name);
+      invocation.isKilled = true;
+      invocation.kill();
       return;
     }
-    const lost = () => networkError(dice.chance(0.7) ? 'TimeoutError' : 'ECONNRESET');
-    if (strikes('request-lost')) return reject(lost());
-    if (strikes('throttled')) return resolve(throttled(asked));
-    if (strikes('server-error')) return resolve(refused(asked, 'InternalServerError', dice.chance(0.7) ? 500 : 503));
-    if (asked.service === 'mail' && strikes('mail-refused', false)) {
-      handedOver.add(letterName(tagsIn(asked.body)));
-      return resolve(refused(asked, 'MessageRejected', 400));
+    const connectionError = () => networkError(prng.chance(0.7) ? 'TimeoutError' : 'ECONNRESET');
+    if (injectFault('request-lost')) return reject(connectionError());
+    if (injectFault('throttled')) return resolve(throttledResponse(call));
+    if (injectFault('server-error'))
+      return resolve(errorResponse(call, 'InternalServerError', prng.chance(0.7) ? 500 : 503));
+    if (call.service === 'mail' && injectFault('mail-refused', false)) {
+      attemptedEmails.add(emailName(tagsIn(call.body)));
+      return resolve(errorResponse(call, 'MessageRejected', 400));
     }
-    if (writes.includes(asked.action) && asked.action !== 'BatchWriteItem' && strikes('transaction-conflict')) {
-      return resolve(conflict(asked));
+    if (writes.includes(call.action) && call.action !== 'BatchWriteItem' && injectFault('transaction-conflict')) {
+      return resolve(conflictResponse(call));
     }
-    if (asked.action === 'SendTaskSuccess' && strikes('task-token-expired', false)) await expire(asked);
-    let answer = asked.body.IndexName === undefined ? undefined : await stale(asked, line);
+    if (call.action === 'SendTaskSuccess' && injectFault('task-token-expired', false)) await expireToken(call);
+    let answer = call.body.IndexName === undefined ? undefined : await tryStaleIndex(call, line);
     answer ??=
-      asked.action.startsWith('Batch') && strikes('batch-left-undone', false)
-        ? await half(asked, invocation.name)
+      call.action.startsWith('Batch') && injectFault('batch-partial', false)
+        ? await tryPartialBatch(call, invocation.name)
         : undefined;
-    answer ??= await perform(asked, invocation.name);
-    line(answer.statusCode === 200 ? '' : ` -> ${errorIn(answer)}`);
-    if (asked.service === 'mail' && strikes('mail-doubled', false)) await perform(asked, invocation.name);
-    if (strikes('answer-lost')) return reject(lost());
+    answer ??= await perform(call, invocation.name);
+    line(answer.statusCode === 200 ? '' : ` -> ${errorCodeIn(answer)}`);
+    if (call.service === 'mail' && injectFault('mail-duplicated', false)) await perform(call, invocation.name);
+    if (injectFault('response-lost')) return reject(connectionError());
     // A write without a condition or a token has the most to lose by it, and there are few.
-    const bare = asked.body.ConditionExpression === undefined && ['BatchWriteItem', 'PutItem'].includes(asked.action);
-    if (asked.service !== 'mail' && strikes('request-doubled', false, bare ? 20 : 1)) {
+    const bare = call.body.ConditionExpression === undefined && ['BatchWriteItem', 'PutItem'].includes(call.action);
+    if (call.service !== 'mail' && injectFault('request-duplicated', false, bare ? 20 : 1)) {
       // Some copies come at once, others when people are long busy with what the first has brought about.
-      doubled.push({ asked, arrivesFrom: turnsTaken + (dice.chance(0.5) ? 0 : dice.below(600)) });
+      duplicates.push({ call, arrivesFrom: turnsTaken + (prng.chance(0.5) ? 0 : prng.below(600)) });
     }
-    const waits = strikes('answer-delayed', false) ? 1 + dice.below(8) : 0;
+    const waits = injectFault('response-delayed', false) ? 1 + prng.below(8) : 0;
     if (waits === 0) return resolve(answer);
     const late = answer;
-    wait({ invocation, what: `answer to ${asked.action}`, waits, run: async () => resolve(late) });
+    enqueue({
+      invocation,
+      description: `answer to ${call.action}`,
+      turnsToWait: waits,
+      run: async () => resolve(late),
+    });
   }
 
-  async function stale(asked: Asked, line: (what: string) => void): Promise<Response | undefined> {
-    const { dice, weather } = wire.conditions;
-    if (!dice.chance(likelihood('stale-index', weather, asked.service))) return undefined;
-    const old = indexBefore(1 + dice.below(12), asked.body);
-    const now = indexBefore(0, asked.body);
+  async function tryStaleIndex(call: ServiceCall, line: (description: string) => void): Promise<Response | undefined> {
+    const { prng, profile } = network.conditions;
+    if (!prng.chance(faultRate('stale-index', profile, call.service))) return undefined;
+    const old = staleIndexResponse(1 + prng.below(12), call.body);
+    const now = staleIndexResponse(0, call.body);
     if (old === undefined || Buffer.from(old.body).equals(Buffer.from(now?.body ?? []))) return undefined;
-    wire.tally('stale-index');
+    network.countFault('stale-index');
     line(' [stale-index]');
     return old;
   }
 
   /** Does a part of a batch, and says which part was left. */
-  async function half(asked: Asked, by: string): Promise<Response | undefined> {
-    const [[table, what] = []] = Object.entries(asked.body.RequestItems as Record<string, Body>);
-    if (table === undefined || what === undefined) return undefined;
-    const all = (asked.action === 'BatchGetItem' ? what.Keys : what) as Body[];
+  async function tryPartialBatch(call: ServiceCall, by: string): Promise<Response | undefined> {
+    const [[table, description] = []] = Object.entries(call.body.RequestItems as Record<string, Body>);
+    if (table === undefined || description === undefined) return undefined;
+    const all = (call.action === 'BatchGetItem' ? description.Keys : description) as Body[];
     const done = all.slice(0, Math.floor(all.length / 2));
     const left = all.slice(done.length);
-    const part = (some: Body[]) => ({ [table]: asked.action === 'BatchGetItem' ? { ...what, Keys: some } : some });
-    const isGet = asked.action === 'BatchGetItem';
+    const part = (some: Body[]) => ({
+      [table]: call.action === 'BatchGetItem' ? { ...description, Keys: some } : some,
+    });
+    const isGet = call.action === 'BatchGetItem';
     const undone = isGet ? { UnprocessedKeys: part(left) } : { UnprocessedItems: part(left) };
-    if (done.length === 0) return answered(200, isGet ? { Responses: {}, ...undone } : undone);
-    const body = { ...asked.body, RequestItems: part(done) };
-    const smaller = await perform({ ...asked, body, text: JSON.stringify(body) }, by);
-    return answered(200, { ...JSON.parse(Buffer.from(smaller.body).toString()), ...undone });
+    if (done.length === 0) return respondWith(200, isGet ? { Responses: {}, ...undone } : undone);
+    const body = { ...call.body, RequestItems: part(done) };
+    const smaller = await perform({ ...call, body, text: JSON.stringify(body) }, by);
+    return respondWith(200, { ...JSON.parse(Buffer.from(smaller.body).toString()), ...undone });
   }
 
   /** The wait for a token runs out a moment before the token comes. */
-  async function expire({ body }: Asked): Promise<void> {
+  async function expireToken({ body }: ServiceCall): Promise<void> {
     const failed = { taskToken: body.taskToken, error: 'States.Timeout', cause: 'It ran out.' };
     await askWorkflows('SendTaskFailure', failed);
   }
@@ -435,37 +460,37 @@ export function layWire(options: {
   // ---- In place of the SDK's own way out, and of every timer
 
   const prototype = Object.getPrototypeOf(options.handler) as { handle: unknown };
-  prototype.handle = (request: Request) => {
-    const asked = askedIn(request);
-    const invocation = current.getStore();
-    if (invocation === undefined) return perform(asked, 'the simulation').then((response) => ({ response }));
+  prototype.handle = (request: ServiceRequest) => {
+    const call = toServiceCall(request);
+    const invocation = currentInvocation.getStore();
+    if (invocation === undefined) return perform(call, 'the simulation').then((response) => ({ response }));
     return new Promise((resolve, reject) => {
       // A function that was killed is never answered again.
-      if (invocation.dead) return;
-      wait({
+      if (invocation.isKilled) return;
+      enqueue({
         invocation,
-        what: `${invocation.name} ${asked.action}`,
-        waits: 0,
-        run: () => transmit(asked, invocation, (response) => resolve({ response }), reject),
+        description: `${invocation.name} ${call.action}`,
+        turnsToWait: 0,
+        run: () => transmit(call, invocation, (response) => resolve({ response }), reject),
       });
     });
   };
 
   // A function never runs out of its own time, which is longer than that: it is killed instead.
-  const longestTimer = 25_000;
+  const timerMillisecondsMax = 25_000;
   const later = (milliseconds: number, fire: () => void) => {
     const timer = { cleared: false, ref: () => timer, unref: () => timer, hasRef: () => true };
-    if (milliseconds > longestTimer) return timer;
-    const invocation = current.getStore();
-    wait({
+    if (milliseconds > timerMillisecondsMax) return timer;
+    const invocation = currentInvocation.getStore();
+    enqueue({
       invocation,
-      what: `a pause of ${invocation?.name ?? 'an engine'}`,
-      waits: 0,
+      description: `a pause of ${invocation?.name ?? 'an engine'}`,
+      turnsToWait: 0,
       run: async () => {
         if (timer.cleared) return;
         clock.milliseconds += Math.round(milliseconds);
-        if (invocation === undefined) current.exit(fire);
-        else current.run(invocation, fire);
+        if (invocation === undefined) currentInvocation.exit(fire);
+        else currentInvocation.run(invocation, fire);
       },
     });
     return timer;
@@ -486,38 +511,38 @@ export function layWire(options: {
   timers.setTimeout = ((milliseconds: number, value: unknown) =>
     new Promise<unknown>((resolve) => later(milliseconds, () => resolve(value)))) as typeof timers.setTimeout;
   syncBuiltinESMExports();
-  return wire;
+  return network;
 }
 
 /** One connection to an engine, for one request at a time: of so many small ones the way there is most of the work. */
-function openLine(endpoint: string): (headers: Request['headers'], text: string) => Promise<Response> {
+function openConnection(endpoint: string): (headers: ServiceRequest['headers'], text: string) => Promise<Response> {
   const { hostname, port } = new URL(endpoint);
   const socket = connect(Number(port), hostname).setNoDelay(true);
   let answer = Promise.withResolvers<Response>();
-  let got = Buffer.alloc(0);
+  let received = Buffer.alloc(0);
   socket.on('data', (chunk) => {
-    got = Buffer.concat([got, chunk]);
-    const end = got.indexOf('\r\n\r\n');
-    const head = got.toString('latin1', 0, Math.max(0, end));
+    received = Buffer.concat([received, chunk]);
+    const end = received.indexOf('\r\n\r\n');
+    const head = received.toString('latin1', 0, Math.max(0, end));
     const from = end + 4;
     const to = from + Number(/^content-length: (\d+)/im.exec(head)?.[1] ?? 0);
-    if (end < 0 || got.length < to) return;
+    if (end < 0 || received.length < to) return;
     const headers = { 'content-type': 'application/x-amz-json-1.0' };
-    answer.resolve({ statusCode: Number(head.slice(9, 12)), headers, body: got.subarray(from, to) });
-    got = got.subarray(to);
+    answer.resolve({ statusCode: Number(head.slice(9, 12)), headers, body: received.subarray(from, to) });
+    received = received.subarray(to);
   });
   socket.on('error', (error) => answer.reject(error));
-  let turn: Promise<unknown> = Promise.resolve();
+  let queue: Promise<unknown> = Promise.resolve();
   return (headers, text) => {
-    const mine = turn.then(() => {
+    const response = queue.then(() => {
       answer = Promise.withResolvers();
       const named = { ...headers, host: hostname, 'content-length': String(Buffer.byteLength(text)) };
       const lines = Object.entries(named).map(([name, value]) => `${name}: ${value}`);
       socket.write(`POST / HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n${text}`);
       return answer.promise;
     });
-    turn = mine.catch(() => undefined);
-    return mine;
+    queue = response.catch(() => undefined);
+    return response;
   };
 }
 
@@ -527,19 +552,19 @@ export async function pause(milliseconds: number): Promise<void> {
 }
 
 /** The engine gives the attributes of an item in an order of chance: here they come by their names. */
-function inOrder(body: Uint8Array): Body {
-  return ordered(JSON.parse(Buffer.from(body).toString()));
+function parseSorted(body: Uint8Array): Body {
+  return sortMembers(JSON.parse(Buffer.from(body).toString()));
 }
 
-function ordered<Value>(value: Value): Value {
+function sortMembers<Value>(value: Value): Value {
   if (typeof value !== 'object' || value === null) return value;
-  if (Array.isArray(value)) return value.map(ordered) as Value;
+  if (Array.isArray(value)) return value.map(sortMembers) as Value;
   const inside: Record<string, unknown> = {};
-  for (const name of Object.keys(value).sort()) inside[name] = ordered((value as Record<string, unknown>)[name]);
+  for (const name of Object.keys(value).sort()) inside[name] = sortMembers((value as Record<string, unknown>)[name]);
   return inside as Value;
 }
 
-function askedIn(request: Request): Asked {
+function toServiceCall(request: ServiceRequest): ServiceCall {
   const {
     buffer: bytes = new ArrayBuffer(0),
     byteOffset = 0,
@@ -567,37 +592,42 @@ function unsigned(target: string): Record<string, string> {
   };
 }
 
-type Touched = {
+type TouchedItem = {
   readonly table: string;
   readonly key: Attributes;
   readonly put: Attributes | undefined;
   /** Whether it is known without reading it how the item is afterwards. */
-  readonly known: boolean;
+  readonly isKnown: boolean;
 };
 
-function keysIn(action: string, body: Body): Touched[] {
+function keysIn(action: string, body: Body): TouchedItem[] {
   const keyIn = ({ PK, SK }: Attributes): Attributes => ({ ...(PK && { PK }), ...(SK && { SK }) });
-  const touched = (table: string, put: Attributes | undefined, key: Attributes, known: boolean): Touched => ({
+  const toTouchedItem = (
+    table: string,
+    put: Attributes | undefined,
+    key: Attributes,
+    isKnown: boolean,
+  ): TouchedItem => ({
     table,
     key: keyIn(put ?? key),
     put,
-    known,
+    isKnown,
   });
   if (action === 'TransactWriteItems') {
     return (body.TransactItems as Body[]).flatMap(({ Put, Update, Delete }) => {
       const one = Put ?? Update ?? Delete;
-      return one === undefined ? [] : [touched(one.TableName, Put?.Item, one.Key, Update === undefined)];
+      return one === undefined ? [] : [toTouchedItem(one.TableName, Put?.Item, one.Key, Update === undefined)];
     });
   }
   if (action === 'BatchWriteItem') {
     return Object.entries(body.RequestItems as Record<string, Body[]>).flatMap(([table, requests]) =>
       // Some of it may be left undone.
       requests.map(({ PutRequest, DeleteRequest }) =>
-        touched(table, undefined, PutRequest?.Item ?? DeleteRequest?.Key, false),
+        toTouchedItem(table, undefined, PutRequest?.Item ?? DeleteRequest?.Key, false),
       ),
     );
   }
-  return [touched(body.TableName, body.Item, body.Key, action !== 'UpdateItem')];
+  return [toTouchedItem(body.TableName, body.Item, body.Key, action !== 'UpdateItem')];
 }
 
 function keyOf({ PK, SK }: Attributes): string {
@@ -609,18 +639,18 @@ function tagsIn(body: Body): Record<string, string> {
   return Object.fromEntries(tags.map(({ Name, Value }) => [Name, Value]));
 }
 
-export function letterName(tags: Readonly<Record<string, string>>): string {
+export function emailName(tags: Readonly<Record<string, string>>): string {
   return `${tags.exception} ${tags.letter} ${tags.to}`;
 }
 
-function about({ action, body }: Asked): string {
+function describeCall({ action, body }: ServiceCall): string {
   if (action === 'SendEmail') return ` ${(body.EmailTags ?? []).map((tag: Body) => tag.Value).join(' ')}`;
   const keys = writes.includes(action) ? keysIn(action, body).map(({ key }) => keyOf(key)) : [];
   const read = body.Key === undefined ? (body.IndexName ?? body.name ?? '') : keyOf(body.Key);
   return ` ${keys.length > 0 ? keys.slice(0, 4).join(', ') : read}`;
 }
 
-function answered(statusCode: number, body: object, headers: Record<string, string> = {}): Response {
+function respondWith(statusCode: number, body: object, headers: Record<string, string> = {}): Response {
   return {
     statusCode,
     headers: { 'content-type': 'application/x-amz-json-1.0', ...headers },
@@ -628,31 +658,31 @@ function answered(statusCode: number, body: object, headers: Record<string, stri
   };
 }
 
-function errorIn({ body }: Response): string {
+function errorCodeIn({ body }: Response): string {
   const { __type = '', CancellationReasons = [] } = JSON.parse(Buffer.from(body).toString() || '{}');
   const reasons = (CancellationReasons as Body[]).map(({ Code }) => Code);
   return `${String(__type).split('#').at(-1)} ${reasons.join(' ')}`;
 }
 
-function refused({ service }: Asked, name: string, status: number): Response {
+function errorResponse({ service }: ServiceCall, name: string, status: number): Response {
   const message = 'It was made to fail.';
   return service === 'mail'
-    ? answered(status, { message }, { 'x-amzn-errortype': name })
-    : answered(status, { __type: name, message });
+    ? respondWith(status, { message }, { 'x-amzn-errortype': name })
+    : respondWith(status, { __type: name, message });
 }
 
-function throttled(asked: Asked): Response {
+function throttledResponse(asked: ServiceCall): Response {
   return asked.service === 'mail'
-    ? refused(asked, 'TooManyRequestsException', 429)
-    : refused(asked, 'ThrottlingException', 400);
+    ? errorResponse(asked, 'TooManyRequestsException', 429)
+    : errorResponse(asked, 'ThrottlingException', 400);
 }
 
-function conflict(asked: Asked): Response {
-  if (asked.action !== 'TransactWriteItems') return refused(asked, 'TransactionConflictException', 400);
+function conflictResponse(asked: ServiceCall): Response {
+  if (asked.action !== 'TransactWriteItems') return errorResponse(asked, 'TransactionConflictException', 400);
   const reasons = (asked.body.TransactItems as Body[]).map((_, index) => ({
     Code: index === 0 ? 'TransactionConflict' : 'None',
   }));
-  return answered(400, {
+  return respondWith(400, {
     __type: 'TransactionCanceledException',
     Message: 'Transaction cancelled',
     CancellationReasons: reasons,

@@ -1,14 +1,14 @@
 /** A small source of chance that follows from its seeds alone: the same seeds, the same history. */
-export type Dice = {
+export type Prng = {
   /** A whole number from 0 to below the bound. */
   below(bound: number): number;
   chance(probability: number): boolean;
-  of<Each>(choices: readonly Each[]): Each;
+  pick<Each>(choices: readonly Each[]): Each;
   /** One of them, each as likely as its weight. */
-  weighed<Each>(choices: readonly (readonly [weight: number, choice: Each])[]): Each;
+  weighted<Each>(choices: readonly (readonly [weight: number, choice: Each])[]): Each;
 };
 
-export function diceOf(...seeds: readonly number[]): Dice {
+export function createPrng(...seeds: readonly number[]): Prng {
   let state = seeds.reduce((mixed, seed) => mix(mixed ^ Math.imul(seed + 0x9e3779b9, 0x85ebca6b)), 0x2545f491);
   const next = () => {
     state = (state + 0x6d2b79f5) | 0;
@@ -18,16 +18,16 @@ export function diceOf(...seeds: readonly number[]): Dice {
   return {
     below,
     chance: (probability) => next() < probability,
-    of: (choices) => {
-      const chosen = choices[below(choices.length)];
-      if (chosen === undefined) throw new Error('There is nothing to choose from.');
-      return chosen;
+    pick: (choices) => {
+      const choice = choices[below(choices.length)];
+      if (choice === undefined) throw new Error('There is nothing to choose from.');
+      return choice;
     },
-    weighed: (choices) => {
-      let left = next() * choices.reduce((sum, [weight]) => sum + weight, 0);
+    weighted: (choices) => {
+      let remaining = next() * choices.reduce((sum, [weight]) => sum + weight, 0);
       for (const [weight, choice] of choices) {
-        left -= weight;
-        if (left < 0) return choice;
+        remaining -= weight;
+        if (remaining < 0) return choice;
       }
       throw new Error('There is nothing to choose from.');
     },

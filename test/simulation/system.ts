@@ -2,23 +2,23 @@ import type { APIGatewayProxyEventV2, Context } from 'aws-lambda';
 import { fromEpochMilliseconds, type Instant } from '../../domain/calendar/instant.ts';
 import { Secret } from '../../domain/secret.ts';
 import type { StaffRole } from '../../functions/manifest.ts';
-import { allRoutes, fileOf, namesOf } from '../../functions/manifest.ts';
-import { world } from '../../functions/runtime/clock.ts';
+import { allRoutes, entryNamesOf, fileOf } from '../../functions/manifest.ts';
+import { runtime } from '../../functions/runtime/clock.ts';
 import { logger } from '../../functions/runtime/observability.ts';
-import { theStore } from '../../functions/runtime/store.ts';
-import { contextOf } from '../../local/emulators/api-gateway.ts';
+import { getStore } from '../../functions/runtime/store.ts';
+import { lambdaContext } from '../../local/emulators/api-gateway.ts';
 import { startDynamoDb } from '../../local/emulators/dynamodb.ts';
 import type { StepFunctions } from '../../local/emulators/step-functions.ts';
 import { startStepFunctions } from '../../local/emulators/step-functions.ts';
 import { createTable } from '../../store/dynamodb/create-table.ts';
 import type { Store } from '../../store/dynamodb/table.ts';
 import definition from '../../workflows/exception-request.asl.json' with { type: 'json' };
-import type { Change, Clock, Image, Invocation, Wire } from './network.ts';
-import { Broken, current, layWire, pause } from './network.ts';
-import type { Dice } from './prng.ts';
-import { diceOf } from './prng.ts';
+import type { Clock, Invocation, ItemChange, ItemImage, Network } from './network.ts';
+import { currentInvocation, InvariantViolation, installNetwork, pause } from './network.ts';
+import type { Prng } from './prng.ts';
+import { createPrng } from './prng.ts';
 
-export type Answer = {
+export type HttpResponse = {
   readonly status: number;
   // biome-ignore lint/suspicious/noExplicitAny: whatever a route answers; whoever asked knows what it is.
   readonly body: any;
@@ -26,7 +26,7 @@ export type Answer = {
   readonly troubled: boolean;
 };
 
-export type Asking = {
+export type HttpRequest = {
   readonly route: string;
   readonly params?: Readonly<Record<string, string>>;
   readonly body?: unknown;
@@ -36,18 +36,18 @@ export type Asking = {
 };
 
 /** The whole service in this process, with everything between its parts in the hands of a seed. */
-export type World = {
-  readonly wire: Wire;
+export type SimulatedSystem = {
+  readonly network: Network;
   readonly clock: Clock;
   readonly store: Store;
   readonly workflows: StepFunctions;
   now(): Instant;
   /** Calls a route as the gateway does. `killed` when the function was killed: the caller hears nothing. */
-  ask(asking: Asking): Promise<Answer | 'killed'>;
+  send(asking: HttpRequest): Promise<HttpResponse | 'killed'>;
   sweep(): Promise<{ readonly nextActionAt: Instant | null } | 'killed' | 'failed'>;
   /** Hands changes to what watches the table. Answers whether all were seen to. */
-  deliver(images: readonly (Image & { readonly sequence: string })[]): Promise<boolean>;
-  tellOfMail(event: unknown): Promise<boolean>;
+  deliverChanges(images: readonly (ItemImage & { readonly sequence: string })[]): Promise<boolean>;
+  sendMailEvent(event: unknown): Promise<boolean>;
   /** Ends a running execution, as an operator or an outage does. */
   loseExecution(name: string): Promise<void>;
   stop(): Promise<void>;
@@ -56,13 +56,13 @@ export type World = {
 type Handler = (event: unknown, context: Context) => Promise<unknown>;
 
 /** How likely a function is killed, and how likely its clock is another than the others'. */
-const killed = 0.03;
-const clockApart = 0.12;
+const killRate = 0.03;
+const clockSkewRate = 0.12;
 
-export async function startWorld(
+export async function startSimulatedSystem(
   seed: number,
-  onChange: (changes: readonly Change[], images: readonly Image[], by: string) => void,
-): Promise<World> {
+  onChange: (changes: readonly ItemChange[], images: readonly ItemImage[], by: string) => void,
+): Promise<SimulatedSystem> {
   const dynamoDb = await startDynamoDb();
   Object.assign(process.env, {
     TABLE_NAME: 'simulation',
@@ -85,41 +85,41 @@ export async function startWorld(
   });
   // On a Monday morning in Los Angeles.
   const clock: Clock = { milliseconds: Date.parse('2027-03-01T17:30:00.000Z') };
-  const chance = diceOf(seed, 1);
-  const store = theStore();
+  const prng = createPrng(seed, 1);
+  const store = getStore();
   let workflows: StepFunctions | undefined;
-  const wire = layWire({
+  const network = installNetwork({
     handler: store.client.config.requestHandler,
     endpoints: () => ({ table: dynamoDb.endpoint, workflows: workflows?.endpoint ?? '' }),
     clock,
-    dice: diceOf(seed, 2),
+    prng: createPrng(seed, 2),
     onChange,
   });
   // The engine looks at no signature, and to make them would take a sixth of a run.
   store.client.middlewareStack.remove('httpSigningMiddleware');
-  takeWorld(chance, clock);
+  seedRuntime(prng, clock);
   logger.setLogLevel('SILENT');
   for (const level of ['warn', 'error'] as const) {
     logger[level] = (message, ...more: readonly unknown[]) => {
       const error = more.map((each) => (each as { error?: Error }).error).find((each) => each !== undefined);
-      wire.told.push(
-        `    ${current.getStore()?.name}: ${level}: ${String(message)} ${error === undefined ? JSON.stringify(more) : String(error)}`,
+      network.trace.push(
+        `    ${currentInvocation.getStore()?.name}: ${level}: ${String(message)} ${error === undefined ? JSON.stringify(more) : String(error)}`,
       );
     };
   }
   await createTable('simulation');
 
-  const load = async (is: Parameters<typeof namesOf>[0]): Promise<Record<string, Handler>> =>
+  const load = async (is: Parameters<typeof entryNamesOf>[0]): Promise<Record<string, Handler>> =>
     Object.fromEntries(
       await Promise.all(
-        namesOf(is).map(async (name) => [name, (await import(`../../${fileOf(name)}`)).handler] as const),
+        entryNamesOf(is).map(async (name) => [name, (await import(`../../${fileOf(name)}`)).handler] as const),
       ),
     );
   const [api, steps, streams, mailEvents, schedules] = await Promise.all([
     load('api'),
     load('step'),
     load('stream'),
-    load('mail-events'),
+    load('delivery-events'),
     load('schedule'),
   ]);
   const entries = new Map(allRoutes().map(({ route, entry }) => [String(route), entry]));
@@ -129,26 +129,26 @@ export async function startWorld(
     name: string,
     run: () => Promise<Result>,
   ): Promise<{ readonly result: Result | 'killed'; readonly troubled: boolean }> {
-    const { dice, weather } = wire.conditions;
-    const isCalm = weather.is === 'calm';
-    const apart = !isCalm && dice.chance(clockApart) ? dice.below(7) - 3 : 0;
-    if (apart !== 0) wire.tally('clocks-apart');
-    const death = Promise.withResolvers<'killed'>();
+    const { prng, profile } = network.conditions;
+    const isFaultFree = profile.kind === 'none';
+    const skewSeconds = !isFaultFree && prng.chance(clockSkewRate) ? prng.below(7) - 3 : 0;
+    if (skewSeconds !== 0) network.countFault('clock-skew');
+    const killSignal = Promise.withResolvers<'killed'>();
     const invocation: Invocation = {
       name,
-      skewMilliseconds: apart * 1_000,
-      killedAtCall: !isCalm && dice.chance(killed) ? 1 + dice.below(name === 'sweep' ? 25 : 6) : null,
+      skewMilliseconds: skewSeconds * 1_000,
+      killedAtCall: !isFaultFree && prng.chance(killRate) ? 1 + prng.below(name === 'sweep' ? 25 : 6) : null,
       calls: 0,
       faults: 0,
-      dead: false,
-      die: () => death.resolve('killed'),
+      isKilled: false,
+      kill: () => killSignal.resolve('killed'),
     };
-    const result = await Promise.race([current.run(invocation, run), death.promise]);
+    const result = await Promise.race([currentInvocation.run(invocation, run), killSignal.promise]);
     return { result, troubled: invocation.faults > 0 };
   }
 
   /** A failure that nothing on the way explains is a bug. */
-  async function guarded(name: string, run: () => Promise<unknown>): Promise<'done' | 'killed' | 'failed'> {
+  async function invokeChecked(name: string, run: () => Promise<unknown>): Promise<'done' | 'killed' | 'failed'> {
     let fault: unknown;
     const { result, troubled } = await invoke(name, () =>
       run().then(
@@ -160,8 +160,9 @@ export async function startWorld(
       ),
     );
     if (result === 'failed') {
-      wire.told.push(`    ${name}: failed: ${String(fault)}`);
-      if (!troubled && !isBusy(fault)) throw new Broken('nothing fails without a cause', `${name}: ${describe(fault)}`);
+      network.trace.push(`    ${name}: failed: ${String(fault)}`);
+      if (!troubled && !isContention(fault))
+        throw new InvariantViolation('nothing fails without a cause', `${name}: ${describeError(fault)}`);
     }
     return result;
   }
@@ -173,7 +174,7 @@ export async function startWorld(
         let failure: unknown;
         let output: unknown;
         const { result, troubled } = await invoke(name, () =>
-          run(input, contextOf(name)).then(
+          run(input, lambdaContext(name)).then(
             (value) => {
               output = value;
               return 'done' as const;
@@ -187,10 +188,10 @@ export async function startWorld(
         if (result === 'killed')
           throw Object.assign(new Error('The function was killed.'), { name: 'Sandbox.Timedout' });
         if (result === 'failed') {
-          wire.told.push(`    ${name}: failed: ${String(failure)}`);
-          if (!troubled && !isBusy(failure)) {
-            wire.told.push(`    ${name}: and nothing had gone wrong: ${describe(failure)}`);
-            unexplained.push(`${name}: ${describe(failure)}`);
+          network.trace.push(`    ${name}: failed: ${String(failure)}`);
+          if (!troubled && !isContention(failure)) {
+            network.trace.push(`    ${name}: and nothing had gone wrong: ${describeError(failure)}`);
+            unexplained.push(`${name}: ${describeError(failure)}`);
           }
           throw failure;
         }
@@ -202,25 +203,27 @@ export async function startWorld(
   const now = () => fromEpochMilliseconds(clock.milliseconds);
   const starting = startStepFunctions({ definition, handlers: stepHandlers, now });
   // It waits for a timer of its own, once.
-  await wire.rest();
+  await network.runUntilIdle();
   workflows = await starting;
   process.env.STATE_MACHINE_ARN = workflows.stateMachineArn;
   const engine = workflows;
   let requests = 0;
 
   return {
-    wire,
+    network,
     clock,
     store,
     workflows,
     now,
-    async ask(asking) {
-      const entry = entries.get(asking.route);
+    async send(request) {
+      const entry = entries.get(request.route);
       const handler = entry === undefined ? undefined : api[entry];
-      if (handler === undefined) throw new Error(`There is no route ${asking.route}.`);
+      if (handler === undefined) throw new Error(`There is no route ${request.route}.`);
       requests += 1;
-      const event = eventOf(asking, `request-${requests}`, now());
-      const { result, troubled } = await invoke(asking.route, () => handler(event, contextOf(`request-${requests}`)));
+      const event = eventOf(request, `request-${requests}`, now());
+      const { result, troubled } = await invoke(request.route, () =>
+        handler(event, lambdaContext(`request-${requests}`)),
+      );
       if (result === 'killed') return result;
       const { statusCode, headers, body } = result as {
         statusCode: number;
@@ -228,20 +231,20 @@ export async function startWorld(
         body: string;
       };
       const isJson = /json/.test(headers['content-type'] ?? '');
-      const answer = { status: statusCode, body: isJson ? JSON.parse(body) : body, troubled };
-      if (answer.status === 500 && !troubled)
-        throw new Broken('nothing fails without a cause', `${asking.route} answered 500`);
-      if (unexplained.length > 0) throw new Broken('nothing fails without a cause', String(unexplained[0]));
-      return answer;
+      const response = { status: statusCode, body: isJson ? JSON.parse(body) : body, troubled };
+      if (response.status === 500 && !troubled)
+        throw new InvariantViolation('nothing fails without a cause', `${request.route} answered 500`);
+      if (unexplained.length > 0) throw new InvariantViolation('nothing fails without a cause', String(unexplained[0]));
+      return response;
     },
     async sweep() {
       let next: { readonly nextActionAt: Instant | null } | undefined;
-      const ended = await guarded('sweep', async () => {
-        next = (await schedules.sweep?.({}, contextOf('sweep'))) as typeof next;
+      const ended = await invokeChecked('sweep', async () => {
+        next = (await schedules.sweep?.({}, lambdaContext('sweep'))) as typeof next;
       });
       return ended === 'done' && next !== undefined ? next : ended === 'killed' ? 'killed' : 'failed';
     },
-    async deliver(images) {
+    async deliverChanges(images) {
       const Records = images.map(({ sequence, before, after }) => ({
         dynamodb: {
           SequenceNumber: sequence,
@@ -251,8 +254,8 @@ export async function startWorld(
       }));
       let all = true;
       for (const [name, handler] of Object.entries(streams)) {
-        const ended = await guarded(name, async () => {
-          const { batchItemFailures } = (await handler({ Records }, contextOf(name))) as {
+        const ended = await invokeChecked(name, async () => {
+          const { batchItemFailures } = (await handler({ Records }, lambdaContext(name))) as {
             batchItemFailures: unknown[];
           };
           if (batchItemFailures.length > 0) all = false;
@@ -261,14 +264,14 @@ export async function startWorld(
       }
       return all;
     },
-    async tellOfMail(event) {
+    async sendMailEvent(event) {
       const [[name, handler] = []] = Object.entries(mailEvents);
       if (name === undefined || handler === undefined) throw new Error('Nobody hears of mails.');
-      return (await guarded(name, () => handler(event, contextOf(name)))) === 'done';
+      return (await invokeChecked(name, () => handler(event, lambdaContext(name)))) === 'done';
     },
     async loseExecution(name) {
       const arn = engine.stateMachineArn.replace(':stateMachine:', ':execution:');
-      await wire.tellWorkflows('StopExecution', { executionArn: `${arn}:${name}`, cause: 'It was lost.' });
+      await network.callWorkflows('StopExecution', { executionArn: `${arn}:${name}`, cause: 'It was lost.' });
     },
     async stop() {
       await engine.stop();
@@ -278,36 +281,36 @@ export async function startWorld(
   };
 }
 
-function isBusy(error: unknown): boolean {
+function isContention(error: unknown): boolean {
   return error instanceof Error && /Contention|SendingThrottled/.test(error.name);
 }
 
-function describe(error: unknown): string {
+function describeError(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message).split('\n').slice(0, 4).join(' | ') : String(error);
 }
 
 /** Time and chance, as the functions see them, follow from the seed. */
-function takeWorld(chance: Dice, clock: Clock): void {
-  const digits = (count: number) => Array.from({ length: count }, () => chance.below(10)).join('');
+function seedRuntime(prng: Prng, clock: Clock): void {
+  const digits = (count: number) => Array.from({ length: count }, () => prng.below(10)).join('');
   const letters = (count: number) =>
     Array.from({ length: count }, () =>
-      'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'.charAt(chance.below(62)),
+      'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'.charAt(prng.below(62)),
     ).join('');
-  Object.assign(world, {
-    now: () => fromEpochMilliseconds(clock.milliseconds + (current.getStore()?.skewMilliseconds ?? 0)),
-    below: (bound: number) => chance.below(bound),
-    token: () => new Secret(letters(43), '[token]'),
-    code: (count: number) => new Secret(digits(count), '[code]'),
+  Object.assign(runtime, {
+    now: () => fromEpochMilliseconds(clock.milliseconds + (currentInvocation.getStore()?.skewMilliseconds ?? 0)),
+    randomBelow: (bound: number) => prng.below(bound),
+    randomToken: () => new Secret(letters(43), '[token]'),
+    randomCode: (count: number) => new Secret(digits(count), '[code]'),
     uniqueId: () => letters(20),
-    pause: (attempt: number) => pause(chance.below(20 * 2 ** attempt)),
-  } satisfies Partial<typeof world>);
+    backOff: (attempt: number) => pause(prng.below(20 * 2 ** attempt)),
+  } satisfies Partial<typeof runtime>);
   // The SDK draws from it how long it waits before it tries again.
-  Math.random = () => chance.below(1_000_000) / 1_000_000;
+  Math.random = () => prng.below(1_000_000) / 1_000_000;
 }
 
 /** An event as the HTTP API of AWS makes it (payload format 2.0). */
 function eventOf(
-  { route, params = {}, body, form, caller, idempotencyKey }: Asking,
+  { route, params = {}, body, form, caller, idempotencyKey }: HttpRequest,
   requestId: string,
   now: Instant,
 ): APIGatewayProxyEventV2 {

@@ -2,33 +2,42 @@ import type { Agreement, Person } from '../../domain/agreement.ts';
 import type { ExceptionRequest } from '../../domain/exceptions/request.ts';
 import { installationIdFrom } from '../../domain/keys/installation-id.ts';
 import type { Key } from '../../domain/keys/key.ts';
-import { markNameOf } from '../../store/mak-activations.ts';
-import { isDone, isFinal, limitIn, machinesOn, marksOf, must, ownedIn, statesIn } from './invariants.ts';
-import type { Deed, Link, Model } from './model.ts';
-import { askName, deedOf, machineOf } from './model.ts';
-import type { Image, Mail } from './network.ts';
-import type { Dice } from './prng.ts';
-import type { Answer, Asking, World } from './system.ts';
+import { attributeNameOf } from '../../store/mak-activations.ts';
+import {
+  activationRecordsOf,
+  assertRule,
+  isFinal,
+  isRecorded,
+  itemIn,
+  limitIn,
+  machinesOn,
+  valuesIn,
+} from './invariants.ts';
+import type { ApprovalLink, Model, TrackedWrite } from './model.ts';
+import { machineOf, roundName, trackWrite } from './model.ts';
+import type { ItemImage, SentMail } from './network.ts';
+import type { Prng } from './prng.ts';
+import type { HttpRequest, HttpResponse, SimulatedSystem } from './system.ts';
 
 /*
  * Everybody who does something: customers, machines, agents, the exceptions team, Correspondents, the schedule, the stream.
  * They choose by what is in the table, so that most of what they do is worth doing, and now and then they do what is not.
  */
 
-export type Change = Image & { readonly sequence: string };
+export type Change = ItemImage & { readonly sequence: string };
 
 /** One thing that somebody does, and what they make of the answer. */
-export type Operation = { readonly what: string; run(): Promise<void> };
+export type Operation = { readonly description: string; run(): Promise<void> };
 
-export type Life = {
-  readonly world: World;
+export type RunContext = {
+  readonly system: SimulatedSystem;
   readonly model: Model;
   /** Changes of keys that the stream has not handed over yet. */
-  readonly stream: Change[];
+  readonly pendingChanges: Change[];
   /** What may be sent again as it was. */
-  readonly again: Operation[];
+  readonly repeatable: Operation[];
   /** What can be judged only when all that runs at once is done. */
-  readonly afterwards: (() => void)[];
+  readonly deferredChecks: (() => void)[];
 };
 
 const admin = { email: 'olga@vendor.example', roles: ['licensing-admins'] } as const;
@@ -36,7 +45,7 @@ const agent = { email: 'ada@callcenter.example', roles: ['call-center'] } as con
 const team = { email: 'rui@licensing.example', roles: ['exceptions-team'] } as const;
 const phone = '+1 425 555 0101';
 
-type Name = string;
+type OperationName = string;
 
 function customer(person: Person) {
   return { email: person.email, roles: [] } as const;
@@ -49,43 +58,60 @@ function ines(agreementId: string): Person {
 
 // ---- Asking, and asking again
 
-type Heard = (body: Answer['body'], status: number) => void;
+type OnSuccess = (body: HttpResponse['body'], status: number) => void;
 
 /**
  * Asks once; answers undefined when it was killed, and nobody hears of it. What was done before under the same name answers
  * so when it is asked again (MAK-4, OVR-4).
  */
-async function ask(life: Life, what: string, asked: Asking, deed?: Deed): Promise<Answer | undefined> {
-  const { items, told } = life.world.wire;
-  const done = deed !== undefined && isDone(items, deed);
-  const answer = await life.world.ask(asked);
-  const heard = answer === 'killed' ? 'nothing (killed)' : `${answer.status} ${answer.body?.code ?? ''}`;
-  told.push(`  ${what}: ${heard}`);
-  if (answer === 'killed') return undefined;
-  const refused = answer.status >= 400 && answer.status < 500 && answer.body?.code !== 'request-in-progress';
-  must(!done || !refused, 'what was done is not refused when it is asked again', `${what}: ${heard}`);
-  return answer;
+async function sendOnce(
+  context: RunContext,
+  description: string,
+  request: HttpRequest,
+  trackedWrite?: TrackedWrite,
+): Promise<HttpResponse | undefined> {
+  const { items, trace } = context.system.network;
+  const wasDone = trackedWrite !== undefined && isRecorded(items, trackedWrite);
+  const response = await context.system.send(request);
+  const outcome = response === 'killed' ? 'nothing (killed)' : `${response.status} ${response.body?.code ?? ''}`;
+  trace.push(`  ${description}: ${outcome}`);
+  if (response === 'killed') return undefined;
+  const refused = response.status >= 400 && response.status < 500 && response.body?.code !== 'request-in-progress';
+  assertRule(!wasDone || !refused, 'what was done is not refused when it is asked again', `${description}: ${outcome}`);
+  return response;
 }
 
 /** Asks once, hears the answer if there is one, and may ask the same again later. */
-function asking(life: Life, what: string, asked: Asking, promised: Heard = () => undefined, repeats = true): Operation {
+function requestOperation(
+  context: RunContext,
+  description: string,
+  request: HttpRequest,
+  onSuccess: OnSuccess = () => undefined,
+  repeats = true,
+): Operation {
   const operation: Operation = {
-    what,
+    description,
     run: async () => {
-      const answer = await ask(life, what, asked, life.model.deeds.get(asked.idempotencyKey ?? ''));
-      if (answer !== undefined && answer.status >= 200 && answer.status < 300) promised(answer.body, answer.status);
+      const response = await sendOnce(
+        context,
+        description,
+        request,
+        context.model.trackedWrites.get(request.idempotencyKey ?? ''),
+      );
+      if (response !== undefined && response.status >= 200 && response.status < 300)
+        onSuccess(response.body, response.status);
     },
   };
-  if (repeats && asked.idempotencyKey !== undefined) {
-    life.again.push({ ...operation, what: `${what} (again)` });
-    if (life.again.length > 24) life.again.shift();
+  if (repeats && request.idempotencyKey !== undefined) {
+    context.repeatable.push({ ...operation, description: `${description} (again)` });
+    if (context.repeatable.length > 24) context.repeatable.shift();
   }
   return operation;
 }
 
 // ---- Customers and their keys
 
-export function register(life: Life, name: Name): Operation {
+export function register(context: RunContext, name: OperationName): Operation {
   const agreementId = `E-${name.replaceAll('#', '')}`;
   const body = {
     program: 'enterprise',
@@ -99,38 +125,38 @@ export function register(life: Life, name: Name): Operation {
     contacts: [ines(agreementId)],
     noticesCorrespondent: { name: 'Carla Weiss', email: `carla@${agreementId.toLowerCase()}.example`, phone },
   };
-  const deed = deedOf(life.model, 'AGREEMENT', 'entry', name);
-  return asking(
-    life,
+  const trackedWrite = trackWrite(context.model, 'AGREEMENT', 'entry', name);
+  return requestOperation(
+    context,
     `register ${agreementId}`,
     { route: 'POST /agreements', body, caller: admin, idempotencyKey: name },
     () => {
-      deed.promised = true;
-      life.model.agreements.add(agreementId);
+      trackedWrite.isAcknowledged = true;
+      context.model.agreements.add(agreementId);
     },
   );
 }
 
-function issueMak(life: Life, { agreementId }: Agreement, dice: Dice, name: Name): Operation {
-  const productGroup = dice.chance(0.7) ? 'client' : 'server-b';
-  return asking(
-    life,
+function issueMak(context: RunContext, { agreementId }: Agreement, prng: Prng, name: OperationName): Operation {
+  const productGroup = prng.chance(0.7) ? 'client' : 'server-b';
+  return requestOperation(
+    context,
     `a MAK for ${productGroup} of ${agreementId}`,
     {
       route: 'POST /agreements/{agreementId}/keys',
       params: { agreementId },
       body: { type: 'MAK', productGroup },
-      caller: dice.chance(0.7) ? customer(ines(agreementId)) : agent,
+      caller: prng.chance(0.7) ? customer(ines(agreementId)) : agent,
       idempotencyKey: name,
     },
-    ({ keyId }) => life.model.keys.add(keyId),
+    ({ keyId }) => context.model.keys.add(keyId),
   );
 }
 
-function replace(life: Life, key: Key, name: Name): Operation {
-  const deed = deedOf(life.model, 'KEY', 'entry', name);
-  return asking(
-    life,
+function replaceKey(context: RunContext, key: Key, name: OperationName): Operation {
+  const trackedWrite = trackWrite(context.model, 'KEY', 'entry', name);
+  return requestOperation(
+    context,
     `replace ${key.type} ${key.lastFive}`,
     {
       route: 'POST /keys/{keyId}/replacements',
@@ -140,26 +166,30 @@ function replace(life: Life, key: Key, name: Name): Operation {
       idempotencyKey: name,
     },
     ({ issued, blocked }) => {
-      deed.promised = true;
-      life.model.keys.add(issued.keyId);
-      const now = ownedIn<Key>(life.world.wire.items, `KEY#${blocked.keyId} KEY`)?.state;
-      must(now?.status.is === 'blocked', 'BLK-2 a replaced key is blocked when it is said to be', blocked.keyId);
+      trackedWrite.isAcknowledged = true;
+      context.model.keys.add(issued.keyId);
+      const now = itemIn<Key>(context.system.network.items, `KEY#${blocked.keyId} KEY`)?.value;
+      assertRule(
+        now?.state.status === 'blocked',
+        'BLK-2 a replaced key is blocked when it is said to be',
+        blocked.keyId,
+      );
     },
   );
 }
 
-function reveal(life: Life, key: Key, name: Name): Operation {
+function reveal(context: RunContext, key: Key, name: OperationName): Operation {
   const caller = customer(ines(key.agreementId));
-  const asked = { route: 'POST /keys/{keyId}/reveal', params: { keyId: key.keyId }, body: {}, caller };
-  return asking(life, `reveal ${key.lastFive}`, { ...asked, idempotencyKey: name }, ({ productKey }) => {
-    must(productKey === secretOf(life, key.keyId), 'KEY-6 the key that was asked for is shown', key.keyId);
+  const request = { route: 'POST /keys/{keyId}/reveal', params: { keyId: key.keyId }, body: {}, caller };
+  return requestOperation(context, `reveal ${key.lastFive}`, { ...request, idempotencyKey: name }, ({ productKey }) => {
+    assertRule(productKey === productKeyOf(context, key.keyId), 'KEY-6 the key that was asked for is shown', key.keyId);
   });
 }
 
-function look(life: Life, dice: Dice, keys: readonly Key[], requests: readonly ExceptionRequest[]): Operation {
-  const key = dice.of(keys);
+function read(context: RunContext, prng: Prng, keys: readonly Key[], requests: readonly ExceptionRequest[]): Operation {
+  const key = prng.pick(keys);
   const params = { keyId: key.keyId, agreementId: key.agreementId, exceptionId: requests[0]?.exceptionId ?? 'none' };
-  const route = dice.of([
+  const route = prng.pick([
     'GET /keys/{keyId}',
     'GET /keys/{keyId}/allowances',
     'GET /keys/{keyId}/forecast',
@@ -169,10 +199,19 @@ function look(life: Life, dice: Dice, keys: readonly Key[], requests: readonly E
     'GET /exceptions',
     'GET /exceptions/{exceptionId}',
   ]);
-  return asking(life, `look at ${route}`, { route, params, caller: customer(ines(key.agreementId)) }, (body) => {
-    const shown = `${key.keyId} ${body.used} of ${body.limit}`;
-    must(route !== 'GET /keys/{keyId}' || body.used <= body.limit, 'MAK-1 no more is shown than the limit', shown);
-  });
+  return requestOperation(
+    context,
+    `look at ${route}`,
+    { route, params, caller: customer(ines(key.agreementId)) },
+    (body) => {
+      const shown = `${key.keyId} ${body.used} of ${body.limit}`;
+      assertRule(
+        route !== 'GET /keys/{keyId}' || body.used <= body.limit,
+        'MAK-1 no more is shown than the limit',
+        shown,
+      );
+    },
+  );
 }
 
 // ---- Machines
@@ -183,10 +222,10 @@ function machine(keyNumber: number, number: number) {
   return installationIdFrom(String(keyNumber * machinesOfKey + number).padStart(45, '0'));
 }
 
-function secretOf({ world: { store, wire } }: Life, keyId: string): string {
-  const key = ownedIn<Key>(wire.items, `KEY#${keyId} KEY`);
+function productKeyOf({ system: { store, network } }: RunContext, keyId: string): string {
+  const key = itemIn<Key>(network.items, `KEY#${keyId} KEY`);
   if (key === undefined) throw new Error(`There is no key ${keyId}.`);
-  return store.vault.openProductKey(String(key.kept.sealed), keyId).reveal();
+  return store.vault.openProductKey(String(key.internal.sealedKey), keyId).reveal();
 }
 
 /** The machines of an agreement are numbered from its own number on, so that a machine can move to a successor key. */
@@ -199,169 +238,209 @@ function productOf(key: Key): string {
 }
 
 /** A machine: mostly a new one, now and then one that is known, of this key or of the one it replaced. */
-function someMachine(life: Life, key: Key, dice: Dice, most = 400) {
-  const known = life.model.machines.get(key.replaces !== null && dice.chance(0.5) ? key.replaces : key.keyId);
+function someMachine(context: RunContext, key: Key, prng: Prng, machinesMax = 400) {
+  const known = context.model.machines.get(key.replaces !== null && prng.chance(0.5) ? key.replaces : key.keyId);
   const of = key.type === 'KMS' ? 9 : Math.max(20, (known?.size ?? 0) + 25);
-  return machine(numberOf(key.agreementId), dice.below(Math.min(of, most)));
+  return machine(numberOf(key.agreementId), prng.below(Math.min(of, machinesMax)));
 }
 
-function activate(life: Life, key: Key, dice: Dice, installationId = someMachine(life, key, dice)): Operation {
-  const name = key.type === 'MAK' ? markNameOf(installationId) : installationId;
-  const body = { productKey: secretOf(life, key.keyId), installationId, product: productOf(key), machineName: 'PC' };
-  const what = `activate ${installationId.slice(-8)} on ${key.type} ${key.lastFive}`;
+function activate(
+  context: RunContext,
+  key: Key,
+  prng: Prng,
+  installationId = someMachine(context, key, prng),
+): Operation {
+  const name = key.type === 'MAK' ? attributeNameOf(installationId) : installationId;
+  const body = {
+    productKey: productKeyOf(context, key.keyId),
+    installationId,
+    product: productOf(key),
+    machineName: 'PC',
+  };
+  const description = `activate ${installationId.slice(-8)} on ${key.type} ${key.lastFive}`;
   return {
-    what,
+    description,
     run: async () => {
-      const known = machineOf(life.model, key.keyId, name);
-      known.asked += 1;
-      const limit = limitNow(life, key.keyId);
-      const before = known.promised > 0;
-      const answer = await life.world.ask({ route: 'POST /activations', body });
-      life.world.wire.told.push(
-        `  ${what}: ${answer === 'killed' ? answer : `${answer.status} ${answer.body?.code ?? ''}`}`,
+      const machineModel = machineOf(context.model, key.keyId, name);
+      machineModel.requests += 1;
+      const limit = currentLimit(context, key.keyId);
+      const wasKnown = machineModel.acknowledgments > 0;
+      const response = await context.system.send({ route: 'POST /activations', body });
+      context.system.network.trace.push(
+        `  ${description}: ${response === 'killed' ? response : `${response.status} ${response.body?.code ?? ''}`}`,
       );
-      if (answer === 'killed') return;
-      heardOfActivation(life, key, name, answer.status, answer.body, limit, before);
+      if (response === 'killed') return;
+      recordActivation(context, key, name, response.status, response.body, limit, wasKnown);
     },
   };
 }
 
-function limitNow({ world: { wire } }: Life, keyId: string): number {
-  return limitIn(ownedIn<Key>(wire.items, `KEY#${keyId} KEY`)?.state.grants ?? []);
+function currentLimit({ system: { network } }: RunContext, keyId: string): number {
+  return limitIn(itemIn<Key>(network.items, `KEY#${keyId} KEY`)?.value.grants ?? []);
 }
 
-function heardOfActivation(
-  life: Life,
+function recordActivation(
+  context: RunContext,
   key: Key,
   name: string,
   status: number,
-  body: Answer['body'],
+  body: HttpResponse['body'],
   limitBefore: number,
-  knownBefore: boolean,
+  wasKnown: boolean,
 ): void {
-  const { items } = life.world.wire;
-  const known = machineOf(life.model, key.keyId, name);
+  const { items } = context.system.network;
+  const machineModel = machineOf(context.model, key.keyId, name);
   if (status === 200 || status === 201) {
     if (key.type === 'MAK') {
-      const same = known.activatedAt === null || known.activatedAt === body.activatedAt;
-      must(same, 'MAK-2 a machine hears the same time', `${name}: ${known.activatedAt} and ${body.activatedAt}`);
-      must(status === 200 || !knownBefore, 'MAK-2 a known machine is not counted again', name);
-      known.activatedAt = body.activatedAt;
+      const same = machineModel.activatedAt === null || machineModel.activatedAt === body.activatedAt;
+      assertRule(
+        same,
+        'MAK-2 a machine hears the same time',
+        `${name}: ${machineModel.activatedAt} and ${body.activatedAt}`,
+      );
+      assertRule(status === 200 || !wasKnown, 'MAK-2 a known machine is not counted again', name);
+      machineModel.activatedAt = body.activatedAt;
     }
-    const same = known.activationId === null || known.activationId === body.activationId;
-    must(same, 'MAK-2 a machine hears the same activation id', name);
-    known.activationId = body.activationId;
-    known.promised += 1;
-    must(machinesOn(items, key.keyId).includes(name), 'MAK-1 an acknowledged activation is there', name);
+    const same = machineModel.activationId === null || machineModel.activationId === body.activationId;
+    assertRule(same, 'MAK-2 a machine hears the same activation id', name);
+    machineModel.activationId = body.activationId;
+    machineModel.acknowledgments += 1;
+    assertRule(machinesOn(items, key.keyId).includes(name), 'MAK-1 an acknowledged activation is there', name);
     return;
   }
   if (status === 409 && body.code === 'activation-limit-reached') {
     if (key.type === 'MAK') {
-      must(!knownBefore, 'MAK-2 a known machine is never refused', name);
-      life.afterwards.push(() => {
-        const used = marksOf(items, key.keyId).length;
-        must(used >= limitBefore, 'MAK-1 refused only when it is spent', `${key.keyId} ${used} of ${limitBefore}`);
+      assertRule(!wasKnown, 'MAK-2 a known machine is never refused', name);
+      context.deferredChecks.push(() => {
+        const used = activationRecordsOf(items, key.keyId).length;
+        assertRule(
+          used >= limitBefore,
+          'MAK-1 refused only when it is spent',
+          `${key.keyId} ${used} of ${limitBefore}`,
+        );
       });
     }
     return;
   }
-  const isLive = ownedIn<Key>(items, `KEY#${key.keyId} KEY`)?.state.status.is === 'live';
-  must(status !== 403 || !isLive, 'BLK-1 only a blocked key is called blocked', key.keyId);
+  const isLive = itemIn<Key>(items, `KEY#${key.keyId} KEY`)?.value.state.status === 'live';
+  assertRule(status !== 403 || !isLive, 'BLK-1 only a blocked key is called blocked', key.keyId);
 }
 
-function activateBatch(life: Life, key: Key, dice: Dice, size: number, first = -1): Operation {
-  const lines = Array.from({ length: size }, (_, index) =>
-    first >= 0 ? machine(numberOf(key.agreementId), first + index) : someMachine(life, key, dice),
+function activateBatch(context: RunContext, key: Key, prng: Prng, size: number, first = -1): Operation {
+  const installationIds = Array.from({ length: size }, (_, index) =>
+    first >= 0 ? machine(numberOf(key.agreementId), first + index) : someMachine(context, key, prng),
   );
-  const activations = lines.map((installationId) => ({ installationId, product: productOf(key) }));
-  const what = `activate a batch of ${size} on ${key.type} ${key.lastFive}`;
+  const activations = installationIds.map((installationId) => ({ installationId, product: productOf(key) }));
+  const description = `activate a batch of ${size} on ${key.type} ${key.lastFive}`;
   return {
-    what,
+    description,
     run: async () => {
-      const names = lines.map((each) => (key.type === 'MAK' ? markNameOf(each) : each));
-      const before = names.map((name) => machineOf(life.model, key.keyId, name).promised > 0);
-      for (const name of names) machineOf(life.model, key.keyId, name).asked += 1;
-      const limit = limitNow(life, key.keyId);
-      const productKey = secretOf(life, key.keyId);
-      const answer = await life.world.ask({ route: 'POST /activations/batch', body: { productKey, activations } });
-      life.world.wire.told.push(`  ${what}: ${answer === 'killed' ? answer : answer.status}`);
-      if (answer === 'killed' || answer.status !== 200) return;
+      const names = installationIds.map((each) => (key.type === 'MAK' ? attributeNameOf(each) : each));
+      const wereKnown = names.map((name) => machineOf(context.model, key.keyId, name).acknowledgments > 0);
+      for (const name of names) machineOf(context.model, key.keyId, name).requests += 1;
+      const limit = currentLimit(context, key.keyId);
+      const productKey = productKeyOf(context, key.keyId);
+      const response = await context.system.send({
+        route: 'POST /activations/batch',
+        body: { productKey, activations },
+      });
+      context.system.network.trace.push(`  ${description}: ${response === 'killed' ? response : response.status}`);
+      if (response === 'killed' || response.status !== 200) return;
       for (const [index, name] of names.entries()) {
-        const { status, activation, problem } = answer.body.results[index];
-        heardOfActivation(life, key, name, status, activation ?? problem, limit, before[index] ?? false);
+        const { status, activation, problem } = response.body.results[index];
+        recordActivation(context, key, name, status, activation ?? problem, limit, wereKnown[index] ?? false);
       }
     },
   };
 }
 
-function validate(life: Life, key: Key, dice: Dice): Operation {
-  const installationId = someMachine(life, key, dice);
-  const name = key.type === 'MAK' ? markNameOf(installationId) : installationId;
-  const body = { productKey: secretOf(life, key.keyId), installationId };
-  const promised = machineOf(life.model, key.keyId, name).promised > 0;
-  return asking(life, `validate on ${key.lastFive}`, { route: 'POST /validations', body }, ({ genuine, reason }) => {
-    const is = ownedIn<Key>(life.world.wire.items, `KEY#${key.keyId} KEY`)?.state.status.is;
-    must(!promised || is !== 'live' || genuine, 'VAL-1 who has activated is genuine', `${name}: ${reason}`);
-  });
+function validate(context: RunContext, key: Key, prng: Prng): Operation {
+  const installationId = someMachine(context, key, prng);
+  const name = key.type === 'MAK' ? attributeNameOf(installationId) : installationId;
+  const body = { productKey: productKeyOf(context, key.keyId), installationId };
+  const acknowledgments = machineOf(context.model, key.keyId, name).acknowledgments > 0;
+  return requestOperation(
+    context,
+    `validate on ${key.lastFive}`,
+    { route: 'POST /validations', body },
+    ({ genuine, reason }) => {
+      const keyStatus = itemIn<Key>(context.system.network.items, `KEY#${key.keyId} KEY`)?.value.state.status;
+      assertRule(
+        !acknowledgments || keyStatus !== 'live' || genuine,
+        'VAL-1 who has activated is genuine',
+        `${name}: ${reason}`,
+      );
+    },
+  );
 }
 
-function reportClients(life: Life, key: Key, dice: Dice): Operation {
+function reportClients(context: RunContext, key: Key, prng: Prng): Operation {
   const body = {
-    productKey: secretOf(life, key.keyId),
-    installationId: someMachine(life, key, dice),
-    clients: dice.below(500),
+    productKey: productKeyOf(context, key.keyId),
+    installationId: someMachine(context, key, prng),
+    clients: prng.below(500),
   };
-  return asking(life, `report clients on ${key.lastFive}`, { route: 'POST /kms-hosts/client-reports', body });
+  return requestOperation(context, `report clients on ${key.lastFive}`, {
+    route: 'POST /kms-hosts/client-reports',
+    body,
+  });
 }
 
 // ---- The call centre
 
 /** A call is known by its reference, without a key for the repetition too. */
-function sameCall(life: Life, call: string, asked: Asking, deed: Deed): Operation {
-  const what = `${call} (the same call)`;
-  return { what, run: async () => void (await ask(life, what, asked, deed)) };
+function repeatCall(context: RunContext, call: string, request: HttpRequest, trackedWrite: TrackedWrite): Operation {
+  const description = `${call} (the same call)`;
+  return { description, run: async () => void (await sendOnce(context, description, request, trackedWrite)) };
 }
 
-function override(life: Life, key: Key, dice: Dice, name: Name): Operation {
-  const deed = deedOf(life.model, 'KEY', 'grant', name);
-  const body = { installationId: someMachine(life, key, dice), callReference: name, callerName: 'Inés' };
-  const asked = { route: 'POST /keys/{keyId}/overrides', params: { keyId: key.keyId }, body, caller: agent };
-  const operation = asking(life, `override on ${key.lastFive} ${name}`, { ...asked, idempotencyKey: name }, () => {
-    deed.promised = true;
-  });
-  life.again.push(sameCall(life, operation.what, asked, deed));
+function override(context: RunContext, key: Key, prng: Prng, name: OperationName): Operation {
+  const trackedWrite = trackWrite(context.model, 'KEY', 'grant', name);
+  const body = { installationId: someMachine(context, key, prng), callReference: name, callerName: 'Inés' };
+  const request = { route: 'POST /keys/{keyId}/overrides', params: { keyId: key.keyId }, body, caller: agent };
+  const operation = requestOperation(
+    context,
+    `override on ${key.lastFive} ${name}`,
+    { ...request, idempotencyKey: name },
+    () => {
+      trackedWrite.isAcknowledged = true;
+    },
+  );
+  context.repeatable.push(repeatCall(context, operation.description, request, trackedWrite));
   return operation;
 }
 
-function increase(life: Life, key: Key, dice: Dice, name: Name): Operation {
+function increase(context: RunContext, key: Key, prng: Prng, name: OperationName): Operation {
   const limit = limitIn(key.grants);
-  const most = 2 * (key.grants[0]?.amount ?? 0);
-  const newLimit = dice.chance(0.15) ? most + 1 : limit + 1 + dice.below(Math.max(1, Math.min(20, most - limit)));
-  const deed = deedOf(life.model, 'KEY', 'grant', name);
+  const limitMax = 2 * (key.grants[0]?.amount ?? 0);
+  const newLimit = prng.chance(0.15)
+    ? limitMax + 1
+    : limit + 1 + prng.below(Math.max(1, Math.min(20, limitMax - limit)));
+  const trackedWrite = trackWrite(context.model, 'KEY', 'grant', name);
   const body = { newLimit, callReference: name, callerName: 'Inés' };
-  const asked = { route: 'POST /keys/{keyId}/increases', params: { keyId: key.keyId }, body, caller: agent };
-  const operation = asking(
-    life,
+  const request = { route: 'POST /keys/{keyId}/increases', params: { keyId: key.keyId }, body, caller: agent };
+  const operation = requestOperation(
+    context,
     `increase ${key.lastFive} to ${newLimit} ${name}`,
-    { ...asked, idempotencyKey: name },
+    { ...request, idempotencyKey: name },
     () => {
-      deed.promised = true;
+      trackedWrite.isAcknowledged = true;
     },
   );
-  life.again.push(sameCall(life, operation.what, asked, deed));
+  context.repeatable.push(repeatCall(context, operation.description, request, trackedWrite));
   return operation;
 }
 
 // ---- Requests
 
-function request(life: Life, key: Key, dice: Dice, name: Name): Operation {
+function submitRequest(context: RunContext, key: Key, prng: Prng, name: OperationName): Operation {
   const limit = limitIn(key.grants);
   const headroom = 2 * (key.grants[0]?.amount ?? 0) - limit;
-  const large = dice.chance(0.15);
-  const wanted =
-    key.type === 'MAK' ? (large ? 1_001 : Math.max(1, headroom + 1 + dice.below(30))) : large ? 21 : 6 + dice.below(5);
-  const foreign = dice.chance(0.1);
-  const wrong = dice.chance(0.1);
+  const large = prng.chance(0.15);
+  const amount =
+    key.type === 'MAK' ? (large ? 1_001 : Math.max(1, headroom + 1 + prng.below(30))) : large ? 21 : 6 + prng.below(5);
+  const hasOtherLanguage = prng.chance(0.1);
+  const hasWrongCorrespondent = prng.chance(0.1);
   const body = {
     kind: key.type === 'MAK' ? 'MAKADD' : 'KMSADD',
     organizationName: 'Alder',
@@ -369,36 +448,38 @@ function request(life: Life, key: Key, dice: Dice, name: Name): Operation {
     requester: ines(key.agreementId),
     product: productOf(key),
     keyLastFive: key.lastFive,
-    activationsRequested: wanted,
+    activationsRequested: amount,
     businessReason: `Two new schools ${name}`,
     requiredDate: '2099-01-04',
-    ...(foreign ? { language: 'de' } : {}),
-    ...(wrong ? { noticesCorrespondent: { name: 'Mallory', email: 'mallory@birch.example', phone } } : {}),
+    ...(hasOtherLanguage ? { language: 'de' } : {}),
+    ...(hasWrongCorrespondent
+      ? { noticesCorrespondent: { name: 'Mallory', email: 'mallory@birch.example', phone } }
+      : {}),
   };
-  const deed = deedOf(life.model, 'EXCEPTION', 'entry', name);
+  const trackedWrite = trackWrite(context.model, 'EXCEPTION', 'entry', name);
   let id: string | undefined;
-  const caller = dice.chance(0.8) ? customer(ines(key.agreementId)) : agent;
-  return asking(
-    life,
-    `${body.kind} for ${wanted} on ${key.lastFive} ${name}`,
+  const caller = prng.chance(0.8) ? customer(ines(key.agreementId)) : agent;
+  return requestOperation(
+    context,
+    `${body.kind} for ${amount} on ${key.lastFive} ${name}`,
     { route: 'POST /exceptions', body, caller, idempotencyKey: name },
     ({ exceptionId }) => {
-      deed.promised = true;
-      must(id === undefined || id === exceptionId, 'EXC-5 one request has one id', `${id} and ${exceptionId}`);
+      trackedWrite.isAcknowledged = true;
+      assertRule(id === undefined || id === exceptionId, 'EXC-5 one request has one id', `${id} and ${exceptionId}`);
       id = exceptionId;
-      life.model.requests.add(exceptionId);
+      context.model.requests.add(exceptionId);
     },
   );
 }
 
-function move(
-  life: Life,
+function transition(
+  context: RunContext,
   { exceptionId, activations, agreementId }: ExceptionRequest,
-  dice: Dice,
-  name: Name,
+  prng: Prng,
+  name: OperationName,
   kind: string,
 ): Operation {
-  const less = dice.chance(0.5) ? { activations: Math.max(1, activations - dice.below(5)) } : {};
+  const less = prng.chance(0.5) ? { activations: Math.max(1, activations - prng.below(5)) } : {};
   const [path, body, caller] = (
     {
       question: ['questions', { text: `Which schools? ${name}` }, team],
@@ -408,122 +489,130 @@ function move(
       withdraw: ['withdrawal', { reason: `No longer ${name}` }, customer(ines(agreementId))],
     } as const
   )[kind as 'question'];
-  const deed = kind === 'forward' ? undefined : deedOf(life.model, 'EXCEPTION', 'entry', name);
+  const trackedWrite = kind === 'forward' ? undefined : trackWrite(context.model, 'EXCEPTION', 'entry', name);
   const route = `POST /exceptions/{exceptionId}/${path}`;
-  return asking(
-    life,
+  return requestOperation(
+    context,
     `${kind} ${exceptionId} ${name}`,
     { route, params: { exceptionId }, body, caller, idempotencyKey: name },
     () => {
-      if (deed !== undefined) deed.promised = true;
+      if (trackedWrite !== undefined) trackedWrite.isAcknowledged = true;
     },
   );
 }
 
 // ---- The Notices Correspondent
 
-const linksSeen = new WeakMap<Mail, { readonly link: Link | undefined }>();
+const linkCache = new WeakMap<SentMail, { readonly link: ApprovalLink | undefined }>();
 
 /** The link in a mail, if it carries one. */
-function linkIn(mail: Mail): Link | undefined {
-  const seen = linksSeen.get(mail) ?? { link: readLink(mail) };
-  linksSeen.set(mail, seen);
-  return seen.link;
+function linkIn(mail: SentMail): ApprovalLink | undefined {
+  const cached = linkCache.get(mail) ?? { link: parseLink(mail) };
+  linkCache.set(mail, cached);
+  return cached.link;
 }
 
-function readLink({ text, to, tags }: Mail): Link | undefined {
+function parseLink({ text, to, tags }: SentMail): ApprovalLink | undefined {
   const token = /https?:\/\/[^/\s]+\/approvals\/([\w-]+)/.exec(text)?.[1];
   const code = /\b(\d{6})\b/.exec(text.replaceAll(/\S*\/\S*/g, ''))?.[1];
-  const { exception, ask } = tags;
-  if (token === undefined || code === undefined || exception === undefined || ask === undefined) return undefined;
-  return { token, code, to, exceptionId: exception, askNumber: Number(ask) };
+  const { exception, ask: round } = tags;
+  if (token === undefined || code === undefined || exception === undefined || round === undefined) return undefined;
+  return { token, code, to, exceptionId: exception, roundNumber: Number(round) };
 }
 
-function links(life: Life, exceptionId: string): readonly Link[] {
-  return life.world.wire.mails
+function linksFor(context: RunContext, exceptionId: string): readonly ApprovalLink[] {
+  return context.system.network.mails
     .filter(({ tags }) => tags.exception === exceptionId)
     .flatMap((mail) => linkIn(mail) ?? []);
 }
 
 function decide(
-  life: Life,
-  link: Link,
-  dice: Dice,
-  name: Name,
-  decision: 'approve' | 'deny' = dice.chance(0.8) ? 'approve' : 'deny',
+  context: RunContext,
+  link: ApprovalLink,
+  prng: Prng,
+  name: OperationName,
+  decision: 'approve' | 'deny' = prng.chance(0.8) ? 'approve' : 'deny',
 ): Operation {
-  const wrong = dice.chance(0.12);
-  const code = wrong ? String((Number(link.code) + 1) % 1_000_000).padStart(6, '0') : link.code;
-  const asked = askName(link.exceptionId, link.askNumber);
-  const deed = deedOf(life.model, 'EXCEPTION', 'entry', name);
-  const what = `${decision} ${asked} as ${link.to}${wrong ? ' with a wrong code' : ''} ${name}`;
+  const hasWrongCode = prng.chance(0.12);
+  const code = hasWrongCode ? String((Number(link.code) + 1) % 1_000_000).padStart(6, '0') : link.code;
+  const round = roundName(link.exceptionId, link.roundNumber);
+  const trackedWrite = trackWrite(context.model, 'EXCEPTION', 'entry', name);
+  const description = `${decision} ${round} as ${link.to}${hasWrongCode ? ' with a wrong code' : ''} ${name}`;
   const form = { code, decision, comment: `Yes ${name}` };
-  const operation = asking(
-    life,
-    what,
+  const operation = requestOperation(
+    context,
+    description,
     { route: 'POST /approvals/{token}', params: { token: link.token }, form },
     () => {
-      must(!wrong, 'APR-2 a wrong code decides nothing', asked);
-      deed.promised = true;
+      assertRule(!hasWrongCode, 'APR-2 a wrong code decides nothing', round);
+      trackedWrite.isAcknowledged = true;
     },
     false,
   );
   return {
-    what,
+    description,
     run: async () => {
-      if (!wrong && decision === 'approve') {
-        const people = life.model.approving.get(asked) ?? new Set();
-        life.model.approving.set(asked, people.add(link.to));
+      if (!hasWrongCode && decision === 'approve') {
+        const approvers = context.model.approvers.get(round) ?? new Set();
+        context.model.approvers.set(round, approvers.add(link.to));
       }
       await operation.run();
     },
   };
 }
 
-function openLink(life: Life, link: Link): Operation {
-  return asking(life, 'open a link', { route: 'GET /approvals/{token}', params: { token: link.token } });
+function openLink(context: RunContext, link: ApprovalLink): Operation {
+  return requestOperation(context, 'open a link', { route: 'GET /approvals/{token}', params: { token: link.token } });
 }
 
-function dispute(life: Life, mail: Mail): Operation {
+function dispute(context: RunContext, mail: SentMail): Operation {
   const token = /\/disputes\/([\w-]+)/.exec(mail.text)?.[1] ?? 'none';
-  return asking(life, `dispute ${mail.tags.exception}`, { route: 'POST /disputes/{token}', params: { token } });
+  return requestOperation(context, `dispute ${mail.tags.exception}`, {
+    route: 'POST /disputes/{token}',
+    params: { token },
+  });
 }
 
 // ---- Agreements
 
-function newCorrespondent(life: Life, { agreementId }: Agreement, name: Name): Operation {
+function changeCorrespondent(context: RunContext, { agreementId }: Agreement, name: OperationName): Operation {
   const short = name.replaceAll('#', '');
   const body = { name: `Carla ${name}`, email: `carla-${short}@${agreementId.toLowerCase()}.example`, phone };
-  const deed = deedOf(life.model, 'AGREEMENT', 'entry', name);
+  const trackedWrite = trackWrite(context.model, 'AGREEMENT', 'entry', name);
   const route = 'PUT /agreements/{agreementId}/notices-correspondent';
-  return asking(
-    life,
+  return requestOperation(
+    context,
     `new Correspondent of ${agreementId}`,
     { route, params: { agreementId }, body, caller: admin },
     () => {
-      deed.promised = true;
+      trackedWrite.isAcknowledged = true;
     },
   );
 }
 
-function newContacts(life: Life, { agreementId }: Agreement, name: Name): Operation {
+function changeContacts(context: RunContext, { agreementId }: Agreement, name: OperationName): Operation {
   const extra = { name: `Tom ${name}`, email: `tom-${name.replaceAll('#', '')}@alder.example`, phone };
-  const deed = deedOf(life.model, 'AGREEMENT', 'entry', name);
+  const trackedWrite = trackWrite(context.model, 'AGREEMENT', 'entry', name);
   const route = 'PUT /agreements/{agreementId}/contacts';
   const body = { contacts: [ines(agreementId), extra] };
-  return asking(life, `new contacts of ${agreementId}`, { route, params: { agreementId }, body, caller: admin }, () => {
-    deed.promised = true;
-  });
+  return requestOperation(
+    context,
+    `new contacts of ${agreementId}`,
+    { route, params: { agreementId }, body, caller: admin },
+    () => {
+      trackedWrite.isAcknowledged = true;
+    },
+  );
 }
 
-function nameDeputy(life: Life, agreement: Agreement, name: Name): Operation {
+function nameDeputy(context: RunContext, agreement: Agreement, name: OperationName): Operation {
   const { agreementId } = agreement;
-  const today = life.world.now().slice(0, 10);
-  const until = new Date(life.world.clock.milliseconds + 5 * 86_400_000).toISOString().slice(0, 10);
+  const today = context.system.now().slice(0, 10);
+  const until = new Date(context.system.clock.milliseconds + 5 * 86_400_000).toISOString().slice(0, 10);
   const person = { name: `Dana ${name}`, email: `dana@${agreementId.toLowerCase()}.example`, phone };
-  const deed = deedOf(life.model, 'AGREEMENT', 'entry', name);
-  return asking(
-    life,
+  const trackedWrite = trackWrite(context.model, 'AGREEMENT', 'entry', name);
+  return requestOperation(
+    context,
     `a deputy in ${agreementId}`,
     {
       route: 'PUT /agreements/{agreementId}/deputy',
@@ -532,73 +621,73 @@ function nameDeputy(life: Life, agreement: Agreement, name: Name): Operation {
       caller: customer(agreement.noticesCorrespondent),
     },
     () => {
-      deed.promised = true;
+      trackedWrite.isAcknowledged = true;
     },
   );
 }
 
 // ---- What runs by itself
 
-export function sweep(life: Life): Operation {
+export function sweep(context: RunContext): Operation {
   return {
-    what: 'sweep',
+    description: 'sweep',
     run: async () => {
-      const swept = await life.world.sweep();
-      life.world.wire.told.push(`  sweep: ${typeof swept === 'string' ? swept : 'done'}`);
+      const result = await context.system.sweep();
+      context.system.network.trace.push(`  sweep: ${typeof result === 'string' ? result : 'done'}`);
     },
   };
 }
 
-export function deliver(life: Life, dice: Dice): Operation {
+export function deliverChanges(context: RunContext, prng: Prng): Operation {
   return {
-    what: 'deliver changes',
+    description: 'deliver changes',
     run: async () => {
-      const some = life.stream.slice(0, 1 + dice.below(40));
+      const some = context.pendingChanges.slice(0, 1 + prng.below(40));
       if (some.length === 0) return;
-      const twice = life.world.wire.conditions.weather.is !== 'calm' && dice.chance(0.15);
-      const seen = await life.world.deliver(some);
-      if (twice) life.world.wire.tally('stream-doubled');
-      if (!seen || twice) return;
+      const isDoubled = context.system.network.conditions.profile.kind !== 'none' && prng.chance(0.15);
+      const isProcessed = await context.system.deliverChanges(some);
+      if (isDoubled) context.system.network.countFault('stream-duplicated');
+      if (!isProcessed || isDoubled) return;
       for (const each of some) {
-        const index = life.stream.indexOf(each);
-        if (index >= 0) life.stream.splice(index, 1);
+        const index = context.pendingChanges.indexOf(each);
+        if (index >= 0) context.pendingChanges.splice(index, 1);
       }
     },
   };
 }
 
 /** SES reports of a mail that it took long ago. */
-function bounce(life: Life, dice: Dice): Operation {
-  const mail = dice.of(life.world.wire.mails.slice(-40));
+function bounceMail(context: RunContext, prng: Prng): Operation {
+  const mail = prng.pick(context.system.network.mails.slice(-40));
   const tags = Object.fromEntries(Object.entries(mail.tags).map(([name, value]) => [name, [value]]));
-  const bounceType = dice.chance(0.6) ? 'Permanent' : 'Transient';
+  const bounceType = prng.chance(0.6) ? 'Permanent' : 'Transient';
   const detail = {
     eventType: 'Bounce',
     bounce: { bounceType, bounceSubType: 'General' },
     mail: { messageId: mail.messageId, tags },
   };
   return {
-    what: `a ${bounceType} bounce of ${mail.tags.letter ?? 'a notice'}`,
+    description: `a ${bounceType} bounce of ${mail.tags.letter ?? 'a notice'}`,
     run: async () => {
-      life.world.wire.tally('mail-bounced-late');
-      await life.world.tellOfMail({ detail });
+      context.system.network.countFault('mail-bounced-late');
+      await context.system.sendMailEvent({ detail });
     },
   };
 }
 
-function loseExecution(life: Life, name: string): Operation {
+function loseExecution(context: RunContext, name: string): Operation {
   return {
-    what: `lose the execution ${name}`,
+    description: `lose the execution ${name}`,
     run: async () => {
-      life.world.wire.tally('execution-lost');
-      await life.world.loseExecution(name);
+      context.system.network.countFault('execution-lost');
+      await context.system.loseExecution(name);
     },
   };
 }
 
 // ---- What happens next
 
-type Scene = {
+type TableSnapshot = {
   readonly keys: readonly Key[];
   readonly live: readonly Key[];
   readonly requests: readonly ExceptionRequest[];
@@ -606,196 +695,228 @@ type Scene = {
   readonly agreements: readonly Agreement[];
 };
 
-export function sceneOf({ world: { wire } }: Life): Scene {
-  const keys = statesIn<Key>(wire.items, 'KEY').map(({ state }) => state);
-  const requests = statesIn<ExceptionRequest>(wire.items, 'EXCEPTION').map(({ state }) => state);
+export function snapshotOf({ system: { network } }: RunContext): TableSnapshot {
+  const keys = valuesIn<Key>(network.items, 'KEY').map(({ value: state }) => state);
+  const requests = valuesIn<ExceptionRequest>(network.items, 'EXCEPTION').map(({ value: state }) => state);
   return {
     keys,
-    live: keys.filter(({ status }) => status.is === 'live'),
+    live: keys.filter(({ state: status }) => status.status === 'live'),
     requests,
-    open: requests.filter(({ stage }) => !isFinal(stage.is)),
-    agreements: statesIn<Agreement>(wire.items, 'AGREEMENT')
+    open: requests.filter(({ state: stage }) => !isFinal(stage.status)),
+    agreements: valuesIn<Agreement>(network.items, 'AGREEMENT')
       .filter(({ item }) => 'head' in item)
-      .map(({ state }) => state),
+      .map(({ value: state }) => state),
   };
 }
 
-const mostAgreements = 5;
+const agreementsMax = 5;
 
 /** What a few do at once. Names are unique, so that what came of each can be told. */
-export function drawGroup(life: Life, dice: Dice, group: number): readonly Operation[] {
-  const scene = sceneOf(life);
+export function drawGroup(context: RunContext, prng: Prng, group: number): readonly Operation[] {
+  const snapshot = snapshotOf(context);
   const name = (index: number) => `#${group}-${index}#`;
-  if (scene.agreements.length === 0 || (scene.agreements.length < mostAgreements && dice.chance(0.04))) {
-    return [register(life, name(0))];
+  if (snapshot.agreements.length === 0 || (snapshot.agreements.length < agreementsMax && prng.chance(0.04))) {
+    return [register(context, name(0))];
   }
-  const crowd = dice.chance(0.08) ? crowdAtOne(life, scene, dice, name) : [];
-  if (crowd.length > 0) return crowd;
-  const worst = dice.chance(0.3) ? worstMoment(life, scene, dice, name) : [];
-  if (worst.length > 0) return worst;
+  const contention = prng.chance(0.08) ? contendForOne(context, snapshot, prng, name) : [];
+  if (contention.length > 0) return contention;
+  const race = prng.chance(0.3) ? raceOfOpposites(context, snapshot, prng, name) : [];
+  if (race.length > 0) return race;
   // What a key is issued for is waiting for it.
-  const rush = scene.live
-    .filter(({ type, keyId }) => type === 'MAK' && !life.model.machines.has(keyId) && dice.chance(0.8))
-    .map((key) => activateBatch(life, key, dice, 2 + dice.below(20)));
-  if (rush.length > 0) return rush;
-  const size = 2 + dice.below(3);
-  const drawn = Array.from({ length: size }, (_, index) => drawOne(life, scene, dice, name(index)));
+  const firstActivations = snapshot.live
+    .filter(({ type, keyId }) => type === 'MAK' && !context.model.machines.has(keyId) && prng.chance(0.8))
+    .map((key) => activateBatch(context, key, prng, 2 + prng.below(20)));
+  if (firstActivations.length > 0) return firstActivations;
+  const size = 2 + prng.below(3);
+  const drawn = Array.from({ length: size }, (_, index) => drawOne(context, snapshot, prng, name(index)));
   const operations = drawn.flatMap((operation) => operation ?? []);
-  const hasSweep = operations.some(({ what }) => what === 'sweep');
-  if (hasSweep && dice.chance(0.35)) {
-    life.world.wire.tally('sweep-twice');
-    operations.push(sweep(life));
+  const hasSweep = operations.some(({ description }) => description === 'sweep');
+  if (hasSweep && prng.chance(0.35)) {
+    context.system.network.countFault('sweep-twice');
+    operations.push(sweep(context));
   }
   return operations;
 }
 
-function drawOne(life: Life, scene: Scene, dice: Dice, name: Name): Operation | undefined {
-  const { live, keys, requests, open, agreements } = scene;
+function drawOne(context: RunContext, snapshot: TableSnapshot, prng: Prng, name: OperationName): Operation | undefined {
+  const { live, keys, requests, open, agreements } = snapshot;
   const maks = live.filter(({ type }) => type === 'MAK');
   const kms = live.filter(({ type }) => type === 'KMS');
-  const one =
+  const forOneOf =
     <Each>(some: readonly Each[], act: (each: Each) => Operation | undefined) =>
     () =>
-      some.length === 0 ? undefined : act(dice.of(some));
-  const fresh = open.flatMap(({ exceptionId }) => links(life, exceptionId).slice(-2));
-  const old = life.world.wire.mails.slice(-200).flatMap((mail) => linkIn(mail) ?? []);
-  const disputable = life.world.wire.mails.filter(({ text }) => text.includes('/disputes/')).slice(-10);
-  const inStage = (...stages: readonly string[]) => open.filter(({ stage }) => stages.includes(stage.is));
-  const running = life.world.workflows.executions().filter(({ status }) => status === 'RUNNING');
-  const draw = dice.weighed<() => Operation | undefined>([
-    [22, one(maks, (key) => activate(life, key, dice))],
-    [4, one(maks, (key) => activateBatch(life, key, dice, 2 + dice.below(20)))],
-    [7, one(kms, (key) => activate(life, key, dice))],
-    [1, one(kms, (key) => activateBatch(life, key, dice, 2 + dice.below(3)))],
-    [3, one(keys, (key) => activate(life, key, dice))],
-    [2, one(keys, (key) => validate(life, key, dice))],
-    [1, one(kms, (key) => reportClients(life, key, dice))],
-    [4, one(agreements, (agreement) => issueMak(life, agreement, dice, name))],
-    [1, one(live, (key) => replace(life, key, name))],
-    [1, one(live, (key) => reveal(life, key, name))],
-    [3, () => look(life, dice, keys, requests)],
-    [4, one(kms, (key) => override(life, key, dice, name))],
-    [4, one(maks, (key) => increase(life, key, dice, name))],
-    [6, one(live, (key) => request(life, key, dice, name))],
-    [3, one(inStage('received', 'in-review', 'awaiting-approval'), (each) => move(life, each, dice, name, 'question'))],
-    [4, one(inStage('awaiting-requester'), (each) => move(life, each, dice, name, 'answer'))],
-    [5, one(inStage('in-review', 'awaiting-approval'), (each) => move(life, each, dice, name, 'forward'))],
-    [1, one(open, (each) => move(life, each, dice, name, 'reject'))],
-    [1, one(open, (each) => move(life, each, dice, name, 'withdraw'))],
+      some.length === 0 ? undefined : act(prng.pick(some));
+  const recentLinks = open.flatMap(({ exceptionId }) => linksFor(context, exceptionId).slice(-2));
+  const anyLinks = context.system.network.mails.slice(-200).flatMap((mail) => linkIn(mail) ?? []);
+  const disputable = context.system.network.mails.filter(({ text }) => text.includes('/disputes/')).slice(-10);
+  const inState = (...stages: readonly string[]) => open.filter(({ state: stage }) => stages.includes(stage.status));
+  const running = context.system.workflows.executions().filter(({ status }) => status === 'RUNNING');
+  const draw = prng.weighted<() => Operation | undefined>([
+    [22, forOneOf(maks, (key) => activate(context, key, prng))],
+    [4, forOneOf(maks, (key) => activateBatch(context, key, prng, 2 + prng.below(20)))],
+    [7, forOneOf(kms, (key) => activate(context, key, prng))],
+    [1, forOneOf(kms, (key) => activateBatch(context, key, prng, 2 + prng.below(3)))],
+    [3, forOneOf(keys, (key) => activate(context, key, prng))],
+    [2, forOneOf(keys, (key) => validate(context, key, prng))],
+    [1, forOneOf(kms, (key) => reportClients(context, key, prng))],
+    [4, forOneOf(agreements, (agreement) => issueMak(context, agreement, prng, name))],
+    [1, forOneOf(live, (key) => replaceKey(context, key, name))],
+    [1, forOneOf(live, (key) => reveal(context, key, name))],
+    [3, () => read(context, prng, keys, requests)],
+    [4, forOneOf(kms, (key) => override(context, key, prng, name))],
+    [4, forOneOf(maks, (key) => increase(context, key, prng, name))],
+    [6, forOneOf(live, (key) => submitRequest(context, key, prng, name))],
     [
-      1,
-      one(requests, (each) =>
-        move(life, each, dice, name, dice.of(['question', 'answer', 'forward', 'reject', 'withdraw'])),
+      3,
+      forOneOf(inState('received', 'in-review', 'awaiting-approval'), (each) =>
+        transition(context, each, prng, name, 'question'),
       ),
     ],
-    [8, one(fresh, (link) => decide(life, link, dice, name))],
-    [2, one(old, (link) => decide(life, link, dice, name))],
-    [1, one(old, (link) => openLink(life, link))],
-    [1, one(disputable, (mail) => dispute(life, mail))],
-    [1.5, one(agreements, (agreement) => newCorrespondent(life, agreement, name))],
-    [1, one(agreements, (agreement) => newContacts(life, agreement, name))],
-    [1, one(agreements, (agreement) => nameDeputy(life, agreement, name))],
-    [8, () => sweep(life)],
-    [6, () => deliver(life, dice)],
-    [2, () => (life.world.wire.mails.length === 0 ? undefined : bounce(life, dice))],
-    [1.5, one(running, (execution) => loseExecution(life, execution.name))],
-    [7, one(life.again, (operation) => operation)],
+    [4, forOneOf(inState('awaiting-requester'), (each) => transition(context, each, prng, name, 'answer'))],
+    [
+      5,
+      forOneOf(inState('in-review', 'awaiting-approval'), (each) => transition(context, each, prng, name, 'forward')),
+    ],
+    [1, forOneOf(open, (each) => transition(context, each, prng, name, 'reject'))],
+    [1, forOneOf(open, (each) => transition(context, each, prng, name, 'withdraw'))],
+    [
+      1,
+      forOneOf(requests, (each) =>
+        transition(context, each, prng, name, prng.pick(['question', 'answer', 'forward', 'reject', 'withdraw'])),
+      ),
+    ],
+    [8, forOneOf(recentLinks, (link) => decide(context, link, prng, name))],
+    [2, forOneOf(anyLinks, (link) => decide(context, link, prng, name))],
+    [1, forOneOf(anyLinks, (link) => openLink(context, link))],
+    [1, forOneOf(disputable, (mail) => dispute(context, mail))],
+    [1.5, forOneOf(agreements, (agreement) => changeCorrespondent(context, agreement, name))],
+    [1, forOneOf(agreements, (agreement) => changeContacts(context, agreement, name))],
+    [1, forOneOf(agreements, (agreement) => nameDeputy(context, agreement, name))],
+    [8, () => sweep(context)],
+    [6, () => deliverChanges(context, prng)],
+    [2, () => (context.system.network.mails.length === 0 ? undefined : bounceMail(context, prng))],
+    [1.5, forOneOf(running, (execution) => loseExecution(context, execution.name))],
+    [7, forOneOf(context.repeatable, (operation) => operation)],
   ]);
   return draw();
 }
 
 /** Several who want the same at once: the last places of a MAK, or to be the one open request for a key. */
-function crowdAtOne(life: Life, scene: Scene, dice: Dice, name: (index: number) => Name): readonly Operation[] {
-  if (scene.live.length === 0) return [];
-  if (dice.chance(0.3)) {
-    const key = dice.of(scene.live);
-    return [request(life, key, dice, name(0)), request(life, key, dice, name(1))];
+function contendForOne(
+  context: RunContext,
+  snapshot: TableSnapshot,
+  prng: Prng,
+  name: (index: number) => OperationName,
+): readonly Operation[] {
+  if (snapshot.live.length === 0) return [];
+  if (prng.chance(0.3)) {
+    const key = prng.pick(snapshot.live);
+    return [submitRequest(context, key, prng, name(0)), submitRequest(context, key, prng, name(1))];
   }
-  const { items } = life.world.wire;
-  const left = (key: Key) => limitIn(key.grants) - marksOf(items, key.keyId).length;
-  const maks = scene.live
-    .filter((key) => key.type === 'MAK' && left(key) > 0)
-    .toSorted((one, other) => left(one) - left(other));
-  const [key] = dice.chance(0.7) ? maks : maks.toReversed();
+  const { items } = context.system.network;
+  const remaining = (key: Key) => limitIn(key.grants) - activationRecordsOf(items, key.keyId).length;
+  const maks = snapshot.live
+    .filter((key) => key.type === 'MAK' && remaining(key) > 0)
+    .toSorted((one, other) => remaining(one) - remaining(other));
+  const [key] = prng.chance(0.7) ? maks : maks.toReversed();
   if (key === undefined) return [];
-  const first = 100_000 + dice.below(800_000);
-  const fresh = (index: number) => machine(numberOf(key.agreementId), first + index);
-  const some = Array.from({ length: 3 }, (_, index) => activate(life, key, dice, fresh(index)));
-  return [...some, activateBatch(life, key, dice, 1 + dice.below(Math.min(60, left(key))), first + 10)];
+  const first = 100_000 + prng.below(800_000);
+  const newMachine = (index: number) => machine(numberOf(key.agreementId), first + index);
+  const some = Array.from({ length: 3 }, (_, index) => activate(context, key, prng, newMachine(index)));
+  return [...some, activateBatch(context, key, prng, 1 + prng.below(Math.min(60, remaining(key))), first + 10)];
 }
 
 /** Two or three that must not meet, meeting. */
-function worstMoment(life: Life, scene: Scene, dice: Dice, name: (index: number) => Name): readonly Operation[] {
-  const { wire, clock } = life.world;
-  const asked = scene.open.flatMap((request) => {
-    const link = links(life, request.exceptionId).at(-1);
-    return request.stage.is === 'awaiting-approval' && link !== undefined ? [{ request, link }] : [];
+function raceOfOpposites(
+  context: RunContext,
+  snapshot: TableSnapshot,
+  prng: Prng,
+  name: (index: number) => OperationName,
+): readonly Operation[] {
+  const { network, clock } = context.system;
+  const awaitingApproval = snapshot.open.flatMap((request) => {
+    const link = linksFor(context, request.exceptionId).at(-1);
+    return request.state.status === 'awaiting-approval' && link !== undefined ? [{ request, link }] : [];
   });
-  const waiting = scene.agreements.filter(({ pendingNoticesCorrespondent }) => pendingNoticesCorrespondent !== null);
-  const changing = asked.filter(({ request }) =>
-    waiting.some(({ agreementId }) => agreementId === request.agreementId),
+  const agreementsWithPendingChange = snapshot.agreements.filter(
+    ({ pendingNoticesCorrespondent }) => pendingNoticesCorrespondent !== null,
   );
-  const drawn = dice.of(['key-replaced', 'correspondent-changed', 'request-withdrawn', 'key-replaced-in-use'] as const);
+  const withPendingChange = awaitingApproval.filter(({ request }) =>
+    agreementsWithPendingChange.some(({ agreementId }) => agreementId === request.agreementId),
+  );
+  const drawnKind = prng.pick([
+    'key-replaced',
+    'correspondent-changed',
+    'request-withdrawn',
+    'key-replaced-in-use',
+  ] as const);
   // A change that waits is not there for long.
-  const kind = changing.length > 0 && dice.chance(0.7) ? 'correspondent-changed' : drawn;
+  const kind = withPendingChange.length > 0 && prng.chance(0.7) ? 'correspondent-changed' : drawnKind;
   if (kind === 'key-replaced-in-use') {
-    const key = scene.live.length === 0 ? undefined : dice.of(scene.live);
-    if (key === undefined || dice.chance(0.6)) return [];
-    wire.tally('key-replaced');
-    const raise = key.type === 'MAK' ? increase(life, key, dice, name(2)) : override(life, key, dice, name(2));
-    return [replace(life, key, name(0)), activate(life, key, dice), raise, request(life, key, dice, name(3))];
+    const key = snapshot.live.length === 0 ? undefined : prng.pick(snapshot.live);
+    if (key === undefined || prng.chance(0.6)) return [];
+    network.countFault('key-replaced');
+    const raise = key.type === 'MAK' ? increase(context, key, prng, name(2)) : override(context, key, prng, name(2));
+    return [
+      replaceKey(context, key, name(0)),
+      activate(context, key, prng),
+      raise,
+      submitRequest(context, key, prng, name(3)),
+    ];
   }
-  if (asked.length === 0) return [];
-  const { request: open, link } = dice.of(kind === 'correspondent-changed' && changing.length > 0 ? changing : asked);
-  const key = scene.keys.find(({ keyId }) => keyId === open.keyId);
-  const approve = decide(life, link, dice, name(0), 'approve');
+  if (awaitingApproval.length === 0) return [];
+  const { request: open, link } = prng.pick(
+    kind === 'correspondent-changed' && withPendingChange.length > 0 ? withPendingChange : awaitingApproval,
+  );
+  const key = snapshot.keys.find(({ keyId }) => keyId === open.keyId);
+  const approve = decide(context, link, prng, name(0), 'approve');
   if (kind === 'key-replaced' && key !== undefined) {
-    wire.tally(kind);
-    return [approve, replace(life, key, name(1)), sweep(life)];
+    network.countFault(kind);
+    return [approve, replaceKey(context, key, name(1)), sweep(context)];
   }
   if (kind === 'request-withdrawn') {
-    wire.tally(kind);
-    return [approve, move(life, open, dice, name(1), dice.chance(0.7) ? 'withdraw' : 'reject')];
+    network.countFault(kind);
+    return [approve, transition(context, open, prng, name(1), prng.chance(0.7) ? 'withdraw' : 'reject')];
   }
-  const agreement = scene.agreements.find(({ agreementId }) => agreementId === open.agreementId);
+  const agreement = snapshot.agreements.find(({ agreementId }) => agreementId === open.agreementId);
   if (kind !== 'correspondent-changed' || agreement === undefined) return [];
   const pending = agreement.pendingNoticesCorrespondent;
-  if (pending === null) return [approve, newCorrespondent(life, agreement, name(1))];
-  wire.tally(kind);
+  if (pending === null) return [approve, changeCorrespondent(context, agreement, name(1))];
+  network.countFault(kind);
   // Within seconds of the moment at which the other takes over.
-  clock.milliseconds = Math.max(clock.milliseconds, Date.parse(pending.effectiveAt) - dice.below(3_000) + 1_000);
-  return [approve, sweep(life), move(life, open, dice, name(1), 'forward')];
+  clock.milliseconds = Math.max(clock.milliseconds, Date.parse(pending.effectiveAt) - prng.below(3_000) + 1_000);
+  return [approve, sweep(context), transition(context, open, prng, name(1), 'forward')];
 }
 
 // ---- When all is calm
 
 /** Fills a MAK to its limit: the last place can always be used, and not one more (MAK-1). */
-export function fill(life: Life, key: Key, dice: Dice): Operation | undefined {
-  const { items } = life.world.wire;
+export function fillToLimit(context: RunContext, key: Key, prng: Prng): Operation | undefined {
+  const { items } = context.system.network;
   const limit = limitIn(key.grants);
-  const left = limit - marksOf(items, key.keyId).length;
-  if (left > 160) return undefined;
+  const remaining = limit - activationRecordsOf(items, key.keyId).length;
+  if (remaining > 160) return undefined;
   return {
-    what: `fill ${key.lastFive} with ${left} more`,
+    description: `fill ${key.lastFive} with ${remaining} more`,
     run: async () => {
-      const first = 2_000 + dice.below(80_000);
+      const first = 2_000 + prng.below(80_000);
       // The last of them and one too many come one by one: a batch finds its places in another way.
-      const together = Math.max(0, left - 5);
-      for (let done = 0; done < together; done += 90) {
-        await activateBatch(life, key, dice, Math.min(90, together - done), first + done).run();
+      const inBatches = Math.max(0, remaining - 5);
+      for (let count = 0; count < inBatches; count += 90) {
+        await activateBatch(context, key, prng, Math.min(90, inBatches - count), first + count).run();
       }
-      for (let done = together; done < left + 1; done += 1) {
-        await activate(life, key, dice, machine(numberOf(key.agreementId), first + done)).run();
+      for (let count = inBatches; count < remaining + 1; count += 1) {
+        await activate(context, key, prng, machine(numberOf(key.agreementId), first + count)).run();
       }
-      const used = marksOf(items, key.keyId).length;
-      must(used === limit, 'MAK-1 the last place can be used', `${key.keyId} ${used} of ${limit}`);
+      const used = activationRecordsOf(items, key.keyId).length;
+      assertRule(used === limit, 'MAK-1 the last place can be used', `${key.keyId} ${used} of ${limit}`);
     },
   };
 }
 
 /** The team decides what nobody else will. */
-export function settle(life: Life, dice: Dice, name: Name): readonly Operation[] {
-  return sceneOf(life)
-    .open.filter(({ stage }) => stage.is === 'in-review')
-    .map((request, index) => move(life, request, dice, `${name}${index}#`, 'forward'));
+export function forwardPending(context: RunContext, prng: Prng, name: OperationName): readonly Operation[] {
+  return snapshotOf(context)
+    .open.filter(({ state: stage }) => stage.status === 'in-review')
+    .map((request, index) => transition(context, request, prng, `${name}${index}#`, 'forward'));
 }
