@@ -1,21 +1,21 @@
 import * as z from 'zod';
 import { deputyAt } from '../../domain/agreement.ts';
-import type { MailTrouble } from '../../domain/exceptions/delivery-failure.ts';
-import { hearOfMail } from '../../domain/exceptions/delivery-failure.ts';
-import { addressees, letterKinds } from '../../domain/exceptions/notification.ts';
+import { recipients, notificationKinds } from '../../domain/exceptions/notification.ts';
+import type { DeliveryFailure } from '../../domain/exceptions/delivery-failure.ts';
+import { recordDeliveryEvent } from '../../domain/exceptions/delivery-failure.ts';
 import { findAgreement } from '../../store/agreements.ts';
-import { findException, moveException } from '../../store/exceptions.ts';
-import { world } from '../runtime/clock.ts';
-import { count, logger } from '../runtime/observability.ts';
-import { theStore } from '../runtime/store.ts';
+import { findException, transitionException } from '../../store/exceptions.ts';
+import { countBusinessEvent, logger } from '../runtime/observability.ts';
+import { getStore } from '../runtime/store.ts';
+import { runtime } from '../runtime/clock.ts';
 
 /** The tags with which our letters go out; SES gives each as a list. */
 const tagsSchema = z.object({
-  letter: z.tuple([z.enum(letterKinds)]).optional(),
+  notification: z.tuple([z.enum(notificationKinds)]).optional(),
   exception: z.tuple([z.string().min(1)]).optional(),
-  to: z.tuple([z.enum(addressees)]).optional(),
-  ask: z.tuple([z.string().regex(/^\d+$/).transform(Number)]).optional(),
-  notice: z.tuple([z.string().min(1)]).optional(),
+  to: z.tuple([z.enum(recipients)]).optional(),
+  round: z.tuple([z.string().regex(/^\d+$/).transform(Number)]).optional(),
+  agreementNotification: z.tuple([z.string().min(1)]).optional(),
 });
 
 /** What SES says of a mail of ours, as EventBridge hands it over. What is not told here is not needed. */
@@ -36,7 +36,7 @@ const eventSchema = z.object({
     ]),
   ),
 });
-type MailEvent = z.infer<typeof eventSchema>['detail'];
+type DeliveryEvent = z.infer<typeof eventSchema>['detail'];
 
 /**
  * Hears what SES reports of our mails: bounces, rejections, complaints, delays. All are logged and counted. What became of a
@@ -47,31 +47,31 @@ type MailEvent = z.infer<typeof eventSchema>['detail'];
 export const handler = async (event: unknown, _context: unknown): Promise<void> => {
   const { detail } = eventSchema.parse(event);
   const { messageId, tags } = detail.mail;
-  const [letter] = tags.letter ?? tags.notice ?? [];
-  const because = reasonOf(detail);
+  const [notification] = tags.notification ?? tags.agreementNotification ?? [];
+  const because = deliveryReasonOf(detail);
   const [exceptionId] = tags.exception ?? [];
-  logger.warn('mail event', { messageId, event: detail.eventType, because, letter, exceptionId });
-  count('mailEvents', detail.eventType);
-  const trouble = troubleOf(detail, because);
-  if (trouble === undefined || exceptionId === undefined) return;
+  logger.warn('delivery event', { messageId, event: detail.eventType, because, notification, exceptionId });
+  countBusinessEvent('deliveryEvents', detail.eventType);
+  const failure = deliveryFailureOf(detail, because);
+  if (failure === undefined || exceptionId === undefined) return;
 
-  const store = theStore();
-  const now = world.now();
+  const store = getStore();
+  const now = runtime.now();
   const request = await findException(store, exceptionId);
   const agreement = request === undefined ? undefined : await findAgreement(store, request.agreementId);
   if (agreement === undefined) {
-    logger.warn('mail event of an unknown request', { messageId, exceptionId });
+    logger.warn('delivery event for unknown request', { messageId, exceptionId });
     return;
   }
   const hasDeputy = deputyAt(agreement, now, store.policy) !== undefined;
-  await moveException(store, exceptionId, (known) => ({ ok: true, ...hearOfMail(known, trouble, hasDeputy, now) }), {
-    operationId: `mail ${messageId} ${detail.eventType}`,
+  await transitionException(store, exceptionId, (current) => ({ ok: true, ...recordDeliveryEvent(current, failure, hasDeputy, now) }), {
+    operationId: `delivery-event ${messageId} ${detail.eventType}`,
     now,
   });
 };
 
 /** Why, in words of the mail service's own list: what other machines answered can hold anything, addresses among it. */
-function reasonOf(event: MailEvent): string {
+function deliveryReasonOf(event: DeliveryEvent): string {
   switch (event.eventType) {
     case 'Bounce':
       return `${event.bounce.bounceType}/${event.bounce.bounceSubType}`;
@@ -85,18 +85,18 @@ function reasonOf(event: MailEvent): string {
 }
 
 /** What it means for a letter about a request; `undefined` for a mere delay, and for mails that are no such letter. */
-function troubleOf(event: MailEvent, because: string): MailTrouble | undefined {
-  const { letter, to, ask } = event.mail.tags;
-  if (letter === undefined || to === undefined) return undefined;
-  const about = { letter: letter[0], to: to[0], askNumber: ask?.[0] ?? null, because };
+function deliveryFailureOf(event: DeliveryEvent, because: string): DeliveryFailure | undefined {
+  const { notification: notificationKind, to, round } = event.mail.tags;
+  if (notificationKind === undefined || to === undefined) return undefined;
+  const failure = { notificationKind: notificationKind[0], to: to[0], round: round?.[0] ?? null, because };
   switch (event.eventType) {
     case 'Bounce':
       // What SES cannot tell to be for good may get there next time.
-      return { ...about, is: event.bounce.bounceType === 'Permanent' ? 'not-delivered' : 'put-off' };
+      return { ...failure, kind: event.bounce.bounceType === 'Permanent' ? 'not-delivered' : 'deferred' };
     case 'Reject':
-      return { ...about, is: 'not-delivered' };
+      return { ...failure, kind: 'not-delivered' };
     case 'Complaint':
-      return { ...about, is: 'complained' };
+      return { ...failure, kind: 'complaint' };
     case 'DeliveryDelay':
       return undefined;
   }

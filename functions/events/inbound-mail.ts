@@ -1,46 +1,46 @@
 import * as z from 'zod';
-import { contactWith, sameEmail } from '../../domain/agreement.ts';
-import type { Instant } from '../../domain/calendar/instant.ts';
+import { findContact, sameEmail } from '../../domain/agreement.ts';
 import type { Context } from '../../domain/context.ts';
-import { ownWords } from '../../domain/exceptions/reply-text.ts';
-import { answer } from '../../domain/exceptions/request.ts';
-import type { IntakeAsRead, MailRequest } from '../../domain/exceptions/request-form.ts';
-import { bodyFrom, formOf, labelAt, readRequest } from '../../domain/exceptions/request-form.ts';
+import { answerQuestion } from '../../domain/exceptions/request.ts';
+import type { Instant } from '../../domain/calendar/instant.ts';
 import { exceptionKindOf } from '../../domain/keys/key.ts';
+import type { ParsedRequestForm, RequestFormResult } from '../../domain/exceptions/request-form.ts';
+import { toRequestBody, toFormLines, labelOfPointer, parseRequestForm } from '../../domain/exceptions/request-form.ts';
+import { extractReplyText } from '../../domain/exceptions/reply-text.ts';
 import type { FieldError } from '../../domain/refusal.ts';
 import type { ExceptionKind } from '../../domain/remedy.ts';
-import type { MailAnswer } from '../../emails/inbound-replies.ts';
-import { composeAnswer } from '../../emails/inbound-replies.ts';
-import { agreementsOf, findAgreement } from '../../store/agreements.ts';
+import type { InboundReply } from '../../emails/inbound-replies.ts';
+import { renderInboundReply } from '../../emails/inbound-replies.ts';
+import { listAgreements, findAgreement } from '../../store/agreements.ts';
+import { findException, transitionException } from '../../store/exceptions.ts';
+import { releaseIdempotencyKey, claimIdempotencyKey, completeIdempotencyKey } from '../../store/idempotency.ts';
+import type { InboundMailStore } from '../../store/inbound-mail.ts';
+import { consumeReplyQuota, createInboundMailStore } from '../../store/inbound-mail.ts';
+import { listKeysByLastFive } from '../../store/keys.ts';
 import type { Store } from '../../store/dynamodb/table.ts';
-import { findException, moveException } from '../../store/exceptions.ts';
-import { abandon, begin, finish } from '../../store/idempotency.ts';
-import type { InboundMails } from '../../store/inbound-mail.ts';
-import { mayAnswer, openInboundMails } from '../../store/inbound-mail.ts';
-import { keysEndingIn } from '../../store/keys.ts';
 import { fingerprintOf } from '../../store/vault.ts';
-import type { Engine } from '../../workflows/client.ts';
-import { inboundMailEnvironment } from '../environment.ts';
+import type { WorkflowClient } from '../../workflows/client.ts';
 import { accessTo } from '../http/caller.ts';
+import { inboundMailEnvironment } from '../environment.ts';
 import { fieldErrorsOf } from '../http/handler.ts';
-import { bodies, intakeSchema } from '../http/request-schemas.ts';
-import type { ReadMail } from '../mail/mime.ts';
-import { headOf, largestMailBytes, readMail } from '../mail/mime.ts';
-import { requestAt } from '../mail/reply-address.ts';
 import { inboundMailPrefix } from '../manifest.ts';
-import { world } from '../runtime/clock.ts';
-import type { Mailing } from '../runtime/mailer.ts';
-import { theMail } from '../runtime/mailer.ts';
-import { countHere, logger } from '../runtime/observability.ts';
-import { theStore } from '../runtime/store.ts';
-import { theEngine } from '../runtime/workflow-client.ts';
-import { signal } from '../use-cases/signal-workflow.ts';
-import { takeRequest } from '../use-cases/submit-request.ts';
+import { countFunctionMetric, logger } from '../runtime/observability.ts';
+import { tryDeliverSignal } from '../use-cases/signal-workflow.ts';
+import type { ParsedMessage } from '../mail/mime.ts';
+import { messageHeaderOf, mailBytesMax, parseMessage } from '../mail/mime.ts';
+import { parseReplyAddress } from '../mail/reply-address.ts';
+import { bodies, requestFormSchema } from '../http/request-schemas.ts';
+import { submitRequest } from '../use-cases/submit-request.ts';
+import { getWorkflowClient } from '../runtime/workflow-client.ts';
+import type { Mailer } from '../runtime/mailer.ts';
+import { getMailer } from '../runtime/mailer.ts';
+import { getStore } from '../runtime/store.ts';
+import { runtime } from '../runtime/clock.ts';
 
-const verdict = z.object({ status: z.string() });
+const verdictSchema = z.object({ status: z.string() });
 
 /** What SES tells of a mail that it has taken and stored: as much of it as is looked at. */
-const receivedSchema = z.object({
+const sesEventSchema = z.object({
   Records: z
     .array(
       z.object({
@@ -48,11 +48,11 @@ const receivedSchema = z.object({
           mail: z.object({ messageId: z.string().regex(/^[\w.-]+$/), source: z.string().default('') }),
           receipt: z.object({
             recipients: z.array(z.string()),
-            spfVerdict: verdict,
-            dkimVerdict: verdict,
-            dmarcVerdict: verdict.optional(),
-            spamVerdict: verdict.optional(),
-            virusVerdict: verdict.optional(),
+            spfVerdict: verdictSchema,
+            dkimVerdict: verdictSchema,
+            dmarcVerdict: verdictSchema.optional(),
+            spamVerdict: verdictSchema.optional(),
+            virusVerdict: verdictSchema.optional(),
           }),
         }),
       }),
@@ -62,70 +62,70 @@ const receivedSchema = z.object({
 
 /** Reads each mail that SES tells of from where SES has put it, and does what is asked in it (EXC-13, EXC-14). */
 export const handler = async (event: unknown): Promise<void> => {
-  for (const { ses } of receivedSchema.parse(event).Records) {
+  for (const { ses } of sesEventSchema.parse(event).Records) {
     const { messageId, source } = ses.mail;
     const { recipients, spfVerdict, dkimVerdict, dmarcVerdict, spamVerdict, virusVerdict } = ses.receipt;
     try {
-      const stored = await theMails().read(`${inboundMailPrefix}${messageId}`, largestMailBytes);
+      const stored = await getInboundMailbox().read(`${inboundMailPrefix}${messageId}`, mailBytesMax);
       const verdicts = [spfVerdict, dkimVerdict, dmarcVerdict];
       const isVerified =
         verdicts.every((each) => each?.status === 'PASS') &&
         [spamVerdict, virusVerdict].every((each) => each?.status !== 'FAIL');
-      const mail = { ...stored, envelope: { from: source, to: recipients }, isVerified };
-      const became = await receiveMail(
-        mail,
-        { store: theStore(), engine: theEngine(), mailing: theMail() },
-        world.now(),
+      const inboundMessage = { ...stored, envelope: { from: source, to: recipients }, isVerified };
+      const result = await processInboundMail(
+        inboundMessage,
+        { store: getStore(), workflowClient: getWorkflowClient(), mailer: getMailer() },
+        runtime.now(),
       );
-      logger.info('mail read', { messageId, ...became });
-      countHere({ [`mail-${became.is}`]: 1 });
+      logger.info('inbound message processed', { messageId, ...result });
+      countFunctionMetric({ [`inbound-mail-${result.kind}`]: 1 });
     } catch (error) {
-      logger.error('mail not read', { messageId, error: error as Error });
-      countHere({ faults: 1 });
+      logger.error('inbound message failed', { messageId, error: error as Error });
+      countFunctionMetric({ faults: 1 });
       throw error;
     }
   }
 };
 
-let opened: InboundMails | undefined;
+let cachedMailbox: InboundMailStore | undefined;
 
-function theMails(): InboundMails {
-  opened ??= openInboundMails(inboundMailEnvironment().INBOUND_MAIL_BUCKET);
-  return opened;
+function getInboundMailbox(): InboundMailStore {
+  cachedMailbox ??= createInboundMailStore(inboundMailEnvironment().INBOUND_MAIL_BUCKET);
+  return cachedMailbox;
 }
 
 /** A mail that came in: its bytes, for whom and from whom the mail system took it, and whether it is from there. */
-export type ArrivedMail = {
+export type InboundMessage = {
   readonly raw: Buffer;
   /** Whether `raw` is all of it; a mail that is too large has only its beginning here. */
-  readonly isWhole: boolean;
+  readonly isComplete: boolean;
   readonly envelope: { readonly from: string; readonly to: readonly string[] };
   /** Whether SPF, DKIM and DMARC all passed: then the domain of the `From` is where it comes from. */
   readonly isVerified: boolean;
 };
 
-type Doors = { readonly store: Store; readonly engine: Engine; readonly mailing: Mailing };
+type Dependencies = { readonly store: Store; readonly workflowClient: WorkflowClient; readonly mailer: Mailer };
 
 /** What became of a mail, for the log: never what it says, nor from whom. */
-export type Became =
-  | { readonly is: 'ignored'; readonly because: 'unreadable' | 'no-sole-sender' | 'automatic' | 'delivered-again' }
-  | { readonly is: 'not-accepted'; readonly mail: string }
-  | { readonly is: 'too-large' | 'incomplete' | 'answer-not-readable'; readonly mail: string }
-  | { readonly is: 'refused'; readonly mail: string; readonly code: string }
+export type IntakeResult =
+  | { readonly kind: 'ignored'; readonly because: 'unreadable' | 'ambiguous-sender' | 'automatic' | 'duplicate' }
+  | { readonly kind: 'not-accepted'; readonly logId: string }
+  | { readonly kind: 'too-large' | 'incomplete' | 'answer-unreadable'; readonly logId: string }
+  | { readonly kind: 'refused'; readonly logId: string; readonly code: string }
   | {
-      readonly is: 'taken' | 'answer-taken' | 'answer-not-awaited';
-      readonly mail: string;
+      readonly kind: 'accepted' | 'answer-accepted' | 'answer-not-expected';
+      readonly logId: string;
       readonly exceptionId: string;
     };
 
 /** Longer than mail systems go on delivering the same mail, which is about five days. */
-const mailsKnownForHours = 14 * 24;
+const deduplicationHours = 14 * 24;
 /** How often a mail looks whether the same one, which came at the same time, is done: some seconds long. */
-const patience = 10;
+const retryLimit = 10;
 /** So many answers an address gets in a day at the most; people send a few mails, machines that loop send thousands. */
-const answersADay = 50;
+const repliesPerDayMax = 50;
 /** For mails that are not shown to be from there: somebody who puts it right and tries again should hear of it. */
-const unverifiedAnswersADay = 3;
+const unverifiedRepliesPerDayMax = 3;
 
 /**
  * Takes a mail to the exceptions address. A machine's mail is never answered and nothing is made of it, so that mails
@@ -138,187 +138,187 @@ const unverifiedAnswersADay = 3;
  *
  * Throws when it could not be done now, and does what is left when it is called again.
  */
-export async function receiveMail(arrived: ArrivedMail, doors: Doors, now: Instant): Promise<Became> {
-  const read = await readMail(arrived.isWhole ? arrived.raw : headOf(arrived.raw));
-  if (read === 'unreadable') return { is: 'ignored', because: 'unreadable' };
-  const { from } = read;
-  if (from === null) return { is: 'ignored', because: 'no-sole-sender' };
-  const { addresses } = doors.mailing;
-  const isBounce = /^(?:<?>?|mailer-daemon(?:@.*)?)$/i.test(arrived.envelope.from.trim());
-  const isOurs = [addresses.MAIL_INBOUND, addresses.MAIL_FROM].some((ours) => sameEmail(bare(ours), from));
-  if (read.isAutomatic || isBounce || isOurs) return { is: 'ignored', because: 'automatic' };
+export async function processInboundMail(inboundMessage: InboundMessage, dependencies: Dependencies, now: Instant): Promise<IntakeResult> {
+  const parsed = await parseMessage(inboundMessage.isComplete ? inboundMessage.raw : messageHeaderOf(inboundMessage.raw));
+  if (parsed === 'unreadable') return { kind: 'ignored', because: 'unreadable' };
+  const { from } = parsed;
+  if (from === null) return { kind: 'ignored', because: 'ambiguous-sender' };
+  const { addresses } = dependencies.mailer;
+  const isBounce = /^(?:<?>?|mailer-daemon(?:@.*)?)$/i.test(inboundMessage.envelope.from.trim());
+  const isOurs = [addresses.MAIL_INBOUND, addresses.MAIL_FROM].some((ownAddress) => sameEmail(bareAddress(ownAddress), from));
+  if (parsed.isAutomatic || isBounce || isOurs) return { kind: 'ignored', because: 'automatic' };
 
-  const operation = fingerprintOf(JSON.stringify(['mail', ...read.identity])).slice(0, 32);
-  const context = { actor: from, operationId: operation, now, policy: doors.store.policy };
-  const repeatable = { caller: 'inbound-mail', key: operation, fingerprint: operation };
-  const { store } = doors;
-  let begun = await begin(store, repeatable, now, mailsKnownForHours);
+  const operationId = fingerprintOf(JSON.stringify(['mail', ...parsed.identity])).slice(0, 32);
+  const context = { actor: from, operationId, now, policy: dependencies.store.policy };
+  const idempotencyKey = { caller: 'inbound-mail', key: operationId, fingerprint: operationId };
+  const { store } = dependencies;
+  let claim = await claimIdempotencyKey(store, idempotencyKey, now, deduplicationHours);
   // Delivered twice at once: the one that came second waits to hear that the first is done, and is done with it.
-  for (let attempt = 1; begun.is === 'in-progress' && attempt <= patience; attempt += 1) {
-    await store.pause(attempt);
-    begun = await begin(store, repeatable, now, mailsKnownForHours);
+  for (let attempt = 1; claim.kind === 'in-progress' && attempt <= retryLimit; attempt += 1) {
+    await store.backOff(attempt);
+    claim = await claimIdempotencyKey(store, idempotencyKey, now, deduplicationHours);
   }
-  if (begun.is === 'in-progress') throw new Error('The same mail has been read for a while, and it is not done.');
-  if (begun.is !== 'first') return { is: 'ignored', because: 'delivered-again' };
+  if (claim.kind === 'in-progress') throw new Error('The same mail has been read for a while, and it is not done.');
+  if (claim.kind !== 'claimed') return { kind: 'ignored', because: 'duplicate' };
   try {
-    const became = await act({ ...arrived, ...read, from, operation }, doors, context);
-    await finish(store, repeatable, { status: 200, headers: {}, body: became.is });
-    return became;
+    const result = await routeMessage({ ...inboundMessage, ...parsed, from, operationId }, dependencies, context);
+    await completeIdempotencyKey(store, idempotencyKey, { status: 200, headers: {}, body: result.kind });
+    return result;
   } catch (error) {
-    await abandon(store, repeatable).catch((cause: unknown) => logger.error('could not abandon', { operation, cause }));
+    await releaseIdempotencyKey(store, idempotencyKey).catch((cause: unknown) => logger.error('message claim not released', { operationId, cause }));
     throw error;
   }
 }
 
 /** The address alone, of one that may have a name before it. */
-function bare(address: string): string {
+function bareAddress(address: string): string {
   return /<([^<>]+)>\s*$/.exec(address)?.[1] ?? address;
 }
 
-type Sent = ArrivedMail & ReadMail & { readonly from: string; readonly operation: string };
+type VerifiedMessage = InboundMessage & ParsedMessage & { readonly from: string; readonly operationId: string };
 
-async function act(sent: Sent, doors: Doors, context: Context): Promise<Became> {
-  const mail = nameOf(sent);
-  if (!sent.isVerified) {
-    const named = await agreementsOf(doors.store, sent.from, { limit: 1, after: null });
-    const ask = { what: 'unverified', address: sent.from, most: unverifiedAnswersADay };
-    if (named.items.length > 0 && (await mayAnswer(doors.store, ask, context.now)))
-      await notAccepted(sent, doors, context);
-    return { is: 'not-accepted', mail };
+async function routeMessage(inboundMessage: VerifiedMessage, dependencies: Dependencies, context: Context): Promise<IntakeResult> {
+  const logId = logIdOf(inboundMessage);
+  if (!inboundMessage.isVerified) {
+    const namingAgreements = await listAgreements(dependencies.store, inboundMessage.from, { limit: 1, after: null });
+    const quota = { category: 'unverified', address: inboundMessage.from, repliesMax: unverifiedRepliesPerDayMax };
+    if (namingAgreements.items.length > 0 && (await consumeReplyQuota(dependencies.store, quota, context.now)))
+      await rejectMessage(inboundMessage, dependencies, context);
+    return { kind: 'not-accepted', logId };
   }
-  if (!sent.isWhole) {
-    await reply(sent, doors, { said: { is: 'too-large', mostMegabytes: largestMailBytes / 1024 / 1024 } }, context);
-    return { is: 'too-large', mail };
+  if (!inboundMessage.isComplete) {
+    await sendReply(inboundMessage, dependencies, { content: { kind: 'too-large', megabytesMax: mailBytesMax / 1024 / 1024 } }, context);
+    return { kind: 'too-large', logId };
   }
-  const { MAIL_INBOUND } = doors.mailing.addresses;
-  const meant = sent.envelope.to.map((address) => requestAt(address, MAIL_INBOUND, doors.store.vault));
-  const request = meant.find((each) => each.is === 'request');
-  if (request !== undefined) return takeAnswer(sent, request.exceptionId, doors, context);
-  if (meant.some(({ is }) => is === 'forged')) return notAccepted(sent, doors, context);
-  return takeMailedRequest(sent, doors, context);
+  const { MAIL_INBOUND } = dependencies.mailer.addresses;
+  const targets = inboundMessage.envelope.to.map((address) => parseReplyAddress(address, MAIL_INBOUND, dependencies.store.vault));
+  const replyTarget = targets.find((each) => each.kind === 'request');
+  if (replyTarget !== undefined) return submitAnswer(inboundMessage, replyTarget.exceptionId, dependencies, context);
+  if (targets.some(({ kind }) => kind === 'forged')) return rejectMessage(inboundMessage, dependencies, context);
+  return submitMailedRequest(inboundMessage, dependencies, context);
 }
 
 /** How a mail is named in the log and in its answer, so that one finds the other. */
-function nameOf({ operation }: Sent): string {
-  return `mail ${operation.slice(0, 8)}`;
+function logIdOf({ operationId }: VerifiedMessage): string {
+  return `mail ${operationId.slice(0, 8)}`;
 }
 
-async function notAccepted(sent: Sent, doors: Doors, context: Context): Promise<Became> {
-  await reply(sent, doors, { said: { is: 'not-accepted' } }, context);
-  return { is: 'not-accepted', mail: nameOf(sent) };
+async function rejectMessage(inboundMessage: VerifiedMessage, dependencies: Dependencies, context: Context): Promise<IntakeResult> {
+  await sendReply(inboundMessage, dependencies, { content: { kind: 'not-accepted' } }, context);
+  return { kind: 'not-accepted', logId: logIdOf(inboundMessage) };
 }
 
 /** Answers the sender, and nobody else: whatever the mail says of where an answer should go. */
-async function reply(
-  sent: Sent,
-  { store, mailing }: Doors,
-  answered: { readonly said: MailAnswer; readonly name?: string | undefined; readonly reference?: string },
+async function sendReply(
+  inboundMessage: VerifiedMessage,
+  { store, mailer }: Dependencies,
+  answered: { readonly content: InboundReply; readonly name?: string | undefined; readonly reference?: string },
   { now }: Pick<Context, 'now'>,
 ): Promise<void> {
-  if (!(await mayAnswer(store, { what: 'any', address: sent.from, most: answersADay }, now))) {
-    logger.warn('answers to an address have come to their bound', { operation: sent.operation });
+  if (!(await consumeReplyQuota(store, { category: 'any', address: inboundMessage.from, repliesMax: repliesPerDayMax }, now))) {
+    logger.warn('reply limit reached', { operationId: inboundMessage.operationId });
     return;
   }
-  const { MAIL_INBOUND: inbound } = mailing.addresses;
-  const { said, name = null, reference = nameOf(sent) } = answered;
-  const facts = { name, inbound, reference };
-  const out = await mailing.send(composeAnswer(said, facts), sent.from, {
+  const { MAIL_INBOUND: inbound } = mailer.addresses;
+  const { content, name = null, reference = logIdOf(inboundMessage) } = answered;
+  const context = { name, inbound, reference };
+  const result = await mailer.send(renderInboundReply(content, context), inboundMessage.from, {
     // No letter of a request: what becomes of it changes nothing.
-    tags: { answer: said.is },
+    tags: { reply: content.kind },
     replyTo: inbound,
   });
-  if (!out.sent) logger.error('undeliverable', { operation: sent.operation, letter: said.is, because: out.because });
+  if (!result.sent) logger.error('reply rejected', { operationId: inboundMessage.operationId, reply: content.kind, because: result.because });
 }
 
 // ---- A request (EXC-13)
 
-async function takeMailedRequest(sent: Sent, doors: Doors, context: Context): Promise<Became> {
-  const mail = nameOf(sent);
-  const { store, engine } = doors;
-  const read = readRequest(sent, store.policy);
-  const { requester } = read.intake;
-  if (requester.email !== undefined && !sameEmail(requester.email, sent.from)) return notAccepted(sent, doors, context);
+async function submitMailedRequest(inboundMessage: VerifiedMessage, dependencies: Dependencies, context: Context): Promise<IntakeResult> {
+  const logId = logIdOf(inboundMessage);
+  const { store, workflowClient } = dependencies;
+  const formResult = parseRequestForm(inboundMessage, store.policy);
+  const { requester } = formResult.form;
+  if (requester.email !== undefined && !sameEmail(requester.email, inboundMessage.from)) return rejectMessage(inboundMessage, dependencies, context);
 
-  const caller = { email: sent.from, roles: [] };
+  const caller = { email: inboundMessage.from, roles: [] };
   const sender = {
     maySpeakFor: (agreement: Parameters<typeof accessTo>[0]) =>
       accessTo(agreement, caller, ['customer'], context.now) === 'open',
   };
-  const kind = read.intake.kind ?? (await kindOfKey(store, read.intake, sender.maySpeakFor));
-  const checked = intakeSchema.safeParse(bodyFrom({ ...read.intake, kind }));
-  const faults = faultsOf(read, checked.success ? [] : checked.error.issues.flatMap(fieldErrorsOf));
-  const incomplete = async (found: readonly FieldError[]): Promise<Became> => {
-    const named = found.map(({ pointer, message }) => ({ label: labelAt(pointer), message }));
-    const said = { is: 'incomplete', form: formOf(read), faults: named, leftOut: read.leftOut } as const;
-    await reply(sent, doors, { said, name: requester.name }, context);
-    return { is: 'incomplete', mail };
+  const kind = formResult.form.kind ?? (await inferRequestKind(store, formResult.form, sender.maySpeakFor));
+  const validation = requestFormSchema.safeParse(toRequestBody({ ...formResult.form, kind }));
+  const fieldErrors = mergeFieldErrors(formResult, validation.success ? [] : validation.error.issues.flatMap(fieldErrorsOf));
+  const incomplete = async (errors: readonly FieldError[]): Promise<IntakeResult> => {
+    const labeledErrors = errors.map(({ pointer, message }) => ({ label: labelOfPointer(pointer), message }));
+    const content = { kind: 'incomplete', form: toFormLines(formResult), validationErrors: labeledErrors, quotedTextRemoved: formResult.quotedTextRemoved } as const;
+    await sendReply(inboundMessage, dependencies, { content, name: requester.name }, context);
+    return { kind: 'incomplete', logId };
   };
-  if (!checked.success || faults.length > 0) return incomplete(faults);
+  if (!validation.success || fieldErrors.length > 0) return incomplete(fieldErrors);
 
-  const taken = await takeRequest(store, engine, { intake: checked.data, sender }, context);
+  const submission = await submitRequest(store, workflowClient, { form: validation.data, sender }, context);
   // The letter that every request is acknowledged with tells its id and its due time.
-  if (taken.ok) return { is: 'taken', mail, exceptionId: taken.request.exceptionId };
-  const { refusal } = taken;
+  if (submission.ok) return { kind: 'accepted', logId, exceptionId: submission.request.exceptionId };
+  const { refusal } = submission;
   if (refusal.code === 'invalid-request') return incomplete(refusal.errors);
-  const said = { is: 'refused', detail: refusal.detail, form: formOf(read) } as const;
-  await reply(sent, doors, { said, name: requester.name }, context);
-  return { is: 'refused', mail, code: refusal.code };
+  const content = { kind: 'refused', detail: refusal.detail, form: toFormLines(formResult) } as const;
+  await sendReply(inboundMessage, dependencies, { content, name: requester.name }, context);
+  return { kind: 'refused', logId, code: refusal.code };
 }
 
 /**
  * A mail need not say of which kind it is: then it is of its key’s, if the sender may know of it. Of any other key it does
  * not matter: the request is refused before its kind is looked at.
  */
-async function kindOfKey(
+async function inferRequestKind(
   store: Store,
-  { agreementNumber, authorizationNumber, licenseNumber, keyLastFive }: IntakeAsRead,
+  { agreementNumber, authorizationNumber, licenseNumber, keyLastFive }: ParsedRequestForm,
   maySpeakFor: (agreement: Parameters<typeof accessTo>[0]) => boolean,
 ): Promise<ExceptionKind> {
   const agreementId = agreementNumber ?? `${authorizationNumber ?? ''}-${licenseNumber ?? ''}`;
   const agreement = await findAgreement(store, agreementId);
   if (agreement === undefined || keyLastFive === undefined || !maySpeakFor(agreement)) return 'MAKADD';
-  const found = await keysEndingIn(store, keyLastFive.toUpperCase(), agreementId, { limit: 1, after: null });
-  const [key] = found.items;
-  return key === undefined ? 'MAKADD' : exceptionKindOf(key.state.type);
+  const page = await listKeysByLastFive(store, keyLastFive.toUpperCase(), agreementId, { limit: 1, after: null });
+  const [key] = page.items;
+  return key === undefined ? 'MAKADD' : exceptionKindOf(key.value.type);
 }
 
 /** Everything that is missing or wrong, once for each field and in the order of the form: what the reading says comes first. */
-function faultsOf({ faults, written }: MailRequest, checked: readonly FieldError[]): readonly FieldError[] {
-  const all = [...faults, ...checked.filter(({ pointer }) => !faults.some((fault) => fault.pointer === pointer))];
-  const order = formOf({ written }).map(({ label }) => label);
-  return all.toSorted((one, other) => order.indexOf(labelAt(one.pointer)) - order.indexOf(labelAt(other.pointer)));
+function mergeFieldErrors({ errors: formErrors, rawValues }: RequestFormResult, schemaErrors: readonly FieldError[]): readonly FieldError[] {
+  const all = [...formErrors, ...schemaErrors.filter(({ pointer }) => !formErrors.some((formError) => formError.pointer === pointer))];
+  const order = toFormLines({ rawValues }).map(({ label }) => label);
+  return all.toSorted((one, other) => order.indexOf(labelOfPointer(one.pointer)) - order.indexOf(labelOfPointer(other.pointer)));
 }
 
 // ---- An answer to a question (EXC-14)
 
-async function takeAnswer(sent: Sent, exceptionId: string, doors: Doors, context: Context): Promise<Became> {
-  const mail = nameOf(sent);
-  const { store, engine } = doors;
+async function submitAnswer(inboundMessage: VerifiedMessage, exceptionId: string, dependencies: Dependencies, context: Context): Promise<IntakeResult> {
+  const logId = logIdOf(inboundMessage);
+  const { store, workflowClient } = dependencies;
   const request = await findException(store, exceptionId);
   const agreement = request === undefined ? undefined : await findAgreement(store, request.agreementId);
-  const contact = agreement === undefined ? undefined : contactWith(sent.from, agreement);
-  if (request === undefined || contact === undefined) return notAccepted(sent, doors, context);
+  const contact = agreement === undefined ? undefined : findContact(inboundMessage.from, agreement);
+  if (request === undefined || contact === undefined) return rejectMessage(inboundMessage, dependencies, context);
 
-  const about = { name: contact.name, reference: exceptionId };
-  const own = ownWords(sent.text);
-  const checked = bodies['POST /exceptions/{exceptionId}/answers'].safeParse({ text: own.text });
-  if (!checked.success) {
-    const message = checked.error.issues[0]?.message ?? 'could not be read';
-    const said = { is: 'answer-not-readable', message, leftOut: own.leftOut } as const;
-    await reply(sent, doors, { said, ...about }, context);
-    return { is: 'answer-not-readable', mail };
+  const details = { name: contact.name, reference: exceptionId };
+  const replyText = extractReplyText(inboundMessage.text);
+  const validation = bodies['POST /exceptions/{exceptionId}/answers'].safeParse({ text: replyText.text });
+  if (!validation.success) {
+    const message = validation.error.issues[0]?.message ?? 'could not be read';
+    const said = { kind: 'answer-unreadable', message, quotedTextRemoved: replyText.quotedTextRemoved } as const;
+    await sendReply(inboundMessage, dependencies, { content: said, ...details }, context);
+    return { kind: 'answer-unreadable', logId };
   }
-  const { text } = checked.data;
-  const outcome = await moveException(store, exceptionId, (current) => answer(current, text, context), context);
-  if (outcome === undefined) return notAccepted(sent, doors, context);
+  const { text } = validation.data;
+  const outcome = await transitionException(store, exceptionId, (current) => answerQuestion(current, text, context), context);
+  if (outcome === undefined) return rejectMessage(inboundMessage, dependencies, context);
   if (!outcome.ok) {
     const current = await findException(store, exceptionId);
-    const { is: status } = (current ?? request).stage;
-    await reply(sent, doors, { said: { is: 'answer-not-awaited', status }, ...about }, context);
-    return { is: 'answer-not-awaited', mail, exceptionId };
+    const { status } = (current ?? request).state;
+    await sendReply(inboundMessage, dependencies, { content: { kind: 'answer-not-expected', status }, ...details }, context);
+    return { kind: 'answer-not-expected', logId, exceptionId };
   }
-  await signal(store, engine, exceptionId, context.now);
-  const said = { is: 'answer-taken', request: outcome.answer, policy: store.policy } as const;
-  await reply(sent, doors, { said, ...about }, context);
-  return { is: 'answer-taken', mail, exceptionId };
+  await tryDeliverSignal(store, workflowClient, exceptionId, context.now);
+  const said = { kind: 'answer-accepted', request: outcome.value, policy: store.policy } as const;
+  await sendReply(inboundMessage, dependencies, { content: said, ...details }, context);
+  return { kind: 'answer-accepted', logId, exceptionId };
 }

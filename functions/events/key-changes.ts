@@ -1,15 +1,15 @@
 import type { DynamoDBBatchResponse } from 'aws-lambda';
 import * as z from 'zod';
-import type { Store } from '../../store/dynamodb/table.ts';
-import { inParallel } from '../../store/dynamodb/table.ts';
 import type { KeyChange } from '../../store/key-changes.ts';
-import { keyChangeIn, together } from '../../store/key-changes.ts';
-import { world } from '../runtime/clock.ts';
-import { theMail } from '../runtime/mailer.ts';
-import { countHere, logger } from '../runtime/observability.ts';
-import { theStore } from '../runtime/store.ts';
-import { watchKey } from '../use-cases/check-key-usage.ts';
-import { deliverNotices } from '../use-cases/send-agreement-notifications.ts';
+import { keyChangeFrom, mergeKeyChanges } from '../../store/key-changes.ts';
+import type { Store } from '../../store/dynamodb/table.ts';
+import { mapInBatches } from '../../store/dynamodb/table.ts';
+import { sendAgreementNotifications } from '../use-cases/send-agreement-notifications.ts';
+import { countFunctionMetric, logger } from '../runtime/observability.ts';
+import { getMailer } from '../runtime/mailer.ts';
+import { getStore } from '../runtime/store.ts';
+import { checkKeyUsage } from '../use-cases/check-key-usage.ts';
+import { runtime } from '../runtime/clock.ts';
 
 const batchSchema = z.looseObject({
   Records: z.array(
@@ -32,45 +32,45 @@ const batchSchema = z.looseObject({
  */
 export const handler = async (event: unknown, _context: unknown): Promise<DynamoDBBatchResponse> => {
   const { Records } = batchSchema.parse(event);
-  const store = theStore();
+  const store = getStore();
   const failed: string[] = [];
-  const watched = new Map<string, { readonly change: KeyChange; readonly from: string }>();
+  const changesByKey = new Map<string, { readonly change: KeyChange; readonly from: string }>();
   for (const { dynamodb } of Records) {
     try {
-      const change = keyChangeIn({ before: dynamodb.OldImage, after: dynamodb.NewImage });
+      const change = keyChangeFrom({ earlier: dynamodb.OldImage, after: dynamodb.NewImage });
       if (change === undefined) continue;
-      const before = watched.get(change.keyId);
-      watched.set(
+      const earlier = changesByKey.get(change.keyId);
+      changesByKey.set(
         change.keyId,
-        before === undefined
+        earlier === undefined
           ? { change, from: dynamodb.SequenceNumber }
-          : { ...before, change: together(before.change, change) },
+          : { ...earlier, change: mergeKeyChanges(earlier.change, change) },
       );
     } catch (error) {
       failed.push(dynamodb.SequenceNumber);
-      logger.error('a change of the table cannot be read', { from: dynamodb.SequenceNumber, error: error as Error });
+      logger.error('stream record not readable', { sequenceNumber: dynamodb.SequenceNumber, error: error as Error });
     }
   }
-  let owed = 0;
-  await inParallel([...watched.values()], async ({ change, from }) => {
+  let pendingCount = 0;
+  await mapInBatches([...changesByKey.values()], async ({ change, from }) => {
     try {
-      const notices = await watchKey(store, change, world.now());
-      owed += notices;
+      const addedCount = await checkKeyUsage(store, change, runtime.now());
+      pendingCount += addedCount;
     } catch (error) {
       failed.push(from);
-      logger.error('could not watch a key', { keyId: change.keyId, from, error: error as Error });
+      logger.error('key usage check failed', { keyId: change.keyId, sequenceNumber: from, error: error as Error });
     }
   });
-  countHere({ warnings: owed, faults: failed.length });
-  if (owed > 0) await sendNow(store);
+  countFunctionMetric({ alertsPending: pendingCount, faults: failed.length });
+  if (pendingCount > 0) await sendPendingNotifications(store);
   return { batchItemFailures: failed.map((itemIdentifier) => ({ itemIdentifier })) };
 };
 
 /** A notice that cannot be sent now is no failure of the batch: it is owed, and the sweep sends it. */
-async function sendNow(store: Store): Promise<void> {
+async function sendPendingNotifications(store: Store): Promise<void> {
   try {
-    await deliverNotices(store, theMail(), () => world.now());
+    await sendAgreementNotifications(store, getMailer(), () => runtime.now());
   } catch (error) {
-    logger.error('left to the sweep', { error: error as Error });
+    logger.error('deferred to the sweep', { error: error as Error });
   }
 }

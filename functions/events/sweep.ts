@@ -1,31 +1,31 @@
 import type { Instant } from '../../domain/calendar/instant.ts';
 import type { DueKind } from '../../store/dynamodb/due-items.ts';
-import { dueBy, nextDueAt } from '../../store/dynamodb/due-items.ts';
-import type { Store } from '../../store/dynamodb/table.ts';
-import { tickException } from '../../store/exceptions.ts';
+import { listDueItems, nextDueAt } from '../../store/dynamodb/due-items.ts';
+import { applyDueExceptionAction } from '../../store/exceptions.ts';
 import { finishReplacement } from '../../store/key-replacement.ts';
-import { world } from '../runtime/clock.ts';
-import { theMail } from '../runtime/mailer.ts';
-import { countHere, logger } from '../runtime/observability.ts';
-import { theStore } from '../runtime/store.ts';
-import { theEngine } from '../runtime/workflow-client.ts';
-import { settleCorrespondent } from '../use-cases/complete-correspondent-change.ts';
-import { deliverNotices } from '../use-cases/send-agreement-notifications.ts';
-import { deliverLetters } from '../use-cases/send-request-notifications.ts';
-import { passOn } from '../use-cases/signal-workflow.ts';
+import type { Store } from '../../store/dynamodb/table.ts';
+import { sendRequestNotifications } from '../use-cases/send-request-notifications.ts';
+import { sendAgreementNotifications } from '../use-cases/send-agreement-notifications.ts';
+import { countFunctionMetric, logger } from '../runtime/observability.ts';
+import { deliverSignal } from '../use-cases/signal-workflow.ts';
+import { completeCorrespondentChange } from '../use-cases/complete-correspondent-change.ts';
+import { getWorkflowClient } from '../runtime/workflow-client.ts';
+import { getMailer } from '../runtime/mailer.ts';
+import { getStore } from '../runtime/store.ts';
+import { runtime } from '../runtime/clock.ts';
 
 /** What a run saw to, and when time has something to do next, if with anything. */
-export type Swept = { readonly seen: number; readonly nextActionAt: Instant | null };
+export type SweepResult = { readonly processed: number; readonly nextActionAt: Instant | null };
 
 const pageSize = 100;
 /** What one run may see to of each sort. More than this due at once is a flood; the next run, a minute later, goes on. */
-const mostInOneRun = 1_000;
+const itemsPerRunMax = 1_000;
 
 /** What the sweep does for each sort of thing that time has something to do with; what one leaves owed, a later one does. */
 const tasks: readonly (readonly [DueKind, (store: Store, id: string, now: Instant) => Promise<unknown>])[] = [
-  ['AGREEMENT', settleCorrespondent],
+  ['AGREEMENT', completeCorrespondentChange],
   ['KEY', finishReplacement],
-  ['EXCEPTION', seeToRequest],
+  ['EXCEPTION', processDueRequest],
 ];
 
 /**
@@ -34,46 +34,46 @@ const tasks: readonly (readonly [DueKind, (store: Store, id: string, now: Instan
  * the notices that all of it left owed. One thing that fails is logged and keeps none of the others waiting; the run then
  * fails as a whole, so that somebody hears of it.
  */
-export const handler = async (_event: unknown, _context: unknown): Promise<Swept> => {
-  const store = theStore();
-  let seen = 0;
-  const failed: string[] = [];
-  for (const [kind, seeTo] of tasks) {
-    for await (const id of idsDue(store, kind, world.now())) {
-      seen += 1;
+export const handler = async (_event: unknown, _context: unknown): Promise<SweepResult> => {
+  const store = getStore();
+  let processed = 0;
+  const failures: string[] = [];
+  for (const [kind, processItem] of tasks) {
+    for await (const id of listDueIds(store, kind, runtime.now())) {
+      processed += 1;
       try {
         // Each is an event of its own: what is claimed late in a long run must not be free again already.
-        await seeTo(store, id, world.now());
+        await processItem(store, id, runtime.now());
       } catch (error) {
-        failed.push(`${kind} ${id}`);
-        logger.error('sweep could not see to it', { kind, id, error: error as Error });
+        failures.push(`${kind} ${id}`);
+        logger.error('sweep item failed', { kind, id, error: error as Error });
       }
     }
   }
-  const notices = await deliverNotices(store, theMail(), () => world.now());
-  seen += notices.sent + notices.failed.length;
-  failed.push(...notices.failed.map((id) => `NOTIFICATION ${id}`));
-  countHere({ swept: seen, faults: failed.length });
-  if (failed.length > 0)
-    throw new Error(`The sweep could not see to ${failed.length} of ${seen}: ${failed.slice(0, 5).join(', ')}.`);
-  return { seen, nextActionAt: await nextDueAt(store) };
+  const sendResult = await sendAgreementNotifications(store, getMailer(), () => runtime.now());
+  processed += sendResult.sent + sendResult.failed.length;
+  failures.push(...sendResult.failed.map((id) => `NOTIFICATION ${id}`));
+  countFunctionMetric({ itemsProcessed: processed, faults: failures.length });
+  if (failures.length > 0)
+    throw new Error(`The sweep failed for ${failures.length} of ${processed} items: ${failures.slice(0, 5).join(', ')}.`);
+  return { processed, nextActionAt: await nextDueAt(store) };
 };
 
-async function* idsDue(store: Store, kind: DueKind, now: Instant): AsyncGenerator<string> {
+async function* listDueIds(store: Store, kind: DueKind, now: Instant): AsyncGenerator<string> {
   let after: string | null = null;
-  let given = 0;
+  let listedCount = 0;
   do {
-    const page = await dueBy(store, kind, now, { limit: pageSize, after });
+    const page = await listDueItems(store, kind, now, { limit: pageSize, after });
     yield* page.items;
-    given += page.items.length;
+    listedCount += page.items.length;
     after = page.next;
-  } while (after !== null && given < mostInOneRun);
+  } while (after !== null && listedCount < itemsPerRunMax);
 }
 
-async function seeToRequest(store: Store, exceptionId: string, now: Instant): Promise<void> {
+async function processDueRequest(store: Store, exceptionId: string, now: Instant): Promise<void> {
   // A late sweep may have several things to do for one request: each is one change of its own.
-  let ticked = true;
-  while (ticked) ticked = (await tickException(store, exceptionId, now))?.ticked ?? false;
-  await deliverLetters(store, theMail(), exceptionId, now);
-  await passOn(store, theEngine(), exceptionId, now);
+  let hasMore = true;
+  while (hasMore) hasMore = (await applyDueExceptionAction(store, exceptionId, now))?.ticked ?? false;
+  await sendRequestNotifications(store, getMailer(), exceptionId, now);
+  await deliverSignal(store, getWorkflowClient(), exceptionId, now);
 }

@@ -3,7 +3,7 @@ import { MailParser } from 'mailparser';
 import { normalizeEmail } from '../../domain/agreement.ts';
 
 /** What is read of a mail. Attachments are not. */
-export type ReadMail = {
+export type ParsedMessage = {
   /** The one address that it says it is from; null where it names none, several, or one in a way that can be read in two. */
   readonly from: string | null;
   readonly subject: string;
@@ -20,30 +20,30 @@ export type ReadMail = {
  */
 
 /** As large as common mail systems let a mail be. Attachments pass through unread and unkept. */
-export const largestMailBytes = 10 * 1024 * 1024;
+export const mailBytesMax = 10 * 1024 * 1024;
 /** As many as the largest mail has when it is all attachment; each line costs much more than its bytes. */
-const mostLines = 200_000;
+const mailLinesMax = 200_000;
 /** Real headers have a few kilobytes, with the stamps of every system that the mail went through. */
-const largestHeadBytes = 128 * 1024;
+const mailHeaderBytesMax = 128 * 1024;
 /** Parts of a mail: text, the same laid out, pictures, attachments. */
-const mostParts = 100;
+const mailPartsMax = 100;
 /** Laid-out text, read only where there is no plain one. Its parser’s time grows with the square of what is nested. */
-const longestHtml = 256 * 1024;
-const mostTags = 20_000;
-const deepestTag = 100;
+const htmlCharactersMax = 256 * 1024;
+const htmlTagsMax = 20_000;
+const htmlDepthMax = 100;
 
 /**
  * Reads a mail as it came over the wire, whatever its encodings and character sets. Answers `unreadable` for one that is
  * beyond the bounds; a mail that is only broken is read as far as it can be.
  */
-export async function readMail(raw: Buffer): Promise<ReadMail | 'unreadable'> {
-  if (raw.length > largestMailBytes || linesOf(raw) > mostLines) return 'unreadable';
-  const parts = await partsOf(raw);
+export async function parseMessage(raw: Buffer): Promise<ParsedMessage | 'unreadable'> {
+  if (raw.length > mailBytesMax || countLines(raw) > mailLinesMax) return 'unreadable';
+  const parts = await parseParts(raw);
   if (parts === undefined) return 'unreadable';
-  const headers = headersFrom(parts.headers);
-  const from = soleAddress(headers);
+  const headers = indexHeaders(parts.headers);
+  const from = singleSender(headers);
   const subject = parts.subject.replace(/\s+/g, ' ').trim();
-  const text = parts.text.trim() === '' ? textOf(parts.html) : parts.text;
+  const text = parts.text.trim() === '' ? textFromHtml(parts.html) : parts.text;
   return {
     from,
     subject,
@@ -54,34 +54,34 @@ export async function readMail(raw: Buffer): Promise<ReadMail | 'unreadable'> {
 }
 
 /** The header of a mail alone, for one whose body is more than is read. */
-export function headOf(raw: Buffer): Buffer {
+export function messageHeaderOf(raw: Buffer): Buffer {
   const [head = ''] = raw
-    .subarray(0, largestHeadBytes)
+    .subarray(0, mailHeaderBytesMax)
     .toString('latin1')
     .split(/\r?\n\r?\n/, 1);
   return Buffer.from(`${head}\r\n\r\n`, 'latin1');
 }
 
-function linesOf(raw: Buffer): number {
+function countLines(raw: Buffer): number {
   let lines = 0;
   for (let at = raw.indexOf(10); at >= 0; at = raw.indexOf(10, at + 1)) lines += 1;
   return lines;
 }
 
-type Line = { readonly key: string; readonly line: string };
-type Parts = {
-  readonly headers: readonly Line[];
+type HeaderLine = { readonly key: string; readonly line: string };
+type MessageParts = {
+  readonly headers: readonly HeaderLine[];
   readonly subject: string;
   readonly text: string;
   readonly html: string;
 };
 
 /** Takes a mail apart; `undefined` when it has more parts, or a longer header, than mails have. */
-function partsOf(raw: Buffer): Promise<Parts | undefined> {
+function parseParts(raw: Buffer): Promise<MessageParts | undefined> {
   return new Promise((resolve) => {
     const parser = new MailParser({
-      maxHeadSize: largestHeadBytes,
-      maxChildNodes: mostParts,
+      maxHeadSize: mailHeaderBytesMax,
+      maxChildNodes: mailPartsMax,
       // A mail inside the mail is somebody else's words.
       ignoreEmbedded: true,
       keepDeliveryStatus: true,
@@ -111,9 +111,9 @@ function partsOf(raw: Buffer): Promise<Parts | undefined> {
 }
 
 /** Looks up the values of a header by its name in small letters; `undefined` where the mail does not have it. */
-type Headers = (name: string) => readonly string[] | undefined;
+type HeaderLookup = (name: string) => readonly string[] | undefined;
 
-function headersFrom(lines: readonly Line[]): Headers {
+function indexHeaders(lines: readonly HeaderLine[]): HeaderLookup {
   const values = Map.groupBy(
     lines.map(({ key, line }) => ({
       // Whatever could pass for the name in another program's eyes counts as that name.
@@ -128,19 +128,19 @@ function headersFrom(lines: readonly Line[]): Headers {
   return (name) => values.get(name)?.map(({ value }) => value);
 }
 
-const word = '[^\\s<>@"(),;:\\\\]+';
+const addressAtom = '[^\\s<>@"(),;:\\\\]+';
 /** A bare address, or one in angle brackets behind a name: quoted, or without any mark that has a meaning of its own. */
-const oneMailbox = new RegExp(`^(?:(?:"(?:[^"\\\\]|\\\\.)*"|[^"<>@,;:()\\\\])*<(${word}@${word})>|(${word}@${word}))$`);
+const singleMailbox = new RegExp(`^(?:(?:"(?:[^"\\\\]|\\\\.)*"|[^"<>@,;:()\\\\])*<(${addressAtom}@${addressAtom})>|(${addressAtom}@${addressAtom}))$`);
 
 /**
  * The address of the sender. SPF, DKIM and DMARC vouched for the one that SES read in the header `From`: a header that is
  * there twice, or that two programs could read differently, names nobody.
  */
-function soleAddress(headers: Headers): string | null {
-  const [from, ...more] = headers('from') ?? [];
-  if (from === undefined || more.length > 0 || from.length > 1_000) return null;
-  const [, bracketed, bare] = oneMailbox.exec(from) ?? [];
-  const address = bracketed ?? bare;
+function singleSender(headers: HeaderLookup): string | null {
+  const [from, ...others] = headers('from') ?? [];
+  if (from === undefined || others.length > 0 || from.length > 1_000) return null;
+  const [, bracketedAddress, bareAddress] = singleMailbox.exec(from) ?? [];
+  const address = bracketedAddress ?? bareAddress;
   return address === undefined ? null : normalizeEmail(address);
 }
 
@@ -148,14 +148,14 @@ function soleAddress(headers: Headers): string | null {
  * Whether a machine sent it: an automatic answer, a report that a mail could not be delivered, or a mail to a list
  * (RFC 3834 and what common programs write in its place).
  */
-function isAutomatic(headers: Headers, from: string | null): boolean {
-  const says = (name: string, pattern: RegExp) => headers(name)?.some((value) => pattern.test(value)) ?? false;
+function isAutomatic(headers: HeaderLookup, from: string | null): boolean {
+  const matches = (name: string, pattern: RegExp) => headers(name)?.some((value) => pattern.test(value)) ?? false;
   return (
-    says('auto-submitted', /^(?!no\b)/i) ||
-    says('precedence', /\b(?:bulk|list|junk|auto[_-]reply)\b/i) ||
-    says('x-auto-response-suppress', /\b(?:all|oof|autoreply)\b/i) ||
-    says('return-path', /^<\s*>$/) ||
-    says('content-type', /^multipart\/report\b/i) ||
+    matches('auto-submitted', /^(?!no\b)/i) ||
+    matches('precedence', /\b(?:bulk|list|junk|auto[_-]reply)\b/i) ||
+    matches('x-auto-response-suppress', /\b(?:all|oof|autoreply)\b/i) ||
+    matches('return-path', /^<\s*>$/) ||
+    matches('content-type', /^multipart\/report\b/i) ||
     ['list-id', 'list-post', 'list-unsubscribe', 'x-autoreply', 'x-autorespond', 'x-autoresponder'].some(
       (name) => headers(name) !== undefined,
     ) ||
@@ -164,9 +164,9 @@ function isAutomatic(headers: Headers, from: string | null): boolean {
 }
 
 /** Lays out text as lines: no links, no pictures; a quotation is marked as in plain text, and a cell ends with a tab. */
-const linesFrom = compile({
+const convertHtml = compile({
   wordwrap: false,
-  limits: { maxDepth: deepestTag, ellipsis: '' },
+  limits: { maxDepth: htmlDepthMax, ellipsis: '' },
   formatters: {
     cell: (element, walk, builder) => {
       walk(element.children, builder);
@@ -184,7 +184,7 @@ const linesFrom = compile({
   ],
 });
 
-function textOf(html: string): string {
-  if (html.length > longestHtml || (html.match(/</g)?.length ?? 0) > mostTags) return '';
-  return linesFrom(html);
+function textFromHtml(html: string): string {
+  if (html.length > htmlCharactersMax || (html.match(/</g)?.length ?? 0) > htmlTagsMax) return '';
+  return convertHtml(html);
 }

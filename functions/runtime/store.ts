@@ -2,26 +2,26 @@ import { readFileSync } from 'node:fs';
 import { policySchema } from '../../domain/policy.ts';
 import { Secret } from '../../domain/secret.ts';
 import type { Store } from '../../store/dynamodb/table.ts';
-import { connect } from '../../store/dynamodb/table.ts';
+import { createDocumentClient } from '../../store/dynamodb/table.ts';
 import { openVault } from '../../store/vault.ts';
 import { tableEnvironment } from '../environment.ts';
-import { world } from './clock.ts';
+import { runtime } from './clock.ts';
 
-let made: Store | undefined;
+let cachedStore: Store | undefined;
 
 /** The store of this function, made at its first use and kept while it is warm. */
-export function theStore(): Store {
-  made ??= makeStore();
-  return made;
+export function getStore(): Store {
+  cachedStore ??= createStore();
+  return cachedStore;
 }
 
-function makeStore(): Store {
+function createStore(): Store {
   const { TABLE_NAME, POLICY_FILE, VAULT_SECRET } = tableEnvironment();
   return {
-    client: connect(),
+    client: createDocumentClient(),
     tableName: TABLE_NAME,
     vault: openVault(new Secret(VAULT_SECRET)),
     policy: policySchema.parse(JSON.parse(readFileSync(POLICY_FILE, 'utf8'))),
-    pause: (attempt) => world.pause(attempt),
+    backOff: (attempt) => runtime.backOff(attempt),
   };
 }

@@ -1,11 +1,11 @@
-import type { Engine } from '../../workflows/client.ts';
-import { openEngine } from '../../workflows/client.ts';
-import { engineEnvironment } from '../environment.ts';
+import type { WorkflowClient } from '../../workflows/client.ts';
+import { createWorkflowClient } from '../../workflows/client.ts';
+import { workflowEnvironment } from '../environment.ts';
 
-let made: Engine | undefined;
+let cachedClient: WorkflowClient | undefined;
 
 /** The door to the workflow engine, made at its first use and kept while the function is warm. */
-export function theEngine(): Engine {
-  made ??= openEngine(engineEnvironment().STATE_MACHINE_ARN);
-  return made;
+export function getWorkflowClient(): WorkflowClient {
+  cachedClient ??= createWorkflowClient(workflowEnvironment().STATE_MACHINE_ARN);
+  return cachedClient;
 }

@@ -1,5 +1,5 @@
-import { askCorrespondent } from '../../domain/exceptions/request.ts';
-import { wait } from './waiting-step.ts';
+import { requestApproval } from '../../domain/exceptions/request.ts';
+import { createWaitingStep } from './waiting-step.ts';
 
 /** Asks the Notices Correspondent and waits for the decision (EXC-6). */
-export const handler = wait('askCorrespondent', 'ask-correspondent', askCorrespondent);
+export const handler = createWaitingStep('requestApproval', 'request-approval', requestApproval);

@@ -1,5 +1,5 @@
-import { beginReview } from '../../domain/exceptions/request.ts';
-import { wait } from './waiting-step.ts';
+import { requestReview } from '../../domain/exceptions/request.ts';
+import { createWaitingStep } from './waiting-step.ts';
 
 /** Puts the request before the exceptions team and waits (EXC-8). */
-export const handler = wait('waitForReview', 'review', (request) => beginReview(request));
+export const handler = createWaitingStep('requestReview', 'request-review', (request) => requestReview(request));

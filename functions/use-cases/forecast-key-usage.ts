@@ -1,26 +1,26 @@
-import type { Instant } from '../../domain/calendar/instant.ts';
+import type { UsageForecast } from '../../domain/keys/usage-forecast.ts';
+import { forecastUsage, medianApprovalBusinessDays } from '../../domain/keys/usage-forecast.ts';
 import { limitOf } from '../../domain/keys/grant.ts';
-import type { Forecast } from '../../domain/keys/usage-forecast.ts';
-import { forecast, usualApproval } from '../../domain/keys/usage-forecast.ts';
+import type { Instant } from '../../domain/calendar/instant.ts';
+import { listApprovalMinutes } from '../../store/exceptions.ts';
+import type { KeyRecord } from '../../store/keys.ts';
+import { listUsageTimes } from '../../store/keys.ts';
 import type { Store } from '../../store/dynamodb/table.ts';
-import { approvalMinutes } from '../../store/exceptions.ts';
-import type { KeptKey } from '../../store/keys.ts';
-import { timesUsed } from '../../store/keys.ts';
 
-const nothing: Forecast = { perDay: null, runsOutOn: null, askBy: null, inWords: null };
+const emptyForecast: UsageForecast = { perDay: null, runsOutOn: null, askBy: null, inWords: null };
 
 /**
  * The forecast of a key, from its own history and from how long the customer's approvals took (ALR-2). A key that is blocked
  * has no future to tell of.
  */
-export async function keyForecast(store: Store, key: KeptKey, now: Instant): Promise<Forecast> {
-  const { status, grants, agreementId } = key.state;
-  if (status.is !== 'live') return nothing;
-  const [times, approvals] = await Promise.all([timesUsed(store, key), approvalMinutes(store, agreementId)]);
-  const history = {
-    activatedAt: times,
-    remaining: Math.max(0, limitOf(grants) - times.length),
-    usualApprovalBusinessDays: usualApproval(approvals, store.policy),
+export async function forecastKeyUsage(store: Store, key: KeyRecord, now: Instant): Promise<UsageForecast> {
+  const { state, grants, agreementId } = key.value;
+  if (state.status !== 'live') return emptyForecast;
+  const [usageTimes, approvalDurations] = await Promise.all([listUsageTimes(store, key), listApprovalMinutes(store, agreementId)]);
+  const usageHistory = {
+    activatedAt: usageTimes,
+    remaining: Math.max(0, limitOf(grants) - usageTimes.length),
+    usualApprovalBusinessDays: medianApprovalBusinessDays(approvalDurations, store.policy),
   };
-  return forecast(history, now, store.policy);
+  return forecastUsage(usageHistory, now, store.policy);
 }

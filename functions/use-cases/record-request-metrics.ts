@@ -1,19 +1,19 @@
+import { elapsedUntil } from '../../domain/exceptions/sla-clock.ts';
+import { approvalRoundOf, type ExceptionRequest, isFinal } from '../../domain/exceptions/request.ts';
 import type { Instant } from '../../domain/calendar/instant.ts';
-import { askOf, type ExceptionRequest, isFinal } from '../../domain/exceptions/request.ts';
-import { spentUntil } from '../../domain/exceptions/sla-clock.ts';
 import type { Policy } from '../../domain/policy.ts';
-import { count } from '../runtime/observability.ts';
+import { countBusinessEvent } from '../runtime/observability.ts';
 
 /**
  * Counts a request in the state that it came into; one that has ended also by what was decided, and by how long it was with
  * whom (SLA-4).
  */
-export function countRequest(request: ExceptionRequest, now: Instant, policy: Policy): void {
-  count('requests', request.stage.is);
+export function recordRequestMetrics(request: ExceptionRequest, now: Instant, policy: Policy): void {
+  countBusinessEvent('requests', request.state.status);
   if (!isFinal(request)) return;
-  const decision = askOf(request)?.decision ?? null;
-  if (decision !== null) count('approvals', decision.decision);
-  for (const [holder, minutes] of Object.entries(spentUntil(request.clock, now, policy))) {
-    count('answerMinutes', holder, minutes);
+  const decision = approvalRoundOf(request)?.decision ?? null;
+  if (decision !== null) countBusinessEvent('approvals', decision.decision);
+  for (const [assignee, minutes] of Object.entries(elapsedUntil(request.clock, now, policy))) {
+    countBusinessEvent('elapsedMinutes', assignee, minutes);
   }
 }

@@ -1,10 +1,10 @@
+import type { Execution } from '../../domain/exceptions/request.ts';
 import type { Instant } from '../../domain/calendar/instant.ts';
 import { isBefore } from '../../domain/calendar/instant.ts';
-import type { Drive } from '../../domain/exceptions/request.ts';
-import { driveDueAt } from '../../domain/exceptions/schedule.ts';
+import { executionDueAt } from '../../domain/exceptions/schedule.ts';
+import { updateExecution, readForResume } from '../../store/exceptions.ts';
 import type { Store } from '../../store/dynamodb/table.ts';
-import { drive, readForWaking } from '../../store/exceptions.ts';
-import type { Engine } from '../../workflows/client.ts';
+import type { WorkflowClient } from '../../workflows/client.ts';
 import { logger } from '../runtime/observability.ts';
 
 /**
@@ -12,31 +12,31 @@ import { logger } from '../runtime/observability.ts';
  * (APR-6). May run any number of times, also at once: Step Functions starts no name twice and takes no token twice, and
  * whoever is woken for nothing finds the request as it was.
  */
-export async function passOn(store: Store, engine: Engine, exceptionId: string, now: Instant): Promise<void> {
-  const found = await readForWaking(store, exceptionId);
-  if (found === undefined) return;
-  const { request, taskToken } = found;
-  const seen = request.drive;
-  const driven = { exceptionId, attempt: seen.attempt };
-  switch (seen.is) {
-    case 'to-start': {
-      const started = await engine.start(driven);
-      if (started === 'ended-already') await startAnew(store, engine, { exceptionId, seen }, now);
+export async function deliverSignal(store: Store, workflowClient: WorkflowClient, exceptionId: string, now: Instant): Promise<void> {
+  const current = await readForResume(store, exceptionId);
+  if (current === undefined) return;
+  const { request, taskToken } = current;
+  const execution = request.execution;
+  const executionInput = { exceptionId, executionNumber: execution.executionNumber };
+  switch (execution.status) {
+    case 'start-pending': {
+      const startResult = await workflowClient.start(executionInput);
+      if (startResult === 'already-ended') await restartExecution(store, workflowClient, { exceptionId, execution }, now);
       return;
     }
-    case 'to-wake': {
-      const woken = taskToken === null ? 'gone' : await engine.wake(taskToken);
+    case 'resume-pending': {
+      const resumeResult = taskToken === null ? 'not-waiting' : await workflowClient.resume(taskToken);
       // A token that is used may have been used a moment ago, by a run that is on its way to see the request.
-      if (woken === 'gone' && !(await engine.isRunning(driven)))
-        await startAnew(store, engine, { exceptionId, seen }, now);
+      if (resumeResult === 'not-waiting' && !(await workflowClient.isRunning(executionInput)))
+        await restartExecution(store, workflowClient, { exceptionId, execution }, now);
       return;
     }
-    case 'awake':
-    case 'parked': {
-      const dueAt = driveDueAt(request);
+    case 'running':
+    case 'waiting': {
+      const dueAt = executionDueAt(request);
       if (dueAt === null || isBefore(now, dueAt)) return;
-      if (await engine.isRunning(driven)) await drive(store, exceptionId, { seen, next: seen }, now);
-      else await startAnew(store, engine, { exceptionId, seen }, now);
+      if (await workflowClient.isRunning(executionInput)) await updateExecution(store, exceptionId, { expected: execution, nextExecution: execution }, now);
+      else await restartExecution(store, workflowClient, { exceptionId, execution }, now);
       return;
     }
     case 'ended':
@@ -44,24 +44,24 @@ export async function passOn(store: Store, engine: Engine, exceptionId: string, 
   }
 }
 
-async function startAnew(
+async function restartExecution(
   store: Store,
-  engine: Engine,
-  { exceptionId, seen }: { readonly exceptionId: string; readonly seen: Drive },
+  workflowClient: WorkflowClient,
+  { exceptionId, execution }: { readonly exceptionId: string; readonly execution: Execution },
   now: Instant,
 ): Promise<void> {
-  const next = { is: 'to-start', attempt: seen.attempt + 1 } as const;
-  const request = await drive(store, exceptionId, { seen, next }, now);
-  if (request?.drive.is !== 'to-start' || request.drive.attempt !== next.attempt) return;
-  logger.warn('workflow started anew', { exceptionId, attempt: next.attempt });
-  await engine.start({ exceptionId, attempt: next.attempt });
+  const nextExecution = { status: 'start-pending', executionNumber: execution.executionNumber + 1 } as const;
+  const request = await updateExecution(store, exceptionId, { expected: execution, nextExecution }, now);
+  if (request?.execution.status !== 'start-pending' || request.execution.executionNumber !== nextExecution.executionNumber) return;
+  logger.warn('workflow execution restarted', { exceptionId, executionNumber: nextExecution.executionNumber });
+  await workflowClient.start({ exceptionId, executionNumber: nextExecution.executionNumber });
 }
 
 /** Signals after a decision was written. A signal that fails is not the caller's concern: the sweep passes it on. */
-export async function signal(store: Store, engine: Engine, exceptionId: string, now: Instant): Promise<void> {
+export async function tryDeliverSignal(store: Store, workflowClient: WorkflowClient, exceptionId: string, now: Instant): Promise<void> {
   try {
-    await passOn(store, engine, exceptionId, now);
+    await deliverSignal(store, workflowClient, exceptionId, now);
   } catch (error) {
-    logger.error('left to the sweep', { exceptionId, error: error as Error });
+    logger.error('deferred to the sweep', { exceptionId, error: error as Error });
   }
 }

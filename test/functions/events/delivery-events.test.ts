@@ -1,24 +1,24 @@
 import { MessageRejected, SendEmailCommand } from '@aws-sdk/client-sesv2';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Agreement } from '../../../domain/agreement.ts';
-import { civilDate } from '../../../domain/calendar/instant.ts';
 import type { ExceptionRequest } from '../../../domain/exceptions/request.ts';
-import { askAnew, askCorrespondent, askOf, decide } from '../../../domain/exceptions/request.ts';
-import { contextOf } from '../../../local/emulators/api-gateway.ts';
+import { restartApproval, requestApproval, approvalRoundOf, recordDecision } from '../../../domain/exceptions/request.ts';
+import { civilDate } from '../../../domain/calendar/instant.ts';
+import { lambdaContext } from '../../../local/emulators/api-gateway.ts';
 import { nameDeputy } from '../../../store/agreements.ts';
 import { nextDueAt } from '../../../store/dynamodb/due-items.ts';
-import { findException, moveException, receiveException } from '../../../store/exceptions.ts';
-import { historyOf } from '../../../store/ledger.ts';
-import { accepted, anIntake, carla, context, ines, mallory } from '../../builders.ts';
+import { findException, transitionException, createException } from '../../../store/exceptions.ts';
+import { listLedgerEntries } from '../../../store/ledger.ts';
+import { expectAccepted, aRequestForm, carla, context, ines, mallory } from '../../builders.ts';
 import { mondayNoon, mondayTen, tuesdayTen } from '../../instants.ts';
-import { startEngine } from '../../store/dynamodb.ts';
-import { surround } from '../handler-invocation.ts';
-import { aWatchable } from '../key-change-fixture.ts';
+import { startTestDynamoDb } from '../../store/dynamodb.ts';
+import { setUpHandlerEnvironment } from '../handler-invocation.ts';
+import { createKeyChangeFixture } from '../key-change-fixture.ts';
 
-const { store, ses, setClock, mailsTo } = await surround(await startEngine(), mondayTen);
+const { store, ses, setClock, mailsTo } = await setUpHandlerEnvironment(await startTestDynamoDb(), mondayTen);
 const { handler } = await import('../../../functions/events/delivery-events.ts');
-const { deliverLetters } = await import('../../../functions/use-cases/send-request-notifications.ts');
-const { theMail } = await import('../../../functions/runtime/mailer.ts');
+const { sendRequestNotifications: deliverLetters } = await import('../../../functions/use-cases/send-request-notifications.ts');
+const { getMailer: theMail } = await import('../../../functions/runtime/mailer.ts');
 
 let requests = 0;
 beforeEach(() => {
@@ -28,28 +28,28 @@ beforeEach(() => {
   ses.on(SendEmailCommand).callsFake(() => ({ MessageId: `message-${requests}-${++messages}` }));
 });
 
-type Asked = { readonly exceptionId: string; readonly agreement: Agreement };
+type RequestFixture = { readonly exceptionId: string; readonly agreement: Agreement };
 
 /** A request about which the Correspondent is being asked, its letters sent. */
-async function asked(): Promise<Asked> {
+async function asked(): Promise<RequestFixture> {
   requests += 1;
-  const { agreement, mak } = await aWatchable(store);
+  const { agreement, mak } = await createKeyChangeFixture(store);
   const exceptionId = `EX-${requests}`;
   const { agreementId } = agreement;
-  const intake = anIntake({ agreementNumber: agreementId, keyLastFive: mak.lastFive });
+  const intake = aRequestForm({ agreementNumber: agreementId, keyLastFive: mak.lastFive });
   const sender = { maySpeakFor: () => true };
-  accepted(
-    await receiveException(
+  expectAccepted(
+    await createException(
       store,
-      { exceptionId, intake },
+      { exceptionId, form: intake },
       sender,
       context({ operationId: `receive ${exceptionId}`, now: mondayTen }),
     ),
   );
-  await moveException(
+  await transitionException(
     store,
     exceptionId,
-    (request) => askCorrespondent(request, context({ now: mondayTen, policy: store.policy })),
+    (request) => requestApproval(request, context({ now: mondayTen, policy: store.policy })),
     { operationId: null, now: mondayTen },
   );
   await send(exceptionId);
@@ -65,9 +65,9 @@ async function requestNow(exceptionId: string): Promise<ExceptionRequest> {
 }
 
 const actions = async (exceptionId: string) =>
-  (await historyOf(store, `EXCEPTION#${exceptionId}`, { limit: 100, after: null })).items.map(({ action }) => action);
+  (await listLedgerEntries(store, `EXCEPTION#${exceptionId}`, { limit: 100, after: null })).items.map(({ action }) => action);
 const owed = async (exceptionId: string) =>
-  (await requestNow(exceptionId)).letters.map(({ kind, to }) => `${kind} to ${to}`);
+  (await requestNow(exceptionId)).pendingNotifications.map(({ kind, to }) => `${kind} to ${to}`);
 
 const bounced = { eventType: 'Bounce', bounce: { bounceType: 'Permanent', bounceSubType: 'NoEmail' } };
 const full = { eventType: 'Bounce', bounce: { bounceType: 'Transient', bounceSubType: 'MailboxFull' } };
@@ -82,7 +82,7 @@ function reportOf(address: string, what: object, letter = '') {
     .filter(
       ({ args: [{ input }] }) =>
         input.Destination?.ToAddresses?.includes(address) &&
-        (letter === '' || input.EmailTags?.some(({ Name, Value }) => Name === 'letter' && Value === letter)),
+        (letter === '' || input.EmailTags?.some(({ Name, Value }) => Name === 'notification' && Value === letter)),
     );
   const sent = mails.at(-1)?.args[0].input;
   if (sent === undefined) throw new Error(`no mail went to ${address}`);
@@ -102,7 +102,7 @@ function reportOf(address: string, what: object, letter = '') {
   };
 }
 
-const hear = (report: unknown) => handler(report, contextOf('mail-events'));
+const hear = (report: unknown) => handler(report, lambdaContext('delivery-events'));
 
 describe('a mail that asks the Correspondent and does not get there', () => {
   it.each([
@@ -110,16 +110,16 @@ describe('a mail that asks the Correspondent and does not get there', () => {
     ['is rejected', rejected, 'Bad content'],
   ])('EXC-6 %s: the request shows it, and the team and the requester are told once', async (_, what, because) => {
     const { exceptionId } = await asked();
-    const report = reportOf(carla.email, what, 'approval-wanted');
+    const report = reportOf(carla.email, what, 'approval-requested');
     setClock(mondayNoon);
     await hear(report);
-    expect(askOf(await requestNow(exceptionId))).toMatchObject({ undeliverableAt: mondayNoon, decision: null });
-    const entries = (await historyOf(store, `EXCEPTION#${exceptionId}`, { limit: 100, after: null })).items;
+    expect(approvalRoundOf(await requestNow(exceptionId))).toMatchObject({ undeliverableAt: mondayNoon, decision: null });
+    const entries = (await listLedgerEntries(store, `EXCEPTION#${exceptionId}`, { limit: 100, after: null })).items;
     expect(entries.at(-1)).toMatchObject({
       at: mondayNoon,
       actor: 'volume-activation',
       action: 'mail-not-delivered',
-      detail: `Could not be delivered: the mail “approval-wanted” to the correspondent (${because}).`,
+      detail: `Could not be delivered: the mail “approval-requested” to the correspondent (${because}).`,
     });
     // The sweep has something to do, and does it.
     expect(String(await nextDueAt(store)) <= mondayNoon).toBe(true);
@@ -145,8 +145,8 @@ describe('a mail that asks the Correspondent and does not get there', () => {
       deputy,
       context({ actor: carla.email, operationId: 'name', now: mondayTen }),
     );
-    await hear(reportOf(carla.email, bounced, 'approval-wanted'));
-    expect(await owed(exceptionId)).toContain('approval-wanted to deputy');
+    await hear(reportOf(carla.email, bounced, 'approval-requested'));
+    expect(await owed(exceptionId)).toContain('approval-requested to deputy');
     await send(exceptionId);
     expect(mailsTo(mallory.email)).toEqual([expect.stringContaining('Your decision, please: 150 more activations')]);
   });
@@ -160,33 +160,33 @@ describe('a mail that asks the Correspondent and does not get there', () => {
       deputy,
       context({ actor: carla.email, operationId: 'name', now: mondayTen }),
     );
-    await hear(reportOf(carla.email, bounced, 'approval-wanted'));
+    await hear(reportOf(carla.email, bounced, 'approval-requested'));
     expect(await owed(exceptionId)).toEqual(['undeliverable to team', 'undeliverable to requester']);
   });
 
   it('AGR-4 is of an earlier question: nothing is held against the one that is out', async () => {
     const { exceptionId } = await asked();
-    const report = reportOf(carla.email, bounced, 'approval-wanted');
-    await moveException(
+    const report = reportOf(carla.email, bounced, 'approval-requested');
+    await transitionException(
       store,
       exceptionId,
-      (request) => askAnew(request, context({ now: tuesdayTen, policy: store.policy })),
+      (request) => restartApproval(request, context({ now: tuesdayTen, policy: store.policy })),
       { operationId: null, now: tuesdayTen },
     );
     await hear(report);
-    expect(askOf(await requestNow(exceptionId))).toMatchObject({ askNumber: 2, undeliverableAt: null });
+    expect(approvalRoundOf(await requestNow(exceptionId))).toMatchObject({ number: 2, undeliverableAt: null });
     expect((await actions(exceptionId)).at(-1)).toBe('mail-not-delivered');
     expect(await owed(exceptionId)).not.toContain('undeliverable to team');
   });
 
   it('APR-3 is of a question that is decided: it is only written down', async () => {
     const { exceptionId } = await asked();
-    const report = reportOf(carla.email, bounced, 'approval-wanted');
+    const report = reportOf(carla.email, bounced, 'approval-requested');
     const choice = { decision: 'approve', comment: null } as const;
-    await moveException(
+    await transitionException(
       store,
       exceptionId,
-      (request) => decide(request, 1, choice, context({ actor: carla.email, now: mondayNoon, policy: store.policy })),
+      (request) => recordDecision(request, 1, choice, context({ actor: carla.email, now: mondayNoon, policy: store.policy })),
       { operationId: null, now: mondayNoon },
     );
     const before = await owed(exceptionId);
@@ -201,7 +201,7 @@ describe('a mail that asks the Correspondent and does not get there', () => {
       throw new MessageRejected({ message: 'Address is on the list of the dead', $metadata: {} });
     });
     const { exceptionId } = await asked();
-    expect(askOf(await requestNow(exceptionId))?.undeliverableAt).toBe(mondayTen);
+    expect(approvalRoundOf(await requestNow(exceptionId))?.undeliverableAt).toBe(mondayTen);
     expect(await owed(exceptionId)).toEqual(['undeliverable to team', 'undeliverable to requester']);
     await send(exceptionId);
     expect(mailsTo('team@licensing.example').at(-1)).toContain('Not delivered');
@@ -211,8 +211,8 @@ describe('a mail that asks the Correspondent and does not get there', () => {
 
 describe('whatever else is reported of a mail', () => {
   it.each([
-    ['a mailbox that is full', carla.email, full, 'approval-wanted', 'mail-put-off'],
-    ['a complaint', carla.email, complained, 'approval-wanted', 'mail-complained-of'],
+    ['a mailbox that is full', carla.email, full, 'approval-requested', 'mail-put-off'],
+    ['a complaint', carla.email, complained, 'approval-requested', 'mail-complained-of'],
     ['a mail to the requester', ines.email, bounced, 'forwarded', 'mail-not-delivered'],
   ])('LED-1 is written in the history of the request: %s', async (_, address, what, letter, action) => {
     const { exceptionId } = await asked();
@@ -224,16 +224,16 @@ describe('whatever else is reported of a mail', () => {
 
   it('is only counted when it is a delay: the mail may be there in a moment', async () => {
     const { exceptionId } = await asked();
-    await hear(reportOf(carla.email, delayed, 'approval-wanted'));
+    await hear(reportOf(carla.email, delayed, 'approval-requested'));
     expect(await actions(exceptionId)).toEqual(['received', 'approval-asked']);
   });
 
   it.each([
-    ['a notice', { notice: ['limit-used'] }],
-    ['a code', { letter: ['approval-code'] }],
+    ['a notice', { agreementNotification: ['limit-used'] }],
+    ['a code', { notification: ['approval-code'] }],
     [
       'a request that is not here',
-      { letter: ['approval-wanted'], to: ['correspondent'], ask: ['1'], exception: ['EX-0'] },
+      { notification: ['approval-requested'], to: ['correspondent'], round: ['1'], exception: ['EX-0'] },
     ],
     ['nothing of ours', {}],
   ])('is only logged and counted when it is of %s', async (_, tags) => {
@@ -244,7 +244,7 @@ describe('whatever else is reported of a mail', () => {
   it('is thrown about when it is not what SES says', async () => {
     await expect(hear({ detail: { eventType: 'Bounce' } })).rejects.toThrow();
     await expect(
-      hear({ detail: { ...bounced, mail: { messageId: 'm', tags: { letter: ['love'] } } } }),
+      hear({ detail: { ...bounced, mail: { messageId: 'm', tags: { notification: ['love'] } } } }),
     ).rejects.toThrow();
   });
 });

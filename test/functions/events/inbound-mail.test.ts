@@ -1,24 +1,24 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { instant, later } from '../../../domain/calendar/instant.ts';
-import { question, withdraw } from '../../../domain/exceptions/request.ts';
-import type { Mail } from '../../../emails/layout.ts';
-import { SendingThrottled } from '../../../emails/send.ts';
-import type { ArrivedMail, Became } from '../../../functions/events/inbound-mail.ts';
-import { receiveMail } from '../../../functions/events/inbound-mail.ts';
+import { askQuestion, withdrawRequest } from '../../../domain/exceptions/request.ts';
+import { instant, addDuration } from '../../../domain/calendar/instant.ts';
+import type { Email } from '../../../emails/layout.ts';
+import { SendThrottledError } from '../../../emails/send.ts';
+import type { InboundMessage, IntakeResult } from '../../../functions/events/inbound-mail.ts';
+import { processInboundMail } from '../../../functions/events/inbound-mail.ts';
 import { replyAddressFor } from '../../../functions/mail/reply-address.ts';
-import type { Mailing } from '../../../functions/runtime/mailer.ts';
+import type { Mailer } from '../../../functions/runtime/mailer.ts';
 import { changeContacts, registerAgreement } from '../../../store/agreements.ts';
-import type { Store } from '../../../store/dynamodb/table.ts';
-import { findException, listExceptions, moveException } from '../../../store/exceptions.ts';
+import { findException, listExceptions, transitionException } from '../../../store/exceptions.ts';
+import { listLedgerEntries } from '../../../store/ledger.ts';
 import { issueMak } from '../../../store/keys.ts';
-import { historyOf } from '../../../store/ledger.ts';
-import type { Engine } from '../../../workflows/client.ts';
-import { accepted, anAgreement, context, ines, productKey, reviewer, tom } from '../../builders.ts';
+import type { Store } from '../../../store/dynamodb/table.ts';
+import type { WorkflowClient } from '../../../workflows/client.ts';
+import { expectAccepted, anAgreement, context, ines, productKey, reviewer, tom } from '../../builders.ts';
 import { aMail, mailFile } from '../../fixtures/mails.ts';
 import { mondayNine, mondayTen, tuesdayTen } from '../../instants.ts';
-import { everyItem, startEngine } from '../../store/dynamodb.ts';
+import { scanAllItems, startTestDynamoDb } from '../../store/dynamodb.ts';
 
-const engine = await startEngine();
+const engine = await startTestDynamoDb();
 
 const inbound = 'exceptions@volume-activation.example';
 /** Ends in BCDFG, as the mails say. */
@@ -26,7 +26,7 @@ const makKey = productKey(15_052);
 /** Ends in BCDFH. */
 const kmsKey = productKey(15_053);
 
-type SentMail = { readonly to: string; readonly replyTo: string | undefined; readonly mail: Mail };
+type SentMail = { readonly to: string; readonly replyTo: string | undefined; readonly mail: Email };
 
 let store: Store;
 let started: string[];
@@ -40,7 +40,7 @@ beforeEach(async () => {
   sent = [];
   sending = () => undefined;
   const agreement = anAgreement();
-  accepted(
+  expectAccepted(
     await registerAgreement(
       store,
       agreement,
@@ -48,7 +48,7 @@ beforeEach(async () => {
       context({ actor: 'admin', operationId: 'register', now: mondayNine }),
     ),
   );
-  accepted(
+  expectAccepted(
     await issueMak(
       store,
       agreement,
@@ -58,16 +58,16 @@ beforeEach(async () => {
   );
 });
 
-const workflows: Engine = {
+const workflows: WorkflowClient = {
   start: async ({ exceptionId }) => {
     started.push(exceptionId);
     return 'started';
   },
-  wake: async () => 'woken',
+  resume: async () => 'resumed',
   isRunning: async () => true,
 };
 
-const mailing: Mailing = {
+const mailing: Mailer = {
   send: async (mail, to, options) => {
     sending();
     sent.push({ to, mail, replyTo: options?.replyTo });
@@ -82,11 +82,11 @@ const mailing: Mailing = {
   },
 };
 
-function receive(raw: Buffer, facts: Partial<ArrivedMail> = {}, now = mondayTen): Promise<Became> {
+function receive(raw: Buffer, facts: Partial<InboundMessage> = {}, now = mondayTen): Promise<IntakeResult> {
   const envelope = { from: ines.email, to: [inbound] };
-  return receiveMail(
-    { raw, isWhole: true, envelope, isVerified: true, ...facts },
-    { store, engine: workflows, mailing },
+  return processInboundMail(
+    { raw, isComplete: true, envelope, isVerified: true, ...facts },
+    { store, workflowClient: workflows, mailer: mailing },
     now,
   );
 }
@@ -106,9 +106,9 @@ describe('a complete request by mail', () => {
   it('EXC-13 is taken as one through the portal is, and its workflow started', async () => {
     const became = await receive(mailFile('plain'));
     const [request] = await requests();
-    expect(became).toMatchObject({ is: 'taken', exceptionId: request?.exceptionId });
+    expect(became).toMatchObject({ kind: 'accepted', exceptionId: request?.exceptionId });
     expect(request?.exceptionId).toMatch(/^EX-/);
-    expect(request?.intake).toEqual({
+    expect(request?.form).toEqual({
       kind: 'MAKADD',
       organizationName: 'Alder School District',
       agreementNumber: 'E-1001',
@@ -127,14 +127,14 @@ describe('a complete request by mail', () => {
   it('EXC-13 is acknowledged by the letter that every request is, and by no other', async () => {
     await receive(mailFile('plain'));
     const [request] = await requests();
-    expect(request?.letters.map(({ kind, to }) => ({ kind, to }))).toEqual([{ kind: 'received', to: 'requester' }]);
+    expect(request?.pendingNotifications.map(({ kind, to }) => ({ kind, to }))).toEqual([{ kind: 'received', to: 'requester' }]);
     expect(sent).toEqual([]);
   });
 
   it('LED-1 says in its history who sent it', async () => {
     const became = await receive(mailFile('plain'));
     const exceptionId = 'exceptionId' in became ? became.exceptionId : '';
-    const { items } = await historyOf(store, `EXCEPTION#${exceptionId}`, { limit: 10, after: null });
+    const { items } = await listLedgerEntries(store, `EXCEPTION#${exceptionId}`, { limit: 10, after: null });
     expect(items).toMatchObject([{ actor: ines.email, action: 'received' }]);
   });
 
@@ -144,8 +144,8 @@ describe('a complete request by mail', () => {
   ])('EXC-13 is of its key’s kind when it says none: %s, %s', async (subject, lastFive, kind) => {
     const product = kind === 'KMSADD' ? 'Windows Server 2008 Standard' : 'Windows Vista Business';
     const replace = { 'MAKADD for two new schools': subject, BCDFG: lastFive, 'Windows Vista Business': product };
-    expect(await receive(mailFile('plain', replace))).toMatchObject({ is: 'taken' });
-    expect((await requests())[0]?.intake.kind).toBe(kind);
+    expect(await receive(mailFile('plain', replace))).toMatchObject({ kind: 'accepted' });
+    expect((await requests())[0]?.form.kind).toBe(kind);
   });
 });
 
@@ -156,41 +156,41 @@ describe('the same mail, delivered again', () => {
       Buffer.from('Received: by a detour; Tue, 2 Jun 2026 10:00:00 +0000\r\n'),
       mailFile('plain'),
     ]);
-    expect(await receive(again, {}, tuesdayTen)).toEqual({ is: 'ignored', because: 'delivered-again' });
+    expect(await receive(again, {}, tuesdayTen)).toEqual({ kind: 'ignored', because: 'duplicate' });
     expect(await requests()).toHaveLength(1);
     expect(sent).toEqual([]);
   });
 
   it('EXC-13 makes one request and one answer when both come at once', async () => {
     const same = (name: string) => Promise.all([1, 2, 3].map(() => receive(mailFile(name))));
-    const again = { is: 'ignored', because: 'delivered-again' };
-    expect((await same('incomplete')).filter(({ is }) => is === 'incomplete')).toHaveLength(1);
+    const again = { kind: 'ignored', because: 'duplicate' };
+    expect((await same('incomplete')).filter(({ kind: is }) => is === 'incomplete')).toHaveLength(1);
     expect(await same('incomplete')).toEqual([again, again, again]);
     expect(sent).toHaveLength(1);
-    expect((await same('plain')).filter(({ is }) => is === 'taken')).toHaveLength(1);
+    expect((await same('plain')).filter(({ kind: is }) => is === 'accepted')).toHaveLength(1);
     expect(await requests()).toHaveLength(1);
   });
 
   it('EXC-13 makes one request even after the mail itself is forgotten', async () => {
     await receive(mailFile('plain'));
-    expect(await receive(mailFile('plain'), {}, later(mondayTen, { days: 15 }))).toMatchObject({ is: 'taken' });
+    expect(await receive(mailFile('plain'), {}, addDuration(mondayTen, { days: 15 }))).toMatchObject({ kind: 'accepted' });
     expect(await requests()).toHaveLength(1);
   });
 
   it('is seen to once more when the first time came to nothing', async () => {
     sending = () => {
-      throw new SendingThrottled('too many just now');
+      throw new SendThrottledError('too many just now');
     };
-    await expect(receive(mailFile('incomplete'))).rejects.toThrow(SendingThrottled);
+    await expect(receive(mailFile('incomplete'))).rejects.toThrow(SendThrottledError);
     sending = () => undefined;
-    expect(await receive(mailFile('incomplete'))).toMatchObject({ is: 'incomplete' });
+    expect(await receive(mailFile('incomplete'))).toMatchObject({ kind: 'incomplete' });
     expect(sent).toHaveLength(1);
   });
 
   it('EXC-5 is not another mail for the same key: that one is refused and names the open request', async () => {
     await receive(mailFile('plain'));
     expect(await receive(mailFile('plain', { '<plain@': '<second@' }))).toMatchObject({
-      is: 'refused',
+      kind: 'refused',
       code: 'exception-already-open',
     });
     const [request] = await requests();
@@ -200,7 +200,7 @@ describe('the same mail, delivered again', () => {
 
 describe('an incomplete request by mail', () => {
   it('EXC-13 is answered with the form, filled in as far as it was, and all that is missing or wrong at once', async () => {
-    expect(await receive(mailFile('incomplete'))).toMatchObject({ is: 'incomplete' });
+    expect(await receive(mailFile('incomplete'))).toMatchObject({ kind: 'incomplete' });
     const { to, replyTo, mail, prose } = answer();
     expect({ to, replyTo }).toEqual({ to: ines.email, replyTo: inbound });
     expect(prose).toMatch(
@@ -231,11 +231,11 @@ Required date: 06/07/2027`);
       .replace('for request:', 'for request: Two new schools.')
       .replace('06/07/2027', '6 July 2027');
     const raw = aMail(['From: ines@alder.example', 'Content-Type: text/plain; charset=utf-8'], completed);
-    expect(await receive(raw)).toMatchObject({ is: 'taken' });
+    expect(await receive(raw)).toMatchObject({ kind: 'accepted' });
   });
 
   it.each(['empty', 'no-text', 'quoted-only'])('EXC-13 is one with nothing in it as well: %s', async (name) => {
-    expect(await receive(mailFile(name))).toMatchObject({ is: 'incomplete' });
+    expect(await receive(mailFile(name))).toMatchObject({ kind: 'incomplete' });
     expect(answer().prose).toContain('Agreement number: is missing');
     expect(answer().prose.includes('quoted text and earlier mails')).toBe(name === 'quoted-only');
   });
@@ -262,7 +262,7 @@ describe('a complete request that the rules refuse', () => {
     ['requester-not-authorized', { 'name: Inés Oliveira': 'name: Ian Oliver' }, 'let a listed contact ask.'],
     ['requester-not-authorized', { 'E-1001': 'E-9999' }, 'let a listed contact ask.'],
   ])('EXC-13 is answered with the sentence of the refusal: %s', async (code, replace, sentence) => {
-    expect(await receive(mailFile('plain', replace))).toMatchObject({ is: 'refused', code });
+    expect(await receive(mailFile('plain', replace))).toMatchObject({ kind: 'refused', code });
     expect(answer().prose).toContain(sentence);
     expect(answer().prose).toContain('Nothing was made of your mail.');
     expect(await requests()).toEqual([]);
@@ -281,7 +281,7 @@ describe('a complete request that the rules refuse', () => {
 describe('a mail whose sender is not its requester', () => {
   it('EXC-13 makes nothing and is told no more than that', async () => {
     const raw = mailFile('plain', { 'From: =?utf-8?q?In=C3=A9s_Oliveira?= <ines@': 'From: <tom@' });
-    expect(await receive(raw)).toMatchObject({ is: 'not-accepted' });
+    expect(await receive(raw)).toMatchObject({ kind: 'not-accepted' });
     const { to, prose } = answer();
     expect(to).toBe(tom.email);
     expect(prose).toContain('could not accept it, and nothing was made of it');
@@ -292,7 +292,7 @@ describe('a mail whose sender is not its requester', () => {
 
 describe('a mail that is not shown to be from its sender', () => {
   it('EXC-13 makes nothing, and the one whose address it has is told no more than that', async () => {
-    expect(await receive(mailFile('plain'), { isVerified: false })).toMatchObject({ is: 'not-accepted' });
+    expect(await receive(mailFile('plain'), { isVerified: false })).toMatchObject({ kind: 'not-accepted' });
     expect(answer().to).toBe(ines.email);
     expect(answer().prose).not.toMatch(/E-1001|Alder School|BCDFG|SPF|DKIM|DMARC/);
     expect(await requests()).toEqual([]);
@@ -327,7 +327,7 @@ describe('a machine’s mail', () => {
   it.each(['out-of-office', 'bounce', 'mailing-list'])(
     'is not answered, and nothing is made of it: %s',
     async (name) => {
-      expect(await receive(mailFile(name))).toEqual({ is: 'ignored', because: 'automatic' });
+      expect(await receive(mailFile(name))).toEqual({ kind: 'ignored', because: 'automatic' });
       expect(sent).toEqual([]);
       expect(await requests()).toEqual([]);
     },
@@ -335,12 +335,12 @@ describe('a machine’s mail', () => {
 
   it.each(['', '<>', 'MAILER-DAEMON', 'mailer-daemon@alder.example'])('is one from nobody: %j', async (from) => {
     const envelope = { from, to: [inbound] };
-    expect(await receive(mailFile('plain'), { envelope })).toEqual({ is: 'ignored', because: 'automatic' });
+    expect(await receive(mailFile('plain'), { envelope })).toEqual({ kind: 'ignored', because: 'automatic' });
   });
 
   it.each([inbound, 'no-reply@volume-activation.example'])('is one of our own: %s', async (from) => {
     const own = aMail([`From: Volume <${from}>`], 'hi');
-    expect(await receive(own)).toEqual({ is: 'ignored', because: 'automatic' });
+    expect(await receive(own)).toEqual({ kind: 'ignored', because: 'automatic' });
   });
 
   it('comes to an end when it is not known as one and answers our answers', async () => {
@@ -354,10 +354,10 @@ describe('a machine’s mail', () => {
 describe('a mail that cannot be read', () => {
   it('makes nothing and is not answered', async () => {
     const two = aMail(['From: ines@alder.example', 'From: tom@alder.example'], 'hi');
-    expect(await receive(two)).toEqual({ is: 'ignored', because: 'no-sole-sender' });
-    expect(await receive(Buffer.alloc(0))).toEqual({ is: 'ignored', because: 'no-sole-sender' });
+    expect(await receive(two)).toEqual({ kind: 'ignored', because: 'ambiguous-sender' });
+    expect(await receive(Buffer.alloc(0))).toEqual({ kind: 'ignored', because: 'ambiguous-sender' });
     expect(await receive(aMail(['From: ines@alder.example'], '\n'.repeat(300_000)))).toEqual({
-      is: 'ignored',
+      kind: 'ignored',
       because: 'unreadable',
     });
     expect(sent).toEqual([]);
@@ -365,7 +365,7 @@ describe('a mail that cannot be read', () => {
 
   it('is told to be too large when it is', async () => {
     const large = aMail(['From: ines@alder.example'], 'x'.repeat(10 * 1024 * 1024));
-    expect(await receive(large.subarray(0, 10 * 1024 * 1024), { isWhole: false })).toMatchObject({ is: 'too-large' });
+    expect(await receive(large.subarray(0, 10 * 1024 * 1024), { isComplete: false })).toMatchObject({ kind: 'too-large' });
     expect(answer().prose).toContain('more than 10 megabytes');
   });
 });
@@ -374,28 +374,28 @@ describe('an answer to a question by mail', () => {
   let exceptionId: string;
   let replyAddress: string;
 
-  const move = async (decide: Parameters<typeof moveException>[2]) =>
-    accepted(
-      (await moveException(store, exceptionId, decide, { operationId: null, now: mondayTen })) ?? {
+  const move = async (decide: Parameters<typeof transitionException>[2]) =>
+    expectAccepted(
+      (await transitionException(store, exceptionId, decide, { operationId: null, now: mondayTen })) ?? {
         ok: true,
-        answer: undefined,
+        value: undefined,
       },
     );
-  const reply = (raw: Buffer, to = replyAddress, facts: Partial<ArrivedMail> = {}) =>
+  const reply = (raw: Buffer, to = replyAddress, facts: Partial<InboundMessage> = {}) =>
     receive(raw, { envelope: { from: ines.email, to: [to] }, ...facts }, tuesdayTen);
-  const stage = async () => (await findException(store, exceptionId))?.stage;
+  const stage = async () => (await findException(store, exceptionId))?.state;
 
   beforeEach(async () => {
     const became = await receive(mailFile('plain'));
     exceptionId = 'exceptionId' in became ? became.exceptionId : '';
-    await move((request) => question(request, 'Which schools?', context({ actor: reviewer, now: mondayTen })));
+    await move((request) => askQuestion(request, 'Which schools?', context({ actor: reviewer, now: mondayTen })));
     replyAddress = replyAddressFor(exceptionId, inbound, store.vault);
   });
 
   it('EXC-14 is what was written above the history, and the request goes on with it', async () => {
-    expect(await reply(mailFile('answer'))).toMatchObject({ is: 'answer-taken', exceptionId });
+    expect(await reply(mailFile('answer'))).toMatchObject({ kind: 'answer-accepted', exceptionId });
     expect(await stage()).toEqual({
-      is: 'in-review',
+      status: 'in-review',
       answered: { question: 'Which schools?', answer: 'Elm and Fir.\nElm has 80 seats, Fir has 70.\n\nInés' },
     });
     expect(answer()).toMatchObject({ to: ines.email });
@@ -404,29 +404,29 @@ describe('an answer to a question by mail', () => {
 
   it('EXC-14 is any contact’s, by whatever program it was written, and in whatever case the address comes back', async () => {
     const fromTom = mailFile('answer-with-history', { 'ines@alder.example': tom.email });
-    expect(await reply(fromTom, replyAddress.toUpperCase())).toMatchObject({ is: 'answer-taken' });
-    expect(await stage()).toMatchObject({ is: 'in-review', answered: { answer: 'Elm and Fir.' } });
+    expect(await reply(fromTom, replyAddress.toUpperCase())).toMatchObject({ kind: 'answer-accepted' });
+    expect(await stage()).toMatchObject({ status: 'in-review', answered: { answer: 'Elm and Fir.' } });
   });
 
   it('EXC-14 delivered twice is one answer', async () => {
     await reply(mailFile('answer'));
-    expect(await reply(mailFile('answer'))).toEqual({ is: 'ignored', because: 'delivered-again' });
+    expect(await reply(mailFile('answer'))).toEqual({ kind: 'ignored', because: 'duplicate' });
     expect(sent).toHaveLength(1);
   });
 
-  it.each<[who: string, raw: () => Buffer, facts: Partial<ArrivedMail>]>([
+  it.each<[who: string, raw: () => Buffer, facts: Partial<InboundMessage>]>([
     ['somebody who is not verified', () => mailFile('answer'), { isVerified: false }],
     ['somebody on no list', () => mailFile('answer', { 'ines@alder.example': 'mallory@birch.example' }), {}],
     ['the Notices Correspondent', () => mailFile('answer', { 'ines@alder.example': 'carla@alder.example' }), {}],
   ])('EXC-14 is not taken from %s', async (_, raw, facts) => {
-    expect(await reply(raw(), replyAddress, facts)).toMatchObject({ is: 'not-accepted' });
-    expect((await stage())?.is).toBe('awaiting-requester');
+    expect(await reply(raw(), replyAddress, facts)).toMatchObject({ kind: 'not-accepted' });
+    expect((await stage())?.status).toBe('awaiting-requester');
     for (const { mail } of sent) expect(mail.text).not.toContain(exceptionId);
   });
 
   it('EXC-14 is not taken from a requester who has left the list', async () => {
     const { ...agreement } = anAgreement();
-    accepted(
+    expectAccepted(
       (await changeContacts(
         store,
         agreement.agreementId,
@@ -434,43 +434,43 @@ describe('an answer to a question by mail', () => {
         context({ actor: 'admin', operationId: 'change', now: mondayTen }),
       )) ?? { ok: true },
     );
-    expect(await reply(mailFile('answer'))).toMatchObject({ is: 'not-accepted' });
-    expect((await stage())?.is).toBe('awaiting-requester');
+    expect(await reply(mailFile('answer'))).toMatchObject({ kind: 'not-accepted' });
+    expect((await stage())?.status).toBe('awaiting-requester');
   });
 
   it('EXC-14 is not taken at an address that was made up', async () => {
-    expect(await reply(mailFile('answer'), replyAddress.replace(/.@/, 'x@'))).toMatchObject({ is: 'not-accepted' });
+    expect(await reply(mailFile('answer'), replyAddress.replace(/.@/, 'x@'))).toMatchObject({ kind: 'not-accepted' });
     const another = replyAddressFor('EX-2222-2222-2222', inbound, store.vault);
-    expect(await reply(mailFile('answer', { '<answer@': '<other@' }), another)).toMatchObject({ is: 'not-accepted' });
-    expect((await stage())?.is).toBe('awaiting-requester');
+    expect(await reply(mailFile('answer', { '<answer@': '<other@' }), another)).toMatchObject({ kind: 'not-accepted' });
+    expect((await stage())?.status).toBe('awaiting-requester');
   });
 
   it('EXC-14 is not a machine’s: an absence is no answer', async () => {
-    expect(await reply(mailFile('out-of-office'))).toEqual({ is: 'ignored', because: 'automatic' });
-    expect((await stage())?.is).toBe('awaiting-requester');
+    expect(await reply(mailFile('out-of-office'))).toEqual({ kind: 'ignored', because: 'automatic' });
+    expect((await stage())?.status).toBe('awaiting-requester');
   });
 
   it('EXC-14 that says nothing is asked for again', async () => {
     const nothing = aMail(['From: ines@alder.example'], '> Which schools?\n');
-    expect(await reply(nothing)).toMatchObject({ is: 'answer-not-readable' });
+    expect(await reply(nothing)).toMatchObject({ kind: 'answer-unreadable' });
     expect(answer().prose).toContain('the answer must not be empty');
     const endless = aMail(['From: ines@alder.example'], 'x'.repeat(4_001));
-    expect(await reply(endless)).toMatchObject({ is: 'answer-not-readable' });
+    expect(await reply(endless)).toMatchObject({ kind: 'answer-unreadable' });
     const most = aMail(['From: ines@alder.example'], 'x'.repeat(4_000));
-    expect(await reply(most)).toMatchObject({ is: 'answer-taken' });
+    expect(await reply(most)).toMatchObject({ kind: 'answer-accepted' });
   });
 
   it('EXC-14 to a question that is answered is told so, kindly, and changes nothing', async () => {
     await reply(mailFile('answer'));
     sent.length = 0;
-    expect(await reply(mailFile('answer', { '<answer@': '<late@' }))).toMatchObject({ is: 'answer-not-awaited' });
+    expect(await reply(mailFile('answer', { '<answer@': '<late@' }))).toMatchObject({ kind: 'answer-not-expected' });
     expect(answer().prose).toContain(`Request ${exceptionId} does not wait for an answer from you.`);
     expect(answer().prose).toContain('a question that was open has been answered already');
   });
 
   it('EXC-14 to a request that has ended is told how', async () => {
-    await move((request) => withdraw(request, null, context({ actor: ines.email, now: mondayTen })));
-    expect(await reply(mailFile('answer'))).toMatchObject({ is: 'answer-not-awaited' });
+    await move((request) => withdrawRequest(request, null, context({ actor: ines.email, now: mondayTen })));
+    expect(await reply(mailFile('answer'))).toMatchObject({ kind: 'answer-not-expected' });
     expect(answer().prose).toContain('It was withdrawn.');
   });
 });
@@ -479,7 +479,7 @@ describe('what is kept of mails', () => {
   it('holds no mail and no address in the clear outside of what was made of it, and is forgotten in time', async () => {
     await receive(mailFile('incomplete'));
     await receive(mailFile('plain', { 'address: ines@': 'address: nobody@' }));
-    const kept = (await everyItem(store)).filter(({ PK }) => /^(IDEMPOTENCY|REPLY-COUNT)#/.test(PK));
+    const kept = (await scanAllItems(store)).filter(({ PK }) => /^(IDEMPOTENCY|REPLY-COUNT)#/.test(PK));
     expect(kept.length).toBeGreaterThan(0);
     expect(JSON.stringify(kept)).not.toMatch(/alder|Inés|150/);
     for (const item of kept) expect(item).toHaveProperty('expiresAtEpochSeconds');

@@ -2,23 +2,23 @@ import { SendEmailCommand, TooManyRequestsException } from '@aws-sdk/client-sesv
 import { marshall } from '@aws-sdk/util-dynamodb';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Agreement } from '../../../domain/agreement.ts';
-import { later } from '../../../domain/calendar/instant.ts';
-import { contextOf } from '../../../local/emulators/api-gateway.ts';
+import { addDuration } from '../../../domain/calendar/instant.ts';
+import { lambdaContext } from '../../../local/emulators/api-gateway.ts';
 import { ines, tom } from '../../builders.ts';
 import { mondayTen } from '../../instants.ts';
-import { startEngine } from '../../store/dynamodb.ts';
-import { surround } from '../handler-invocation.ts';
-import type { StreamRecord, Watchable } from '../key-change-fixture.ts';
-import { activateHostOn, activateMachines, aWatchable, noticesKept, recordsOf } from '../key-change-fixture.ts';
+import { startTestDynamoDb } from '../../store/dynamodb.ts';
+import { setUpHandlerEnvironment } from '../handler-invocation.ts';
+import type { StreamRecord, KeyChangeFixture } from '../key-change-fixture.ts';
+import { activateHostOn, activateMachines, createKeyChangeFixture, pendingNotifications, readStreamRecords } from '../key-change-fixture.ts';
 
-const { store, ses, setClock, mailsTo } = await surround(await startEngine(), mondayTen);
+const { store, ses, setClock, mailsTo } = await setUpHandlerEnvironment(await startTestDynamoDb(), mondayTen);
 const { handler } = await import('../../../functions/events/key-changes.ts');
-const { deliverNotices } = await import('../../../functions/use-cases/send-agreement-notifications.ts');
-const { theMail } = await import('../../../functions/runtime/mailer.ts');
+const { sendAgreementNotifications: deliverNotices } = await import('../../../functions/use-cases/send-agreement-notifications.ts');
+const { getMailer: theMail } = await import('../../../functions/runtime/mailer.ts');
 
 let customers = 0;
 /** Somebody with addresses of their own, and the changes that the stream has had before. */
-async function aCustomer(): Promise<Watchable & { readonly email: string; readonly other: string }> {
+async function aCustomer(): Promise<KeyChangeFixture & { readonly email: string; readonly other: string }> {
   customers += 1;
   const email = `ines-${customers}@alder.example`;
   const other = `tom-${customers}@alder.example`;
@@ -26,19 +26,19 @@ async function aCustomer(): Promise<Watchable & { readonly email: string; readon
     { ...ines, email },
     { ...tom, email: other },
   ];
-  return { ...(await aWatchable(store, { contacts })), email, other };
+  return { ...(await createKeyChangeFixture(store, { contacts })), email, other };
 }
 
 let position = 0;
 /** The changes since the last time. */
 async function newRecords(): Promise<readonly StreamRecord[]> {
-  const records = await recordsOf(store);
+  const records = await readStreamRecords(store);
   const fresh = records.slice(position);
   position = records.length;
   return fresh;
 }
 
-const warn = (records: readonly StreamRecord[]) => handler({ Records: records }, contextOf('warn'));
+const warn = (records: readonly StreamRecord[]) => handler({ Records: records }, lambdaContext('key-changes'));
 const nothingFailed = { batchItemFailures: [] };
 const subjects = (address: string) => mailsTo(address).map((subject) => subject.replace(/ of your .*$/, ''));
 
@@ -58,7 +58,7 @@ describe('a batch of changes', () => {
     const all95 = ['95% of the activations'];
     expect([subjects(one.email), subjects(one.other)]).toEqual([all95, all95]);
     expect(subjects(two.email)).toEqual([expect.stringContaining('typed on clients?')]);
-    expect(await noticesKept(store)).toEqual([]);
+    expect(await pendingNotifications(store)).toEqual([]);
 
     // The same batch again, by itself and several times at once.
     expect(await warn(records)).toEqual(nothingFailed);
@@ -126,7 +126,7 @@ describe('what cannot be seen to', () => {
   });
 
   it('is thrown about when it is no batch at all', async () => {
-    await expect(handler({ detail: {} }, contextOf('warn'))).rejects.toThrow();
+    await expect(handler({ detail: {} }, lambdaContext('key-changes'))).rejects.toThrow();
   });
 });
 
@@ -138,11 +138,11 @@ describe('mails that cannot be sent now', () => {
       .on(SendEmailCommand)
       .rejects(new TooManyRequestsException({ message: 'slow down', $metadata: { httpStatusCode: 429 } }));
     expect(await warn(await newRecords())).toEqual(nothingFailed);
-    expect(await noticesKept(store)).toHaveLength(2);
+    expect(await pendingNotifications(store)).toHaveLength(2);
     ses.reset();
     ses.on(SendEmailCommand).resolves({ MessageId: 'message-2' });
-    setClock(later(mondayTen, { minutes: 2 }));
-    await deliverNotices(store, theMail(), () => later(mondayTen, { minutes: 2 }));
+    setClock(addDuration(mondayTen, { minutes: 2 }));
+    await deliverNotices(store, theMail(), () => addDuration(mondayTen, { minutes: 2 }));
     expect(subjects(email)).toEqual(['80% of the activations']);
     expect(subjects(other)).toEqual(['80% of the activations']);
   });

@@ -1,18 +1,18 @@
 import { describe, expect, it } from 'vitest';
-import { ownWords } from '../../../domain/exceptions/reply-text.ts';
-import { bodyFrom, readRequest } from '../../../domain/exceptions/request-form.ts';
-import type { ReadMail } from '../../../functions/mail/mime.ts';
-import { headOf, largestMailBytes, readMail } from '../../../functions/mail/mime.ts';
+import { toRequestBody, parseRequestForm } from '../../../domain/exceptions/request-form.ts';
+import { extractReplyText } from '../../../domain/exceptions/reply-text.ts';
+import type { ParsedMessage } from '../../../functions/mail/mime.ts';
+import { messageHeaderOf, mailBytesMax, parseMessage } from '../../../functions/mail/mime.ts';
 import { policy } from '../../builders.ts';
 import { aMail, mailFile } from '../../fixtures/mails.ts';
 
-async function reading(raw: Buffer): Promise<ReadMail> {
-  const read = await readMail(raw);
+async function reading(raw: Buffer): Promise<ParsedMessage> {
+  const read = await parseMessage(raw);
   if (read === 'unreadable') throw new Error('The mail could not be read.');
   return read;
 }
 
-const intakeIn = async (name: string) => bodyFrom(readRequest(await reading(mailFile(name)), policy).intake);
+const intakeIn = async (name: string) => toRequestBody(parseRequestForm(await reading(mailFile(name)), policy).form);
 
 const form = {
   organizationName: 'Alder School District',
@@ -98,8 +98,8 @@ describe('a mail with a complete form', () => {
 describe('an answer', () => {
   it('EXC-14 is what was written above the history', async () => {
     const { text } = await reading(mailFile('answer'));
-    expect(ownWords(text).text).toBe('Elm and Fir.\nElm has 80 seats, Fir has 70.\n\nInés');
-    expect(ownWords((await reading(mailFile('answer-with-history'))).text).text).toBe('Elm and Fir.');
+    expect(extractReplyText(text).text).toBe('Elm and Fir.\nElm has 80 seats, Fir has 70.\n\nInés');
+    expect(extractReplyText((await reading(mailFile('answer-with-history'))).text).text).toBe('Elm and Fir.');
   });
 });
 
@@ -212,14 +212,14 @@ describe('a mail beyond what mails are', () => {
   it('is not read when it is larger than the bound, and is at the bound', async () => {
     const atBound = aMail([...head, text], '');
     const filler = `${'x'.repeat(98)}\r\n`
-      .repeat(Math.ceil(largestMailBytes / 100))
-      .slice(0, largestMailBytes - atBound.length);
+      .repeat(Math.ceil(mailBytesMax / 100))
+      .slice(0, mailBytesMax - atBound.length);
     expect((await reading(aMail([...head, text], filler))).text.length).toBeGreaterThan(10_000_000);
-    expect(await readMail(aMail([...head, text], `${filler}x`))).toBe('unreadable');
+    expect(await parseMessage(aMail([...head, text], `${filler}x`))).toBe('unreadable');
   });
 
   it('is not read with more lines than an attachment of that size has', async () => {
-    expect(await readMail(aMail([...head, text], '\n'.repeat(300_000)))).toBe('unreadable');
+    expect(await parseMessage(aMail([...head, text], '\n'.repeat(300_000)))).toBe('unreadable');
     expect((await reading(aMail([...head, text], '\n'.repeat(150_000)))).text.trim()).toBe('');
   });
 
@@ -228,19 +228,19 @@ describe('a mail beyond what mails are', () => {
     for (let depth = 0; depth < 5_000; depth += 1) {
       bomb += `--b${depth}\r\nContent-Type: multipart/mixed; boundary=b${depth + 1}\r\n\r\n`;
     }
-    expect(await readMail(aMail([...head, 'Content-Type: multipart/mixed; boundary=b0'], bomb))).toBe('unreadable');
+    expect(await parseMessage(aMail([...head, 'Content-Type: multipart/mixed; boundary=b0'], bomb))).toBe('unreadable');
   });
 
   it('is not read with thousands of parts beside each other, and is with dozens', async () => {
     const parts = (count: number) => '--b\r\nContent-Type: image/png\r\n\r\nx\r\n'.repeat(count);
     const mixed = [...head, 'Content-Type: multipart/mixed; boundary=b'];
-    expect(await readMail(aMail(mixed, parts(10_000)))).toBe('unreadable');
+    expect(await parseMessage(aMail(mixed, parts(10_000)))).toBe('unreadable');
     expect((await reading(aMail(mixed, `--b\r\n\r\nhello\r\n${parts(50)}--b--`))).text.trim()).toBe('hello');
   });
 
   it('is not read with a header longer than any mail system makes', async () => {
     expect(
-      await readMail(aMail([...Array.from({ length: 5_000 }, () => `X-A: ${'b'.repeat(60)}`), ...head], 'x')),
+      await parseMessage(aMail([...Array.from({ length: 5_000 }, () => `X-A: ${'b'.repeat(60)}`), ...head], 'x')),
     ).toBe('unreadable');
   });
 
@@ -271,8 +271,8 @@ describe('a mail beyond what mails are', () => {
 
   it('still tells from its header alone who sent it', async () => {
     const raw = aMail([...head, 'Subject: large', 'Auto-Submitted: auto-replied'], 'x'.repeat(1_000_000));
-    expect(headOf(raw).length).toBeLessThan(200);
-    expect(await reading(headOf(raw))).toMatchObject({
+    expect(messageHeaderOf(raw).length).toBeLessThan(200);
+    expect(await reading(messageHeaderOf(raw))).toMatchObject({
       from: 'ines@alder.example',
       subject: 'large',
       isAutomatic: true,

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Secret } from '../../../domain/secret.ts';
-import { replyAddressFor, requestAt } from '../../../functions/mail/reply-address.ts';
+import { replyAddressFor, parseReplyAddress } from '../../../functions/mail/reply-address.ts';
 import { openVault } from '../../../store/vault.ts';
 
 const vault = openVault(new Secret('a root secret for tests, of more than 32 bytes'));
@@ -19,7 +19,7 @@ describe('the reply address of a question', () => {
 
   it('EXC-14 is for its request, in whatever case it comes back', () => {
     for (const given of [address, address.toLowerCase(), address.toUpperCase(), ` ${address} `]) {
-      expect(requestAt(given, inbound, vault)).toEqual({ is: 'request', exceptionId });
+      expect(parseReplyAddress(given, inbound, vault)).toEqual({ kind: 'request', exceptionId });
     }
   });
 
@@ -36,7 +36,7 @@ describe('the reply address of a question', () => {
       `exceptions+${exceptionId}${mark}0@volume-activation.example`,
       'exceptions+@volume-activation.example',
     ]) {
-      expect(requestAt(forged, inbound, vault), forged).toEqual({ is: 'forged' });
+      expect(parseReplyAddress(forged, inbound, vault), forged).toEqual({ kind: 'forged' });
     }
   });
 
@@ -46,7 +46,7 @@ describe('the reply address of a question', () => {
       fc.property(anyPlace, fc.constantFrom(...'0123456789abcdefEX-'), (place, character) => {
         fc.pre(address.charAt(place).toLowerCase() !== character.toLowerCase());
         const changed = address.slice(0, place) + character + address.slice(place + 1);
-        expect(requestAt(changed, inbound, vault)).toEqual({ is: 'forged' });
+        expect(parseReplyAddress(changed, inbound, vault)).toEqual({ kind: 'forged' });
       }),
     );
   });
@@ -59,6 +59,6 @@ describe('the reply address of a question', () => {
     'other+a@volume-activation.example',
     '',
   ])('EXC-13 is not meant by any other address: %s', (other) => {
-    expect(requestAt(other, inbound, vault)).toEqual({ is: 'none' });
+    expect(parseReplyAddress(other, inbound, vault)).toEqual({ kind: 'none' });
   });
 });

@@ -1,32 +1,32 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { Instant } from '../../../domain/calendar/instant.ts';
-import { later } from '../../../domain/calendar/instant.ts';
 import type { ExceptionRequest } from '../../../domain/exceptions/request.ts';
+import type { Instant } from '../../../domain/calendar/instant.ts';
+import { addDuration } from '../../../domain/calendar/instant.ts';
 import type { Key } from '../../../domain/keys/key.ts';
-import { keyForecast } from '../../../functions/use-cases/forecast-key-usage.ts';
+import { forecastKeyUsage } from '../../../functions/use-cases/forecast-key-usage.ts';
+import { newItem } from '../../../store/dynamodb/versioned-item.ts';
+import { listApprovalMinutes, exceptionKey, requestWrites } from '../../../store/exceptions.ts';
+import { readKey } from '../../../store/keys.ts';
 import type { Store } from '../../../store/dynamodb/table.ts';
 import { commit } from '../../../store/dynamodb/table.ts';
-import { unwritten } from '../../../store/dynamodb/versioned-item.ts';
-import { approvalMinutes, exceptionItem, movingWrites } from '../../../store/exceptions.ts';
-import { readKey } from '../../../store/keys.ts';
 import { aRequest, requestApproved, requestDenied, requestFulfilled } from '../../builders.ts';
 import { mondayTen } from '../../instants.ts';
-import { startEngine } from '../../store/dynamodb.ts';
-import { activateHostOn, activateMachines, aWatchable, replace } from '../key-change-fixture.ts';
+import { startTestDynamoDb } from '../../store/dynamodb.ts';
+import { activateHostOn, activateMachines, createKeyChangeFixture, replaceKey } from '../key-change-fixture.ts';
 
-const engine = await startEngine();
+const engine = await startTestDynamoDb();
 let store: Store;
 beforeEach(async () => {
   store = await engine.newStore();
 });
 
 const silence = { perDay: null, runsOutOn: null, askBy: null, inWords: null };
-const daysBefore = (days: number) => later(mondayTen, { days: -days });
+const daysBefore = (days: number) => addDuration(mondayTen, { days: -days });
 
 async function forecastOf({ keyId }: Pick<Key, 'keyId'>, now: Instant = mondayTen) {
   const key = await readKey(store, keyId);
   if (key === undefined) throw new Error(`no key ${keyId}`);
-  return keyForecast(store, key, now);
+  return forecastKeyUsage(store, key, now);
 }
 
 let kept = 0;
@@ -34,13 +34,13 @@ let kept = 0;
 async function keep(request: ExceptionRequest, days: number, facts: Partial<ExceptionRequest> = {}): Promise<void> {
   kept += 1;
   const exceptionId = `X-${kept}`;
-  const spent = { ...request.clock.spent, correspondent: days * 480 };
+  const spent = { ...request.clock.elapsed, correspondent: days * 480 };
   const next = { ...request, ...facts, exceptionId, keyId: `key-${kept}`, clock: { ...request.clock, spent } };
   const deed = { actor: 'test', action: 'kept', detail: 'Kept.', reference: null };
-  const writes = movingWrites(store, unwritten(exceptionItem(exceptionId), next), next, {
-    operation: null,
+  const writes = requestWrites(store, newItem(exceptionKey(exceptionId), next), next, {
+    operationId: null,
     now: mondayTen,
-    deed,
+    event: deed,
   });
   expect(
     await commit(
@@ -52,7 +52,7 @@ async function keep(request: ExceptionRequest, days: number, facts: Partial<Exce
 
 describe('the forecast of a MAK', () => {
   it('ALR-2 is made from its own activations, and silent while there are too few', async () => {
-    const { mak } = await aWatchable(store);
+    const { mak } = await createKeyChangeFixture(store);
     for (const day of [28, 21, 14, 7]) await activateMachines(store, mak, day, 1, daysBefore(day));
     expect(await forecastOf(mak)).toEqual(silence);
     await activateMachines(store, mak, 101, 52, daysBefore(3));
@@ -66,7 +66,7 @@ describe('the forecast of a MAK', () => {
   });
 
   it('ALR-2 leaves the time that the approvals of this customer usually take', async () => {
-    const { mak, agreement } = await aWatchable(store);
+    const { mak, agreement } = await createKeyChangeFixture(store);
     await activateMachines(store, mak, 1, 56, daysBefore(28));
     const { agreementId } = agreement;
     for (const days of [1, 2, 9]) await keep(requestFulfilled(), days, { agreementId });
@@ -74,16 +74,16 @@ describe('the forecast of a MAK', () => {
   });
 
   it('BLK-1 is none when the key is blocked', async () => {
-    const { mak } = await aWatchable(store);
+    const { mak } = await createKeyChangeFixture(store);
     await activateMachines(store, mak, 1, 56, daysBefore(28));
-    await replace(store, mak);
+    await replaceKey(store, mak);
     expect(await forecastOf(mak)).toEqual(silence);
   });
 });
 
 describe('the forecast of a KMS key', () => {
   it('ALR-2 is made from its hosts and their places', async () => {
-    const { kms } = await aWatchable(store);
+    const { kms } = await createKeyChangeFixture(store);
     for (const host of [1, 2, 3, 4, 5]) await activateHostOn(store, kms, host, daysBefore(25 - host * 5));
     // Their further activations take no place.
     await activateHostOn(store, kms, 1, daysBefore(1));
@@ -93,17 +93,17 @@ describe('the forecast of a KMS key', () => {
 
 describe('how long the approvals of an agreement took', () => {
   it('ALR-2 is known of the last five that were decided, either way, and of none before there is one', async () => {
-    expect(await approvalMinutes(store, 'E-1001')).toEqual([]);
-    const at = (day: number): Instant => later(mondayTen, { days: day });
+    expect(await listApprovalMinutes(store, 'E-1001')).toEqual([]);
+    const at = (day: number): Instant => addDuration(mondayTen, { days: day });
     await keep(aRequest({ status: 'awaiting-approval' }), 50);
     await keep(aRequest({ status: 'withdrawn' }), 50);
-    expect(await approvalMinutes(store, 'E-1001')).toEqual([]);
+    expect(await listApprovalMinutes(store, 'E-1001')).toEqual([]);
     await keep(requestDenied({ at: at(1) }), 1);
     await keep(requestApproved({ at: at(3) }), 3);
     await keep(requestFulfilled({ at: at(2) }), 2);
     await keep(requestFulfilled({ at: at(4) }), 40, { agreementId: 'E-1002' });
-    expect(await approvalMinutes(store, 'E-1001')).toEqual([3 * 480, 2 * 480, 480]);
+    expect(await listApprovalMinutes(store, 'E-1001')).toEqual([3 * 480, 2 * 480, 480]);
     for (const day of [4, 5, 6, 7]) await keep(requestFulfilled({ at: at(day) }), day);
-    expect(await approvalMinutes(store, 'E-1001')).toEqual([7, 6, 5, 4, 3].map((day) => day * 480));
+    expect(await listApprovalMinutes(store, 'E-1001')).toEqual([7, 6, 5, 4, 3].map((day) => day * 480));
   });
 });

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { later } from '../../../domain/calendar/instant.ts';
+import { addDuration } from '../../../domain/calendar/instant.ts';
 import { policy, requestAwaitingApproval, requestFulfilled, requestWithdrawn } from '../../builders.ts';
 import { mondayTen } from '../../instants.ts';
-import { whatIsPrinted } from '../captured-logs.ts';
+import { captureOutput } from '../captured-logs.ts';
 
 process.env.POWERTOOLS_METRICS_NAMESPACE = 'counted';
-const { countRequest } = await import('../../../functions/use-cases/record-request-metrics.ts');
-const printed = whatIsPrinted();
+const { recordRequestMetrics: countRequest } = await import('../../../functions/use-cases/record-request-metrics.ts');
+const printed = captureOutput();
 
 /** What was counted, each as its metric, its kind and its amount. */
 const counted = () =>
@@ -21,7 +21,7 @@ const counted = () =>
         .join(', ');
     });
 
-const anHourLater = later(mondayTen, { hours: 1 });
+const anHourLater = addDuration(mondayTen, { hours: 1 });
 
 describe('a request that came into a state', () => {
   it('is counted there, and nothing more while it is open', () => {

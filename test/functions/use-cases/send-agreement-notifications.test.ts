@@ -1,25 +1,25 @@
 import { DeleteCommand } from '@aws-sdk/lib-dynamodb';
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { Notice } from '../../../domain/agreement-notification.ts';
 import type { Instant } from '../../../domain/calendar/instant.ts';
-import { later } from '../../../domain/calendar/instant.ts';
-import type { Sent } from '../../../emails/send.ts';
-import { SendingFailed, SendingThrottled } from '../../../emails/send.ts';
-import type { Mailing } from '../../../functions/runtime/mailer.ts';
-import { dueIdOf, noticeWrite } from '../../../store/agreement-notifications.ts';
+import { addDuration } from '../../../domain/calendar/instant.ts';
+import type { AgreementNotification } from '../../../domain/agreement-notification.ts';
+import type { SendResult } from '../../../emails/send.ts';
+import { SendFailedError, SendThrottledError } from '../../../emails/send.ts';
+import type { Mailer } from '../../../functions/runtime/mailer.ts';
 import { nextDueAt } from '../../../store/dynamodb/due-items.ts';
+import { dueIdOf, notificationWrite } from '../../../store/agreement-notifications.ts';
 import type { Store } from '../../../store/dynamodb/table.ts';
 import { commit } from '../../../store/dynamodb/table.ts';
 import { ines } from '../../builders.ts';
-import { aNotice, onClients } from '../../emails/contact-email-samples.ts';
+import { aNotification, onClients } from '../../emails/contact-email-samples.ts';
 import { mondayNine, mondayTen } from '../../instants.ts';
-import { overheard, startEngine } from '../../store/dynamodb.ts';
-import { noticesKept } from '../key-change-fixture.ts';
+import { withInterceptor, startTestDynamoDb } from '../../store/dynamodb.ts';
+import { pendingNotifications } from '../key-change-fixture.ts';
 
-const engine = await startEngine();
+const engine = await startTestDynamoDb();
 // What is logged and counted is looked at by no test here. It is read when the functions are imported.
 Object.assign(process.env, { POWERTOOLS_LOG_LEVEL: 'SILENT', POWERTOOLS_METRICS_DISABLED: 'true' });
-const { deliverNotices } = await import('../../../functions/use-cases/send-agreement-notifications.ts');
+const { sendAgreementNotifications: deliverNotices } = await import('../../../functions/use-cases/send-agreement-notifications.ts');
 
 let store: Store;
 let mailed: { readonly to: string; readonly subject: string; readonly tags: unknown }[];
@@ -37,7 +37,7 @@ const addresses = {
 };
 
 /** Mails what it is told to, as the answer for each address says. */
-function mailing(answer: (to: string) => Sent = () => ({ sent: true, messageId: 'm' })): Mailing {
+function mailing(answer: (to: string) => SendResult = () => ({ sent: true, messageId: 'm' })): Mailer {
   return {
     addresses,
     send: async ({ subject }, to, options) => {
@@ -48,12 +48,12 @@ function mailing(answer: (to: string) => Sent = () => ({ sent: true, messageId: 
   };
 }
 
-async function owe(count: number, at: Instant = mondayNine): Promise<readonly Notice[]> {
+async function owe(count: number, at: Instant = mondayNine): Promise<readonly AgreementNotification[]> {
   const notices = Array.from({ length: count }, (_, index) => {
     const email = `contact-${index}@alder.example`;
-    return aNotice(onClients, { noticeId: `hosts of kms-1#${email}`, to: { name: ines.name, email } });
+    return aNotification(onClients, { notificationId: `hosts of kms-1#${email}`, to: { name: ines.name, email } });
   });
-  for (const notice of notices) expect(await commit(store, [noticeWrite(notice, at)])).toBe('done');
+  for (const notice of notices) expect(await commit(store, [notificationWrite(notice, at)])).toBe('committed');
   return notices;
 }
 
@@ -67,9 +67,9 @@ describe('notices that are owed', () => {
     expect(readers()).toEqual(notices.map(({ to }) => to.email).toSorted());
     expect(mailed[0]).toMatchObject({
       subject: 'Is your KMS key ending in HJKMP typed on clients? (agreement E-1001)',
-      tags: { notice: 'kms-key-on-clients' },
+      tags: { agreementNotification: 'kms-key-on-clients' },
     });
-    expect(await noticesKept(store)).toEqual([]);
+    expect(await pendingNotifications(store)).toEqual([]);
     expect(await deliver()).toEqual({ sent: 0, failed: [] });
     expect(await nextDueAt(store)).toBeNull();
   });
@@ -103,31 +103,31 @@ describe('a notice that cannot be sent', () => {
       to.startsWith('contact-1') ? { sent: false, because: 'SES rejected it' } : { sent: true, messageId: 'm' },
     );
     expect(await deliver(refusing)).toEqual({ sent: 2, failed: [] });
-    expect(await noticesKept(store)).toEqual([]);
+    expect(await pendingNotifications(store)).toEqual([]);
   });
 
   it('just now stays owed, and so do all after it; when the account may send again they go out', async () => {
     await owe(3);
     const throttled = mailing(() => {
-      throw new SendingThrottled('SES takes no more mails just now.');
+      throw new SendThrottledError('SES takes no more mails just now.');
     });
     expect(await deliver(throttled)).toEqual({ sent: 0, failed: [] });
-    expect(await noticesKept(store)).toHaveLength(3);
+    expect(await pendingNotifications(store)).toHaveLength(3);
     // The one that was tried is claimed for two minutes.
-    expect((await deliver(mailing(), later(mondayTen, { seconds: 119 }))).sent).toBe(2);
-    expect((await deliver(mailing(), later(mondayTen, { seconds: 120 }))).sent).toBe(1);
+    expect((await deliver(mailing(), addDuration(mondayTen, { seconds: 119 }))).sent).toBe(2);
+    expect((await deliver(mailing(), addDuration(mondayTen, { seconds: 120 }))).sent).toBe(1);
     expect(new Set(readers()).size).toBe(3);
   });
 
   it('for another reason is told of, stays owed, and keeps none of the others waiting', async () => {
     const notices = await owe(3);
     const failing = mailing((to) => {
-      if (to.startsWith('contact-1')) throw new SendingFailed('The mail could not be handed over to SES.');
+      if (to.startsWith('contact-1')) throw new SendFailedError('The mail could not be handed over to SES.');
       return { sent: true, messageId: 'm' };
     });
     expect(await deliver(failing)).toEqual({ sent: 2, failed: [dueIdOf(notices[1]!)] });
-    expect(await deliver(mailing(), later(mondayTen, { seconds: 119 }))).toEqual({ sent: 0, failed: [] });
-    expect((await deliver(mailing(), later(mondayTen, { seconds: 120 }))).sent).toBe(1);
+    expect(await deliver(mailing(), addDuration(mondayTen, { seconds: 119 }))).toEqual({ sent: 0, failed: [] });
+    expect((await deliver(mailing(), addDuration(mondayTen, { seconds: 120 }))).sent).toBe(1);
     expect(mailed).toHaveLength(3);
   });
 });
@@ -135,16 +135,16 @@ describe('a notice that cannot be sent', () => {
 describe('a crash', () => {
   it('between sending and striking off is the one case in which a notice goes out twice', async () => {
     await owe(1);
-    const dying = overheard(store, (command, send) => {
+    const dying = withInterceptor(store, (command, send) => {
       if (command instanceof DeleteCommand) throw new Error('the process died');
       return send();
     });
     expect((await deliver(mailing(), mondayTen, dying)).failed).toHaveLength(1);
     expect(mailed).toHaveLength(1);
-    expect((await deliver(mailing(), later(mondayTen, { seconds: 119 }))).sent).toBe(0);
-    expect((await deliver(mailing(), later(mondayTen, { seconds: 120 }))).sent).toBe(1);
+    expect((await deliver(mailing(), addDuration(mondayTen, { seconds: 119 }))).sent).toBe(0);
+    expect((await deliver(mailing(), addDuration(mondayTen, { seconds: 120 }))).sent).toBe(1);
     expect(mailed).toHaveLength(2);
-    expect(await noticesKept(store)).toEqual([]);
+    expect(await pendingNotifications(store)).toEqual([]);
   });
 
   it('before sending loses nothing', async () => {
@@ -153,7 +153,7 @@ describe('a crash', () => {
       throw new Error('the process died');
     });
     expect((await deliver(dying)).failed).toHaveLength(1);
-    expect((await deliver(mailing(), later(mondayTen, { minutes: 2 }))).sent).toBe(1);
+    expect((await deliver(mailing(), addDuration(mondayTen, { minutes: 2 }))).sent).toBe(1);
     expect(mailed).toHaveLength(1);
   });
 });
