@@ -247,9 +247,9 @@ export async function countRequests(): Promise<Readonly<Record<string, ResourceU
     const httpRequests = calls;
     const runs = {
       ...noRuns,
-      api: logs.count('"message":"answered"'),
-      step: logs.count('"message":"step done"'),
-      watch: logs.count('"warnings"'),
+      api: logs.count('"message":"request completed"'),
+      step: logs.count('"message":"step completed"'),
+      watch: logs.count('"alertsPending"'),
     };
     const allRuns = runs.api + runs.step + runs.watch;
     const units = { writeUnits: used.writeUnits, readUnits: used.readUnits };

@@ -640,7 +640,7 @@ function tagsIn(body: Body): Record<string, string> {
 }
 
 export function emailName(tags: Readonly<Record<string, string>>): string {
-  return `${tags.exception} ${tags.letter} ${tags.to}`;
+  return `${tags.exception} ${tags.notification} ${tags.to}`;
 }
 
 function describeCall({ action, body }: ServiceCall): string {

@@ -667,7 +667,7 @@ function bounceMail(context: RunContext, prng: Prng): Operation {
     mail: { messageId: mail.messageId, tags },
   };
   return {
-    description: `a ${bounceType} bounce of ${mail.tags.letter ?? 'a notice'}`,
+    description: `a ${bounceType} bounce of ${mail.tags.notification ?? 'an agreement notification'}`,
     run: async () => {
       context.system.network.countFault('mail-bounced-late');
       await context.system.sendMailEvent({ detail });
