@@ -31,12 +31,12 @@ function parseCommandLine(args: readonly string[]): CommandLine | string {
     const { values, positionals } = parseArgs({
       args: [...args],
       allowPositionals: true,
-      options: { isLong: { type: 'boolean', default: false }, markdown: { type: 'boolean', default: false } },
+      options: { long: { type: 'boolean', default: false }, markdown: { type: 'boolean', default: false } },
     });
     const unknown = positionals.find((name) => !parts.some((part) => part === name));
     if (unknown !== undefined) return `There is no part “${unknown}”. The parts are ${parts.join(', ')}.`;
     const selected = parts.filter((part) => positionals.length === 0 || positionals.includes(part));
-    return { selected, effort: { rounds: values.isLong ? 25 : 5, isLong: values.isLong }, asMarkdown: values.markdown };
+    return { selected, effort: { rounds: values.long ? 25 : 5, isLong: values.long }, asMarkdown: values.markdown };
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }

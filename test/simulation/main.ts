@@ -26,7 +26,7 @@ const cliOptions = {
   first: { type: 'string', default: '1' },
   operations: { type: 'string', default: '950' },
   planted: { type: 'boolean', default: false },
-  modify: { type: 'string' },
+  plant: { type: 'string' },
   shrink: { type: 'string', default: '100' },
   // What this command tells the processes that it starts.
   child: { type: 'string' },
@@ -42,7 +42,7 @@ function parseOptions() {
         throw new Error(`--${name} takes a whole number from 1 on, such as: npm run simulate -- --${name} 7`);
       }
     }
-    if (values.modify !== undefined) findInjectedBug(values.modify);
+    if (values.plant !== undefined) findInjectedBug(values.plant);
     return values;
   } catch (error) {
     console.error(String(error instanceof Error ? error.message : error).split('\n')[0]);
@@ -92,7 +92,7 @@ async function main(): Promise<number> {
   const seeds = Array.from({ length: count }, (_, index) => first + index);
   const runs: Run[] = [];
   await runConcurrently(seeds, async (seed) => {
-    const run = await runInChild({ seed, operations, skippedGroups: [], stopAfter: null }, values.modify);
+    const run = await runInChild({ seed, operations, skippedGroups: [], stopAfter: null }, values.plant);
     runs.push(run);
     const { failure, traceHash, calls } = run;
     const outcome = failure === null ? 'holds' : `FAILED at operation ${failure.operation}: ${failure.because}`;
@@ -147,7 +147,7 @@ async function shrinkAndPrint(failedRun: Run, operations: number): Promise<void>
     const skippedGroups = Array.from({ length: failure.group }, (_, index) => index + 1).filter(
       (group) => !groups.includes(group) && (failure.ending || group !== failure.group),
     );
-    const run = await runInChild({ seed, operations, skippedGroups, stopAfter }, values.modify);
+    const run = await runInChild({ seed, operations, skippedGroups, stopAfter }, values.plant);
     return run.failure?.rule === failure.rule ? run : undefined;
   };
   for (let size = Math.ceil(keptGroups.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2)) {
@@ -195,5 +195,5 @@ async function findInjectedBugs(operations: number): Promise<number> {
   return rows.size === injectedBugs.length ? 0 : 1;
 }
 
-if (values.child !== undefined) await runAsChild(JSON.parse(values.child) as ChildOptions, values.modify);
+if (values.child !== undefined) await runAsChild(JSON.parse(values.child) as ChildOptions, values.plant);
 else process.exitCode = await main();
