@@ -1,24 +1,24 @@
 import type { Block, Row } from './layout.ts';
 import { quote } from './layout.ts';
-import { agreement, amount, day, increase, key, keyInWords, requester } from './phrases.ts';
-import type { LetterFacts } from './request-email.ts';
+import { agreement, amount, day, increase, key, keySpelledOut, requester } from './phrases.ts';
+import type { EmailContext } from './request-email.ts';
 import { say } from './say.ts';
 
 /** The request as it came, reason included: nothing that a decision hangs on is left out. */
-export function requestInFull(facts: LetterFacts, ...more: readonly Row[]): readonly Block[] {
-  const { intake } = facts.request;
+export function requestDetails(context: EmailContext, ...extraRows: readonly Row[]): readonly Block[] {
+  const { form: intake } = context.request;
   return [
     {
-      is: 'facts',
+      kind: 'details',
       rows: [
-        { label: say`Asked by`, value: requester(facts) },
-        { label: say`Organization`, value: say`${facts.organizationName}, ${agreement(facts)}` },
-        { label: say`Product`, value: say`${facts.productName}` },
-        { label: say`Key`, value: keyInWords(facts) },
-        { label: say`Asked for`, value: increase(facts) },
-        ...askedAtFirst(facts),
+        { label: say`Asked by`, value: requester(context) },
+        { label: say`Organization`, value: say`${context.organizationName}, ${agreement(context)}` },
+        { label: say`Product`, value: say`${context.productName}` },
+        { label: say`Key`, value: keySpelledOut(context) },
+        { label: say`Asked for`, value: increase(context) },
+        ...originalAmountRows(context),
         { label: say`Needed by`, value: day(intake.requiredDate) },
-        ...more,
+        ...extraRows,
       ],
     },
     quote(say`The reason, in the words of ${intake.requester.name}:`, intake.businessReason),
@@ -26,42 +26,42 @@ export function requestInFull(facts: LetterFacts, ...more: readonly Row[]): read
 }
 
 /** The request in a few lines, for those who know it already. */
-export function requestInShort(facts: LetterFacts, ...more: readonly Row[]): Block {
+export function requestSummary(context: EmailContext, ...extraRows: readonly Row[]): Block {
   return {
-    is: 'facts',
+    kind: 'details',
     rows: [
-      { label: say`Request`, value: say`${facts.request.exceptionId}` },
-      { label: say`Organization`, value: say`${facts.organizationName}` },
-      { label: say`Key`, value: say`${key(facts)}, ${facts.productName}` },
-      { label: say`Asked for`, value: increase(facts) },
-      ...askedAtFirst(facts),
-      ...more,
+      { label: say`Request`, value: say`${context.request.exceptionId}` },
+      { label: say`Organization`, value: say`${context.organizationName}` },
+      { label: say`Key`, value: say`${key(context)}, ${context.productName}` },
+      { label: say`Asked for`, value: increase(context) },
+      ...originalAmountRows(context),
+      ...extraRows,
     ],
   };
 }
 
 /** What the requester wanted, where the team put forward less (EXC-7). */
-function askedAtFirst(facts: LetterFacts): readonly Row[] {
-  const { activations, intake } = facts.request;
+function originalAmountRows(context: EmailContext): readonly Row[] {
+  const { activations, form: intake } = context.request;
   return activations === intake.activationsRequested
     ? []
-    : [{ label: say`Asked for at first`, value: amount(intake.activationsRequested, facts) }];
+    : [{ label: say`Asked for at first`, value: amount(intake.activationsRequested, context) }];
 }
 
 /** The limit as it is and as it would be. Only for a request that is still undecided: afterwards the limit may be either. */
-export function limitBeforeAndAfter(facts: LetterFacts): readonly Row[] {
+export function limitRows(context: EmailContext): readonly Row[] {
   return [
-    { label: say`Limit now`, value: amount(facts.limit, facts) },
-    { label: say`Limit if approved`, value: amount(facts.limit + facts.request.activations, facts) },
+    { label: say`Limit now`, value: amount(context.limit, context) },
+    { label: say`Limit if approved`, value: amount(context.limit + context.request.activations, context) },
   ];
 }
 
 /** Where to see the request, if there is such a place. */
-export function openRequest({ consoleUrl }: LetterFacts, label = say`See the request`): readonly Block[] {
-  return consoleUrl === undefined ? [] : [{ is: 'action', label, url: consoleUrl, shown: false }];
+export function requestAction({ consoleUrl }: EmailContext, label = say`See the request`): readonly Block[] {
+  return consoleUrl === undefined ? [] : [{ kind: 'action', label, url: consoleUrl, showUrl: false }];
 }
 
 /** What the Notices Correspondent added to a decision, if anything. */
-export function commentOf(comment: string | null): readonly Block[] {
+export function commentBlocks(comment: string | null): readonly Block[] {
   return comment === null || comment.trim() === '' ? [] : [quote(say`With this comment:`, comment)];
 }

@@ -1,17 +1,17 @@
-import type { LetterKind, Recipient } from '../domain/exceptions/notification.ts';
-import { correspondentLetters } from './correspondent.ts';
-import type { Mail } from './layout.ts';
-import { layOut } from './layout.ts';
-import type { LetterFacts, Writer } from './request-email.ts';
-import { requesterLetters } from './requester.ts';
+import type { DirectRecipient, NotificationKind } from '../domain/exceptions/notification.ts';
+import { correspondentEmails } from './correspondent.ts';
+import type { Email } from './layout.ts';
+import { layOutEmail } from './layout.ts';
+import type { EmailContext, EmailTemplate } from './request-email.ts';
+import { requesterEmails } from './requester.ts';
 import { say } from './say.ts';
-import { supervisorLetters, teamLetters } from './staff.ts';
+import { supervisorEmails, teamEmails } from './staff.ts';
 
-const letters: Readonly<Record<Recipient, Readonly<Partial<Record<LetterKind, Writer>>>>> = {
-  requester: requesterLetters,
-  correspondent: correspondentLetters,
-  team: teamLetters,
-  supervisors: supervisorLetters,
+const templates: Readonly<Record<DirectRecipient, Readonly<Partial<Record<NotificationKind, EmailTemplate>>>>> = {
+  requester: requesterEmails,
+  correspondent: correspondentEmails,
+  team: teamEmails,
+  supervisors: supervisorEmails,
 };
 
 /**
@@ -21,9 +21,9 @@ const letters: Readonly<Record<Recipient, Readonly<Partial<Record<LetterKind, Wr
  * longer wanted. Such a letter is struck off unsent. Throws for a reader who never gets letters of that kind, and for an
  * approval without its link or its code.
  */
-export function compose(kind: LetterKind, facts: LetterFacts): Mail | undefined {
-  const write = letters[facts.to.role][kind];
-  if (write === undefined) throw new Error(`The ${facts.to.role} gets no letter of the kind “${kind}”.`);
-  const content = write(facts);
-  return content && layOut(content, say`Hello ${facts.to.name},`, say`${facts.request.exceptionId}`);
+export function renderEmail(kind: NotificationKind, context: EmailContext): Email | undefined {
+  const template = templates[context.to.role][kind];
+  if (template === undefined) throw new Error(`The ${context.to.role} gets no letter of the kind “${kind}”.`);
+  const content = template(context);
+  return content && layOutEmail(content, say`Hello ${context.to.name},`, say`${context.request.exceptionId}`);
 }

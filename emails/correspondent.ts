@@ -1,13 +1,13 @@
 import { isBefore } from '../domain/calendar/instant.ts';
-import type { LetterKind } from '../domain/exceptions/notification.ts';
-import type { Ask } from '../domain/exceptions/request.ts';
-import { askOf } from '../domain/exceptions/request.ts';
+import type { NotificationKind } from '../domain/exceptions/notification.ts';
+import type { ApprovalRound } from '../domain/exceptions/request.ts';
+import { approvalRoundOf } from '../domain/exceptions/request.ts';
 import { lapsesAt } from '../domain/exceptions/schedule.ts';
-import { commentOf, limitBeforeAndAfter, requestInFull, requestInShort } from './blocks.ts';
-import type { Block, Content, Row } from './layout.ts';
+import { commentBlocks, limitRows, requestDetails, requestSummary } from './blocks.ts';
+import type { Block, EmailContent, Row } from './layout.ts';
 import { heading, paragraph, quote } from './layout.ts';
 import { agreement, amount, increase, key, moment } from './phrases.ts';
-import type { LetterFacts, Link, Writer } from './request-email.ts';
+import type { EmailContext, EmailLink, EmailTemplate } from './request-email.ts';
 import type { Sentence } from './say.ts';
 import { say, sayAddress } from './say.ts';
 
@@ -15,71 +15,74 @@ import { say, sayAddress } from './say.ts';
  * What the Notices Correspondent is told. They may never have heard of us and did not ask for anything: every letter
  * says who asks, for what, what it does, and that doing nothing changes nothing.
  */
-export const correspondentLetters = {
-  'approval-wanted': (facts) => approval(facts, null),
-  'approval-reminder': reminder,
-  'approval-code': freshCode,
-  decided,
-  fulfilled,
-  rejected,
-  withdrawn,
-  lapsed,
-} satisfies Partial<Record<LetterKind, Writer>>;
+export const correspondentEmails = {
+  'approval-requested': (facts) => approvalRequestEmail(facts, null),
+  'approval-reminder': approvalReminderEmail,
+  'approval-code': approvalCodeEmail,
+  decided: decidedEmail,
+  fulfilled: fulfilledEmail,
+  rejected: rejectedEmail,
+  withdrawn: withdrawnEmail,
+  lapsed: lapsedEmail,
+} satisfies Partial<Record<NotificationKind, EmailTemplate>>;
 
-function reminder(facts: LetterFacts): Content | undefined {
-  const ask = askOf(facts.request);
-  return ask === null ? undefined : approval(facts, ask.askedAt);
+function approvalReminderEmail(context: EmailContext): EmailContent | undefined {
+  const round = approvalRoundOf(context.request);
+  return round === null ? undefined : approvalRequestEmail(context, round.askedAt);
 }
 
 /** Asks for the decision (APR-1, APR-2, APR-7). A reminder says when it was asked first. */
-function approval(facts: LetterFacts, remindedOf: LetterFacts['now'] | null): Content | undefined {
-  const { request, organizationName, policy, link } = facts;
-  const { stage, intake } = request;
-  if (stage.is !== 'awaiting-approval' || stage.ask.decision !== null) return undefined;
+function approvalRequestEmail(
+  context: EmailContext,
+  firstAskedAt: EmailContext['now'] | null,
+): EmailContent | undefined {
+  const { request, organizationName, policy, link } = context;
+  const { state: stage, form: intake } = request;
+  if (stage.status !== 'awaiting-approval' || stage.round.decision !== null) return undefined;
   if (link === null) throw new Error(`The approval letter of ${request.exceptionId} has no link.`);
-  const asker = say`${intake.requester.name} of ${organizationName}`;
-  const opening = say`${asker} has asked for ${increase(facts)} under your volume license agreement. ${role(facts)} Nothing is raised unless you approve.`;
-  const earlier =
-    remindedOf === null
+  const requesterName = say`${intake.requester.name} of ${organizationName}`;
+  const opening = say`${requesterName} has asked for ${increase(context)} under your volume license agreement. ${readerRole(context)} Nothing is raised unless you approve.`;
+  const reminderNote =
+    firstAskedAt === null
       ? []
       : [
           paragraph(
-            say`We asked you first on ${moment(remindedOf, policy)}. The links in our earlier mails about this request still work, too.`,
+            say`We asked you first on ${moment(firstAskedAt, policy)}. The links in our earlier mails about this request still work, too.`,
           ),
         ];
   return {
     subject:
-      remindedOf === null
-        ? say`Your decision, please: ${increase(facts)} for ${organizationName}`
-        : say`Reminder: your decision, please, on ${increase(facts)} for ${organizationName}`,
+      firstAskedAt === null
+        ? say`Your decision, please: ${increase(context)} for ${organizationName}`
+        : say`Reminder: your decision, please, on ${increase(context)} for ${organizationName}`,
     preheader: say`${intake.requester.name} asks. Approve or deny: opening the link changes nothing.`,
     title:
-      remindedOf === null
-        ? say`Please approve or deny ${increase(facts)}`
-        : say`Still waiting for your decision on ${increase(facts)}`,
+      firstAskedAt === null
+        ? say`Please approve or deny ${increase(context)}`
+        : say`Still waiting for your decision on ${increase(context)}`,
     blocks: [
       paragraph(opening),
-      ...earlier,
-      ...requestInFull(facts, ...limitBeforeAndAfter(facts), decideBy(facts)),
+      ...reminderNote,
+      ...requestDetails(context, ...limitRows(context), decideByRow(context)),
       heading(say`What your decision does`),
       {
-        is: 'list',
+        kind: 'list',
         items: [
           {
             label: say`Approve`,
-            value: say`the limit of this key rises from ${facts.limit} to ${amount(facts.limit + request.activations, facts)}, at once. ${meaning(facts)}`,
+            value: say`the limit of this key rises from ${context.limit} to ${amount(context.limit + request.activations, context)}, at once. ${limitMeaning(context)}`,
           },
           {
             label: say`Deny`,
-            value: say`the limit stays at ${amount(facts.limit, facts)}, and the request is closed.`,
+            value: say`the limit stays at ${amount(context.limit, context)}, and the request is closed.`,
           },
         ],
       },
       paragraph(
         say`Either way ${intake.requester.name} is told, with whatever comment you add, and you get a confirmation.`,
       ),
-      ...way(link, facts),
-      paragraph(howLong(facts, stage.ask, link)),
+      ...linkBlocks(link, context),
+      paragraph(linkExpiry(context, stage.round, link)),
       heading(say`If you did not expect this`),
       paragraph(
         say`You need not do anything: without your approval nothing changes. You can deny the request. Or phone ${intake.requester.name} first, on a number that you already have.`,
@@ -88,17 +91,17 @@ function approval(facts: LetterFacts, remindedOf: LetterFacts['now'] | null): Co
         say`Please do not forward this mail. Whoever can read ${link.code === null ? 'your mail' : 'it'} can decide in your name. We never ask for a code by phone or by mail.`,
       ),
     ],
-    because: because(facts),
+    because: because(context),
   };
 }
 
-function decideBy({ request: { clock }, now, policy }: LetterFacts): Row {
-  return clock.is === 'running' && !isBefore(clock.dueAt, now)
+function decideByRow({ request: { clock }, now, policy }: EmailContext): Row {
+  return clock.status === 'running' && !isBefore(clock.dueAt, now)
     ? { label: say`Decide by`, value: moment(clock.dueAt, policy) }
     : { label: say`Decide`, value: say`as soon as you can: our answer is late already` };
 }
 
-function howLong({ policy }: LetterFacts, { askedAt }: Ask, { expiresAt }: Link): Sentence {
+function linkExpiry({ policy }: EmailContext, { askedAt }: ApprovalRound, { expiresAt }: EmailLink): Sentence {
   const lapse = lapsesAt(askedAt, policy);
   return expiresAt === lapse
     ? say`The link works until ${moment(lapse, policy)}. Without a decision by then the request lapses.`
@@ -106,9 +109,9 @@ function howLong({ policy }: LetterFacts, { askedAt }: Ask, { expiresAt }: Link)
 }
 
 /** The way to the page, link and code written out (APR-1). */
-function way({ url, code }: Link, { policy }: LetterFacts): readonly Block[] {
+function linkBlocks({ url, code }: EmailLink, { policy }: EmailContext): readonly Block[] {
   const page = say`Opening the link changes nothing. The page shows the request once more and asks for your decision`;
-  const action: Block = { is: 'action', label: say`Read the request and decide`, url: url.reveal(), shown: true };
+  const action: Block = { kind: 'action', label: say`Read the request and decide`, url: url.reveal(), showUrl: true };
   return code === null
     ? [
         action,
@@ -117,7 +120,7 @@ function way({ url, code }: Link, { policy }: LetterFacts): readonly Block[] {
         ),
       ]
     : [
-        { is: 'code', whatFor: say`Your code for the page`, code: code.reveal() },
+        { kind: 'code', label: say`Your code for the page`, code: code.reveal() },
         action,
         paragraph(say`${page} and this code.`),
       ];
@@ -127,21 +130,21 @@ function way({ url, code }: Link, { policy }: LetterFacts): readonly Block[] {
  * The code that the page asks for in strict mode, sent when somebody asks for it there (APR-7). It comes without the link, so
  * that neither this mail nor the first is enough by itself.
  */
-function freshCode(facts: LetterFacts): Content | undefined {
-  const { request, organizationName, policy, link } = facts;
-  const { stage, intake } = request;
-  if (stage.is !== 'awaiting-approval' || stage.ask.decision !== null) return undefined;
+function approvalCodeEmail(context: EmailContext): EmailContent | undefined {
+  const { request, organizationName, policy, link } = context;
+  const { state: stage, form: intake } = request;
+  if (stage.status !== 'awaiting-approval' || stage.round.decision !== null) return undefined;
   if (link === null || link.code === null) throw new Error(`The code letter of ${request.exceptionId} has no code.`);
   return {
-    subject: say`Your code to decide on ${increase(facts)} for ${organizationName}`,
+    subject: say`Your code to decide on ${increase(context)} for ${organizationName}`,
     preheader: say`It is good for ${policy.approval.strictCodeMinutes} minutes. If you did not ask for it, give it to nobody.`,
     title: say`Your code`,
     blocks: [
       paragraph(
-        say`Somebody who has the link of our earlier mail asked for a code, to decide on the request of ${intake.requester.name} for ${increase(facts)}.`,
+        say`Somebody who has the link of our earlier mail asked for a code, to decide on the request of ${intake.requester.name} for ${increase(context)}.`,
       ),
       paragraph(say`If it was you, enter it on the page that is still open.`),
-      { is: 'code', whatFor: say`Your code for the page`, code: link.code.reveal() },
+      { kind: 'code', label: say`Your code for the page`, code: link.code.reveal() },
       paragraph(
         say`It is good until ${moment(link.expiresAt, policy)}, which is ${policy.approval.strictCodeMinutes} minutes after it was asked for.`,
       ),
@@ -150,38 +153,38 @@ function freshCode(facts: LetterFacts): Content | undefined {
         say`Give the code to nobody. Without it nothing is decided and nothing changes. Somebody has the link that we sent to you, so please tell the person who looks after your mailbox.`,
       ),
     ],
-    because: because(facts),
+    because: because(context),
   };
 }
 
-function decided(facts: LetterFacts): Content | undefined {
-  const { request, policy, link } = facts;
-  const decision = askOf(request)?.decision ?? null;
+function decidedEmail(context: EmailContext): EmailContent | undefined {
+  const { request, policy, link } = context;
+  const decision = approvalRoundOf(request)?.decision ?? null;
   if (decision === null) return undefined;
-  const did = decision.decision === 'approve' ? 'approved' : 'denied';
-  const next =
-    did === 'approved'
+  const outcome = decision.decision === 'approve' ? 'approved' : 'denied';
+  const nextStep =
+    outcome === 'approved'
       ? say`The limit is raised next, and we write again when that is done.`
       : say`The request is closed, and the limit stays as it is.`;
   return {
-    subject: say`Recorded: ${increase(facts)} for ${facts.organizationName} ${did}`,
+    subject: say`Recorded: ${increase(context)} for ${context.organizationName} ${outcome}`,
     preheader: say`If this was not you, please tell us at once.`,
-    title: say`The decision is recorded: ${did}`,
+    title: say`The decision is recorded: ${outcome}`,
     blocks: [
       paragraph(
-        say`On ${moment(decision.at, policy)} the request of ${request.intake.requester.name} was ${did} by ${sayAddress(decision.by)}, through our mail to the Notices Correspondent. ${next}`,
+        say`On ${moment(decision.at, policy)} the request of ${request.form.requester.name} was ${outcome} by ${sayAddress(decision.by)}, through our mail to the Notices Correspondent. ${nextStep}`,
       ),
-      requestInShort(facts, { label: say`Decision`, value: say`${did}` }),
-      ...commentOf(decision.comment),
+      requestSummary(context, { label: say`Decision`, value: say`${outcome}` }),
+      ...commentBlocks(decision.comment),
       heading(say`If this was not you`),
-      ...disown(link),
+      ...disputeBlocks(link),
     ],
-    because: because(facts),
+    because: because(context),
   };
 }
 
 /** What to do about a decision that somebody else made in one's name (APR-8). */
-function disown(link: Link | null): readonly Block[] {
+function disputeBlocks(link: EmailLink | null): readonly Block[] {
   return link === null
     ? [
         paragraph(
@@ -192,92 +195,95 @@ function disown(link: Link | null): readonly Block[] {
         paragraph(
           say`Tell us with this link at once. It stops the request; if the limit was raised already, our team is alarmed. And tell the person who looks after your mailbox: somebody else can read it.`,
         ),
-        { is: 'action', label: say`This was not me`, url: link.url.reveal(), shown: true },
+        { kind: 'action', label: say`This was not me`, url: link.url.reveal(), showUrl: true },
       ];
 }
 
-function fulfilled(facts: LetterFacts): Content {
-  const { limit } = facts;
+function fulfilledEmail(context: EmailContext): EmailContent {
+  const { limit } = context;
   return {
-    subject: say`Done: ${increase(facts)} for ${facts.organizationName}`,
+    subject: say`Done: ${increase(context)} for ${context.organizationName}`,
     preheader: say`The limit that you approved has been raised. Nothing is needed from you.`,
     title: say`What you approved is done`,
     blocks: [
       paragraph(
-        say`The limit has been raised by what you approved. The ${key(facts)} now allows ${amount(limit, facts)} in all. Nothing more is needed from you.`,
+        say`The limit has been raised by what you approved. The ${key(context)} now allows ${amount(limit, context)} in all. Nothing more is needed from you.`,
       ),
-      requestInShort(facts, { label: say`Limit now`, value: amount(limit, facts) }),
+      requestSummary(context, { label: say`Limit now`, value: amount(limit, context) }),
     ],
-    because: because(facts),
+    because: because(context),
   };
 }
 
-function rejected(facts: LetterFacts): Content | undefined {
-  const { stage } = facts.request;
-  if (stage.is !== 'rejected') return undefined;
-  return closed(facts, {
-    how: say`Closed by us`,
-    why: say`Our exceptions team closed it on ${moment(stage.at, facts.policy)}, and the limit was not raised.`,
-    words: [quote(say`The reason:`, stage.reason)],
+function rejectedEmail(context: EmailContext): EmailContent | undefined {
+  const { state: stage } = context.request;
+  if (stage.status !== 'rejected') return undefined;
+  return closedEmail(context, {
+    outcome: say`Closed by us`,
+    explanation: say`Our exceptions team closed it on ${moment(stage.at, context.policy)}, and the limit was not raised.`,
+    quotes: [quote(say`The reason:`, stage.reason)],
   });
 }
 
-function withdrawn(facts: LetterFacts): Content | undefined {
-  const { stage } = facts.request;
-  if (stage.is !== 'withdrawn') return undefined;
-  return closed(facts, {
-    how: say`Withdrawn`,
-    why: say`It was withdrawn on ${moment(stage.at, facts.policy)} by those who asked.`,
-    words: stage.reason === null ? [] : [quote(say`The reason given:`, stage.reason)],
+function withdrawnEmail(context: EmailContext): EmailContent | undefined {
+  const { state: stage } = context.request;
+  if (stage.status !== 'withdrawn') return undefined;
+  return closedEmail(context, {
+    outcome: say`Withdrawn`,
+    explanation: say`It was withdrawn on ${moment(stage.at, context.policy)} by those who asked.`,
+    quotes: stage.reason === null ? [] : [quote(say`The reason given:`, stage.reason)],
   });
 }
 
-function lapsed(facts: LetterFacts): Content | undefined {
-  const { stage } = facts.request;
-  if (stage.is !== 'lapsed') return undefined;
-  const days = facts.policy.exceptions.lapsesAfterBusinessDays;
-  return closed(facts, {
-    how: say`Lapsed`,
-    why: say`It lapsed on ${moment(stage.at, facts.policy)}, because there was no decision within ${days} business days.`,
-    words: [],
+function lapsedEmail(context: EmailContext): EmailContent | undefined {
+  const { state: stage } = context.request;
+  if (stage.status !== 'lapsed') return undefined;
+  const days = context.policy.exceptions.lapsesAfterBusinessDays;
+  return closedEmail(context, {
+    outcome: say`Lapsed`,
+    explanation: say`It lapsed on ${moment(stage.at, context.policy)}, because there was no decision within ${days} business days.`,
+    quotes: [],
   });
 }
 
-function closed(facts: LetterFacts, end: { how: Sentence; why: Sentence; words: readonly Block[] }): Content {
-  const { request, organizationName } = facts;
+function closedEmail(
+  context: EmailContext,
+  closure: { outcome: Sentence; explanation: Sentence; quotes: readonly Block[] },
+): EmailContent {
+  const { request, organizationName } = context;
   return {
-    subject: say`${end.how}: the request for ${increase(facts)} for ${organizationName}`,
+    subject: say`${closure.outcome}: the request for ${increase(context)} for ${organizationName}`,
     preheader: say`Nothing is needed from you any more, and the limit stays as it is.`,
     title: say`Nothing is needed from you any more`,
     blocks: [
       paragraph(
-        say`We had asked you to decide on a request of ${request.intake.requester.name} for ${increase(facts)}. ${end.why}`,
+        say`We had asked you to decide on a request of ${request.form.requester.name} for ${increase(context)}. ${closure.explanation}`,
       ),
-      ...end.words,
+      ...closure.quotes,
       paragraph(say`Nothing is needed from you any more: the links in our earlier mails about it decide nothing now.`),
-      requestInShort(facts),
+      requestSummary(context),
     ],
-    because: because(facts),
+    because: because(context),
   };
 }
 
 /** What an approval means to somebody who does not know what is being counted. */
-function meaning({ keyType, productName, policy }: LetterFacts): Sentence {
+function limitMeaning({ keyType, productName, policy }: EmailContext): Sentence {
   return keyType === 'MAK'
     ? say`Each activation lets one more computer run ${productName}.`
     : say`A KMS host is a server that activates the computers of your organization; each can itself be activated up to ${policy.kms.usesPerHost} times.`;
 }
 
 /** Why it is this reader who is asked. */
-function role(facts: LetterFacts): Sentence {
-  const named = say`the Notices Correspondent of ${agreement(facts)}: the person whom the contract names to confirm such changes.`;
-  return facts.to.deputyOf === undefined
-    ? say`You are ${named}`
-    : say`You stand in for ${facts.to.deputyOf}, who is ${named}`;
+function readerRole(context: EmailContext): Sentence {
+  const roleName = say`the Notices Correspondent of ${agreement(context)}: the person whom the contract names to confirm such changes.`;
+  return context.to.deputyOf === undefined
+    ? say`You are ${roleName}`
+    : say`You stand in for ${context.to.deputyOf}, who is ${roleName}`;
 }
 
-function because(facts: LetterFacts): Sentence {
-  const who =
-    facts.to.deputyOf === undefined ? say`the Notices Correspondent` : say`deputy of the Notices Correspondent`;
-  return say`We count what volume license keys activate. You get this mail as ${who} of ${facts.organizationName}, ${agreement(facts)} (request ${facts.request.exceptionId}).`;
+function because(context: EmailContext): Sentence {
+  const readerRole =
+    context.to.deputyOf === undefined ? say`the Notices Correspondent` : say`deputy of the Notices Correspondent`;
+  return say`We count what volume license keys activate. You get this mail as ${readerRole} of ${context.organizationName}, ${agreement(context)} (request ${context.request.exceptionId}).`;
 }

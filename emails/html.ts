@@ -21,10 +21,10 @@ export function html(
   strings: TemplateStringsArray,
   ...values: readonly (string | number | Markup | readonly Markup[])[]
 ): Markup {
-  return new Markup(strings.reduce((before, after, index) => before + sourceOf(values[index - 1] ?? '') + after));
+  return new Markup(strings.reduce((before, after, index) => before + renderValue(values[index - 1] ?? '') + after));
 }
 
-function sourceOf(value: string | number | Markup | readonly Markup[]): string {
+function renderValue(value: string | number | Markup | readonly Markup[]): string {
   if (value instanceof Markup) return value.toString();
   if (typeof value === 'object') return value.join('');
   return String(value).replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);

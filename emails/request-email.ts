@@ -1,16 +1,16 @@
 import type { Instant } from '../domain/calendar/instant.ts';
 import type { KeyType } from '../domain/catalog.ts';
-import type { Recipient } from '../domain/exceptions/notification.ts';
+import type { DirectRecipient } from '../domain/exceptions/notification.ts';
 import type { ExceptionRequest } from '../domain/exceptions/request.ts';
 import type { Policy } from '../domain/policy.ts';
 import type { Secret } from '../domain/secret.ts';
-import type { Content } from './layout.ts';
+import type { EmailContent } from './layout.ts';
 
 /** All that a letter is written from. The request is as it stands when the letter goes out, which may be after it was owed. */
-export type LetterFacts = {
+export type EmailContext = {
   readonly request: ExceptionRequest;
   readonly to: {
-    readonly role: Recipient;
+    readonly role: DirectRecipient;
     readonly name: string;
     /** Whom the reader stands in for, when it is the Correspondent's deputy who is asked as well (AGR-5). */
     readonly deputyOf?: string;
@@ -29,7 +29,7 @@ export type LetterFacts = {
   readonly policy: Policy;
   /** Where readers can sign in and see the request; without it the letters name no such place. */
   readonly consoleUrl?: string;
-  readonly link: Link | null;
+  readonly link: EmailLink | null;
 };
 
 /**
@@ -37,7 +37,7 @@ export type LetterFacts = {
  * with it. `approval-code` brings that code later, and when it expires; it does not print the link (APR-7). `decided` to
  * the Correspondent may have a link that says "this was not me" (APR-8).
  */
-export type Link = { readonly url: Secret; readonly code: Secret | null; readonly expiresAt: Instant };
+export type EmailLink = { readonly url: Secret; readonly code: Secret | null; readonly expiresAt: Instant };
 
 /** Writes one letter; `undefined` when the request has moved on and the letter would no longer be true. */
-export type Writer = (facts: LetterFacts) => Content | undefined;
+export type EmailTemplate = (context: EmailContext) => EmailContent | undefined;

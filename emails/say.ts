@@ -17,7 +17,7 @@ class Sentence {
 export type { Sentence };
 
 /** The longest piece of somebody else's text that fits inside a sentence of ours, in UTF-16 code units. */
-const longestInside = 120;
+const insertedLengthMax = 120;
 
 /**
  * Writes a sentence of ours. A string that is put into it is taken for somebody else's: it becomes one line of bounded
@@ -25,7 +25,9 @@ const longestInside = 120;
  * Numbers are written as people read them (1,200); sentences go in as they are.
  */
 export function say(strings: TemplateStringsArray, ...values: readonly (string | number | Sentence)[]): Sentence {
-  return new Sentence(strings.reduce((before, after, index) => before + inside(values[index - 1] ?? '') + after));
+  return new Sentence(
+    strings.reduce((before, after, index) => before + renderInserted(values[index - 1] ?? '') + after),
+  );
 }
 
 /** Sentences, one after the other. */
@@ -45,30 +47,30 @@ export function sayAddress(email: string): Sentence {
  * links, with no more than one empty line at a time. At least one line.
  */
 export function linesOf(text: string): readonly string[] {
-  return unlinked(harmless(text))
+  return defuseLinks(sanitize(text))
     .replace(/\n{3,}/g, '\n\n')
     .replace(/^\n+|\n+$/g, '')
     .split('\n');
 }
 
 /** Cuts text to at most so many UTF-16 code units, between whole characters as people see them, and shows that it did. */
-export function shortened(text: string, most: number): string {
-  if (text.length <= most) return text;
-  let kept = '';
-  for (const { segment } of graphemes.segment(text)) {
-    if (kept.length + segment.length >= most) break;
-    kept += segment;
+export function truncate(text: string, lengthMax: number): string {
+  if (text.length <= lengthMax) return text;
+  let result = '';
+  for (const { segment } of graphemeSegmenter.segment(text)) {
+    if (result.length + segment.length >= lengthMax) break;
+    result += segment;
   }
-  return `${kept.trimEnd()}…`;
+  return `${result.trimEnd()}…`;
 }
 
 /** The characters of a text, as people see them. */
-export const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
+export const graphemeSegmenter = new Intl.Segmenter('en', { granularity: 'grapheme' });
 
-function inside(value: string | number | Sentence): string {
+function renderInserted(value: string | number | Sentence): string {
   if (typeof value === 'number') return value.toLocaleString('en-US');
   if (typeof value === 'object') return value.text;
-  const line = unlinked(shortened(harmless(value).replace(/\s+/g, ' ').trim(), longestInside));
+  const line = defuseLinks(truncate(sanitize(value).replace(/\s+/g, ' ').trim(), insertedLengthMax));
   // A name that is written from right to left must not turn round the words and numbers that stand beside it.
   return rightToLeft.test(line) ? `\u2068${line}\u2069` : line;
 }
@@ -81,27 +83,27 @@ const blanks = /[\p{Zs}\t\u2800]+/gu;
  * What nobody sees: control and format characters, and all that is left out when shown. Joiners and variation selectors
  * stay, since emoji, Persian, the Indic scripts and some ideographs are written with them.
  */
-const unseen =
+const invisibleCharacters =
   /[[\p{Cc}\p{Cf}\p{Co}\p{Default_Ignorable_Code_Point}\p{Noncharacter_Code_Point}]--[\n\t\u200c\u200d\ufe00-\ufe0f\u{e0100}-\u{e01ef}]]/gv;
 /** More marks on one letter than any language writes: they would cover the lines above and below. */
-const piledMarks = /((?:\p{M}|\u200c|\u200d){4})(?:\p{M}|\u200c|\u200d)+/gu;
+const stackedMarks = /((?:\p{M}|\u200c|\u200d){4})(?:\p{M}|\u200c|\u200d)+/gu;
 
-function harmless(text: string): string {
+function sanitize(text: string): string {
   return text
     .toWellFormed()
     .normalize('NFC')
     .replace(lineEnds, '\n')
-    .replace(unseen, '')
+    .replace(invisibleCharacters, '')
     .replace(blanks, ' ')
     .replace(/ ?\n ?/g, '\n')
-    .replace(piledMarks, '$1');
+    .replace(stackedMarks, '$1');
 }
 
 /**
  * Breaks whatever a mail program would make a link of: addresses of the web and of e-mail, and paths to other machines.
  * The brackets are seen, and meant to be: nobody shall wonder why the link does not work.
  */
-function unlinked(text: string): string {
+function defuseLinks(text: string): string {
   return text
     .replace(/:(?=\/\/)|(?<=\b(?:mailto|tel|sms)):/gi, '[:]')
     .replace(/(?<=\S)\.(?=\p{L}(?:[\p{L}\p{M}\p{N}-]|\u200c|\u200d))/gu, '[.]')

@@ -1,26 +1,26 @@
 import type { SESv2ClientConfig } from '@aws-sdk/client-sesv2';
 import { SESv2Client, SESv2ServiceException, SendEmailCommand } from '@aws-sdk/client-sesv2';
-import type { Mail } from './layout.ts';
+import type { Email } from './layout.ts';
 
 /** What became of a mail. Not sent is for good: however often it were tried, this mail would not get to this address. */
-export type Sent =
+export type SendResult =
   | { readonly sent: true; readonly messageId: string }
   | { readonly sent: false; readonly because: string };
 
 /** Contention: the account may not send more just now. The same mail can be sent later. */
-export class SendingThrottled extends Error {
-  override readonly name = 'SendingThrottled';
+export class SendThrottledError extends Error {
+  override readonly name = 'SendThrottledError';
 }
 
 /** A fault: nobody knows whether the mail was sent, or something of ours is set up wrongly. The cause says more. */
-export class SendingFailed extends Error {
-  override readonly name = 'SendingFailed';
+export class SendFailedError extends Error {
+  override readonly name = 'SendFailedError';
 }
 
-export type SendMail = (mail: Mail, to: string, options?: SendOptions) => Promise<Sent>;
+export type SendEmail = (mail: Email, to: string, options?: SendOptions) => Promise<SendResult>;
 
 type SendOptions = {
-  /** What the sending statistics tell mails apart by, such as `{ kind: 'approval-wanted' }`: never a person or a secret. */
+  /** What the sending statistics tell mails apart by, such as `{ kind: 'approval-requested' }`: never a person or a secret. */
   readonly tags?: Readonly<Record<string, string>>;
   /** Where an answer goes, when the letter asks for one (EXC-14). */
   readonly replyTo?: string;
@@ -31,7 +31,7 @@ type SendOptions = {
  * is over, so a try must end long before: three tries of five seconds at the most, with the pauses between them, are
  * over in 20. Three are enough for a burst above the sending rate; what lasts longer is for the sweep.
  */
-const within20Seconds: SESv2ClientConfig = {
+const boundedClientConfig: SESv2ClientConfig = {
   maxAttempts: 3,
   requestHandler: { connectionTimeout: 1_000, requestTimeout: 5_000, throwOnRequestTimeout: true },
 };
@@ -44,12 +44,12 @@ const within20Seconds: SESv2ClientConfig = {
  * Throws SendingThrottled when it may be sent later, and SendingFailed, with the cause, for anything else. A try whose
  * answer was lost is repeated, so that a mail may come twice, but is not lost.
  */
-export function makeSendMail(
+export function createSendEmail(
   { from, configurationSet }: { readonly from: string; readonly configurationSet?: string },
-  client: Pick<SESv2Client, 'send'> = new SESv2Client(within20Seconds),
-): SendMail {
+  client: Pick<SESv2Client, 'send'> = new SESv2Client(boundedClientConfig),
+): SendEmail {
   return async (mail, to, { tags = {}, replyTo } = {}) => {
-    const address = deliverable(to);
+    const address = toPlainAddress(to);
     if (address === undefined) return { sent: false, because: 'It is not an address that mail can be sent to.' };
     const command = new SendEmailCommand({
       FromEmailAddress: from,
@@ -74,7 +74,7 @@ export function makeSendMail(
       const { MessageId } = await client.send(command);
       return { sent: true, messageId: MessageId ?? '' };
     } catch (error) {
-      return refusal(error, address);
+      return sendResultOf(error, address);
     }
   };
 }
@@ -83,10 +83,10 @@ export function makeSendMail(
  * Sorts out what SES answered with instead. Only a refusal of this very mail is a value; when our own side is refused
  * (a sender that is not verified, a paused account, a malformed call), every mail would be, and somebody must hear of it.
  */
-function refusal(error: unknown, address: string): Sent {
+function sendResultOf(error: unknown, address: string): SendResult {
   if (error instanceof SESv2ServiceException) {
     if (isThrottling(error)) {
-      throw new SendingThrottled('SES takes no more mails just now.', { cause: error });
+      throw new SendThrottledError('SES takes no more mails just now.', { cause: error });
     }
     const senderRefused =
       /not verified/i.test(error.message) && !error.message.toLowerCase().includes(address.toLowerCase());
@@ -94,7 +94,7 @@ function refusal(error: unknown, address: string): Sent {
       return { sent: false, because: `SES rejected it: ${error.message}` };
     }
   }
-  throw new SendingFailed('The mail could not be handed over to SES.', { cause: error });
+  throw new SendFailedError('The mail could not be handed over to SES.', { cause: error });
 }
 
 /** The sending rate or the daily quota is reached: the names that SES gives to that, now and in its older interface. */
@@ -117,11 +117,11 @@ const plainAddress = new RegExp(
  * cannot read fails the whole call. A domain in another script is written in its ASCII form; SES knows no such name
  * before the `@`.
  */
-function deliverable(to: string): string | undefined {
+function toPlainAddress(to: string): string | undefined {
   const trimmed = to.trim();
   const at = trimmed.lastIndexOf('@');
   const domain = trimmed.slice(at + 1);
-  const written = /^[\p{L}\p{M}\p{N}.-]+$/u.test(domain) && URL.canParse(`https://${domain}`);
-  const address = `${trimmed.slice(0, at)}@${written ? new URL(`https://${domain}`).hostname : domain}`;
+  const isDomainName = /^[\p{L}\p{M}\p{N}.-]+$/u.test(domain) && URL.canParse(`https://${domain}`);
+  const address = `${trimmed.slice(0, at)}@${isDomainName ? new URL(`https://${domain}`).hostname : domain}`;
   return plainAddress.test(address) ? address : undefined;
 }

@@ -1,6 +1,6 @@
 import type { CivilDate, Instant } from '../../domain/calendar/instant.ts';
 import { epochMilliseconds } from '../../domain/calendar/instant.ts';
-import type { Decision } from '../../domain/exceptions/request.ts';
+import type { ApprovalDecision } from '../../domain/exceptions/request.ts';
 import type { RefusalMembers } from '../../domain/refusal.ts';
 import type { ExceptionKind } from '../../domain/remedy.ts';
 import type { Markup } from '../../emails/html.ts';
@@ -36,7 +36,7 @@ export const approvalPageHeaders: Readonly<Record<string, string>> = {
 };
 
 /** Which request a page is about. `activations` is what would be granted: activations, or host places for KMSADD. */
-export type Subject = {
+export type RequestSummary = {
   readonly exceptionId: string;
   readonly kind: ExceptionKind;
   readonly organizationName: string;
@@ -49,29 +49,29 @@ export type Subject = {
 /** Where the code comes from. The addresses are as seen from the page that carries them; tokens in them are secret. */
 export type CodeSource =
   /** Six digits, in the mail that brought the link. */
-  | { readonly is: 'mailed' }
+  | { readonly kind: 'mailed' }
   /** Strict mode: eight digits, sent when the form that posts to `codesAddress` asks for them (APR-7). */
-  | { readonly is: 'on-demand'; readonly codesAddress: string; readonly goodForMinutes: number }
+  | { readonly kind: 'on-demand'; readonly codesAddress: string; readonly goodForMinutes: number }
   /** Strict mode, as the answer to that form: the decision goes to `decisionAddress`, the link's own. */
   | {
-      readonly is: 'sent';
+      readonly kind: 'sent';
       readonly decisionAddress: string;
       readonly goodForMinutes: number;
       readonly goodUntil: Instant;
     };
 
 /** What was wrong with the form that was just sent, and the comment to keep. Nothing was recorded of it. */
-export type FailedAttempt = {
+export type InvalidSubmission = {
   readonly comment: string;
   readonly problem:
-    | { readonly is: 'wrong-code'; readonly triesLeft: number }
-    | { readonly is: 'incomplete'; readonly fields: readonly Field[] };
+    | { readonly kind: 'wrong-code'; readonly triesLeft: number }
+    | { readonly kind: 'incomplete'; readonly fields: readonly Field[] };
 };
 
 export type Field = 'code' | 'decision' | 'comment';
 
 /** The exact question, as the Notices Correspondent is to see it. Limits count what `activations` counts. */
-export type Question = Subject & {
+export type ApprovalPageData = RequestSummary & {
   readonly correspondentName: string;
   readonly requesterEmail: string;
   readonly requesterPhone: string;
@@ -85,115 +85,115 @@ export type Question = Subject & {
   readonly zone: string;
   readonly code: CodeSource;
   /** `null` when the page is opened, not sent. */
-  readonly attempt: FailedAttempt | null;
+  readonly invalidSubmission: InvalidSubmission | null;
 };
 
 /** The most characters that a comment may have, a line break counting as one. */
-export const commentLength = 1_000;
+export const commentCharactersMax = 1_000;
 
 const serviceName = 'Volume Activation';
 
-const nothing = html``;
+const emptyMarkup = html``;
 
 /**
  * Shows the exact request and asks for the code and a decision (APR-2); with `attempt`, what to put right. The form posts
  * `code` (digits, perhaps with spaces or hyphens), `decision` (`approve` or `deny`) and `comment` to the page's own address.
  */
-export function askPage(question: Question): Page {
-  const { attempt, code } = question;
-  const heading = `Do you approve ${amount(question)}?`;
-  const problems = attempt === null ? [] : problemsOf(attempt, code);
-  return page({
-    title: problems.length > 0 ? `Error: ${heading}` : code.is === 'sent' ? `Code sent – ${heading}` : heading,
-    zone: question.zone,
+export function approvalPage(data: ApprovalPageData): Page {
+  const { invalidSubmission, code } = data;
+  const heading = `Do you approve ${quantityPhrase(data)}?`;
+  const problems = invalidSubmission === null ? [] : fieldProblemsOf(invalidSubmission, code);
+  return renderPage({
+    title: problems.length > 0 ? `Error: ${heading}` : code.kind === 'sent' ? `Code sent – ${heading}` : heading,
+    zone: data.zone,
     main: html`
-${problems.length > 0 ? problemSummary(problems) : nothing}
-${code.is === 'sent' ? codeSent(code, question.zone) : nothing}
+${problems.length > 0 ? problemSummary(problems) : emptyMarkup}
+${code.kind === 'sent' ? codeSentNotice(code, data.zone) : emptyMarkup}
 <h1>${heading}</h1>
-<p>We keep the product keys with which your organization activates Windows. ${theirs(question.requesterName)} asks us to raise
-the limit of one of them. Your agreement names you, ${theirs(question.correspondentName)}, as the person who confirms such a
+<p>We keep the product keys with which your organization activates Windows. ${isolatedText(data.requesterName)} asks us to raise
+the limit of one of them. Your agreement names you, ${isolatedText(data.correspondentName)}, as the person who confirms such a
 change: the Notices Correspondent or the deputy. Without your approval, the limit stays as it is.</p>
 <div class="notice">
 <p><strong>Nothing has changed so far.</strong> Opening this page changes nothing. Something happens only when you enter
 the code from our e-mail at the end of this page and press one of the two buttons there.</p>
 </div>
 <h2>What would change</h2>
-${change(question)}
-<p>${meaning(question.kind)}</p>
-${facts([
-  ['Product key ends in', html`<span class="key">${question.lastFive}</span>`],
-  ['Product', theirs(question.productName)],
-  ['Organization', theirs(question.organizationName)],
-  ['Needed by', day(question.requiredDate)],
-  ['Request', html`${question.exceptionId}`],
-  ['Sent to you', time(question.askedAt, question.zone)],
-  ['This link works until', time(question.expiresAt, question.zone)],
+${limitChange(data)}
+<p>${limitExplanation(data.kind)}</p>
+${detailList([
+  ['Product key ends in', html`<span class="key">${data.lastFive}</span>`],
+  ['Product', isolatedText(data.productName)],
+  ['Organization', isolatedText(data.organizationName)],
+  ['Needed by', formatDay(data.requiredDate)],
+  ['Request', html`${data.exceptionId}`],
+  ['Sent to you', formatTime(data.askedAt, data.zone)],
+  ['This link works until', formatTime(data.expiresAt, data.zone)],
 ])}
 <h2>Who asks, and why</h2>
-${facts([
-  ['Name', theirs(question.requesterName)],
-  ['E-mail', theirs(question.requesterEmail)],
-  ['Phone', theirs(question.requesterPhone)],
+${detailList([
+  ['Name', isolatedText(data.requesterName)],
+  ['E-mail', isolatedText(data.requesterEmail)],
+  ['Phone', isolatedText(data.requesterPhone)],
 ])}
 <figure>
 <figcaption>The reason, in the words of the person who asks:</figcaption>
-<blockquote dir="auto">${legible(question.businessReason)}</blockquote>
+<blockquote dir="auto">${sanitizeText(data.businessReason)}</blockquote>
 </figure>
 <h2>If you know nothing of this</h2>
-<p>Before you decide, ask ${theirs(question.requesterName)} by a phone number or address that you already had, not one from
+<p>Before you decide, ask ${isolatedText(data.requesterName)} by a phone number or address that you already had, not one from
 this page or the e-mail. If you cannot, or if something is not right, deny the request.</p>
 <p>If you do nothing, nothing changes, and the request ends by itself.</p>
 <section class="screen" aria-labelledby="your-decision">
 <h2 id="your-decision">Your decision</h2>
-${code.is === 'on-demand' ? codeForm(code) : nothing}
-${decisionForm(question, problems)}
-${code.is === 'sent' ? codeForm(code) : nothing}
+${code.kind === 'on-demand' ? codeForm(code) : emptyMarkup}
+${decisionForm(data, problems)}
+${code.kind === 'sent' ? codeForm(code) : emptyMarkup}
 </section>`,
   });
 }
 
-export type Recorded = Subject & {
-  readonly decision: Decision['decision'];
+export type DecisionDetails = RequestSummary & {
+  readonly decision: ApprovalDecision['decision'];
   readonly decidedAt: Instant;
   readonly zone: string;
 };
 
 /** Confirms a decision that was just recorded, and says what follows from it. */
-export function recordedPage(recorded: Recorded): Page {
-  const approved = recorded.decision === 'approve';
-  const heading = approved ? `You approved ${amount(recorded)}` : `You denied ${amount(recorded)}`;
-  return page({
+export function decisionRecordedPage(details: DecisionDetails): Page {
+  const isApproved = details.decision === 'approve';
+  const heading = isApproved ? `You approved ${quantityPhrase(details)}` : `You denied ${quantityPhrase(details)}`;
+  return renderPage({
     title: heading,
-    zone: recorded.zone,
+    zone: details.zone,
     main: html`
 <h1>${heading}</h1>
 <div class="notice done" role="status">
 <p><strong>Your decision has been recorded.</strong> You can close this page.</p>
 </div>
-${receipt(recorded)}
+${decisionSummary(details)}
 <h2>What happens next</h2>
 <ul>
 <li>${
-      approved
-        ? html`We raise the key’s limit by ${amount({ ...recorded, more: false })}. This usually takes a few minutes.`
+      isApproved
+        ? html`We raise the key’s limit by ${quantityPhrase({ ...details, more: false })}. This usually takes a few minutes.`
         : html`The request is closed, and the key’s limit stays as it is.`
     }</li>
-<li>We send an e-mail about your decision to you and to ${theirs(recorded.requesterName)}.</li>
+<li>We send an e-mail about your decision to you and to ${isolatedText(details.requesterName)}.</li>
 <li>If you did not mean this, or did not do it, use the link “this was not me” in that e-mail at once.</li>
 </ul>`,
   });
 }
 
 /** Tells whoever comes after the decision, or at the same moment, what it was (APR-3, APR-4). */
-export function alreadyDecidedPage(decided: Recorded): Page {
-  const heading = `This request was ${decided.decision === 'approve' ? 'approved' : 'denied'} already`;
-  return page({
+export function alreadyDecidedPage(details: DecisionDetails): Page {
+  const heading = `This request was ${details.decision === 'approve' ? 'approved' : 'denied'} already`;
+  return renderPage({
     title: heading,
-    zone: decided.zone,
+    zone: details.zone,
     main: html`
 <h1>${heading}</h1>
 <p>A request can be decided once. The decision below stands, and nothing on this page changes it.</p>
-${receipt(decided)}
+${decisionSummary(details)}
 <h2>If this surprises you</h2>
 <p>If you pressed a button twice, the first press counted. A deputy, or the person whose deputy you are, may also have answered
 before you.</p>
@@ -209,17 +209,17 @@ export type VoidLink = {
 
 /** Says why a link decides nothing any more and what to do instead (APR-2, APR-3). Shows no more of the request. */
 export function voidLinkPage({ because, exceptionId }: VoidLink): Page {
-  const { heading, paragraphs } = voidWords[because];
-  return page({
+  const { heading, paragraphs } = voidLinkText[because];
+  return renderPage({
     title: heading,
     main: html`
 <h1>${heading}</h1>
 ${paragraphs.map((paragraph) => html`<p>${paragraph}</p>`)}
-${facts([['Request', html`${exceptionId}`]])}`,
+${detailList([['Request', html`${exceptionId}`]])}`,
   });
 }
 
-const voidWords: Readonly<
+const voidLinkText: Readonly<
   Record<VoidLink['because'], { readonly heading: string; readonly paragraphs: readonly string[] }>
 > = {
   replaced: {
@@ -256,7 +256,7 @@ const voidWords: Readonly<
 /** For a link that is not known: most often one that a mail program cut off. */
 export function unknownLinkPage(): Page {
   const heading = 'We do not know this link';
-  return page({
+  return renderPage({
     title: `Error: ${heading}`,
     main: html`
 <h1>${heading}</h1>
@@ -276,15 +276,15 @@ from you.</p>`,
 /**
  * Asks whoever says "this was not me" to confirm it (APR-8). Mail scanners open links, so opening the page disputes nothing.
  */
-export function disputePage(decided: Recorded): Page {
+export function disputePage(details: DecisionDetails): Page {
   const heading = 'Was this decision not yours?';
-  return page({
+  return renderPage({
     title: heading,
-    zone: decided.zone,
+    zone: details.zone,
     main: html`
 <h1>${heading}</h1>
-<p>A request was ${decided.decision === 'approve' ? 'approved' : 'denied'} in your name. If you did not do that, tell us here.</p>
-${receipt(decided)}
+<p>A request was ${details.decision === 'approve' ? 'approved' : 'denied'} in your name. If you did not do that, tell us here.</p>
+${decisionSummary(details)}
 <h2>What happens then</h2>
 <ul>
 <li>If the limit has not been raised yet, the request is stopped, and our team looks into it.</li>
@@ -296,7 +296,7 @@ ${receipt(decided)}
 }
 
 /** Confirms that a decision was disputed, and says what follows (APR-8). */
-export function disputedPage({
+export function disputeRecordedPage({
   exceptionId,
   frozen,
 }: {
@@ -304,7 +304,7 @@ export function disputedPage({
   readonly frozen: boolean;
 }): Page {
   const heading = 'Thank you for telling us';
-  return page({
+  return renderPage({
     title: heading,
     main: html`
 <h1>${heading}</h1>
@@ -314,14 +314,14 @@ export function disputedPage({
 <p>Somebody who could read your mail has decided in your name. Change the password of your mail box, and tell your own
 security people.</p>
 <p>Our team gets in touch with you at the address that your agreement names.</p>
-${facts([['Request', html`${exceptionId}`]])}`,
+${detailList([['Request', html`${exceptionId}`]])}`,
   });
 }
 
 /** For a fault of ours. `requestId` is what the `X-Request-Id` header of the same answer says. */
 export function faultPage({ requestId }: { readonly requestId: string }): Page {
   const heading = 'Something went wrong on our side';
-  return page({
+  return renderPage({
     title: `Error: ${heading}`,
     main: html`
 <h1>${heading}</h1>
@@ -329,23 +329,23 @@ export function faultPage({ requestId }: { readonly requestId: string }): Page {
 <h2>What to do</h2>
 <p>Wait a minute, open the link in our e-mail again, and try once more. The page that you then see always tells how things
 stand, and nobody can decide twice.</p>
-${facts([['Reference', html`<span class="key">${requestId}</span>`]])}`,
+${detailList([['Reference', html`<span class="key">${requestId}</span>`]])}`,
   });
 }
 
-type Problem = { readonly field: Field; readonly message: string };
+type FieldProblem = { readonly field: Field; readonly message: string };
 
-function problemsOf({ problem }: FailedAttempt, code: CodeSource): readonly Problem[] {
-  if (problem.is === 'wrong-code') {
-    const newest =
-      code.is === 'mailed'
+function fieldProblemsOf({ problem }: InvalidSubmission, code: CodeSource): readonly FieldProblem[] {
+  if (problem.kind === 'wrong-code') {
+    const message =
+      code.kind === 'mailed'
         ? 'That is not the code in our newest e-mail about this request'
         : 'That is not the code that we sent last, or it is too old';
-    return [{ field: 'code', message: newest }];
+    return [{ field: 'code', message: message }];
   }
   const messages: Readonly<Record<Field, string>> = {
     code: `Enter the code of ${digitsOf(code).word} digits from our e-mail`,
-    comment: `Use at most ${count(commentLength)} characters of plain text in your comment`,
+    comment: `Use at most ${formatNumber(commentCharactersMax)} characters of plain text in your comment`,
     decision: 'Press one of the two buttons: approve or deny',
   };
   const inOrder: readonly Field[] = ['code', 'comment', 'decision'];
@@ -355,7 +355,7 @@ function problemsOf({ problem }: FailedAttempt, code: CodeSource): readonly Prob
 }
 
 /** The one thing that somebody whose form came back must hear first; so it takes the focus, which needs no script. */
-function problemSummary(problems: readonly Problem[]): Markup {
+function problemSummary(problems: readonly FieldProblem[]): Markup {
   return html`<div class="problems" tabindex="-1" autofocus>
 <div role="alert">
 <h2>There is a problem</h2>
@@ -367,18 +367,18 @@ ${problems.map(({ field, message }) => html`<li><a href="#${field}">${message}</
 </div>`;
 }
 
-function codeSent({ goodUntil }: CodeSource & { readonly is: 'sent' }, zone: string): Markup {
+function codeSentNotice({ goodUntil }: CodeSource & { readonly kind: 'sent' }, zone: string): Markup {
   return html`<div class="notice done" role="status">
 <p><strong>We have sent you a code.</strong> It goes to the e-mail address that your agreement names for you and is good until
-${time(goodUntil, zone)}. <a href="#code">Enter it below</a>. Nothing has been decided.</p>
+${formatTime(goodUntil, zone)}. <a href="#code">Enter it below</a>. Nothing has been decided.</p>
 </div>`;
 }
 
-function codeForm(code: Exclude<CodeSource, { readonly is: 'mailed' }>): Markup {
+function codeForm(code: Exclude<CodeSource, { readonly kind: 'mailed' }>): Markup {
   // The answer to this form is at the form's own address already, where a form without an action posts to.
-  const action = code.is === 'on-demand' ? html` action="${code.codesAddress}"` : nothing;
+  const action = code.kind === 'on-demand' ? html` action="${code.codesAddress}"` : emptyMarkup;
   const [heading, button] =
-    code.is === 'on-demand'
+    code.kind === 'on-demand'
       ? ['First, get a code', 'Send me a code']
       : ['If the code does not arrive', 'Send me another code'];
   return html`<form class="step" method="post"${action}>
@@ -389,147 +389,151 @@ ${code.goodForMinutes} minutes; only the code sent last counts. Asking for one d
 </form>`;
 }
 
-function decisionForm(question: Question, problems: readonly Problem[]): Markup {
-  const { attempt, code } = question;
-  const action = code.is === 'sent' ? html` action="${code.decisionAddress}"` : nothing;
+function decisionForm(data: ApprovalPageData, problems: readonly FieldProblem[]): Markup {
+  const { invalidSubmission, code } = data;
+  const action = code.kind === 'sent' ? html` action="${code.decisionAddress}"` : emptyMarkup;
   const digits = digitsOf(code);
   const messageFor = (field: Field) => problems.find((problem) => problem.field === field)?.message;
-  const wrongCode = attempt?.problem.is === 'wrong-code' ? attempt.problem : undefined;
+  const wrongCode = invalidSubmission?.problem.kind === 'wrong-code' ? invalidSubmission.problem : undefined;
   return html`<form method="post"${action}>
 ${
   // Pressing Enter in the code field presses the first submit button of the form. Neither decision may be taken like
   // that, so the first one is a button that cannot be pressed, and Enter does nothing.
   html`<button type="submit" disabled hidden></button>`
 }
-${field('code', messageFor('code'), {
+${formField('code', messageFor('code'), {
   label: 'Code',
-  hint: html`${digits.sentence} digits, from ${codeMail[code.is]}.${wrongCode === undefined ? nothing : html` <strong>${triesLeft(wrongCode.triesLeft, code)}</strong>`}`,
-  control: (described) => html`<input id="code" name="code" type="text" inputmode="numeric" autocomplete="one-time-code"
+  hint: html`${digits.sentence} digits, from ${codeEmailDescription[code.kind]}.${wrongCode === undefined ? emptyMarkup : html` <strong>${triesLeft(wrongCode.triesLeft, code)}</strong>`}`,
+  control: (
+    ariaAttributes,
+  ) => html`<input id="code" name="code" type="text" inputmode="numeric" autocomplete="one-time-code"
 spellcheck="false" pattern="[\\s\\-]*([0-9][\\s\\-]*){${digits.number}}" maxlength="${2 * digits.number}" title="${digits.sentence} digits" required
-${described}>`,
+${ariaAttributes}>`,
 })}
-${field('comment', messageFor('comment'), {
+${formField('comment', messageFor('comment'), {
   label: 'Comment (optional)',
-  hint: html`Up to ${count(commentLength)} characters. The person who asks can read it.`,
+  hint: html`Up to ${formatNumber(commentCharactersMax)} characters. The person who asks can read it.`,
   // The first line break in a textarea is not part of its text, so one is spent there.
-  control: (described) => html`<textarea id="comment" name="comment" rows="3" maxlength="${commentLength}" dir="auto"
-${described}>
-${attempt?.comment ?? ''}</textarea>`,
+  control: (
+    ariaAttributes,
+  ) => html`<textarea id="comment" name="comment" rows="3" maxlength="${commentCharactersMax}" dir="auto"
+${ariaAttributes}>
+${invalidSubmission?.comment ?? ''}</textarea>`,
 })}
 <div class="field${messageFor('decision') === undefined ? '' : ' wrong'}" id="decision" role="group" tabindex="-1"
-aria-labelledby="decision-label"${messageFor('decision') === undefined ? nothing : html` aria-describedby="decision-error"`}>
-<h3 id="decision-label">Do you approve ${amount(question)}?</h3>
-${errorText('decision', messageFor('decision'))}
+aria-labelledby="decision-label"${messageFor('decision') === undefined ? emptyMarkup : html` aria-describedby="decision-error"`}>
+<h3 id="decision-label">Do you approve ${quantityPhrase(data)}?</h3>
+${renderFieldError('decision', messageFor('decision'))}
 <div class="choices">
 <div>
-<button class="approve" type="submit" name="decision" value="approve" aria-describedby="if-approved">Approve ${amount(question)}</button>
-<p id="if-approved">The key’s limit rises from ${count(question.limitNow)} to ${count(question.limitAfter)}.</p>
+<button class="approve" type="submit" name="decision" value="approve" aria-describedby="if-approved">Approve ${quantityPhrase(data)}</button>
+<p id="if-approved">The key’s limit rises from ${formatNumber(data.limitNow)} to ${formatNumber(data.limitAfter)}.</p>
 </div>
 <div>
 <button type="submit" name="decision" value="deny" aria-describedby="if-denied">Deny</button>
-<p id="if-denied">The request is closed. The key’s limit stays at ${count(question.limitNow)}.</p>
+<p id="if-denied">The request is closed. The key’s limit stays at ${formatNumber(data.limitNow)}.</p>
 </div>
 </div>
 </div>
 <p class="quiet">You can decide once. We then send an e-mail that says what was decided to you and to
-${theirs(question.requesterName)}.</p>
+${isolatedText(data.requesterName)}.</p>
 </form>`;
 }
 
 /** A labelled control with its hint and, if something is wrong with it, the message; the control names both of them. */
-function field(
+function formField(
   name: Field,
   message: string | undefined,
-  parts: { readonly label: string; readonly hint: Markup; readonly control: (described: Markup) => Markup },
+  parts: { readonly label: string; readonly hint: Markup; readonly control: (ariaAttributes: Markup) => Markup },
 ): Markup {
-  const described =
+  const ariaAttributes =
     message === undefined
       ? html`aria-describedby="${name}-hint"`
       : html`aria-describedby="${name}-hint ${name}-error" aria-invalid="true"`;
   return html`<div class="field${message === undefined ? '' : ' wrong'}">
 <label for="${name}">${parts.label}</label>
 <p class="hint" id="${name}-hint">${parts.hint}</p>
-${errorText(name, message)}
-${parts.control(described)}
+${renderFieldError(name, message)}
+${parts.control(ariaAttributes)}
 </div>`;
 }
 
-function errorText(name: Field, message: string | undefined): Markup {
-  return message === undefined ? nothing : html`<p class="error" id="${name}-error">Error: ${message}</p>`;
+function renderFieldError(name: Field, message: string | undefined): Markup {
+  return message === undefined ? emptyMarkup : html`<p class="error" id="${name}-error">Error: ${message}</p>`;
 }
 
-const codeMail: Readonly<Record<CodeSource['is'], string>> = {
+const codeEmailDescription: Readonly<Record<CodeSource['kind'], string>> = {
   mailed: 'the e-mail that brought you to this page',
   'on-demand': 'the e-mail that you get when you ask for a code',
   sent: 'the e-mail that we have just sent',
 };
 
 function triesLeft(tries: number, code: CodeSource): string {
-  const left = tries === 1 ? 'You have one try left.' : `You have ${count(tries)} tries left.`;
-  const then = code.is === 'mailed' ? 'a new link and code' : 'a new link';
-  return `${left} After that this link stops working, and we mail you ${then}.`;
+  const remaining = tries === 1 ? 'You have one try left.' : `You have ${formatNumber(tries)} tries left.`;
+  const replacementPhrase = code.kind === 'mailed' ? 'a new link and code' : 'a new link';
+  return `${remaining} After that this link stops working, and we mail you ${replacementPhrase}.`;
 }
 
 function digitsOf(code: CodeSource): { readonly number: number; readonly word: string; readonly sentence: string } {
-  return code.is === 'mailed'
+  return code.kind === 'mailed'
     ? { number: 6, word: 'six', sentence: 'Six' }
     : { number: 8, word: 'eight', sentence: 'Eight' };
 }
 
-function change({ limitNow, activations, limitAfter, kind }: Question): Markup {
+function limitChange({ limitNow, activations, limitAfter, kind }: ApprovalPageData): Markup {
   const unit = kind === 'MAKADD' ? 'activations' : 'KMS hosts';
   return html`<dl class="change">
-<div><dt>Limit now</dt><dd>${count(limitNow)}</dd></div>
-<div><dt>More ${unit}</dt><dd>+${count(activations)}</dd></div>
-<div class="after"><dt>Limit if you approve</dt><dd>${count(limitAfter)}</dd></div>
+<div><dt>Limit now</dt><dd>${formatNumber(limitNow)}</dd></div>
+<div><dt>More ${unit}</dt><dd>+${formatNumber(activations)}</dd></div>
+<div class="after"><dt>Limit if you approve</dt><dd>${formatNumber(limitAfter)}</dd></div>
 </dl>`;
 }
 
-function meaning(kind: ExceptionKind): string {
+function limitExplanation(kind: ExceptionKind): string {
   return kind === 'MAKADD'
     ? 'The limit counts activations. One is used whenever the key activates Windows on a computer for the first time.'
     : 'The limit counts KMS hosts: computers that use the key to activate the others in their network. Each takes one host place, in which the key can be used up to ten times.';
 }
 
 /** How many of what, as `150 more activations`. */
-function amount({
+function quantityPhrase({
   activations,
   kind,
   more = true,
-}: Pick<Subject, 'activations' | 'kind'> & { readonly more?: boolean }): string {
+}: Pick<RequestSummary, 'activations' | 'kind'> & { readonly more?: boolean }): string {
   const [one, many] = kind === 'MAKADD' ? ['activation', 'activations'] : ['KMS host', 'KMS hosts'];
-  return `${count(activations)} ${more ? 'more ' : ''}${activations === 1 ? one : many}`;
+  return `${formatNumber(activations)} ${more ? 'more ' : ''}${activations === 1 ? one : many}`;
 }
 
-function receipt(recorded: Recorded): Markup {
-  const decision = recorded.decision === 'approve' ? 'Approved' : 'Denied';
-  return facts([
-    ['Decision', html`<strong>${decision}</strong>: ${amount(recorded)}`],
-    ['Decided', time(recorded.decidedAt, recorded.zone)],
-    ['Product key ends in', html`<span class="key">${recorded.lastFive}</span>`],
-    ['Product', theirs(recorded.productName)],
-    ['Organization', theirs(recorded.organizationName)],
-    ['Asked by', theirs(recorded.requesterName)],
-    ['Request', html`${recorded.exceptionId}`],
+function decisionSummary(details: DecisionDetails): Markup {
+  const decision = details.decision === 'approve' ? 'Approved' : 'Denied';
+  return detailList([
+    ['Decision', html`<strong>${decision}</strong>: ${quantityPhrase(details)}`],
+    ['Decided', formatTime(details.decidedAt, details.zone)],
+    ['Product key ends in', html`<span class="key">${details.lastFive}</span>`],
+    ['Product', isolatedText(details.productName)],
+    ['Organization', isolatedText(details.organizationName)],
+    ['Asked by', isolatedText(details.requesterName)],
+    ['Request', html`${details.exceptionId}`],
   ]);
 }
 
-function facts(rows: readonly (readonly [name: string, value: Markup])[]): Markup {
+function detailList(rows: readonly (readonly [name: string, value: Markup])[]): Markup {
   return html`<dl class="facts">
 ${rows.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}
 </dl>`;
 }
 
 /** A name, an address or a number that came from outside: kept apart, so that its direction is its own matter. */
-function theirs(text: string): Markup {
-  return html`<bdi dir="auto">${legible(text)}</bdi>`;
+function isolatedText(text: string): Markup {
+  return html`<bdi dir="auto">${sanitizeText(text)}</bdi>`;
 }
 
 /**
  * Text from outside without what would let it reach beyond its place: control characters, marks that turn the direction
  * of whatever follows, and more accents on one letter than any script has.
  */
-function legible(text: string): string {
+function sanitizeText(text: string): string {
   return text
     .toWellFormed()
     .replace(/\r\n?|[\u2028\u2029]/g, '\n')
@@ -537,31 +541,39 @@ function legible(text: string): string {
     .replace(/(\p{M}{6})\p{M}+/gu, '$1');
 }
 
-function count(number: number): string {
+function formatNumber(number: number): string {
   return new Intl.NumberFormat('en-GB').format(number);
 }
 
 /** A day of the calendar, which no time zone can move. */
-function day(date: CivilDate): Markup {
-  return html`<time datetime="${date}">${dayIn('UTC', Date.parse(date))}</time>`;
+function formatDay(date: CivilDate): Markup {
+  return html`<time datetime="${date}">${formatDayIn('UTC', Date.parse(date))}</time>`;
 }
 
 /** A moment on the clocks of the zone, which it names: `Monday 1 June 2026, 12:00 Pacific Daylight Time`. */
-function time(at: Instant, zone: string): Markup {
+function formatTime(at: Instant, zone: string): Markup {
   const milliseconds = epochMilliseconds(at);
   const clock = new Intl.DateTimeFormat('en-GB', { timeStyle: 'full', timeZone: zone })
     .formatToParts(milliseconds)
     .filter(({ type }) => type === 'hour' || type === 'minute' || type === 'timeZoneName')
     .map(({ type, value }) => (type === 'minute' ? `:${value}` : type === 'timeZoneName' ? ` ${value}` : value));
-  return html`<time datetime="${at}">${dayIn(zone, milliseconds)}, ${clock.join('')}</time>`;
+  return html`<time datetime="${at}">${formatDayIn(zone, milliseconds)}, ${clock.join('')}</time>`;
 }
 
 /** A day as our letters write it, with no comma behind its name. */
-function dayIn(zone: string, milliseconds: number): string {
+function formatDayIn(zone: string, milliseconds: number): string {
   return new Intl.DateTimeFormat('en-GB', { dateStyle: 'full', timeZone: zone }).format(milliseconds).replace(',', '');
 }
 
-function page({ title, zone, main }: { readonly title: string; readonly zone?: string; readonly main: Markup }): Page {
+function renderPage({
+  title,
+  zone,
+  main,
+}: {
+  readonly title: string;
+  readonly zone?: string;
+  readonly main: Markup;
+}): Page {
   const document = html`<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -577,7 +589,7 @@ function page({ title, zone, main }: { readonly title: string; readonly zone?: s
 <main>${main}
 </main>
 <footer>
-${zone === undefined ? nothing : html`<p>Times on this page are told in the time zone ${zone}.</p>`}
+${zone === undefined ? emptyMarkup : html`<p>Times on this page are told in the time zone ${zone}.</p>`}
 <p>${serviceName} issues your organization’s volume license keys, counts what they activate, and raises their limits when the
 person named in your agreement approves. We never ask for a password or for a whole product key.</p>
 </footer>

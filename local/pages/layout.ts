@@ -1,10 +1,10 @@
 /** Text as it may stand in HTML, in an attribute too. */
-export function escaped(text: string): string {
+export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (symbol) => `&#${symbol.charCodeAt(0)};`);
 }
 
 /** An instant as people read it in a list; with the seconds where two looks at it are to be told apart. */
-export function readable(at: string, seconds = false): string {
+export function formatInstant(at: string, seconds = false): string {
   return new Intl.DateTimeFormat('en-GB', {
     timeZone: 'UTC',
     weekday: 'short',
@@ -21,13 +21,13 @@ export function readable(at: string, seconds = false): string {
  * A whole page of the local system. It needs no script and fetches nothing; it fits a phone and a wide screen, by day and
  * by night. `main` and `style` are put in as they are.
  */
-export function page(title: string, main: string, style = ''): string {
+export function renderPage(title: string, main: string, style = ''): string {
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escaped(title)} · Volume Activation</title>
+<title>${escapeHtml(title)} · Volume Activation</title>
 <style>${sharedStyle}${style}</style>
 </head>
 <body>

@@ -1,20 +1,20 @@
-import type { Mail } from '../emulators/ses.ts';
-import { escaped, page, readable } from './layout.ts';
+import type { MailboxMessage } from '../emulators/ses.ts';
+import { escapeHtml, formatInstant, renderPage } from './layout.ts';
 
 /** What the mail box page is to show: the mails to somebody or to all, and the one that is open, in which of its views. */
 export type MailboxView = {
   /** All mails, newest first. */
-  readonly mails: readonly Mail[];
+  readonly mails: readonly MailboxMessage[];
   readonly to: string | undefined;
   /** The number of the open mail: the first that came is 1. */
   readonly open: number | undefined;
-  readonly as: 'laid-out' | 'text';
+  readonly as: 'html' | 'text';
   /** The time in the local system. */
   readonly now: string;
 };
 
 /** The mail with that number, or undefined when there is none. */
-export function mailNumber(mails: readonly Mail[], number: number): Mail | undefined {
+export function findMailByNumber(mails: readonly MailboxMessage[], number: number): MailboxMessage | undefined {
   return mails[mails.length - number];
 }
 
@@ -22,116 +22,124 @@ export function mailNumber(mails: readonly Mail[], number: number): Mail | undef
  * The mail box as its readers would have it: a list, newest first, and one mail open beside it (on a narrow screen in its
  * place).
  */
-export function mailboxPage(view: MailboxView): string {
+export function renderMailbox(view: MailboxView): string {
   const { mails, to, open, now } = view;
-  const mail = open === undefined ? undefined : mailNumber(mails, open);
-  const listed = mails
+  const mail = open === undefined ? undefined : findMailByNumber(mails, open);
+  const entries = mails
     .map((each, index) => ({ mail: each, number: mails.length - index }))
-    .filter(({ mail: each }) => to === undefined || sameAddress(each.to, to));
+    .filter(({ mail: each }) => to === undefined || isSameAddress(each.to, to));
   const head = `<div class="head${mail === undefined ? '' : ' aside'}">
 <h1>Mail box</h1>
-<p class="quiet">What the service sends arrives here and goes nowhere else. As of ${readable(now, true)} UTC. <a href="${self(view)}">Reload</a> to see what has come since.</p>
-${mails.length === 0 ? '' : addressees(mails, to)}
+<p class="quiet">What the service sends arrives here and goes nowhere else. As of ${formatInstant(now, true)} UTC. <a href="${linkToSelf(view)}">Reload</a> to see what has come since.</p>
+${mails.length === 0 ? '' : renderRecipientFilter(mails, to)}
 </div>`;
   const list =
-    listed.length === 0
-      ? empty(to)
-      : `<ol class="list" reversed>${listed.map((each) => row(each.mail, each.number, view)).join('\n')}</ol>`;
-  const opened = mail === undefined || open === undefined ? '' : letter(mail, open, view);
+    entries.length === 0
+      ? renderEmptyList(to)
+      : `<ol class="list" reversed>${entries.map((each) => renderRow(each.mail, each.number, view)).join('\n')}</ol>`;
+  const openMailHtml = mail === undefined || open === undefined ? '' : renderMail(mail, open, view);
   const title = mail === undefined ? 'Mail box' : mail.subject;
-  return page(
+  return renderPage(
     title,
-    `${head}<div class="${opened === '' ? 'all' : 'one'}"><nav aria-label="Mails">${list}</nav>${opened}</div>`,
+    `${head}<div class="${openMailHtml === '' ? 'all' : 'one'}"><nav aria-label="Mails">${list}</nav>${openMailHtml}</div>`,
     style,
   );
 }
 
 /** A mail as it stands in its frame: its links open in a tab of their own, as those of a mail program do. */
-export function framedMail({ html, text }: Mail): string {
+export function renderFramedMail({ html, text }: MailboxMessage): string {
   const target = '<base target="_blank">';
-  if (html === null) return `<!doctype html><meta charset="utf-8">${target}<pre>${linked(text ?? '')}</pre>`;
+  if (html === null) return `<!doctype html><meta charset="utf-8">${target}<pre>${linkify(text ?? '')}</pre>`;
   return /<head[^>]*>/i.test(html) ? html.replace(/<head[^>]*>/i, (head) => head + target) : target + html;
 }
 
-function addressees(mails: readonly Mail[], chosen: string | undefined): string {
+function renderRecipientFilter(mails: readonly MailboxMessage[], selected: string | undefined): string {
   const counts = new Map<string, number>();
   for (const { to } of mails) counts.set(to.toLowerCase(), (counts.get(to.toLowerCase()) ?? 0) + 1);
   const chip = (href: string, name: string, count: number, current: boolean) =>
-    `<li><a href="${href}"${current ? ' aria-current="true"' : ''}>${escaped(name)} <span>${count}</span></a></li>`;
-  const people = [...counts]
+    `<li><a href="${href}"${current ? ' aria-current="true"' : ''}>${escapeHtml(name)} <span>${count}</span></a></li>`;
+  const chips = [...counts]
     .toSorted(([one], [other]) => one.localeCompare(other))
-    .map(([to, count]) => chip(link(undefined, to), to, count, chosen !== undefined && sameAddress(to, chosen)));
-  return `<ul class="chips" aria-label="To whom">${chip(link(undefined, undefined), 'Everybody', mails.length, chosen === undefined)}${people.join('')}</ul>`;
+    .map(([to, count]) =>
+      chip(mailboxLink(undefined, to), to, count, selected !== undefined && isSameAddress(to, selected)),
+    );
+  return `<ul class="chips" aria-label="To whom">${chip(mailboxLink(undefined, undefined), 'Everybody', mails.length, selected === undefined)}${chips.join('')}</ul>`;
 }
 
-function row({ to, subject, at }: Mail, number: number, view: MailboxView): string {
-  return `<li><a href="${link(number, view.to)}"${number === view.open ? ' aria-current="true"' : ''}>
-<strong>${escaped(subject)}</strong>
-<span>${escaped(to)}</span>
-<time datetime="${at}">${readable(at)}</time></a></li>`;
+function renderRow({ to, subject, at }: MailboxMessage, number: number, view: MailboxView): string {
+  return `<li><a href="${mailboxLink(number, view.to)}"${number === view.open ? ' aria-current="true"' : ''}>
+<strong>${escapeHtml(subject)}</strong>
+<span>${escapeHtml(to)}</span>
+<time datetime="${at}">${formatInstant(at)}</time></a></li>`;
 }
 
-function letter({ from, to, replyTo, subject, at, text, html }: Mail, number: number, view: MailboxView): string {
+function renderMail(
+  { from, to, replyTo, subject, at, text, html }: MailboxMessage,
+  number: number,
+  view: MailboxView,
+): string {
   const views = [
-    { as: 'laid-out', name: 'As it looks', there: html !== null },
+    { as: 'html', name: 'As it looks', there: html !== null },
     { as: 'text', name: 'As plain text', there: text !== null },
   ] as const;
-  const shown = views.find(({ as, there }) => there && as === view.as) ?? views.find(({ there }) => there);
+  const activeView =
+    views.find(({ as, there: isAvailable }) => isAvailable && as === view.as) ??
+    views.find(({ there: isAvailable }) => isAvailable);
   const tabs = views
-    .filter(({ there }) => there)
+    .filter(({ there: isAvailable }) => isAvailable)
     .map(({ as, name }) => {
-      const current = as === shown?.as ? ' aria-current="true"' : '';
-      return `<li><a href="${link(number, view.to, as)}"${current}>${name}</a></li>`;
+      const current = as === activeView?.as ? ' aria-current="true"' : '';
+      return `<li><a href="${mailboxLink(number, view.to, as)}"${current}>${name}</a></li>`;
     });
-  const facts = [
+  const headerFields = [
     ['From', from],
     ['To', to],
     ...(replyTo.length > 0 ? [['Replies to', replyTo.join(', ')] as const] : []),
-    ['Sent', `${readable(at, true)} UTC`],
+    ['Sent', `${formatInstant(at, true)} UTC`],
   ] as const;
   // A frame cannot be as high as what is in it. The lines of the text part tell how high that is, near enough.
   const lines = (text ?? '').split('\n').length;
   const body =
-    shown?.as === 'laid-out'
-      ? `<iframe title="${escaped(subject)}" src="/_local/mailbox/${number}/html" style="--lines:${lines}" sandbox="allow-popups allow-popups-to-escape-sandbox"></iframe>`
-      : `<pre class="text">${linked(text ?? '')}</pre>`;
+    activeView?.as === 'html'
+      ? `<iframe title="${escapeHtml(subject)}" src="/_local/mailbox/${number}/html" style="--lines:${lines}" sandbox="allow-popups allow-popups-to-escape-sandbox"></iframe>`
+      : `<pre class="text">${linkify(text ?? '')}</pre>`;
   return `<article>
-<p class="back"><a href="${link(undefined, view.to)}">← All mails</a></p>
-<h2>${escaped(subject)}</h2>
-<dl>${facts.map(([name, value]) => `<div><dt>${name}</dt><dd>${escaped(value)}</dd></div>`).join('')}</dl>
+<p class="back"><a href="${mailboxLink(undefined, view.to)}">← All mails</a></p>
+<h2>${escapeHtml(subject)}</h2>
+<dl>${headerFields.map(([name, value]) => `<div><dt>${name}</dt><dd>${escapeHtml(value)}</dd></div>`).join('')}</dl>
 <ul class="tabs" aria-label="How to read it">${tabs.join('')}</ul>
 ${body}
 </article>`;
 }
 
-function empty(to: string | undefined): string {
+function renderEmptyList(to: string | undefined): string {
   return to === undefined
     ? `<div class="empty"><p><strong>No mail yet.</strong></p><p>Somebody has to ask for something first: a request for more activations brings one to the requester and one to the Notices Correspondent.</p></div>`
-    : `<div class="empty"><p><strong>No mail to ${escaped(to)}.</strong></p><p><a href="/_local/mailbox">Show everybody’s</a></p></div>`;
+    : `<div class="empty"><p><strong>No mail to ${escapeHtml(to)}.</strong></p><p><a href="/_local/mailbox">Show everybody’s</a></p></div>`;
 }
 
-function self({ open, to, as }: MailboxView): string {
-  return link(open, to, as);
+function linkToSelf({ open, to, as }: MailboxView): string {
+  return mailboxLink(open, to, as);
 }
 
-function link(number: number | undefined, to: string | undefined, as: MailboxView['as'] = 'laid-out'): string {
+function mailboxLink(number: number | undefined, to: string | undefined, as: MailboxView['as'] = 'html'): string {
   const query = new URLSearchParams({ ...(to === undefined ? {} : { to }), ...(as === 'text' ? { as } : {}) });
   const path = number === undefined ? '/_local/mailbox' : `/_local/mailbox/${number}`;
-  return escaped(query.size === 0 ? path : `${path}?${query}`);
+  return escapeHtml(query.size === 0 ? path : `${path}?${query}`);
 }
 
-function sameAddress(one: string, other: string): boolean {
+function isSameAddress(one: string, other: string): boolean {
   return one.toLowerCase() === other.toLowerCase();
 }
 
 /** Text with its addresses made links, as mail programs do. */
-function linked(text: string): string {
+function linkify(text: string): string {
   return text
     .split(/(https?:\/\/[^\s<>"]+)/)
     .map((part, index) =>
       index % 2 === 0
-        ? escaped(part)
-        : `<a href="${escaped(part)}" target="_blank" rel="noreferrer">${escaped(part)}</a>`,
+        ? escapeHtml(part)
+        : `<a href="${escapeHtml(part)}" target="_blank" rel="noreferrer">${escapeHtml(part)}</a>`,
     )
     .join('');
 }

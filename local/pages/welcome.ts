@@ -1,31 +1,35 @@
-import { residents } from '../seed.ts';
-import { escaped, page, readable } from './layout.ts';
+import { seedUsers } from '../seed.ts';
+import { escapeHtml, formatInstant, renderPage } from './layout.ts';
 
 /** The first page of the local system: what runs here, what to look at, and who can sign in. */
-export function welcomePage(facts: { readonly address: string; readonly now: string; readonly mails: number }): string {
-  const people = residents.map(
-    ({ name, email, is, roles }) =>
-      `<tr><th scope="row">${escaped(name)}<br><code>${escaped(email)}</code></th><td>${escaped(is)}${
-        roles.length > 0 ? `<br><span class="quiet">role</span> <code>${escaped(roles.join(', '))}</code>` : ''
+export function renderWelcome(status: {
+  readonly address: string;
+  readonly now: string;
+  readonly mails: number;
+}): string {
+  const userRows = seedUsers.map(
+    ({ name, email, description, roles }) =>
+      `<tr><th scope="row">${escapeHtml(name)}<br><code>${escapeHtml(email)}</code></th><td>${escapeHtml(description)}${
+        roles.length > 0 ? `<br><span class="quiet">role</span> <code>${escapeHtml(roles.join(', '))}</code>` : ''
       }</td></tr>`,
   );
-  return page(
+  return renderPage(
     'What runs here',
     `<h1>The service runs</h1>
 <p class="lead">It counts what volume license keys activate, and raises a limit when the customer’s Notices Correspondent has approved it by mail.</p>
 <ul class="places">
-<li><a href="/_local/mailbox">Mail box</a> <span class="quiet">${facts.mails === 0 ? 'No mail yet. What' : `${facts.mails} so far. What`} the service sends arrives here and goes nowhere else.</span></li>
+<li><a href="/_local/mailbox">Mail box</a> <span class="quiet">${status.mails === 0 ? 'No mail yet. What' : `${status.mails} so far. What`} the service sends arrives here and goes nowhere else.</span></li>
 <li><a href="/docs">The API</a> <span class="quiet">What can be asked, and what is answered.</span></li>
-<li><a href="/_local/clock">The clock</a> <span class="quiet">It is ${readable(facts.now)} UTC here. The clock can be wound on, and what falls due on the way happens.</span></li>
+<li><a href="/_local/clock">The clock</a> <span class="quiet">It is ${formatInstant(status.now)} UTC here. The clock can be wound on, and what falls due on the way happens.</span></li>
 </ul>
 <h2>Who can sign in</h2>
 <p class="quiet">In the seeded world. A token is for whoever is named, with the roles that are named; the local system asks for no password.</p>
-<table>${people.join('\n')}</table>
+<table>${userRows.join('\n')}</table>
 <h2>How to</h2>
 <p>Sign in, which is to get a token; the roles are asked for with it:</p>
-<pre>curl ${facts.address}/_local/tokens -d '{"email":"tomas.novak@vendor.example","roles":["exceptions-team"]}'</pre>
+<pre>curl ${status.address}/_local/tokens -d '{"email":"tomas.novak@vendor.example","roles":["exceptions-team"]}'</pre>
 <p>Wind the clock on by a day and two hours:</p>
-<pre>curl ${facts.address}/_local/clock -d '{"advance":"P1DT2H"}'</pre>`,
+<pre>curl ${status.address}/_local/clock -d '{"advance":"P1DT2H"}'</pre>`,
     style,
   );
 }

@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { later } from '../../domain/calendar/instant.ts';
-import type { LetterKind, Recipient } from '../../domain/exceptions/notification.ts';
-import { letterKinds } from '../../domain/exceptions/notification.ts';
-import type { ExceptionRequest, Stage } from '../../domain/exceptions/request.ts';
-import { handOver } from '../../domain/exceptions/sla-clock.ts';
-import { compose } from '../../emails/compose.ts';
-import type { Mail } from '../../emails/layout.ts';
-import type { LetterFacts } from '../../emails/request-email.ts';
+import { addDuration } from '../../domain/calendar/instant.ts';
+import type { DirectRecipient, NotificationKind } from '../../domain/exceptions/notification.ts';
+import { notificationKinds } from '../../domain/exceptions/notification.ts';
+import type { ExceptionRequest, RequestState } from '../../domain/exceptions/request.ts';
+import { assignTo } from '../../domain/exceptions/sla-clock.ts';
+import { renderEmail } from '../../emails/compose.ts';
+import type { Email } from '../../emails/layout.ts';
+import type { EmailContext } from '../../emails/request-email.ts';
 import {
   ines,
   policy,
@@ -21,42 +21,44 @@ import {
   requestRejected,
 } from '../builders.ts';
 import { mondayTen, nextMondayFive, nextWednesdayFive, wednesdayNoon } from '../instants.ts';
-import { faultsOf, linksOf, numbersIn, proseOf, skeletonOf, visibleTextOf } from './html-reader.ts';
-import { code, consoleUrl, everyLetter, link, someFacts, strictLink, url } from './request-email-samples.ts';
+import { htmlErrorsIn, linksIn, numbersIn, plainTextIn, tagsIn, visibleTextIn } from './html-reader.ts';
+import { code, consoleUrl, emailContext, link, requestEmailSamples, strictLink, url } from './request-email-samples.ts';
 
-const recipients: readonly Recipient[] = ['requester', 'correspondent', 'team', 'supervisors'];
+const recipients: readonly DirectRecipient[] = ['requester', 'correspondent', 'team', 'supervisors'];
 
-function written(kind: LetterKind, facts: LetterFacts): Mail {
-  const mail = compose(kind, facts);
+function written(kind: NotificationKind, facts: EmailContext): Email {
+  const mail = renderEmail(kind, facts);
   if (mail === undefined) throw new Error(`nothing to say: ${kind}`);
   return mail;
 }
 
-function named(name: string): Mail {
-  const found = everyLetter.find((letter) => letter.name === name);
+function named(name: string): Email {
+  const found = requestEmailSamples.find((letter) => letter.name === name);
   if (found === undefined) throw new Error(`no such letter: ${name}`);
-  return written(found.kind, found.facts);
+  return written(found.kind, found.context);
 }
 
 describe('the letters together', () => {
   it('EXC-11 there is one of every kind', () => {
-    expect(new Set(everyLetter.map(({ kind }) => kind))).toEqual(new Set(letterKinds));
+    expect(new Set(requestEmailSamples.map(({ kind }) => kind))).toEqual(new Set(notificationKinds));
   });
 
-  const pairs = new Set(everyLetter.map(({ kind, facts }) => `${kind} to ${facts.to.role}`));
-  const others = letterKinds.flatMap((kind) =>
+  const pairs = new Set(requestEmailSamples.map(({ kind, context: facts }) => `${kind} to ${facts.to.role}`));
+  const others = notificationKinds.flatMap((kind) =>
     recipients.filter((role) => !pairs.has(`${kind} to ${role}`)).map((role) => ({ kind, role })),
   );
 
   it.each(others)('$kind never goes to the $role', ({ kind, role }) => {
-    expect(() => compose(kind, someFacts(role, { link }))).toThrow(`The ${role} gets no letter of the kind “${kind}”.`);
+    expect(() => renderEmail(kind, emailContext(role, { link }))).toThrow(
+      `The ${role} gets no letter of the kind “${kind}”.`,
+    );
   });
 });
 
-describe.each(everyLetter)('the letter “$name”', ({ kind, facts }) => {
+describe.each(requestEmailSamples)('the letter “$name”', ({ kind, context: facts }) => {
   const mail = written(kind, facts);
-  const html = visibleTextOf(mail.html);
-  const text = proseOf(mail.text);
+  const html = visibleTextIn(mail.html);
+  const text = plainTextIn(mail.text);
 
   it('names the request, in a subject of one line that says what it is about', () => {
     expect(mail.subject.split(facts.request.exceptionId)).toHaveLength(2);
@@ -83,9 +85,9 @@ describe.each(everyLetter)('the letter “$name”', ({ kind, facts }) => {
   });
 
   it('is well-formed, without an image, a script or anything from elsewhere', () => {
-    expect(faultsOf(mail.html)).toEqual([]);
+    expect(htmlErrorsIn(mail.html)).toEqual([]);
     expect(mail.html).not.toMatch(/<(?:img|script|iframe|link|form)|\bsrc=|url\(|@import/);
-    expect(linksOf(mail.html).filter((target) => target !== url && target !== consoleUrl)).toEqual([]);
+    expect(linksIn(mail.html).filter((target) => target !== url && target !== consoleUrl)).toEqual([]);
   });
 
   it('has one thing to do at the most', () => {
@@ -96,12 +98,12 @@ describe.each(everyLetter)('the letter “$name”', ({ kind, facts }) => {
     const { consoleUrl: _, ...nowhere } = facts;
     const other = written(kind, nowhere);
     expect(other.text + other.html).not.toContain(consoleUrl);
-    expect(faultsOf(other.html)).toEqual([]);
+    expect(htmlErrorsIn(other.html)).toEqual([]);
   });
 
   it('APR-1 shows the link and the code to the Correspondent alone, in the mail that asks', () => {
     const carried = written(kind, { ...facts, link });
-    const asks = kind === 'approval-wanted' || kind === 'approval-reminder';
+    const asks = kind === 'approval-requested' || kind === 'approval-reminder';
     const brings = kind === 'approval-code';
     const disowns = kind === 'decided' && facts.to.role === 'correspondent';
     for (const part of [carried.text, carried.html]) {
@@ -343,74 +345,74 @@ describe('what each letter has to say, in both parts', () => {
   ])('%s', (_, letter, facts) => {
     const mail = named(letter);
     for (const fact of facts) {
-      expect(proseOf(mail.text)).toContain(fact);
-      expect(visibleTextOf(mail.html)).toContain(fact);
+      expect(plainTextIn(mail.text)).toContain(fact);
+      expect(visibleTextIn(mail.html)).toContain(fact);
     }
   });
 
   it('SLA-1 asks the Correspondent to decide by the due time until it is past', () => {
     const request = requestAwaitingApproval();
-    const at = (now: LetterFacts['now']) =>
-      proseOf(written('approval-reminder', someFacts('correspondent', { request, link, now })).text);
+    const at = (now: EmailContext['now']) =>
+      plainTextIn(written('approval-reminder', emailContext('correspondent', { request, link, now })).text);
     expect(at(nextMondayFive)).toContain(`Decide by: ${due}`);
-    expect(at(later(nextMondayFive, { seconds: 1 }))).toContain(
+    expect(at(addDuration(nextMondayFive, { seconds: 1 }))).toContain(
       'Decide: as soon as you can: our answer is late already',
     );
   });
 
   it('APR-7 has no code in strict mode', () => {
     expect(named('correspondent: approval wanted, strict').text).not.toContain('Your code');
-    expect(proseOf(named('correspondent: approval wanted, strict').text)).not.toMatch(/\b\d{6}\b/);
+    expect(plainTextIn(named('correspondent: approval wanted, strict').text)).not.toMatch(/\b\d{6}\b/);
   });
 
   it('SLA-4 blames the team when the team had it longest', () => {
     const request = requestInReview();
-    const late = written('overdue', someFacts('supervisors', { request, now: nextWednesdayFive }));
-    expect(proseOf(late.text)).toContain('It lay longest with the exceptions team: 7 business days and 7 hours.');
+    const late = written('overdue', emailContext('supervisors', { request, now: nextWednesdayFive }));
+    expect(plainTextIn(late.text)).toContain('It lay longest with the exceptions team: 7 business days and 7 hours.');
   });
 
   it('EXC-7 tells the Correspondent what was asked for at first, where the team put forward less', () => {
     const request = { ...requestAwaitingApproval(), activations: 90 };
-    const asked = written('approval-wanted', someFacts('correspondent', { request, link }));
+    const asked = written('approval-requested', emailContext('correspondent', { request, link }));
     expect(asked.text).toContain('Asked for: 90 more activations\n  Asked for at first: 150 activations');
-    expect(proseOf(asked.text)).toContain('rises from 200 to 290 activations');
+    expect(plainTextIn(asked.text)).toContain('rises from 200 to 290 activations');
   });
 
   it('says one activation and one host in the singular', () => {
     const mak = { ...requestAwaitingApproval(), activations: 1 };
-    expect(written('approval-wanted', someFacts('correspondent', { request: mak, link })).subject).toContain(
+    expect(written('approval-requested', emailContext('correspondent', { request: mak, link })).subject).toContain(
       '1 more activation for',
     );
-    const kms = someFacts('correspondent', { request: mak, link, keyType: 'KMS', limit: 1 });
-    expect(proseOf(written('approval-wanted', kms).text)).toContain(
+    const kms = emailContext('correspondent', { request: mak, link, keyType: 'KMS', limit: 1 });
+    expect(plainTextIn(written('approval-requested', kms).text)).toContain(
       'Limit now: 1 KMS host Limit if approved: 2 KMS hosts',
     );
   });
 
   it('AGR-1 names an Open agreement by both of its numbers', () => {
-    const { agreementNumber: _, ...intake } = { agreementNumber: '', ...requestAwaitingApproval().intake };
+    const { agreementNumber: _, ...intake } = { agreementNumber: '', ...requestAwaitingApproval().form };
     const request: ExceptionRequest = {
       ...requestAwaitingApproval(),
-      intake: { ...intake, authorizationNumber: '98765432ZZZ', licenseNumber: '12345678' },
+      form: { ...intake, authorizationNumber: '98765432ZZZ', licenseNumber: '12345678' },
     };
-    const asked = written('approval-wanted', someFacts('correspondent', { request, link }));
-    expect(proseOf(asked.text)).toContain('authorization 98765432ZZZ, license 12345678');
+    const asked = written('approval-requested', emailContext('correspondent', { request, link }));
+    expect(plainTextIn(asked.text)).toContain('authorization 98765432ZZZ, license 12345678');
   });
 
   it('marks a requester who is the Correspondent as well, for the team', () => {
     const request: ExceptionRequest = { ...requestInReview(), flags: ['requester-is-correspondent'] };
-    const review = written('review-wanted', someFacts('team', { request }));
-    expect(proseOf(review.text)).toContain('the requester is the Notices Correspondent as well');
+    const review = written('review-requested', emailContext('team', { request }));
+    expect(plainTextIn(review.text)).toContain('the requester is the Notices Correspondent as well');
   });
 
   it('leaves a comment out that says nothing', () => {
     const request = requestApproved();
     const decision = { decision: 'approve', at: mondayTen, by: ines.email, comment: ' \n' } as const;
-    const stage: Stage = {
-      is: 'awaiting-approval',
-      ask: { askNumber: 1, askedAt: mondayTen, remindersSent: 0, undeliverableAt: null, decision },
+    const stage: RequestState = {
+      status: 'awaiting-approval',
+      round: { number: 1, askedAt: mondayTen, remindersSent: 0, undeliverableAt: null, decision },
     };
-    expect(written('decided', someFacts('requester', { request: { ...request, stage } })).text).not.toContain(
+    expect(written('decided', emailContext('requester', { request: { ...request, state: stage } })).text).not.toContain(
       'comment',
     );
   });
@@ -420,17 +422,17 @@ describe('a letter that is owed for something that is no longer so', () => {
   const asking = requestAwaitingApproval();
   const overtaken = {
     ...requestAwaitingRequester(),
-    clock: handOver(asking.clock, 'requester', wednesdayNoon, policy),
+    clock: assignTo(asking.clock, 'requester', wednesdayNoon, policy),
   };
 
-  it.each<[why: string, kind: LetterKind, role: Recipient, request: ExceptionRequest]>([
-    ['an approval is wanted, but the team asks the requester first', 'approval-wanted', 'correspondent', overtaken],
-    ['an approval is wanted, but it was given', 'approval-wanted', 'correspondent', requestApproved()],
-    ['an approval is wanted, but it was denied', 'approval-wanted', 'correspondent', requestDenied()],
+  it.each<[why: string, kind: NotificationKind, role: DirectRecipient, request: ExceptionRequest]>([
+    ['an approval is wanted, but the team asks the requester first', 'approval-requested', 'correspondent', overtaken],
+    ['an approval is wanted, but it was given', 'approval-requested', 'correspondent', requestApproved()],
+    ['an approval is wanted, but it was denied', 'approval-requested', 'correspondent', requestDenied()],
     ['a reminder, but it was approved', 'approval-reminder', 'correspondent', requestApproved()],
     ['a reminder, but nothing is asked', 'approval-reminder', 'correspondent', overtaken],
     ['a question, but it was answered', 'question', 'requester', requestInReview()],
-    ['a review, but it was forwarded', 'review-wanted', 'team', asking],
+    ['a review, but it was forwarded', 'review-requested', 'team', asking],
     ['forwarded, but called back', 'forwarded', 'requester', overtaken],
     ['a code, but it was approved', 'approval-code', 'correspondent', requestApproved()],
     ['a code, but nothing is asked', 'approval-code', 'correspondent', overtaken],
@@ -456,26 +458,28 @@ describe('a letter that is owed for something that is no longer so', () => {
     ['late, but the clock stands with time left', 'overdue', 'supervisors', overtaken],
     ['late, but it ended in time', 'overdue', 'supervisors', requestFulfilled()],
   ])('is not written: %s', (_, kind, role, request) => {
-    expect(compose(kind, someFacts(role, { request, link, now: nextMondayFive }))).toBeUndefined();
+    expect(renderEmail(kind, emailContext(role, { request, link, now: nextMondayFive }))).toBeUndefined();
   });
 
   it('cannot be an approval without its link', () => {
-    expect(() => compose('approval-wanted', someFacts('correspondent', { request: asking }))).toThrow('has no link');
+    expect(() => renderEmail('approval-requested', emailContext('correspondent', { request: asking }))).toThrow(
+      'has no link',
+    );
   });
 
   it('cannot be a code letter without its code', () => {
-    const strict = someFacts('correspondent', { request: asking, link: strictLink });
-    expect(() => compose('approval-code', strict)).toThrow('has no code');
-    expect(() => compose('approval-code', { ...strict, link: null })).toThrow('has no code');
+    const strict = emailContext('correspondent', { request: asking, link: strictLink });
+    expect(() => renderEmail('approval-code', strict)).toThrow('has no code');
+    expect(() => renderEmail('approval-code', { ...strict, link: null })).toThrow('has no code');
   });
 
   it('still says what is true of a request that went on: that the Correspondent had been asked', () => {
-    expect(compose('forwarded', someFacts('requester', { request: requestApproved() }))).toBeDefined();
+    expect(renderEmail('forwarded', emailContext('requester', { request: requestApproved() }))).toBeDefined();
   });
 
   it('SLA-2 tells when a receipt goes out late that the clock stands by now', () => {
-    const late = written('received', someFacts('requester', { request: overtaken }));
-    expect(proseOf(late.text)).toContain('The clock stands until you answer. Then 3 business days and 5 hours');
+    const late = written('received', emailContext('requester', { request: overtaken }));
+    expect(plainTextIn(late.text)).toContain('The clock stands until you answer. Then 3 business days and 5 hours');
   });
 });
 
@@ -536,11 +540,11 @@ describe('words of others', () => {
   });
 
   function spoiled(
-    facts: LetterFacts,
+    facts: EmailContext,
     from: typeof others extends fc.Arbitrary<infer Words> ? Words : never,
-  ): LetterFacts {
+  ): EmailContext {
     const { request, to } = facts;
-    const { intake } = request;
+    const { form: intake } = request;
     const other = { name: from.name, email: from.said, phone: from.phone };
     return {
       ...facts,
@@ -551,8 +555,8 @@ describe('words of others', () => {
       answer: facts.answer === null ? null : from.said,
       request: {
         ...request,
-        stage: spoiledStage(request.stage, from.said),
-        intake: {
+        state: spoiledStage(request.state, from.said),
+        form: {
           ...intake,
           organizationName: from.organizationName,
           businessReason: from.reason,
@@ -564,25 +568,26 @@ describe('words of others', () => {
     };
   }
 
-  function spoiledStage(stage: Stage, said: string): Stage {
-    const stained: Stage = 'question' in stage ? { ...stage, question: said } : stage;
-    const reasoned: Stage =
-      stained.is === 'rejected' || (stained.is === 'withdrawn' && stained.reason !== null)
+  function spoiledStage(stage: RequestState, said: string): RequestState {
+    const stained: RequestState = 'question' in stage ? { ...stage, question: said } : stage;
+    const reasoned: RequestState =
+      stained.status === 'rejected' || (stained.status === 'withdrawn' && stained.reason !== null)
         ? { ...stained, reason: said }
         : stained;
-    if (!('ask' in reasoned) || reasoned.ask === null || reasoned.ask.decision?.comment === undefined) return reasoned;
-    const { decision } = reasoned.ask;
+    if (!('round' in reasoned) || reasoned.round === null || reasoned.round.decision?.comment === undefined)
+      return reasoned;
+    const { decision } = reasoned.round;
     const comment = decision.comment === null ? null : said;
-    return { ...reasoned, ask: { ...reasoned.ask, decision: { ...decision, comment } } } as Stage;
+    return { ...reasoned, round: { ...reasoned.round, decision: { ...decision, comment } } } as RequestState;
   }
 
-  const anyLetter = fc.constantFrom(...everyLetter);
+  const anyLetter = fc.constantFrom(...requestEmailSamples);
   const runs = { numRuns: 400 };
   const ofOneLine = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}\u{e0000}-\u{e00ff}]/u;
 
   it('cannot break out of the subject: one line, bounded, without controls', () => {
     fc.assert(
-      fc.property(anyLetter, others, ({ kind, facts }, from) => {
+      fc.property(anyLetter, others, ({ kind, context: facts }, from) => {
         const { subject } = written(kind, spoiled(facts, from));
         expect(subject).not.toMatch(ofOneLine);
         expect(subject.length).toBeLessThanOrEqual(150);
@@ -596,16 +601,16 @@ describe('words of others', () => {
   it('cannot change a tag, an attribute or a link of the page', () => {
     // A quotation has a line for each of theirs; nothing else in a page depends on what they wrote.
     const frame = (html: string) =>
-      skeletonOf(html)
+      tagsIn(html)
         .join('')
         .replace(/(<div class="ink" [^>]*><\/div>)+/g, '(lines)');
     fc.assert(
-      fc.property(anyLetter, others, ({ kind, facts }, from) => {
+      fc.property(anyLetter, others, ({ kind, context: facts }, from) => {
         const calm = written(kind, facts).html;
         const { html } = written(kind, spoiled(facts, from));
-        expect(faultsOf(html)).toEqual([]);
+        expect(htmlErrorsIn(html)).toEqual([]);
         expect(frame(html)).toBe(frame(calm));
-        expect(linksOf(html)).toEqual(linksOf(calm));
+        expect(linksIn(html)).toEqual(linksIn(calm));
       }),
       runs,
     );
@@ -615,7 +620,7 @@ describe('words of others', () => {
     const codes = (text: string) => text.split('\n\n').filter((part) => /^ {4}\d+$/.test(part));
     const ours = (text: string) => text.split('\n\n').filter((part) => !part.startsWith('>')).length;
     fc.assert(
-      fc.property(anyLetter, others, ({ kind, facts }, from) => {
+      fc.property(anyLetter, others, ({ kind, context: facts }, from) => {
         const calm = written(kind, facts).text;
         const { text } = written(kind, spoiled(facts, from));
         expect(ours(text)).toBe(ours(calm));
@@ -631,9 +636,9 @@ describe('words of others', () => {
   it('bring no control character, no change of direction that does not end, and no link', () => {
     const isolates = /\u2068[^\u2068\u2069\n]*(?:\n[^\u2068\u2069\n]*)*\u2069/g;
     fc.assert(
-      fc.property(anyLetter, others, ({ kind, facts }, from) => {
+      fc.property(anyLetter, others, ({ kind, context: facts }, from) => {
         const mail = written(kind, spoiled(facts, from));
-        for (const part of [mail.text, visibleTextOf(mail.html)]) {
+        for (const part of [mail.text, visibleTextIn(mail.html)]) {
           expect(part.replaceAll('\n', ' ').replace(isolates, '')).not.toMatch(ofOneLine);
           expect(part.isWellFormed()).toBe(true);
           const links = part
@@ -651,9 +656,9 @@ describe('words of others', () => {
     const reason = Array.from({ length: 400 }, (_, index) => `reason-${index}`)
       .join(' ')
       .slice(0, 4000);
-    const request = requestReceived({ intake: { businessReason: reason } });
-    const mail = written('received', someFacts('requester', { request }));
-    expect(proseOf(mail.text)).toContain(reason);
-    expect(visibleTextOf(mail.html)).toContain(reason);
+    const request = requestReceived({ form: { businessReason: reason } });
+    const mail = written('received', emailContext('requester', { request }));
+    expect(plainTextIn(mail.text)).toContain(reason);
+    expect(visibleTextIn(mail.html)).toContain(reason);
   });
 });

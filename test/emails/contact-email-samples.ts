@@ -1,33 +1,36 @@
-import type { Notice, NoticeAbout } from '../../domain/agreement-notification.ts';
+import type { AgreementNotification, AgreementNotificationContent } from '../../domain/agreement-notification.ts';
 import { instant } from '../../domain/calendar/instant.ts';
-import type { NoticeFacts } from '../../emails/contacts.ts';
+import type { AgreementEmailContext } from '../../emails/contacts.ts';
 import { carla, ines, policy, tom } from '../builders.ts';
 import { mondayTen, tuesdayTen, wednesdayNoon } from '../instants.ts';
 import { consoleUrl } from './request-email-samples.ts';
 
 /** A notice to Inés, of the Alder School District, unless the test says otherwise. */
-export function aNotice(about: NoticeAbout, facts: Partial<Notice> = {}): Notice {
+export function aNotification(
+  content: AgreementNotificationContent,
+  facts: Partial<AgreementNotification> = {},
+): AgreementNotification {
   return {
-    noticeId: 'something that happened#ines@alder.example',
+    notificationId: 'something that happened#ines@alder.example',
     to: { name: ines.name, email: ines.email },
     organizationName: 'Alder School District',
     agreementId: 'E-1001',
-    about,
+    content,
     ...facts,
   };
 }
 
-export const someNoticeFacts: NoticeFacts = { now: mondayTen, policy, consoleUrl };
+export const contactEmailContext: AgreementEmailContext = { now: mondayTen, policy, consoleUrl };
 
 /** Tom takes over from Carla on Tuesday. */
 export const correspondentChanges = {
-  is: 'correspondent-changes',
+  kind: 'correspondent-changes',
   from: carla,
   to: tom,
   effectiveAt: tuesdayTen,
 } as const;
 export const makUsed = {
-  is: 'limit-used',
+  kind: 'limit-used',
   keyType: 'MAK',
   lastFive: 'BCDFG',
   percent: 80,
@@ -36,7 +39,7 @@ export const makUsed = {
   forecast: 'At the pace of the last four weeks you run out on 24 June; ask by 16 June.',
 } as const;
 export const kmsUsed = {
-  is: 'limit-used',
+  kind: 'limit-used',
   keyType: 'KMS',
   lastFive: 'HJKMP',
   percent: 80,
@@ -44,9 +47,9 @@ export const kmsUsed = {
   limit: 6,
   forecast: null,
 } as const;
-export const onClients = { is: 'kms-key-on-clients', lastFive: 'HJKMP', hosts: 3, withinHours: 24 } as const;
+export const onClients = { kind: 'kms-key-on-clients', lastFive: 'HJKMP', hosts: 3, withinHours: 24 } as const;
 export const makReplaced = {
-  is: 'key-replaced',
+  kind: 'key-replaced',
   keyType: 'MAK',
   blockedLastFive: 'BCDFG',
   issuedLastFive: 'QRTVW',
@@ -54,28 +57,36 @@ export const makReplaced = {
 } as const;
 
 /** Every notice that there is, in the situations in which it is written. */
-export const everyNotice: readonly { name: string; notice: Notice; facts: NoticeFacts }[] = [
-  each('correspondent changes, to a contact', aNotice(correspondentChanges)),
-  each('correspondent changes, to the former', aNotice(correspondentChanges, { to: carla })),
-  each('correspondent changes, to the successor', aNotice(correspondentChanges, { to: tom })),
-  each('correspondent changed, to a contact', aNotice(correspondentChanges), wednesdayNoon),
-  each('correspondent changed, to the former', aNotice(correspondentChanges, { to: carla }), wednesdayNoon),
-  each('correspondent changed, to the successor', aNotice(correspondentChanges, { to: tom }), wednesdayNoon),
-  each('MAK at 80 %', aNotice(makUsed)),
-  each('MAK at 95 %, nothing to forecast', aNotice({ ...makUsed, percent: 95, used: 99, forecast: null })),
-  each('MAK used up', aNotice({ ...makUsed, percent: 100, used: 100, forecast: null })),
-  each('large MAK', aNotice({ ...makUsed, used: 120_000, limit: 150_000 })),
-  each('KMS key at 80 %', aNotice(kmsUsed)),
-  each('KMS key used up', aNotice({ ...kmsUsed, percent: 100, used: 6 })),
-  each('KMS key on clients', aNotice(onClients)),
-  each('MAK replaced', aNotice(makReplaced)),
-  each(
+export const contactEmailSamples: readonly {
+  name: string;
+  notification: AgreementNotification;
+  context: AgreementEmailContext;
+}[] = [
+  sample('correspondent changes, to a contact', aNotification(correspondentChanges)),
+  sample('correspondent changes, to the former', aNotification(correspondentChanges, { to: carla })),
+  sample('correspondent changes, to the successor', aNotification(correspondentChanges, { to: tom })),
+  sample('correspondent changed, to a contact', aNotification(correspondentChanges), wednesdayNoon),
+  sample('correspondent changed, to the former', aNotification(correspondentChanges, { to: carla }), wednesdayNoon),
+  sample('correspondent changed, to the successor', aNotification(correspondentChanges, { to: tom }), wednesdayNoon),
+  sample('MAK at 80 %', aNotification(makUsed)),
+  sample('MAK at 95 %, nothing to forecast', aNotification({ ...makUsed, percent: 95, used: 99, forecast: null })),
+  sample('MAK used up', aNotification({ ...makUsed, percent: 100, used: 100, forecast: null })),
+  sample('large MAK', aNotification({ ...makUsed, used: 120_000, limit: 150_000 })),
+  sample('KMS key at 80 %', aNotification(kmsUsed)),
+  sample('KMS key used up', aNotification({ ...kmsUsed, percent: 100, used: 6 })),
+  sample('KMS key on clients', aNotification(onClients)),
+  sample('MAK replaced', aNotification(makReplaced)),
+  sample(
     'KMS key replaced',
-    aNotice({ ...makReplaced, keyType: 'KMS', reason: 'It was typed on clients.' }),
+    aNotification({ ...makReplaced, keyType: 'KMS', reason: 'It was typed on clients.' }),
     instant('2026-06-02T10:00:00-07:00'),
   ),
 ];
 
-function each(name: string, notice: Notice, now = mondayTen): (typeof everyNotice)[number] {
-  return { name, notice, facts: { ...someNoticeFacts, now } };
+function sample(
+  name: string,
+  notification: AgreementNotification,
+  now = mondayTen,
+): (typeof contactEmailSamples)[number] {
+  return { name, notification, context: { ...contactEmailContext, now } };
 }

@@ -1,32 +1,32 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { composeNotice } from '../../emails/contacts.ts';
-import type { Mail } from '../../emails/layout.ts';
+import { renderAgreementEmail } from '../../emails/contacts.ts';
+import type { Email } from '../../emails/layout.ts';
 import { carla, mallory, tom } from '../builders.ts';
 import { mondayTen, tuesdayTen } from '../instants.ts';
 import {
-  aNotice,
+  aNotification,
+  contactEmailContext,
+  contactEmailSamples,
   correspondentChanges,
-  everyNotice,
   kmsUsed,
   makReplaced,
   makUsed,
   onClients,
-  someNoticeFacts,
 } from './contact-email-samples.ts';
-import { faultsOf, linksOf, numbersIn, proseOf, skeletonOf, visibleTextOf } from './html-reader.ts';
+import { htmlErrorsIn, linksIn, numbersIn, plainTextIn, tagsIn, visibleTextIn } from './html-reader.ts';
 import { consoleUrl } from './request-email-samples.ts';
 
-function named(name: string): Mail {
-  const found = everyNotice.find((each) => each.name === name);
+function named(name: string): Email {
+  const found = contactEmailSamples.find((each) => each.name === name);
   if (found === undefined) throw new Error(`no such notice: ${name}`);
-  return composeNotice(found.notice, found.facts);
+  return renderAgreementEmail(found.notification, found.context);
 }
 
-describe.each(everyNotice)('the notice “$name”', ({ notice, facts }) => {
-  const mail = composeNotice(notice, facts);
-  const html = visibleTextOf(mail.html);
-  const text = proseOf(mail.text);
+describe.each(contactEmailSamples)('the notice “$name”', ({ notification: notice, context: facts }) => {
+  const mail = renderAgreementEmail(notice, facts);
+  const html = visibleTextIn(mail.html);
+  const text = plainTextIn(mail.text);
 
   it('names the agreement, in a subject of one line that says what it is about', () => {
     expect(mail.subject).toMatch(/^[^\r\n]{20,110}$/);
@@ -53,16 +53,16 @@ describe.each(everyNotice)('the notice “$name”', ({ notice, facts }) => {
   });
 
   it('is well-formed, without an image, a script or anything from elsewhere', () => {
-    expect(faultsOf(mail.html)).toEqual([]);
+    expect(htmlErrorsIn(mail.html)).toEqual([]);
     expect(mail.html).not.toMatch(/<(?:img|script|iframe|link|form)|\bsrc=|url\(|@import/);
-    expect(linksOf(mail.html).filter((target) => target !== consoleUrl)).toEqual([]);
+    expect(linksIn(mail.html).filter((target) => target !== consoleUrl)).toEqual([]);
   });
 
   it('names no place to sign in where there is none', () => {
     const { consoleUrl: _, ...nowhere } = facts;
-    const other = composeNotice(notice, nowhere);
+    const other = renderAgreementEmail(notice, nowhere);
     expect(other.text + other.html).not.toContain(consoleUrl);
-    expect(faultsOf(other.html)).toEqual([]);
+    expect(htmlErrorsIn(other.html)).toEqual([]);
   });
 });
 
@@ -150,8 +150,8 @@ describe('what each notice has to say, in both parts', () => {
   ])('%s', (_, name, facts) => {
     const mail = named(name);
     for (const fact of facts) {
-      expect(`${mail.subject} ${proseOf(mail.text)}`).toContain(fact);
-      expect(visibleTextOf(mail.html)).toContain(fact);
+      expect(`${mail.subject} ${plainTextIn(mail.text)}`).toContain(fact);
+      expect(visibleTextIn(mail.html)).toContain(fact);
     }
   });
 
@@ -169,34 +169,37 @@ describe('what each notice has to say, in both parts', () => {
   });
 
   it('AGR-4 speaks of the change as to come until the moment of it', () => {
-    const at = (now: typeof mondayTen) => composeNotice(aNotice(correspondentChanges), { ...someNoticeFacts, now });
+    const at = (now: typeof mondayTen) =>
+      renderAgreementEmail(aNotification(correspondentChanges), { ...contactEmailContext, now });
     expect(at(mondayTen).subject).toContain('becomes');
     expect(at(tuesdayTen).subject).toContain('is now');
   });
 
   it('knows its reader by the address, however it is written', () => {
     const to = { ...tom, email: ' TOM@Alder.example ' };
-    expect(composeNotice(aNotice(correspondentChanges, { to }), someNoticeFacts).subject).toContain('You become');
+    expect(renderAgreementEmail(aNotification(correspondentChanges, { to }), contactEmailContext).subject).toContain(
+      'You become',
+    );
   });
 });
 
 describe('what others wrote in a notice', () => {
   const write = (of: string) => [
-    composeNotice(aNotice(makReplaced, { organizationName: of }), someNoticeFacts),
-    composeNotice(
-      aNotice(
+    renderAgreementEmail(aNotification(makReplaced, { organizationName: of }), contactEmailContext),
+    renderAgreementEmail(
+      aNotification(
         { ...correspondentChanges, to: { ...tom, name: of } },
         { to: { ...carla, name: of }, organizationName: of },
       ),
-      someNoticeFacts,
+      contactEmailContext,
     ),
-    composeNotice(aNotice(makUsed, { organizationName: of }), someNoticeFacts),
-    composeNotice(aNotice(kmsUsed, { to: { name: of, email: carla.email } }), someNoticeFacts),
-    composeNotice(aNotice(onClients, { organizationName: of }), someNoticeFacts),
+    renderAgreementEmail(aNotification(makUsed, { organizationName: of }), contactEmailContext),
+    renderAgreementEmail(aNotification(kmsUsed, { to: { name: of, email: carla.email } }), contactEmailContext),
+    renderAgreementEmail(aNotification(onClients, { organizationName: of }), contactEmailContext),
   ];
 
   it('can neither make markup nor a link nor a second header', () => {
-    const skeletons = write(mallory.name).map(({ html }) => skeletonOf(html));
+    const skeletons = write(mallory.name).map(({ html }) => tagsIn(html));
     const nasty = fc.array(
       fc.oneof(
         fc.string({ unit: 'grapheme', maxLength: 20 }),
@@ -219,8 +222,8 @@ describe('what others wrote in a notice', () => {
         const of = parts.join('');
         for (const [index, mail] of write(of).entries()) {
           expect(mail.subject).not.toMatch(/[\r\n]/);
-          expect(faultsOf(mail.html)).toEqual([]);
-          expect(skeletonOf(mail.html)).toEqual(skeletons[index]);
+          expect(htmlErrorsIn(mail.html)).toEqual([]);
+          expect(tagsIn(mail.html)).toEqual(skeletons[index]);
           expect(mail.text).not.toMatch(/https?:\/\/(?!portal\.licensing\.example\/)/);
         }
       }),

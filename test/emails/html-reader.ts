@@ -1,29 +1,29 @@
 const voidTags = new Set(['meta', 'br', 'hr', 'img', 'link', 'input']);
 
 /** What is wrong with a page of HTML: tags that do not close in order, attributes without quotes, stray angle brackets. */
-export function faultsOf(html: string): string[] {
-  const faults: string[] = [];
+export function htmlErrorsIn(html: string): string[] {
+  const errors: string[] = [];
   const open: string[] = [];
   for (const token of tokensOf(html)) {
     if (token.startsWith('<!')) continue;
     const [, closes, name = '', attributes = ''] =
       /^<(\/?)([a-z][a-z0-9]*)((?: [a-z-]+="[^"<>]*")*)(?: \/)?>$/.exec(token) ?? [];
     if (name === '') {
-      if (/[<>]/.test(token)) faults.push(`stray bracket: ${token}`);
-      if (/&(?!#\d+;)/.test(token)) faults.push(`stray ampersand: ${token}`);
+      if (/[<>]/.test(token)) errors.push(`stray bracket: ${token}`);
+      if (/&(?!#\d+;)/.test(token)) errors.push(`stray ampersand: ${token}`);
     } else if (closes === '/') {
       const last = open.pop();
-      if (last !== name) faults.push(`</${name}> closes <${last ?? 'nothing'}>`);
+      if (last !== name) errors.push(`</${name}> closes <${last ?? 'nothing'}>`);
     } else if (!voidTags.has(name)) {
       open.push(name);
     }
-    if (/&(?!#\d+;)/.test(attributes)) faults.push(`stray ampersand: ${token}`);
+    if (/&(?!#\d+;)/.test(attributes)) errors.push(`stray ampersand: ${token}`);
   }
-  return [...faults, ...open.map((name) => `<${name}> is never closed`)];
+  return [...errors, ...open.map((name) => `<${name}> is never closed`)];
 }
 
 /** The tags of a page in their order, with their attributes: what is there however its text may read. */
-export function skeletonOf(html: string): string[] {
+export function tagsIn(html: string): string[] {
   return tokensOf(html).filter((token) => token.startsWith('<'));
 }
 
@@ -32,7 +32,7 @@ function tokensOf(html: string): string[] {
 }
 
 /** What a reader sees of a page: its text with the entities resolved, without what is hidden in the head. */
-export function visibleTextOf(html: string): string {
+export function visibleTextIn(html: string): string {
   const body = html.slice(html.indexOf('<body'));
   const text = body
     .replace(/<!--.*?-->/gs, ' ')
@@ -42,12 +42,12 @@ export function visibleTextOf(html: string): string {
 }
 
 /** A text letter as one line, without the marks and breaks that lay it out. */
-export function proseOf(text: string): string {
+export function plainTextIn(text: string): string {
   return oneLine(text.replace(/^(?:> ?|- |-+$)/gm, ''));
 }
 
 /** Where the links of a page lead. */
-export function linksOf(html: string): string[] {
+export function linksIn(html: string): string[] {
   return [...html.matchAll(/ href="([^"]*)"/g)].map(([, target = '']) => target);
 }
 

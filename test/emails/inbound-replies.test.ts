@@ -1,16 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { exceptionStatuses } from '../../domain/exception-status.ts';
-import { formOf, readRequest } from '../../domain/exceptions/request-form.ts';
-import type { MailAnswer } from '../../emails/inbound-replies.ts';
-import { composeAnswer } from '../../emails/inbound-replies.ts';
+import { parseRequestForm, toFormLines } from '../../domain/exceptions/request-form.ts';
+import type { InboundReply } from '../../emails/inbound-replies.ts';
+import { renderInboundReply } from '../../emails/inbound-replies.ts';
 import { ines, policy, requestAnswered } from '../builders.ts';
-import { faultsOf, linksOf, numbersIn, proseOf, skeletonOf, visibleTextOf } from './html-reader.ts';
+import { htmlErrorsIn, linksIn, numbersIn, plainTextIn, tagsIn, visibleTextIn } from './html-reader.ts';
 
 const inbound = 'exceptions@volume-activation.example';
 const facts = { name: ines.name, inbound, reference: 'mail 5f0c21ab' };
 
-const read = readRequest(
+const read = parseRequestForm(
   {
     text: `Organization name: Alder School District
 Agreement number: E-1001
@@ -26,8 +26,8 @@ Required date: 06/07/2027`,
   },
   policy,
 );
-const form = formOf(read);
-const faults = [
+const form = toFormLines(read);
+const validationErrors = [
   { label: 'Requester’s phone number', message: 'is missing' },
   {
     label: 'Product',
@@ -39,22 +39,22 @@ const faults = [
 const detail =
   'The requester is not on the Authorized Contact List of this agreement, by e-mail and name. Check both numbers and names, or let a listed contact ask.';
 
-const everyAnswer: readonly MailAnswer[] = [
-  { is: 'not-accepted' },
-  { is: 'too-large', mostMegabytes: 10 },
-  { is: 'incomplete', form, faults, leftOut: false },
-  { is: 'incomplete', form, faults, leftOut: true },
-  { is: 'incomplete', form: formOf({ written: {} }), faults, leftOut: false },
-  { is: 'refused', detail, form },
-  { is: 'answer-taken', request: requestAnswered(), policy },
-  ...exceptionStatuses.map((status) => ({ is: 'answer-not-awaited', status }) as const),
-  { is: 'answer-not-readable', message: 'must not be empty', leftOut: true },
+const everyAnswer: readonly InboundReply[] = [
+  { kind: 'not-accepted' },
+  { kind: 'too-large', megabytesMax: 10 },
+  { kind: 'incomplete', form, validationErrors, quotedTextRemoved: false },
+  { kind: 'incomplete', form, validationErrors, quotedTextRemoved: true },
+  { kind: 'incomplete', form: toFormLines({ rawValues: {} }), validationErrors, quotedTextRemoved: false },
+  { kind: 'refused', detail, form },
+  { kind: 'answer-accepted', request: requestAnswered(), policy },
+  ...exceptionStatuses.map((status) => ({ kind: 'answer-not-expected', status }) as const),
+  { kind: 'answer-unreadable', message: 'must not be empty', quotedTextRemoved: true },
 ];
 
-describe.each(everyAnswer)('the answer “$is”', (answer) => {
-  const mail = composeAnswer(answer, facts);
-  const html = visibleTextOf(mail.html);
-  const text = proseOf(mail.text);
+describe.each(everyAnswer)('the answer “$kind”', (answer) => {
+  const mail = renderInboundReply(answer, facts);
+  const html = visibleTextIn(mail.html);
+  const text = plainTextIn(mail.text);
 
   it('names the mail in a subject of one line that says what it is about', () => {
     expect(mail.subject).toMatch(/^[^\r\n]{15,100} \(mail 5f0c21ab\)$/);
@@ -65,12 +65,12 @@ describe.each(everyAnswer)('the answer “$is”', (answer) => {
       expect(part).toContain('Hello Inés Oliveira,');
       expect(part).toContain(`You get this mail because one with your address as its sender came to ${inbound}.`);
     }
-    expect(proseOf(composeAnswer(answer, { ...facts, name: null }).text)).toMatch(/^Hello, /);
+    expect(plainTextIn(renderInboundReply(answer, { ...facts, name: null }).text)).toMatch(/^Hello, /);
   });
 
   it('is well-formed and has no link', () => {
-    expect(faultsOf(mail.html)).toEqual([]);
-    expect(linksOf(mail.html)).toEqual([]);
+    expect(htmlErrorsIn(mail.html)).toEqual([]);
+    expect(linksIn(mail.html)).toEqual([]);
   });
 
   it('says the same numbers in both parts, and has no hole', () => {
@@ -80,12 +80,12 @@ describe.each(everyAnswer)('the answer “$is”', (answer) => {
 });
 
 describe('the form in an answer', () => {
-  const answered = composeAnswer({ is: 'incomplete', form, faults, leftOut: false }, facts);
+  const answered = renderInboundReply({ kind: 'incomplete', form, validationErrors, quotedTextRemoved: false }, facts);
 
   it('EXC-13 stands in the text line by line, so that it can be copied and read again', () => {
     const at = answered.text.indexOf('\nOrganization name:') + 1;
     const copied = answered.text.slice(at, answered.text.indexOf('\n\nThe agreement is named'));
-    expect(readRequest({ text: copied, subject: '' }, policy).written).toEqual(read.written);
+    expect(parseRequestForm({ text: copied, subject: '' }, policy).rawValues).toEqual(read.rawValues);
     expect(copied.split('\n').slice(0, 4)).toEqual([
       'Organization name: Alder School District',
       'Agreement number: E-1001',
@@ -96,25 +96,25 @@ describe('the form in an answer', () => {
 
   it('EXC-13 stands in the page as well, with every label and value', () => {
     for (const { label, value } of form) {
-      expect(visibleTextOf(answered.html)).toContain(`${label}: ${value.replace(/\s+/g, ' ')}`.trim());
+      expect(visibleTextIn(answered.html)).toContain(`${label}: ${value.replace(/\s+/g, ' ')}`.trim());
     }
   });
 
   it('EXC-13 comes after all that is missing or wrong, told whole', () => {
-    for (const part of [proseOf(answered.text), visibleTextOf(answered.html)]) {
-      for (const { label, message } of faults) expect(part).toContain(`${label}: ${message}`);
+    for (const part of [plainTextIn(answered.text), visibleTextIn(answered.html)]) {
+      for (const { label, message } of validationErrors) expect(part).toContain(`${label}: ${message}`);
     }
   });
 
   it('EXC-13 comes with the whole sentence of a refusal', () => {
-    const refused = composeAnswer({ is: 'refused', detail, form }, facts);
-    for (const part of [proseOf(refused.text), visibleTextOf(refused.html)]) expect(part).toContain(detail);
+    const refused = renderInboundReply({ kind: 'refused', detail, form }, facts);
+    for (const part of [plainTextIn(refused.text), visibleTextIn(refused.html)]) expect(part).toContain(detail);
   });
 });
 
 describe('the answer to a mail that was not accepted', () => {
   it('EXC-13 tells nothing of why, nor of anything that the mail named', () => {
-    const { text, subject } = composeAnswer({ is: 'not-accepted' }, { ...facts, name: null });
+    const { text, subject } = renderInboundReply({ kind: 'not-accepted' }, { ...facts, name: null });
     expect(`${subject} ${text}`).not.toMatch(/agreement|key\b|list|SPF|DKIM|DMARC|request [A-Z]/i);
   });
 });
@@ -141,22 +141,27 @@ describe('words of others', () => {
     { maxLength: 8 },
   );
   const words = nasty.map((parts) => `a${parts.join(' ')}`);
-  const spoiled = (word: string): readonly MailAnswer[] => [
-    { is: 'incomplete', form: form.map((line) => ({ ...line, value: word })), faults, leftOut: true },
-    { is: 'refused', detail, form: form.map((line) => ({ ...line, value: word })) },
+  const spoiled = (word: string): readonly InboundReply[] => [
+    {
+      kind: 'incomplete',
+      form: form.map((line) => ({ ...line, value: word })),
+      validationErrors,
+      quotedTextRemoved: true,
+    },
+    { kind: 'refused', detail, form: form.map((line) => ({ ...line, value: word })) },
   ];
 
   it('cannot change a tag, a link, the subject or our own words', () => {
     const frame = (html: string) =>
-      skeletonOf(html)
+      tagsIn(html)
         .join('')
         .replace(/(<br \/>)+/g, '');
     fc.assert(
       fc.property(words, words, (word, name) => {
         for (const [index, answer] of spoiled(word).entries()) {
-          const mail = composeAnswer(answer, { ...facts, name });
-          const calm = composeAnswer(spoiled('a')[index] ?? answer, { ...facts, name: 'a' });
-          expect(faultsOf(mail.html)).toEqual([]);
+          const mail = renderInboundReply(answer, { ...facts, name });
+          const calm = renderInboundReply(spoiled('a')[index] ?? answer, { ...facts, name: 'a' });
+          expect(htmlErrorsIn(mail.html)).toEqual([]);
           expect(frame(mail.html)).toBe(frame(calm.html));
           expect(mail.subject).toBe(calm.subject);
           expect(mail.text).not.toMatch(/[^\P{Cc}\n]|[\u202a-\u202e\u2066\u2067]/u);

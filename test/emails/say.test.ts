@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { linesOf, say, sayAddress, sayAll, shortened } from '../../emails/say.ts';
+import { linesOf, say, sayAddress, sayAll, truncate } from '../../emails/say.ts';
 
 describe('somebody else’s text in a sentence', () => {
   it.each<[what: string, given: string, said: string]>([
@@ -75,10 +75,10 @@ describe('somebody else’s text at length', () => {
 
 describe('shortening', () => {
   it('never cuts through what people see as one character', () => {
-    expect(shortened(`ab👩‍👩‍👧`, 5)).toBe('ab…');
+    expect(truncate(`ab👩‍👩‍👧`, 5)).toBe('ab…');
   });
 
   it('keeps to its length even where one character is longer than that', () => {
-    expect(shortened(`👩${'\u200d👩'.repeat(50)}`, 10)).toBe('…');
+    expect(truncate(`👩${'\u200d👩'.repeat(50)}`, 10)).toBe('…');
   });
 });

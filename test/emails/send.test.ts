@@ -12,7 +12,7 @@ import {
 } from '@aws-sdk/client-sesv2';
 import { mockClient } from 'aws-sdk-client-mock';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { makeSendMail, SendingFailed, SendingThrottled } from '../../emails/send.ts';
+import { createSendEmail, SendFailedError, SendThrottledError } from '../../emails/send.ts';
 
 const from = 'Volume Activation <exceptions@licensing.example>';
 const mail = { subject: 'Déjà vu', text: 'Hello\n', html: '<p>Hello</p>' };
@@ -20,7 +20,7 @@ const to = 'carla@alder.example';
 
 const ses = mockClient(SESv2Client);
 const client = new SESv2Client({ region: 'us-west-2' });
-const send = makeSendMail({ from, configurationSet: 'letters' }, client);
+const send = createSendEmail({ from, configurationSet: 'letters' }, client);
 
 beforeEach(() => {
   ses.reset();
@@ -32,7 +32,7 @@ const metadata = { $metadata: { httpStatusCode: 400 } };
 
 describe('a mail that SES takes', () => {
   it('goes out in UTF-8, both parts, to the bare address, marked as written by a machine', async () => {
-    expect(await send(mail, to, { tags: { kind: 'approval-wanted' }, replyTo: 'reply@licensing.example' })).toEqual({
+    expect(await send(mail, to, { tags: { kind: 'approval-requested' }, replyTo: 'reply@licensing.example' })).toEqual({
       sent: true,
       messageId: 'm-1',
     });
@@ -42,7 +42,7 @@ describe('a mail that SES takes', () => {
         Destination: { ToAddresses: [to] },
         ReplyToAddresses: ['reply@licensing.example'],
         ConfigurationSetName: 'letters',
-        EmailTags: [{ Name: 'kind', Value: 'approval-wanted' }],
+        EmailTags: [{ Name: 'kind', Value: 'approval-requested' }],
         Content: {
           Simple: {
             Subject: { Data: 'Déjà vu', Charset: 'UTF-8' },
@@ -58,7 +58,7 @@ describe('a mail that SES takes', () => {
   });
 
   it('needs no configuration set, no tags and no address to reply to', async () => {
-    await makeSendMail({ from }, client)(mail, to);
+    await createSendEmail({ from }, client)(mail, to);
     expect(asked()[0]).not.toHaveProperty('ConfigurationSetName');
     expect(asked()[0]).not.toHaveProperty('ReplyToAddresses');
     expect(asked()[0]).toMatchObject({ EmailTags: [] });
@@ -142,8 +142,8 @@ describe('a mail that SES does not take', () => {
   ])('because too many are under way is contention: $name', async (error) => {
     fail(error);
     const thrown = await send(mail, to).catch((caught: unknown) => caught);
-    expect(thrown).toBeInstanceOf(SendingThrottled);
-    expect(thrown).toMatchObject({ name: 'SendingThrottled', cause: error });
+    expect(thrown).toBeInstanceOf(SendThrottledError);
+    expect(thrown).toMatchObject({ name: 'SendThrottledError', cause: error });
     expect(thrown).not.toBeInstanceOf(SESv2ServiceException);
   });
 
@@ -165,8 +165,8 @@ describe('a mail that SES does not take', () => {
   ])('for any other reason is a fault with its cause, since somebody must hear of it: $name', async (error) => {
     fail(error);
     const thrown = await send(mail, to).catch((caught: unknown) => caught);
-    expect(thrown).toBeInstanceOf(SendingFailed);
-    expect(thrown).toMatchObject({ name: 'SendingFailed', cause: error });
+    expect(thrown).toBeInstanceOf(SendFailedError);
+    expect(thrown).toMatchObject({ name: 'SendFailedError', cause: error });
     expect(thrown).not.toBeInstanceOf(SESv2ServiceException);
   });
 });
@@ -205,19 +205,19 @@ describe('the client that is used unless another is given', () => {
 
   it('tries again when too many mails are under way', async () => {
     answers = [429, 429];
-    expect(await makeSendMail({ from })(mail, to)).toEqual({ sent: true, messageId: 'm-2' });
+    expect(await createSendEmail({ from })(mail, to)).toEqual({ sent: true, messageId: 'm-2' });
     expect(requests).toEqual(['POST', 'POST', 'POST'].map((method) => `${method} /v2/email/outbound-emails`));
   });
 
   it('gives up after three tries, and says that it was for that', async () => {
     answers = [429, 429, 429, 429];
-    await expect(makeSendMail({ from })(mail, to)).rejects.toBeInstanceOf(SendingThrottled);
+    await expect(createSendEmail({ from })(mail, to)).rejects.toBeInstanceOf(SendThrottledError);
     expect(requests).toHaveLength(3);
   });
 
   it('does not try again what was refused', async () => {
     answers = [400, 200];
-    await expect(makeSendMail({ from })(mail, to)).rejects.toBeInstanceOf(SendingFailed);
+    await expect(createSendEmail({ from })(mail, to)).rejects.toBeInstanceOf(SendFailedError);
     expect(requests).toHaveLength(1);
   });
 });

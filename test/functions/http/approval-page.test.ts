@@ -3,26 +3,26 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { civilDate } from '../../../domain/calendar/instant.ts';
 import type {
+  ApprovalPageData,
   CodeSource,
-  FailedAttempt,
+  DecisionDetails,
+  InvalidSubmission,
   Page,
-  Question,
-  Recorded,
   VoidLink,
 } from '../../../functions/http/approval-page.ts';
 import {
   alreadyDecidedPage,
+  approvalPage,
   approvalPageHeaders,
-  askPage,
+  decisionRecordedPage,
   faultPage,
-  recordedPage,
   unknownLinkPage,
   voidLinkPage,
 } from '../../../functions/http/approval-page.ts';
 import { stylesheet } from '../../../functions/http/approval-page-style.ts';
 import { mondayNoon, nextMondayFive, tuesdayNine } from '../../instants.ts';
 
-const makadd: Question = {
+const makadd: ApprovalPageData = {
   exceptionId: 'EXC-7K2M9QTR',
   kind: 'MAKADD',
   organizationName: 'Tailspin Toys',
@@ -40,37 +40,41 @@ const makadd: Question = {
   askedAt: mondayNoon,
   expiresAt: nextMondayFive,
   zone: 'America/Los_Angeles',
-  code: { is: 'mailed' },
-  attempt: null,
+  code: { kind: 'mailed' },
+  invalidSubmission: null,
 };
-const kmsadd: Question = { ...makadd, kind: 'KMSADD', limitNow: 6, activations: 4, limitAfter: 10 };
+const kmsadd: ApprovalPageData = { ...makadd, kind: 'KMSADD', limitNow: 6, activations: 4, limitAfter: 10 };
 
-const onDemand: CodeSource = { is: 'on-demand', codesAddress: './TOKEN/codes', goodForMinutes: 10 };
-const sent: CodeSource = { is: 'sent', decisionAddress: '../TOKEN', goodForMinutes: 10, goodUntil: tuesdayNine };
+const onDemand: CodeSource = { kind: 'on-demand', codesAddress: './TOKEN/codes', goodForMinutes: 10 };
+const sent: CodeSource = { kind: 'sent', decisionAddress: '../TOKEN', goodForMinutes: 10, goodUntil: tuesdayNine };
 
-const wrongCode = (triesLeft: number, comment = ''): FailedAttempt => ({
+const wrongCode = (triesLeft: number, comment = ''): InvalidSubmission => ({
   comment,
-  problem: { is: 'wrong-code', triesLeft },
+  problem: { kind: 'wrong-code', triesLeft },
 });
-const incomplete: FailedAttempt = {
+const incomplete: InvalidSubmission = {
   comment: '',
-  problem: { is: 'incomplete', fields: ['decision', 'comment', 'code'] },
+  problem: { kind: 'incomplete', fields: ['decision', 'comment', 'code'] },
 };
 
-const approved: Recorded = { ...makadd, decision: 'approve', decidedAt: tuesdayNine };
-const denied: Recorded = { ...approved, decision: 'deny' };
+const approved: DecisionDetails = { ...makadd, decision: 'approve', decidedAt: tuesdayNine };
+const denied: DecisionDetails = { ...approved, decision: 'deny' };
 const voidBecause = (because: VoidLink['because']): Page => voidLinkPage({ because, exceptionId: makadd.exceptionId });
 
 const everyPage: Readonly<Record<string, Page>> = {
-  'the question, MAKADD': askPage(makadd),
-  'the question, KMSADD': askPage(kmsadd),
-  'the question after a wrong code': askPage({ ...makadd, attempt: wrongCode(3) }),
-  'the question after an incomplete form': askPage({ ...makadd, attempt: incomplete }),
-  'the question in strict mode': askPage({ ...makadd, code: onDemand }),
-  'the question once a code was sent': askPage({ ...makadd, code: sent }),
-  'the question in strict mode after a wrong code': askPage({ ...makadd, code: onDemand, attempt: wrongCode(1) }),
-  'a recorded approval': recordedPage(approved),
-  'a recorded denial': recordedPage(denied),
+  'the question, MAKADD': approvalPage(makadd),
+  'the question, KMSADD': approvalPage(kmsadd),
+  'the question after a wrong code': approvalPage({ ...makadd, invalidSubmission: wrongCode(3) }),
+  'the question after an incomplete form': approvalPage({ ...makadd, invalidSubmission: incomplete }),
+  'the question in strict mode': approvalPage({ ...makadd, code: onDemand }),
+  'the question once a code was sent': approvalPage({ ...makadd, code: sent }),
+  'the question in strict mode after a wrong code': approvalPage({
+    ...makadd,
+    code: onDemand,
+    invalidSubmission: wrongCode(1),
+  }),
+  'a recorded approval': decisionRecordedPage(approved),
+  'a recorded denial': decisionRecordedPage(denied),
   'decided already': alreadyDecidedPage(approved),
   replaced: voidBecause('replaced'),
   'too many wrong codes': voidBecause('too-many-wrong-codes'),
@@ -225,7 +229,7 @@ describe('the colours of the pages', () => {
 });
 
 describe('a request for activations, opened by the Notices Correspondent', () => {
-  const page = askPage(makadd);
+  const page = approvalPage(makadd);
   const text = textOf(page);
 
   it('APR-2 shows the exact request', () => {
@@ -295,26 +299,28 @@ describe('a request for activations, opened by the Notices Correspondent', () =>
   });
 
   it('tells times in the zone it is given, and leaves the required day where it is', () => {
-    const inKiritimati = textOf(askPage({ ...makadd, zone: 'Pacific/Kiritimati' }));
+    const inKiritimati = textOf(approvalPage({ ...makadd, zone: 'Pacific/Kiritimati' }));
     expect(inKiritimati).toContain('Sent to you Tuesday 2 June 2026, 09:00 Line Islands Time');
     expect(inKiritimati).toContain('Needed by Friday 19 June 2026');
     expect(inKiritimati).toContain('the time zone Pacific/Kiritimati');
   });
 
   it('counts one activation as one', () => {
-    expect(textOf(askPage({ ...makadd, activations: 1, limitAfter: 101 }))).toContain('Approve 1 more activation The');
+    expect(textOf(approvalPage({ ...makadd, activations: 1, limitAfter: 101 }))).toContain(
+      'Approve 1 more activation The',
+    );
   });
 });
 
 describe('a request for KMS hosts', () => {
   it('EXC-9 speaks of hosts, each with a place of ten uses, and never of more activations', () => {
-    const text = textOf(askPage(kmsadd));
+    const text = textOf(approvalPage(kmsadd));
     expect(text).toContain('Do you approve 4 more KMS hosts?');
     expect(text).toContain('Limit now 6 More KMS hosts +4 Limit if you approve 10');
     expect(text).toContain('one host place, in which the key can be used up to ten times');
     expect(text).not.toContain('more activations');
-    expect(textOf(askPage({ ...kmsadd, activations: 1, limitAfter: 7 }))).toContain('Approve 1 more KMS host The');
-    expect(textOf(recordedPage({ ...kmsadd, decision: 'approve', decidedAt: tuesdayNine }))).toContain(
+    expect(textOf(approvalPage({ ...kmsadd, activations: 1, limitAfter: 7 }))).toContain('Approve 1 more KMS host The');
+    expect(textOf(decisionRecordedPage({ ...kmsadd, decision: 'approve', decidedAt: tuesdayNine }))).toContain(
       'limit by 4 KMS hosts.',
     );
   });
@@ -322,7 +328,7 @@ describe('a request for KMS hosts', () => {
 
 describe('a form that came back', () => {
   it('APR-2 after a wrong code says so first, how many tries are left, and that nothing is decided', () => {
-    const page = askPage({ ...makadd, attempt: wrongCode(3, 'Please go on.') });
+    const page = approvalPage({ ...makadd, invalidSubmission: wrongCode(3, 'Please go on.') });
     const text = textOf(page);
     expect(titleOf(page)).toMatch(/^Error: Do you approve/);
     expect(page.html.indexOf('role="alert"')).toBeLessThan(page.html.indexOf('<h1>'));
@@ -334,11 +340,11 @@ describe('a form that came back', () => {
     expect(tagsNamed(page, 'input')[0]).toContain('aria-describedby="code-hint code-error" aria-invalid="true"');
     expect(tagsNamed(page, 'textarea')[0]).not.toContain('aria-invalid');
     expect(between(page, /<textarea[^>]*>\n/, '</textarea>')).toBe('Please go on.');
-    expect(textOf(askPage({ ...makadd, attempt: wrongCode(1) }))).toContain('You have one try left.');
+    expect(textOf(approvalPage({ ...makadd, invalidSubmission: wrongCode(1) }))).toContain('You have one try left.');
   });
 
   it('names every field that is wrong at once, in the order of the page, each with a link to it', () => {
-    const page = askPage({ ...makadd, attempt: incomplete });
+    const page = approvalPage({ ...makadd, invalidSubmission: incomplete });
     expect(attributes(page, 'href')).toEqual(['#code', '#comment', '#decision']);
     const text = textOf(page);
     for (const message of [
@@ -348,14 +354,17 @@ describe('a form that came back', () => {
     ]) {
       expect(text.split(message)).toHaveLength(3);
     }
-    const onlyCode = askPage({ ...makadd, attempt: { comment: '', problem: { is: 'incomplete', fields: ['code'] } } });
+    const onlyCode = approvalPage({
+      ...makadd,
+      invalidSubmission: { comment: '', problem: { kind: 'incomplete', fields: ['code'] } },
+    });
     expect(attributes(onlyCode, 'href')).toEqual(['#code']);
   });
 
   it('keeps any comment as it was', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme' }), (comment) => {
-        const page = askPage({ ...makadd, attempt: wrongCode(2, `\n${comment}`) });
+        const page = approvalPage({ ...makadd, invalidSubmission: wrongCode(2, `\n${comment}`) });
         // A browser leaves out the first line break of a textarea.
         expect(between(page, /<textarea[^>]*>\n/, '</textarea>')).toBe(`\n${comment}`);
       }),
@@ -365,7 +374,7 @@ describe('a form that came back', () => {
 
 describe('strict mode', () => {
   it('APR-7 offers to send a code of eight digits, and asks for eight', () => {
-    const page = askPage({ ...makadd, code: onDemand });
+    const page = approvalPage({ ...makadd, code: onDemand });
     expect(tagsNamed(page, 'form')).toEqual([
       '<form class="step" method="post" action="./TOKEN/codes">',
       '<form method="post">',
@@ -376,7 +385,7 @@ describe('strict mode', () => {
   });
 
   it('APR-7 once a code was sent says until when it is good, and posts the decision to the link’s own address', () => {
-    const page = askPage({ ...makadd, code: sent });
+    const page = approvalPage({ ...makadd, code: sent });
     expect(titleOf(page)).toMatch(/^Code sent – Do you approve/);
     expect(textOf(page)).toContain('is good until Tuesday 2 June 2026, 09:00 Pacific Daylight Time.');
     expect(tagsNamed(page, 'form')).toEqual([
@@ -387,7 +396,7 @@ describe('strict mode', () => {
   });
 
   it('APR-7 promises no code with the new link after too many wrong ones', () => {
-    const text = textOf(askPage({ ...makadd, code: onDemand, attempt: wrongCode(2) }));
+    const text = textOf(approvalPage({ ...makadd, code: onDemand, invalidSubmission: wrongCode(2) }));
     expect(text).toContain('we mail you a new link.');
     expect(text).toContain('That is not the code that we sent last, or it is too old');
   });
@@ -406,7 +415,7 @@ describe('a decision', () => {
       next: 'The request is closed, and the key’s limit stays as it is.',
     },
   ])('APR-3 that was recorded is confirmed with what follows: $heading', ({ recorded, heading, next }) => {
-    const page = recordedPage(recorded);
+    const page = decisionRecordedPage(recorded);
     const text = textOf(page);
     expect(titleOf(page)).toBe(`${heading} – Volume Activation`);
     expect(text).toContain('Your decision has been recorded.');
@@ -416,7 +425,7 @@ describe('a decision', () => {
   });
 
   it('APR-8 points to “this was not me”, wherever it is shown', () => {
-    for (const page of [recordedPage(approved), recordedPage(denied), alreadyDecidedPage(denied)]) {
+    for (const page of [decisionRecordedPage(approved), decisionRecordedPage(denied), alreadyDecidedPage(denied)]) {
       expect(textOf(page)).toContain('this was not me');
     }
   });
@@ -499,9 +508,11 @@ describe('text from outside', () => {
   it('is never markup: whatever it is, the page has the same tags', () => {
     fc.assert(
       fc.property(fields, hostile, (texts, comment) => {
-        const kind = { attempt: wrongCode(2, comment) };
-        expect(tagsOf(askPage({ ...makadd, ...texts, ...kind }))).toEqual(tagsOf(askPage({ ...makadd, ...kind })));
-        expect(tagsOf(recordedPage({ ...approved, ...texts }))).toEqual(tagsOf(recordedPage(approved)));
+        const kind = { invalidSubmission: wrongCode(2, comment) };
+        expect(tagsOf(approvalPage({ ...makadd, ...texts, ...kind }))).toEqual(
+          tagsOf(approvalPage({ ...makadd, ...kind })),
+        );
+        expect(tagsOf(decisionRecordedPage({ ...approved, ...texts }))).toEqual(tagsOf(decisionRecordedPage(approved)));
         expect(tagsOf(alreadyDecidedPage({ ...denied, ...texts }))).toEqual(tagsOf(alreadyDecidedPage(denied)));
         expect(tagsOf(voidLinkPage({ because: 'late', exceptionId: texts.exceptionId }))).toEqual(
           tagsOf(voidBecause('late')),
@@ -513,7 +524,7 @@ describe('text from outside', () => {
   it('cannot turn the direction of ours, nor hide control characters in it', () => {
     fc.assert(
       fc.property(hostile, (text) => {
-        const page = askPage({ ...makadd, requesterName: text, businessReason: text });
+        const page = approvalPage({ ...makadd, requesterName: text, businessReason: text });
         expect(page.html).not.toMatch(/[\u202a-\u202e\u2066-\u2069]|[^\P{Cc}\n\t]|\p{Cs}/u);
       }),
     );
@@ -521,7 +532,7 @@ describe('text from outside', () => {
 
   it('cannot pile up accents over ours', () => {
     const piled = `Z${'\u0301'.repeat(500)}algo`;
-    const reason = between(askPage({ ...makadd, businessReason: piled }), /<blockquote[^>]*>/, '</blockquote>');
+    const reason = between(approvalPage({ ...makadd, businessReason: piled }), /<blockquote[^>]*>/, '</blockquote>');
     expect(reason).toBe(`Z${'\u0301'.repeat(6)}algo`);
   });
 
@@ -534,17 +545,17 @@ describe('text from outside', () => {
       '👩‍👩‍👧 🏴󠁧󠁢󠁥󠁮󠁧󠁿',
     ];
     for (const reason of honest) {
-      expect(between(askPage({ ...makadd, businessReason: reason }), /<blockquote[^>]*>/, '</blockquote>')).toBe(
+      expect(between(approvalPage({ ...makadd, businessReason: reason }), /<blockquote[^>]*>/, '</blockquote>')).toBe(
         reason,
       );
     }
-    expect(between(askPage({ ...makadd, businessReason: 'one\r\ntwo' }), /<blockquote[^>]*>/, '</blockquote>')).toBe(
-      'one\ntwo',
-    );
+    expect(
+      between(approvalPage({ ...makadd, businessReason: 'one\r\ntwo' }), /<blockquote[^>]*>/, '</blockquote>'),
+    ).toBe('one\ntwo');
   });
 
   it('has a direction of its own, wherever it stands', () => {
-    const page = askPage({ ...makadd, organizationName: 'שלום' });
+    const page = approvalPage({ ...makadd, organizationName: 'שלום' });
     expect(page.html).toContain('<bdi dir="auto">שלום</bdi>');
     expect(tagsNamed(page, 'blockquote')).toEqual(['<blockquote dir="auto">']);
     expect(tagsNamed(page, 'textarea')[0]).toContain('dir="auto"');
