@@ -1,5 +1,5 @@
-import { theStore } from '../functions/runtime/store.ts';
-import { ownerOf, verifyHistory } from '../store/ledger.ts';
+import { getStore } from '../functions/runtime/store.ts';
+import { findOwner, verifyLedger } from '../store/ledger.ts';
 
 /*
  * `npm run verify-ledger -- <id>`: verifies the history of a key, a request or an agreement in the table that the
@@ -11,18 +11,18 @@ async function main(id: string | undefined): Promise<number> {
     console.error('Say whose history to verify: npm run verify-ledger -- <key, request or agreement id>');
     return 2;
   }
-  const store = theStore();
-  const owner = await ownerOf(store, id);
+  const store = getStore();
+  const owner = await findOwner(store, id);
   if (owner === undefined) {
     console.error(`There is no key, request or agreement with the id ${id} in table ${store.tableName}.`);
     return 2;
   }
-  const verified = await verifyHistory(store, owner);
-  if (verified.is === 'whole') {
-    console.log(`whole: all ${verified.entries} entries of ${owner} follow from each other`);
+  const verification = await verifyLedger(store, owner);
+  if (verification.kind === 'intact') {
+    console.log(`whole: all ${verification.entries} entries of ${owner} follow from each other`);
     return 0;
   }
-  console.error(`broken: entry ${verified.sequence} of ${owner}. ${verified.because}`);
+  console.error(`broken: entry ${verification.sequence} of ${owner}. ${verification.because}`);
   return 1;
 }
 

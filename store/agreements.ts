@@ -1,46 +1,64 @@
 import type { Agreement, Person } from '../domain/agreement.ts';
-import { kmsGroupOf, nameCorrespondent, normalizeEmail, noticesCorrespondentAt, settled } from '../domain/agreement.ts';
-import type { Notice } from '../domain/agreement-notification.ts';
-import { noticesTo, readersOfChange } from '../domain/agreement-notification.ts';
-import type { Deed } from '../domain/audit-event.ts';
-import { theService } from '../domain/audit-event.ts';
+import {
+  kmsGroupOf,
+  nameCorrespondent,
+  normalizeEmail,
+  noticesCorrespondentAt,
+  withEffectiveCorrespondent,
+} from '../domain/agreement.ts';
+import type { AgreementNotification } from '../domain/agreement-notification.ts';
+import { correspondentChangeRecipients, notificationsFor } from '../domain/agreement-notification.ts';
+import type { AuditEvent } from '../domain/audit-event.ts';
+import { serviceActor } from '../domain/audit-event.ts';
 import type { Instant } from '../domain/calendar/instant.ts';
 import type { Context } from '../domain/context.ts';
 import type { KmsKey } from '../domain/keys/key.ts';
 import type { ProductKey } from '../domain/keys/product-key.ts';
 import { refuse } from '../domain/refusal.ts';
-import { noticeWrite } from './agreement-notifications.ts';
-import { dueAttributes } from './dynamodb/due-items.ts';
-import type { Page, PageAsk } from './dynamodb/page.ts';
-import { beginning, pageOf } from './dynamodb/page.ts';
+import { notificationWrite } from './agreement-notifications.ts';
+import { dueIndexKeys } from './dynamodb/due-items.ts';
+import type { Page, PageRequest } from './dynamodb/page.ts';
+import { pageOf, startAfter } from './dynamodb/page.ts';
 import type { ItemKey, Store, TransactItem } from './dynamodb/table.ts';
 import { getAll, query } from './dynamodb/table.ts';
-import type { Attempt, Outcome, Owned, WriteContext } from './dynamodb/versioned-item.ts';
-import { change, changeExisting, ownedFrom, read, unwritten, wasDone, writesOf } from './dynamodb/versioned-item.ts';
-import { issuingWrites } from './keys.ts';
+import type { UpdateDecision, UpdateResult, Versioned, WriteContext } from './dynamodb/versioned-item.ts';
+import {
+  fromItem,
+  isProcessed,
+  newItem,
+  readItem,
+  toWrites,
+  updateExisting,
+  updateWithRetry,
+} from './dynamodb/versioned-item.ts';
+import { keyCreationWrites } from './keys.ts';
 
 export function agreementKey(agreementId: string): ItemKey {
   return { PK: `AGREEMENT#${agreementId}`, SK: 'AGREEMENT' };
 }
 
 /** Reads an agreement with its version. */
-export function readAgreement(store: Store, agreementId: string): Promise<Owned<Agreement> | undefined> {
-  return read<Agreement>(store, agreementKey(agreementId));
+export function readAgreement(store: Store, agreementId: string): Promise<Versioned<Agreement> | undefined> {
+  return readItem<Agreement>(store, agreementKey(agreementId));
 }
 
 /** The agreement with this id; `undefined` when there is none. */
 export async function findAgreement(store: Store, agreementId: string): Promise<Agreement | undefined> {
-  return (await readAgreement(store, agreementId))?.state;
+  return (await readAgreement(store, agreementId))?.value;
 }
 
 /** The agreements on whose contact list, or as whose Notices Correspondent, this e-mail is, by id (AGR-3). */
-export async function agreementsOf(store: Store, email: string, { limit, after }: PageAsk): Promise<Page<Agreement>> {
+export async function listAgreements(
+  store: Store,
+  email: string,
+  { limit, after }: PageRequest,
+): Promise<Page<Agreement>> {
   const pointers = await query(store, {
     partition: ['PK', personKey(email)],
     sort: {
       name: 'SK',
       condition: '#sort > :after',
-      values: { ':after': beginning(after, 'AGREEMENT#') },
+      values: { ':after': startAfter(after, 'AGREEMENT#') },
     },
     limit: limit + 1,
   });
@@ -49,7 +67,7 @@ export async function agreementsOf(store: Store, email: string, { limit, after }
     store,
     page.items.map(({ SK }) => agreementKey(SK.slice('AGREEMENT#'.length))),
   );
-  return { items: items.map((item) => ownedFrom<Agreement>(item).state), next: page.next };
+  return { items: items.map((item) => fromItem<Agreement>(item).value), next: page.next };
 }
 
 /**
@@ -61,43 +79,43 @@ export function registerAgreement(
   agreement: Agreement,
   drawKey: () => ProductKey,
   context: Context,
-): Promise<Outcome<Agreement>> {
-  return change(store, async (): Promise<Attempt<Agreement>> => {
+): Promise<UpdateResult<Agreement>> {
+  return updateWithRetry(store, async (): Promise<UpdateDecision<Agreement>> => {
     const existing = await readAgreement(store, agreement.agreementId);
     if (existing !== undefined) {
-      if (wasDone(existing, context.operationId)) return { is: 'settled', answer: existing.state };
+      if (isProcessed(existing, context.operationId)) return { kind: 'no-change', value: existing.value };
       const { agreementId } = agreement;
       return {
-        is: 'refused',
-        refused: refuse('agreement-exists', `Agreement ${agreementId} is registered already. Change it instead.`, {
+        kind: 'refused',
+        refusal: refuse('agreement-exists', `Agreement ${agreementId} is registered already. Change it instead.`, {
           agreementId,
         }),
       };
     }
-    const deed = {
+    const event = {
       actor: context.actor,
       action: 'agreement-registered',
       detail: `${agreement.organization.name} was registered with ${agreement.contacts.length} authorized contacts.`,
       reference: context.operationId,
     };
-    const pointers = peopleOf(agreement).map((email) => personPut(email, agreement.agreementId));
+    const pointers = personEmailsOf(agreement).map((email) => personPut(email, agreement.agreementId));
     return {
-      is: 'to-write',
-      answer: agreement,
+      kind: 'write',
+      value: agreement,
       writes: [
-        ...writesOf(unwritten(agreementKey(agreement.agreementId), agreement), {
-          operation: context.operationId,
+        ...toWrites(newItem(agreementKey(agreement.agreementId), agreement), {
+          operationId: context.operationId,
           now: context.now,
-          deed,
+          event,
         }),
         ...pointers,
-        ...kmsWrites(store, agreement, drawKey, context),
+        ...kmsKeyWrites(store, agreement, drawKey, context),
       ],
     };
   });
 }
 
-function kmsWrites(
+function kmsKeyWrites(
   store: Store,
   agreement: Agreement,
   drawKey: () => ProductKey,
@@ -112,13 +130,13 @@ function kmsWrites(
     agreementId: agreement.agreementId,
     productGroup,
     lastFive: productKey.lastFive,
-    status: { is: 'live' },
+    state: { status: 'live' },
     grants: [
       {
         kind: 'initial',
         amount: context.policy.kms.hostPlaces,
         at: context.now,
-        by: theService,
+        by: serviceActor,
         reference: agreement.agreementId,
         approvedBy: null,
       },
@@ -128,7 +146,7 @@ function kmsWrites(
     hosts: [],
     overrides: [],
   };
-  return issuingWrites(store, { key, productKey, agreement }, { ...context, actor: theService });
+  return keyCreationWrites(store, { key, productKey, agreement }, { ...context, actor: serviceActor });
 }
 
 /** Replaces the Authorized Contact List (AGR-2) and, with it, who may see the agreement (AGR-3). */
@@ -137,13 +155,13 @@ export function changeContacts(
   agreementId: string,
   contacts: readonly Person[],
   context: Context,
-): Promise<Outcome<Agreement> | undefined> {
-  return changeAgreement(
+): Promise<UpdateResult<Agreement> | undefined> {
+  return updateAgreement(
     store,
     agreementId,
     (agreement) => ({
       agreement: { ...agreement, contacts },
-      deed: {
+      event: {
         actor: context.actor,
         action: 'contacts-changed',
         detail: `The Authorized Contact List is now: ${contacts.map(({ name, email }) => `${name} <${email}>`).join(', ')}.`,
@@ -163,33 +181,33 @@ export function nameNewCorrespondent(
   agreementId: string,
   person: Person,
   context: Context,
-): Promise<Outcome<Agreement> | undefined> {
+): Promise<UpdateResult<Agreement> | undefined> {
   const { now, policy } = context;
-  return changeAgreement(
+  return updateAgreement(
     store,
     agreementId,
     (before) => {
       const agreement = nameCorrespondent(before, person, now, policy);
       const effectiveAt = agreement.pendingNoticesCorrespondent?.effectiveAt ?? now;
-      const about = {
-        is: 'correspondent-changes',
+      const content = {
+        kind: 'correspondent-changes',
         from: noticesCorrespondentAt(before, now),
         to: person,
         effectiveAt,
       } as const;
       return {
         agreement,
-        deed: {
+        event: {
           actor: context.actor,
           action: 'correspondent-named',
           detail: `${person.name} <${person.email}> becomes the Notices Correspondent at ${effectiveAt}.`,
           reference: context.operationId,
         },
-        notices: noticesTo(
-          readersOfChange(before, person, now),
+        notifications: notificationsFor(
+          correspondentChangeRecipients(before, person, now),
           `correspondent ${agreementId} ${effectiveAt}`,
           before,
-          about,
+          content,
         ),
       };
     },
@@ -203,13 +221,13 @@ export function nameDeputy(
   agreementId: string,
   deputy: NonNullable<Agreement['deputy']>,
   context: Context,
-): Promise<Outcome<Agreement> | undefined> {
-  return changeAgreement(
+): Promise<UpdateResult<Agreement> | undefined> {
+  return updateAgreement(
     store,
     agreementId,
     (before) => ({
-      agreement: { ...settled(before, context.now), deputy },
-      deed: {
+      agreement: { ...withEffectiveCorrespondent(before, context.now), deputy },
+      event: {
         actor: context.actor,
         action: 'deputy-named',
         detail: `${deputy.person.name} <${deputy.person.email}> is the deputy from ${deputy.from} to ${deputy.to}.`,
@@ -221,18 +239,18 @@ export function nameDeputy(
 }
 
 /** Makes the successor whose time has come the Notices Correspondent in every respect (AGR-4). May run any number of times. */
-export async function settleAgreement(store: Store, agreementId: string, now: Instant): Promise<void> {
-  await changeAgreement(
+export async function applyCorrespondentChange(store: Store, agreementId: string, now: Instant): Promise<void> {
+  await updateAgreement(
     store,
     agreementId,
     (before) => {
-      const agreement = settled(before, now);
-      if (agreement === before) return 'nothing';
+      const agreement = withEffectiveCorrespondent(before, now);
+      if (agreement === before) return 'no-change';
       const { name, email } = agreement.noticesCorrespondent;
       return {
         agreement,
-        deed: {
-          actor: theService,
+        event: {
+          actor: serviceActor,
           action: 'correspondent-changed',
           detail: `The waiting period is over: ${name} <${email}> is the Notices Correspondent.`,
           reference: null,
@@ -244,39 +262,45 @@ export async function settleAgreement(store: Store, agreementId: string, now: In
 }
 
 /** When the sweep has something to do with an agreement: when a new Notices Correspondent takes over. */
-export function agreementAttributes({
+export function agreementIndexKeys({
   pendingNoticesCorrespondent: pending,
 }: Agreement): Readonly<Record<string, string>> {
-  return dueAttributes('AGREEMENT', pending?.effectiveAt ?? null);
+  return dueIndexKeys('AGREEMENT', pending?.effectiveAt ?? null);
 }
 
 /** What a change of an agreement comes to, with the notices that it owes. */
-type Next = { readonly agreement: Agreement; readonly deed: Deed; readonly notices?: readonly Notice[] };
+type AgreementUpdate = {
+  readonly agreement: Agreement;
+  readonly event: AuditEvent;
+  readonly notifications?: readonly AgreementNotification[];
+};
 
-function changeAgreement(
+function updateAgreement(
   store: Store,
   agreementId: string,
-  next: (agreement: Agreement) => Next | 'nothing',
-  { operationId: operation, now }: WriteContext,
-): Promise<Outcome<Agreement> | undefined> {
-  return changeExisting<Agreement, Agreement>(store, agreementKey(agreementId), (owned) => {
-    if (operation !== null && wasDone(owned, operation)) return { is: 'settled', answer: owned.state };
-    const changed = next(owned.state);
-    if (changed === 'nothing') return { is: 'settled', answer: owned.state };
-    const { agreement, deed, notices = [] } = changed;
-    const before = new Set(peopleOf(owned.state));
-    const after = new Set(peopleOf(agreement));
+  decide: (agreement: Agreement) => AgreementUpdate | 'no-change',
+  { operationId, now }: WriteContext,
+): Promise<UpdateResult<Agreement> | undefined> {
+  return updateExisting<Agreement, Agreement>(store, agreementKey(agreementId), (record) => {
+    if (operationId !== null && isProcessed(record, operationId)) return { kind: 'no-change', value: record.value };
+    const update = decide(record.value);
+    if (update === 'no-change') return { kind: 'no-change', value: record.value };
+    const { agreement, event, notifications = [] } = update;
+    const emailsBefore = new Set(personEmailsOf(record.value));
+    const emailsAfter = new Set(personEmailsOf(agreement));
     return {
-      is: 'to-write',
-      answer: agreement,
+      kind: 'write',
+      value: agreement,
       writes: [
-        ...writesOf(
-          { ...owned, state: agreement },
-          { operation, now, deed, attributes: agreementAttributes(agreement) },
+        ...toWrites(
+          { ...record, value: agreement },
+          { operationId, now, event, attributes: agreementIndexKeys(agreement) },
         ),
-        ...notices.map((notice) => noticeWrite(notice, now)),
-        ...[...after].filter((email) => !before.has(email)).map((email) => personPut(email, agreementId)),
-        ...[...before].filter((email) => !after.has(email)).map((email) => personDelete(email, agreementId)),
+        ...notifications.map((notification) => notificationWrite(notification, now)),
+        ...[...emailsAfter].filter((email) => !emailsBefore.has(email)).map((email) => personPut(email, agreementId)),
+        ...[...emailsBefore]
+          .filter((email) => !emailsAfter.has(email))
+          .map((email) => personDelete(email, agreementId)),
       ],
     };
   });
@@ -286,7 +310,7 @@ function changeAgreement(
  * Whom a pointer leads to the agreement, by normalized e-mail (AGR-3). It follows from what is written alone: a new Notices
  * Correspondent gets one when the agreement is settled.
  */
-export function peopleOf(agreement: Agreement): readonly string[] {
+export function personEmailsOf(agreement: Agreement): readonly string[] {
   const people = [...agreement.contacts, agreement.noticesCorrespondent];
   return [...new Set(people.map(({ email }) => normalizeEmail(email)))];
 }

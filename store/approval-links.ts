@@ -1,20 +1,25 @@
 import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
 import { UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import type { Agreement } from '../domain/agreement.ts';
-import { isAskedAt } from '../domain/agreement.ts';
+import { isApproverAt } from '../domain/agreement.ts';
 import type { Instant } from '../domain/calendar/instant.ts';
-import { epochMilliseconds, isBefore, later } from '../domain/calendar/instant.ts';
+import { addDuration, epochMilliseconds, isBefore } from '../domain/calendar/instant.ts';
 import type { ExceptionRequest } from '../domain/exceptions/request.ts';
-import { decide, dispute, mailNewLink, refusedUnlessAsking } from '../domain/exceptions/request.ts';
-import type { Refused } from '../domain/refusal.ts';
+import {
+  disputeDecision,
+  recordDecision,
+  refuseUnlessRoundOpen,
+  reissueApprovalLink,
+} from '../domain/exceptions/request.ts';
+import type { RefusalResult } from '../domain/refusal.ts';
 import { refuse } from '../domain/refusal.ts';
 import type { Secret } from '../domain/secret.ts';
 import { findAgreement, readAgreement } from './agreements.ts';
 import type { ItemKey, Store } from './dynamodb/table.ts';
-import { get, putIfAbsent, unlessBusy } from './dynamodb/table.ts';
-import type { Attempt, Outcome } from './dynamodb/versioned-item.ts';
-import { change, isUnchanged, read } from './dynamodb/versioned-item.ts';
-import { exceptionItem, findException, moveException, movingWrites } from './exceptions.ts';
+import { get, putIfAbsent, rethrowTransientAsContention } from './dynamodb/table.ts';
+import type { UpdateDecision, UpdateResult } from './dynamodb/versioned-item.ts';
+import { readItem, requireUnchanged, updateWithRetry } from './dynamodb/versioned-item.ts';
+import { exceptionKey, findException, requestWrites, transitionException } from './exceptions.ts';
 import { sameHash } from './vault.ts';
 
 /**
@@ -22,11 +27,11 @@ import { sameHash } from './vault.ts';
  * (APR-8). Only hashes of its token and code are kept (APR-1). It is as good as its question: when that is decided,
  * changed or over, or when its reader is no longer who is asked, it decides nothing.
  */
-export type Link = {
+export type ApprovalLink = {
   readonly tokenHash: string;
-  readonly is: 'decision' | 'dispute';
+  readonly kind: 'decision' | 'dispute';
   readonly exceptionId: string;
-  readonly askNumber: number;
+  readonly round: number;
   /** To whom it was mailed: whoever decides with it decides in this name. */
   readonly to: string;
   readonly expiresAt: Instant;
@@ -36,7 +41,7 @@ export type Link = {
 };
 
 /** For how long a link that has expired still says what became of its question. */
-const rememberedDays = 180;
+const retentionDays = 180;
 
 function linkKey(tokenHash: string): ItemKey {
   return { PK: `APPROVAL#${tokenHash}`, SK: 'APPROVAL' };
@@ -52,37 +57,42 @@ function codeHash(store: Store, tokenHash: string, code: Secret): string {
 }
 
 /** Keeps a new link before it is mailed, with its code if one is mailed with it. */
-export async function keepLink(
+export async function saveLink(
   store: Store,
   { token, code }: { readonly token: Secret; readonly code: Secret | null },
-  about: Pick<Link, 'is' | 'exceptionId' | 'askNumber' | 'to' | 'expiresAt'>,
+  details: Pick<ApprovalLink, 'kind' | 'exceptionId' | 'round' | 'to' | 'expiresAt'>,
   now: Instant,
 ): Promise<void> {
   const tokenHash = tokenHashOf(store, token);
-  const forgottenAt = later(about.expiresAt, { days: rememberedDays });
-  const kept = code && { hash: codeHash(store, tokenHash, code), expiresAt: about.expiresAt, sentAt: now };
+  const deletableAt = addDuration(details.expiresAt, { days: retentionDays });
+  const codeRecord = code && { hash: codeHash(store, tokenHash, code), expiresAt: details.expiresAt, sentAt: now };
   const item = {
     ...linkKey(tokenHash),
-    link: about,
-    code: kept,
+    link: details,
+    code: codeRecord,
     wrongCodes: 0,
-    expiresAtEpochSeconds: Math.ceil(epochMilliseconds(forgottenAt) / 1000),
+    expiresAtEpochSeconds: Math.ceil(epochMilliseconds(deletableAt) / 1000),
   };
   // A copy of the call that arrives late must take back no code that was sent since, and no wrong one that was counted.
   await putIfAbsent(store, [item]);
 }
 
 /** A code on demand may be asked for again after this, so that nobody's mail box is flooded. */
-const codeAgainSeconds = 60;
+const codeResendSeconds = 60;
 
 /**
  * Keeps a fresh code for a link in strict mode, before it is mailed; the one before it is void (APR-7). Answers until when
  * it is good, or `undefined` when one was sent just before.
  */
-export async function keepCode(store: Store, link: Link, code: Secret, now: Instant): Promise<Instant | undefined> {
-  const expiresAt = later(now, { minutes: store.policy.approval.strictCodeMinutes });
+export async function saveCode(
+  store: Store,
+  link: ApprovalLink,
+  code: Secret,
+  now: Instant,
+): Promise<Instant | undefined> {
+  const expiresAt = addDuration(now, { minutes: store.policy.approval.strictCodeMinutes });
   try {
-    await unlessBusy(
+    await rethrowTransientAsContention(
       store.client.send(
         new UpdateCommand({
           TableName: store.tableName,
@@ -93,7 +103,7 @@ export async function keepCode(store: Store, link: Link, code: Secret, now: Inst
           ExpressionAttributeValues: {
             ':code': { hash: codeHash(store, link.tokenHash, code), expiresAt, sentAt: now },
             ':null': 'NULL',
-            ':before': later(now, { seconds: -codeAgainSeconds }),
+            ':before': addDuration(now, { seconds: -codeResendSeconds }),
           },
         }),
       ),
@@ -106,15 +116,23 @@ export async function keepCode(store: Store, link: Link, code: Secret, now: Inst
 }
 
 /** A link with what it is about. */
-export type Opened = { readonly link: Link; readonly request: ExceptionRequest; readonly agreement: Agreement };
+export type LinkContext = {
+  readonly link: ApprovalLink;
+  readonly request: ExceptionRequest;
+  readonly agreement: Agreement;
+};
 
 /**
  * Opens a link: reads it and what it is about; `undefined` for one that is not known. Nothing changes, however often and
  * by whomever it is opened (APR-2). Whether it can still decide is for `refusedUnlessGood` to say.
  */
-export async function openLink(store: Store, is: Link['is'], token: Secret): Promise<Opened | undefined> {
+export async function openLink(
+  store: Store,
+  kind: ApprovalLink['kind'],
+  token: Secret,
+): Promise<LinkContext | undefined> {
   const link = await readLink(store, tokenHashOf(store, token));
-  if (link === undefined || link.is !== is) return undefined;
+  if (link === undefined || link.kind !== kind) return undefined;
   const request = await findException(store, link.exceptionId);
   const agreement = request === undefined ? undefined : await findAgreement(store, request.agreementId);
   if (request === undefined || agreement === undefined)
@@ -122,16 +140,16 @@ export async function openLink(store: Store, is: Link['is'], token: Secret): Pro
   return { link, request, agreement };
 }
 
-async function readLink(store: Store, tokenHash: string): Promise<Link | undefined> {
+async function readLink(store: Store, tokenHash: string): Promise<ApprovalLink | undefined> {
   const item = await get(store, linkKey(tokenHash));
   if (item === undefined) return undefined;
   // A link is only ever written by `keepLink` and `keepCode`.
-  const about = item.link as Pick<Link, 'is' | 'exceptionId' | 'askNumber' | 'to' | 'expiresAt'>;
-  return { ...about, tokenHash, code: item.code as Link['code'], wrongCodes: Number(item.wrongCodes) };
+  const details = item.link as Pick<ApprovalLink, 'kind' | 'exceptionId' | 'round' | 'to' | 'expiresAt'>;
+  return { ...details, tokenHash, code: item.code as ApprovalLink['code'], wrongCodes: Number(item.wrongCodes) };
 }
 
 /** The refusal of a link that is not known. */
-export function unknownLink(): Refused {
+export function refuseUnknownLink(): RefusalResult {
   return refuse(
     'link-unknown',
     'We do not know this link. Mail programs sometimes cut long links in two: copy all of it into the address bar.',
@@ -142,14 +160,14 @@ export function unknownLink(): Refused {
  * Refuses a link that can no longer decide, saying what happened: its question is decided or changed (APR-3), its reader is
  * no longer who is asked (AGR-4), it is late, or too many wrong codes were entered. `undefined` for a good one.
  */
-export function refusedUnlessGood(
+export function refuseUnlessLinkValid(
   store: Store,
-  { link, request, agreement }: Opened,
+  { link, request, agreement }: LinkContext,
   now: Instant,
-): Refused | undefined {
-  const notAsked = refusedUnlessAsking(request, link.askNumber);
-  if (notAsked !== undefined) return notAsked;
-  if (!isAskedAt(link.to, agreement, now, store.policy)) {
+): RefusalResult | undefined {
+  const refusal = refuseUnlessRoundOpen(request, link.round);
+  if (refusal !== undefined) return refusal;
+  if (!isApproverAt(link.to, agreement, now, store.policy)) {
     return refuse(
       'link-void',
       'Somebody else is asked for the organization now, so this link decides nothing any more.',
@@ -167,10 +185,10 @@ export function refusedUnlessGood(
       },
     );
   }
-  return link.wrongCodes >= store.policy.approval.wrongCodesAllowed ? tooManyWrongCodes() : undefined;
+  return link.wrongCodes >= store.policy.approval.wrongCodesAllowed ? refuseTooManyWrongCodes() : undefined;
 }
 
-function tooManyWrongCodes(): Refused {
+function refuseTooManyWrongCodes(): RefusalResult {
   return refuse(
     'link-void',
     'Too many wrong codes were entered, so this link no longer works. A new one is on its way to the Notices Correspondent.',
@@ -178,7 +196,11 @@ function tooManyWrongCodes(): Refused {
   );
 }
 
-export type Answer = { readonly code: Secret; readonly decision: 'approve' | 'deny'; readonly comment: string | null };
+export type DecisionInput = {
+  readonly code: Secret;
+  readonly decision: 'approve' | 'deny';
+  readonly comment: string | null;
+};
 
 /**
  * Decides through a link (APR-2): with the right code, the decision is written on the request while its question is still
@@ -188,34 +210,35 @@ export type Answer = { readonly code: Secret; readonly decision: 'approve' | 'de
 export async function decideByLink(
   store: Store,
   token: Secret,
-  answer: Answer,
+  input: DecisionInput,
   now: Instant,
-): Promise<Outcome<ExceptionRequest>> {
+): Promise<UpdateResult<ExceptionRequest>> {
   const tokenHash = tokenHashOf(store, token);
-  const outcome = await change(store, async (): Promise<Attempt<ExceptionRequest>> => {
+  const result = await updateWithRetry(store, async (): Promise<UpdateDecision<ExceptionRequest>> => {
     const link = await readLink(store, tokenHash);
-    if (link === undefined || link.is !== 'decision') return { is: 'refused', refused: unknownLink() };
-    const owned = await read<ExceptionRequest>(store, exceptionItem(link.exceptionId));
-    const agreement = owned === undefined ? undefined : await readAgreement(store, owned.state.agreementId);
-    if (owned === undefined || agreement === undefined)
+    if (link === undefined || link.kind !== 'decision') return { kind: 'refused', refusal: refuseUnknownLink() };
+    const record = await readItem<ExceptionRequest>(store, exceptionKey(link.exceptionId));
+    const agreement = record === undefined ? undefined : await readAgreement(store, record.value.agreementId);
+    if (record === undefined || agreement === undefined)
       throw new Error(`What a link to ${link.exceptionId} is about has gone.`);
-    const no = refusedUnlessGood(store, { link, request: owned.state, agreement: agreement.state }, now);
-    if (no !== undefined) return { is: 'refused', refused: no };
+    const refusal = refuseUnlessLinkValid(store, { link, request: record.value, agreement: agreement.value }, now);
+    if (refusal !== undefined) return { kind: 'refused', refusal: refusal };
     const { code } = link;
-    if (code === null || !isBefore(now, code.expiresAt)) return { is: 'refused', refused: noCodeOut(store, link) };
-    if (!sameHash(code.hash, codeHash(store, tokenHash, answer.code))) {
-      return { is: 'refused', refused: await countWrongCode(store, link) };
+    if (code === null || !isBefore(now, code.expiresAt))
+      return { kind: 'refused', refusal: refuseExpiredCode(store, link) };
+    if (!sameHash(code.hash, codeHash(store, tokenHash, input.code))) {
+      return { kind: 'refused', refusal: await countWrongCode(store, link) };
     }
-    const { decision, comment } = answer;
+    const { decision, comment } = input;
     const context = { actor: link.to, now, policy: store.policy };
-    const decided = decide(owned.state, link.askNumber, { decision, comment }, context);
-    if (!decided.ok) return { is: 'refused', refused: decided };
-    const operation = `decide ${tokenHash}`;
+    const transition = recordDecision(record.value, link.round, { decision, comment }, context);
+    if (!transition.ok) return { kind: 'refused', refusal: transition };
+    const operationId = `decide ${tokenHash}`;
     return {
-      is: 'to-write',
-      answer: decided.request,
+      kind: 'write',
+      value: transition.request,
       writes: [
-        ...movingWrites(store, owned, decided.request, { operation, now, deed: decided.deed }),
+        ...requestWrites(store, record, transition.request, { operationId, now, event: transition.event }),
         {
           ConditionCheck: {
             TableName: '',
@@ -225,25 +248,25 @@ export async function decideByLink(
             ExpressionAttributeValues: { ':allowed': store.policy.approval.wrongCodesAllowed },
           },
         },
-        isUnchanged(agreement),
+        requireUnchanged(agreement),
       ],
     };
   });
-  if (!outcome.ok && outcome.refusal.code === 'link-void' && outcome.refusal.because === 'too-many-wrong-codes') {
-    await oweNewLink(store, tokenHash, now);
+  if (!result.ok && result.refusal.code === 'link-void' && result.refusal.because === 'too-many-wrong-codes') {
+    await reissueLink(store, tokenHash, now);
   }
-  return outcome;
+  return result;
 }
 
 /** Where no code is out, no guess can be right, and none is counted. */
-function noCodeOut(store: Store, { wrongCodes }: Link): Refused {
+function refuseExpiredCode(store: Store, { wrongCodes }: ApprovalLink): RefusalResult {
   return refuse('wrong-code', 'The code is no longer good. Ask for a new one on the page, and enter that.', {
     triesLeft: store.policy.approval.wrongCodesAllowed - wrongCodes,
   });
 }
 
 /** Counts one more wrong code, atomically, so that guesses sent all at once are counted one by one. */
-async function countWrongCode(store: Store, link: Link): Promise<Refused> {
+async function countWrongCode(store: Store, link: ApprovalLink): Promise<RefusalResult> {
   const { wrongCodesAllowed } = store.policy.approval;
   try {
     const { Attributes } = await store.client.send(
@@ -258,27 +281,27 @@ async function countWrongCode(store: Store, link: Link): Promise<Refused> {
       }),
     );
     const triesLeft = wrongCodesAllowed - Number(Attributes?.wrongCodes);
-    if (triesLeft <= 0) return tooManyWrongCodes();
-    const left = `${triesLeft} ${triesLeft === 1 ? 'try' : 'tries'} left`;
+    if (triesLeft <= 0) return refuseTooManyWrongCodes();
+    const triesLeftText = `${triesLeft} ${triesLeft === 1 ? 'try' : 'tries'} left`;
     return refuse(
       'wrong-code',
-      `That is not the code from the mail. Look at the newest mail about this request and try again: ${left}.`,
+      `That is not the code from the mail. Look at the newest mail about this request and try again: ${triesLeftText}.`,
       { triesLeft },
     );
   } catch (error) {
-    if (error instanceof ConditionalCheckFailedException) return tooManyWrongCodes();
+    if (error instanceof ConditionalCheckFailedException) return refuseTooManyWrongCodes();
     throw error;
   }
 }
 
 /** A link that became void by wrong codes owes its reader a new one: once, however often the void one is tried. */
-async function oweNewLink(store: Store, tokenHash: string, now: Instant): Promise<void> {
+async function reissueLink(store: Store, tokenHash: string, now: Instant): Promise<void> {
   const link = await readLink(store, tokenHash);
   if (link === undefined) return;
-  await moveException(
+  await transitionException(
     store,
     link.exceptionId,
-    (request) => refusedUnlessAsking(request, link.askNumber) ?? mailNewLink(request),
+    (request) => refuseUnlessRoundOpen(request, link.round) ?? reissueApprovalLink(request),
     { operationId: `new link for ${tokenHash}`, now },
   );
 }
@@ -286,9 +309,9 @@ async function oweNewLink(store: Store, tokenHash: string, now: Instant): Promis
 /** Disputes a decision through the link in its mail (APR-8): once, however often it is said. */
 export async function disputeByLink(
   store: Store,
-  { link }: Opened,
+  { link }: LinkContext,
   now: Instant,
-): Promise<Outcome<ExceptionRequest> | undefined> {
+): Promise<UpdateResult<ExceptionRequest> | undefined> {
   const context = { actor: link.to, operationId: `dispute ${link.tokenHash}`, now, policy: store.policy };
-  return moveException(store, link.exceptionId, (request) => dispute(request, context), context);
+  return transitionException(store, link.exceptionId, (request) => disputeDecision(request, context), context);
 }

@@ -1,53 +1,61 @@
 import type { Agreement } from '../domain/agreement.ts';
 import { agreementIdOf } from '../domain/agreement.ts';
 import type { Instant } from '../domain/calendar/instant.ts';
-import { later } from '../domain/calendar/instant.ts';
+import { addDuration } from '../domain/calendar/instant.ts';
 import type { Context } from '../domain/context.ts';
 import type { ExceptionStatus } from '../domain/exception-status.ts';
 import { exceptionStatuses, openStatuses } from '../domain/exception-status.ts';
-import type { Letter } from '../domain/exceptions/notification.ts';
-import { unclaimed, withDeputy } from '../domain/exceptions/notification.ts';
-import type { Changed, Drive, ExceptionRequest, Intake, Standing } from '../domain/exceptions/request.ts';
-import { askOf, fulfil, isFinal, receive, standingOf } from '../domain/exceptions/request.ts';
-import { nextActionAt, tick } from '../domain/exceptions/schedule.ts';
+import type { RequestNotification } from '../domain/exceptions/notification.ts';
+import { selectUnclaimed, withDeputyNotifications } from '../domain/exceptions/notification.ts';
+import type { ExceptionRequest, Execution, NextStep, RequestForm, Transition } from '../domain/exceptions/request.ts';
+import { approvalRoundOf, fulfill, isFinal, nextStepOf, receiveRequest } from '../domain/exceptions/request.ts';
+import { applyDueAction, nextActionAt } from '../domain/exceptions/schedule.ts';
 import type { Policy } from '../domain/policy.ts';
-import type { Decided } from '../domain/refusal.ts';
+import type { Result } from '../domain/refusal.ts';
 import { Secret } from '../domain/secret.ts';
 import { readAgreement } from './agreements.ts';
-import { dueAttributes } from './dynamodb/due-items.ts';
-import type { Page, PageAsk } from './dynamodb/page.ts';
+import { dueIndexKeys } from './dynamodb/due-items.ts';
+import type { Page, PageRequest } from './dynamodb/page.ts';
 import { pageOf } from './dynamodb/page.ts';
 import type { Item, ItemKey, Store, TransactItem } from './dynamodb/table.ts';
 import { getAll, query } from './dynamodb/table.ts';
-import type { Attempt, Outcome, Owned, WriteContext, Writing } from './dynamodb/versioned-item.ts';
-import { change, changeExisting, ownedFrom, read, unwritten, wasDone, writesOf } from './dynamodb/versioned-item.ts';
-import { keysEndingIn, raisingWrites, readKey } from './keys.ts';
+import type { UpdateDecision, UpdateResult, Versioned, WriteContext, WriteOptions } from './dynamodb/versioned-item.ts';
+import {
+  fromItem,
+  isProcessed,
+  newItem,
+  readItem,
+  toWrites,
+  updateExisting,
+  updateWithRetry,
+} from './dynamodb/versioned-item.ts';
+import { limitIncreaseWrites, listKeysByLastFive, readKey } from './keys.ts';
 
-export function exceptionItem(exceptionId: string): ItemKey {
+export function exceptionKey(exceptionId: string): ItemKey {
   return { PK: `EXCEPTION#${exceptionId}`, SK: 'EXCEPTION' };
 }
 
 /** Says which request is open for a key: there is at most one (EXC-5). */
-export function openKey(keyId: string): ItemKey {
+export function openRequestPointer(keyId: string): ItemKey {
   return { PK: `KEY#${keyId}`, SK: 'OPEN-REQUEST' };
 }
 
 /** The request with this id; `undefined` when there is none. */
 export async function findException(store: Store, exceptionId: string): Promise<ExceptionRequest | undefined> {
-  return (await read<ExceptionRequest>(store, exceptionItem(exceptionId)))?.state;
+  return (await readItem<ExceptionRequest>(store, exceptionKey(exceptionId)))?.value;
 }
 
 /** Where a request is found besides by its id: by state, by agreement, and by when time will do something to it. */
-export function exceptionAttributes(request: ExceptionRequest, policy: Policy): Readonly<Record<string, string>> {
+export function exceptionIndexKeys(request: ExceptionRequest, policy: Policy): Readonly<Record<string, string>> {
   const { clock, exceptionId } = request;
   // While the clock stands there is no due time: such a request comes after all that have one.
-  const due = clock.is === 'standing' ? '~' : clock.dueAt;
+  const due = clock.status === 'paused' ? '~' : clock.dueAt;
   return {
-    statusKey: statusKey(request.stage.is),
+    statusKey: statusKey(request.state.status),
     agreementKey: `AGREEMENT#${request.agreementId}`,
     // Answers are due at the close of a day, so many are due at once: of those, the one required first comes first (SLA-7).
-    dueKey: `${due}#${request.intake.requiredDate}#${exceptionId}`,
-    ...dueAttributes('EXCEPTION', nextActionAt(request, policy)),
+    dueKey: `${due}#${request.form.requiredDate}#${exceptionId}`,
+    ...dueIndexKeys('EXCEPTION', nextActionAt(request, policy)),
   };
 }
 
@@ -56,17 +64,17 @@ function statusKey(status: ExceptionStatus): string {
 }
 
 /** What one transaction must hold to move a request on; one that ends makes room for the next request for its key. */
-export function movingWrites(
+export function requestWrites(
   store: Store,
-  owned: Owned<ExceptionRequest>,
+  record: Versioned<ExceptionRequest>,
   request: ExceptionRequest,
-  writing: Writing,
+  options: WriteOptions,
 ): TransactItem[] {
-  const attributes = exceptionAttributes(request, store.policy);
-  const closes = isFinal(request) && !isFinal(owned.state);
+  const attributes = exceptionIndexKeys(request, store.policy);
+  const isClosing = isFinal(request) && !isFinal(record.value);
   return [
-    ...writesOf({ ...owned, state: request }, { ...writing, attributes }),
-    ...(closes ? [{ Delete: { TableName: '', Key: openKey(request.keyId) } }] : []),
+    ...toWrites({ ...record, value: request }, { ...options, attributes }),
+    ...(isClosing ? [{ Delete: { TableName: '', Key: openRequestPointer(request.keyId) } }] : []),
   ];
 }
 
@@ -77,64 +85,69 @@ export type Sender = { readonly maySpeakFor: (agreement: Agreement) => boolean }
  * Takes a request in (EXC-2 to EXC-5, SLA-1): it is written together with its being the one open request for its key and
  * only while that key is live. The same operation again answers with the request that it made.
  */
-export function receiveException(
+export function createException(
   store: Store,
-  { exceptionId, intake }: { readonly exceptionId: string; readonly intake: Intake },
+  { exceptionId, form }: { readonly exceptionId: string; readonly form: RequestForm },
   sender: Sender,
   context: Context,
-): Promise<Outcome<ExceptionRequest>> {
-  const { operationId: operation, now } = context;
-  return change(store, async (): Promise<Attempt<ExceptionRequest>> => {
-    const agreement = (await readAgreement(store, agreementIdOf(intake)))?.state;
-    const known = agreement !== undefined && sender.maySpeakFor(agreement) ? agreement : undefined;
+): Promise<UpdateResult<ExceptionRequest>> {
+  const { operationId, now } = context;
+  return updateWithRetry(store, async (): Promise<UpdateDecision<ExceptionRequest>> => {
+    const agreement = (await readAgreement(store, agreementIdOf(form)))?.value;
+    const visibleAgreement = agreement !== undefined && sender.maySpeakFor(agreement) ? agreement : undefined;
     const keys =
-      known === undefined
+      visibleAgreement === undefined
         ? []
-        : (await keysEndingIn(store, intake.keyLastFive, known.agreementId, { limit: 25, after: null })).items.map(
-            ({ state }) => state,
-          );
+        : (
+            await listKeysByLastFive(store, form.keyLastFive, visibleAgreement.agreementId, { limit: 25, after: null })
+          ).items.map(({ value: key }) => key);
     const pointers = await getAll(
       store,
-      keys.map(({ keyId }) => openKey(keyId)),
+      keys.map(({ keyId }) => openRequestPointer(keyId)),
     );
     // Read last: one that was sent twice at once must find itself rather than be refused for being open already.
-    const existing = await read<ExceptionRequest>(store, exceptionItem(exceptionId));
-    if (existing !== undefined && wasDone(existing, operation)) return { is: 'settled', answer: existing.state };
-    const open = new Map(pointers.map(({ PK, exceptionId: id }) => [PK, String(id)]));
-    const decided = receive(
-      intake,
-      { agreement: known, keys, openExceptionId: (keyId) => open.get(openKey(keyId).PK) },
+    const existing = await readItem<ExceptionRequest>(store, exceptionKey(exceptionId));
+    if (existing !== undefined && isProcessed(existing, operationId))
+      return { kind: 'no-change', value: existing.value };
+    const openExceptionIds = new Map(pointers.map(({ PK, exceptionId: id }) => [PK, String(id)]));
+    const decision = receiveRequest(
+      form,
+      {
+        agreement: visibleAgreement,
+        keys,
+        openExceptionId: (keyId) => openExceptionIds.get(openRequestPointer(keyId).PK),
+      },
       exceptionId,
       context,
     );
-    if (!decided.ok) return { is: 'refused', refused: decided };
-    const { request, deed } = decided;
-    const owned = unwritten(exceptionItem(exceptionId), request);
+    if (!decision.ok) return { kind: 'refused', refusal: decision };
+    const { request, event } = decision;
+    const record = newItem(exceptionKey(exceptionId), request);
     return {
-      is: 'to-write',
-      answer: request,
+      kind: 'write',
+      value: request,
       writes: [
-        ...movingWrites(store, owned, request, { operation, now, deed }),
+        ...requestWrites(store, record, request, { operationId, now, event }),
         {
           Put: {
             TableName: '',
-            Item: { ...openKey(request.keyId), exceptionId },
+            Item: { ...openRequestPointer(request.keyId), exceptionId },
             ConditionExpression: 'attribute_not_exists(PK)',
           },
         },
-        keyIsLive(request.keyId),
+        requireLiveKey(request.keyId),
       ],
     };
   });
 }
 
-function keyIsLive(keyId: string): TransactItem {
+function requireLiveKey(keyId: string): TransactItem {
   return {
     ConditionCheck: {
       TableName: '',
       Key: { PK: `KEY#${keyId}`, SK: 'KEY' },
-      ConditionExpression: '#value.#status.#is = :live',
-      ExpressionAttributeNames: { '#value': 'value', '#status': 'status', '#is': 'is' },
+      ConditionExpression: '#value.#state.#status = :live',
+      ExpressionAttributeNames: { '#value': 'value', '#state': 'state', '#status': 'status' },
       ExpressionAttributeValues: { ':live': 'live' },
     },
   };
@@ -144,62 +157,66 @@ function keyIsLive(keyId: string): TransactItem {
  * Moves a request on as the rule decides; `nothing` leaves it as it is. The same operation again changes nothing.
  * Answers `undefined` when there is no such request.
  */
-export function moveException(
+export function transitionException(
   store: Store,
   exceptionId: string,
-  decide: (request: ExceptionRequest) => Decided<Changed> | 'nothing',
+  decide: (request: ExceptionRequest) => Result<Transition> | 'no-change',
   context: WriteContext,
-): Promise<Outcome<ExceptionRequest> | undefined> {
-  const { operationId: operation, now } = context;
-  return changeExisting<ExceptionRequest, ExceptionRequest>(store, exceptionItem(exceptionId), (owned) => {
-    const request = owned.state;
-    if (operation !== null && wasDone(owned, operation)) return { is: 'settled', answer: request };
-    const decided = decide(request);
-    if (decided === 'nothing') return { is: 'settled', answer: request };
-    if (!decided.ok) return { is: 'refused', refused: decided };
-    const { request: next, deed } = decided;
-    return writtenIfChanged(store, owned, { next, answer: next }, { operation, now, deed });
+): Promise<UpdateResult<ExceptionRequest> | undefined> {
+  const { operationId, now } = context;
+  return updateExisting<ExceptionRequest, ExceptionRequest>(store, exceptionKey(exceptionId), (owned) => {
+    const request = owned.value;
+    if (operationId !== null && isProcessed(owned, operationId)) return { kind: 'no-change', value: request };
+    const decision = decide(request);
+    if (decision === 'no-change') return { kind: 'no-change', value: request };
+    if (!decision.ok) return { kind: 'refused', refusal: decision };
+    const { request: next, event: deed } = decision;
+    return writtenIfChanged(store, owned, { next, answer: next }, { operationId, now, event: deed });
   });
 }
 
 /** Writes the request as it comes next, and answers; where nothing has changed there is nothing to write. */
 function writtenIfChanged<Answer>(
   store: Store,
-  owned: Owned<ExceptionRequest>,
+  owned: Versioned<ExceptionRequest>,
   { next, answer }: { readonly next: ExceptionRequest; readonly answer: Answer },
-  writing: Writing,
-): Attempt<Answer> {
-  return next === owned.state
-    ? { is: 'settled', answer }
-    : { is: 'to-write', answer, writes: movingWrites(store, owned, next, writing) };
+  writing: WriteOptions,
+): UpdateDecision<Answer> {
+  return next === owned.value
+    ? { kind: 'no-change', value: answer }
+    : { kind: 'write', value: answer, writes: requestWrites(store, owned, next, writing) };
 }
 
 /**
  * Raises the limit that was approved, and ends the request, in one transaction with the key and both histories (EXC-9):
  * whatever is retried, the grant is there once. A request that has ended already is answered as it is.
  */
-export function fulfilException(
+export function fulfillException(
   store: Store,
   exceptionId: string,
   now: Instant,
-): Promise<Outcome<ExceptionRequest> | undefined> {
-  return changeExisting<ExceptionRequest, ExceptionRequest>(store, exceptionItem(exceptionId), async (owned) => {
-    if (isFinal(owned.state)) return { is: 'settled', answer: owned.state };
-    const kept = await readKey(store, owned.state.keyId);
-    if (kept === undefined)
-      throw new Error(`Key ${owned.state.keyId} of ${exceptionId} has gone; keys are never deleted.`);
-    const decided = fulfil(owned.state, kept.state, { now, policy: store.policy });
-    if (!decided.ok) return { is: 'refused', refused: decided };
-    const operation = `fulfil ${exceptionId}`;
-    const { request, deed, granted } = decided;
+): Promise<UpdateResult<ExceptionRequest> | undefined> {
+  return updateExisting<ExceptionRequest, ExceptionRequest>(store, exceptionKey(exceptionId), async (record) => {
+    if (isFinal(record.value)) return { kind: 'no-change', value: record.value };
+    const keyRecord = await readKey(store, record.value.keyId);
+    if (keyRecord === undefined)
+      throw new Error(`Key ${record.value.keyId} of ${exceptionId} has gone; keys are never deleted.`);
+    const decision = fulfill(record.value, keyRecord.value, { now, policy: store.policy });
+    if (!decision.ok) return { kind: 'refused', refusal: decision };
+    const operationId = `fulfill ${exceptionId}`;
+    const { request, event, granted } = decision;
     return {
-      is: 'to-write',
-      answer: request,
+      kind: 'write',
+      value: request,
       writes: [
-        ...movingWrites(store, owned, request, { operation, now, deed }),
+        ...requestWrites(store, record, request, { operationId, now, event }),
         ...(granted === null
           ? []
-          : raisingWrites(kept, granted.key, granted.grant.amount, { operation, now, deed: granted.deed })),
+          : limitIncreaseWrites(keyRecord, granted.key, granted.grant.amount, {
+              operationId,
+              now,
+              event: granted.event,
+            })),
       ],
     };
   });
@@ -209,50 +226,54 @@ export function fulfilException(
 export const claimSeconds = 120;
 
 /** A request, and those of its letters that are claimed. */
-type Claimed = { readonly request: ExceptionRequest; readonly claimed: readonly Letter[] };
+type Claimed = { readonly request: ExceptionRequest; readonly claimed: readonly RequestNotification[] };
 
 /**
  * Claims the letters that are owed and that nobody else is sending.
  * @param hasDeputy whether the Correspondent has a deputy now, to whom letters are owed as well (AGR-5).
  */
-export async function claimLetters(
+export async function claimPending(
   store: Store,
   exceptionId: string,
   hasDeputy: boolean,
   now: Instant,
 ): Promise<Claimed | undefined> {
-  const outcome = await changeExisting<ExceptionRequest, Claimed>(store, exceptionItem(exceptionId), (owned) => {
-    const request = owned.state;
-    const owed = withDeputy(request.letters, hasDeputy);
-    const claimed = unclaimed(owed, now);
-    const mine = new Set(claimed.map(({ letterId }) => letterId));
-    const claimedUntil = later(now, { seconds: claimSeconds });
-    const letters = owed.map((letter) => (mine.has(letter.letterId) ? { ...letter, claimedUntil } : letter));
-    const next = claimed.length === 0 ? request : { ...request, letters };
+  const result = await updateExisting<ExceptionRequest, Claimed>(store, exceptionKey(exceptionId), (owned) => {
+    const request = owned.value;
+    const pending = withDeputyNotifications(request.pendingNotifications, hasDeputy);
+    const claimedNotifications = selectUnclaimed(pending, now);
+    const claimedIds = new Set(claimedNotifications.map(({ notificationId }) => notificationId));
+    const claimedUntil = addDuration(now, { seconds: claimSeconds });
+    const pendingNotifications = pending.map((notification) =>
+      claimedIds.has(notification.notificationId) ? { ...notification, claimedUntil } : notification,
+    );
+    const next = claimedNotifications.length === 0 ? request : { ...request, pendingNotifications };
     return writtenIfChanged(
       store,
       owned,
-      { next, answer: { request: next, claimed } },
-      { operation: null, now, deed: null },
+      { next, answer: { request: next, claimed: claimedNotifications } },
+      { operationId: null, now, event: null },
     );
   });
-  return outcome?.ok ? outcome.answer : undefined;
+  return result?.ok ? result.value : undefined;
 }
 
 /** Strikes off the letters that were settled, and lets go of those that were claimed and could not be sent. */
-export async function settleLetters(
+export async function completeDelivery(
   store: Store,
   exceptionId: string,
-  { settled, unsent }: { readonly settled: readonly string[]; readonly unsent: readonly string[] },
+  { completedIds, releasedIds }: { readonly completedIds: readonly string[]; readonly releasedIds: readonly string[] },
   now: Instant,
 ): Promise<void> {
-  await changeExisting<ExceptionRequest, 'done'>(store, exceptionItem(exceptionId), (owned) => {
-    const request = owned.state;
-    const letters = request.letters
-      .filter(({ letterId }) => !settled.includes(letterId))
-      .map((letter) => (unsent.includes(letter.letterId) ? { ...letter, claimedUntil: null } : letter));
-    const next = { ...request, letters };
-    return writtenIfChanged(store, owned, { next, answer: 'done' }, { operation: null, now, deed: null });
+  await updateExisting<ExceptionRequest, 'done'>(store, exceptionKey(exceptionId), (owned) => {
+    const request = owned.value;
+    const pendingNotifications = request.pendingNotifications
+      .filter(({ notificationId }) => !completedIds.includes(notificationId))
+      .map((notification) =>
+        releasedIds.includes(notification.notificationId) ? { ...notification, claimedUntil: null } : notification,
+      );
+    const next = { ...request, pendingNotifications };
+    return writtenIfChanged(store, owned, { next, answer: 'done' }, { operationId: null, now, event: null });
   });
 }
 
@@ -260,80 +281,89 @@ export async function settleLetters(
 type Ticked = { readonly request: ExceptionRequest; readonly ticked: boolean };
 
 /** Does the next thing that time brings about for a request (SLA-5, SLA-6). Answers the request, and whether anything was due. */
-export async function tickException(store: Store, exceptionId: string, now: Instant): Promise<Ticked | undefined> {
-  const outcome = await changeExisting<ExceptionRequest, Ticked>(store, exceptionItem(exceptionId), (owned) => {
-    const due = tick(owned.state, { now, policy: store.policy });
-    if (due === undefined) return { is: 'settled', answer: { request: owned.state, ticked: false } };
-    const { request, deed } = due;
+export async function applyDueExceptionAction(
+  store: Store,
+  exceptionId: string,
+  now: Instant,
+): Promise<Ticked | undefined> {
+  const result = await updateExisting<ExceptionRequest, Ticked>(store, exceptionKey(exceptionId), (owned) => {
+    const transition = applyDueAction(owned.value, { now, policy: store.policy });
+    if (transition === undefined) return { kind: 'no-change', value: { request: owned.value, ticked: false } };
+    const { request, event: deed } = transition;
     return writtenIfChanged(
       store,
       owned,
       { next: request, answer: { request, ticked: true } },
-      { operation: null, now, deed },
+      { operationId: null, now, event: deed },
     );
   });
-  return outcome?.ok ? outcome.answer : undefined;
+  return result?.ok ? result.value : undefined;
 }
 
 /** What came of an execution's asking to wait: it waits, the request has moved on meanwhile, or another execution drives it now. */
-export type Parked = 'parked' | 'moved-on' | 'superseded';
+export type SuspendResult = 'waiting' | 'moved-on' | 'superseded';
 
 /** Lets an execution wait with its task token, if the request still stands where the execution believes it does. */
-export async function park(
+export async function suspendExecution(
   store: Store,
   exceptionId: string,
-  waits: { readonly attempt: number; readonly standing: Standing; readonly taskToken: Secret },
+  wait: { readonly executionNumber: number; readonly nextStep: NextStep; readonly taskToken: Secret },
   now: Instant,
-): Promise<Parked> {
-  const outcome = await changeExisting<ExceptionRequest, Parked>(store, exceptionItem(exceptionId), (owned) => {
-    const request = owned.state;
-    if (request.drive.attempt !== waits.attempt) return { is: 'settled', answer: 'superseded' };
-    if (standingOf(request) !== waits.standing) return { is: 'settled', answer: 'moved-on' };
-    const drive: Drive = { is: 'parked', attempt: waits.attempt, since: now };
-    const kept = { ...owned.kept, taskToken: waits.taskToken.reveal() };
+): Promise<SuspendResult> {
+  const result = await updateExisting<ExceptionRequest, SuspendResult>(store, exceptionKey(exceptionId), (record) => {
+    const request = record.value;
+    if (request.execution.executionNumber !== wait.executionNumber) return { kind: 'no-change', value: 'superseded' };
+    if (nextStepOf(request) !== wait.nextStep) return { kind: 'no-change', value: 'moved-on' };
+    const execution: Execution = { status: 'waiting', executionNumber: wait.executionNumber, since: now };
+    const internal = { ...record.internal, taskToken: wait.taskToken.reveal() };
     return {
-      is: 'to-write',
-      answer: 'parked',
-      writes: movingWrites(store, { ...owned, kept }, { ...request, drive }, { operation: null, now, deed: null }),
+      kind: 'write',
+      value: 'waiting',
+      writes: requestWrites(
+        store,
+        { ...record, internal },
+        { ...request, execution },
+        { operationId: null, now, event: null },
+      ),
     };
   });
-  return outcome?.ok ? outcome.answer : 'superseded';
+  return result?.ok ? result.value : 'superseded';
 }
 
 /**
  * Says how the workflow of a request is driven from now on, if it is still driven as the caller saw it. Answers the
  * request as it is then, so that the caller sees whether it was.
  */
-export async function drive(
+export async function updateExecution(
   store: Store,
   exceptionId: string,
-  { seen, next }: { readonly seen: Drive; readonly next: Pick<Drive, 'is' | 'attempt'> },
+  {
+    expected,
+    nextExecution,
+  }: { readonly expected: Execution; readonly nextExecution: Pick<Execution, 'status' | 'executionNumber'> },
   now: Instant,
 ): Promise<ExceptionRequest | undefined> {
-  const outcome = await changeExisting<ExceptionRequest, ExceptionRequest>(
-    store,
-    exceptionItem(exceptionId),
-    (owned) => {
-      const request = owned.state;
-      const { is, attempt, since } = request.drive;
-      const asSeen = is === seen.is && attempt === seen.attempt && since === seen.since;
-      const driven = asSeen ? { ...request, drive: { ...next, since: now } } : request;
-      return writtenIfChanged(store, owned, { next: driven, answer: driven }, { operation: null, now, deed: null });
-    },
-  );
-  return outcome?.ok ? outcome.answer : undefined;
+  const result = await updateExisting<ExceptionRequest, ExceptionRequest>(store, exceptionKey(exceptionId), (owned) => {
+    const request = owned.value;
+    const { status, executionNumber, since } = request.execution;
+    const isAsExpected =
+      status === expected.status && executionNumber === expected.executionNumber && since === expected.since;
+    const driven = isAsExpected ? { ...request, execution: { ...nextExecution, since: now } } : request;
+    return writtenIfChanged(store, owned, { next: driven, answer: driven }, { operationId: null, now, event: null });
+  });
+  return result?.ok ? result.value : undefined;
 }
 
 /** A request and the token with which its waiting execution can be woken, if one ever waited. */
-export async function readForWaking(
+export async function readForResume(
   store: Store,
   exceptionId: string,
 ): Promise<{ readonly request: ExceptionRequest; readonly taskToken: Secret | null } | undefined> {
-  const owned = await read<ExceptionRequest>(store, exceptionItem(exceptionId));
-  if (owned === undefined) return undefined;
-  const { taskToken } = owned.kept;
+  const record = await readItem<ExceptionRequest>(store, exceptionKey(exceptionId));
+  if (record === undefined) return undefined;
+  const { taskToken } = record.internal;
   return {
-    request: owned.state,
+    request: record.value,
     taskToken: typeof taskToken === 'string' ? new Secret(taskToken, '[task token]') : null,
   };
 }
@@ -351,15 +381,15 @@ export type ExceptionFilter = {
 export async function listExceptions(
   store: Store,
   { status, agreementIds }: ExceptionFilter,
-  { limit, after }: PageAsk,
+  { limit, after }: PageRequest,
 ): Promise<Page<ExceptionRequest>> {
   const statuses: readonly ExceptionStatus[] =
     status === null ? exceptionStatuses : status === 'open' ? openStatuses : [status];
-  const found =
+  const indexItems =
     agreementIds === null
       ? await Promise.all(
           statuses.map((each) =>
-            inOrder(store, {
+            queryByDueKey(store, {
               index: 'exceptions-by-status',
               partition: statusKey(each),
               after: after ?? '',
@@ -368,25 +398,27 @@ export async function listExceptions(
           ),
         )
       : await Promise.all(
-          agreementIds.map((id) => ofAgreement(store, id, statuses, { after: after ?? '', limit: limit + 1 })),
+          agreementIds.map((id) =>
+            queryAgreementExceptions(store, id, statuses, { after: after ?? '', limit: limit + 1 }),
+          ),
         );
   // A request that moved on between two readings was found in both of its states.
-  const places = [...new Map(found.flat().map((item) => [item.PK, item])).values()];
-  const page = pageOf(places.toSorted(byDue), limit, (item) => String(item.dueKey));
+  const uniqueItems = [...new Map(indexItems.flat().map((item) => [item.PK, item])).values()];
+  const page = pageOf(uniqueItems.toSorted(compareByDueKey), limit, (item) => String(item.dueKey));
   // The index is a moment behind: what it found is read as it is now, and left out when it no longer belongs there.
   const items = await getAll(
     store,
     page.items.map(({ PK, SK }) => ({ PK, SK })),
   );
-  const requests = items.map((item) => ownedFrom<ExceptionRequest>(item).state);
-  return { items: requests.filter(({ stage }) => statuses.includes(stage.is)), next: page.next };
+  const requests = items.map((item) => fromItem<ExceptionRequest>(item).value);
+  return { items: requests.filter(({ state }) => statuses.includes(state.status)), next: page.next };
 }
 
-function byDue(one: Item, other: Item): number {
+function compareByDueKey(one: Item, other: Item): number {
   return String(one.dueKey) < String(other.dueKey) ? -1 : 1;
 }
 
-function inOrder(
+function queryByDueKey(
   store: Store,
   part: {
     readonly index: 'exceptions-by-status' | 'exceptions-by-agreement';
@@ -406,15 +438,15 @@ function inOrder(
 }
 
 /** The requests of one agreement in some states: pages of the index are read until there are enough. */
-async function ofAgreement(
+async function queryAgreementExceptions(
   store: Store,
   agreementId: string,
   statuses: readonly ExceptionStatus[],
   { after, limit }: { readonly after: string; readonly limit: number },
 ): Promise<Item[]> {
-  const found: Item[] = [];
-  for (let position = after; found.length < limit; ) {
-    const read = await inOrder(store, {
+  const matches: Item[] = [];
+  for (let position = after; matches.length < limit; ) {
+    const indexItems = await queryByDueKey(store, {
       index: 'exceptions-by-agreement',
       partition: `AGREEMENT#${agreementId}`,
       after: position,
@@ -422,42 +454,42 @@ async function ofAgreement(
     });
     const items = await getAll(
       store,
-      read.map(({ PK, SK }) => ({ PK, SK })),
+      indexItems.map(({ PK, SK }) => ({ PK, SK })),
     );
-    found.push(...items.filter((item) => statuses.includes(ownedFrom<ExceptionRequest>(item).state.stage.is)));
-    const last = read.at(-1);
-    if (last === undefined || read.length < 100) break;
+    matches.push(...items.filter((item) => statuses.includes(fromItem<ExceptionRequest>(item).value.state.status)));
+    const last = indexItems.at(-1);
+    if (last === undefined || indexItems.length < 100) break;
     position = String(last.dueKey);
   }
-  return found.slice(0, limit);
+  return matches.slice(0, limit);
 }
 
 /** Of so many requests of an agreement, those due last, the decided ones are looked for. */
-const decidedAmong = 50;
-const decisionsLookedAt = 5;
+const requestsSearchedMax = 50;
+const decisionsMax = 5;
 
 /**
  * How long the last decided requests of an agreement lay with the Notices Correspondent, in business minutes, newest first
  * (ALR-2). None when nothing was decided yet.
  */
-export async function approvalMinutes(store: Store, agreementId: string): Promise<readonly number[]> {
-  const found = await query(store, {
+export async function listApprovalMinutes(store: Store, agreementId: string): Promise<readonly number[]> {
+  const indexItems = await query(store, {
     index: 'exceptions-by-agreement',
     partition: ['agreementKey', `AGREEMENT#${agreementId}`],
-    limit: decidedAmong,
+    limit: requestsSearchedMax,
     newestFirst: true,
   });
   const items = await getAll(
     store,
-    found.map(({ PK, SK }) => ({ PK, SK })),
+    indexItems.map(({ PK, SK }) => ({ PK, SK })),
   );
   return items
-    .map((item) => ownedFrom<ExceptionRequest>(item).state)
+    .map((item) => fromItem<ExceptionRequest>(item).value)
     .flatMap((request) => {
-      const decision = askOf(request)?.decision ?? null;
-      return decision === null ? [] : [{ at: decision.at, minutes: request.clock.spent.correspondent }];
+      const decision = approvalRoundOf(request)?.decision ?? null;
+      return decision === null ? [] : [{ at: decision.at, minutes: request.clock.elapsed.correspondent }];
     })
     .toSorted((one, other) => (one.at > other.at ? -1 : 1))
-    .slice(0, decisionsLookedAt)
+    .slice(0, decisionsMax)
     .map(({ minutes }) => minutes);
 }

@@ -1,27 +1,27 @@
 import type { Instant } from '../domain/calendar/instant.ts';
-import { epochMilliseconds, isBefore, later } from '../domain/calendar/instant.ts';
+import { addDuration, epochMilliseconds, isBefore } from '../domain/calendar/instant.ts';
 import type { ItemKey, Store } from './dynamodb/table.ts';
 import { commit, get } from './dynamodb/table.ts';
 import { fingerprintOf } from './vault.ts';
 
 /** A request that may be sent again: who sent it, under which key, and a fingerprint of all that it asked. */
-export type Repeatable = { readonly caller: string; readonly key: string; readonly fingerprint: string };
+export type IdempotencyKey = { readonly caller: string; readonly key: string; readonly fingerprint: string };
 
 /** What was answered, as it went out. */
-export type Answered = {
+export type StoredResponse = {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
 };
 
-export type Begun =
-  | { readonly is: 'first' }
-  | { readonly is: 'answered'; readonly answer: Answered }
-  | { readonly is: 'reused' }
-  | { readonly is: 'in-progress' };
+export type ClaimResult =
+  | { readonly kind: 'claimed' }
+  | { readonly kind: 'completed'; readonly response: StoredResponse }
+  | { readonly kind: 'reused' }
+  | { readonly kind: 'in-progress' };
 
 /** For how long the answer to a request over HTTP is kept. */
-const ordinarilyKeptHours = 24;
+const defaultRetentionHours = 24;
 /** Longer than any function may run: after it, one that never answered counts as lost and may be done again. */
 const inProgressSeconds = 60;
 
@@ -30,38 +30,41 @@ const inProgressSeconds = 60;
  * key was used for another request, or that the first still runs. A first that was lost may be begun again; doing it
  * twice is safe, since what it does knows the operation that it belongs to.
  */
-export async function begin(
+export async function claimIdempotencyKey(
   store: Store,
-  repeatable: Repeatable,
+  idempotencyKey: IdempotencyKey,
   now: Instant,
-  keptHours = ordinarilyKeptHours,
-): Promise<Begun> {
-  const key = itemKey(repeatable);
+  retentionHours = defaultRetentionHours,
+): Promise<ClaimResult> {
+  const key = itemKey(idempotencyKey);
   for (let attempt = 1; ; attempt += 1) {
-    const found = await get(store, key);
-    const alive = found !== undefined && !isBefore(found.expiresAt as Instant, now);
-    if (alive) {
-      if (found.fingerprint !== repeatable.fingerprint) return { is: 'reused' };
-      if (typeof found.response === 'string') {
+    const existing = await get(store, key);
+    const isUnexpired = existing !== undefined && !isBefore(existing.expiresAt as Instant, now);
+    if (isUnexpired) {
+      if (existing.fingerprint !== idempotencyKey.fingerprint) return { kind: 'reused' };
+      if (typeof existing.response === 'string') {
         // Answers are sealed: one of them may hold a product key.
-        return { is: 'answered', answer: JSON.parse(store.vault.open(found.response, key.PK)) as Answered };
+        return {
+          kind: 'completed',
+          response: JSON.parse(store.vault.open(existing.response, key.PK)) as StoredResponse,
+        };
       }
-      if (!isBefore(found.inProgressUntil as Instant, now)) return { is: 'in-progress' };
+      if (!isBefore(existing.inProgressUntil as Instant, now)) return { kind: 'in-progress' };
     }
-    const expiresAt = later(now, { hours: keptHours });
-    const committed = await commit(store, [
+    const expiresAt = addDuration(now, { hours: retentionHours });
+    const commitResult = await commit(store, [
       {
         Put: {
           TableName: '',
           Item: {
             ...key,
-            fingerprint: repeatable.fingerprint,
-            inProgressUntil: later(now, { seconds: inProgressSeconds }),
-            attempts: (Number(found?.attempts) || 0) + 1,
+            fingerprint: idempotencyKey.fingerprint,
+            inProgressUntil: addDuration(now, { seconds: inProgressSeconds }),
+            attempts: (Number(existing?.attempts) || 0) + 1,
             expiresAt,
             expiresAtEpochSeconds: Math.ceil(epochMilliseconds(expiresAt) / 1000),
           },
-          ...(found === undefined
+          ...(existing === undefined
             ? { ConditionExpression: 'attribute_not_exists(PK)' }
             : {
                 ConditionExpression: '#attempts = :attempts AND (attribute_not_exists(#response) OR #expiresAt < :now)',
@@ -70,19 +73,23 @@ export async function begin(
                   '#response': 'response',
                   '#expiresAt': 'expiresAt',
                 },
-                ExpressionAttributeValues: { ':attempts': found.attempts, ':now': now },
+                ExpressionAttributeValues: { ':attempts': existing.attempts, ':now': now },
               }),
         },
       },
     ]);
-    if (committed === 'done') return { is: 'first' };
-    if (attempt > 1) return { is: 'in-progress' };
+    if (commitResult === 'committed') return { kind: 'claimed' };
+    if (attempt > 1) return { kind: 'in-progress' };
   }
 }
 
 /** Keeps what the first was answered, sealed, for those who ask again. */
-export async function finish(store: Store, repeatable: Repeatable, answer: Answered): Promise<void> {
-  const key = itemKey(repeatable);
+export async function completeIdempotencyKey(
+  store: Store,
+  idempotencyKey: IdempotencyKey,
+  response: StoredResponse,
+): Promise<void> {
+  const key = itemKey(idempotencyKey);
   await commit(store, [
     {
       Update: {
@@ -92,8 +99,8 @@ export async function finish(store: Store, repeatable: Repeatable, answer: Answe
         ConditionExpression: '#fingerprint = :fingerprint AND attribute_not_exists(#response)',
         ExpressionAttributeNames: { '#response': 'response', '#fingerprint': 'fingerprint' },
         ExpressionAttributeValues: {
-          ':response': store.vault.seal(JSON.stringify(answer), key.PK),
-          ':fingerprint': repeatable.fingerprint,
+          ':response': store.vault.seal(JSON.stringify(response), key.PK),
+          ':fingerprint': idempotencyKey.fingerprint,
         },
       },
     },
@@ -101,12 +108,12 @@ export async function finish(store: Store, repeatable: Repeatable, answer: Answe
 }
 
 /** Forgets a first that came to nothing (a fault), so that it can be tried again at once. */
-export async function abandon(store: Store, repeatable: Repeatable): Promise<void> {
+export async function releaseIdempotencyKey(store: Store, idempotencyKey: IdempotencyKey): Promise<void> {
   await commit(store, [
     {
       Delete: {
         TableName: '',
-        Key: itemKey(repeatable),
+        Key: itemKey(idempotencyKey),
         ConditionExpression: 'attribute_not_exists(#response)',
         ExpressionAttributeNames: { '#response': 'response' },
       },
@@ -115,10 +122,10 @@ export async function abandon(store: Store, repeatable: Repeatable): Promise<voi
 }
 
 /** The name of the operation that all repetitions of a request are: what it does remembers it. */
-export function operationOf({ caller, key, fingerprint }: Repeatable): string {
+export function operationIdOf({ caller, key, fingerprint }: IdempotencyKey): string {
   return fingerprintOf(JSON.stringify([caller, key, fingerprint])).slice(0, 32);
 }
 
-function itemKey({ caller, key }: Repeatable): ItemKey {
+function itemKey({ caller, key }: IdempotencyKey): ItemKey {
   return { PK: `IDEMPOTENCY#${fingerprintOf(JSON.stringify([caller, key]))}`, SK: 'RESPONSE' };
 }

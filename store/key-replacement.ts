@@ -1,24 +1,24 @@
 import type { Agreement } from '../domain/agreement.ts';
-import { noticesTo } from '../domain/agreement-notification.ts';
-import { theService } from '../domain/audit-event.ts';
+import { notificationsFor } from '../domain/agreement-notification.ts';
+import { serviceActor } from '../domain/audit-event.ts';
 import type { Instant } from '../domain/calendar/instant.ts';
 import type { Context } from '../domain/context.ts';
-import { isFinal, reject } from '../domain/exceptions/request.ts';
+import { isFinal, rejectRequest } from '../domain/exceptions/request.ts';
 import { limitOf } from '../domain/keys/grant.ts';
 import type { InstallationId } from '../domain/keys/installation-id.ts';
 import type { Key, Successor } from '../domain/keys/key.ts';
 import type { ProductKey } from '../domain/keys/product-key.ts';
-import type { Replacement } from '../domain/keys/replacement.ts';
-import { beginReplacement, completeReplacement, withoutHosts } from '../domain/keys/replacement.ts';
-import { noticeWrite } from './agreement-notifications.ts';
+import type { ReplacementRequest } from '../domain/keys/replacement.ts';
+import { beginReplacement, completeReplacement, withoutMovedHosts } from '../domain/keys/replacement.ts';
+import { notificationWrite } from './agreement-notifications.ts';
 import { readAgreement } from './agreements.ts';
 import type { Store, TransactItem } from './dynamodb/table.ts';
-import { get, inParallel, putIfAbsent } from './dynamodb/table.ts';
-import type { Outcome } from './dynamodb/versioned-item.ts';
-import { change, changeExisting, wasDone, writesOf } from './dynamodb/versioned-item.ts';
-import { moveException, openKey } from './exceptions.ts';
-import { issuingWrites, keyAttributes, keyItem, makSlot, readKey } from './keys.ts';
-import { blockBuckets, bucketItems, dropMark, reserveItem } from './mak-activations.ts';
+import { get, mapInBatches, putIfAbsent } from './dynamodb/table.ts';
+import type { UpdateResult } from './dynamodb/versioned-item.ts';
+import { isProcessed, toWrites, updateExisting, updateWithRetry } from './dynamodb/versioned-item.ts';
+import { openRequestPointer, transitionException } from './exceptions.ts';
+import { keyCreationWrites, keyIndexKeys, keyItemKey, liveMakPointer, readKey } from './keys.ts';
+import { blockBuckets, newBucketItems, newReserveItem, removeActivation } from './mak-activations.ts';
 
 /**
  * Begins to replace a key: from then on it is held, and its successor is drawn and kept, sealed. The same operation again
@@ -27,23 +27,23 @@ import { blockBuckets, bucketItems, dropMark, reserveItem } from './mak-activati
 export function holdForReplacement(
   store: Store,
   keyId: string,
-  { drawKey, ...ask }: Replacement & { readonly drawKey: () => ProductKey },
+  { drawKey, ...request }: ReplacementRequest & { readonly drawKey: () => ProductKey },
   context: Context,
-): Promise<Outcome<Key> | undefined> {
-  const { operationId: operation, now } = context;
-  return changeExisting<Key, Key>(store, keyItem(keyId), (owned) => {
-    if (wasDone(owned, operation)) return { is: 'settled', answer: owned.state };
+): Promise<UpdateResult<Key> | undefined> {
+  const { operationId, now } = context;
+  return updateExisting<Key, Key>(store, keyItemKey(keyId), (record) => {
+    if (isProcessed(record, operationId)) return { kind: 'no-change', value: record.value };
     const productKey = drawKey();
     const successor = { keyId: store.vault.keyIdOf(productKey), lastFive: productKey.lastFive };
-    const begun = beginReplacement(owned.state, ask, successor, context);
-    if (!begun.ok) return { is: 'refused', refused: begun };
-    const successorSealed = store.vault.seal(productKey.reveal(), successor.keyId);
+    const transition = beginReplacement(record.value, request, successor, context);
+    if (!transition.ok) return { kind: 'refused', refusal: transition };
+    const sealedSuccessorKey = store.vault.seal(productKey.reveal(), successor.keyId);
     return {
-      is: 'to-write',
-      answer: begun.key,
-      writes: writesOf(
-        { ...owned, state: begun.key, kept: { ...owned.kept, successorSealed } },
-        { operation, now, deed: begun.deed, attributes: keyAttributes(begun.key) },
+      kind: 'write',
+      value: transition.key,
+      writes: toWrites(
+        { ...record, value: transition.key, internal: { ...record.internal, sealedSuccessorKey } },
+        { operationId, now, event: transition.event, attributes: keyIndexKeys(transition.key) },
       ),
     };
   });
@@ -56,92 +56,96 @@ export function holdForReplacement(
  * and does all of it. May run any number of times and at once. Answers the successor's id, or `undefined` when none was begun.
  */
 export async function finishReplacement(store: Store, keyId: string, now: Instant): Promise<string | undefined> {
-  const held = await readKey(store, keyId);
-  if (held === undefined || held.state.status.is === 'live') return undefined;
-  if (held.state.status.is === 'blocked') return held.state.status.replacedBy?.keyId;
-  const agreement = await agreementOf(store, held.state);
-  const { successor } = held.state.status;
-  await closeRequestOf(store, held.state, successor, now);
-  if (held.state.type === 'MAK') {
-    await blockBuckets(store, { keyId, bucketCount: held.kept.bucketCount });
-    const completed = completeReplacement(held.state, agreement, { now, policy: store.policy });
-    if (completed !== undefined)
-      await putIfAbsent(store, bucketItems(successor.keyId, limitOf(completed.issued.grants)));
+  const heldKey = await readKey(store, keyId);
+  if (heldKey === undefined || heldKey.value.state.status === 'live') return undefined;
+  if (heldKey.value.state.status === 'blocked') return heldKey.value.state.replacedBy?.keyId;
+  const agreement = await readKeyAgreement(store, heldKey.value);
+  const { successor } = heldKey.value.state;
+  await rejectOpenRequest(store, heldKey.value, successor, now);
+  if (heldKey.value.type === 'MAK') {
+    await blockBuckets(store, { keyId, bucketCount: heldKey.internal.bucketCount });
+    const completion = completeReplacement(heldKey.value, agreement, { now, policy: store.policy });
+    if (completion !== undefined)
+      await putIfAbsent(store, newBucketItems(successor.keyId, limitOf(completion.issued.grants)));
   }
-  await change<'done'>(store, async () => {
-    const kept = await readKey(store, keyId);
-    const completed =
-      kept === undefined ? undefined : completeReplacement(kept.state, agreement, { now, policy: store.policy });
-    if (kept === undefined || completed === undefined) return { is: 'settled', answer: 'done' };
-    const { blocked, issued, deed } = completed;
-    const productKey = store.vault.openProductKey(String(kept.kept.successorSealed), issued.keyId);
-    const { successorSealed: _, ...rest } = kept.kept as typeof kept.kept & { readonly successorSealed?: string };
-    const context = { actor: deed.actor, operationId: `replace ${keyId}`, now };
-    const reason = kept.state.status.is === 'blocking' ? kept.state.status.reason : '';
+  await updateWithRetry<'done'>(store, async () => {
+    const keyRecord = await readKey(store, keyId);
+    const completion =
+      keyRecord === undefined
+        ? undefined
+        : completeReplacement(keyRecord.value, agreement, { now, policy: store.policy });
+    if (keyRecord === undefined || completion === undefined) return { kind: 'no-change', value: 'done' };
+    const { blocked: blockedKey, issued: issuedKey, event } = completion;
+    const productKey = store.vault.openProductKey(String(keyRecord.internal.sealedSuccessorKey), issuedKey.keyId);
+    const { sealedSuccessorKey: _, ...internal } = keyRecord.internal as typeof keyRecord.internal & {
+      readonly sealedSuccessorKey?: string;
+    };
+    const context = { actor: event.actor, operationId: `replace ${keyId}`, now };
+    const reason = keyRecord.value.state.status === 'blocking' ? keyRecord.value.state.reason : '';
     return {
-      is: 'to-write',
-      answer: 'done',
+      kind: 'write',
+      value: 'done',
       writes: [
-        ...writesOf({ ...kept, state: blocked, kept: rest }, { operation: null, now, deed }),
-        ...issuingWrites(store, { key: issued, productKey, agreement }, context),
-        ...(issued.type === 'MAK' ? makWrites(issued) : []),
-        ...toldOf({ blocked, issued, reason }, agreement, now),
+        ...toWrites({ ...keyRecord, value: blockedKey, internal: internal }, { operationId: null, now, event }),
+        ...keyCreationWrites(store, { key: issuedKey, productKey, agreement }, context),
+        ...(issuedKey.type === 'MAK' ? liveMakWrites(issuedKey) : []),
+        ...replacementNotificationWrites({ blockedKey, issuedKey, reason }, agreement, now),
       ],
     };
   });
   return successor.keyId;
 }
 
-function makWrites(issued: Key): TransactItem[] {
-  const slot = makSlot(issued.agreementId, issued.productGroup);
+function liveMakWrites(issuedKey: Key): TransactItem[] {
+  const pointer = liveMakPointer(issuedKey.agreementId, issuedKey.productGroup);
   return [
     {
       Put: {
         TableName: '',
-        Item: reserveItem(issued.keyId, limitOf(issued.grants)),
+        Item: newReserveItem(issuedKey.keyId, limitOf(issuedKey.grants)),
         ConditionExpression: 'attribute_not_exists(PK)',
       },
     },
-    { Put: { TableName: '', Item: { ...slot, keyId: issued.keyId } } },
+    { Put: { TableName: '', Item: { ...pointer, keyId: issuedKey.keyId } } },
   ];
 }
 
-function toldOf(
-  { blocked, issued, reason }: { readonly blocked: Key; readonly issued: Key; readonly reason: string },
+function replacementNotificationWrites(
+  { blockedKey, issuedKey, reason }: { readonly blockedKey: Key; readonly issuedKey: Key; readonly reason: string },
   agreement: Agreement,
   now: Instant,
 ): TransactItem[] {
-  const about = {
-    is: 'key-replaced',
-    keyType: issued.type,
-    blockedLastFive: blocked.lastFive,
-    issuedLastFive: issued.lastFive,
+  const content = {
+    kind: 'key-replaced',
+    keyType: issuedKey.type,
+    blockedLastFive: blockedKey.lastFive,
+    issuedLastFive: issuedKey.lastFive,
     reason,
   } as const;
-  return noticesTo(agreement.contacts, `replaced ${blocked.keyId}`, agreement, about).map((notice) =>
-    noticeWrite(notice, now),
+  return notificationsFor(agreement.contacts, `replaced ${blockedKey.keyId}`, agreement, content).map((notification) =>
+    notificationWrite(notification, now),
   );
 }
 
-async function agreementOf(store: Store, key: Key): Promise<Agreement> {
-  const owned = await readAgreement(store, key.agreementId);
-  if (owned === undefined) throw new Error(`Agreement ${key.agreementId} has gone; agreements are never deleted.`);
-  return owned.state;
+async function readKeyAgreement(store: Store, key: Key): Promise<Agreement> {
+  const record = await readAgreement(store, key.agreementId);
+  if (record === undefined) throw new Error(`Agreement ${key.agreementId} has gone; agreements are never deleted.`);
+  return record.value;
 }
 
 /**
  * Ends the request that is open for a key that is being replaced: nothing is granted on it any more, and no other can be
  * opened. The sweep tells people and wakes the workflow. Does nothing more when it is done again.
  */
-async function closeRequestOf(store: Store, key: Key, successor: Successor, now: Instant): Promise<void> {
-  const item = await get(store, openKey(key.keyId));
+async function rejectOpenRequest(store: Store, key: Key, successor: Successor, now: Instant): Promise<void> {
+  const item = await get(store, openRequestPointer(key.keyId));
   if (item === undefined) return;
   const reason = `The key ending in ${key.lastFive} was blocked while the request was open. The key ending in ${successor.lastFive} took its place.`;
-  const context = { actor: theService, operationId: `replaced ${key.keyId}`, now, policy: store.policy };
-  await moveException(
+  const context = { actor: serviceActor, operationId: `replaced ${key.keyId}`, now, policy: store.policy };
+  await transitionException(
     store,
     String(item.exceptionId),
-    (request) => (isFinal(request) ? 'nothing' : reject(request, reason, context)),
+    (request) => (isFinal(request) ? 'no-change' : rejectRequest(request, reason, context)),
     context,
   );
 }
@@ -151,38 +155,43 @@ async function closeRequestOf(store: Store, key: Key, successor: Successor, now:
  * there is left, so that it may run any number of times. Like the activations that it follows from, it is no entry of the
  * history (LED-1).
  */
-export async function dropFromReplaced(
+export async function removeFromReplacedKeys(
   store: Store,
   key: Pick<Key, 'replaces'>,
-  moved: readonly InstallationId[],
+  installationIds: readonly InstallationId[],
   now: Instant,
 ): Promise<void> {
-  let keyId = moved.length === 0 ? null : key.replaces;
+  let keyId = installationIds.length === 0 ? null : key.replaces;
   while (keyId !== null) {
-    const replaced = await readKey(store, keyId);
-    if (replaced === undefined) throw new Error(`Key ${keyId} was replaced and has gone; keys are never deleted.`);
-    const { state, kept } = replaced;
-    if (state.type === 'MAK') {
-      const layout = { keyId, bucketCount: kept.bucketCount };
-      await inParallel(moved, (machine) =>
-        dropMark(store, layout, store.vault.digestOf(layout.keyId, machine), machine),
+    const replacedKey = await readKey(store, keyId);
+    if (replacedKey === undefined) throw new Error(`Key ${keyId} was replaced and has gone; keys are never deleted.`);
+    const { value, internal } = replacedKey;
+    if (value.type === 'MAK') {
+      const layout = { keyId, bucketCount: internal.bucketCount };
+      await mapInBatches(installationIds, (installationId) =>
+        removeActivation(store, layout, store.vault.digestOf(layout.keyId, installationId), installationId),
       );
     } else {
-      await dropHosts(store, keyId, moved, now);
+      await removeHosts(store, keyId, installationIds, now);
     }
-    keyId = state.replaces;
+    keyId = value.replaces;
   }
 }
 
-async function dropHosts(store: Store, keyId: string, moved: readonly InstallationId[], now: Instant): Promise<void> {
-  await changeExisting<Key, 'done'>(store, keyItem(keyId), (owned) => {
-    const key = withoutHosts(owned.state, moved);
-    if (key === undefined) return { is: 'settled', answer: 'done' };
-    const attributes = keyAttributes(key);
+async function removeHosts(
+  store: Store,
+  keyId: string,
+  installationIds: readonly InstallationId[],
+  now: Instant,
+): Promise<void> {
+  await updateExisting<Key, 'done'>(store, keyItemKey(keyId), (record) => {
+    const key = withoutMovedHosts(record.value, installationIds);
+    if (key === undefined) return { kind: 'no-change', value: 'done' };
+    const attributes = keyIndexKeys(key);
     return {
-      is: 'to-write',
-      answer: 'done',
-      writes: writesOf({ ...owned, state: key }, { operation: null, now, deed: null, attributes }),
+      kind: 'write',
+      value: 'done',
+      writes: toWrites({ ...record, value: key }, { operationId: null, now, event: null, attributes }),
     };
   });
 }

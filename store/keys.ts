@@ -1,45 +1,53 @@
 import type { Agreement } from '../domain/agreement.ts';
-import { groupsCovered, initialMakLimit } from '../domain/agreement.ts';
-import type { Deed } from '../domain/audit-event.ts';
+import { coveredProductGroups, initialMakLimit } from '../domain/agreement.ts';
+import type { AuditEvent } from '../domain/audit-event.ts';
 import type { Instant } from '../domain/calendar/instant.ts';
-import { later } from '../domain/calendar/instant.ts';
+import { addDuration } from '../domain/calendar/instant.ts';
 import type { ProductGroup } from '../domain/catalog.ts';
 import { products } from '../domain/catalog.ts';
 import type { Context } from '../domain/context.ts';
 import type { Grant } from '../domain/keys/grant.ts';
 import { limitOf } from '../domain/keys/grant.ts';
 import type { DraftAgreement, Key, KmsHost, KmsKey, Mak } from '../domain/keys/key.ts';
-import type { HostActivation, OverrideAsk } from '../domain/keys/kms.ts';
-import { activateHost, override, placesTaken, reportClients } from '../domain/keys/kms.ts';
-import type { Increase } from '../domain/keys/mak.ts';
+import type { HostActivationRequest, OverrideRequest } from '../domain/keys/kms.ts';
+import { activateHost, override, reportClients, usedHostSlots } from '../domain/keys/kms.ts';
+import type { IncreaseRequest } from '../domain/keys/mak.ts';
 import { increase } from '../domain/keys/mak.ts';
 import type { ProductKey } from '../domain/keys/product-key.ts';
-import type { Refused } from '../domain/refusal.ts';
+import type { RefusalResult } from '../domain/refusal.ts';
 import { refuse } from '../domain/refusal.ts';
-import { dueAttributes } from './dynamodb/due-items.ts';
-import type { Page, PageAsk } from './dynamodb/page.ts';
-import { beginning, pageOf } from './dynamodb/page.ts';
+import { dueIndexKeys } from './dynamodb/due-items.ts';
+import type { Page, PageRequest } from './dynamodb/page.ts';
+import { pageOf, startAfter } from './dynamodb/page.ts';
 import type { ItemKey, Store, TransactItem } from './dynamodb/table.ts';
-import { Contention, get, getAll, putIfAbsent, query } from './dynamodb/table.ts';
-import type { Attempt, Outcome, Owned, WriteContext, Writing } from './dynamodb/versioned-item.ts';
-import { change, changeExisting, ownedFrom, read, unwritten, wasDone, writesOf } from './dynamodb/versioned-item.ts';
+import { ContentionError, get, getAll, putIfAbsent, query } from './dynamodb/table.ts';
+import type { UpdateDecision, UpdateResult, Versioned, WriteContext, WriteOptions } from './dynamodb/versioned-item.ts';
 import {
-  activationTimesOnMak,
+  fromItem,
+  isProcessed,
+  newItem,
+  readItem,
+  toWrites,
+  updateExisting,
+  updateWithRetry,
+} from './dynamodb/versioned-item.ts';
+import {
   bucketCountFor,
-  bucketCountGrown,
-  bucketItems,
-  reserveItem,
-  reserveRaise,
-  usedOnMak,
+  countUsedOnMak,
+  grownBucketCountFor,
+  listMakActivationTimes,
+  newBucketItems,
+  newReserveItem,
+  reserveIncreaseWrite,
 } from './mak-activations.ts';
 
 /** What is kept with a key beside its state: the sealed key, and the facts of its agreement that never change. */
-type Kept = { readonly sealed: string; readonly agreement: DraftAgreement; readonly bucketCount: number };
+type KeyInternal = { readonly sealedKey: string; readonly agreement: DraftAgreement; readonly bucketCount: number };
 
 /** A key with what it was issued under. */
-export type KeptKey = Owned<Key> & { readonly kept: Kept };
+export type KeyRecord = Versioned<Key> & { readonly internal: KeyInternal };
 
-export function keyItem(keyId: string): ItemKey {
+export function keyItemKey(keyId: string): ItemKey {
   return { PK: `KEY#${keyId}`, SK: 'KEY' };
 }
 
@@ -47,47 +55,51 @@ export function keyItem(keyId: string): ItemKey {
 const replacementGraceSeconds = 60;
 
 /** When the sweep has something to do with a key. It follows from the key, so that no change of it can lose it. */
-export function keyAttributes({ status }: Key): Readonly<Record<string, string>> {
-  const due = status.is === 'blocking' ? later(status.since, { seconds: replacementGraceSeconds }) : null;
-  return dueAttributes('KEY', due);
+export function keyIndexKeys({ state }: Key): Readonly<Record<string, string>> {
+  const due = state.status === 'blocking' ? addDuration(state.since, { seconds: replacementGraceSeconds }) : null;
+  return dueIndexKeys('KEY', due);
 }
 
 /** Reads a key with its version. */
-export async function readKey(store: Store, keyId: string): Promise<KeptKey | undefined> {
-  const owned = await read<Key>(store, keyItem(keyId));
-  return owned === undefined ? undefined : keptKey(owned);
+export async function readKey(store: Store, keyId: string): Promise<KeyRecord | undefined> {
+  const record = await readItem<Key>(store, keyItemKey(keyId));
+  return record === undefined ? undefined : toKeyRecord(record);
 }
 
 /** A key's item is only ever written with all of `Kept`. */
-export function keptKey(owned: Owned<Key>): KeptKey {
-  return owned as KeptKey;
+export function toKeyRecord(record: Versioned<Key>): KeyRecord {
+  return record as KeyRecord;
 }
 
 /** The key with this id; `undefined` when there is none. */
 export async function findKey(store: Store, keyId: string): Promise<Key | undefined> {
-  return (await readKey(store, keyId))?.state;
+  return (await readKey(store, keyId))?.value;
 }
 
 /** Says which MAK of an agreement is the live one for a product group: there is at most one (KEY-2). */
-export function makSlot(agreementId: string, productGroup: ProductGroup): ItemKey {
+export function liveMakPointer(agreementId: string, productGroup: ProductGroup): ItemKey {
   return { PK: `AGREEMENT#${agreementId}`, SK: `MAK#${productGroup}` };
 }
 
 /** The keys of an agreement, in the order of their ids. */
-export async function keysOf(store: Store, agreementId: string, { limit, after }: PageAsk): Promise<Page<KeptKey>> {
+export async function listKeys(
+  store: Store,
+  agreementId: string,
+  { limit, after }: PageRequest,
+): Promise<Page<KeyRecord>> {
   const pointers = await query(store, {
     partition: ['PK', `AGREEMENT#${agreementId}`],
     sort: {
       name: 'SK',
       condition: '#sort BETWEEN :after AND :end',
       // A position is the last key given, and the space sorts right after it and before any other key.
-      values: { ':after': `${beginning(after, 'KEY#', 'KEY#~')} `, ':end': 'KEY#~' },
+      values: { ':after': `${startAfter(after, 'KEY#', 'KEY#~')} `, ':end': 'KEY#~' },
     },
     limit: limit + 1,
   });
   const page = pageOf(pointers, limit, ({ SK }) => SK);
   return {
-    items: await keysAt(
+    items: await readKeys(
       store,
       page.items.map(({ SK }) => SK.slice('KEY#'.length)),
     ),
@@ -96,51 +108,51 @@ export async function keysOf(store: Store, agreementId: string, { limit, after }
 }
 
 /** The keys with these last five, of one agreement or of any; live ones first. */
-export async function keysEndingIn(
+export async function listKeysByLastFive(
   store: Store,
   lastFive: string,
   agreementId: string | undefined,
-  { limit, after }: PageAsk,
-): Promise<Page<KeptKey>> {
-  const begin = agreementId === undefined ? 'AGREEMENT#' : `AGREEMENT#${agreementId}#KEY#`;
-  const end = `${begin}~`;
+  { limit, after }: PageRequest,
+): Promise<Page<KeyRecord>> {
+  const rangeStart = agreementId === undefined ? 'AGREEMENT#' : `AGREEMENT#${agreementId}#KEY#`;
+  const rangeEnd = `${rangeStart}~`;
   const pointers = await query(store, {
     partition: ['PK', `LASTFIVE#${lastFive}`],
     sort: {
       name: 'SK',
       condition: '#sort BETWEEN :after AND :end',
-      values: { ':after': `${beginning(after, begin, end)} `, ':end': end },
+      values: { ':after': `${startAfter(after, rangeStart, rangeEnd)} `, ':end': rangeEnd },
     },
     limit: limit + 1,
   });
   const page = pageOf(pointers, limit, ({ SK }) => SK);
-  const keys = await keysAt(
+  const keys = await readKeys(
     store,
     page.items.map(({ SK }) => SK.slice(SK.lastIndexOf('#') + 1)),
   );
   const liveFirst = keys.toSorted(
-    (one, other) => Number(other.state.status.is === 'live') - Number(one.state.status.is === 'live'),
+    (first, second) => Number(second.value.state.status === 'live') - Number(first.value.state.status === 'live'),
   );
   return { items: liveFirst, next: page.next };
 }
 
-async function keysAt(store: Store, keyIds: readonly string[]): Promise<readonly KeptKey[]> {
-  const items = await getAll(store, keyIds.map(keyItem));
-  return items.map((item) => keptKey(ownedFrom<Key>(item)));
+async function readKeys(store: Store, keyIds: readonly string[]): Promise<readonly KeyRecord[]> {
+  const items = await getAll(store, keyIds.map(keyItemKey));
+  return items.map((item) => toKeyRecord(fromItem<Key>(item)));
 }
 
 /** What is used of a key's limit now, in its unit: activations of a MAK, host places of a KMS key (KEY-7). */
-export async function usedOn(store: Store, { state, kept }: KeptKey): Promise<number> {
-  return state.type === 'KMS'
-    ? placesTaken(state)
-    : usedOnMak(store, { keyId: state.keyId, bucketCount: kept.bucketCount });
+export async function countUsed(store: Store, { value: key, internal }: KeyRecord): Promise<number> {
+  return key.type === 'KMS'
+    ? usedHostSlots(key)
+    : countUsedOnMak(store, { keyId: key.keyId, bucketCount: internal.bucketCount });
 }
 
 /** When each unit of a key's limit was used: activations of a MAK, hosts of a KMS key by their first (ALR-2). */
-export async function timesUsed(store: Store, { state, kept }: KeptKey): Promise<readonly Instant[]> {
-  return state.type === 'KMS'
-    ? state.hosts.filter(({ place }) => place === 'standard').map(({ firstActivatedAt }) => firstActivatedAt)
-    : activationTimesOnMak(store, { keyId: state.keyId, bucketCount: kept.bucketCount });
+export async function listUsageTimes(store: Store, { value: key, internal }: KeyRecord): Promise<readonly Instant[]> {
+  return key.type === 'KMS'
+    ? key.hosts.filter(({ slot }) => slot === 'standard').map(({ firstActivatedAt }) => firstActivatedAt)
+    : listMakActivationTimes(store, { keyId: key.keyId, bucketCount: internal.bucketCount });
 }
 
 /** The ways to find a key: by its agreement, and by its last five. */
@@ -152,25 +164,25 @@ export function keyPointers({ agreementId, keyId, lastFive }: Key): readonly Ite
 }
 
 /** Everything that issuing a key writes besides its buckets: the key, its history, and the ways to find it. */
-export function issuingWrites(
+export function keyCreationWrites(
   store: Store,
   issue: { readonly key: Key; readonly productKey: ProductKey; readonly agreement: Agreement },
   { actor, operationId, now }: Omit<Context, 'policy'>,
 ): TransactItem[] {
   const { key, productKey, agreement } = issue;
-  const kept: Kept = {
-    sealed: store.vault.seal(productKey.reveal(), key.keyId),
+  const internal: KeyInternal = {
+    sealedKey: store.vault.seal(productKey.reveal(), key.keyId),
     agreement: { organization: { name: agreement.organization.name }, numbers: agreement.numbers },
     bucketCount: bucketCountFor(limitOf(key.grants)),
   };
-  const deed = {
+  const event = {
     actor,
     action: 'key-issued',
     detail: `A ${key.type} key for ${key.productGroup} was issued, ending in ${key.lastFive}, with a limit of ${limitOf(key.grants)}.`,
     reference: key.agreementId,
   };
   return [
-    ...writesOf(unwritten<Key>(keyItem(key.keyId), key, kept), { operation: operationId, now, deed }),
+    ...toWrites(newItem<Key>(keyItemKey(key.keyId), key, internal), { operationId: operationId, now, event }),
     ...keyPointers(key).map((Item) => ({ Put: { TableName: '', Item } })),
   ];
 }
@@ -184,32 +196,32 @@ export function issueMak(
   agreement: Agreement,
   ask: { readonly productGroup: ProductGroup; readonly drawKey: () => ProductKey },
   context: Context,
-): Promise<Outcome<Mak>> {
+): Promise<UpdateResult<Mak>> {
   const { productGroup, drawKey } = ask;
   const { actor, operationId, now, policy } = context;
-  const slot = makSlot(agreement.agreementId, productGroup);
-  return change(store, async (): Promise<Attempt<Mak>> => {
-    const groups = groupsCovered(agreement, policy);
+  const pointer = liveMakPointer(agreement.agreementId, productGroup);
+  return updateWithRetry(store, async (): Promise<UpdateDecision<Mak>> => {
+    const groups = coveredProductGroups(agreement, policy);
     if (!groups.includes(productGroup)) {
       const covers = products.filter((product) => groups.includes(policy.catalog[product].group));
       return {
-        is: 'refused',
-        refused: refuse(
+        kind: 'refused',
+        refusal: refuse(
           'product-not-covered',
           `The agreement has no licenses of the product group ${productGroup}. It has licenses of ${groups.join(', ')}.`,
           { covers },
         ),
       };
     }
-    const taken = await get(store, slot);
-    const existing = taken === undefined ? undefined : await readKey(store, String(taken.keyId));
+    const existingPointer = await get(store, pointer);
+    const existing = existingPointer === undefined ? undefined : await readKey(store, String(existingPointer.keyId));
     if (existing !== undefined) {
-      if (existing.state.type === 'MAK' && wasDone(existing, operationId))
-        return { is: 'settled', answer: existing.state };
-      const { keyId, lastFive } = existing.state;
+      if (existing.value.type === 'MAK' && isProcessed(existing, operationId))
+        return { kind: 'no-change', value: existing.value };
+      const { keyId, lastFive } = existing.value;
       return {
-        is: 'refused',
-        refused: refuse(
+        kind: 'refused',
+        refusal: refuse(
           'mak-already-issued',
           `The agreement has a MAK for ${productGroup} already, ending in ${lastFive}. Use that, or have its limit raised.`,
           { keyId },
@@ -224,7 +236,7 @@ export function issueMak(
       agreementId: agreement.agreementId,
       productGroup,
       lastFive: productKey.lastFive,
-      status: { is: 'live' },
+      state: { status: 'live' },
       grants: [
         { kind: 'initial', amount: limit, at: now, by: actor, reference: agreement.agreementId, approvedBy: null },
       ],
@@ -233,20 +245,25 @@ export function issueMak(
     };
     // The buckets come first: until the key itself is there, nobody can know them. Those of a key that is there must not be
     // laid out again, so such a draw is drawn anew (KEY-5).
-    if ((await get(store, keyItem(mak.keyId))) !== undefined) throw new Contention('The key drawn is in use already.');
-    await putIfAbsent(store, bucketItems(mak.keyId, limit));
+    if ((await get(store, keyItemKey(mak.keyId))) !== undefined)
+      throw new ContentionError('The key drawn is in use already.');
+    await putIfAbsent(store, newBucketItems(mak.keyId, limit));
     return {
-      is: 'to-write',
-      answer: mak,
+      kind: 'write',
+      value: mak,
       writes: [
-        ...issuingWrites(store, { key: mak, productKey, agreement }, context),
+        ...keyCreationWrites(store, { key: mak, productKey, agreement }, context),
         {
-          Put: { TableName: '', Item: reserveItem(mak.keyId, limit), ConditionExpression: 'attribute_not_exists(PK)' },
+          Put: {
+            TableName: '',
+            Item: newReserveItem(mak.keyId, limit),
+            ConditionExpression: 'attribute_not_exists(PK)',
+          },
         },
         {
           Put: {
             TableName: '',
-            Item: { ...slot, keyId: mak.keyId },
+            Item: { ...pointer, keyId: mak.keyId },
             ConditionExpression: 'attribute_not_exists(PK)',
           },
         },
@@ -256,94 +273,118 @@ export function issueMak(
 }
 
 /** What a change of a key came to; `undefined` when there is no such key. */
-export type KeyOutcome<Answer> = Promise<Outcome<Answer> | undefined>;
+export type KeyUpdateResult<Answer> = Promise<UpdateResult<Answer> | undefined>;
 
-type KeyWrite = { readonly key: Key; readonly deed: Deed | null; readonly raisedBy?: number };
+type KeyWrite = { readonly key: Key; readonly event: AuditEvent | null; readonly increaseAmount?: number };
 
-type Decision<Answer> =
+type KeyUpdateDecision<Answer> =
   | {
       readonly ok: true;
-      readonly answer: Answer;
+      readonly value: Answer;
       /** Null when nothing changes. */
       readonly write: KeyWrite | null;
     }
-  | Refused;
+  | RefusalResult;
 
-function changeKey<Answer>(
+function updateKey<Answer>(
   store: Store,
   keyId: string,
-  decide: (kept: KeptKey) => Decision<Answer>,
-  { operationId: operation, now }: WriteContext,
-): KeyOutcome<Answer> {
-  return changeExisting<Key, Answer>(store, keyItem(keyId), (owned) => {
-    const kept = keptKey(owned);
-    const decided = decide(kept);
-    if (!decided.ok) return { is: 'refused', refused: decided };
-    if (decided.write === null) return { is: 'settled', answer: decided.answer };
-    const { key, deed, raisedBy } = decided.write;
+  decide: (keyRecord: KeyRecord) => KeyUpdateDecision<Answer>,
+  { operationId, now }: WriteContext,
+): KeyUpdateResult<Answer> {
+  return updateExisting<Key, Answer>(store, keyItemKey(keyId), (record) => {
+    const keyRecord = toKeyRecord(record);
+    const decision = decide(keyRecord);
+    if (!decision.ok) return { kind: 'refused', refusal: decision };
+    if (decision.write === null) return { kind: 'no-change', value: decision.value };
+    const { key, event, increaseAmount } = decision.write;
     const writes =
-      raisedBy === undefined
-        ? writesOf({ ...kept, state: key }, { operation, now, deed, attributes: keyAttributes(key) })
-        : raisingWrites(kept, key, raisedBy, { operation, now, deed });
-    return { is: 'to-write', answer: decided.answer, writes };
+      increaseAmount === undefined
+        ? toWrites({ ...keyRecord, value: key }, { operationId, now, event, attributes: keyIndexKeys(key) })
+        : limitIncreaseWrites(keyRecord, key, increaseAmount, { operationId, now, event });
+    return { kind: 'write', value: decision.value, writes };
   });
 }
 
 /** What raising a key's limit writes: the grant with the key and, for a MAK, the places that it adds (KEY-8). */
-export function raisingWrites(kept: KeptKey, key: Key, amount: number, writing: Writing): TransactItem[] {
-  if (key.type === 'KMS') return writesOf({ ...kept, state: key }, writing);
-  const bucketCount = bucketCountGrown(kept.kept.bucketCount, limitOf(key.grants));
+export function limitIncreaseWrites(
+  keyRecord: KeyRecord,
+  key: Key,
+  amount: number,
+  options: WriteOptions,
+): TransactItem[] {
+  if (key.type === 'KMS') return toWrites({ ...keyRecord, value: key }, options);
+  const bucketCount = grownBucketCountFor(keyRecord.internal.bucketCount, limitOf(key.grants));
   return [
-    ...writesOf({ ...kept, state: key, kept: { ...kept.kept, bucketCount } }, writing),
-    reserveRaise(key.keyId, amount),
+    ...toWrites({ ...keyRecord, value: key, internal: { ...keyRecord.internal, bucketCount } }, options),
+    reserveIncreaseWrite(key.keyId, amount),
   ];
 }
 
 /** What the call centre gave on the phone; `repeated` when the call of that reference was given it before. */
-type Given = { readonly grant: Grant; readonly repeated: boolean };
+type PhoneGrantResult = { readonly grant: Grant; readonly repeated: boolean };
 
 /** Writes what a call is given unless it has it already. The same operation again answers as it did at first. */
-function given(kept: KeptKey, operation: string, { grant, repeated }: Given, write: KeyWrite) {
-  const answer = { grant, repeated: repeated && !wasDone(kept, operation) };
-  return { ok: true, answer, write: repeated ? null : write } as const;
+function toPhoneGrantDecision(
+  keyRecord: KeyRecord,
+  operationId: string,
+  { grant, repeated }: PhoneGrantResult,
+  write: KeyWrite,
+) {
+  const value = { grant, repeated: repeated && !isProcessed(keyRecord, operationId) };
+  return { ok: true, value, write: repeated ? null : write } as const;
 }
 
 /** Gives an override to a KMS host, once for each call reference (OVR-1 to OVR-4). */
-export function giveOverride(store: Store, keyId: string, ask: OverrideAsk, context: Context): KeyOutcome<Given> {
-  return changeKey(
+export function grantOverride(
+  store: Store,
+  keyId: string,
+  request: OverrideRequest,
+  context: Context,
+): KeyUpdateResult<PhoneGrantResult> {
+  return updateKey(
     store,
     keyId,
-    (kept) => {
-      const decided = override(kept.state, ask, kept.kept.agreement, context);
-      if (!decided.ok) return decided;
-      const deed = {
+    (keyRecord) => {
+      const decision = override(keyRecord.value, request, keyRecord.internal.agreement, context);
+      if (!decision.ok) return decision;
+      const event = {
         actor: context.actor,
         action: 'override-granted',
-        detail: `One more activation for the host ${ask.installationId}, asked for by ${ask.callerName} on the phone.`,
-        reference: ask.callReference,
+        detail: `One more activation for the host ${request.installationId}, asked for by ${request.callerName} on the phone.`,
+        reference: request.callReference,
       };
-      return given(kept, context.operationId, decided, { key: decided.key, deed });
+      return toPhoneGrantDecision(keyRecord, context.operationId, decision, { key: decision.key, event });
     },
     context,
   );
 }
 
 /** Raises a MAK's limit by phone, once for each call reference (MAK-4, OVR-4). */
-export function giveIncrease(store: Store, keyId: string, ask: Increase, context: Context): KeyOutcome<Given> {
-  return changeKey(
+export function grantIncrease(
+  store: Store,
+  keyId: string,
+  request: IncreaseRequest,
+  context: Context,
+): KeyUpdateResult<PhoneGrantResult> {
+  return updateKey(
     store,
     keyId,
-    (kept) => {
-      const decided = increase(kept.state, ask, kept.kept.agreement, context);
-      if (!decided.ok) return decided;
-      const { grant } = decided;
-      const deed = {
+    (keyRecord) => {
+      const decision = increase(keyRecord.value, request, keyRecord.internal.agreement, context);
+      if (!decision.ok) return decision;
+      const { grant } = decision;
+      const event = {
         actor: context.actor,
         action: 'limit-raised',
-        detail: `The limit was raised by ${grant.amount} to ${ask.newLimit}, asked for by ${ask.callerName} on the phone.`,
-        reference: ask.callReference,
+        detail: `The limit was raised by ${grant.amount} to ${request.newLimit}, asked for by ${request.callerName} on the phone.`,
+        reference: request.callReference,
       };
-      return given(kept, context.operationId, decided, { key: decided.key, deed, raisedBy: grant.amount });
+      return toPhoneGrantDecision(keyRecord, context.operationId, decision, {
+        key: decision.key,
+        event,
+        increaseAmount: grant.amount,
+      });
     },
     context,
   );
@@ -353,24 +394,24 @@ export function giveIncrease(store: Store, keyId: string, ask: Increase, context
 export function activateKmsHost(
   store: Store,
   keyId: string,
-  ask: HostActivation,
+  request: HostActivationRequest,
   context: Context,
-): KeyOutcome<{ readonly host: KmsHost; readonly advisory?: 'kms-key-on-clients' }> {
-  return changeKey(
+): KeyUpdateResult<{ readonly host: KmsHost; readonly advisory?: 'kms-key-on-clients' }> {
+  return updateKey(
     store,
     keyId,
-    (kept) => {
-      if (kept.state.type !== 'KMS') throw new Error(`Key ${keyId} is no KMS key; its type never changes.`);
-      const known = kept.state.hosts.find((host) => host.installationId === ask.installationId);
-      if (known !== undefined && wasDone(kept, context.operationId))
-        return { ok: true, answer: { host: known }, write: null };
-      const decided = activateHost(kept.state, ask, kept.kept.agreement, context);
-      if (!decided.ok) return decided;
-      const { host, advisory } = decided;
+    (keyRecord) => {
+      if (keyRecord.value.type !== 'KMS') throw new Error(`Key ${keyId} is no KMS key; its type never changes.`);
+      const existingHost = keyRecord.value.hosts.find((host) => host.installationId === request.installationId);
+      if (existingHost !== undefined && isProcessed(keyRecord, context.operationId))
+        return { ok: true, value: { host: existingHost }, write: null };
+      const decision = activateHost(keyRecord.value, request, keyRecord.internal.agreement, context);
+      if (!decision.ok) return decision;
+      const { host, advisory } = decision;
       return {
         ok: true,
-        answer: advisory === undefined ? { host } : { host, advisory },
-        write: { key: decided.key, deed: null },
+        value: advisory === undefined ? { host } : { host, advisory },
+        write: { key: decision.key, event: null },
       };
     },
     context,
@@ -383,17 +424,17 @@ export function recordClients(
   keyId: string,
   report: { readonly installationId: KmsHost['installationId']; readonly clients: number },
   context: Context,
-): KeyOutcome<{ readonly known: boolean }> {
-  return changeKey(
+): KeyUpdateResult<{ readonly isKnown: boolean }> {
+  return updateKey(
     store,
     keyId,
-    ({ state }) => {
-      const next: KmsKey | undefined =
-        state.type === 'KMS' ? reportClients(state, report.installationId, report.clients) : undefined;
+    ({ value: key }) => {
+      const nextKey: KmsKey | undefined =
+        key.type === 'KMS' ? reportClients(key, report.installationId, report.clients) : undefined;
       return {
         ok: true,
-        answer: { known: next !== undefined },
-        write: next === undefined ? null : { key: next, deed: null },
+        value: { isKnown: nextKey !== undefined },
+        write: nextKey === undefined ? null : { key: nextKey, event: null },
       };
     },
     context,
@@ -401,13 +442,13 @@ export function recordClients(
 }
 
 /** Shows the whole key to an authorized contact, and records to whom it was shown (KEY-6). */
-export function revealKey(store: Store, keyId: string, context: Context): KeyOutcome<ProductKey> {
-  return changeKey(
+export function revealKey(store: Store, keyId: string, context: Context): KeyUpdateResult<ProductKey> {
+  return updateKey(
     store,
     keyId,
-    (kept) => {
-      const productKey = store.vault.openProductKey(kept.kept.sealed, keyId);
-      const deed = {
+    (keyRecord) => {
+      const productKey = store.vault.openProductKey(keyRecord.internal.sealedKey, keyId);
+      const event = {
         actor: context.actor,
         action: 'key-revealed',
         detail: `The whole key was shown to ${context.actor}.`,
@@ -415,8 +456,8 @@ export function revealKey(store: Store, keyId: string, context: Context): KeyOut
       };
       return {
         ok: true,
-        answer: productKey,
-        write: wasDone(kept, context.operationId) ? null : { key: kept.state, deed },
+        value: productKey,
+        write: isProcessed(keyRecord, context.operationId) ? null : { key: keyRecord.value, event },
       };
     },
     context,

@@ -7,19 +7,19 @@ import type { Product } from '../domain/catalog.ts';
 import { products } from '../domain/catalog.ts';
 import type { InstallationId } from '../domain/keys/installation-id.ts';
 import { installationIdFrom, withoutCheckDigits } from '../domain/keys/installation-id.ts';
-import type { Page, PageAsk } from './dynamodb/page.ts';
+import type { Page, PageRequest } from './dynamodb/page.ts';
 import { pageOf } from './dynamodb/page.ts';
-import type { Committed, Item, ItemKey, Store, TransactItem } from './dynamodb/table.ts';
+import type { CommitResult, Item, ItemKey, Store, TransactItem } from './dynamodb/table.ts';
 import {
-  Contention,
+  attemptsMax,
+  ContentionError,
   checkFormat,
   commit,
   get,
   getAll,
-  inParallel,
-  isPassing,
-  maximumAttempts,
-  unlessBusy,
+  isTransient,
+  mapInBatches,
+  rethrowTransientAsContention,
 } from './dynamodb/table.ts';
 
 /*
@@ -45,21 +45,21 @@ export type Activation = {
 };
 
 /** So many places to a bucket: enough to smooth out chance, few enough for an item of about a kilobyte. */
-const placesPerBucket = 14;
+const slotsPerBucket = 14;
 // Enough for a key of 100,000 to keep its items at a kilobyte. To count a key is to read them all, so there is an end.
-const maximumBuckets = 8_192;
+const bucketsMax = 8_192;
 
-const markPrefix = '+';
+const activationPrefix = '+';
 
 /** How many buckets a limit is dealt out to. */
 export function bucketCountFor(limit: number): number {
-  return Math.min(maximumBuckets, Math.max(1, Math.ceil(limit / placesPerBucket)));
+  return Math.min(bucketsMax, Math.max(1, Math.ceil(limit / slotsPerBucket)));
 }
 
 /** How many buckets a raised limit needs: the count is doubled while buckets would be over-full. */
-export function bucketCountGrown(bucketCount: number, limit: number): number {
-  return limit > bucketCount * placesPerBucket * 2 && bucketCount * 2 <= maximumBuckets
-    ? bucketCountGrown(bucketCount * 2, limit)
+export function grownBucketCountFor(bucketCount: number, limit: number): number {
+  return limit > bucketCount * slotsPerBucket * 2 && bucketCount * 2 <= bucketsMax
+    ? grownBucketCountFor(bucketCount * 2, limit)
     : bucketCount;
 }
 
@@ -73,57 +73,57 @@ export function reserveKey(keyId: string): ItemKey {
 
 export type Bucket = ItemKey & {
   readonly used: number;
-  readonly free: number;
+  readonly available: number;
   readonly bucketCount: number;
   readonly status: 'live' | 'blocked';
 } & Readonly<Record<string, unknown>>;
 
-type Reserve = { readonly free: number; readonly limit: number; readonly exhausted?: boolean };
+type Reserve = { readonly available: number; readonly limit: number; readonly exhausted?: boolean };
 
 /**
  * The buckets of a new key. The whole limit is dealt out, as evenly as it goes: places that are where machines come need
  * not be fetched from a reserve first.
  */
-export function bucketItems(keyId: string, limit: number): Item[] {
+export function newBucketItems(keyId: string, limit: number): Item[] {
   const count = bucketCountFor(limit);
   return Array.from({ length: count }, (_, bucket) => ({
     ...bucketKey(keyId, bucket),
     used: 0,
-    free: Math.floor(limit / count) + (bucket < limit % count ? 1 : 0),
+    available: Math.floor(limit / count) + (bucket < limit % count ? 1 : 0),
     bucketCount: count,
     status: 'live',
   }));
 }
 
 /** The reserve of a new key: no places as yet, and the limit itself. */
-export function reserveItem(keyId: string, limit: number): Item {
-  return { ...reserveKey(keyId), free: 0, limit };
+export function newReserveItem(keyId: string, limit: number): Item {
+  return { ...reserveKey(keyId), available: 0, limit };
 }
 
 /** Raises the limit that the buckets count against; goes into the transaction that adds the grant (KEY-8). */
-export function reserveRaise(keyId: string, amount: number): TransactItem {
+export function reserveIncreaseWrite(keyId: string, amount: number): TransactItem {
   return {
     Update: {
       TableName: '',
       Key: reserveKey(keyId),
-      UpdateExpression: 'SET #free = #free + :amount, #limit = #limit + :amount REMOVE #exhausted',
+      UpdateExpression: 'SET #available = #available + :amount, #limit = #limit + :amount REMOVE #exhausted',
       ConditionExpression: 'attribute_exists(PK)',
-      ExpressionAttributeNames: { '#free': 'free', '#limit': 'limit', '#exhausted': 'exhausted' },
+      ExpressionAttributeNames: { '#available': 'available', '#limit': 'limit', '#exhausted': 'exhausted' },
       ExpressionAttributeValues: { ':amount': amount },
     },
   };
 }
 
 /** How a key's places are laid out, as far as the caller knows; it may have grown since. */
-export type Layout = { readonly keyId: string; readonly bucketCount: number };
+export type BucketLayout = { readonly keyId: string; readonly bucketCount: number };
 
-export type MakOutcome =
-  | { readonly is: 'activated'; readonly activation: Activation }
-  | { readonly is: 'known'; readonly activation: Activation }
-  | { readonly is: 'spent'; readonly used: number }
-  | { readonly is: 'blocked' }
+export type MakActivationResult =
+  | { readonly kind: 'activated'; readonly activation: Activation }
+  | { readonly kind: 'already-activated'; readonly activation: Activation }
+  | { readonly kind: 'exhausted'; readonly used: number }
+  | { readonly kind: 'blocked' }
   /** The buckets are laid out for another count than the caller knew: read the key again. */
-  | { readonly is: 'laid-out-anew' };
+  | { readonly kind: 'stale-layout' };
 
 /**
  * Activates one installation on a MAK (MAK-1), or answers with the activation that it has already (MAK-2).
@@ -131,60 +131,60 @@ export type MakOutcome =
  */
 export async function activateOnMak(
   store: Store,
-  layout: Layout,
+  layout: BucketLayout,
   digest: Buffer,
   activation: Activation,
-): Promise<MakOutcome> {
-  const home = homeOf(digest, layout.bucketCount);
-  for (let attempt = 1; attempt <= maximumAttempts; attempt += 1) {
-    if (attempt > 1) await store.pause(attempt);
-    const outcome = await tryToActivate(store, layout, home, activation);
-    if (outcome !== 'in-the-way') return outcome;
+): Promise<MakActivationResult> {
+  const homeBucket = homeBucketOf(digest, layout.bucketCount);
+  for (let attempt = 1; attempt <= attemptsMax; attempt += 1) {
+    if (attempt > 1) await store.backOff(attempt);
+    const result = await tryActivate(store, layout, homeBucket, activation);
+    if (result !== 'transient-failure') return result;
   }
-  throw new Contention(`Others kept changing the buckets of key ${layout.keyId}.`);
+  throw new ContentionError(`Others kept changing the buckets of key ${layout.keyId}.`);
 }
 
 /** The bucket that a machine belongs to, out of so many. */
-export function homeOf(digest: Buffer, bucketCount: number): number {
+export function homeBucketOf(digest: Buffer, bucketCount: number): number {
   return digest.readUInt32BE(digest.length - 4) % bucketCount;
 }
 
-async function tryToActivate(
+async function tryActivate(
   store: Store,
-  layout: Layout,
-  home: number,
+  layout: BucketLayout,
+  homeBucket: number,
   activation: Activation,
-): Promise<MakOutcome | 'in-the-way'> {
-  const tried = await markHome(store, layout, home, activation);
-  if (tried === 'done') return { is: 'activated', activation };
-  if (tried === 'in-the-way') return tried;
-  const judged = judge(tried, layout, activation.installationId);
-  if (judged === 'full') return placeFromElsewhere(store, layout, home, activation);
-  if (judged !== 'laid-out-for-fewer') return judged;
-  const laidOut = await layOut(store, layout, home);
-  return laidOut === 'done' ? tryToActivate(store, layout, home, activation) : laidOut;
+): Promise<MakActivationResult | 'transient-failure'> {
+  const writeResult = await activateInHomeBucket(store, layout, homeBucket, activation);
+  if (writeResult === 'committed') return { kind: 'activated', activation };
+  if (writeResult === 'transient-failure') return writeResult;
+  const bucketResult = resultFromBucket(writeResult, layout, activation.installationId);
+  if (bucketResult === 'full') return borrowSlots(store, layout, homeBucket, activation);
+  if (bucketResult !== 'needs-split') return bucketResult;
+  const splitResult = await splitBucket(store, layout, homeBucket);
+  return splitResult === 'committed' ? tryActivate(store, layout, homeBucket, activation) : splitResult;
 }
 
 /** The one conditional write of an activation. Answers with the bucket as it was when the write was not possible. */
-async function markHome(
+async function activateInHomeBucket(
   store: Store,
-  { keyId, bucketCount }: Layout,
-  home: number,
+  { keyId, bucketCount }: BucketLayout,
+  homeBucket: number,
   activation: Activation,
-): Promise<'done' | 'in-the-way' | Bucket | 'no-bucket'> {
+): Promise<'committed' | 'transient-failure' | Bucket | 'no-bucket'> {
   try {
     await store.client.send(
       new UpdateCommand({
         TableName: store.tableName,
-        Key: bucketKey(keyId, home),
-        UpdateExpression: 'SET #mark = :mark, #used = #used + :one, #free = #free - :one',
-        ConditionExpression: `attribute_not_exists(#mark) AND #free > :none AND ${liveAndLaidOut}`,
+        Key: bucketKey(keyId, homeBucket),
+        UpdateExpression: 'SET #mark = :mark, #used = #used + :one, #available = #available - :one',
+        ConditionExpression: `attribute_not_exists(#mark) AND #available > :none AND ${liveAndCurrentLayout}`,
         ExpressionAttributeNames: {
-          ...bucketNames,
-          '#mark': markNameOf(activation.installationId),
+          ...bucketAttributeNames,
+          '#mark': attributeNameOf(activation.installationId),
         },
         ExpressionAttributeValues: {
-          ':mark': markOf(activation),
+          ':mark': encodeActivation(activation),
           ':one': 1,
           ':none': 0,
           ':live': 'live',
@@ -193,36 +193,37 @@ async function markHome(
         ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
       }),
     );
-    return 'done';
+    return 'committed';
   } catch (error) {
     if (error instanceof ConditionalCheckFailedException) {
       return error.Item === undefined ? 'no-bucket' : checkFormat(unmarshall(error.Item) as Bucket);
     }
-    if (isPassing(error)) return 'in-the-way';
+    if (isTransient(error)) return 'transient-failure';
     throw error;
   }
 }
 
-export const bucketNames = {
+export const bucketAttributeNames = {
   '#used': 'used',
-  '#free': 'free',
+  '#available': 'available',
   '#status': 'status',
   '#bucketCount': 'bucketCount',
 } as const;
-export const liveAndLaidOut = '#status = :live AND #bucketCount = :bucketCount';
+export const liveAndCurrentLayout = '#status = :live AND #bucketCount = :bucketCount';
 
 /** Tells from the bucket as it was why an activation could not be marked in it. */
-export function judge(
+export function resultFromBucket(
   bucket: Bucket | 'no-bucket',
-  layout: Layout,
+  layout: BucketLayout,
   installationId: InstallationId,
-): Extract<MakOutcome, { is: 'known' | 'blocked' | 'laid-out-anew' }> | 'full' | 'laid-out-for-fewer' {
-  if (bucket === 'no-bucket') return 'laid-out-for-fewer';
-  const mark = bucket[markNameOf(installationId)];
-  if (bucket.status === 'blocked') return { is: 'blocked' };
-  if (mark !== undefined) return { is: 'known', activation: activationFrom(installationId, String(mark)) };
-  if (bucket.bucketCount > layout.bucketCount) return { is: 'laid-out-anew' };
-  return bucket.bucketCount < layout.bucketCount ? 'laid-out-for-fewer' : 'full';
+): Extract<MakActivationResult, { kind: 'already-activated' | 'blocked' | 'stale-layout' }> | 'full' | 'needs-split' {
+  if (bucket === 'no-bucket') return 'needs-split';
+  const encodedActivation = bucket[attributeNameOf(installationId)];
+  if (bucket.status === 'blocked') return { kind: 'blocked' };
+  if (encodedActivation !== undefined)
+    return { kind: 'already-activated', activation: decodeActivation(installationId, String(encodedActivation)) };
+  if (bucket.bucketCount > layout.bucketCount) return { kind: 'stale-layout' };
+  return bucket.bucketCount < layout.bucketCount ? 'needs-split' : 'full';
 }
 
 /** The places that are in no bucket, and the limit itself. */
@@ -233,107 +234,113 @@ export async function readReserve(store: Store, keyId: string): Promise<Reserve>
 }
 
 /** Moves places to a full home bucket, from the reserve or from a bucket that has some, and marks the machine with it. */
-async function placeFromElsewhere(
+async function borrowSlots(
   store: Store,
-  layout: Layout,
-  home: number,
+  layout: BucketLayout,
+  homeBucket: number,
   activation: Activation,
-): Promise<MakOutcome | 'in-the-way'> {
+): Promise<MakActivationResult | 'transient-failure'> {
   const { keyId, bucketCount } = layout;
   const reserve = await readReserve(store, keyId);
   // Whoever still knew the old layout would pile a raised limit up in the few buckets there were.
-  if (bucketCountGrown(bucketCount, reserve.limit) > bucketCount) return { is: 'laid-out-anew' };
-  if (reserve.exhausted) return spentUnlessKnown(store, layout, { home, used: reserve.limit }, activation);
+  if (grownBucketCountFor(bucketCount, reserve.limit) > bucketCount) return { kind: 'stale-layout' };
+  if (reserve.exhausted)
+    return exhaustedUnlessActivated(store, layout, { homeBucket, used: reserve.limit }, activation);
 
-  const placed = async (from: ItemKey, take: number): Promise<MakOutcome | 'in-the-way'> => {
-    const moved = await movePlaces(store, layout, { from, home, take }, activation);
-    return moved === 'done' ? { is: 'activated', activation } : 'in-the-way';
+  const transferFrom = async (
+    source: ItemKey,
+    slotCount: number,
+  ): Promise<MakActivationResult | 'transient-failure'> => {
+    const commitResult = await transferSlots(store, layout, { from: source, homeBucket, slotCount }, activation);
+    return commitResult === 'committed' ? { kind: 'activated', activation } : 'transient-failure';
   };
-  if (reserve.free > 0) {
+  if (reserve.available > 0) {
     // Half a bucket at a time, so that the next machines that come here find a place at once.
-    const take = Math.max(placesPerBucket / 2, Math.ceil(reserve.free / bucketCount));
-    return placed(reserveKey(keyId), Math.min(reserve.free, take));
+    const slotCount = Math.max(slotsPerBucket / 2, Math.ceil(reserve.available / bucketCount));
+    return transferFrom(reserveKey(keyId), Math.min(reserve.available, slotCount));
   }
   let used = 0;
-  const unsplit: number[] = [];
-  for (const numbers of inTurn(bucketCount, home)) {
-    const found = await bucketsAt(store, keyId, numbers);
-    const donor = found.reduce<Bucket | undefined>(
-      (best, each) => (each.free > (best?.free ?? 0) ? each : best),
+  const unsplitNumbers: number[] = [];
+  for (const numbers of probeOrderFrom(bucketCount, homeBucket)) {
+    const buckets = await readBuckets(store, keyId, numbers);
+    const donor = buckets.reduce<Bucket | undefined>(
+      (best, each) => (each.available > (best?.available ?? 0) ? each : best),
       undefined,
     );
     // When places came to the home bucket meanwhile, one of them is ours for the trying.
     if (donor !== undefined) {
-      return numberOf(donor) === home ? 'in-the-way' : placed(donor, Math.ceil(donor.free / 2));
+      return bucketNumberOf(donor) === homeBucket
+        ? 'transient-failure'
+        : transferFrom(donor, Math.ceil(donor.available / 2));
     }
-    used += found.reduce((sum, bucket) => sum + bucket.used, 0);
-    const laidOut = new Set(found.filter((bucket) => bucket.bucketCount === bucketCount).map(numberOf));
-    unsplit.push(...numbers.filter((number) => !laidOut.has(number)));
+    used += buckets.reduce((sum, bucket) => sum + bucket.used, 0);
+    const splitNumbers = new Set(buckets.filter((bucket) => bucket.bucketCount === bucketCount).map(bucketNumberOf));
+    unsplitNumbers.push(...numbers.filter((number) => !splitNumbers.has(number)));
   }
   // A bucket split between two readings would be counted twice, so nothing is called spent before all are split.
-  for (const number of unsplit) await layOut(store, layout, number);
+  for (const number of unsplitNumbers) await splitBucket(store, layout, number);
   // Places on the move between two readings could be missed, but used places that add up to the limit cannot lie.
-  if (unsplit.length > 0 || used < reserve.limit) return 'in-the-way';
-  await rememberSpent(store, keyId, reserve.limit);
-  return spentUnlessKnown(store, layout, { home, used }, activation);
+  if (unsplitNumbers.length > 0 || used < reserve.limit) return 'transient-failure';
+  await recordExhausted(store, keyId, reserve.limit);
+  return exhaustedUnlessActivated(store, layout, { homeBucket, used }, activation);
 }
 
 /** Looks once more: the last place can have gone to this very machine, which came twice at once (MAK-2). */
-async function spentUnlessKnown(
+async function exhaustedUnlessActivated(
   store: Store,
-  layout: Layout,
-  { home, used }: { readonly home: number; readonly used: number },
+  layout: BucketLayout,
+  { homeBucket, used }: { readonly homeBucket: number; readonly used: number },
   { installationId }: Activation,
-): Promise<MakOutcome> {
-  const [bucket = 'no-bucket'] = await bucketsAt(store, layout.keyId, [home]);
-  const judged = judge(bucket, layout, installationId);
-  return typeof judged === 'string' ? { is: 'spent', used } : judged;
+): Promise<MakActivationResult> {
+  const [bucket = 'no-bucket'] = await readBuckets(store, layout.keyId, [homeBucket]);
+  const bucketResult = resultFromBucket(bucket, layout, installationId);
+  return typeof bucketResult === 'string' ? { kind: 'exhausted', used } : bucketResult;
 }
 
-const askedFirst = 16;
-const askedAfter = 100;
+const firstProbeBuckets = 16;
+const probeBucketsMax = 100;
 
 /** All buckets in the order in which one asks them for places: from the next one on, a few at first, itself last. */
-function inTurn(bucketCount: number, home: number): number[][] {
-  const ring = Array.from({ length: bucketCount }, (_, step) => (home + 1 + step) % bucketCount);
-  const rest = ring.slice(askedFirst);
+function probeOrderFrom(bucketCount: number, homeBucket: number): number[][] {
+  const ring = Array.from({ length: bucketCount }, (_, step) => (homeBucket + 1 + step) % bucketCount);
+  const rest = ring.slice(firstProbeBuckets);
   return [
-    ring.slice(0, askedFirst),
-    ...Array.from({ length: Math.ceil(rest.length / askedAfter) }, (_, part) =>
-      rest.slice(part * askedAfter, (part + 1) * askedAfter),
+    ring.slice(0, firstProbeBuckets),
+    ...Array.from({ length: Math.ceil(rest.length / probeBucketsMax) }, (_, part) =>
+      rest.slice(part * probeBucketsMax, (part + 1) * probeBucketsMax),
     ),
   ];
 }
 
-async function movePlaces(
+async function transferSlots(
   store: Store,
-  { keyId, bucketCount }: Layout,
-  { from, home, take }: { readonly from: ItemKey; readonly home: number; readonly take: number },
+  { keyId, bucketCount }: BucketLayout,
+  { from, homeBucket, slotCount }: { readonly from: ItemKey; readonly homeBucket: number; readonly slotCount: number },
   activation: Activation,
-): Promise<Committed> {
+): Promise<CommitResult> {
   const { PK, SK } = from;
   return commit(store, [
     {
       Update: {
         TableName: '',
         Key: { PK, SK },
-        UpdateExpression: 'SET #free = #free - :take',
-        ConditionExpression: '#free >= :take',
-        ExpressionAttributeNames: { '#free': 'free' },
-        ExpressionAttributeValues: { ':take': take },
+        UpdateExpression: 'SET #available = #available - :take',
+        ConditionExpression: '#available >= :take',
+        ExpressionAttributeNames: { '#available': 'available' },
+        ExpressionAttributeValues: { ':take': slotCount },
       },
     },
     {
       Update: {
         TableName: '',
-        Key: bucketKey(keyId, home),
-        UpdateExpression: 'SET #mark = :mark, #used = #used + :one, #free = #free + :rest',
-        ConditionExpression: `attribute_not_exists(#mark) AND ${liveAndLaidOut}`,
-        ExpressionAttributeNames: { ...bucketNames, '#mark': markNameOf(activation.installationId) },
+        Key: bucketKey(keyId, homeBucket),
+        UpdateExpression: 'SET #mark = :mark, #used = #used + :one, #available = #available + :rest',
+        ConditionExpression: `attribute_not_exists(#mark) AND ${liveAndCurrentLayout}`,
+        ExpressionAttributeNames: { ...bucketAttributeNames, '#mark': attributeNameOf(activation.installationId) },
         ExpressionAttributeValues: {
-          ':mark': markOf(activation),
+          ':mark': encodeActivation(activation),
           ':one': 1,
-          ':rest': take - 1,
+          ':rest': slotCount - 1,
           ':live': 'live',
           ':bucketCount': bucketCount,
         },
@@ -343,21 +350,21 @@ async function movePlaces(
 }
 
 /** Remembers that every place is used, so that the next refusal need not look into every bucket again. */
-export async function rememberSpent(store: Store, keyId: string, total: number): Promise<void> {
+export async function recordExhausted(store: Store, keyId: string, total: number): Promise<void> {
   try {
     await store.client.send(
       new UpdateCommand({
         TableName: store.tableName,
         Key: reserveKey(keyId),
         UpdateExpression: 'SET #exhausted = :yes',
-        ConditionExpression: '#limit = :limit AND #free = :none',
-        ExpressionAttributeNames: { '#exhausted': 'exhausted', '#limit': 'limit', '#free': 'free' },
+        ConditionExpression: '#limit = :limit AND #available = :none',
+        ExpressionAttributeNames: { '#exhausted': 'exhausted', '#limit': 'limit', '#available': 'available' },
         ExpressionAttributeValues: { ':yes': true, ':limit': total, ':none': 0 },
       }),
     );
   } catch (error) {
     // The limit was raised in between, or the database is busy: then it is simply not remembered.
-    if (!(error instanceof ConditionalCheckFailedException) && !isPassing(error)) throw error;
+    if (!(error instanceof ConditionalCheckFailedException) && !isTransient(error)) throw error;
   }
 }
 
@@ -366,63 +373,65 @@ export async function rememberSpent(store: Store, keyId: string, total: number):
  * split the marks that belong to the new half move there with half of the free places, in one transaction that fails if
  * anything was activated in between.
  */
-export async function layOut(
+export async function splitBucket(
   store: Store,
-  { keyId, bucketCount }: Layout,
-  home: number,
-): Promise<'done' | 'in-the-way' | Extract<MakOutcome, { is: 'blocked' }>> {
-  let [bucket] = await bucketsAt(store, keyId, ancestorsOf(bucketCount, home));
-  if (bucket === undefined) throw new Error(`Key ${keyId} has no bucket for home ${home} or any that it came from.`);
+  { keyId, bucketCount }: BucketLayout,
+  homeBucket: number,
+): Promise<'committed' | 'transient-failure' | Extract<MakActivationResult, { kind: 'blocked' }>> {
+  let [bucket] = await readBuckets(store, keyId, parentBuckets(bucketCount, homeBucket));
+  if (bucket === undefined)
+    throw new Error(`Key ${keyId} has no bucket for home ${homeBucket} or any that it came from.`);
   while (bucket.bucketCount < bucketCount) {
-    if (bucket.status === 'blocked') return { is: 'blocked' };
-    const [staying, leaving]: readonly [Bucket, Bucket] = halvesOf(store, keyId, bucket);
-    const committed = await commit(store, [
+    if (bucket.status === 'blocked') return { kind: 'blocked' };
+    const [lowerHalf, upperHalf]: readonly [Bucket, Bucket] = splitHalves(store, keyId, bucket);
+    const commitResult = await commit(store, [
       {
         Put: {
           TableName: '',
-          Item: staying,
-          ConditionExpression: '#bucketCount = :bucketCount AND #used = :used AND #free = :free AND #status = :live',
-          ExpressionAttributeNames: bucketNames,
+          Item: lowerHalf,
+          ConditionExpression:
+            '#bucketCount = :bucketCount AND #used = :used AND #available = :available AND #status = :live',
+          ExpressionAttributeNames: bucketAttributeNames,
           ExpressionAttributeValues: {
             ':bucketCount': bucket.bucketCount,
             ':used': bucket.used,
-            ':free': bucket.free,
+            ':available': bucket.available,
             ':live': 'live',
           },
         },
       },
-      { Put: { TableName: '', Item: leaving, ConditionExpression: 'attribute_not_exists(PK)' } },
+      { Put: { TableName: '', Item: upperHalf, ConditionExpression: 'attribute_not_exists(PK)' } },
     ]);
-    if (committed !== 'done') return 'in-the-way';
-    bucket = home % leaving.bucketCount === numberOf(leaving) ? leaving : staying;
+    if (commitResult !== 'committed') return 'transient-failure';
+    bucket = homeBucket % upperHalf.bucketCount === bucketNumberOf(upperHalf) ? upperHalf : lowerHalf;
   }
-  return 'done';
+  return 'committed';
 }
 
 /** What stays of a bucket when it is split in two, and what leaves for the new one. */
-function halvesOf(store: Store, keyId: string, bucket: Bucket): readonly [Bucket, Bucket] {
+function splitHalves(store: Store, keyId: string, bucket: Bucket): readonly [Bucket, Bucket] {
   const bucketCount = bucket.bucketCount * 2;
-  const number = numberOf(bucket);
-  const leaves = ([name]: readonly [string, unknown]) =>
-    homeOf(store.vault.digestOf(keyId, installationOf(name)), bucketCount) !== number;
-  const marks = Object.entries(bucket).filter(([name]) => name.startsWith(markPrefix));
-  const leaving = marks.filter(leaves);
-  const staying = marks.filter((mark) => !leaves(mark));
-  const free = Math.floor(bucket.free / 2);
+  const number = bucketNumberOf(bucket);
+  const belongsToUpperHalf = ([name]: readonly [string, unknown]) =>
+    homeBucketOf(store.vault.digestOf(keyId, installationIdOf(name)), bucketCount) !== number;
+  const activations = Object.entries(bucket).filter(([name]) => name.startsWith(activationPrefix));
+  const upperActivations = activations.filter(belongsToUpperHalf);
+  const lowerActivations = activations.filter((activation) => !belongsToUpperHalf(activation));
+  const upperAvailable = Math.floor(bucket.available / 2);
   return [
     {
-      ...Object.fromEntries(staying),
+      ...Object.fromEntries(lowerActivations),
       ...bucketKey(keyId, number),
-      used: staying.length,
-      free: bucket.free - free,
+      used: lowerActivations.length,
+      available: bucket.available - upperAvailable,
       bucketCount,
       status: 'live',
     },
     {
-      ...Object.fromEntries(leaving),
+      ...Object.fromEntries(upperActivations),
       ...bucketKey(keyId, number + bucket.bucketCount),
-      used: leaving.length,
-      free,
+      used: upperActivations.length,
+      available: upperAvailable,
       bucketCount,
       status: 'live',
     },
@@ -430,77 +439,80 @@ function halvesOf(store: Store, keyId: string, bucket: Bucket): readonly [Bucket
 }
 
 /** The numbers that a bucket had before each doubling, itself first. */
-function ancestorsOf(bucketCount: number, bucket: number): number[] {
-  const before = bucketCount / 2;
-  return Number.isInteger(before) ? [bucket, ...ancestorsOf(before, bucket % before)] : [bucket];
+function parentBuckets(bucketCount: number, bucket: number): number[] {
+  const previousCount = bucketCount / 2;
+  return Number.isInteger(previousCount) ? [bucket, ...parentBuckets(previousCount, bucket % previousCount)] : [bucket];
 }
 
-const looksAtSplits = 5;
+const usedReadsMax = 5;
 
 /**
  * How many of a MAK's activations are used, as it is now (KEY-7). Buckets are read one after another; one that is split
  * between two readings would be counted twice, or not at all. Their shares tell: together they are the whole key.
  */
-export async function usedOnMak(store: Store, { keyId, bucketCount }: Layout): Promise<number> {
+export async function countUsedOnMak(store: Store, { keyId, bucketCount }: BucketLayout): Promise<number> {
   let buckets: readonly Bucket[] = [];
-  for (let look = 1; look <= looksAtSplits; look += 1) {
-    buckets = await bucketsAt(store, keyId, numbersFrom(0, bucketCount));
+  for (let readNumber = 1; readNumber <= usedReadsMax; readNumber += 1) {
+    buckets = await readBuckets(store, keyId, bucketNumbersFrom(0, bucketCount));
     const share = buckets.reduce((sum, bucket) => sum + 1 / bucket.bucketCount, 0);
     if (Math.abs(share - 1) < 1e-9) break;
   }
   return buckets.reduce((sum, bucket) => sum + bucket.used, 0);
 }
 
-export function numbersFrom(from: number, to: number): number[] {
+export function bucketNumbersFrom(from: number, to: number): number[] {
   return Array.from({ length: Math.max(0, to - from) }, (_, step) => from + step);
 }
 
 /** Reads buckets by their numbers, in that order; those that are not split off yet are left out. */
-export async function bucketsAt(store: Store, keyId: string, numbers: readonly number[]): Promise<Bucket[]> {
+export async function readBuckets(store: Store, keyId: string, numbers: readonly number[]): Promise<Bucket[]> {
   const keys = numbers.map((number) => bucketKey(keyId, number));
   return (await getAll(store, keys)) as Bucket[];
 }
 
-export function numberOf({ PK }: ItemKey): number {
+export function bucketNumberOf({ PK }: ItemKey): number {
   return Number(PK.slice(PK.lastIndexOf('#') + 1));
 }
 
 /** The activations of a MAK, bucket by bucket. A position is a bucket and a mark in it, and stays good as more come in. */
-export async function activationsOnMak(
+export async function listMakActivations(
   store: Store,
-  { keyId, bucketCount }: Layout,
-  ask: PageAsk,
+  { keyId, bucketCount }: BucketLayout,
+  pageRequest: PageRequest,
 ): Promise<Page<Activation>> {
-  const [bucketAfter = '', markAfter = ''] = ask.after?.split(' ') ?? [];
-  const first = /^\d+$/.test(bucketAfter) ? Number(bucketAfter) : 0;
-  const found: { readonly position: string; readonly activation: Activation }[] = [];
-  for (let start = first; start < bucketCount && found.length <= ask.limit; start += bucketsPerReading) {
-    const numbers = numbersFrom(start, Math.min(start + bucketsPerReading, bucketCount));
-    for (const bucket of await bucketsAt(store, keyId, numbers)) {
-      const number = numberOf(bucket);
+  const [cursorBucket = '', cursorAttribute = ''] = pageRequest.after?.split(' ') ?? [];
+  const first = /^\d+$/.test(cursorBucket) ? Number(cursorBucket) : 0;
+  const entries: { readonly position: string; readonly activation: Activation }[] = [];
+  for (let start = first; start < bucketCount && entries.length <= pageRequest.limit; start += bucketsPerRead) {
+    const numbers = bucketNumbersFrom(start, Math.min(start + bucketsPerRead, bucketCount));
+    for (const bucket of await readBuckets(store, keyId, numbers)) {
+      const number = bucketNumberOf(bucket);
       for (const name of Object.keys(bucket).toSorted()) {
-        if (!name.startsWith(markPrefix) || (number === first && name <= markAfter)) continue;
-        found.push({
+        if (!name.startsWith(activationPrefix) || (number === first && name <= cursorAttribute)) continue;
+        entries.push({
           position: `${number} ${name}`,
-          activation: activationFrom(installationOf(name), String(bucket[name])),
+          activation: decodeActivation(installationIdOf(name), String(bucket[name])),
         });
       }
     }
   }
-  const page = pageOf(found, ask.limit, ({ position }) => position);
+  const page = pageOf(entries, pageRequest.limit, ({ position }) => position);
   return { items: page.items.map(({ activation }) => activation), next: page.next };
 }
 
-const bucketsPerReading = 25;
+const bucketsPerRead = 25;
 
 /** When each activation of a MAK happened, in no order: what its forecast is made from (ALR-2). */
-export async function activationTimesOnMak(store: Store, { keyId, bucketCount }: Layout): Promise<readonly Instant[]> {
+export async function listMakActivationTimes(
+  store: Store,
+  { keyId, bucketCount }: BucketLayout,
+): Promise<readonly Instant[]> {
   const times: Instant[] = [];
-  for (let start = 0; start < bucketCount; start += bucketsPerReading) {
-    const numbers = numbersFrom(start, Math.min(start + bucketsPerReading, bucketCount));
-    for (const bucket of await bucketsAt(store, keyId, numbers)) {
-      for (const [name, mark] of Object.entries(bucket)) {
-        if (name.startsWith(markPrefix)) times.push(timeOf(String(mark)));
+  for (let start = 0; start < bucketCount; start += bucketsPerRead) {
+    const numbers = bucketNumbersFrom(start, Math.min(start + bucketsPerRead, bucketCount));
+    for (const bucket of await readBuckets(store, keyId, numbers)) {
+      for (const [name, encodedActivation] of Object.entries(bucket)) {
+        if (name.startsWith(activationPrefix)) times.push(activatedAtOf(String(encodedActivation)));
       }
     }
   }
@@ -508,23 +520,23 @@ export async function activationTimesOnMak(store: Store, { keyId, bucketCount }:
 }
 
 /** The machines that have a mark in a bucket and had none in it before. */
-export function machinesAdded(before: Item, after: Item): readonly InstallationId[] {
+export function installationsAdded(before: Item, after: Item): readonly InstallationId[] {
   return Object.keys(after)
-    .filter((name) => name.startsWith(markPrefix) && before[name] === undefined)
-    .map(installationOf);
+    .filter((name) => name.startsWith(activationPrefix) && before[name] === undefined)
+    .map(installationIdOf);
 }
 
 /**
  * Blocks every bucket of a key (BLK-2). A bucket that was split off meanwhile is found by looking again: once all that
  * are there are blocked, none can be split any more.
  */
-export async function blockBuckets(store: Store, { keyId, bucketCount }: Layout): Promise<void> {
-  const all = Array.from({ length: bucketCount }, (_, bucket) => bucket);
-  for (let attempt = 1; attempt <= maximumAttempts; attempt += 1) {
-    const live = (await bucketsAt(store, keyId, all)).filter(({ status }) => status === 'live');
-    if (live.length === 0) return;
-    await inParallel(live, ({ PK, SK }) =>
-      unlessBusy(
+export async function blockBuckets(store: Store, { keyId, bucketCount }: BucketLayout): Promise<void> {
+  const bucketNumbers = Array.from({ length: bucketCount }, (_, bucket) => bucket);
+  for (let attempt = 1; attempt <= attemptsMax; attempt += 1) {
+    const liveBuckets = (await readBuckets(store, keyId, bucketNumbers)).filter(({ status }) => status === 'live');
+    if (liveBuckets.length === 0) return;
+    await mapInBatches(liveBuckets, ({ PK, SK }) =>
+      rethrowTransientAsContention(
         store.client.send(
           new UpdateCommand({
             TableName: store.tableName,
@@ -538,44 +550,44 @@ export async function blockBuckets(store: Store, { keyId, bucketCount }: Layout)
       ),
     );
   }
-  throw new Contention(`The buckets of key ${keyId} kept being split while they were to be blocked.`);
+  throw new ContentionError(`The buckets of key ${keyId} kept being split while they were to be blocked.`);
 }
 
 /** Whether an installation has its mark on a MAK now, wherever it is laid out (VAL-1). */
-export async function hasMark(
+export async function isActivated(
   store: Store,
-  { keyId, bucketCount }: Layout,
+  { keyId, bucketCount }: BucketLayout,
   digest: Buffer,
   installationId: InstallationId,
 ): Promise<boolean> {
-  const numbers = [...new Set(ancestorsOf(bucketCount, homeOf(digest, bucketCount)))];
-  const found = await bucketsAt(store, keyId, numbers);
-  return found.some((bucket) => bucket[markNameOf(installationId)] !== undefined);
+  const numbers = [...new Set(parentBuckets(bucketCount, homeBucketOf(digest, bucketCount)))];
+  const buckets = await readBuckets(store, keyId, numbers);
+  return buckets.some((bucket) => bucket[attributeNameOf(installationId)] !== undefined);
 }
 
 /**
  * Takes the marks of machines off a blocked key that have moved to its successor (BLK-3). What is not there is left, so
  * that it may run any number of times.
  */
-export async function dropMark(
+export async function removeActivation(
   store: Store,
-  { keyId, bucketCount }: Layout,
+  { keyId, bucketCount }: BucketLayout,
   digest: Buffer,
   installationId: InstallationId,
 ): Promise<void> {
-  const numbers = [...new Set(ancestorsOf(bucketCount, homeOf(digest, bucketCount)))];
-  const name = markNameOf(installationId);
-  const bucket = (await bucketsAt(store, keyId, numbers)).find((each) => each[name] !== undefined);
+  const numbers = [...new Set(parentBuckets(bucketCount, homeBucketOf(digest, bucketCount)))];
+  const name = attributeNameOf(installationId);
+  const bucket = (await readBuckets(store, keyId, numbers)).find((each) => each[name] !== undefined);
   if (bucket === undefined) return;
   try {
-    await unlessBusy(
+    await rethrowTransientAsContention(
       store.client.send(
         new UpdateCommand({
           TableName: store.tableName,
           Key: { PK: bucket.PK, SK: bucket.SK },
-          UpdateExpression: 'SET #used = #used - :one, #free = #free + :one REMOVE #mark',
+          UpdateExpression: 'SET #used = #used - :one, #available = #available + :one REMOVE #mark',
           ConditionExpression: 'attribute_exists(#mark) AND #status = :blocked',
-          ExpressionAttributeNames: { '#used': 'used', '#free': 'free', '#status': 'status', '#mark': name },
+          ExpressionAttributeNames: { '#used': 'used', '#available': 'available', '#status': 'status', '#mark': name },
           ExpressionAttributeValues: { ':one': 1, ':blocked': 'blocked' },
         }),
       ),
@@ -586,34 +598,34 @@ export async function dropMark(
 }
 
 /** A mark's name holds the installation id in few bytes: its 45 digits as a number, in base 64. */
-export function markNameOf(installationId: InstallationId): string {
+export function attributeNameOf(installationId: InstallationId): string {
   const hex = BigInt(withoutCheckDigits(installationId)).toString(16);
-  return markPrefix + Buffer.from(hex.padStart(38, '0'), 'hex').toString('base64url');
+  return activationPrefix + Buffer.from(hex.padStart(38, '0'), 'hex').toString('base64url');
 }
 
-function installationOf(markName: string): InstallationId {
-  const hex = Buffer.from(markName.slice(markPrefix.length), 'base64url').toString('hex');
+function installationIdOf(attributeName: string): InstallationId {
+  const hex = Buffer.from(attributeName.slice(activationPrefix.length), 'base64url').toString('hex');
   return installationIdFrom(BigInt(`0x${hex}`).toString().padStart(45, '0'));
 }
 
 /** A mark's value: when, as milliseconds in base 36, the product by its place in the list, and the machine's name. */
-export function markOf({ activatedAt, product, machineName }: Activation): string {
+export function encodeActivation({ activatedAt, product, machineName }: Activation): string {
   return `${epochMilliseconds(activatedAt).toString(36)}.${products.indexOf(product)}.${machineName ?? ''}`;
 }
 
-function activationFrom(installationId: InstallationId, mark: string): Activation {
-  const [, product = '', ...name] = mark.split('.');
-  const activated = products[Number(product)];
-  if (activated === undefined) throw new Error(`A mark names product ${product}, which is not in the list.`);
-  const machineName = name.join('.');
+function decodeActivation(installationId: InstallationId, encodedActivation: string): Activation {
+  const [, product = '', ...nameParts] = encodedActivation.split('.');
+  const activatedProduct = products[Number(product)];
+  if (activatedProduct === undefined) throw new Error(`A mark names product ${product}, which is not in the list.`);
+  const machineName = nameParts.join('.');
   return {
     installationId,
-    product: activated,
+    product: activatedProduct,
     machineName: machineName === '' ? null : machineName,
-    activatedAt: timeOf(mark),
+    activatedAt: activatedAtOf(encodedActivation),
   };
 }
 
-function timeOf(mark: string): Instant {
-  return fromEpochMilliseconds(Number.parseInt(mark.slice(0, mark.indexOf('.')), 36));
+function activatedAtOf(encodedActivation: string): Instant {
+  return fromEpochMilliseconds(Number.parseInt(encodedActivation.slice(0, encodedActivation.indexOf('.')), 36));
 }

@@ -2,37 +2,37 @@ import { ScanCommand } from '@aws-sdk/lib-dynamodb';
 import type { Agreement } from '../domain/agreement.ts';
 import { normalizeEmail } from '../domain/agreement.ts';
 import type { Instant } from '../domain/calendar/instant.ts';
-import { later } from '../domain/calendar/instant.ts';
+import { addDuration } from '../domain/calendar/instant.ts';
 import type { ExceptionRequest } from '../domain/exceptions/request.ts';
 import { isFinal } from '../domain/exceptions/request.ts';
-import type { BucketAccount } from '../domain/keys/consistency.ts';
-import { judgeKms, judgeMak } from '../domain/keys/consistency.ts';
+import type { BucketCounters } from '../domain/keys/consistency.ts';
+import { checkKmsConsistency, checkMakConsistency } from '../domain/keys/consistency.ts';
 import { limitOf } from '../domain/keys/grant.ts';
 import type { Mak } from '../domain/keys/key.ts';
 import { exceptionKindOf } from '../domain/keys/key.ts';
-import { agreementAttributes, agreementKey, peopleOf, personPointer } from './agreements.ts';
+import { agreementIndexKeys, agreementKey, personEmailsOf, personPointer } from './agreements.ts';
 import { tableSchema } from './dynamodb/schema.ts';
 import type { Item, ItemKey, Range, Store, TransactItem } from './dynamodb/table.ts';
-import { checkFormat, commit, get, getAll, query, unlessBusy } from './dynamodb/table.ts';
-import type { Owned } from './dynamodb/versioned-item.ts';
-import { isUnchanged, ownedFrom } from './dynamodb/versioned-item.ts';
-import { claimSeconds, exceptionAttributes, exceptionItem, openKey } from './exceptions.ts';
-import type { KeptKey } from './keys.ts';
-import { keptKey, keyAttributes, keyItem, keyPointers, makSlot } from './keys.ts';
+import { checkFormat, commit, get, getAll, query, rethrowTransientAsContention } from './dynamodb/table.ts';
+import type { Versioned } from './dynamodb/versioned-item.ts';
+import { fromItem, requireUnchanged } from './dynamodb/versioned-item.ts';
+import { claimSeconds, exceptionIndexKeys, exceptionKey, openRequestPointer } from './exceptions.ts';
+import type { KeyRecord } from './keys.ts';
+import { keyIndexKeys, keyItemKey, keyPointers, liveMakPointer, toKeyRecord } from './keys.ts';
 import type { Owner } from './ledger.ts';
-import { verifyHistory } from './ledger.ts';
+import { verifyLedger } from './ledger.ts';
 import type { Bucket } from './mak-activations.ts';
 import {
+  bucketAttributeNames,
   bucketKey,
-  bucketNames,
-  bucketsAt,
-  homeOf,
-  machinesAdded,
-  numberOf,
-  numbersFrom,
+  bucketNumberOf,
+  bucketNumbersFrom,
+  homeBucketOf,
+  installationsAdded,
+  readBuckets,
   reserveKey,
 } from './mak-activations.ts';
-import { readAlerts } from './usage-alerts.ts';
+import { readAlertState } from './usage-alerts.ts';
 
 /*
  * Whether what is in the table fits together. A copy of a table (a restore from point-in-time recovery or a backup) is
@@ -45,101 +45,114 @@ import { readAlerts } from './usage-alerts.ts';
 /** One thing that is not as it should be. */
 export type Finding = {
   /** The item, or whose items. */
-  readonly about: string;
-  readonly wrong: string;
+  readonly subject: string;
+  readonly problem: string;
   /** Transactions that put it right, in this order; none when that would take a guess. */
-  readonly mend: readonly (readonly TransactItem[])[];
+  readonly repairs: readonly (readonly TransactItem[])[];
 };
 
 /** What leads to or says that it belongs to an agreement, as it was seen in the whole table. */
-export type Seen = {
+export type AgreementReferences = {
   readonly keyIds: Set<string>;
   readonly exceptionIds: Set<string>;
   /** Ways to it, by a person or by last five, that were there. */
   readonly pointers: ItemKey[];
 };
 
-export type Checked = { readonly findings: readonly Finding[]; readonly keys: number; readonly requests: number };
+export type ReconciliationResult = {
+  readonly findings: readonly Finding[];
+  readonly keyCount: number;
+  readonly requestCount: number;
+};
 
-const nothingSeen: Seen = { keyIds: new Set(), exceptionIds: new Set(), pointers: [] };
+const noReferences: AgreementReferences = { keyIds: new Set(), exceptionIds: new Set(), pointers: [] };
 
 /**
  * Checks everything of one agreement: its people's ways to it, its keys with their places and hosts, its requests with
  * the lists that they are in, and the history of each (KEY-7, KEY-8, EXC-5, LED-2). Writes nothing.
- * @param seen what was seen of it in the whole table, if that was looked through.
+ * @param references what was seen of it in the whole table, if that was looked through.
  */
 export async function checkAgreement(
   store: Store,
   agreementId: string,
   now: Instant,
-  seen = nothingSeen,
-): Promise<Checked> {
+  references = noReferences,
+): Promise<ReconciliationResult> {
   const agreementItem = await get(store, agreementKey(agreementId));
   if (agreementItem === undefined) {
-    const things = seen.keyIds.size + seen.exceptionIds.size + seen.pointers.length;
-    const wrong = things === 0 ? 'It is not in the table.' : `It is not in the table, and ${things} things name it.`;
-    return { findings: [left(`AGREEMENT#${agreementId}`, wrong)], keys: 0, requests: 0 };
+    const referenceCount = references.keyIds.size + references.exceptionIds.size + references.pointers.length;
+    const problem =
+      referenceCount === 0
+        ? 'It is not in the table.'
+        : `It is not in the table, and ${referenceCount} things name it.`;
+    return { findings: [unrepairableFinding(`AGREEMENT#${agreementId}`, problem)], keyCount: 0, requestCount: 0 };
   }
-  const agreement = ownedFrom<Agreement>(agreementItem);
-  const ways = await collect(store, {
+  const agreement = fromItem<Agreement>(agreementItem);
+  const pointers = await queryAll(store, {
     partition: ['PK', `AGREEMENT#${agreementId}`],
     sort: { name: 'SK', condition: '#sort BETWEEN :from AND :to', values: { ':from': 'KEY#', ':to': 'MAK#~' } },
   });
-  const slots = ways.filter(({ SK }) => SK.startsWith('MAK#'));
-  const requests = await requestsOf(store, agreementId, seen);
-  const keys = await keysOf(store, [
-    ...ways.filter(({ SK }) => SK.startsWith('KEY#')).map(({ SK }) => SK.slice('KEY#'.length)),
-    ...slots.map(({ keyId }) => String(keyId)),
-    ...requests.map(({ owned }) => owned.state.keyId),
-    ...seen.keyIds,
+  const liveMakPointers = pointers.filter(({ SK }) => SK.startsWith('MAK#'));
+  const requests = await readAgreementRequests(store, agreementId, references);
+  const keys = await readKeysWithNeighbors(store, [
+    ...pointers.filter(({ SK }) => SK.startsWith('KEY#')).map(({ SK }) => SK.slice('KEY#'.length)),
+    ...liveMakPointers.map(({ keyId }) => String(keyId)),
+    ...requests.map(({ record }) => record.value.keyId),
+    ...references.keyIds,
   ]);
-  const open = new Map(
+  const openExceptionIds = new Map(
     (
       await getAll(
         store,
-        keys.found.map(({ state }) => openKey(state.keyId)),
+        keys.found.map(({ value }) => openRequestPointer(value.keyId)),
       )
     ).map((item) => [item.PK, String(item.exceptionId)]),
   );
   // A request that lost its place in the lists can still be the one that is open for its key.
-  const unlisted = [...open.values()].filter((id) => !requests.some(({ owned }) => owned.state.exceptionId === id));
+  const unlistedIds = [...openExceptionIds.values()].filter(
+    (id) => !requests.some(({ record }) => record.value.exceptionId === id),
+  );
   requests.push(
-    ...(await readRequests(store, unlisted)).filter(({ owned }) => owned.state.agreementId === agreementId),
+    ...(await readRequests(store, unlistedIds)).filter(({ record }) => record.value.agreementId === agreementId),
   );
 
   const findings = [
-    ...(await ofPeople(store, agreementItem, agreement, seen)),
+    ...(await checkPersonPointers(store, agreementItem, agreement, references)),
     ...keys.missing.map((keyId) =>
-      left(`KEY#${keyId}`, `Something of agreement ${agreementId} leads to it, and it is not there.`),
+      unrepairableFinding(`KEY#${keyId}`, `Something of agreement ${agreementId} leads to it, and it is not there.`),
     ),
-    ...(await inTurn(keys.found, (key) => ofKey(store, agreement, key, { slots, requests, keys: keys.found, open }))),
-    ...ofSlots(slots, keys.found),
-    ...(await inTurn(requests, (request) => ofRequest(store, request, { keys: keys.found, open }, now))),
-    ...ofLastFives(seen, keys.found),
+    ...(await mapSequentially(keys.found, (key) =>
+      checkKey(store, agreement, key, { liveMakPointers, requests, keys: keys.found, openExceptionIds }),
+    )),
+    ...checkLiveMakPointers(liveMakPointers, keys.found),
+    ...(await mapSequentially(requests, (request) =>
+      checkRequest(store, request, { keys: keys.found, openExceptionIds }, now),
+    )),
+    ...checkLastFivePointers(references, keys.found),
   ];
-  return { findings, keys: keys.found.length, requests: requests.length };
+  return { findings, keyCount: keys.found.length, requestCount: requests.length };
 }
 
 /** Puts right what a finding names. Answers whether it was as it was found; if not, nothing more is written. */
-export async function mend(store: Store, finding: Finding): Promise<boolean> {
-  for (const writes of finding.mend) if ((await commit(store, writes)) !== 'done') return false;
-  return finding.mend.length > 0;
+export async function repair(store: Store, finding: Finding): Promise<boolean> {
+  for (const writes of finding.repairs) if ((await commit(store, writes)) !== 'committed') return false;
+  return finding.repairs.length > 0;
 }
 
 /**
  * Looks through the whole table, page by page, for what names an agreement. It reads every item once, which no function
  * of the service may: for a table that nobody uses, or in an hour in which there is little to do.
  */
-export async function everythingSeen(store: Store): Promise<ReadonlyMap<string, Seen>> {
-  const seen = new Map<string, Seen>();
-  const of = (agreementId: string): Seen => {
-    const known = seen.get(agreementId) ?? { keyIds: new Set(), exceptionIds: new Set(), pointers: [] };
-    seen.set(agreementId, known);
-    return known;
+export async function scanReferences(store: Store): Promise<ReadonlyMap<string, AgreementReferences>> {
+  const referencesById = new Map<string, AgreementReferences>();
+  const referencesOf = (agreementId: string): AgreementReferences => {
+    const references = referencesById.get(agreementId) ?? { keyIds: new Set(), exceptionIds: new Set(), pointers: [] };
+    referencesById.set(agreementId, references);
+    return references;
   };
   let start: Record<string, unknown> | undefined;
   do {
-    const page = await unlessBusy(
+    const page = await rethrowTransientAsContention(
       store.client.send(
         new ScanCommand({
           TableName: store.tableName,
@@ -156,38 +169,39 @@ export async function everythingSeen(store: Store): Promise<ReadonlyMap<string, 
         }),
       ),
     );
-    for (const item of (page.Items ?? []) as Item[]) note(checkFormat(item), of);
+    for (const item of (page.Items ?? []) as Item[]) addReference(checkFormat(item), referencesOf);
     start = page.LastEvaluatedKey;
   } while (start !== undefined);
-  return seen;
+  return referencesById;
 }
 
-function note(item: Item, of: (agreementId: string) => Seen): void {
+function addReference(item: Item, referencesOf: (agreementId: string) => AgreementReferences): void {
   const { PK, SK } = item;
   const [kind, ...rest] = PK.split('#');
   const id = rest.join('#');
-  if (SK === 'AGREEMENT') of(id);
-  if (SK === 'KEY') of(agreementIn(item)).keyIds.add(id);
-  if (SK === 'EXCEPTION') of(agreementIn(item)).exceptionIds.add(id);
-  if (kind === 'PERSON') of(SK.slice('AGREEMENT#'.length)).pointers.push({ PK, SK });
-  if (kind === 'LASTFIVE') of(SK.slice('AGREEMENT#'.length, SK.lastIndexOf('#KEY#'))).pointers.push({ PK, SK });
+  if (SK === 'AGREEMENT') referencesOf(id);
+  if (SK === 'KEY') referencesOf(agreementIdOfItem(item)).keyIds.add(id);
+  if (SK === 'EXCEPTION') referencesOf(agreementIdOfItem(item)).exceptionIds.add(id);
+  if (kind === 'PERSON') referencesOf(SK.slice('AGREEMENT#'.length)).pointers.push({ PK, SK });
+  if (kind === 'LASTFIVE')
+    referencesOf(SK.slice('AGREEMENT#'.length, SK.lastIndexOf('#KEY#'))).pointers.push({ PK, SK });
 }
 
-function agreementIn(item: Item): string {
-  return ownedFrom<{ readonly agreementId: string }>(item).state.agreementId;
+function agreementIdOfItem(item: Item): string {
+  return fromItem<{ readonly agreementId: string }>(item).value.agreementId;
 }
 
-function left(about: string, wrong: string): Finding {
-  return { about, wrong, mend: [] };
+function unrepairableFinding(subject: string, problem: string): Finding {
+  return { subject, problem, repairs: [] };
 }
 
 /** Reads all of a range, page by page. */
-async function collect(store: Store, range: Omit<Range, 'limit' | 'startAfter'>): Promise<Item[]> {
+async function queryAll(store: Store, range: Omit<Range, 'limit' | 'startAfter'>): Promise<Item[]> {
   const limit = 100;
-  const found: Item[] = [];
+  const items: Item[] = [];
   for (let startAfter: Record<string, string> | undefined, more = true; more; ) {
     const page = await query(store, { ...range, limit, ...(startAfter === undefined ? {} : { startAfter }) });
-    found.push(...page);
+    items.push(...page);
     const last = page.at(-1);
     more = page.length === limit && last !== undefined;
     if (last !== undefined) {
@@ -197,235 +211,271 @@ async function collect(store: Store, range: Omit<Range, 'limit' | 'startAfter'>)
       startAfter = { PK, SK, ...index };
     }
   }
-  return found;
+  return items;
 }
 
-async function inTurn<Each>(
-  all: readonly Each[],
-  check: (each: Each) => Promise<readonly Finding[]>,
+async function mapSequentially<Each>(
+  items: readonly Each[],
+  check: (item: Each) => Promise<readonly Finding[]>,
 ): Promise<Finding[]> {
   const findings: Finding[] = [];
-  for (const each of all) findings.push(...(await check(each)));
+  for (const item of items) findings.push(...(await check(item)));
   return findings;
 }
 
-type FoundKey = KeptKey & { readonly item: Item };
+type KeyWithItem = KeyRecord & { readonly item: Item };
 
 /** The keys with these ids, and those that came before and after them by replacement. */
-async function keysOf(store: Store, ids: readonly string[]) {
-  const found = new Map<string, FoundKey>();
-  const missing = new Set<string>();
-  for (let wanted = [...new Set(ids)]; wanted.length > 0; ) {
-    const items = await getAll(store, wanted.map(keyItem));
-    const keys = items.map((item) => ({ ...keptKey(ownedFrom(item)), item }));
-    for (const key of keys) found.set(key.state.keyId, key);
-    for (const id of wanted) if (!found.has(id)) missing.add(id);
-    const neighbours = keys.flatMap(({ state }) => [
-      ...(state.replaces === null ? [] : [state.replaces]),
-      ...(state.status.is === 'blocked' && state.status.replacedBy !== null ? [state.status.replacedBy.keyId] : []),
+async function readKeysWithNeighbors(store: Store, ids: readonly string[]) {
+  const keysById = new Map<string, KeyWithItem>();
+  const missingIds = new Set<string>();
+  for (let pendingIds = [...new Set(ids)]; pendingIds.length > 0; ) {
+    const items = await getAll(store, pendingIds.map(keyItemKey));
+    const keys = items.map((item) => ({ ...toKeyRecord(fromItem(item)), item }));
+    for (const key of keys) keysById.set(key.value.keyId, key);
+    for (const id of pendingIds) if (!keysById.has(id)) missingIds.add(id);
+    const neighborIds = keys.flatMap(({ value }) => [
+      ...(value.replaces === null ? [] : [value.replaces]),
+      ...(value.state.status === 'blocked' && value.state.replacedBy !== null ? [value.state.replacedBy.keyId] : []),
     ]);
-    wanted = [...new Set(neighbours)].filter((id) => !found.has(id) && !missing.has(id));
+    pendingIds = [...new Set(neighborIds)].filter((id) => !keysById.has(id) && !missingIds.has(id));
   }
-  return { found: [...found.values()], missing: [...missing] };
+  return { found: [...keysById.values()], missing: [...missingIds] };
 }
 
-type Request = { readonly item: Item; readonly owned: Owned<ExceptionRequest> };
+type RequestWithItem = { readonly item: Item; readonly record: Versioned<ExceptionRequest> };
 
-async function requestsOf(store: Store, agreementId: string, seen: Seen): Promise<Request[]> {
-  const listed = await collect(store, {
+async function readAgreementRequests(
+  store: Store,
+  agreementId: string,
+  references: AgreementReferences,
+): Promise<RequestWithItem[]> {
+  const indexItems = await queryAll(store, {
     index: 'exceptions-by-agreement',
     partition: ['agreementKey', `AGREEMENT#${agreementId}`],
   });
-  return readRequests(store, [...listed.map(({ PK }) => PK.slice('EXCEPTION#'.length)), ...seen.exceptionIds]);
+  return readRequests(store, [
+    ...indexItems.map(({ PK }) => PK.slice('EXCEPTION#'.length)),
+    ...references.exceptionIds,
+  ]);
 }
 
-async function readRequests(store: Store, ids: readonly string[]): Promise<Request[]> {
-  const items = await getAll(store, [...new Set(ids)].map(exceptionItem));
-  return items.map((item) => ({ item, owned: ownedFrom<ExceptionRequest>(item) }));
+async function readRequests(store: Store, ids: readonly string[]): Promise<RequestWithItem[]> {
+  const items = await getAll(store, [...new Set(ids)].map(exceptionKey));
+  return items.map((item) => ({ item, record: fromItem<ExceptionRequest>(item) }));
 }
 
-async function ofHistory(store: Store, owner: Owner): Promise<readonly Finding[]> {
-  const verified = await verifyHistory(store, owner);
-  return verified.is === 'whole'
+async function checkLedger(store: Store, owner: Owner): Promise<readonly Finding[]> {
+  const verification = await verifyLedger(store, owner);
+  return verification.kind === 'intact'
     ? []
-    : [left(owner, `Its history breaks at entry ${verified.sequence}: ${verified.because}`)];
+    : [unrepairableFinding(owner, `Its history breaks at entry ${verification.sequence}: ${verification.because}`)];
 }
 
 /** What follows from an item's state and makes it found by the sweep and in lists: rewritten when it is otherwise. */
-function ofAttributes(
+function checkIndexKeys(
   owner: string,
-  owned: Owned<unknown>,
+  record: Versioned<unknown>,
   item: Item,
-  wanted: Readonly<Record<string, string>>,
+  expected: Readonly<Record<string, string>>,
 ): Finding[] {
   const names = tableSchema.indexes.flatMap(({ partitionKey, sortKey }) => [partitionKey, sortKey]);
-  const wrong = [...new Set(names)].filter((name) => item[name] !== wanted[name]);
-  if (wrong.length === 0) return [];
-  const set = wrong.filter((name) => wanted[name] !== undefined);
-  const gone = wrong.filter((name) => wanted[name] === undefined);
+  const wrongNames = [...new Set(names)].filter((name) => item[name] !== expected[name]);
+  if (wrongNames.length === 0) return [];
+  const namesToSet = wrongNames.filter((name) => expected[name] !== undefined);
+  const namesToRemove = wrongNames.filter((name) => expected[name] === undefined);
   const expression = [
-    ...(set.length === 0 ? [] : [`SET ${set.map((name) => `#${name} = :${name}`).join(', ')}`]),
-    ...(gone.length === 0 ? [] : [`REMOVE ${gone.map((name) => `#${name}`).join(', ')}`]),
+    ...(namesToSet.length === 0 ? [] : [`SET ${namesToSet.map((name) => `#${name} = :${name}`).join(', ')}`]),
+    ...(namesToRemove.length === 0 ? [] : [`REMOVE ${namesToRemove.map((name) => `#${name}`).join(', ')}`]),
   ].join(' ');
   const update: TransactItem = {
     Update: {
       TableName: '',
-      Key: owned.key,
+      Key: record.key,
       UpdateExpression: expression,
       ConditionExpression: '#version = :version',
       ExpressionAttributeNames: {
         '#version': 'version',
-        ...Object.fromEntries(wrong.map((name) => [`#${name}`, name])),
+        ...Object.fromEntries(wrongNames.map((name) => [`#${name}`, name])),
       },
       ExpressionAttributeValues: {
-        ':version': owned.version,
-        ...Object.fromEntries(set.map((name) => [`:${name}`, wanted[name]])),
+        ':version': record.version,
+        ...Object.fromEntries(namesToSet.map((name) => [`:${name}`, expected[name]])),
       },
     },
   };
   return [
     {
-      about: owner,
-      wrong: `It is not found where it should be: ${wrong.join(', ')} does not follow from it.`,
-      mend: [[update]],
+      subject: owner,
+      problem: `It is not found where it should be: ${wrongNames.join(', ')} does not follow from it.`,
+      repairs: [[update]],
     },
   ];
 }
 
 /** A way that should be there; put back while what it leads to is as it was read. */
-async function ofWays(store: Store, owner: string, ways: readonly Item[], owned: Owned<unknown>): Promise<Finding[]> {
-  const there = new Set(
+async function checkPointers(
+  store: Store,
+  owner: string,
+  pointers: readonly Item[],
+  record: Versioned<unknown>,
+): Promise<Finding[]> {
+  const existing = new Set(
     (
       await getAll(
         store,
-        ways.map(({ PK, SK }) => ({ PK, SK })),
+        pointers.map(({ PK, SK }) => ({ PK, SK })),
       )
     ).map(({ PK, SK }) => `${PK} ${SK}`),
   );
-  return ways
-    .filter(({ PK, SK }) => !there.has(`${PK} ${SK}`))
+  return pointers
+    .filter(({ PK, SK }) => !existing.has(`${PK} ${SK}`))
     .map((Item) => ({
-      about: owner,
-      wrong: `The way to it from ${Item.PK} is missing.`,
-      mend: [[{ Put: { TableName: '', Item, ConditionExpression: 'attribute_not_exists(PK)' } }, isUnchanged(owned)]],
+      subject: owner,
+      problem: `The way to it from ${Item.PK} is missing.`,
+      repairs: [
+        [{ Put: { TableName: '', Item, ConditionExpression: 'attribute_not_exists(PK)' } }, requireUnchanged(record)],
+      ],
     }));
 }
 
-async function ofPeople(store: Store, item: Item, owned: Owned<Agreement>, seen: Seen): Promise<Finding[]> {
-  const { agreementId } = owned.state;
+async function checkPersonPointers(
+  store: Store,
+  item: Item,
+  record: Versioned<Agreement>,
+  references: AgreementReferences,
+): Promise<Finding[]> {
+  const { agreementId } = record.value;
   const owner = `AGREEMENT#${agreementId}` as const;
-  const people = new Set(peopleOf(owned.state));
-  const strangers = await getAll(
+  const emails = new Set(personEmailsOf(record.value));
+  const strayPointers = await getAll(
     store,
-    seen.pointers.filter(
-      ({ PK }) => PK.startsWith('PERSON#') && !people.has(normalizeEmail(PK.slice('PERSON#'.length))),
+    references.pointers.filter(
+      ({ PK }) => PK.startsWith('PERSON#') && !emails.has(normalizeEmail(PK.slice('PERSON#'.length))),
     ),
   );
   return [
-    ...(await ofHistory(store, owner)),
-    ...ofAttributes(owner, owned, item, agreementAttributes(owned.state)),
-    ...(await ofWays(
+    ...(await checkLedger(store, owner)),
+    ...checkIndexKeys(owner, record, item, agreementIndexKeys(record.value)),
+    ...(await checkPointers(
       store,
       owner,
-      [...people].map((email) => personPointer(email, agreementId)),
-      owned,
+      [...emails].map((email) => personPointer(email, agreementId)),
+      record,
     )),
-    ...strangers.map(({ PK, SK }) => ({
-      about: owner,
-      wrong: `${PK} leads to it, and is not of its people.`,
-      mend: [[{ Delete: { TableName: '', Key: { PK, SK } } }, isUnchanged(owned)]],
+    ...strayPointers.map(({ PK, SK }) => ({
+      subject: owner,
+      problem: `${PK} leads to it, and is not of its people.`,
+      repairs: [[{ Delete: { TableName: '', Key: { PK, SK } } }, requireUnchanged(record)]],
     })),
   ];
 }
 
-type Around = {
-  readonly slots: readonly Item[];
-  readonly requests: readonly Request[];
-  readonly keys: readonly KeptKey[];
+type AgreementContext = {
+  readonly liveMakPointers: readonly Item[];
+  readonly requests: readonly RequestWithItem[];
+  readonly keys: readonly KeyRecord[];
   /** Which request is open for a key, by the pointer's PK. */
-  readonly open: ReadonlyMap<string, string>;
+  readonly openExceptionIds: ReadonlyMap<string, string>;
 };
 
-async function ofKey(store: Store, agreement: Owned<Agreement>, key: FoundKey, around: Around): Promise<Finding[]> {
-  const { state } = key;
-  const owner = `KEY#${state.keyId}` as const;
-  const { agreementId } = agreement.state;
-  if (state.agreementId !== agreementId) {
+async function checkKey(
+  store: Store,
+  agreement: Versioned<Agreement>,
+  key: KeyWithItem,
+  context: AgreementContext,
+): Promise<Finding[]> {
+  const { value } = key;
+  const owner = `KEY#${value.keyId}` as const;
+  const { agreementId } = agreement.value;
+  if (value.agreementId !== agreementId) {
     return [
-      left(owner, `Something of agreement ${agreementId} leads to it, and it is agreement ${state.agreementId}'s.`),
+      unrepairableFinding(
+        owner,
+        `Something of agreement ${agreementId} leads to it, and it is agreement ${value.agreementId}'s.`,
+      ),
     ];
   }
   return [
-    ...(await ofHistory(store, owner)),
-    ...ofAttributes(owner, key, key.item, keyAttributes(state)),
-    ...(await ofWays(store, owner, keyPointers(state), key)),
-    ...ofSeal(store, key),
-    ...ofReplacement(key, around.keys),
-    ...ofGrants(key, around.requests),
-    ...(await ofOpenPointer(store, key, around)),
-    ...(state.type === 'KMS'
-      ? judgeKms(state, store.policy).map((wrong) => left(owner, sentence(wrong)))
-      : [...ofSlot(state, key, around.slots), ...(await ofPlaces(store, key))]),
+    ...(await checkLedger(store, owner)),
+    ...checkIndexKeys(owner, key, key.item, keyIndexKeys(value)),
+    ...(await checkPointers(store, owner, keyPointers(value), key)),
+    ...checkSealedKey(store, key),
+    ...checkReplacement(key, context.keys),
+    ...checkGrants(key, context.requests),
+    ...(await checkOpenRequestPointer(store, key, context)),
+    ...(value.type === 'KMS'
+      ? checkKmsConsistency(value, store.policy).map((problem) => unrepairableFinding(owner, toSentence(problem)))
+      : [...checkLiveMakPointer(value, key, context.liveMakPointers), ...(await checkSlots(store, key))]),
   ];
 }
 
-function sentence(words: string): string {
-  return `${words.charAt(0).toUpperCase()}${words.slice(1)}.`;
+function toSentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 }
 
 /** The secret that the environment names must be the one with which the table's keys were sealed. */
-function ofSeal(store: Store, { state, kept }: KeptKey): Finding[] {
-  const owner = `KEY#${state.keyId}`;
+function checkSealedKey(store: Store, { value: key, internal }: KeyRecord): Finding[] {
+  const owner = `KEY#${key.keyId}`;
   try {
-    const productKey = store.vault.openProductKey(kept.sealed, state.keyId);
-    if (store.vault.keyIdOf(productKey) === state.keyId && productKey.lastFive === state.lastFive) return [];
-    return [left(owner, 'What is sealed in it is another key.')];
+    const productKey = store.vault.openProductKey(internal.sealedKey, key.keyId);
+    if (store.vault.keyIdOf(productKey) === key.keyId && productKey.lastFive === key.lastFive) return [];
+    return [unrepairableFinding(owner, 'What is sealed in it is another key.')];
   } catch {
     // Whatever the cipher says of it, it comes to this.
-    return [left(owner, 'Its seal does not open with this root secret.')];
+    return [unrepairableFinding(owner, 'Its seal does not open with this root secret.')];
   }
 }
 
-function ofReplacement({ state }: KeptKey, keys: readonly KeptKey[]): Finding[] {
-  const byId = new Map(keys.map((each) => [each.state.keyId, each.state]));
-  const replaced = state.replaces === null ? undefined : byId.get(state.replaces)?.status;
-  const wrong = [
-    ...(replaced !== undefined && !(replaced.is === 'blocked' && replaced.replacedBy?.keyId === state.keyId)
-      ? [`It replaces the key ${state.replaces}, which does not say so.`]
+function checkReplacement({ value: key }: KeyRecord, keys: readonly KeyRecord[]): Finding[] {
+  const byId = new Map(keys.map((each) => [each.value.keyId, each.value]));
+  const predecessorState = key.replaces === null ? undefined : byId.get(key.replaces)?.state;
+  const problems = [
+    ...(predecessorState !== undefined &&
+    !(predecessorState.status === 'blocked' && predecessorState.replacedBy?.keyId === key.keyId)
+      ? [`It replaces the key ${key.replaces}, which does not say so.`]
       : []),
-    ...(state.status.is === 'blocked' &&
-    state.status.replacedBy !== null &&
-    byId.get(state.status.replacedBy.keyId)?.replaces !== state.keyId
-      ? [`It was replaced by the key ${state.status.replacedBy.keyId}, which does not say so.`]
+    ...(key.state.status === 'blocked' &&
+    key.state.replacedBy !== null &&
+    byId.get(key.state.replacedBy.keyId)?.replaces !== key.keyId
+      ? [`It was replaced by the key ${key.state.replacedBy.keyId}, which does not say so.`]
       : []),
   ];
-  return wrong.map((each) => left(`KEY#${state.keyId}`, each));
+  return problems.map((each) => unrepairableFinding(`KEY#${key.keyId}`, each));
 }
 
 /** Each exception grant has its fulfilled request; the other way round is looked at with the request. */
-function ofGrants({ state }: KeptKey, requests: readonly Request[]): Finding[] {
-  return state.grants
+function checkGrants({ value: key }: KeyRecord, requests: readonly RequestWithItem[]): Finding[] {
+  return key.grants
     .filter(({ kind }) => kind === 'exception')
     .filter(({ reference }) => {
-      const request = requests.find(({ owned }) => owned.state.exceptionId === reference)?.owned.state;
-      return request?.stage.is !== 'fulfilled' || request.keyId !== state.keyId;
+      const request = requests.find(({ record }) => record.value.exceptionId === reference)?.record.value;
+      return request?.state.status !== 'fulfilled' || request.keyId !== key.keyId;
     })
     .map(({ amount, reference }) =>
-      left(`KEY#${state.keyId}`, `It was granted ${amount} by request ${reference}, which is not fulfilled for it.`),
+      unrepairableFinding(
+        `KEY#${key.keyId}`,
+        `It was granted ${amount} by request ${reference}, which is not fulfilled for it.`,
+      ),
     );
 }
 
 /** A pointer to an open request that ends nowhere keeps the next request for the key away. */
-async function ofOpenPointer(store: Store, { state }: KeptKey, { open, requests }: Around): Promise<Finding[]> {
-  const pointer = openKey(state.keyId);
-  const exceptionId = open.get(pointer.PK);
+async function checkOpenRequestPointer(
+  store: Store,
+  { value: key }: KeyRecord,
+  { openExceptionIds, requests }: AgreementContext,
+): Promise<Finding[]> {
+  const pointer = openRequestPointer(key.keyId);
+  const exceptionId = openExceptionIds.get(pointer.PK);
   if (exceptionId === undefined) return [];
-  const [request = requests.find(({ owned }) => owned.state.exceptionId === exceptionId)] = await readRequests(store, [
-    exceptionId,
-  ]);
-  if (request !== undefined && !isFinal(request.owned.state) && request.owned.state.keyId === state.keyId) return [];
-  const why = request === undefined ? 'is not in the table' : 'is not open for it';
-  const drop: TransactItem = {
+  const [request = requests.find(({ record }) => record.value.exceptionId === exceptionId)] = await readRequests(
+    store,
+    [exceptionId],
+  );
+  if (request !== undefined && !isFinal(request.record.value) && request.record.value.keyId === key.keyId) return [];
+  const reason = request === undefined ? 'is not in the table' : 'is not open for it';
+  const removal: TransactItem = {
     Delete: {
       TableName: '',
       Key: pointer,
@@ -434,63 +484,72 @@ async function ofOpenPointer(store: Store, { state }: KeptKey, { open, requests 
       ExpressionAttributeValues: { ':exceptionId': exceptionId },
     },
   };
-  const stays: TransactItem =
+  const condition: TransactItem =
     request === undefined
       ? {
           ConditionCheck: {
             TableName: '',
-            Key: exceptionItem(exceptionId),
+            Key: exceptionKey(exceptionId),
             ConditionExpression: 'attribute_not_exists(PK)',
           },
         }
-      : isUnchanged(request.owned);
+      : requireUnchanged(request.record);
   return [
     {
-      about: `KEY#${state.keyId}`,
-      wrong: `It says that request ${exceptionId} is open for it, which ${why}.`,
-      mend: [[drop, stays]],
+      subject: `KEY#${key.keyId}`,
+      problem: `It says that request ${exceptionId} is open for it, which ${reason}.`,
+      repairs: [[removal, condition]],
     },
   ];
 }
 
 /** The one MAK of a product group that is not blocked has the group's slot (KEY-2). */
-function ofSlot(state: Mak, key: KeptKey, slots: readonly Item[]): Finding[] {
-  if (state.status.is === 'blocked') return [];
-  const slot = makSlot(state.agreementId, state.productGroup);
-  const there = slots.find(({ SK }) => SK === slot.SK);
-  if (there?.keyId === state.keyId) return [];
-  const owner = `KEY#${state.keyId}`;
-  if (there !== undefined) {
-    return [left(owner, `The place of the one MAK for ${state.productGroup} is another key's: ${there.keyId}.`)];
+function checkLiveMakPointer(mak: Mak, key: KeyRecord, pointers: readonly Item[]): Finding[] {
+  if (mak.state.status === 'blocked') return [];
+  const pointer = liveMakPointer(mak.agreementId, mak.productGroup);
+  const existing = pointers.find(({ SK }) => SK === pointer.SK);
+  if (existing?.keyId === mak.keyId) return [];
+  const owner = `KEY#${mak.keyId}`;
+  if (existing !== undefined) {
+    return [
+      unrepairableFinding(
+        owner,
+        `The place of the one MAK for ${mak.productGroup} is another key's: ${existing.keyId}.`,
+      ),
+    ];
   }
   const put = {
-    Put: { TableName: '', Item: { ...slot, keyId: state.keyId }, ConditionExpression: 'attribute_not_exists(PK)' },
+    Put: { TableName: '', Item: { ...pointer, keyId: mak.keyId }, ConditionExpression: 'attribute_not_exists(PK)' },
   };
   return [
     {
-      about: owner,
-      wrong: `The way to it as the one MAK for ${state.productGroup} is missing.`,
-      mend: [[put, isUnchanged(key)]],
+      subject: owner,
+      problem: `The way to it as the one MAK for ${mak.productGroup} is missing.`,
+      repairs: [[put, requireUnchanged(key)]],
     },
   ];
 }
 
-function ofSlots(slots: readonly Item[], keys: readonly KeptKey[]): Finding[] {
-  return slots.flatMap(({ PK, SK, keyId }) => {
-    const key = keys.find(({ state }) => state.keyId === keyId)?.state;
+function checkLiveMakPointers(pointers: readonly Item[], keys: readonly KeyRecord[]): Finding[] {
+  return pointers.flatMap(({ PK, SK, keyId }) => {
+    const key = keys.find(({ value }) => value.keyId === keyId)?.value;
     // What is not there at all is named as missing.
     if (key === undefined) return [];
-    const fits = key.type === 'MAK' && `MAK#${key.productGroup}` === SK && key.status.is !== 'blocked';
-    return fits ? [] : [left(`${PK} ${SK}`, `It names the key ${keyId}, which is no live MAK of that group.`)];
+    const isValid = key.type === 'MAK' && `MAK#${key.productGroup}` === SK && key.state.status !== 'blocked';
+    return isValid
+      ? []
+      : [unrepairableFinding(`${PK} ${SK}`, `It names the key ${keyId}, which is no live MAK of that group.`)];
   });
 }
 
 /** Ways by last five that lead to no key of the agreement: only a look through the whole table finds them. */
-function ofLastFives({ pointers }: Seen, keys: readonly KeptKey[]): Finding[] {
-  const right = new Set(keys.flatMap(({ state }) => keyPointers(state)).map(({ PK, SK }) => `${PK} ${SK}`));
+function checkLastFivePointers({ pointers }: AgreementReferences, keys: readonly KeyRecord[]): Finding[] {
+  const expected = new Set(keys.flatMap(({ value: key }) => keyPointers(key)).map(({ PK, SK }) => `${PK} ${SK}`));
   return pointers
-    .filter(({ PK, SK }) => PK.startsWith('LASTFIVE#') && !right.has(`${PK} ${SK}`))
-    .map(({ PK, SK }) => left(`${PK} ${SK}`, 'It leads to no key of that agreement with these last five.'));
+    .filter(({ PK, SK }) => PK.startsWith('LASTFIVE#') && !expected.has(`${PK} ${SK}`))
+    .map(({ PK, SK }) =>
+      unrepairableFinding(`${PK} ${SK}`, 'It leads to no key of that agreement with these last five.'),
+    );
 }
 
 /** A transaction takes a hundred items; two of them are the key and the reserve. */
@@ -500,186 +559,222 @@ const bucketsPerTransaction = 98;
  * The places of a MAK (see `judgeMak`). They are put right only while every bucket, the reserve and the key are as they were
  * read. Of a key of up to 98 buckets that is one transaction; of a larger one several, so nothing may be using it meanwhile.
  */
-async function ofPlaces(store: Store, key: KeptKey): Promise<Finding[]> {
-  const { keyId, grants, status } = key.state;
+async function checkSlots(store: Store, key: KeyRecord): Promise<Finding[]> {
+  const { keyId, grants, state: keyState } = key.value;
   const owner = `KEY#${keyId}`;
-  const { bucketCount } = key.kept;
-  const found = await bucketsAt(store, keyId, numbersFrom(0, bucketCount));
+  const { bucketCount } = key.internal;
+  const buckets = await readBuckets(store, keyId, bucketNumbersFrom(0, bucketCount));
   const reserve = await get(store, reserveKey(keyId));
-  const account = {
+  const counters = {
     granted: limitOf(grants),
-    status: status.is,
+    status: keyState.status,
     bucketCount,
     reserve: {
-      free: Number(reserve?.free ?? 0),
+      available: Number(reserve?.available ?? 0),
       total: Number(reserve?.limit ?? 0),
-      spent: reserve?.exhausted === true,
+      exhausted: reserve?.exhausted === true,
     },
-    buckets: found.map((bucket) => accountOf(store, keyId, bucket)),
+    buckets: buckets.map((bucket) => countersOf(store, keyId, bucket)),
   };
-  const judged = judgeMak(account);
-  const wrong = [...(reserve === undefined ? ['its reserve is missing'] : []), ...judged.wrong];
+  const consistency = checkMakConsistency(counters);
+  const problems = [...(reserve === undefined ? ['its reserve is missing'] : []), ...consistency.inconsistencies];
   const findings: Finding[] = [];
-  if (wrong.length > 0) {
-    const { balanced } = judged;
-    const target = new Map((balanced?.buckets ?? []).map((bucket) => [bucket.bucket, bucket]));
-    const writes = found.map((bucket) => toPlaces(bucket, target.get(numberOf(bucket)) ?? bucket));
-    const parts = Array.from({ length: Math.ceil(writes.length / bucketsPerTransaction) }, (_, part) =>
+  if (problems.length > 0) {
+    const { repair: target } = consistency;
+    const targetByBucket = new Map((target?.buckets ?? []).map((bucket) => [bucket.bucket, bucket]));
+    const writes = buckets.map((bucket) =>
+      bucketRepairWrite(bucket, targetByBucket.get(bucketNumberOf(bucket)) ?? bucket),
+    );
+    const batches = Array.from({ length: Math.ceil(writes.length / bucketsPerTransaction) }, (_, part) =>
       writes.slice(part * bucketsPerTransaction, (part + 1) * bucketsPerTransaction),
     );
-    const mend =
-      balanced === null
+    const repairs =
+      target === null
         ? []
-        : parts.map((part, index) => [
+        : batches.map((part, index) => [
             ...part,
-            isUnchanged(key),
+            requireUnchanged(key),
             // Last of all: until then another look finds the same sums wrong.
-            ...(index === parts.length - 1 ? [toReserve(keyId, reserve, balanced.reserveFree, balanced.total)] : []),
+            ...(index === batches.length - 1
+              ? [reserveRepairWrite(keyId, reserve, target.reserveAvailable, target.total)]
+              : []),
           ]);
-    findings.push({ about: owner, wrong: wrong.map(sentence).join(' '), mend });
+    findings.push({ subject: owner, problem: problems.map(toSentence).join(' '), repairs });
   }
-  const open = found.filter((bucket) => status.is === 'blocked' && bucket.status === 'live');
-  if (open.length > 0) {
-    const block = open.map((bucket) => ({
+  const liveBuckets = buckets.filter((bucket) => keyState.status === 'blocked' && bucket.status === 'live');
+  if (liveBuckets.length > 0) {
+    const blockWrites = liveBuckets.map((bucket) => ({
       Update: {
         TableName: '',
-        Key: bucketKey(keyId, numberOf(bucket)),
+        Key: bucketKey(keyId, bucketNumberOf(bucket)),
         UpdateExpression: 'SET #status = :blocked',
         ConditionExpression: 'attribute_exists(PK)',
         ExpressionAttributeNames: { '#status': 'status' },
         ExpressionAttributeValues: { ':blocked': 'blocked' },
       },
     }));
-    const mend = Array.from({ length: Math.ceil(block.length / bucketsPerTransaction) }, (_, part) => [
-      ...block.slice(part * bucketsPerTransaction, (part + 1) * bucketsPerTransaction),
-      isUnchanged(key),
+    const repairs = Array.from({ length: Math.ceil(blockWrites.length / bucketsPerTransaction) }, (_, part) => [
+      ...blockWrites.slice(part * bucketsPerTransaction, (part + 1) * bucketsPerTransaction),
+      requireUnchanged(key),
     ]);
-    findings.push({ about: owner, wrong: `It is blocked, and ${open.length} of its buckets are not.`, mend });
+    findings.push({
+      subject: owner,
+      problem: `It is blocked, and ${liveBuckets.length} of its buckets are not.`,
+      repairs,
+    });
   }
-  return [...findings, ...(await ofSeen(store, key, found))];
+  return [...findings, ...(await checkReportedActivations(store, key, buckets))];
 }
 
-function accountOf(store: Store, keyId: string, bucket: Bucket): BucketAccount {
-  const { PK, SK, used, free, bucketCount: modulus, status } = bucket;
-  const machines = machinesAdded({ PK, SK }, bucket);
-  const strangers = machines.filter(
-    (machine) => homeOf(store.vault.digestOf(keyId, machine), modulus) !== numberOf(bucket),
+function countersOf(store: Store, keyId: string, bucket: Bucket): BucketCounters {
+  const { PK, SK, used, available, bucketCount: modulus, status } = bucket;
+  const installationIds = installationsAdded({ PK, SK }, bucket);
+  const misplaced = installationIds.filter(
+    (installationId) => homeBucketOf(store.vault.digestOf(keyId, installationId), modulus) !== bucketNumberOf(bucket),
   ).length;
-  return { bucket: numberOf(bucket), used, free, modulus, blocked: status === 'blocked', machines, strangers };
+  return {
+    bucket: bucketNumberOf(bucket),
+    used,
+    available,
+    modulus,
+    blocked: status === 'blocked',
+    machines: installationIds,
+    misplaced,
+  };
 }
 
-function toPlaces(bucket: Bucket, to: { readonly used: number; readonly free: number }): TransactItem {
-  const asRead = {
+function bucketRepairWrite(
+  bucket: Bucket,
+  target: { readonly used: number; readonly available: number },
+): TransactItem {
+  const unchangedSinceRead = {
     Key: { PK: bucket.PK, SK: bucket.SK },
-    ConditionExpression: '#used = :used AND #free = :free AND #bucketCount = :bucketCount AND #status = :status',
-    ExpressionAttributeNames: bucketNames,
+    ConditionExpression:
+      '#used = :used AND #available = :available AND #bucketCount = :bucketCount AND #status = :status',
+    ExpressionAttributeNames: bucketAttributeNames,
   };
   const values = {
     ':used': bucket.used,
-    ':free': bucket.free,
+    ':available': bucket.available,
     ':bucketCount': bucket.bucketCount,
     ':status': bucket.status,
   };
-  if (to.used === bucket.used && to.free === bucket.free) {
-    return { ConditionCheck: { TableName: '', ...asRead, ExpressionAttributeValues: values } };
+  if (target.used === bucket.used && target.available === bucket.available) {
+    return { ConditionCheck: { TableName: '', ...unchangedSinceRead, ExpressionAttributeValues: values } };
   }
   return {
     Update: {
       TableName: '',
-      ...asRead,
-      UpdateExpression: 'SET #used = :usedThen, #free = :freeThen',
-      ExpressionAttributeValues: { ...values, ':usedThen': to.used, ':freeThen': to.free },
+      ...unchangedSinceRead,
+      UpdateExpression: 'SET #used = :usedAfter, #available = :availableAfter',
+      ExpressionAttributeValues: { ...values, ':usedAfter': target.used, ':availableAfter': target.available },
     },
   };
 }
 
-function toReserve(keyId: string, reserve: Item | undefined, free: number, total: number): TransactItem {
-  const Item = { ...reserveKey(keyId), free, limit: total };
+function reserveRepairWrite(keyId: string, reserve: Item | undefined, available: number, total: number): TransactItem {
+  const Item = { ...reserveKey(keyId), available, limit: total };
   if (reserve === undefined) return { Put: { TableName: '', Item, ConditionExpression: 'attribute_not_exists(PK)' } };
   return {
     Put: {
       TableName: '',
       Item,
-      ConditionExpression: '#free = :free AND #limit = :limit',
-      ExpressionAttributeNames: { '#free': 'free', '#limit': 'limit' },
-      ExpressionAttributeValues: { ':free': reserve.free, ':limit': reserve.limit },
+      ConditionExpression: '#available = :available AND #limit = :limit',
+      ExpressionAttributeNames: { '#available': 'available', '#limit': 'limit' },
+      ExpressionAttributeValues: { ':available': reserve.available, ':limit': reserve.limit },
     },
   };
 }
 
 /** What the watcher added up must not be less than what is used, or a warning would come late (ALR-1). */
-async function ofSeen(store: Store, { state }: KeptKey, buckets: readonly Bucket[]): Promise<Finding[]> {
-  const { version, seen } = await readAlerts(store, state.keyId);
-  const used = buckets.reduce((sum, bucket) => sum + machinesAdded({ PK: '', SK: '' }, bucket).length, 0);
-  if (state.status.is !== 'live' || version === 0 || seen >= used) return [];
+async function checkReportedActivations(
+  store: Store,
+  { value: key }: KeyRecord,
+  buckets: readonly Bucket[],
+): Promise<Finding[]> {
+  const { version, activationsReported } = await readAlertState(store, key.keyId);
+  const used = buckets.reduce((sum, bucket) => sum + installationsAdded({ PK: '', SK: '' }, bucket).length, 0);
+  if (key.state.status !== 'live' || version === 0 || activationsReported >= used) return [];
   const update: TransactItem = {
     Update: {
       TableName: '',
-      Key: { PK: `KEY#${state.keyId}`, SK: 'ALERTS' },
+      Key: { PK: `KEY#${key.keyId}`, SK: 'ALERTS' },
       UpdateExpression: 'SET #reported = :used',
       ConditionExpression: '#reported = :seen AND #version = :version',
       ExpressionAttributeNames: { '#reported': 'activationsReported', '#version': 'version' },
-      ExpressionAttributeValues: { ':used': used, ':seen': seen, ':version': version },
+      ExpressionAttributeValues: { ':used': used, ':seen': activationsReported, ':version': version },
     },
   };
-  const wrong = `Whoever warns has seen ${seen} activations, and ${used} are used.`;
-  return [{ about: `KEY#${state.keyId}`, wrong, mend: [[update]] }];
+  const problem = `Whoever warns has seen ${activationsReported} activations, and ${used} are used.`;
+  return [{ subject: `KEY#${key.keyId}`, problem, repairs: [[update]] }];
 }
 
-async function ofRequest(
+async function checkRequest(
   store: Store,
-  { item, owned }: Request,
-  { keys, open }: { readonly keys: readonly KeptKey[]; readonly open: ReadonlyMap<string, string> },
+  { item, record }: RequestWithItem,
+  {
+    keys,
+    openExceptionIds,
+  }: { readonly keys: readonly KeyRecord[]; readonly openExceptionIds: ReadonlyMap<string, string> },
   now: Instant,
 ): Promise<Finding[]> {
-  const request = owned.state;
+  const request = record.value;
   const owner = `EXCEPTION#${request.exceptionId}` as const;
-  const key = keys.find(({ state }) => state.keyId === request.keyId);
+  const key = keys.find(({ value }) => value.keyId === request.keyId);
   return [
-    ...(await ofHistory(store, owner)),
-    ...ofAttributes(owner, owned, item, exceptionAttributes(request, store.policy)),
-    ...(key === undefined ? [] : ofItsKey(request, key)).map((wrong) => left(owner, wrong)),
-    ...ofLetters(request, now).map((wrong) => left(owner, wrong)),
-    ...(isFinal(request) || key === undefined ? [] : ofBeingOpen(owned, open)),
+    ...(await checkLedger(store, owner)),
+    ...checkIndexKeys(owner, record, item, exceptionIndexKeys(request, store.policy)),
+    ...(key === undefined ? [] : checkRequestKey(request, key)).map((problem) => unrepairableFinding(owner, problem)),
+    ...checkNotifications(request, now).map((problem) => unrepairableFinding(owner, problem)),
+    ...(isFinal(request) || key === undefined ? [] : checkOpenRequest(record, openExceptionIds)),
   ];
 }
 
-function ofItsKey(request: ExceptionRequest, { state }: KeptKey): readonly string[] {
-  const { exceptionId, intake, stage, activations } = request;
-  const granted = state.grants.filter(({ kind, reference }) => kind === 'exception' && reference === exceptionId);
+function checkRequestKey(request: ExceptionRequest, { value: key }: KeyRecord): readonly string[] {
+  const { exceptionId, form, state: requestState, activations } = request;
+  const grants = key.grants.filter(({ kind, reference }) => kind === 'exception' && reference === exceptionId);
   return [
-    ...(exceptionKindOf(state.type) === intake.kind ? [] : [`It is ${intake.kind}, for a ${state.type} key.`]),
-    ...(state.agreementId === request.agreementId ? [] : [`Its key is agreement ${state.agreementId}'s.`]),
-    ...(stage.is !== 'fulfilled' || (granted.length === 1 && granted[0]?.amount === activations)
+    ...(exceptionKindOf(key.type) === form.kind ? [] : [`It is ${form.kind}, for a ${key.type} key.`]),
+    ...(key.agreementId === request.agreementId ? [] : [`Its key is agreement ${key.agreementId}'s.`]),
+    ...(requestState.status !== 'fulfilled' || (grants.length === 1 && grants[0]?.amount === activations)
       ? []
       : [`It is fulfilled, and its key was not granted ${activations} by it.`]),
   ];
 }
 
-function ofLetters({ letters }: ExceptionRequest, now: Instant): readonly string[] {
-  const ids = letters.map(({ letterId }) => letterId);
-  const longest = later(now, { seconds: claimSeconds });
+function checkNotifications(
+  { pendingNotifications: notifications }: ExceptionRequest,
+  now: Instant,
+): readonly string[] {
+  const ids = notifications.map(({ notificationId }) => notificationId);
+  const claimedUntilMax = addDuration(now, { seconds: claimSeconds });
   return [
     ...(new Set(ids).size < ids.length ? ['It owes the same letter twice.'] : []),
-    ...letters
-      .filter(({ claimedUntil }) => claimedUntil !== null && claimedUntil > longest)
+    ...notifications
+      .filter(({ claimedUntil }) => claimedUntil !== null && claimedUntil > claimedUntilMax)
       .map(
-        ({ letterId, claimedUntil }) =>
-          `Its letter ${letterId} is claimed until ${claimedUntil}, longer than anybody may.`,
+        ({ notificationId, claimedUntil }) =>
+          `Its letter ${notificationId} is claimed until ${claimedUntil}, longer than anybody may.`,
       ),
   ];
 }
 
 /** An open request is the one that its key names (EXC-5). */
-function ofBeingOpen(owned: Owned<ExceptionRequest>, open: ReadonlyMap<string, string>): Finding[] {
-  const { exceptionId, keyId } = owned.state;
-  const pointer = openKey(keyId);
-  const named = open.get(pointer.PK);
+function checkOpenRequest(
+  record: Versioned<ExceptionRequest>,
+  openExceptionIds: ReadonlyMap<string, string>,
+): Finding[] {
+  const { exceptionId, keyId } = record.value;
+  const pointer = openRequestPointer(keyId);
+  const namedExceptionId = openExceptionIds.get(pointer.PK);
   const owner = `EXCEPTION#${exceptionId}`;
-  if (named === exceptionId) return [];
-  if (named !== undefined) return [left(owner, `It is open, and its key names request ${named} as the open one.`)];
+  if (namedExceptionId === exceptionId) return [];
+  if (namedExceptionId !== undefined)
+    return [unrepairableFinding(owner, `It is open, and its key names request ${namedExceptionId} as the open one.`)];
   const put: TransactItem = {
     Put: { TableName: '', Item: { ...pointer, exceptionId }, ConditionExpression: 'attribute_not_exists(PK)' },
   };
-  return [{ about: owner, wrong: 'It is open, and its key does not say so.', mend: [[put, isUnchanged(owned)]] }];
+  return [
+    { subject: owner, problem: 'It is open, and its key does not say so.', repairs: [[put, requireUnchanged(record)]] },
+  ];
 }

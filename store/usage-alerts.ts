@@ -1,14 +1,14 @@
 import { UpdateCommand } from '@aws-sdk/lib-dynamodb';
-import type { Notice } from '../domain/agreement-notification.ts';
+import type { AgreementNotification } from '../domain/agreement-notification.ts';
 import type { Instant } from '../domain/calendar/instant.ts';
-import type { Told } from '../domain/keys/usage-alert.ts';
-import { nothingTold } from '../domain/keys/usage-alert.ts';
-import { noticeWrite } from './agreement-notifications.ts';
+import type { AlertHistory } from '../domain/keys/usage-alert.ts';
+import { emptyAlertHistory } from '../domain/keys/usage-alert.ts';
+import { notificationWrite } from './agreement-notifications.ts';
 import { itemFormat } from './dynamodb/schema.ts';
 import type { ItemKey, Store } from './dynamodb/table.ts';
-import { checkFormat, get, unlessBusy } from './dynamodb/table.ts';
-import type { Attempt } from './dynamodb/versioned-item.ts';
-import { change } from './dynamodb/versioned-item.ts';
+import { checkFormat, get, rethrowTransientAsContention } from './dynamodb/table.ts';
+import type { UpdateDecision } from './dynamodb/versioned-item.ts';
+import { updateWithRetry } from './dynamodb/versioned-item.ts';
 
 /*
  * What the contacts of a key were told, beside the key. Counting a MAK means reading all of its buckets, up to 8,192 of
@@ -22,102 +22,106 @@ import { change } from './dynamodb/versioned-item.ts';
  */
 
 /** What is remembered of a key. */
-export type Alerts = {
-  readonly told: Told;
+export type AlertState = {
+  readonly alertHistory: AlertHistory;
   /** 0 before anything was decided of the key. */
   readonly version: number;
-  readonly seen: number;
+  readonly activationsReported: number;
   /** At what use there is something to tell next; null when there is not, until something is granted. */
-  readonly tellAt: number | null;
+  readonly nextAlertAt: number | null;
 };
 
 /** The attributes of the item. */
 type StoredAlerts = {
-  readonly alertHistory: Told;
+  readonly alertHistory: AlertHistory;
   readonly version: number;
   readonly activationsReported: number;
   readonly nextAlertAt: number | null;
 };
 
-function alertsKey(keyId: string): ItemKey {
+function alertStateKey(keyId: string): ItemKey {
   return { PK: `KEY#${keyId}`, SK: 'ALERTS' };
 }
 
-function alertsFrom(item: Readonly<Record<string, unknown>> | undefined): Alerts {
+function alertStateFrom(item: Readonly<Record<string, unknown>> | undefined): AlertState {
   // Written here alone, with all of these.
   const { alertHistory, version, activationsReported, nextAlertAt } = checkFormat(item ?? {}) as Partial<StoredAlerts>;
   return {
-    told: alertHistory ?? nothingTold,
+    alertHistory: alertHistory ?? emptyAlertHistory,
     version: version ?? 0,
-    seen: activationsReported ?? 0,
-    tellAt: nextAlertAt ?? null,
+    activationsReported: activationsReported ?? 0,
+    nextAlertAt: nextAlertAt ?? null,
   };
 }
 
 /** What is remembered of a key, as it is now. */
-export async function readAlerts(store: Store, keyId: string): Promise<Alerts> {
-  return alertsFrom(await get(store, alertsKey(keyId)));
+export async function readAlertState(store: Store, keyId: string): Promise<AlertState> {
+  return alertStateFrom(await get(store, alertStateKey(keyId)));
 }
 
 /** Adds up what the stream has reported, and answers what is remembered then. */
-export async function addSeen(store: Store, keyId: string, activated: number): Promise<Alerts> {
-  const { Attributes } = await unlessBusy(
+export async function addReportedActivations(
+  store: Store,
+  keyId: string,
+  activationsAdded: number,
+): Promise<AlertState> {
+  const { Attributes } = await rethrowTransientAsContention(
     store.client.send(
       new UpdateCommand({
         TableName: store.tableName,
-        Key: alertsKey(keyId),
+        Key: alertStateKey(keyId),
         UpdateExpression: 'ADD #reported :activated SET #format = if_not_exists(#format, :format)',
         ExpressionAttributeNames: { '#reported': 'activationsReported', '#format': 'format' },
-        ExpressionAttributeValues: { ':activated': activated, ':format': itemFormat },
+        ExpressionAttributeValues: { ':activated': activationsAdded, ':format': itemFormat },
         ReturnValues: 'ALL_NEW',
       }),
     ),
   );
-  return alertsFrom(Attributes);
+  return alertStateFrom(Attributes);
 }
 
 /** What came of looking at a key: what its contacts have been told from now on, and the notices that tell them. */
-export type Looked = {
-  readonly told: Told;
-  readonly tellAt: number | null;
+export type AlertDecision = {
+  readonly alertHistory: AlertHistory;
+  readonly nextAlertAt: number | null;
   /** What was counted; null when the use is not counted by adding up. */
-  readonly counted: number | null;
-  /** @param occasion names what is told now, and nothing else ever. */
-  readonly noticesFor: (occasion: string) => readonly Notice[];
+  readonly activationsCounted: number | null;
+  /** @param dedupKey names what is told now, and nothing else ever. */
+  readonly notificationsFor: (dedupKey: string) => readonly AgreementNotification[];
 };
 
 /**
  * Remembers what is told of a key and owes the notices that tell it, in one transaction: a crossing is told once, whatever
  * is delivered twice, late, or to two at once.
- * @param look reads the key and decides, from what was told so far. It is asked again whenever somebody else was faster;
+ * @param decide reads the key and decides, from what was told so far. It is asked again whenever somebody else was faster;
  *   what it reads is then never older than what it is given. Null leaves everything as it is.
  * @returns how many notices are owed by it.
  */
-export async function tell(
+export async function recordAlert(
   store: Store,
   keyId: string,
   now: Instant,
-  look: (alerts: Alerts) => Promise<Looked | null>,
+  decide: (alertState: AlertState) => Promise<AlertDecision | null>,
 ): Promise<number> {
-  const outcome = await change<number>(store, async (): Promise<Attempt<number>> => {
-    const alerts = await readAlerts(store, keyId);
-    const looked = await look(alerts);
-    if (looked === null || !isNews(alerts, looked)) return { is: 'settled', answer: 0 };
-    const version = alerts.version + 1;
-    const notices = looked.noticesFor(`alert ${keyId} ${version}`);
-    const first = alerts.version === 0;
+  const result = await updateWithRetry<number>(store, async (): Promise<UpdateDecision<number>> => {
+    const alertState = await readAlertState(store, keyId);
+    const decision = await decide(alertState);
+    if (decision === null || !isChanged(alertState, decision)) return { kind: 'no-change', value: 0 };
+    const version = alertState.version + 1;
+    const notifications = decision.notificationsFor(`alert ${keyId} ${version}`);
+    const isFirst = alertState.version === 0;
     return {
-      is: 'to-write',
-      answer: notices.length,
+      kind: 'write',
+      value: notifications.length,
       writes: [
         {
           Update: {
             TableName: '',
-            Key: alertsKey(keyId),
+            Key: alertStateKey(keyId),
             // Whoever adds meanwhile is not lost: only what was too much, or too little, is put right.
             UpdateExpression:
               'SET #history = :told, #version = :version, #next = :tellAt, #reported = if_not_exists(#reported, :none) + :correction, #format = if_not_exists(#format, :format)',
-            ConditionExpression: first ? 'attribute_not_exists(#version)' : '#version = :was',
+            ConditionExpression: isFirst ? 'attribute_not_exists(#version)' : '#version = :was',
             ExpressionAttributeNames: {
               '#history': 'alertHistory',
               '#version': 'version',
@@ -126,27 +130,32 @@ export async function tell(
               '#format': 'format',
             },
             ExpressionAttributeValues: {
-              ':told': looked.told,
+              ':told': decision.alertHistory,
               ':version': version,
-              ':tellAt': looked.tellAt,
+              ':tellAt': decision.nextAlertAt,
               ':format': itemFormat,
               ':none': 0,
-              ':correction': looked.counted === null ? 0 : looked.counted - alerts.seen,
-              ...(first ? {} : { ':was': alerts.version }),
+              ':correction':
+                decision.activationsCounted === null ? 0 : decision.activationsCounted - alertState.activationsReported,
+              ...(isFirst ? {} : { ':was': alertState.version }),
             },
           },
         },
-        ...notices.map((notice) => noticeWrite(notice, now)),
+        ...notifications.map((notification) => notificationWrite(notification, now)),
       ],
     };
   });
   // Nothing here is ever refused.
-  return outcome.ok ? outcome.answer : 0;
+  return result.ok ? result.value : 0;
 }
 
-function isNews({ told, version, tellAt, seen }: Alerts, looked: Looked): boolean {
-  const tooMuch = looked.counted !== null && seen > looked.counted;
-  const written = ({ percents, limit, clientsAt }: Told) => JSON.stringify([percents, limit, clientsAt]);
-  const other = written(told) !== written(looked.told);
-  return version === 0 || tooMuch || other || tellAt !== looked.tellAt;
+function isChanged(
+  { alertHistory, version, nextAlertAt, activationsReported }: AlertState,
+  decision: AlertDecision,
+): boolean {
+  const isOverReported = decision.activationsCounted !== null && activationsReported > decision.activationsCounted;
+  const serialize = ({ percents, limit, clientsAlertedAt }: AlertHistory) =>
+    JSON.stringify([percents, limit, clientsAlertedAt]);
+  const isHistoryChanged = serialize(alertHistory) !== serialize(decision.alertHistory);
+  return version === 0 || isOverReported || isHistoryChanged || nextAlertAt !== decision.nextAlertAt;
 }

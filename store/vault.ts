@@ -47,9 +47,9 @@ export function openVault(root: Secret, version = 1): Vault {
   // Key objects, made once: from bytes, every hash would make one anew and take several times as long.
   const derive = (purpose: string) =>
     createSecretKey(Buffer.from(hkdfSync('sha256', rootBytes, '', `volume-activation/${purpose}`, 32)));
-  const findingKey = derive('find');
+  const lookupKey = derive('find');
   const sealingKey = derive('seal');
-  const answeringKey = derive('answer');
+  const digestKey = derive('answer');
   const hashingKey = derive('hash');
   const nonceKey = derive('nonce');
 
@@ -74,7 +74,7 @@ export function openVault(root: Secret, version = 1): Vault {
   };
 
   return {
-    keyIdOf: (productKey) => hashWith(findingKey, productKey.reveal()).slice(0, 32),
+    keyIdOf: (productKey) => hashWith(lookupKey, productKey.reveal()).slice(0, 32),
     seal: (text, purpose) => {
       // The nonce is a keyed hash of what is sealed: two different texts never share one, and sealing needs no randomness.
       const iv = createHmac('sha256', nonceKey)
@@ -92,8 +92,7 @@ export function openVault(root: Secret, version = 1): Vault {
       if (productKey === undefined) throw new Error(`The sealed key of ${keyId} is no product key.`);
       return productKey;
     },
-    digestOf: (keyId, installationId) =>
-      createHmac('sha256', answeringKey).update(`${keyId}/${installationId}`).digest(),
+    digestOf: (keyId, installationId) => createHmac('sha256', digestKey).update(`${keyId}/${installationId}`).digest(),
     hashOf: (purpose, value) => hashWith(hashingKey, `${purpose}/${value.reveal()}`),
   };
 }

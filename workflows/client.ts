@@ -11,57 +11,61 @@ import {
 } from '@aws-sdk/client-sfn';
 import type { Secret } from '../domain/secret.ts';
 
-/** Which execution of the workflow drives a request: its input, and what every step is told. */
-export type Driven = { readonly exceptionId: string; readonly attempt: number };
+/** The input of an execution, and of each of its steps: the request that it drives, and the number of the execution. */
+export type ExecutionInput = { readonly exceptionId: string; readonly executionNumber: number };
 
-/** The door to Step Functions. It carries no decision: whoever is woken reads the request and finds out. */
-export type Engine = {
-  /** Starts the execution, once: starting it again while it runs does nothing, and one that ended is not started again. */
-  start(driven: Driven): Promise<'started' | 'ended-already'>;
-  /** Wakes the execution that waits with this token. `gone` when none waits with it any more. */
-  wake(taskToken: Secret): Promise<'woken' | 'gone'>;
-  /** Whether the execution is alive. */
-  isRunning(driven: Driven): Promise<boolean>;
+/** The client of Step Functions. It carries no decision: an execution that resumes reads the request again. */
+export type WorkflowClient = {
+  /** Starts the execution once. Does nothing while it runs, and does not start it again once it ended. */
+  start(execution: ExecutionInput): Promise<'started' | 'already-ended'>;
+  /** Resumes the execution that waits with this token. `not-waiting` if no execution waits with it. */
+  resume(taskToken: Secret): Promise<'resumed' | 'not-waiting'>;
+  /** Returns true while the execution runs or waits. */
+  isRunning(execution: ExecutionInput): Promise<boolean>;
 };
 
-/** The name of the execution; with the same one Step Functions starts nothing twice. */
-export function executionName({ exceptionId, attempt }: Driven): string {
-  return `${exceptionId}-${attempt}`;
+/** Returns the name of the execution. Step Functions does not start a second execution with the same name. */
+export function executionName({ exceptionId, executionNumber }: ExecutionInput): string {
+  return `${exceptionId}-${executionNumber}`;
 }
 
-/** Opens the door to the state machine with this ARN. */
-export function openEngine(stateMachineArn: string): Engine {
+/** Returns a client of the state machine with this ARN. */
+export function createWorkflowClient(stateMachineArn: string): WorkflowClient {
   const client = new SFNClient({
     maxAttempts: 4,
     requestHandler: { connectionTimeout: 1_000, requestTimeout: 5_000 },
   });
-  const executionArn = (driven: Driven) =>
-    `${stateMachineArn.replace(':stateMachine:', ':execution:')}:${executionName(driven)}`;
+  const executionArn = (execution: ExecutionInput) =>
+    `${stateMachineArn.replace(':stateMachine:', ':execution:')}:${executionName(execution)}`;
   return {
-    start: async (driven) => {
+    start: async (execution) => {
       try {
         await client.send(
-          new StartExecutionCommand({ stateMachineArn, name: executionName(driven), input: JSON.stringify(driven) }),
+          new StartExecutionCommand({
+            stateMachineArn,
+            name: executionName(execution),
+            input: JSON.stringify(execution),
+          }),
         );
         return 'started';
       } catch (error) {
-        if (error instanceof ExecutionAlreadyExists) return 'ended-already';
+        if (error instanceof ExecutionAlreadyExists) return 'already-ended';
         throw error;
       }
     },
-    wake: async (taskToken) => {
+    resume: async (taskToken) => {
       try {
         await client.send(new SendTaskSuccessCommand({ taskToken: taskToken.reveal(), output: '{}' }));
-        return 'woken';
+        return 'resumed';
       } catch (error) {
         if (error instanceof TaskTimedOut || error instanceof TaskDoesNotExist || error instanceof InvalidToken)
-          return 'gone';
+          return 'not-waiting';
         throw error;
       }
     },
-    isRunning: async (driven) => {
+    isRunning: async (execution) => {
       try {
-        const { status } = await client.send(new DescribeExecutionCommand({ executionArn: executionArn(driven) }));
+        const { status } = await client.send(new DescribeExecutionCommand({ executionArn: executionArn(execution) }));
         return status === 'RUNNING';
       } catch (error) {
         if (error instanceof ExecutionDoesNotExist) return false;

@@ -1,7 +1,7 @@
-import type { ExceptionStatus, Move } from '../domain/exception-status.ts';
-import { exceptionStatuses, legalMoves, moves } from '../domain/exception-status.ts';
+import type { ExceptionStatus, TransitionName } from '../domain/exception-status.ts';
+import { exceptionStatuses, transitions, transitionTable } from '../domain/exception-status.ts';
 
-/** As much of a workflow file as a drawing of it needs. */
+/** The parts of a workflow file that the diagram needs. */
 export type Workflow = {
   readonly Comment: string;
   readonly StartAt: string;
@@ -19,30 +19,30 @@ export type WorkflowState = {
   readonly Catch?: readonly { readonly Next: string }[];
 };
 
-/** Whether an execution sleeps in this state until it is woken with its token. */
+/** Returns true if an execution waits in this state until something resumes it with its task token. */
 export function waits({ Resource = '' }: WorkflowState): boolean {
   return Resource.endsWith('.waitForTaskToken');
 }
 
-/** Where an execution can go from a state when all is well, and what makes it go there where there is a choice. */
+/** Returns the states that can follow a state without an error, with the value that selects each branch of a choice. */
 export function nextOf(state: WorkflowState): readonly { readonly to: string; readonly when?: string }[] {
-  const chosen = (state.Choices ?? []).map(({ Next, StringEquals }) => ({ to: Next, when: StringEquals }));
-  const otherwise = state.Default === undefined ? [] : [{ to: state.Default, when: 'anything else' }];
-  return [...chosen, ...otherwise, ...(state.Next === undefined ? [] : [{ to: state.Next }])];
+  const branches = (state.Choices ?? []).map(({ Next, StringEquals }) => ({ to: Next, when: StringEquals }));
+  const defaultBranch = state.Default === undefined ? [] : [{ to: state.Default, when: 'anything else' }];
+  return [...branches, ...defaultBranch, ...(state.Next === undefined ? [] : [{ to: state.Next }])];
 }
 
-/** The page of the docs that draws the workflow, in Markdown with a Mermaid flowchart. */
+/** Returns the page of the docs about the workflow: Markdown with a Mermaid flowchart. */
 export function workflowPage({ Comment, StartAt, States }: Workflow): string {
   const states = Object.entries(States);
   const idOf = new Map(states.map(([name], index) => [name, `s${index + 1}`]));
   const id = (name: string) => idOf.get(name) ?? name;
-  const ways = states.flatMap(([name, state]) => [
+  const edges = states.flatMap(([name, state]) => [
     ...nextOf(state).map(({ to, when }) => `${id(name)} -->${when === undefined ? '' : `|${when}|`} ${id(to)}`),
     ...(state.End ? [`${id(name)} --> done`] : []),
     ...(state.Catch ?? []).map(({ Next }) => `${id(name)} -.-> ${id(Next)}`),
   ]);
   return [
-    '# How a request moves',
+    '# Workflow of an exception request',
     '',
     Comment,
     '',
@@ -51,25 +51,25 @@ export function workflowPage({ Comment, StartAt, States }: Workflow): string {
     ...[
       `begin((" ")) --> ${id(StartAt)}`,
       'done(((" ")))',
-      ...states.map(([name, state]) => `${id(name)}${shaped(name, state)}`),
-      ...ways,
+      ...states.map(([name, state]) => `${id(name)}${shapeOf(name, state)}`),
+      ...edges,
     ].map((line) => `  ${line}`),
     '```',
     '',
-    'In a state with rounded ends the execution sleeps until somebody has moved the request. A dotted way is taken when a',
-    'step kept failing after all of its retries.',
+    'In a state with rounded ends, the execution waits until the request changes. A dotted line shows what happens when a step',
+    'fails after all of its retries.',
     '',
-    '| State | What happens there |',
+    '| State | Description |',
     '|---|---|',
     ...states.map(([name, state]) => `| ${name} | ${state.Comment} |`),
     '',
-    'This page is made from `workflows/exception-request.asl.json`, and a test compares the two:',
-    '`npx vitest run test/workflows -u` makes it anew.',
+    'This page is generated from `workflows/exception-request.asl.json`, and a test compares the two. To update it, run',
+    '`npx vitest run test/workflows -u`.',
     '',
   ].join('\n');
 }
 
-function shaped(name: string, state: WorkflowState): string {
+function shapeOf(name: string, state: WorkflowState): string {
   switch (state.Type) {
     case 'Choice':
       return `{"${name}"}`;
@@ -81,39 +81,39 @@ function shaped(name: string, state: WorkflowState): string {
   }
 }
 
-/** Who makes each move, and what it is. */
-const told: Readonly<Record<Move, string>> = {
-  review: 'The service puts a flagged request before the exceptions team.',
-  ask: 'The service asks the Notices Correspondent about a request that needs no review.',
-  question: 'The exceptions team puts a question to the requester; the clock stands.',
-  answer: 'A contact answers it; the clock runs on.',
-  forward: 'The exceptions team has the Notices Correspondent asked, about the number requested or a smaller one.',
-  reject: 'The exceptions team ends it, with a reason, at any time before the limit is raised.',
-  withdraw: 'A contact takes it back, before it is decided.',
-  approve: 'The Notices Correspondent approves the number asked about. The limit is still to be raised.',
-  deny: 'The Notices Correspondent denies it.',
-  fulfil: 'The service raises the limit that was approved.',
-  lapse: 'The service ends a request to which the requester or the Notices Correspondent did not answer.',
-  dispute: 'The Notices Correspondent says that the approval was not theirs, before the limit is raised.',
+/** Who makes each transition, and what it does. */
+const descriptions: Readonly<Record<TransitionName, string>> = {
+  review: 'The service submits a flagged request to the exceptions team.',
+  ask: 'The service asks the Notices Correspondent to approve a request that needs no review.',
+  question: 'The exceptions team asks the requester a question. The SLA clock pauses.',
+  answer: 'A contact answers the question. The SLA clock resumes.',
+  forward: 'The exceptions team asks the Notices Correspondent to approve the number requested or a smaller one.',
+  reject: 'The exceptions team rejects the request, with a reason, at any time before the limit is raised.',
+  withdraw: 'A contact withdraws the request before the Notices Correspondent decides.',
+  approve: 'The Notices Correspondent approves the number. The limit is not raised yet.',
+  deny: 'The Notices Correspondent denies the request.',
+  fulfill: 'The service raises the limit by the approved number.',
+  lapse: 'The service closes a request that the requester or the Notices Correspondent did not answer in time.',
+  dispute: 'The Notices Correspondent reports, before the limit is raised, that the approval was not theirs.',
 };
 
-/** The page of the docs that draws the states of a request and its legal moves (EXC-12), in Markdown with a Mermaid diagram. */
+/** Returns the page of the docs about the states of a request and its transitions (EXC-12): Markdown with a Mermaid diagram. */
 export function statesPage(): string {
   const id = (status: ExceptionStatus) => status.replaceAll('-', '_');
-  const ways = exceptionStatuses.flatMap((from) => {
-    const by = movesFrom(from);
-    if (by.length === 0) return [`${id(from)} --> [*]`];
-    const targets = exceptionStatuses.filter((to) => by.some((each) => each.to === to));
+  const edges = exceptionStatuses.flatMap((from) => {
+    const outgoing = transitionsFrom(from);
+    if (outgoing.length === 0) return [`${id(from)} --> [*]`];
+    const targets = exceptionStatuses.filter((to) => outgoing.some((each) => each.to === to));
     return targets.map((to) => {
-      const named = by.filter((each) => each.to === to).map(({ move }) => move);
-      return `${id(from)} --> ${id(to)} : ${named.join(', ')}`;
+      const names = outgoing.filter((each) => each.to === to).map(({ transition }) => transition);
+      return `${id(from)} --> ${id(to)} : ${names.join(', ')}`;
     });
   });
   return [
-    '# The states of a request',
+    '# States of an exception request',
     '',
-    'A request is in one of nine states; the last five are final. What is not drawn here cannot happen: whoever tries is',
-    'told the state and what can be done instead.',
+    'A request is in one of nine states; the last five are final. Any other transition is refused, and the refusal names the',
+    'state and the transitions that are possible.',
     '',
     '```mermaid',
     'stateDiagram-v2',
@@ -121,29 +121,31 @@ export function statesPage(): string {
       .filter((status) => id(status) !== status)
       .map((status) => `  state "${status}" as ${id(status)}`),
     '  [*] --> received',
-    ...ways.map((way) => `  ${way}`),
+    ...edges.map((edge) => `  ${edge}`),
     '```',
     '',
-    '| Move | Who makes it | From | To |',
+    '| Transition | Description | From | To |',
     '|---|---|---|---|',
-    ...moves.map((move) => {
-      const from = exceptionStatuses.filter((status) => legalMoves[status][move] !== undefined);
-      const to = new Set(from.map((status) => legalMoves[status][move]));
-      return `| ${move} | ${told[move]} | ${from.join(', ')} | ${[...to].join(', ')} |`;
+    ...transitions.map((transition) => {
+      const from = exceptionStatuses.filter((status) => transitionTable[status][transition] !== undefined);
+      const to = new Set(from.map((status) => transitionTable[status][transition]));
+      return `| ${transition} | ${descriptions[transition]} | ${from.join(', ')} | ${[...to].join(', ')} |`;
     }),
     '',
-    'Once an approval is recorded, only the limit can be raised, the team can still reject, and the Notices Correspondent can',
-    'still dispute.',
+    'Once an approval is recorded, three transitions remain: the service raises the limit, the exceptions team rejects, or the',
+    'Notices Correspondent disputes.',
     '',
-    'This page is made from `legalMoves` in `domain/exceptions/request.ts`, and a test compares the two:',
-    '`npx vitest run test/workflows -u` makes it anew.',
+    'This page is generated from `transitionTable` in `domain/exception-status.ts`, and a test compares the two. To update it,',
+    'run `npx vitest run test/workflows -u`.',
     '',
   ].join('\n');
 }
 
-function movesFrom(status: ExceptionStatus): readonly { readonly move: Move; readonly to: ExceptionStatus }[] {
-  return moves.flatMap((move) => {
-    const to = legalMoves[status][move];
-    return to === undefined ? [] : [{ move, to }];
+function transitionsFrom(
+  status: ExceptionStatus,
+): readonly { readonly transition: TransitionName; readonly to: ExceptionStatus }[] {
+  return transitions.flatMap((transition) => {
+    const to = transitionTable[status][transition];
+    return to === undefined ? [] : [{ transition, to }];
   });
 }

@@ -1,5 +1,5 @@
 import type { Instant } from '../../domain/calendar/instant.ts';
-import type { Page, PageAsk } from './page.ts';
+import type { Page, PageRequest } from './page.ts';
 import { pageOf } from './page.ts';
 import type { Store } from './table.ts';
 import { query } from './table.ts';
@@ -9,38 +9,38 @@ export const dueKinds = ['EXCEPTION', 'KEY', 'AGREEMENT', 'NOTIFICATION'] as con
 export type DueKind = (typeof dueKinds)[number];
 
 /** The attributes by which the sweep finds an item at its time; none when time has nothing to do with it. */
-export function dueAttributes(kind: DueKind, at: Instant | null): Readonly<Record<string, string>> {
+export function dueIndexKeys(kind: DueKind, at: Instant | null): Readonly<Record<string, string>> {
   return at === null ? {} : { nextActionKey: kind, nextActionAt: at };
 }
 
 /** The ids of what is due by now, earliest first. Many are due at the same closing time, so a position names the item too. */
-export async function dueBy(
+export async function listDueItems(
   store: Store,
   kind: DueKind,
   now: Instant,
-  { limit, after }: PageAsk,
+  { limit, after }: PageRequest,
 ): Promise<Page<string>> {
-  const found = await query(store, {
+  const dueItems = await query(store, {
     index: 'next-action',
     partition: ['nextActionKey', kind],
     sort: { name: 'nextActionAt', condition: '#sort <= :now', values: { ':now': now } },
     limit: limit + 1,
-    ...(after === null ? {} : { startAfter: startAfter(kind, after) }),
+    ...(after === null ? {} : { startAfter: exclusiveStartKey(kind, after) }),
   });
-  const page = pageOf(found, limit, ({ PK, nextActionAt }) => `${nextActionAt} ${PK}`);
+  const page = pageOf(dueItems, limit, ({ PK, nextActionAt }) => `${nextActionAt} ${PK}`);
   return { items: page.items.map(({ PK }) => PK.slice(kind.length + 1)), next: page.next };
 }
 
-function startAfter(kind: DueKind, position: string): Readonly<Record<string, string>> {
+function exclusiveStartKey(kind: DueKind, position: string): Readonly<Record<string, string>> {
   const [nextActionAt = '', PK = ''] = position.split(' ');
   return { nextActionKey: kind, nextActionAt, PK, SK: kind };
 }
 
 /** When time has something to do next with anything; null when it has not. */
 export async function nextDueAt(store: Store): Promise<Instant | null> {
-  const firsts = await Promise.all(
+  const firstItems = await Promise.all(
     dueKinds.map((kind) => query(store, { index: 'next-action', partition: ['nextActionKey', kind], limit: 1 })),
   );
-  const times = firsts.flat().map((item) => item.nextActionAt as Instant);
+  const times = firstItems.flat().map((item) => item.nextActionAt as Instant);
   return times.toSorted()[0] ?? null;
 }

@@ -26,7 +26,7 @@ export type Store = {
   readonly vault: Vault;
   readonly policy: Policy;
   /** Waits a random while before the attempt of that number (full jitter); randomness and time come from outside. */
-  readonly pause: (attempt: number) => Promise<void>;
+  readonly backOff: (attempt: number) => Promise<void>;
 };
 
 export type ItemKey = { readonly PK: string; readonly SK: string };
@@ -34,7 +34,7 @@ export type Item = ItemKey & Record<string, unknown>;
 export type TransactItem = NonNullable<TransactWriteCommandInput['TransactItems']>[number];
 
 /** The way to the table, with a connection that is kept and calls that give up before the function does. */
-export function connect(): DynamoDBDocumentClient {
+export function createDocumentClient(): DynamoDBDocumentClient {
   return DynamoDBDocumentClient.from(
     new DynamoDBClient({
       maxAttempts: 4,
@@ -46,16 +46,16 @@ export function connect(): DynamoDBDocumentClient {
 }
 
 /** Thrown when others kept getting in between, or the database was too busy, for all of the attempts we allow. */
-export class Contention extends Error {
-  override readonly name = 'Contention';
+export class ContentionError extends Error {
+  override readonly name = 'ContentionError';
 }
 
 /** How often a change is tried before it is called contention. */
-export const maximumAttempts = 10;
+export const attemptsMax = 10;
 
 /** Reads one item as it is now. */
 export async function get(store: Store, key: ItemKey): Promise<Item | undefined> {
-  const { Item } = await unlessBusy(
+  const { Item } = await rethrowTransientAsContention(
     store.client.send(new GetCommand({ TableName: store.tableName, Key: key, ConsistentRead: true })),
   );
   return Item === undefined ? undefined : checkFormat(Item as Item);
@@ -63,40 +63,40 @@ export async function get(store: Store, key: ItemKey): Promise<Item | undefined>
 
 /** Reads many items as they are now, in the order asked for; one that is not there is left out. */
 export async function getAll(store: Store, keys: readonly ItemKey[]): Promise<Item[]> {
-  const found = new Map<string, Item>();
+  const itemsByKey = new Map<string, Item>();
   // The database refuses a batch that asks for the same item twice.
   const distinct = [...new Map(keys.map((key) => [`${key.PK} ${key.SK}`, key])).values()];
   for (let start = 0; start < distinct.length; start += 100) {
-    let wanted: readonly ItemKey[] = distinct.slice(start, start + 100);
-    for (let attempt = 1; wanted.length > 0; attempt += 1) {
-      if (attempt > maximumAttempts) throw new Contention('The database kept leaving reads of a batch undone.');
-      if (attempt > 1) await store.pause(attempt);
-      const { Responses, UnprocessedKeys } = await unlessBusy(
+    let remaining: readonly ItemKey[] = distinct.slice(start, start + 100);
+    for (let attempt = 1; remaining.length > 0; attempt += 1) {
+      if (attempt > attemptsMax) throw new ContentionError('The database kept leaving reads of a batch undone.');
+      if (attempt > 1) await store.backOff(attempt);
+      const { Responses, UnprocessedKeys } = await rethrowTransientAsContention(
         store.client.send(
-          new BatchGetCommand({ RequestItems: { [store.tableName]: { Keys: [...wanted], ConsistentRead: true } } }),
+          new BatchGetCommand({ RequestItems: { [store.tableName]: { Keys: [...remaining], ConsistentRead: true } } }),
         ),
       );
       for (const item of (Responses?.[store.tableName] ?? []) as Item[])
-        found.set(`${item.PK} ${item.SK}`, checkFormat(item));
-      wanted = (UnprocessedKeys?.[store.tableName]?.Keys ?? []) as ItemKey[];
+        itemsByKey.set(`${item.PK} ${item.SK}`, checkFormat(item));
+      remaining = (UnprocessedKeys?.[store.tableName]?.Keys ?? []) as ItemKey[];
     }
   }
-  return keys.flatMap((key) => found.get(`${key.PK} ${key.SK}`) ?? []);
+  return keys.flatMap((key) => itemsByKey.get(`${key.PK} ${key.SK}`) ?? []);
 }
 
 /** Puts many items that nobody else writes, where their order and their being together do not matter. */
 export async function putAll(store: Store, items: readonly Item[]): Promise<void> {
   for (let start = 0; start < items.length; start += 25) {
-    let waiting: readonly { PutRequest?: { Item: Record<string, unknown> | undefined } | undefined }[] = items
+    let remaining: readonly { PutRequest?: { Item: Record<string, unknown> | undefined } | undefined }[] = items
       .slice(start, start + 25)
       .map((item) => ({ PutRequest: { Item: withFormat(item) } }));
-    for (let attempt = 1; waiting.length > 0; attempt += 1) {
-      if (attempt > maximumAttempts) throw new Contention('The database kept leaving writes of a batch undone.');
-      if (attempt > 1) await store.pause(attempt);
-      const { UnprocessedItems } = await unlessBusy(
-        store.client.send(new BatchWriteCommand({ RequestItems: { [store.tableName]: [...waiting] } as never })),
+    for (let attempt = 1; remaining.length > 0; attempt += 1) {
+      if (attempt > attemptsMax) throw new ContentionError('The database kept leaving writes of a batch undone.');
+      if (attempt > 1) await store.backOff(attempt);
+      const { UnprocessedItems } = await rethrowTransientAsContention(
+        store.client.send(new BatchWriteCommand({ RequestItems: { [store.tableName]: [...remaining] } as never })),
       );
-      waiting = UnprocessedItems?.[store.tableName] ?? [];
+      remaining = UnprocessedItems?.[store.tableName] ?? [];
     }
   }
 }
@@ -106,10 +106,10 @@ export async function putAll(store: Store, items: readonly Item[]): Promise<void
  * request that arrives late, after the answer to another, does no harm.
  */
 export async function putIfAbsent(store: Store, items: readonly Item[]): Promise<void> {
-  await inParallel(items, async (item) => {
+  await mapInBatches(items, async (item) => {
     const Item = withFormat(item);
     try {
-      await unlessBusy(
+      await rethrowTransientAsContention(
         store.client.send(
           new PutCommand({ TableName: store.tableName, Item, ConditionExpression: 'attribute_not_exists(PK)' }),
         ),
@@ -145,15 +145,15 @@ export async function query(store: Store, range: Range): Promise<Item[]> {
     // An index is read as it is; the table is read as it is now.
     ...(range.index === undefined ? { ConsistentRead: true } : { IndexName: range.index }),
   };
-  const { Items } = await unlessBusy(store.client.send(new QueryCommand(input)));
+  const { Items } = await rethrowTransientAsContention(store.client.send(new QueryCommand(input)));
   return ((Items ?? []) as Item[]).map((item) => checkFormat(item));
 }
 
 /** How a transaction ended: done, or not done because something was not as expected or others were in the way. */
-export type Committed = 'done' | 'not-as-expected' | 'in-the-way';
+export type CommitResult = 'committed' | 'condition-failed' | 'transient-failure';
 
 const conditionFailed = 'ConditionalCheckFailed';
-const passing: readonly (string | undefined)[] = [
+const transientReasons: readonly (string | undefined)[] = [
   'None',
   'TransactionConflict',
   'ThrottlingError',
@@ -164,40 +164,40 @@ const passing: readonly (string | undefined)[] = [
  * Writes all of it or nothing. A failed condition and a passing conflict are outcomes; a mix with any other reason is
  * permanent and thrown, since trying again could not help.
  */
-export async function commit(store: Store, items: readonly TransactItem[]): Promise<Committed> {
+export async function commit(store: Store, items: readonly TransactItem[]): Promise<CommitResult> {
   try {
     await store.client.send(
-      new TransactWriteCommand({ TransactItems: items.map((item) => inTable(item, store.tableName)) }),
+      new TransactWriteCommand({ TransactItems: items.map((item) => withTableName(item, store.tableName)) }),
     );
-    return 'done';
+    return 'committed';
   } catch (error) {
     if (!(error instanceof TransactionCanceledException)) {
-      if (isPassing(error)) return 'in-the-way';
+      if (isTransient(error)) return 'transient-failure';
       throw error;
     }
     const reasons = (error.CancellationReasons ?? []).map(({ Code }) => Code ?? 'None');
-    if (!reasons.every((code) => code === conditionFailed || passing.includes(code)) || reasons.length === 0)
+    if (!reasons.every((code) => code === conditionFailed || transientReasons.includes(code)) || reasons.length === 0)
       throw error;
-    return reasons.includes(conditionFailed) ? 'not-as-expected' : 'in-the-way';
+    return reasons.includes(conditionFailed) ? 'condition-failed' : 'transient-failure';
   }
 }
 
 /** What came of a call, unless the database was too busy for all of the SDK's own attempts: that is contention. */
-export async function unlessBusy<Answer>(call: Promise<Answer>): Promise<Answer> {
+export async function rethrowTransientAsContention<Answer>(call: Promise<Answer>): Promise<Answer> {
   try {
     return await call;
   } catch (error) {
-    if (isPassing(error)) throw new Contention('The database is too busy or does not answer.', { cause: error });
+    if (isTransient(error)) throw new ContentionError('The database is too busy or does not answer.', { cause: error });
     throw error;
   }
 }
 
 /** Whether a failure is one of the database's being busy, which trying again may get past. */
-export function isPassing(error: unknown): boolean {
+export function isTransient(error: unknown): boolean {
   return (
     error instanceof Error &&
     [
-      'Contention',
+      'ContentionError',
       'TransactionInProgressException',
       'TransactionConflictException',
       'ThrottlingException',
@@ -209,7 +209,7 @@ export function isPassing(error: unknown): boolean {
   );
 }
 
-function inTable(item: TransactItem, TableName: string): TransactItem {
+function withTableName(item: TransactItem, TableName: string): TransactItem {
   return {
     ...(item.Put === undefined ? {} : { Put: { ...item.Put, Item: withFormat(item.Put.Item), TableName } }),
     ...(item.Update === undefined ? {} : { Update: { ...item.Update, TableName } }),
@@ -233,9 +233,10 @@ export function checkFormat<Some extends Readonly<Record<string, unknown>>>(item
   );
 }
 
-const atOnce = 25;
+const concurrency = 25;
 
 /** Does something for each of many, a bounded number of them at once. */
-export async function inParallel<Each>(all: readonly Each[], act: (each: Each) => Promise<unknown>): Promise<void> {
-  for (let start = 0; start < all.length; start += atOnce) await Promise.all(all.slice(start, start + atOnce).map(act));
+export async function mapInBatches<Each>(items: readonly Each[], act: (each: Each) => Promise<unknown>): Promise<void> {
+  for (let start = 0; start < items.length; start += concurrency)
+    await Promise.all(items.slice(start, start + concurrency).map(act));
 }

@@ -4,19 +4,19 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { registerAgreement } from '../../store/agreements.ts';
 import type { Store } from '../../store/dynamodb/table.ts';
 import { issueMak } from '../../store/keys.ts';
-import { accepted, anAgreement, context, ines, productKey } from '../builders.ts';
+import { anAgreement, context, expectAccepted, ines, productKey } from '../builders.ts';
 import { mondayNine } from '../instants.ts';
 import { root } from '../project-files.ts';
-import { startEngine, testVaultSecret } from '../store/dynamodb.ts';
+import { startTestDynamoDb, testVaultSecret } from '../store/dynamodb.ts';
 
-const engine = await startEngine();
+const engine = await startTestDynamoDb();
 let store: Store;
 let makId: string;
 
 beforeEach(async () => {
   store = await engine.newStore();
   makId = store.vault.keyIdOf(productKey(2));
-  accepted(
+  expectAccepted(
     await registerAgreement(
       store,
       anAgreement(),
@@ -24,7 +24,7 @@ beforeEach(async () => {
       context({ actor: 'admin', operationId: 'register', now: mondayNine }),
     ),
   );
-  accepted(
+  expectAccepted(
     await issueMak(
       store,
       anAgreement(),

@@ -2,20 +2,20 @@ import { execFile } from 'node:child_process';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Store } from '../../store/dynamodb/table.ts';
 import { root } from '../project-files.ts';
-import { startEngine } from '../store/dynamodb.ts';
-import { breaks, entriesOfEach, threeHistories } from '../store/ledger-fixture.ts';
+import { startTestDynamoDb } from '../store/dynamodb.ts';
+import { createLedgers, entriesPerLedger, tamperings } from '../store/ledger-fixture.ts';
 
-const engine = await startEngine();
+const engine = await startTestDynamoDb();
 let store: Store;
-let histories: Awaited<ReturnType<typeof threeHistories>>;
+let histories: Awaited<ReturnType<typeof createLedgers>>;
 beforeAll(async () => {
   store = await engine.newStore();
-  histories = await threeHistories(store);
+  histories = await createLedgers(store);
 });
 
-type Ended = { readonly code: unknown; readonly out: string; readonly err: string };
+type ExitResult = { readonly code: unknown; readonly out: string; readonly err: string };
 
-function verify(words: readonly string[], environment: Readonly<Record<string, string>> = {}): Promise<Ended> {
+function verify(words: readonly string[], environment: Readonly<Record<string, string>> = {}): Promise<ExitResult> {
   const env = {
     ...process.env,
     TABLE_NAME: store.tableName,
@@ -36,7 +36,7 @@ describe('verifying a history from a terminal', () => {
     const { owner, id } = histories[which];
     expect(await verify([id])).toEqual({
       code: 0,
-      out: `whole: all ${entriesOfEach} entries of ${owner} follow from each other\n`,
+      out: `whole: all ${entriesPerLedger} entries of ${owner} follow from each other\n`,
       err: '',
     });
   });
@@ -59,14 +59,14 @@ describe('verifying a history from a terminal', () => {
 
   it('LED-2 names the first entry at which one is broken, and what is wrong there', async () => {
     const { owner, id } = histories.key;
-    const cut = breaks.find(({ named }) => named === 'an entry in the middle was removed');
+    const cut = tamperings.find(({ name: named }) => named === 'an entry in the middle was removed');
     if (cut === undefined) throw new Error('that break is not in the list');
-    const { inflict, at, because } = cut;
-    await inflict(store, owner, entriesOfEach);
+    const { apply: inflict, brokenAt: at, because } = cut;
+    await inflict(store, owner, entriesPerLedger);
     expect(await verify([id])).toEqual({
       code: 1,
       out: '',
-      err: `broken: entry ${at(entriesOfEach)} of ${owner}. ${because}\n`,
+      err: `broken: entry ${at(entriesPerLedger)} of ${owner}. ${because}\n`,
     });
     expect(await verify([histories.request.id])).toMatchObject({ code: 0 });
   });

@@ -1,14 +1,24 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Agreement, Person } from '../../domain/agreement.ts';
-import { agreementsOf, changeContacts, findAgreement, registerAgreement } from '../../store/agreements.ts';
+import { changeContacts, findAgreement, listAgreements, registerAgreement } from '../../store/agreements.ts';
 import type { Store } from '../../store/dynamodb/table.ts';
-import { keysOf } from '../../store/keys.ts';
-import { historyOf } from '../../store/ledger.ts';
-import { accepted, anAgreement, carla, context, ines, mallory, productKey, refusalOf, tom } from '../builders.ts';
+import { listKeys } from '../../store/keys.ts';
+import { listLedgerEntries } from '../../store/ledger.ts';
+import {
+  anAgreement,
+  carla,
+  context,
+  expectAccepted,
+  expectRefusal,
+  ines,
+  mallory,
+  productKey,
+  tom,
+} from '../builders.ts';
 import { mondayNine, mondayTen } from '../instants.ts';
-import { everyItem, everyPage, startEngine } from './dynamodb.ts';
+import { readAllPages, scanAllItems, startTestDynamoDb } from './dynamodb.ts';
 
-const engine = await startEngine();
+const engine = await startTestDynamoDb();
 let store: Store;
 let drawn = 0;
 beforeEach(async () => {
@@ -29,25 +39,26 @@ function register(agreement: Agreement, operation = 'register', drawKey = draw) 
   );
 }
 
-const keys = async (agreementId = 'E-1001') => (await keysOf(store, agreementId, firstPage)).items;
-const entries = async (owner: Parameters<typeof historyOf>[1]) => (await historyOf(store, owner, firstPage)).items;
+const keys = async (agreementId = 'E-1001') => (await listKeys(store, agreementId, firstPage)).items;
+const entries = async (owner: Parameters<typeof listLedgerEntries>[1]) =>
+  (await listLedgerEntries(store, owner, firstPage)).items;
 const whose = async ({ email }: Pick<Person, 'email'>) =>
-  (await agreementsOf(store, email, firstPage)).items.map(({ agreementId }) => agreementId);
+  (await listAgreements(store, email, firstPage)).items.map(({ agreementId }) => agreementId);
 
 describe('registering an agreement', () => {
   it('KEY-1 issues its KMS key in the same step, for the highest group it has licenses of', async () => {
     const agreement = anAgreement();
-    expect(await register(agreement)).toEqual({ ok: true, answer: agreement });
+    expect(await register(agreement)).toEqual({ ok: true, value: agreement });
     expect(await findAgreement(store, 'E-1001')).toEqual(agreement);
     const [kept, ...more] = await keys();
     expect(more).toEqual([]);
-    expect(kept?.state).toEqual({
+    expect(kept?.value).toEqual({
       type: 'KMS',
       keyId: store.vault.keyIdOf(productKey(1)),
       agreementId: 'E-1001',
       productGroup: 'server-b',
       lastFive: productKey(1).lastFive,
-      status: { is: 'live' },
+      state: { status: 'live' },
       grants: [
         { kind: 'initial', amount: 6, at: mondayNine, by: 'volume-activation', reference: 'E-1001', approvedBy: null },
       ],
@@ -56,7 +67,7 @@ describe('registering an agreement', () => {
       hosts: [],
       overrides: [],
     });
-    expect(kept?.kept.agreement).toEqual({
+    expect(kept?.internal.agreement).toEqual({
       organization: { name: 'Alder School District' },
       numbers: { agreementNumber: 'E-1001' },
     });
@@ -75,8 +86,8 @@ describe('registering an agreement', () => {
     const before = await keys();
     const draws = [productKey(1), productKey(1), productKey(7)];
     const second = anAgreement({ agreementId: 'E-1002', numbers: { agreementNumber: 'E-1002' } });
-    accepted(await register(second, 'register 2', () => draws.shift() ?? productKey(99)));
-    expect((await keys('E-1002')).map(({ state }) => state.lastFive)).toEqual([productKey(7).lastFive]);
+    expectAccepted(await register(second, 'register 2', () => draws.shift() ?? productKey(99)));
+    expect((await keys('E-1002')).map(({ value: state }) => state.lastFive)).toEqual([productKey(7).lastFive]);
     expect(await keys()).toEqual(before);
   });
 
@@ -93,28 +104,28 @@ describe('registering an agreement', () => {
 
   it('is refused when it exists, and leaves it as it is', async () => {
     await register(anAgreement());
-    const before = await everyItem(store);
+    const before = await scanAllItems(store);
     const again = anAgreement({ organization: { name: 'Birch', country: 'US', language: 'en' }, contacts: [mallory] });
-    expect(refusalOf(await register(again, 'another'))).toMatchObject({
+    expect(expectRefusal(await register(again, 'another'))).toMatchObject({
       code: 'agreement-exists',
       agreementId: 'E-1001',
     });
-    expect(await everyItem(store)).toEqual(before);
+    expect(await scanAllItems(store)).toEqual(before);
     expect(drawn).toBe(1);
   });
 
   it('answers the same when the same operation comes again', async () => {
     const agreement = anAgreement();
     await register(agreement);
-    const before = await everyItem(store);
-    expect(await register(agreement)).toEqual({ ok: true, answer: agreement });
-    expect(await everyItem(store)).toEqual(before);
+    const before = await scanAllItems(store);
+    expect(await register(agreement)).toEqual({ ok: true, value: agreement });
+    expect(await scanAllItems(store)).toEqual(before);
   });
 
   it('happens once, with one key, when the same operation comes several times at once', async () => {
     const agreement = anAgreement();
     const outcomes = await Promise.all(Array.from({ length: 4 }, () => register(agreement)));
-    expect(outcomes).toEqual(Array.from({ length: 4 }, () => ({ ok: true, answer: agreement })));
+    expect(outcomes).toEqual(Array.from({ length: 4 }, () => ({ ok: true, value: agreement })));
     expect(await keys()).toHaveLength(1);
     expect(await entries('AGREEMENT#E-1001')).toHaveLength(1);
   });
@@ -144,7 +155,7 @@ describe('who may see an agreement', () => {
       contacts,
       context({ actor: admin, operationId: 'change', now: mondayTen }),
     );
-    expect(changed).toEqual({ ok: true, answer: anAgreement({ contacts }) });
+    expect(changed).toEqual({ ok: true, value: anAgreement({ contacts }) });
     expect(await findAgreement(store, 'E-1001')).toEqual(anAgreement({ contacts }));
     expect(await whose(ines)).toEqual(['E-1001']);
     expect(await whose(mallory)).toEqual(['E-1001']);
@@ -174,17 +185,17 @@ describe('who may see an agreement', () => {
     await register(anAgreement());
     await changeContacts(store, 'E-1001', [tom], context({ actor: admin, operationId: 'change', now: mondayTen }));
     await changeContacts(store, 'E-1001', [ines], context({ actor: admin, operationId: 'change 2', now: mondayTen }));
-    const before = await everyItem(store);
+    const before = await scanAllItems(store);
     expect(
       await changeContacts(store, 'E-1001', [tom], context({ actor: admin, operationId: 'change', now: mondayTen })),
     ).toEqual({
       ok: true,
-      answer: anAgreement({ contacts: [ines] }),
+      value: anAgreement({ contacts: [ines] }),
     });
     expect(
       await changeContacts(store, 'E-9999', [tom], context({ actor: admin, operationId: 'change', now: mondayTen })),
     ).toBeUndefined();
-    expect(await everyItem(store)).toEqual(before);
+    expect(await scanAllItems(store)).toEqual(before);
   });
 
   it('AGR-3 follows the list whatever changes come at once', async () => {
@@ -214,14 +225,14 @@ describe('the agreements of a person', () => {
 
   it('AGR-3 are listed by id in pages of any size, each once', async () => {
     for (const limit of [1, 2, 4, 5, 6]) {
-      const listed = await everyPage((ask) => agreementsOf(store, ines.email, ask), limit);
+      const listed = await readAllPages((ask) => listAgreements(store, ines.email, ask), limit);
       expect(listed.map(({ agreementId }) => agreementId)).toEqual(ids);
     }
   });
 
   it('begin anew, or end, after a position that we never gave', async () => {
     for (const after of ['', ' ', 'AGREEMENT', 'AGREEMENT#~', 'PERSON#', 'zzz', '\u{10ffff}']) {
-      const { items } = await agreementsOf(store, ines.email, { limit: 3, after });
+      const { items } = await listAgreements(store, ines.email, { limit: 3, after });
       expect(ids).toEqual(expect.arrayContaining(items.map(({ agreementId }) => agreementId)));
     }
   });

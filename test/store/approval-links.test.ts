@@ -2,26 +2,32 @@ import { TransactWriteCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Instant } from '../../domain/calendar/instant.ts';
-import { civilDate, later } from '../../domain/calendar/instant.ts';
+import { addDuration, civilDate } from '../../domain/calendar/instant.ts';
 import type { ExceptionRequest } from '../../domain/exceptions/request.ts';
-import { askCorrespondent, forward, lapse, question, withdraw } from '../../domain/exceptions/request.ts';
+import {
+  askQuestion,
+  forwardRequest,
+  lapseRequest,
+  requestApproval,
+  withdrawRequest,
+} from '../../domain/exceptions/request.ts';
 import { Secret } from '../../domain/secret.ts';
 import { nameDeputy, registerAgreement } from '../../store/agreements.ts';
-import { decideByLink, keepCode, keepLink, openLink } from '../../store/approval-links.ts';
+import { decideByLink, openLink, saveCode, saveLink } from '../../store/approval-links.ts';
 import type { Store } from '../../store/dynamodb/table.ts';
-import { findException, fulfilException, moveException, receiveException } from '../../store/exceptions.ts';
+import { createException, findException, fulfillException, transitionException } from '../../store/exceptions.ts';
 import { issueMak } from '../../store/keys.ts';
-import { historyOf } from '../../store/ledger.ts';
+import { listLedgerEntries } from '../../store/ledger.ts';
 import {
-  accepted,
   anAgreement,
-  anIntake,
+  aRequestForm,
   carla,
   context,
+  expectAccepted,
+  expectRefusal,
   ines,
   policy,
   productKey,
-  refusalOf,
   reviewer,
   tom,
 } from '../builders.ts';
@@ -34,9 +40,9 @@ import {
   tuesdayNine,
   tuesdayTen,
 } from '../instants.ts';
-import { everyItem, interleaved, interrupted, overheard, startEngine } from './dynamodb.ts';
+import { scanAllItems, startTestDynamoDb, withInterceptor, withInterruption, withScheduler } from './dynamodb.ts';
 
-const engine = await startEngine();
+const engine = await startTestDynamoDb();
 let store: Store;
 
 const token = new Secret('a-token-of-two-hundred-and-fifty-six-bits-or-so', '[token]');
@@ -44,19 +50,17 @@ const code = new Secret('493817', '[code]');
 const wrong = (number = 0) => new Secret(String(100_000 + number), '[code]');
 
 /** Mails a link about the question that is out: keeps what is kept of it. */
-function mail(
-  facts: { token?: Secret; code?: Secret | null; askNumber?: number; to?: string; expiresAt?: Instant } = {},
-) {
+function mail(facts: { token?: Secret; code?: Secret | null; round?: number; to?: string; expiresAt?: Instant } = {}) {
   const { token: itsToken = token, code: itsCode = code } = facts;
-  const { askNumber = 1, to = carla.email, expiresAt = nextMondayFive } = facts;
-  const about = { is: 'decision', exceptionId: 'X-1', askNumber, to, expiresAt } as const;
-  return keepLink(store, { token: itsToken, code: itsCode }, about, mondayTen);
+  const { round = 1, to = carla.email, expiresAt = nextMondayFive } = facts;
+  const about = { kind: 'decision', exceptionId: 'X-1', round, to, expiresAt } as const;
+  return saveLink(store, { token: itsToken, code: itsCode }, about, mondayTen);
 }
 
-async function move(decide: Parameters<typeof moveException>[2], operation: string): Promise<ExceptionRequest> {
-  const outcome = await moveException(store, 'X-1', decide, { operationId: operation, now: mondayTen });
+async function move(decide: Parameters<typeof transitionException>[2], operation: string): Promise<ExceptionRequest> {
+  const outcome = await transitionException(store, 'X-1', decide, { operationId: operation, now: mondayTen });
   if (outcome === undefined) throw new Error('there is no such request');
-  return accepted(outcome).answer;
+  return expectAccepted(outcome).value;
 }
 
 beforeEach(async () => {
@@ -68,7 +72,7 @@ beforeEach(async () => {
 async function begin(): Promise<void> {
   const agreement = anAgreement();
   const makKey = productKey(2);
-  accepted(
+  expectAccepted(
     await registerAgreement(
       store,
       agreement,
@@ -76,7 +80,7 @@ async function begin(): Promise<void> {
       context({ actor: 'admin', operationId: 'register', now: mondayNine }),
     ),
   );
-  accepted(
+  expectAccepted(
     await issueMak(
       store,
       agreement,
@@ -85,16 +89,16 @@ async function begin(): Promise<void> {
     ),
   );
   const sender = { maySpeakFor: () => true };
-  const intake = anIntake({ keyLastFive: makKey.lastFive });
-  accepted(
-    await receiveException(
+  const form = aRequestForm({ keyLastFive: makKey.lastFive });
+  expectAccepted(
+    await createException(
       store,
-      { exceptionId: 'X-1', intake },
+      { exceptionId: 'X-1', form },
       sender,
       context({ operationId: 'receive', now: mondayTen }),
     ),
   );
-  await move((request) => askCorrespondent(request, context({ now: mondayTen })), 'ask');
+  await move((request) => requestApproval(request, context({ now: mondayTen })), 'ask');
   await mail();
 }
 
@@ -116,15 +120,15 @@ async function found(): Promise<ExceptionRequest> {
   return request;
 }
 
-const decisionOf = ({ stage }: ExceptionRequest) => ('ask' in stage ? (stage.ask?.decision ?? null) : null);
+const decisionOf = ({ state }: ExceptionRequest) => ('round' in state ? (state.round?.decision ?? null) : null);
 const actions = async () =>
-  (await historyOf(store, 'EXCEPTION#X-1', { limit: 100, after: null })).items.map(({ action }) => action);
+  (await listLedgerEntries(store, 'EXCEPTION#X-1', { limit: 100, after: null })).items.map(({ action }) => action);
 const newLinksOwed = async () => (await actions()).filter((action) => action === 'link-voided').length;
 const wrongCodes = async () => (await openLink(store, 'decision', token))?.link.wrongCodes;
 
 describe('a link and its code', () => {
   it('APR-2 EXC-6 decide, in the name of whom they were mailed to, with an entry in the history', async () => {
-    const { answer } = accepted(await decide());
+    const { value: answer } = expectAccepted(await decide());
     expect(decisionOf(answer)).toEqual({
       decision: 'approve',
       at: mondayNoon,
@@ -133,24 +137,27 @@ describe('a link and its code', () => {
     });
     expect(await found()).toEqual(answer);
     expect(await actions()).toEqual(['received', 'approval-asked', 'approved']);
-    expect((await fulfilException(store, 'X-1', mondayNoon))?.ok).toBe(true);
+    expect((await fulfillException(store, 'X-1', mondayNoon))?.ok).toBe(true);
   });
 
   it('APR-2 deny as well, which ends the request', async () => {
-    const { answer } = accepted(await decide({ decision: 'deny' }));
-    expect(answer.stage).toMatchObject({ is: 'denied', ask: { decision: { decision: 'deny', by: carla.email } } });
+    const { value: answer } = expectAccepted(await decide({ decision: 'deny' }));
+    expect(answer.state).toMatchObject({
+      status: 'denied',
+      round: { decision: { decision: 'deny', by: carla.email } },
+    });
   });
 
   it('APR-1 are kept as hashes that say nothing of them, and nowhere else', async () => {
     await decide({ code: wrong() });
     await decide();
-    const items = JSON.stringify(await everyItem(store));
+    const items = JSON.stringify(await scanAllItems(store));
     expect(items).toContain('APPROVAL#');
     for (const secret of [token, code]) expect(items).not.toContain(secret.reveal());
     // The same code with another link, and the same token for another purpose, hash to something else.
     await mail({ token: new Secret('another token') });
-    const hashes = (await everyItem(store)).flatMap((item) => JSON.stringify(item).match(/\b[0-9a-f]{64}\b/g) ?? []);
-    const links = (await everyItem(store)).filter(({ PK }) => PK.startsWith('APPROVAL#'));
+    const hashes = (await scanAllItems(store)).flatMap((item) => JSON.stringify(item).match(/\b[0-9a-f]{64}\b/g) ?? []);
+    const links = (await scanAllItems(store)).filter(({ PK }) => PK.startsWith('APPROVAL#'));
     expect(links).toHaveLength(2);
     const codeHashes = links.map((item) => JSON.stringify(item.code));
     expect(new Set(codeHashes).size).toBe(2);
@@ -158,19 +165,19 @@ describe('a link and its code', () => {
   });
 
   it('APR-2 change nothing by being opened, however often', async () => {
-    const before = await everyItem(store);
+    const before = await scanAllItems(store);
     for (let time = 0; time < 3; time += 1) {
       expect(await openLink(store, 'decision', token)).toMatchObject({
         link: { exceptionId: 'X-1', to: carla.email, wrongCodes: 0 },
         request: { exceptionId: 'X-1' },
       });
     }
-    expect(await everyItem(store)).toEqual(before);
+    expect(await scanAllItems(store)).toEqual(before);
   });
 
   it('APR-3 are not known when the token is another, or the link is for something else', async () => {
     const other = new Secret('another token');
-    expect(refusalOf(await decide({ token: other })).code).toBe('link-unknown');
+    expect(expectRefusal(await decide({ token: other })).code).toBe('link-unknown');
     expect(await openLink(store, 'decision', other)).toBeUndefined();
     expect(await openLink(store, 'dispute', token)).toBeUndefined();
   });
@@ -179,15 +186,15 @@ describe('a link and its code', () => {
 describe('a second decision', () => {
   it.each(['approve', 'deny'] as const)('APR-3 after one to %s is told of it and changes nothing', async (decision) => {
     await decide({ decision });
-    const before = await everyItem(store);
+    const before = await scanAllItems(store);
     for (const second of ['approve', 'deny'] as const) {
-      expect(refusalOf(await decide({ decision: second, now: tuesdayTen }))).toMatchObject({
+      expect(expectRefusal(await decide({ decision: second, now: tuesdayTen }))).toMatchObject({
         code: 'already-decided',
         decision,
         decidedAt: mondayNoon,
       });
     }
-    expect(await everyItem(store)).toEqual(before);
+    expect(await scanAllItems(store)).toEqual(before);
   });
 
   it('APR-4 at once loses, and is told of the one that won', async () => {
@@ -196,7 +203,7 @@ describe('a second decision', () => {
       decide({ decision: 'deny' }),
       decide({ decision: 'approve', now: tuesdayNine }),
     ]);
-    const winners = outcomes.flatMap((outcome) => (outcome.ok ? [decisionOf(outcome.answer)] : []));
+    const winners = outcomes.flatMap((outcome) => (outcome.ok ? [decisionOf(outcome.value)] : []));
     expect(winners).toHaveLength(1);
     expect(decisionOf(await found())).toEqual(winners[0]);
     const losers = outcomes.flatMap((outcome) => (outcome.ok ? [] : [outcome.refusal]));
@@ -226,32 +233,32 @@ describe('a second decision', () => {
 describe('wrong codes', () => {
   it('APR-2 are counted down one by one, and the fifth voids the link and owes a new one', async () => {
     for (const triesLeft of [4, 3, 2, 1]) {
-      expect(refusalOf(await decide({ code: wrong(triesLeft) }))).toMatchObject({ code: 'wrong-code', triesLeft });
+      expect(expectRefusal(await decide({ code: wrong(triesLeft) }))).toMatchObject({ code: 'wrong-code', triesLeft });
       expect(await newLinksOwed()).toBe(0);
     }
-    expect(refusalOf(await decide({ code: wrong() }))).toMatchObject({
+    expect(expectRefusal(await decide({ code: wrong() }))).toMatchObject({
       code: 'link-void',
       because: 'too-many-wrong-codes',
     });
     expect(await newLinksOwed()).toBe(1);
-    expect((await found()).letters.filter(({ kind }) => kind === 'approval-wanted')).toHaveLength(2);
+    expect((await found()).pendingNotifications.filter(({ kind }) => kind === 'approval-requested')).toHaveLength(2);
   });
 
   it('APR-2 fewer than five do no harm', async () => {
     for (const number of [1, 2, 3, 4]) await decide({ code: wrong(number) });
-    expect(decisionOf(accepted(await decide()).answer)?.decision).toBe('approve');
+    expect(decisionOf(expectAccepted(await decide()).value)?.decision).toBe('approve');
   });
 
   it('APR-2 that come twenty at once are five, and owe one new link', async () => {
     const outcomes = await Promise.all(Array.from({ length: 20 }, (_, number) => decide({ code: wrong(number) })));
-    const refusals = outcomes.map((outcome) => refusalOf(outcome));
+    const refusals = outcomes.map((outcome) => expectRefusal(outcome));
     const triesLeft = refusals.flatMap((refusal) => (refusal.code === 'wrong-code' ? [refusal.triesLeft] : []));
     expect(triesLeft.toSorted()).toEqual([1, 2, 3, 4]);
     expect(refusals.filter(({ code: why }) => why === 'link-void')).toHaveLength(16);
     expect(await wrongCodes()).toBe(5);
     expect(await newLinksOwed()).toBe(1);
     // From then on the right one is refused as well, and owes nothing more.
-    expect(refusalOf(await decide())).toMatchObject({ code: 'link-void', because: 'too-many-wrong-codes' });
+    expect(expectRefusal(await decide())).toMatchObject({ code: 'link-void', because: 'too-many-wrong-codes' });
     expect(await newLinksOwed()).toBe(1);
     expect(decisionOf(await found())).toBeNull();
   });
@@ -260,13 +267,13 @@ describe('wrong codes', () => {
     for (const number of [1, 2, 3, 4, 5]) await decide({ code: wrong(number) });
     const fresh = new Secret('a fresh token');
     await mail({ token: fresh, code: wrong(9) });
-    expect(refusalOf(await decide({ token: fresh })).code).toBe('wrong-code');
-    accepted(await decide({ token: fresh, code: wrong(9) }));
+    expect(expectRefusal(await decide({ token: fresh })).code).toBe('wrong-code');
+    expectAccepted(await decide({ token: fresh, code: wrong(9) }));
   });
 
   it('APR-2 of which the fifth comes while the right one is being written void the link all the same', async () => {
     for (const number of [1, 2, 3, 4]) await decide({ code: wrong(number) });
-    const [link] = (await everyItem(store)).filter(({ PK }) => PK.startsWith('APPROVAL#'));
+    const [link] = (await scanAllItems(store)).filter(({ PK }) => PK.startsWith('APPROVAL#'));
     if (link === undefined) throw new Error('there is no link');
     // Only counted as yet: the new link that it makes owed is not written.
     const fifth = new UpdateCommand({
@@ -276,11 +283,11 @@ describe('wrong codes', () => {
       ExpressionAttributeNames: { '#wrong': 'wrongCodes' },
       ExpressionAttributeValues: { ':five': 5 },
     });
-    const in_ = overheard(store, async (command, send) => {
+    const in_ = withInterceptor(store, async (command, send) => {
       if (command instanceof TransactWriteCommand) await store.client.send(fifth);
       return send();
     });
-    expect(refusalOf(await decide({ in_ }))).toMatchObject({ code: 'link-void', because: 'too-many-wrong-codes' });
+    expect(expectRefusal(await decide({ in_ }))).toMatchObject({ code: 'link-void', because: 'too-many-wrong-codes' });
     expect(decisionOf(await found())).toBeNull();
     expect(await newLinksOwed()).toBe(1);
   });
@@ -290,7 +297,7 @@ describe('wrong codes', () => {
       fc.asyncProperty(fc.scheduler(), fc.integer({ min: 3, max: 6 }), async (scheduler, guesses) => {
         store = await engine.newStore();
         await begin();
-        const in_ = interleaved(store, scheduler);
+        const in_ = withScheduler(store, scheduler);
         const outcomes = await scheduler.waitFor(
           Promise.all([
             decide({ in_ }),
@@ -314,22 +321,24 @@ describe('wrong codes', () => {
 describe('a code that is sent on demand', () => {
   const onDemand = new Secret('the token of a link without a code', '[token]');
   const second = new Secret('271828', '[code]');
-  const minutesLater = (minutes: number) => later(mondayTen, { minutes });
+  const minutesLater = (minutes: number) => addDuration(mondayTen, { minutes });
   const keep = () => mail({ token: onDemand, code: null });
 
   async function ask(fresh: Secret, now: Instant) {
     const opened = await openLink(store, 'decision', onDemand);
     if (opened === undefined) throw new Error('there is no such link');
-    return keepCode(store, opened.link, fresh, now);
+    return saveCode(store, opened.link, fresh, now);
   }
 
   it('APR-7 is good for its minutes, and may be asked for again after one, which voids it', async () => {
     await keep();
     expect(await ask(code, mondayTen)).toBe(minutesLater(policy.approval.strictCodeMinutes));
-    expect(await ask(second, later(mondayTen, { seconds: 59 }))).toBeUndefined();
+    expect(await ask(second, addDuration(mondayTen, { seconds: 59 }))).toBeUndefined();
     expect(await ask(second, minutesLater(1))).toBe(minutesLater(1 + policy.approval.strictCodeMinutes));
-    expect(refusalOf(await decide({ token: onDemand, now: minutesLater(2) }))).toMatchObject({ code: 'wrong-code' });
-    accepted(await decide({ token: onDemand, code: second, now: minutesLater(2) }));
+    expect(expectRefusal(await decide({ token: onDemand, now: minutesLater(2) }))).toMatchObject({
+      code: 'wrong-code',
+    });
+    expectAccepted(await decide({ token: onDemand, code: second, now: minutesLater(2) }));
   });
 
   it('APR-7 is not taken back by a late copy of the call that kept the link', async () => {
@@ -338,35 +347,40 @@ describe('a code that is sent on demand', () => {
     await decide({ token: onDemand, code: wrong(), now: minutesLater(1) });
     await keep();
     expect((await openLink(store, 'decision', onDemand))?.link).toMatchObject({ wrongCodes: 1 });
-    accepted(await decide({ token: onDemand, now: minutesLater(1) }));
+    expectAccepted(await decide({ token: onDemand, now: minutesLater(1) }));
   });
 });
 
 describe('a link that is no longer good', () => {
   it('APR-3 decides until the last moment of its time, and not from then on', async () => {
-    const before = await everyItem(store);
-    const late = refusalOf(await decide({ now: nextMondayFive }));
+    const before = await scanAllItems(store);
+    const late = expectRefusal(await decide({ now: nextMondayFive }));
     expect(late).toMatchObject({ code: 'link-void', because: 'late' });
-    expect(await everyItem(store)).toEqual(before);
-    accepted(await decide({ now: later(nextMondayFive, { seconds: -1 }) }));
+    expect(await scanAllItems(store)).toEqual(before);
+    expectAccepted(await decide({ now: addDuration(nextMondayFive, { seconds: -1 }) }));
   });
 
   it('EXC-7 is void when the number was changed, and only the new one decides', async () => {
-    await move((request) => forward(request, 120, context({ actor: reviewer, now: mondayTen })), 'forward');
+    await move((request) => forwardRequest(request, 120, context({ actor: reviewer, now: mondayTen })), 'forward');
     const second = new Secret('the second token');
-    await mail({ token: second, askNumber: 2 });
-    expect(refusalOf(await decide())).toMatchObject({ code: 'link-void', because: 'replaced' });
-    const { answer } = accepted(await decide({ token: second }));
+    await mail({ token: second, round: 2 });
+    expect(expectRefusal(await decide())).toMatchObject({ code: 'link-void', because: 'replaced' });
+    const { value: answer } = expectAccepted(await decide({ token: second }));
     expect(answer.activations).toBe(120);
   });
 
   it('EXC-7 is void when the number is changed at the same moment, or decides what it asked', async () => {
     const [outcome] = await Promise.all([
       decide(),
-      moveException(store, 'X-1', (request) => forward(request, 120, context({ actor: reviewer, now: mondayTen })), {
-        operationId: 'forward',
-        now: mondayTen,
-      }),
+      transitionException(
+        store,
+        'X-1',
+        (request) => forwardRequest(request, 120, context({ actor: reviewer, now: mondayTen })),
+        {
+          operationId: 'forward',
+          now: mondayTen,
+        },
+      ),
     ]);
     const request = await found();
     if (outcome.ok) {
@@ -381,17 +395,18 @@ describe('a link that is no longer good', () => {
     [
       'withdrawn',
       'closed',
-      (request: ExceptionRequest) => withdraw(request, null, context({ actor: ines.email, now: mondayTen })),
+      (request: ExceptionRequest) => withdrawRequest(request, null, context({ actor: ines.email, now: mondayTen })),
     ],
-    ['lapsed', 'late', (request: ExceptionRequest) => lapse(request, context({ now: nextFridayFive }))],
+    ['lapsed', 'late', (request: ExceptionRequest) => lapseRequest(request, context({ now: nextFridayFive }))],
     [
       'put to the requester again',
       'replaced',
-      (request: ExceptionRequest) => question(request, 'Which schools?', context({ actor: reviewer, now: mondayTen })),
+      (request: ExceptionRequest) =>
+        askQuestion(request, 'Which schools?', context({ actor: reviewer, now: mondayTen })),
     ],
   ] as const)('APR-3 is void when the request was %s', async (_, because, decideOn) => {
     await move(decideOn, 'move');
-    expect(refusalOf(await decide())).toMatchObject({ code: 'link-void', because });
+    expect(expectRefusal(await decide())).toMatchObject({ code: 'link-void', because });
     expect(await newLinksOwed()).toBe(0);
   });
 
@@ -409,21 +424,24 @@ describe('a link that is no longer good', () => {
     await named(tom, 'one deputy');
     const toDeputy = new Secret('the token of the deputy', '[token]');
     await mail({ token: toDeputy, to: tom.email });
-    const in_ = interrupted(store, TransactWriteCommand, () => named(ines, 'another deputy'));
-    expect(refusalOf(await decide({ token: toDeputy, in_ }))).toMatchObject({ code: 'link-void', because: 'replaced' });
+    const in_ = withInterruption(store, TransactWriteCommand, () => named(ines, 'another deputy'));
+    expect(expectRefusal(await decide({ token: toDeputy, in_ }))).toMatchObject({
+      code: 'link-void',
+      because: 'replaced',
+    });
     expect(decisionOf(await found())).toBeNull();
   });
 
   it('APR-2 does not count wrong codes any more', async () => {
-    await move((request) => withdraw(request, null, context({ actor: ines.email, now: mondayTen })), 'withdraw');
+    await move((request) => withdrawRequest(request, null, context({ actor: ines.email, now: mondayTen })), 'withdraw');
     for (const number of [1, 2, 3, 4, 5, 6]) await decide({ code: wrong(number) });
     expect(await wrongCodes()).toBe(0);
     expect(await newLinksOwed()).toBe(0);
   });
 
   it('APR-3 is forgotten in the end', async () => {
-    const [link] = (await everyItem(store)).filter(({ PK }) => PK.startsWith('APPROVAL#'));
+    const [link] = (await scanAllItems(store)).filter(({ PK }) => PK.startsWith('APPROVAL#'));
     const forgotten = Number(link?.expiresAtEpochSeconds) * 1_000;
-    expect(forgotten).toBe(Date.parse(later(nextMondayFive, { days: 180 })));
+    expect(forgotten).toBe(Date.parse(addDuration(nextMondayFive, { days: 180 })));
   });
 });

@@ -8,14 +8,14 @@ import { afterAll } from 'vitest';
 import { Secret } from '../../domain/secret.ts';
 import { startDynamoDb } from '../../local/emulators/dynamodb.ts';
 import { createTable } from '../../store/dynamodb/create-table.ts';
-import type { Page, PageAsk } from '../../store/dynamodb/page.ts';
+import type { Page, PageRequest } from '../../store/dynamodb/page.ts';
 import type { Item, Store } from '../../store/dynamodb/table.ts';
-import { connect } from '../../store/dynamodb/table.ts';
+import { createDocumentClient } from '../../store/dynamodb/table.ts';
 import { openVault } from '../../store/vault.ts';
 import { policy } from '../builders.ts';
 
 /** A real engine, for as long as the test file runs. */
-export type Engine = {
+export type TestDynamoDb = {
   /** A store with a new and empty table of its own. */
   newStore(): Promise<Store>;
 };
@@ -23,19 +23,19 @@ export type Engine = {
 /** The root secret of every store of the tests. */
 export const testVaultSecret = 'a root secret for tests, of more than 32 bytes';
 
-type Patient = { updateHttpClientConfig(limit: string, milliseconds: number): void };
+type TimeoutConfigurable = { updateHttpClientConfig(limit: string, milliseconds: number): void };
 
 /** Starts an engine, or uses the one that the user named, and gives everything back when the file is done. */
-export async function startEngine(): Promise<Engine> {
-  const given = process.env.AWS_ENDPOINT_URL_DYNAMODB;
-  const dynamoDb = await startDynamoDb(given === undefined ? {} : { given });
+export async function startTestDynamoDb(): Promise<TestDynamoDb> {
+  const externalEndpoint = process.env.AWS_ENDPOINT_URL_DYNAMODB;
+  const dynamoDb = await startDynamoDb(externalEndpoint === undefined ? {} : { externalEndpoint });
   process.env.AWS_ENDPOINT_URL_DYNAMODB = dynamoDb.endpoint;
   process.env.AWS_REGION ??= 'us-east-1';
   process.env.AWS_ACCESS_KEY_ID ??= 'local';
   process.env.AWS_SECRET_ACCESS_KEY ??= 'local';
-  const client = connect();
+  const client = createDocumentClient();
   // Hundreds of calls at once on a busy machine take their time: here nothing is given up for being slow.
-  const { requestHandler } = client.config as unknown as { readonly requestHandler: Patient };
+  const { requestHandler } = client.config as unknown as { readonly requestHandler: TimeoutConfigurable };
   for (const limit of ['connectionTimeout', 'requestTimeout']) requestHandler.updateHttpClientConfig(limit, 0);
   const tables: string[] = [];
   afterAll(async () => {
@@ -49,18 +49,18 @@ export async function startEngine(): Promise<Engine> {
       await createTable(tableName);
       tables.push(tableName);
       const vault = openVault(new Secret(testVaultSecret));
-      return { client, tableName, vault, policy, pause };
+      return { client, tableName, vault, policy, backOff };
     },
   };
 }
 
 /** Full jitter like the product's, only shorter: the engine is next door. */
-async function pause(attempt: number): Promise<void> {
-  await wait(randomInt(Math.min(500, 10 * 2 ** (attempt - 1)) + 1));
+async function backOff(retry: number): Promise<void> {
+  await wait(randomInt(Math.min(500, 10 * 2 ** (retry - 1)) + 1));
 }
 
 /** Every item of the table: a test may look at all of it, the service never does. */
-export async function everyItem({ client, tableName }: Store): Promise<Item[]> {
+export async function scanAllItems({ client, tableName }: Store): Promise<Item[]> {
   const items: Item[] = [];
   let start: Record<string, unknown> | undefined;
   do {
@@ -78,8 +78,8 @@ export async function everyItem({ client, tableName }: Store): Promise<Item[]> {
 }
 
 /** A whole list, read page by page. Throws when it does not end. */
-export async function everyPage<Entry>(
-  read: (ask: PageAsk) => Promise<Page<Entry>>,
+export async function readAllPages<Entry>(
+  read: (request: PageRequest) => Promise<Page<Entry>>,
   limit = 100,
 ): Promise<readonly Entry[]> {
   const items: Entry[] = [];
@@ -97,12 +97,12 @@ export async function everyPage<Entry>(
 type Command = Parameters<Store['client']['send']>[0];
 
 /** The same store, with somebody between it and the database who sees every call and may do something before and after. */
-export function overheard(
+export function withInterceptor(
   store: Store,
-  hear: (command: Command, send: () => Promise<unknown>) => Promise<unknown>,
+  intercept: (command: Command, send: () => Promise<unknown>) => Promise<unknown>,
 ): Store {
   const { client } = store;
-  const send = (command: Command) => hear(command, () => client.send(command));
+  const send = (command: Command) => intercept(command, () => client.send(command));
   return {
     ...store,
     client: new Proxy(client, { get: (target, name) => (name === 'send' ? send : Reflect.get(target, name)) }),
@@ -110,15 +110,15 @@ export function overheard(
 }
 
 /** The same store, where something happens once: just before the first call of a kind reaches the database. */
-export function interrupted(
+export function withInterruption(
   store: Store,
   kind: typeof TransactWriteCommand | typeof UpdateCommand,
   meanwhile: () => Promise<unknown>,
 ): Store {
-  let happened = false;
-  return overheard(store, async (command, send) => {
-    if (command instanceof kind && !happened) {
-      happened = true;
+  let hasInterrupted = false;
+  return withInterceptor(store, async (command, send) => {
+    if (command instanceof kind && !hasInterrupted) {
+      hasInterrupted = true;
       await meanwhile();
     }
     return send();
@@ -129,7 +129,7 @@ export function interrupted(
  * The same store, whose calls reach the database in an order that the scheduler draws: every interleaving of what runs at
  * once can come up, and one that fails can be played again.
  */
-export function interleaved(store: Store, scheduler: Scheduler): Store {
+export function withScheduler(store: Store, scheduler: Scheduler): Store {
   // The scheduler takes a call that fails for one that nobody heard of, so it is given how the call ended instead.
   const settle = scheduler.scheduleFunction(async (send: () => Promise<unknown>) =>
     send().then(
@@ -137,10 +137,10 @@ export function interleaved(store: Store, scheduler: Scheduler): Store {
       (error: unknown) => ({ ok: false, error }) as const,
     ),
   );
-  const inTurn = overheard(store, async (_, send) => {
-    const settled = await settle(send);
-    if (!settled.ok) throw settled.error;
-    return settled.answer;
+  const scheduledStore = withInterceptor(store, async (_, send) => {
+    const result = await settle(send);
+    if (!result.ok) throw result.error;
+    return result.answer;
   });
-  return { ...inTurn, pause: () => scheduler.schedule(Promise.resolve()) };
+  return { ...scheduledStore, backOff: () => scheduler.schedule(Promise.resolve()) };
 }

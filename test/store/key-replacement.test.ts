@@ -2,38 +2,46 @@ import { PutCommand, TransactWriteCommand, UpdateCommand } from '@aws-sdk/lib-dy
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Instant } from '../../domain/calendar/instant.ts';
-import { later } from '../../domain/calendar/instant.ts';
-import { askCorrespondent, decide } from '../../domain/exceptions/request.ts';
+import { addDuration } from '../../domain/calendar/instant.ts';
+import { recordDecision, requestApproval } from '../../domain/exceptions/request.ts';
 import { limitOf } from '../../domain/keys/grant.ts';
 import type { Key } from '../../domain/keys/key.ts';
 import { registerAgreement } from '../../store/agreements.ts';
-import { dueBy, nextDueAt } from '../../store/dynamodb/due-items.ts';
+import { listDueItems, nextDueAt } from '../../store/dynamodb/due-items.ts';
 import type { Store } from '../../store/dynamodb/table.ts';
 import { get } from '../../store/dynamodb/table.ts';
-import { findException, fulfilException, moveException, receiveException } from '../../store/exceptions.ts';
-import { dropFromReplaced, finishReplacement, holdForReplacement } from '../../store/key-replacement.ts';
-import type { KeptKey } from '../../store/keys.ts';
-import { activateKmsHost, giveIncrease, giveOverride, issueMak, keysOf, makSlot, readKey } from '../../store/keys.ts';
-import { historyOf, verifyHistory } from '../../store/ledger.ts';
-import { activateOnMak, dropMark, usedOnMak } from '../../store/mak-activations.ts';
+import { createException, findException, fulfillException, transitionException } from '../../store/exceptions.ts';
+import { finishReplacement, holdForReplacement, removeFromReplacedKeys } from '../../store/key-replacement.ts';
+import type { KeyRecord } from '../../store/keys.ts';
 import {
-  accepted,
+  activateKmsHost,
+  grantIncrease,
+  grantOverride,
+  issueMak,
+  listKeys,
+  liveMakPointer,
+  readKey,
+} from '../../store/keys.ts';
+import { listLedgerEntries, verifyLedger } from '../../store/ledger.ts';
+import { activateOnMak, countUsedOnMak, removeActivation } from '../../store/mak-activations.ts';
+import {
   agent,
-  aKmsIntake,
+  aKmsRequestForm,
   anAgreement,
-  anIntake,
+  aRequestForm,
   carla,
   context,
+  expectAccepted,
   ines,
   installationId,
   productKey,
   tom,
 } from '../builders.ts';
 import { mondayNine, mondayNoon, mondayTen, tuesdayTen } from '../instants.ts';
-import { everyItem, interleaved, interrupted, overheard, startEngine } from './dynamodb.ts';
-import { accountOf } from './mak-totals.ts';
+import { scanAllItems, startTestDynamoDb, withInterceptor, withInterruption, withScheduler } from './dynamodb.ts';
+import { expectMakTotals } from './mak-totals.ts';
 
-const engine = await startEngine();
+const engine = await startTestDynamoDb();
 let store: Store;
 beforeEach(async () => {
   store = await engine.newStore();
@@ -51,7 +59,7 @@ const oldId = (sort: Sort) => store.vault.keyIdOf(sort === 'MAK' ? makKey : kmsK
 
 /** The district's two keys, both live. */
 async function withKeys(): Promise<void> {
-  accepted(
+  expectAccepted(
     await registerAgreement(
       store,
       agreement,
@@ -59,7 +67,7 @@ async function withKeys(): Promise<void> {
       context({ actor: 'admin', operationId: 'register', now: mondayNine, policy: store.policy }),
     ),
   );
-  accepted(
+  expectAccepted(
     await issueMak(
       store,
       agreement,
@@ -69,7 +77,7 @@ async function withKeys(): Promise<void> {
   );
 }
 
-async function keyNow(keyId: string): Promise<KeptKey> {
+async function keyNow(keyId: string): Promise<KeyRecord> {
   const kept = await readKey(store, keyId);
   if (kept === undefined) throw new Error(`There is no key ${keyId}.`);
   return kept;
@@ -87,7 +95,7 @@ const finish = (sort: Sort, { in_ = store, now = mondayTen }: { in_?: Store; now
 
 /** Does both halves of a replacement, as one call does. */
 async function replace(sort: Sort, in_ = store): Promise<string> {
-  accepted((await hold(sort, { in_ })) ?? missing());
+  expectAccepted((await hold(sort, { in_ })) ?? missing());
   return (await finish(sort, { in_ })) ?? missing();
 }
 
@@ -99,29 +107,34 @@ function missing(): never {
 async function withRequest(sort: Sort, { approved = true } = {}): Promise<string> {
   const id = `X-${sort}`;
   const sender = { maySpeakFor: () => true };
-  const intake =
-    sort === 'MAK' ? anIntake({ keyLastFive: makKey.lastFive }) : aKmsIntake({ keyLastFive: kmsKey.lastFive });
-  accepted(
-    await receiveException(
+  const form =
+    sort === 'MAK' ? aRequestForm({ keyLastFive: makKey.lastFive }) : aKmsRequestForm({ keyLastFive: kmsKey.lastFive });
+  expectAccepted(
+    await createException(
       store,
-      { exceptionId: id, intake },
+      { exceptionId: id, form },
       sender,
       context({ operationId: 'receive', now: mondayNine, policy: store.policy }),
     ),
   );
   if (!approved) return id;
-  await moveException(
+  await transitionException(
     store,
     id,
-    (request) => askCorrespondent(request, context({ now: mondayNine, policy: store.policy })),
+    (request) => requestApproval(request, context({ now: mondayNine, policy: store.policy })),
     { operationId: 'ask', now: mondayNine },
   );
   const choice = { decision: 'approve', comment: null } as const;
-  await moveException(
+  await transitionException(
     store,
     id,
     (request) =>
-      decide(request, request.asks, choice, context({ actor: carla.email, now: mondayNine, policy: store.policy })),
+      recordDecision(
+        request,
+        request.rounds,
+        choice,
+        context({ actor: carla.email, now: mondayNine, policy: store.policy }),
+      ),
     { operationId: 'decide', now: mondayNine },
   );
   return id;
@@ -129,7 +142,7 @@ async function withRequest(sort: Sort, { approved = true } = {}): Promise<string
 
 async function activateMachine(machine: number, in_ = store): Promise<string> {
   const keyId = oldId('MAK');
-  const { bucketCount } = (await keyNow(keyId)).kept;
+  const { bucketCount } = (await keyNow(keyId)).internal;
   const asked = {
     installationId: installationId(machine),
     product: 'windows-vista-business',
@@ -137,7 +150,7 @@ async function activateMachine(machine: number, in_ = store): Promise<string> {
     activatedAt: mondayTen,
   } as const;
   const digest = store.vault.digestOf(keyId, asked.installationId);
-  return (await activateOnMak(in_, { keyId, bucketCount }, digest, asked)).is;
+  return (await activateOnMak(in_, { keyId, bucketCount }, digest, asked)).kind;
 }
 
 async function activateHost(host: number, in_ = store): Promise<string> {
@@ -157,7 +170,7 @@ async function activateHost(host: number, in_ = store): Promise<string> {
 
 async function raise(in_ = store, newLimit = 150): Promise<string> {
   const asked = { newLimit, callReference: `CALL to ${newLimit}`, callerName: ines.name };
-  const outcome = await giveIncrease(
+  const outcome = await grantIncrease(
     in_,
     oldId('MAK'),
     asked,
@@ -172,7 +185,7 @@ async function overrideFor(host: number, in_ = store): Promise<string> {
     callReference: `CALL for ${host}`,
     callerName: ines.name,
   };
-  const outcome = await giveOverride(
+  const outcome = await grantOverride(
     in_,
     oldId('KMS'),
     asked,
@@ -183,17 +196,17 @@ async function overrideFor(host: number, in_ = store): Promise<string> {
 
 /** All that says how a replacement stands, in the table and nowhere else. */
 async function standing(sort: Sort) {
-  const items = await everyItem(store);
+  const items = await scanAllItems(store);
   const keys = items
     .filter(({ SK, value }) => SK === 'KEY' && (value as Key | undefined)?.type === sort)
     .map(({ value }) => value as Key);
-  const slot = await get(store, makSlot(agreement.agreementId, 'client'));
+  const slot = await get(store, liveMakPointer(agreement.agreementId, 'client'));
   return {
-    live: keys.filter(({ status }) => status.is === 'live'),
-    blocking: keys.filter(({ status }) => status.is === 'blocking'),
-    blocked: keys.filter(({ status }) => status.is === 'blocked'),
+    live: keys.filter(({ state: status }) => status.status === 'live'),
+    blocking: keys.filter(({ state: status }) => status.status === 'blocking'),
+    blocked: keys.filter(({ state: status }) => status.status === 'blocked'),
     inSlot: slot?.keyId,
-    notices: items.flatMap(({ SK, notification }) =>
+    notifications: items.flatMap(({ SK, notification }) =>
       SK === 'NOTIFICATION' ? [notification as { readonly to: { email: string } }] : [],
     ),
     buckets: items.filter(({ PK, SK }) => SK === 'BUCKET' && PK.startsWith(`KEY#${oldId(sort)}#`)),
@@ -202,36 +215,38 @@ async function standing(sort: Sort) {
 
 /** What must be so when a replacement is over, whatever else was under way. Answers the successor. */
 async function isReplacedOnce(sort: Sort): Promise<Key> {
-  const { live, blocking, blocked, inSlot, notices, buckets } = await standing(sort);
+  const { live, blocking, blocked, inSlot, notifications, buckets } = await standing(sort);
   expect(blocking).toEqual([]);
   expect(live).toHaveLength(1);
   expect(blocked.map(({ keyId }) => keyId)).toEqual([oldId(sort)]);
   const [successor] = live;
   const [old] = blocked;
-  if (successor === undefined || old?.status.is !== 'blocked') throw new Error('there is no successor');
+  if (successor === undefined || old?.state.status !== 'blocked') throw new Error('there is no successor');
   expect(successor.replaces).toBe(old.keyId);
-  expect(old.status.replacedBy).toEqual({ keyId: successor.keyId, lastFive: successor.lastFive });
+  expect(old.state.replacedBy).toEqual({ keyId: successor.keyId, lastFive: successor.lastFive });
   expect(successor.productGroup).toBe(old.productGroup);
-  const listed = (await keysOf(store, agreement.agreementId, { limit: 100, after: null })).items;
-  expect(listed.map(({ state }) => state.keyId)).toContain(successor.keyId);
+  const listed = (await listKeys(store, agreement.agreementId, { limit: 100, after: null })).items;
+  expect(listed.map(({ value: state }) => state.keyId)).toContain(successor.keyId);
   if (sort === 'MAK') {
     expect(inSlot).toBe(successor.keyId);
     expect(buckets.map(({ status }) => status)).toEqual(buckets.map(() => 'blocked'));
-    expect(await accountOf(store, old.keyId)).toMatchObject({ granted: limitOf(old.grants) });
-    expect(await accountOf(store, successor.keyId)).toMatchObject({ granted: 100, used: 0, free: 100 });
+    expect(await expectMakTotals(store, old.keyId)).toMatchObject({ granted: limitOf(old.grants) });
+    expect(await expectMakTotals(store, successor.keyId)).toMatchObject({ granted: 100, used: 0, available: 100 });
   } else {
     expect(limitOf(successor.grants)).toBe(6);
   }
-  expect(notices.map(({ to }) => to.email).toSorted()).toEqual([ines.email, tom.email]);
+  expect(notifications.map(({ to }) => to.email).toSorted()).toEqual([ines.email, tom.email]);
   for (const keyId of [old.keyId, successor.keyId])
-    expect(await verifyHistory(store, `KEY#${keyId}`)).toMatchObject({ is: 'whole' });
-  const entries = (await historyOf(store, `KEY#${old.keyId}`, { limit: 100, after: null })).items;
+    expect(await verifyLedger(store, `KEY#${keyId}`)).toMatchObject({ kind: 'intact' });
+  const entries = (await listLedgerEntries(store, `KEY#${old.keyId}`, { limit: 100, after: null })).items;
   expect(entries.filter(({ action }) => action === 'replacement-begun')).toHaveLength(1);
   expect(entries.filter(({ action }) => action === 'key-blocked')).toMatchObject([{ reference: successor.keyId }]);
   // The sealed key is the one of the successor, and the old item keeps no second one.
   const kept = await keyNow(successor.keyId);
-  expect(store.vault.keyIdOf(store.vault.openProductKey(kept.kept.sealed, successor.keyId))).toBe(successor.keyId);
-  expect(Object.keys((await keyNow(old.keyId)).kept)).not.toContain('successorSealed');
+  expect(store.vault.keyIdOf(store.vault.openProductKey(kept.internal.sealedKey, successor.keyId))).toBe(
+    successor.keyId,
+  );
+  expect(Object.keys((await keyNow(old.keyId)).internal)).not.toContain('sealedSuccessorKey');
   return successor;
 }
 
@@ -241,26 +256,26 @@ describe.each(['MAK', 'KMS'] as const)('a %s that is replaced', (sort) => {
   it('BLK-1 BLK-2 is blocked, and its successor of the same kind and group is live, in one step', async () => {
     const successor = await replace(sort);
     expect((await isReplacedOnce(sort)).keyId).toBe(successor);
-    const { status } = (await keyNow(oldId(sort))).state;
-    expect(status).toMatchObject({ is: 'blocked', at: mondayTen, validationAt: mondayTen });
-    expect((await dueBy(store, 'KEY', tuesdayTen, { limit: 10, after: null })).items).toEqual([]);
+    const { state: status } = (await keyNow(oldId(sort))).value;
+    expect(status).toMatchObject({ status: 'blocked', at: mondayTen, validationAt: mondayTen });
+    expect((await listDueItems(store, 'KEY', tuesdayTen, { limit: 10, after: null })).items).toEqual([]);
   });
 
   it('BLK-2 is held once by the same operation, with one successor, and not by another', async () => {
-    const first = accepted((await hold(sort)) ?? missing()).answer;
-    expect(accepted((await hold(sort)) ?? missing()).answer).toEqual(first);
+    const first = expectAccepted((await hold(sort)) ?? missing()).value;
+    expect(expectAccepted((await hold(sort)) ?? missing()).value).toEqual(first);
     expect(await hold(sort, { operation: 'another' })).toMatchObject({ ok: false, refusal: { code: 'key-blocked' } });
     const successor = await finish(sort);
-    expect(first.status).toMatchObject({ is: 'blocking', successor: { keyId: successor } });
+    expect(first.state).toMatchObject({ status: 'blocking', successor: { keyId: successor } });
     // It is settled that it was done, also when it is over.
-    expect(accepted((await hold(sort)) ?? missing()).answer.status.is).toBe('blocked');
+    expect(expectAccepted((await hold(sort)) ?? missing()).value.state.status).toBe('blocked');
     expect(await finish(sort)).toBe(successor);
     await isReplacedOnce(sort);
   });
 
   it('BLK-2 is not finished before it was begun, and nobody begins with a key that is not there', async () => {
     expect(await finish(sort)).toBeUndefined();
-    expect((await keyNow(oldId(sort))).state.status.is).toBe('live');
+    expect((await keyNow(oldId(sort))).value.state.status).toBe('live');
     expect(
       await holdForReplacement(
         store,
@@ -278,7 +293,7 @@ describe.each(['MAK', 'KMS'] as const)('a %s that is replaced', (sort) => {
         store = await engine.newStore();
         await withKeys();
         await hold(sort);
-        const at = interleaved(store, scheduler);
+        const at = withScheduler(store, scheduler);
         const [one, ...others] = await scheduler.waitFor(
           Promise.all([finish(sort, { in_: at }), finish(sort, { in_: at }), finish(sort, { in_: at })]),
         );
@@ -303,7 +318,7 @@ describe.each(['MAK', 'KMS'] as const)('a %s that is replaced', (sort) => {
       await withRequest(sort, { approved: false });
       await hold(sort);
       let done = 0;
-      const dying = overheard(store, (command, send) => {
+      const dying = withInterceptor(store, (command, send) => {
         const isWrite = [PutCommand, UpdateCommand, TransactWriteCommand].some((each) => command instanceof each);
         if (isWrite && done++ >= writes) throw new Error('the power went');
         return send();
@@ -318,15 +333,15 @@ describe.each(['MAK', 'KMS'] as const)('a %s that is replaced', (sort) => {
         expect(live).toEqual([]);
         expect(blocking.map(({ keyId }) => keyId)).toEqual([oldId(sort)]);
         expect(
-          (await dueBy(store, 'KEY', later(mondayTen, { seconds: 59 }), { limit: 10, after: null })).items,
+          (await listDueItems(store, 'KEY', addDuration(mondayTen, { seconds: 59 }), { limit: 10, after: null })).items,
         ).toEqual([]);
         expect(
-          (await dueBy(store, 'KEY', later(mondayTen, { seconds: 60 }), { limit: 10, after: null })).items,
+          (await listDueItems(store, 'KEY', addDuration(mondayTen, { seconds: 60 }), { limit: 10, after: null })).items,
         ).toEqual([oldId(sort)]);
         await finish(sort, { now: mondayNoon });
       }
       await isReplacedOnce(sort);
-      expect((await findException(store, `X-${sort}`))?.stage.is).toBe('rejected');
+      expect((await findException(store, `X-${sort}`))?.state.status).toBe('rejected');
       if (survived) break;
       expect(writes).toBeLessThan(100);
     }
@@ -337,16 +352,16 @@ describe.each(['MAK', 'KMS'] as const)('a %s that is replaced', (sort) => {
     await replace(sort);
     await finish(sort);
     const request = await findException(store, id);
-    expect(request?.stage).toMatchObject({
-      is: 'rejected',
+    expect(request?.state).toMatchObject({
+      status: 'rejected',
       reason: expect.stringMatching(
         /was blocked while the request was open\. The key ending in \w{5} took its place\.$/,
       ),
     });
-    expect(request?.letters.map(({ kind }) => kind)).toContain('rejected');
-    const entries = (await historyOf(store, `EXCEPTION#${id}`, { limit: 100, after: null })).items;
+    expect(request?.pendingNotifications.map(({ kind }) => kind)).toContain('rejected');
+    const entries = (await listLedgerEntries(store, `EXCEPTION#${id}`, { limit: 100, after: null })).items;
     expect(entries.map(({ action }) => action)).toEqual(['received', 'rejected']);
-    const open = (await everyItem(store)).filter(({ SK }) => SK === 'OPEN-REQUEST');
+    const open = (await scanAllItems(store)).filter(({ SK }) => SK === 'OPEN-REQUEST');
     expect(open).toEqual([]);
     expect(await nextDueAt(store)).not.toBeNull();
   });
@@ -363,14 +378,14 @@ describe.each(['MAK', 'KMS'] as const)('a %s that is replaced', (sort) => {
       fc.asyncProperty(fc.scheduler(), async (scheduler) => {
         store = await engine.newStore();
         await withKeys();
-        const before = limitOf((await keyNow(oldId(sort))).state.grants);
+        const before = limitOf((await keyNow(oldId(sort))).value.grants);
         const id = await withRequest(sort);
-        const at = interleaved(store, scheduler);
-        await scheduler.waitFor(Promise.all([replace(sort, at), fulfilException(at, id, mondayTen)]));
+        const at = withScheduler(store, scheduler);
+        await scheduler.waitFor(Promise.all([replace(sort, at), fulfillException(at, id, mondayTen)]));
         await isReplacedOnce(sort);
         const request = await findException(store, id);
-        const granted = limitOf((await keyNow(oldId(sort))).state.grants) - before;
-        expect({ stage: request?.stage.is, granted }).toEqual(
+        const granted = limitOf((await keyNow(oldId(sort))).value.grants) - before;
+        expect({ stage: request?.state.status, granted }).toEqual(
           granted === 0 ? { stage: 'rejected', granted } : { stage: 'fulfilled', granted: request?.activations },
         );
       }),
@@ -383,7 +398,7 @@ describe.each(['MAK', 'KMS'] as const)('a %s that is replaced', (sort) => {
       fc.asyncProperty(fc.scheduler(), async (scheduler) => {
         store = await engine.newStore();
         await withKeys();
-        const at = interleaved(store, scheduler);
+        const at = withScheduler(store, scheduler);
         const looking = (async () => {
           for (let looks = 0; looks < 6; looks += 1) {
             await scheduler.schedule(Promise.resolve());
@@ -412,15 +427,15 @@ describe('what comes in while a MAK is being replaced', () => {
       fc.asyncProperty(fc.scheduler(), fc.integer({ min: 1, max: 5 }), async (scheduler, machines) => {
         store = await engine.newStore();
         await withKeys();
-        const at = interleaved(store, scheduler);
+        const at = withScheduler(store, scheduler);
         const activating = Promise.all(Array.from({ length: machines }, (_, each) => activateMachine(each, at)));
         const [, outcomes, raised] = await scheduler.waitFor(Promise.all([replace('MAK', at), activating, raise(at)]));
         await isReplacedOnce('MAK');
-        const { bucketCount } = (await keyNow(oldId('MAK'))).kept;
-        const used = await usedOnMak(store, { keyId: oldId('MAK'), bucketCount });
+        const { bucketCount } = (await keyNow(oldId('MAK'))).internal;
+        const used = await countUsedOnMak(store, { keyId: oldId('MAK'), bucketCount });
         expect(used).toBe(outcomes.filter((is) => is === 'activated').length);
         expect(outcomes.filter((is) => is !== 'activated' && is !== 'blocked')).toEqual([]);
-        const limit = limitOf((await keyNow(oldId('MAK'))).state.grants);
+        const limit = limitOf((await keyNow(oldId('MAK'))).value.grants);
         expect([raised, limit]).toEqual(raised === 'granted' ? ['granted', 150] : ['key-blocked', 100]);
         // And from here on, nothing.
         expect([await activateMachine(0), await activateMachine(99), await raise(store, 160)]).toEqual([
@@ -428,8 +443,8 @@ describe('what comes in while a MAK is being replaced', () => {
           'blocked',
           'key-blocked',
         ]);
-        expect(limitOf((await keyNow(oldId('MAK'))).state.grants)).toBe(limit);
-        expect(await usedOnMak(store, { keyId: oldId('MAK'), bucketCount })).toBe(used);
+        expect(limitOf((await keyNow(oldId('MAK'))).value.grants)).toBe(limit);
+        expect(await countUsedOnMak(store, { keyId: oldId('MAK'), bucketCount })).toBe(used);
       }),
       { numRuns: 15 },
     );
@@ -454,8 +469,8 @@ describe('what comes in while a MAK is being replaced', () => {
     const { callCenter } = store.policy;
     store = { ...store, policy: { ...store.policy, callCenter: { ...callCenter, increaseUpToTimesOriginal: 1_000 } } };
     const asked = { newLimit: 900, callReference: 'CALL-9', callerName: ines.name };
-    accepted(
-      (await giveIncrease(
+    expectAccepted(
+      (await grantIncrease(
         store,
         oldId('MAK'),
         asked,
@@ -465,8 +480,8 @@ describe('what comes in while a MAK is being replaced', () => {
     const outcomes = Promise.all(Array.from({ length: 60 }, (_, machine) => activateMachine(machine)));
     const [, activated] = await Promise.all([replace('MAK'), outcomes]);
     await isReplacedOnce('MAK');
-    const { bucketCount } = (await keyNow(oldId('MAK'))).kept;
-    expect(await usedOnMak(store, { keyId: oldId('MAK'), bucketCount })).toBe(
+    const { bucketCount } = (await keyNow(oldId('MAK'))).internal;
+    expect(await countUsedOnMak(store, { keyId: oldId('MAK'), bucketCount })).toBe(
       activated.filter((is) => is === 'activated').length,
     );
   });
@@ -480,19 +495,19 @@ describe('what comes in while a KMS key is being replaced', () => {
       fc.asyncProperty(fc.scheduler(), fc.integer({ min: 1, max: 3 }), async (scheduler, count) => {
         store = await engine.newStore();
         await withKeys();
-        const at = interleaved(store, scheduler);
+        const at = withScheduler(store, scheduler);
         const activating = Promise.all(Array.from({ length: count }, (_, each) => activateHost(each, at)));
         const [, outcomes, given] = await scheduler.waitFor(
           Promise.all([replace('KMS', at), activating, overrideFor(50, at)]),
         );
         await isReplacedOnce('KMS');
-        const old = (await keyNow(oldId('KMS'))).state;
+        const old = (await keyNow(oldId('KMS'))).value;
         if (old.type !== 'KMS') throw new Error('the key changed its type');
         expect(old.hosts).toHaveLength(outcomes.filter((is) => is === 'activated').length);
         expect(outcomes.filter((is) => is !== 'activated' && is !== 'key-blocked')).toEqual([]);
         expect([given, old.overrides.length]).toEqual(given === 'granted' ? ['granted', 1] : ['key-blocked', 0]);
         expect([await activateHost(60), await overrideFor(61)]).toEqual(['key-blocked', 'key-blocked']);
-        expect((await keyNow(oldId('KMS'))).state).toEqual(old);
+        expect((await keyNow(oldId('KMS'))).value).toEqual(old);
       }),
       { numRuns: 15 },
     );
@@ -513,46 +528,46 @@ describe('machines that move to a successor', () => {
       context({ actor: ines.email, operationId: 'replace the second', now: mondayNoon, policy: store.policy }),
     );
     const third = await finishReplacement(store, second, mondayNoon);
-    const successor = (await keyNow(third ?? '')).state;
+    const successor = (await keyNow(third ?? '')).value;
     const moved = [1, 9].map(installationId);
-    await dropFromReplaced(store, successor, moved, mondayNoon);
-    await dropFromReplaced(store, successor, moved, mondayNoon);
-    const { bucketCount } = (await keyNow(first)).kept;
-    expect(await usedOnMak(store, { keyId: first, bucketCount })).toBe(2);
-    expect(await accountOf(store, first)).toMatchObject({ granted: 100, used: 2 });
+    await removeFromReplacedKeys(store, successor, moved, mondayNoon);
+    await removeFromReplacedKeys(store, successor, moved, mondayNoon);
+    const { bucketCount } = (await keyNow(first)).internal;
+    expect(await countUsedOnMak(store, { keyId: first, bucketCount })).toBe(2);
+    expect(await expectMakTotals(store, first)).toMatchObject({ granted: 100, used: 2 });
     // Nobody moved from a key that has no predecessor, and nobody at all is nobody.
-    await dropFromReplaced(store, (await keyNow(first)).state, moved, mondayNoon);
-    await dropFromReplaced(store, successor, [], mondayNoon);
-    expect(await usedOnMak(store, { keyId: first, bucketCount })).toBe(2);
+    await removeFromReplacedKeys(store, (await keyNow(first)).value, moved, mondayNoon);
+    await removeFromReplacedKeys(store, successor, [], mondayNoon);
+    expect(await countUsedOnMak(store, { keyId: first, bucketCount })).toBe(2);
   });
 
   it('BLK-3 stay on a MAK that is live', async () => {
     await activateMachine(1);
-    const { bucketCount } = (await keyNow(oldId('MAK'))).kept;
+    const { bucketCount } = (await keyNow(oldId('MAK'))).internal;
     const layout = { keyId: oldId('MAK'), bucketCount };
-    await dropMark(store, layout, store.vault.digestOf(layout.keyId, installationId(1)), installationId(1));
-    expect(await usedOnMak(store, layout)).toBe(1);
+    await removeActivation(store, layout, store.vault.digestOf(layout.keyId, installationId(1)), installationId(1));
+    expect(await countUsedOnMak(store, layout)).toBe(1);
   });
 
   it('BLK-3 drop off once when two take them off at the same moment', async () => {
     for (const machine of [1, 2]) await activateMachine(machine);
     await replace('MAK');
-    const { bucketCount } = (await keyNow(oldId('MAK'))).kept;
+    const { bucketCount } = (await keyNow(oldId('MAK'))).internal;
     const layout = { keyId: oldId('MAK'), bucketCount };
     const drop = (in_: Store) =>
-      dropMark(in_, layout, store.vault.digestOf(layout.keyId, installationId(1)), installationId(1));
-    await drop(interrupted(store, UpdateCommand, () => drop(store)));
-    expect(await accountOf(store, layout.keyId)).toMatchObject({ granted: 100, used: 1 });
+      removeActivation(in_, layout, store.vault.digestOf(layout.keyId, installationId(1)), installationId(1));
+    await drop(withInterruption(store, UpdateCommand, () => drop(store)));
+    expect(await expectMakTotals(store, layout.keyId)).toMatchObject({ granted: 100, used: 1 });
   });
 
   it('BLK-3 drop off a KMS key as hosts, and others stay', async () => {
     for (const host of [1, 2]) await activateHost(host);
-    const successor = (await keyNow(await replace('KMS'))).state;
+    const successor = (await keyNow(await replace('KMS'))).value;
     const { version } = await keyNow(oldId('KMS'));
-    await dropFromReplaced(store, successor, [installationId(1)], mondayNoon);
-    await dropFromReplaced(store, successor, [installationId(1)], mondayNoon);
+    await removeFromReplacedKeys(store, successor, [installationId(1)], mondayNoon);
+    await removeFromReplacedKeys(store, successor, [installationId(1)], mondayNoon);
     const old = await keyNow(oldId('KMS'));
-    expect(old.state.type === 'KMS' && old.state.hosts.map((host) => host.installationId)).toEqual([installationId(2)]);
+    expect(old.value.type === 'KMS' && old.value.hosts.map((host) => host.installationId)).toEqual([installationId(2)]);
     expect(old.version).toBe(version + 1);
   });
 });
@@ -561,23 +576,23 @@ describe('a database that is too busy', () => {
   beforeEach(withKeys);
 
   const busy = (of: typeof PutCommand | typeof UpdateCommand) =>
-    overheard(store, async (command, send) => {
+    withInterceptor(store, async (command, send) => {
       if (!(command instanceof of)) return send();
       throw Object.assign(new Error('Throughput exceeds the current capacity.'), { name: 'ThrottlingException' });
     });
 
   it('BLK-2 is contention while buckets are blocked or laid out, and what was begun is completed after', async () => {
     await hold('MAK');
-    await expect(finish('MAK', { in_: busy(UpdateCommand) })).rejects.toMatchObject({ name: 'Contention' });
-    await expect(finish('MAK', { in_: busy(PutCommand) })).rejects.toMatchObject({ name: 'Contention' });
+    await expect(finish('MAK', { in_: busy(UpdateCommand) })).rejects.toMatchObject({ name: 'ContentionError' });
+    await expect(finish('MAK', { in_: busy(PutCommand) })).rejects.toMatchObject({ name: 'ContentionError' });
     await finish('MAK');
     await isReplacedOnce('MAK');
   });
 
   it('BLK-3 is contention while a machine is to drop off', async () => {
     await activateMachine(1);
-    const successor = (await keyNow(await replace('MAK'))).state;
-    const dropping = dropFromReplaced(busy(UpdateCommand), successor, [installationId(1)], mondayNoon);
-    await expect(dropping).rejects.toMatchObject({ name: 'Contention' });
+    const successor = (await keyNow(await replace('MAK'))).value;
+    const dropping = removeFromReplacedKeys(busy(UpdateCommand), successor, [installationId(1)], mondayNoon);
+    await expect(dropping).rejects.toMatchObject({ name: 'ContentionError' });
   });
 });

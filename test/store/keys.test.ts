@@ -9,20 +9,29 @@ import { registerAgreement } from '../../store/agreements.ts';
 import type { Store } from '../../store/dynamodb/table.ts';
 import {
   activateKmsHost,
+  countUsed,
   findKey,
-  giveIncrease,
-  giveOverride,
+  grantIncrease,
+  grantOverride,
   issueMak,
-  keysEndingIn,
-  keysOf,
+  listKeys,
+  listKeysByLastFive,
   readKey,
   recordClients,
   revealKey,
-  usedOn,
 } from '../../store/keys.ts';
-import { historyOf } from '../../store/ledger.ts';
+import { listLedgerEntries } from '../../store/ledger.ts';
 import { activateOnMak } from '../../store/mak-activations.ts';
-import { accepted, agent, anAgreement, context, ines, installationId, productKey, refusalOf } from '../builders.ts';
+import {
+  agent,
+  anAgreement,
+  context,
+  expectAccepted,
+  expectRefusal,
+  ines,
+  installationId,
+  productKey,
+} from '../builders.ts';
 import {
   fridayNine,
   mondayBeforeMidnight,
@@ -34,10 +43,10 @@ import {
   tuesdayTen,
   wednesdayNoon,
 } from '../instants.ts';
-import { everyItem, everyPage, interleaved, startEngine } from './dynamodb.ts';
-import { accountOf } from './mak-totals.ts';
+import { readAllPages, scanAllItems, startTestDynamoDb, withScheduler } from './dynamodb.ts';
+import { expectMakTotals } from './mak-totals.ts';
 
-const engine = await startEngine();
+const engine = await startTestDynamoDb();
 let store: Store;
 let drawn: ProductKey[];
 beforeEach(async () => {
@@ -64,11 +73,11 @@ function issue(agreement = anAgreement(), group: ProductGroup = 'client', operat
 }
 
 async function issued(agreement = anAgreement(), group: ProductGroup = 'client'): Promise<Mak> {
-  return accepted(await issue(agreement, group, `issue ${agreement.agreementId} ${group}`)).answer;
+  return expectAccepted(await issue(agreement, group, `issue ${agreement.agreementId} ${group}`)).value;
 }
 
 async function issuedKms(agreement: Agreement = anAgreement()): Promise<KmsKey> {
-  accepted(
+  expectAccepted(
     await registerAgreement(
       store,
       agreement,
@@ -76,13 +85,13 @@ async function issuedKms(agreement: Agreement = anAgreement()): Promise<KmsKey> 
       context({ actor: 'admin', operationId: 'register', now: mondayNine }),
     ),
   );
-  const keys = (await keysOf(store, agreement.agreementId, firstPage)).items.map(({ state }) => state);
+  const keys = (await listKeys(store, agreement.agreementId, firstPage)).items.map(({ value: state }) => state);
   const [kms] = keys.filter((key) => key.type === 'KMS');
   if (kms === undefined) throw new Error('no KMS key was issued');
   return kms;
 }
 
-const entries = async (keyId: string) => (await historyOf(store, `KEY#${keyId}`, firstPage)).items;
+const entries = async (keyId: string) => (await listLedgerEntries(store, `KEY#${keyId}`, firstPage)).items;
 const actions = async (keyId: string) => (await entries(keyId)).map(({ action }) => action);
 
 function numbered(agreementId: string): Agreement {
@@ -98,14 +107,19 @@ describe('issuing a MAK', () => {
       agreementId: 'E-1001',
       productGroup: 'client',
       lastFive: productKey(1_000_003).lastFive,
-      status: { is: 'live' },
+      state: { status: 'live' },
       // 80 licenses at 1.2 are 96, rounded up to a hundred.
       grants: [{ kind: 'initial', amount: 100, at: mondayNine, by: ines.email, reference: 'E-1001', approvedBy: null }],
       issuedAt: mondayNine,
       replaces: null,
     });
     expect(await findKey(store, mak.keyId)).toEqual(mak);
-    expect(await accountOf(store, mak.keyId)).toMatchObject({ granted: 100, used: 0, free: 100, inReserve: 0 });
+    expect(await expectMakTotals(store, mak.keyId)).toMatchObject({
+      granted: 100,
+      used: 0,
+      available: 100,
+      inReserve: 0,
+    });
   });
 
   it('LED-1 begins its history', async () => {
@@ -117,12 +131,12 @@ describe('issuing a MAK', () => {
 
   it('KEY-2 is refused for the group a second time, naming the first, and changes nothing', async () => {
     const { keyId } = await issued();
-    const before = await everyItem(store);
-    expect(refusalOf(await issue(anAgreement(), 'client', 'again'))).toMatchObject({
+    const before = await scanAllItems(store);
+    expect(expectRefusal(await issue(anAgreement(), 'client', 'again'))).toMatchObject({
       code: 'mak-already-issued',
       keyId,
     });
-    expect(await everyItem(store)).toEqual(before);
+    expect(await scanAllItems(store)).toEqual(before);
     expect(drawn).toHaveLength(1);
   });
 
@@ -136,7 +150,7 @@ describe('issuing a MAK', () => {
   });
 
   it('KEY-2 is refused for a group that the agreement has no licenses of', async () => {
-    expect(refusalOf(await issue(anAgreement(), 'server-c'))).toMatchObject({
+    expect(expectRefusal(await issue(anAgreement(), 'server-c'))).toMatchObject({
       code: 'product-not-covered',
       covers: [
         'windows-vista-business',
@@ -145,31 +159,31 @@ describe('issuing a MAK', () => {
         'windows-server-2008-enterprise',
       ],
     });
-    expect(await everyItem(store)).toEqual([]);
+    expect(await scanAllItems(store)).toEqual([]);
   });
 
   it('answers with the same key when the same operation comes again, however much was done meanwhile', async () => {
-    const { answer: mak } = accepted(await issue());
+    const { value: mak } = expectAccepted(await issue());
     for (let call = 1; call <= 22; call += 1)
       await revealKey(store, mak.keyId, context({ actor: ines.email, operationId: `reveal ${call}`, now: mondayTen }));
-    expect(await issue()).toEqual({ ok: true, answer: mak });
+    expect(await issue()).toEqual({ ok: true, value: mak });
     expect(drawn).toHaveLength(1);
   });
 
   it('KEY-2 happens once when it is asked for several times at once, and the others name it', async () => {
     const outcomes = await Promise.all(['a', 'b', 'c', 'd'].map((by) => issue(anAgreement(), 'client', by)));
-    const [mak, ...more] = outcomes.flatMap((outcome) => (outcome.ok ? [outcome.answer] : []));
+    const [mak, ...more] = outcomes.flatMap((outcome) => (outcome.ok ? [outcome.value] : []));
     expect(more).toEqual([]);
     const refusals = outcomes.flatMap((outcome) => (outcome.ok ? [] : [outcome.refusal]));
     expect(refusals).toHaveLength(3);
     for (const refusal of refusals) expect(refusal).toMatchObject({ code: 'mak-already-issued', keyId: mak?.keyId });
-    expect((await keysOf(store, 'E-1001', firstPage)).items.map(({ state }) => state)).toEqual([mak]);
-    await accountOf(store, mak?.keyId ?? '');
+    expect((await listKeys(store, 'E-1001', firstPage)).items.map(({ value: state }) => state)).toEqual([mak]);
+    await expectMakTotals(store, mak?.keyId ?? '');
   });
 
   it('happens once when one operation comes several times at once, and all get the same key', async () => {
     const outcomes = await Promise.all(Array.from({ length: 4 }, () => issue()));
-    const keyIds = outcomes.map((outcome) => accepted(outcome).answer.keyId);
+    const keyIds = outcomes.map((outcome) => expectAccepted(outcome).value.keyId);
     expect(new Set(keyIds).size).toBe(1);
   });
 
@@ -184,11 +198,11 @@ describe('issuing a MAK', () => {
     const layout = { keyId: mak.keyId, bucketCount: 8 };
     await activateOnMak(store, layout, store.vault.digestOf(mak.keyId, activation.installationId), activation);
     const draws = [productKey(1_000_003), productKey(1_000_003), productKey(5)];
-    const { answer } = accepted(
+    const { value: answer } = expectAccepted(
       await issue(numbered('E-1002'), 'client', 'issue 2', () => draws.shift() ?? productKey(99)),
     );
     expect(answer.lastFive).toBe(productKey(5).lastFive);
-    expect(await accountOf(store, mak.keyId)).toMatchObject({ used: 1, free: 99 });
+    expect(await expectMakTotals(store, mak.keyId)).toMatchObject({ used: 1, available: 99 });
     expect(await findKey(store, mak.keyId)).toEqual(mak);
   });
 });
@@ -198,19 +212,19 @@ describe('a key at rest', () => {
     const kms = await issuedKms();
     const mak = await issued();
     await revealKey(store, mak.keyId, context({ actor: ines.email, operationId: 'reveal', now: mondayTen }));
-    await giveOverride(
+    await grantOverride(
       store,
       kms.keyId,
       override({ callReference: 'CALL-1' }),
       context({ actor: agent, operationId: 'override', now: mondayTen }),
     );
-    await giveIncrease(
+    await grantIncrease(
       store,
       mak.keyId,
       increase({ newLimit: 120 }),
       context({ actor: agent, operationId: 'increase', now: mondayTen }),
     );
-    const items = await everyItem(store);
+    const items = await scanAllItems(store);
     const text = JSON.stringify(items)
       .toUpperCase()
       .replaceAll(/[^A-Z0-9]/g, '');
@@ -233,7 +247,7 @@ describe('a key at rest', () => {
 
   it('KEY-6 opens for nothing but itself', async () => {
     const [one, two] = [await issued(), await issued(numbered('E-1002'))];
-    const sealed = (await readKey(store, one.keyId))?.kept.sealed ?? '';
+    const sealed = (await readKey(store, one.keyId))?.internal.sealedKey ?? '';
     expect(store.vault.openProductKey(sealed, one.keyId).reveal()).toBe(drawn[0]?.reveal());
     expect(() => store.vault.openProductKey(sealed, two.keyId)).toThrow();
   });
@@ -241,12 +255,12 @@ describe('a key at rest', () => {
   it('KEY-6 is shown whole on request, and it is recorded to whom, once for each request', async () => {
     const { keyId } = await issued();
     for (const operation of ['reveal', 'reveal', 'reveal again']) {
-      const shown = accepted(
+      const shown = expectAccepted(
         (await revealKey(store, keyId, context({ actor: ines.email, operationId: operation, now: mondayTen }))) ??
           notThere(),
       );
-      expect(shown.answer.reveal()).toBe(drawn[0]?.reveal());
-      expect(`${shown.answer} ${JSON.stringify(shown)}`).not.toContain(drawn[0]?.reveal());
+      expect(shown.value.reveal()).toBe(drawn[0]?.reveal());
+      expect(`${shown.value} ${JSON.stringify(shown)}`).not.toContain(drawn[0]?.reveal());
     }
     expect((await entries(keyId)).slice(1)).toMatchObject([
       { at: mondayTen, actor: ines.email, action: 'key-revealed', reference: 'reveal' },
@@ -284,8 +298,8 @@ describe('the keys of an agreement', () => {
       .map((key) => store.vault.keyIdOf(key))
       .toSorted();
     for (const limit of [1, 2, 4, 5, 6]) {
-      const listed = await everyPage((ask) => keysOf(store, 'E-1001', ask), limit);
-      expect(listed.map(({ state }) => state.keyId)).toEqual(expected);
+      const listed = await readAllPages((ask) => listKeys(store, 'E-1001', ask), limit);
+      expect(listed.map(({ value: state }) => state.keyId)).toEqual(expected);
     }
   });
 
@@ -293,10 +307,10 @@ describe('the keys of an agreement', () => {
     'are a part of the list, or none, after a position that we never gave: %j',
     async (after) => {
       const { keyId } = await issued();
-      const { items } = await keysOf(store, 'E-1001', { limit: 10, after });
-      expect([[], [keyId]]).toContainEqual(items.map(({ state }) => state.keyId));
-      const found = await keysEndingIn(store, drawn[0]?.lastFive ?? '', 'E-1001', { limit: 10, after });
-      expect([[], [keyId]]).toContainEqual(found.items.map(({ state }) => state.keyId));
+      const { items } = await listKeys(store, 'E-1001', { limit: 10, after });
+      expect([[], [keyId]]).toContainEqual(items.map(({ value: state }) => state.keyId));
+      const found = await listKeysByLastFive(store, drawn[0]?.lastFive ?? '', 'E-1001', { limit: 10, after });
+      expect([[], [keyId]]).toContainEqual(found.items.map(({ value: state }) => state.keyId));
     },
   );
 });
@@ -306,14 +320,14 @@ describe('keys by their last five', () => {
   const alike = (number: number) => productKey(24 ** 5 * (number + 1));
   beforeEach(async () => {
     for (const number of [3, 1, 2]) {
-      accepted(await issue(numbered(`E-${number}`), 'client', `issue ${number}`, () => alike(number)));
+      expectAccepted(await issue(numbered(`E-${number}`), 'client', `issue ${number}`, () => alike(number)));
     }
-    accepted(await issue(numbered('E-1'), 'server-b', 'issue 4', () => alike(4)));
+    expectAccepted(await issue(numbered('E-1'), 'server-b', 'issue 4', () => alike(4)));
     await issued(numbered('E-4'));
   });
   const found = async (agreementId: string | undefined, limit?: number) =>
-    (await everyPage((ask) => keysEndingIn(store, alike(0).lastFive, agreementId, ask), limit)).map(
-      ({ state }) => state.keyId,
+    (await readAllPages((ask) => listKeysByLastFive(store, alike(0).lastFive, agreementId, ask), limit)).map(
+      ({ value: state }) => state.keyId,
     );
   const ids = (...numbers: number[]) => numbers.map((number) => store.vault.keyIdOf(alike(number))).toSorted();
 
@@ -346,7 +360,7 @@ describe('an override', () => {
     kms = await issuedKms();
   });
   const give = async (callReference: string, now = fridayNine, host = 1, operation = `call ${callReference}`) =>
-    (await giveOverride(
+    (await grantOverride(
       store,
       kms.keyId,
       override({ callReference, installationId: host }),
@@ -358,7 +372,7 @@ describe('an override', () => {
   };
 
   it('OVR-1 KEY-8 is a grant of its own, in the history under the call', async () => {
-    const { answer } = accepted(await give('CALL-1'));
+    const { value: answer } = expectAccepted(await give('CALL-1'));
     const grant: Grant = {
       kind: 'override',
       amount: 1,
@@ -384,7 +398,7 @@ describe('an override', () => {
 
   it('OVR-3 OVR-4 that is the last one is given once when two agents give it at once', async () => {
     for (const [index, day] of [mondayTen, tuesdayTen, wednesdayNoon, thursdayFive].entries()) {
-      accepted(await give(`CALL-${index}`, day));
+      expectAccepted(await give(`CALL-${index}`, day));
     }
     const outcomes = await Promise.all([give('CALL-5'), give('CALL-6')]);
     expect(outcomes.filter(({ ok }) => ok)).toHaveLength(1);
@@ -393,50 +407,50 @@ describe('an override', () => {
       code: 'overrides-exhausted',
       draft: { kind: 'KMSADD', agreementNumber: 'E-1001', organizationName: 'Alder School District' },
     });
-    expect(refusalOf(await give('CALL-7', nextMondayNine))).toMatchObject({ code: 'overrides-exhausted' });
+    expect(expectRefusal(await give('CALL-7', nextMondayNine))).toMatchObject({ code: 'overrides-exhausted' });
     expect(await overrides()).toHaveLength(5);
     expect(await actions(kms.keyId)).toEqual(['key-issued', ...Array.from({ length: 5 }, () => 'override-granted')]);
   });
 
   it('OVR-4 is given once when one call is sent several times at once, and all are answered with it', async () => {
     const given = Array.from({ length: 5 }, (_, time) => give('CALL-1', fridayNine, 1, `call ${time}`));
-    const outcomes = (await Promise.all(given)).map((outcome) => accepted(outcome).answer);
+    const outcomes = (await Promise.all(given)).map((outcome) => expectAccepted(outcome).value);
     for (const { grant } of outcomes) expect(grant).toEqual(outcomes[0]?.grant);
     expect(outcomes.filter(({ repeated }) => !repeated)).toHaveLength(1);
     expect(await overrides()).toHaveLength(1);
-    expect(accepted(await give('CALL-1', nextMondayNine, 1, 'call on Monday')).answer.repeated).toBe(true);
+    expect(expectAccepted(await give('CALL-1', nextMondayNine, 1, 'call on Monday')).value.repeated).toBe(true);
     expect(await overrides()).toHaveLength(1);
   });
 
   it('OVR-4 that is asked for again in the same operation is answered as at first, and given once', async () => {
-    const { answer } = accepted(await give('CALL-1'));
-    expect(accepted(await give('CALL-1', nextMondayNine)).answer).toEqual(answer);
+    const { value: answer } = expectAccepted(await give('CALL-1'));
+    expect(expectAccepted(await give('CALL-1', nextMondayNine)).value).toEqual(answer);
     expect(await overrides()).toHaveLength(1);
   });
 
   it('is not given to a key that is not there, nor to a MAK', async () => {
     const mak = await issued();
     expect(
-      await giveOverride(
+      await grantOverride(
         store,
         'nobody',
         override({ callReference: 'C' }),
         context({ actor: agent, operationId: 'o', now: mondayTen }),
       ),
     ).toBeUndefined();
-    const onMak = await giveOverride(
+    const onMak = await grantOverride(
       store,
       mak.keyId,
       override({ callReference: 'C' }),
       context({ actor: agent, operationId: 'o', now: mondayTen }),
     );
-    expect(refusalOf(onMak ?? notThere())).toMatchObject({ code: 'wrong-key-type' });
+    expect(expectRefusal(onMak ?? notThere())).toMatchObject({ code: 'wrong-key-type' });
   });
 });
 
 describe('an increase by phone', () => {
   const give = async (keyId: string, newLimit: number, callReference: string, in_ = store) =>
-    (await giveIncrease(
+    (await grantIncrease(
       in_,
       keyId,
       increase({ newLimit, callReference }),
@@ -445,7 +459,7 @@ describe('an increase by phone', () => {
 
   it('MAK-4 KEY-8 raises the limit and what is enforced together, with a grant and an entry', async () => {
     const { keyId, grants } = await issued();
-    const { answer } = accepted(await give(keyId, 130, 'CALL-1'));
+    const { value: answer } = expectAccepted(await give(keyId, 130, 'CALL-1'));
     const grant: Grant = {
       kind: 'call-center',
       amount: 30,
@@ -456,7 +470,7 @@ describe('an increase by phone', () => {
     };
     expect(answer).toEqual({ grant, repeated: false });
     expect((await findKey(store, keyId))?.grants).toEqual([...grants, grant]);
-    expect(await accountOf(store, keyId)).toMatchObject({ granted: 130, enforced: 130, inReserve: 30 });
+    expect(await expectMakTotals(store, keyId)).toMatchObject({ granted: 130, enforced: 130, inReserve: 30 });
     expect((await entries(keyId)).slice(1)).toMatchObject([
       { at: mondayTen, actor: agent, action: 'limit-raised', reference: 'CALL-1' },
     ]);
@@ -464,23 +478,23 @@ describe('an increase by phone', () => {
 
   it('OVR-4 that is asked for again in the same operation is answered as at first, and raises nothing more', async () => {
     const { keyId } = await issued();
-    const { answer } = accepted(await give(keyId, 130, 'CALL-1'));
-    expect(accepted(await give(keyId, 130, 'CALL-1')).answer).toEqual(answer);
-    expect(await accountOf(store, keyId)).toMatchObject({ granted: 130 });
+    const { value: answer } = expectAccepted(await give(keyId, 130, 'CALL-1'));
+    expect(expectAccepted(await give(keyId, 130, 'CALL-1')).value).toEqual(answer);
+    expect(await expectMakTotals(store, keyId)).toMatchObject({ granted: 130 });
   });
 
   it('MAK-4 is refused above double, and nothing is raised', async () => {
     const { keyId } = await issued();
-    accepted(await give(keyId, 200, 'CALL-1'));
-    expect(refusalOf(await give(keyId, 201, 'CALL-2'))).toMatchObject({
+    expectAccepted(await give(keyId, 200, 'CALL-1'));
+    expect(expectRefusal(await give(keyId, 201, 'CALL-2'))).toMatchObject({
       code: 'above-call-center-limit',
       maximumLimit: 200,
     });
-    expect(await accountOf(store, keyId)).toMatchObject({ granted: 200 });
+    expect(await expectMakTotals(store, keyId)).toMatchObject({ granted: 200 });
   });
 
   it('OVR-4 MAK-4 KEY-8 add up whatever calls come at once, in whatever order the database hears of them', async () => {
-    const calls = fc.array(fc.record({ newLimit: fc.integer({ min: 99, max: 202 }), call: fc.nat(3) }), {
+    const calls = fc.array(fc.record({ newLimit: fc.integer({ min: 99, max: 202 }), apiRequest: fc.nat(3) }), {
       minLength: 2,
       maxLength: 5,
     });
@@ -489,15 +503,15 @@ describe('an increase by phone', () => {
         store = await engine.newStore();
         drawn = [];
         const { keyId } = await issued();
-        const at = interleaved(store, scheduler);
+        const at = withScheduler(store, scheduler);
         const outcomes = await scheduler.waitFor(
-          Promise.all(asked.map(({ newLimit, call }) => give(keyId, newLimit, `CALL-${call}`, at))),
+          Promise.all(asked.map(({ newLimit, apiRequest: call }) => give(keyId, newLimit, `CALL-${call}`, at))),
         );
-        const account = await accountOf(store, keyId);
+        const account = await expectMakTotals(store, keyId);
         const grants = (await findKey(store, keyId))?.grants ?? [];
         expect(account.granted).toBeLessThanOrEqual(200);
         // One grant for each call that was granted anything, and everybody who asked under it was told of the same.
-        const answered = outcomes.flatMap((outcome) => (outcome.ok ? [outcome.answer.grant] : []));
+        const answered = outcomes.flatMap((outcome) => (outcome.ok ? [outcome.value.grant] : []));
         expect(new Set(answered.map(({ reference }) => reference)).size).toBe(grants.length - 1);
         for (const grant of answered) expect(grants).toContainEqual(grant);
         expect(await actions(keyId)).toHaveLength(grants.length);
@@ -528,7 +542,8 @@ describe('a KMS key', () => {
   /** Ten activations of each of six hosts, all six at once each time. */
   const useUp = async () => {
     for (let use = 1; use <= 10; use += 1) {
-      for (const outcome of await Promise.all([1, 2, 3, 4, 5, 6].map((host) => activate(host)))) accepted(outcome);
+      for (const outcome of await Promise.all([1, 2, 3, 4, 5, 6].map((host) => activate(host))))
+        expectAccepted(outcome);
     }
   };
 
@@ -538,24 +553,28 @@ describe('a KMS key', () => {
       [1, 2, 3, 4, 5, 6].map((host) => [installationId(host), 10]),
     );
     for (const host of [1, 7]) {
-      expect(refusalOf(await activate(host))).toMatchObject({ code: 'activation-limit-reached', limit: 6, used: 6 });
+      expect(expectRefusal(await activate(host))).toMatchObject({
+        code: 'activation-limit-reached',
+        limit: 6,
+        used: 6,
+      });
     }
     const kept = await readKey(store, keyId);
-    expect(kept && (await usedOn(store, kept))).toBe(6);
+    expect(kept && (await countUsed(store, kept))).toBe(6);
     // An activation is no entry of the history.
     expect(await actions(keyId)).toEqual(['key-issued']);
   });
 
   it('KMS-1 gives the sixth place once when two hosts want it at once', async () => {
-    for (const host of [1, 2, 3, 4, 5]) accepted(await activate(host));
+    for (const host of [1, 2, 3, 4, 5]) expectAccepted(await activate(host));
     const outcomes = await Promise.all([activate(6), activate(7)]);
     expect(outcomes.filter(({ ok }) => ok)).toHaveLength(1);
     expect(await hosts()).toHaveLength(6);
   });
 
   it('OVR-1 spends an override by its host alone, once, however many ask at once', async () => {
-    for (const host of [1, 2, 3, 4, 5, 6]) accepted(await activate(host));
-    await giveOverride(
+    for (const host of [1, 2, 3, 4, 5, 6]) expectAccepted(await activate(host));
+    await grantOverride(
       store,
       keyId,
       override({ callReference: 'CALL-1', installationId: 7 }),
@@ -564,23 +583,23 @@ describe('a KMS key', () => {
     const outcomes = await Promise.all([8, 7, 7, 8].map((host) => activate(host)));
     expect(outcomes.filter(({ ok }) => ok)).toHaveLength(1);
     expect(await hosts()).toMatchObject([
-      ...Array.from({ length: 6 }, () => ({ place: 'standard', overridesSpent: 0 })),
-      { installationId: installationId(7), place: 'override', uses: 1, overridesSpent: 1 },
+      ...Array.from({ length: 6 }, () => ({ slot: 'standard', overridesSpent: 0 })),
+      { installationId: installationId(7), slot: 'override', uses: 1, overridesSpent: 1 },
     ]);
     const kept = await readKey(store, keyId);
-    expect(kept && (await usedOn(store, kept))).toBe(6);
+    expect(kept && (await countUsed(store, kept))).toBe(6);
   });
 
   it('KMS-1 counts an activation once when the same operation comes again or several times at once', async () => {
-    accepted(await activate(1));
+    expectAccepted(await activate(1));
     await Promise.all([activate(1, 'once'), activate(1, 'once'), activate(1, 'once')]);
-    const { answer } = accepted(await activate(1, 'once'));
+    const { value: answer } = expectAccepted(await activate(1, 'once'));
     expect(answer.host).toMatchObject({ uses: 2 });
     expect(await hosts()).toMatchObject([{ uses: 2 }]);
   });
 
   it('KMS-2 keeps what a host reports, and knows which hosts it does not know', async () => {
-    accepted(await activate(1));
+    expectAccepted(await activate(1));
     const report = async (host: number, clients: number, of = keyId) =>
       recordClients(
         store,
@@ -588,8 +607,8 @@ describe('a KMS key', () => {
         { installationId: installationId(host), clients },
         context({ operationId: `report ${host}`, now: tuesdayTen }),
       );
-    expect(await report(1, 40)).toEqual({ ok: true, answer: { known: true } });
-    expect(await report(2, 40)).toEqual({ ok: true, answer: { known: false } });
+    expect(await report(1, 40)).toEqual({ ok: true, value: { isKnown: true } });
+    expect(await report(2, 40)).toEqual({ ok: true, value: { isKnown: false } });
     expect(await report(1, 40, 'nobody')).toBeUndefined();
     expect(await hosts()).toMatchObject([{ clientsReported: 40, uses: 1 }]);
   });

@@ -2,23 +2,30 @@ import { TransactWriteCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Store } from '../../store/dynamodb/table.ts';
-import type { Activation, Layout, MakOutcome } from '../../store/mak-activations.ts';
-import { activateOnMak, activationsOnMak, blockBuckets, homeOf } from '../../store/mak-activations.ts';
+import type { Activation, BucketLayout, MakActivationResult } from '../../store/mak-activations.ts';
+import { activateOnMak, blockBuckets, homeBucketOf, listMakActivations } from '../../store/mak-activations.ts';
 import { activateBatchOnMak } from '../../store/mak-batch-activations.ts';
 import { installationId } from '../builders.ts';
 import { mondayTen, tuesdayTen } from '../instants.ts';
-import { everyItem, everyPage, interleaved, interrupted, overheard, startEngine } from './dynamodb.ts';
-import { layoutOf, makOf, raiseMak } from './mak-fixture.ts';
-import { accountOf } from './mak-totals.ts';
+import {
+  readAllPages,
+  scanAllItems,
+  startTestDynamoDb,
+  withInterceptor,
+  withInterruption,
+  withScheduler,
+} from './dynamodb.ts';
+import { bucketLayoutOf, issueMakWithLimit, raiseMakLimit } from './mak-fixture.ts';
+import { expectMakTotals } from './mak-totals.ts';
 
-const engine = await startEngine();
+const engine = await startTestDynamoDb();
 let store: Store;
 beforeEach(async () => {
   store = await engine.newStore();
 });
 
-async function issued(limit: number): Promise<Layout> {
-  const { store: generous, layout } = await makOf(store, limit);
+async function issued(limit: number): Promise<BucketLayout> {
+  const { store: generous, layout } = await issueMakWithLimit(store, limit);
   store = generous;
   return layout;
 }
@@ -34,34 +41,38 @@ function activation(machine: number, facts: Partial<Activation> = {}): Activatio
 }
 
 const many = (count: number, from = 0) => Array.from({ length: count }, (_, index) => from + index);
-const lineOf = ({ keyId }: Layout, asked: Activation) => ({
+const lineOf = ({ keyId }: BucketLayout, asked: Activation) => ({
   digest: store.vault.digestOf(keyId, asked.installationId),
   activation: asked,
 });
 
-function batch(layout: Layout, machines: readonly (number | Activation)[], in_ = store) {
+function batch(layout: BucketLayout, machines: readonly (number | Activation)[], in_ = store) {
   const lines = machines.map((asked) => lineOf(layout, typeof asked === 'number' ? activation(asked) : asked));
   return activateBatchOnMak(in_, layout, lines);
 }
 
 /** The answers of a batch whose layout was up to date. */
-async function answers(layout: Layout, machines: readonly number[], in_ = store): Promise<readonly MakOutcome[]> {
+async function answers(
+  layout: BucketLayout,
+  machines: readonly number[],
+  in_ = store,
+): Promise<readonly MakActivationResult[]> {
   const outcomes = await batch(layout, machines, in_);
-  if (outcomes === 'laid-out-anew') throw new Error('the layout was not up to date');
+  if (outcomes === 'stale-layout') throw new Error('the layout was not up to date');
   return outcomes;
 }
 
-const kinds = (outcomes: readonly MakOutcome[]) => outcomes.map(({ is }) => is);
-const countOf = (is: MakOutcome['is'], outcomes: readonly MakOutcome[]) =>
-  outcomes.filter((each) => each.is === is).length;
+const kinds = (outcomes: readonly MakActivationResult[]) => outcomes.map(({ kind: is }) => is);
+const countOf = (is: MakActivationResult['kind'], outcomes: readonly MakActivationResult[]) =>
+  outcomes.filter((each) => each.kind === is).length;
 
 describe('a batch', () => {
   it('MAK-6 of ninety is activated, with an answer for each line in order', async () => {
     const layout = await issued(200);
     const outcomes = await answers(layout, many(90));
-    expect(outcomes).toEqual(many(90).map((machine) => ({ is: 'activated', activation: activation(machine) })));
-    expect(await accountOf(store, layout.keyId)).toMatchObject({ used: 90 });
-    const listed = await everyPage((ask) => activationsOnMak(store, layout, ask));
+    expect(outcomes).toEqual(many(90).map((machine) => ({ kind: 'activated', activation: activation(machine) })));
+    expect(await expectMakTotals(store, layout.keyId)).toMatchObject({ used: 90 });
+    const listed = await readAllPages((ask) => listMakActivations(store, layout, ask));
     expect(new Set(listed.map((each) => each.installationId))).toEqual(new Set(many(90).map(installationId)));
   });
 
@@ -73,13 +84,13 @@ describe('a batch', () => {
       many(40).map((machine) => activation(machine, { activatedAt: tuesdayTen })),
     );
     expect(again).toEqual([
-      ...many(30).map((machine) => ({ is: 'known', activation: activation(machine) })),
+      ...many(30).map((machine) => ({ kind: 'already-activated', activation: activation(machine) })),
       ...many(10, 30).map((machine) => ({
-        is: 'activated',
+        kind: 'activated',
         activation: activation(machine, { activatedAt: tuesdayTen }),
       })),
     ]);
-    expect(await accountOf(store, layout.keyId)).toMatchObject({ used: 40 });
+    expect(await expectMakTotals(store, layout.keyId)).toMatchObject({ used: 40 });
   });
 
   it('MAK-6 MAK-2 counts a machine once that is in it several times', async () => {
@@ -87,11 +98,11 @@ describe('a batch', () => {
     expect(kinds(await answers(layout, [1, 2, 1, 1, 2]))).toEqual([
       'activated',
       'activated',
-      'known',
-      'known',
-      'known',
+      'already-activated',
+      'already-activated',
+      'already-activated',
     ]);
-    expect(await accountOf(store, layout.keyId)).toMatchObject({ used: 2 });
+    expect(await expectMakTotals(store, layout.keyId)).toMatchObject({ used: 2 });
   });
 
   it.each([1, 14, 50, 89])(
@@ -99,17 +110,24 @@ describe('a batch', () => {
     async (limit) => {
       const layout = await issued(limit);
       const outcomes = await answers(layout, many(90));
-      expect(kinds(outcomes)).toEqual([...many(limit).map(() => 'activated'), ...many(90 - limit).map(() => 'spent')]);
-      expect(outcomes.at(-1)).toEqual({ is: 'spent', used: limit });
-      expect(await accountOf(store, layout.keyId)).toMatchObject({ used: limit, free: 0 });
+      expect(kinds(outcomes)).toEqual([
+        ...many(limit).map(() => 'activated'),
+        ...many(90 - limit).map(() => 'exhausted'),
+      ]);
+      expect(outcomes.at(-1)).toEqual({ kind: 'exhausted', used: limit });
+      expect(await expectMakTotals(store, layout.keyId)).toMatchObject({ used: limit, available: 0 });
     },
   );
 
   it('MAK-1 MAK-6 fills a MAK to its last place, wherever the places are', async () => {
     const layout = await issued(100);
     for (const from of [0, 30, 60]) expect(countOf('activated', await answers(layout, many(30, from)))).toBe(30);
-    expect(kinds(await answers(layout, many(12, 90)))).toEqual([...many(10).map(() => 'activated'), 'spent', 'spent']);
-    expect(await accountOf(store, layout.keyId)).toMatchObject({ used: 100, free: 0 });
+    expect(kinds(await answers(layout, many(12, 90)))).toEqual([
+      ...many(10).map(() => 'activated'),
+      'exhausted',
+      'exhausted',
+    ]);
+    expect(await expectMakTotals(store, layout.keyId)).toMatchObject({ used: 100, available: 0 });
   });
 
   it('MAK-6 without lines has no answers', async () => {
@@ -131,7 +149,7 @@ describe('batches at once', () => {
       ])
     ).flat();
     expect(countOf('activated', outcomes)).toBe(50);
-    expect(await accountOf(store, layout.keyId)).toMatchObject({ used: 50, free: 0 });
+    expect(await expectMakTotals(store, layout.keyId)).toMatchObject({ used: 50, available: 0 });
   });
 
   it('MAK-1 MAK-2 MAK-6 KEY-8 count right in whatever order the database hears of them', async () => {
@@ -144,19 +162,19 @@ describe('batches at once', () => {
         async (scheduler, limit, batches) => {
           store = await engine.newStore();
           const layout = await issued(limit);
-          const at = interleaved(store, scheduler);
+          const at = withScheduler(store, scheduler);
           const outcomes = await scheduler.waitFor(
             Promise.all(batches.map((machines) => answers(layout, machines, at))),
           );
-          const { used } = await accountOf(store, layout.keyId);
+          const { used } = await expectMakTotals(store, layout.keyId);
           expect(used).toBe(Math.min(limit, new Set(batches.flat()).size));
           expect(countOf('activated', outcomes.flat())).toBe(used);
           // Nobody is refused who has a place.
           const has = new Set(
-            (await everyPage((ask) => activationsOnMak(store, layout, ask))).map((each) => each.installationId),
+            (await readAllPages((ask) => listMakActivations(store, layout, ask))).map((each) => each.installationId),
           );
           for (const [index, machines] of batches.entries()) {
-            const refused = machines.filter((_, line) => outcomes[index]?.[line]?.is === 'spent');
+            const refused = machines.filter((_, line) => outcomes[index]?.[line]?.kind === 'exhausted');
             for (const machine of refused) expect(has.has(installationId(machine))).toBe(false);
           }
         },
@@ -169,7 +187,7 @@ describe('batches at once', () => {
     const layout = await issued(14);
     await answers(layout, many(13));
     let looked = false;
-    const twinned = overheard(store, async (command, send) => {
+    const twinned = withInterceptor(store, async (command, send) => {
       const outcome = await send();
       if (!looked && !(command instanceof UpdateCommand)) {
         looked = true;
@@ -178,12 +196,12 @@ describe('batches at once', () => {
       }
       return outcome;
     });
-    expect(kinds(await answers(layout, [51, 50], twinned))).toEqual(['spent', 'known']);
+    expect(kinds(await answers(layout, [51, 50], twinned))).toEqual(['exhausted', 'already-activated']);
   });
 });
 
 describe('a batch that finds its bucket otherwise than it was', () => {
-  type Meanwhile = (layout: Layout) => Promise<unknown>;
+  type Meanwhile = (layout: BucketLayout) => Promise<unknown>;
   const one =
     (machine: number): Meanwhile =>
     async (layout) => {
@@ -191,34 +209,42 @@ describe('a batch that finds its bucket otherwise than it was', () => {
       return activateOnMak(store, layout, lineOf(layout, asked).digest, asked);
     };
   /** Machines whose home is a bucket. */
-  const machinesOf = (layout: Layout, bucket: number) =>
-    many(500, 100).filter((each) => homeOf(lineOf(layout, activation(each)).digest, layout.bucketCount) === bucket);
+  const machinesOf = (layout: BucketLayout, bucket: number) =>
+    many(500, 100).filter(
+      (each) => homeBucketOf(lineOf(layout, activation(each)).digest, layout.bucketCount) === bucket,
+    );
   const blocked: Meanwhile = (layout) => blockBuckets(store, layout);
   /** Raises the limit so far that the one bucket is split, and lets machines take and bring places there. */
   const split: Meanwhile = async ({ keyId }) => {
-    await raiseMak(store, keyId, 300);
-    const layout = await layoutOf(store, keyId);
+    await raiseMakLimit(store, keyId, 300);
+    const layout = await bucketLayoutOf(store, keyId);
     for (const machine of machinesOf(layout, 0).slice(0, 3)) await one(machine)(layout);
-    const bucket = (await everyItem(store)).find(({ PK, SK }) => PK === `KEY#${keyId}#0` && SK === 'BUCKET');
-    expect(Number(bucket?.free)).toBeGreaterThan(3);
+    const bucket = (await scanAllItems(store)).find(({ PK, SK }) => PK === `KEY#${keyId}#0` && SK === 'BUCKET');
+    expect(Number(bucket?.available)).toBeGreaterThan(3);
   };
   /** Raises the limit a little, and lets machines fetch places from the reserve, the first of the batch among them. */
   const refilled: Meanwhile = async (layout) => {
-    await raiseMak(store, layout.keyId, 20);
+    await raiseMakLimit(store, layout.keyId, 20);
     for (const machine of [50, 60, 61]) await one(machine)(layout);
   };
 
   it.each<
-    [rule: string, what: string, meanwhile: Meanwhile, outcomes: MakOutcome['is'][] | 'laid-out-anew', used: number]
+    [
+      rule: string,
+      what: string,
+      meanwhile: Meanwhile,
+      outcomes: MakActivationResult['kind'][] | 'stale-layout',
+      used: number,
+    ]
   >([
-    ['MAK-2', 'one of its machines has come by itself', one(50), ['known', 'activated', 'activated'], 3],
+    ['MAK-2', 'one of its machines has come by itself', one(50), ['already-activated', 'activated', 'activated'], 3],
     ['BLK-1', 'the key is blocked', blocked, ['blocked', 'blocked', 'blocked'], 0],
-    ['KEY-8', 'the bucket is split', split, 'laid-out-anew', 3],
+    ['KEY-8', 'the bucket is split', split, 'stale-layout', 3],
     [
       'MAK-1',
       'others have taken its places',
       (layout) => answers(layout, many(12)),
-      ['activated', 'activated', 'spent'],
+      ['activated', 'activated', 'exhausted'],
       14,
     ],
   ])('%s MAK-6 looks again when %s', async (_, __, meanwhile, outcomes, used) => {
@@ -226,38 +252,44 @@ describe('a batch that finds its bucket otherwise than it was', () => {
     const found = await batch(
       layout,
       [50, 51, 52],
-      interrupted(store, UpdateCommand, () => meanwhile(layout)),
+      withInterruption(store, UpdateCommand, () => meanwhile(layout)),
     );
-    expect(found === 'laid-out-anew' ? found : kinds(found)).toEqual(outcomes);
-    expect(await accountOf(store, layout.keyId)).toMatchObject({ used });
+    expect(found === 'stale-layout' ? found : kinds(found)).toEqual(outcomes);
+    expect(await expectMakTotals(store, layout.keyId)).toMatchObject({ used });
   });
 
   it.each<
-    [rule: string, what: string, meanwhile: Meanwhile, outcomes: MakOutcome['is'][] | 'laid-out-anew', used: number]
+    [
+      rule: string,
+      what: string,
+      meanwhile: Meanwhile,
+      outcomes: MakActivationResult['kind'][] | 'stale-layout',
+      used: number,
+    ]
   >([
-    ['MAK-2', 'one of its machines has come by itself', refilled, ['known', 'activated', 'activated'], 17],
+    ['MAK-2', 'one of its machines has come by itself', refilled, ['already-activated', 'activated', 'activated'], 17],
     ['BLK-1', 'the key is blocked', blocked, ['blocked', 'blocked', 'blocked'], 12],
-    ['KEY-8', 'the bucket is split', split, 'laid-out-anew', 15],
-    ['MAK-1', 'another has taken a place', one(90), ['activated', 'spent', 'spent'], 14],
+    ['KEY-8', 'the bucket is split', split, 'stale-layout', 15],
+    ['MAK-1', 'another has taken a place', one(90), ['activated', 'exhausted', 'exhausted'], 14],
   ])('%s MAK-6 looks again when %s and places are short', async (_, __, meanwhile, outcomes, used) => {
     const layout = await issued(14);
     await answers(layout, many(12));
     const found = await batch(
       layout,
       [50, 51, 52],
-      interrupted(store, TransactWriteCommand, () => meanwhile(layout)),
+      withInterruption(store, TransactWriteCommand, () => meanwhile(layout)),
     );
-    expect(found === 'laid-out-anew' ? found : kinds(found)).toEqual(outcomes);
-    expect(await accountOf(store, layout.keyId)).toMatchObject({ used });
+    expect(found === 'stale-layout' ? found : kinds(found)).toEqual(outcomes);
+    expect(await expectMakTotals(store, layout.keyId)).toMatchObject({ used });
   });
 
   it('MAK-1 MAK-6 takes no places that have gone from another bucket', async () => {
     const layout = await issued(28);
     const [here, there] = [machinesOf(layout, 0), machinesOf(layout, 1)];
     await answers(layout, here.slice(0, 14));
-    const in_ = interrupted(store, TransactWriteCommand, () => answers(layout, there.slice(0, 14)));
-    expect(kinds(await answers(layout, here.slice(14, 15), in_))).toEqual(['spent']);
-    expect(await accountOf(store, layout.keyId)).toMatchObject({ used: 28, free: 0 });
+    const in_ = withInterruption(store, TransactWriteCommand, () => answers(layout, there.slice(0, 14)));
+    expect(kinds(await answers(layout, here.slice(14, 15), in_))).toEqual(['exhausted']);
+    expect(await expectMakTotals(store, layout.keyId)).toMatchObject({ used: 28, available: 0 });
   });
 });
 
@@ -265,25 +297,25 @@ describe('a batch on a MAK whose limit is raised', () => {
   it('MAK-6 KEY-8 is told to look again when it knows an older layout, and splits what it needs when it knows the new', async () => {
     const old = await issued(14);
     await answers(old, many(14));
-    await raiseMak(store, old.keyId, 300);
-    expect(await batch(old, many(20, 100))).toBe('laid-out-anew');
-    const layout = await layoutOf(store, old.keyId);
+    await raiseMakLimit(store, old.keyId, 300);
+    expect(await batch(old, many(20, 100))).toBe('stale-layout');
+    const layout = await bucketLayoutOf(store, old.keyId);
     expect(layout.bucketCount).toBe(16);
     const outcomes = await answers(layout, [...many(14), ...many(76, 100)]);
-    expect(kinds(outcomes)).toEqual([...many(14).map(() => 'known'), ...many(76).map(() => 'activated')]);
-    expect(await batch(old, many(20, 300))).toBe('laid-out-anew');
-    expect(await accountOf(store, old.keyId)).toMatchObject({ granted: 300, used: 90 });
+    expect(kinds(outcomes)).toEqual([...many(14).map(() => 'already-activated'), ...many(76).map(() => 'activated')]);
+    expect(await batch(old, many(20, 300))).toBe('stale-layout');
+    expect(await expectMakTotals(store, old.keyId)).toMatchObject({ granted: 300, used: 90 });
   });
 
   it('MAK-1 MAK-6 can be filled to the new limit', async () => {
     const old = await issued(14);
-    await raiseMak(store, old.keyId, 60);
-    const layout = await layoutOf(store, old.keyId);
+    await raiseMakLimit(store, old.keyId, 60);
+    const layout = await bucketLayoutOf(store, old.keyId);
     expect(kinds(await answers(layout, many(70)))).toEqual([
       ...many(60).map(() => 'activated'),
-      ...many(10).map(() => 'spent'),
+      ...many(10).map(() => 'exhausted'),
     ]);
-    expect(await accountOf(store, old.keyId)).toMatchObject({ used: 60, free: 0 });
+    expect(await expectMakTotals(store, old.keyId)).toMatchObject({ used: 60, available: 0 });
   });
 });
 
@@ -292,12 +324,12 @@ describe('a batch on a MAK that is blocked', () => {
     const old = await issued(14);
     await answers(old, many(3));
     await blockBuckets(store, old);
-    const before = await everyItem(store);
+    const before = await scanAllItems(store);
     expect(kinds(await answers(old, [1, 2, 30]))).toEqual(['blocked', 'blocked', 'blocked']);
-    expect(await everyItem(store)).toEqual(before);
-    await raiseMak(store, old.keyId, 60);
-    const layout = await layoutOf(store, old.keyId);
+    expect(await scanAllItems(store)).toEqual(before);
+    await raiseMakLimit(store, old.keyId, 60);
+    const layout = await bucketLayoutOf(store, old.keyId);
     expect(new Set(kinds(await answers(layout, many(20, 100))))).toEqual(new Set(['blocked']));
-    expect(await accountOf(store, old.keyId)).toMatchObject({ used: 3 });
+    expect(await expectMakTotals(store, old.keyId)).toMatchObject({ used: 3 });
   });
 });

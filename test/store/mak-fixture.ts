@@ -1,12 +1,12 @@
 import type { Store } from '../../store/dynamodb/table.ts';
-import { giveIncrease, issueMak, readKey } from '../../store/keys.ts';
-import type { Layout } from '../../store/mak-activations.ts';
-import { accepted, agent, anAgreement, context, ines, policy, productKey } from '../builders.ts';
+import { grantIncrease, issueMak, readKey } from '../../store/keys.ts';
+import type { BucketLayout } from '../../store/mak-activations.ts';
+import { agent, anAgreement, context, expectAccepted, ines, policy, productKey } from '../builders.ts';
 import { mondayNine, mondayTen } from '../instants.ts';
 
 // A policy under which a MAK of any limit can be issued, and raised by phone as far as a test likes.
 
-function generous(store: Store, limit: number): Store {
+function withGenerousPolicy(store: Store, limit: number): Store {
   const { initialMakLimit, callCenter } = policy;
   const perLevel = { none: 1, A: 0.01, B: 1, C: 1, D: 1 };
   return {
@@ -24,38 +24,41 @@ function generous(store: Store, limit: number): Store {
 }
 
 const agreement = anAgreement({ products: [{ product: 'windows-vista-business', licenses: 1 }] });
-let drawn = 0;
+let drawCount = 0;
 
 /** Issues a MAK with this very limit. Answers how it is laid out, and the store under whose policy that was possible. */
-export async function makOf(store: Store, limit: number): Promise<{ readonly store: Store; readonly layout: Layout }> {
-  const under = generous(store, limit);
-  const draw = () => productKey(++drawn);
-  const { answer } = accepted(
+export async function issueMakWithLimit(
+  store: Store,
+  limit: number,
+): Promise<{ readonly store: Store; readonly layout: BucketLayout }> {
+  const generousStore = withGenerousPolicy(store, limit);
+  const draw = () => productKey(++drawCount);
+  const { value: answer } = expectAccepted(
     await issueMak(
-      under,
+      generousStore,
       agreement,
       { productGroup: 'client', drawKey: draw },
-      context({ actor: ines.email, operationId: 'issue', now: mondayNine, policy: under.policy }),
+      context({ actor: ines.email, operationId: 'issue', now: mondayNine, policy: generousStore.policy }),
     ),
   );
-  return { store: under, layout: await layoutOf(under, answer.keyId) };
+  return { store: generousStore, layout: await bucketLayoutOf(generousStore, answer.keyId) };
 }
 
 /** How a MAK is to be laid out now. */
-export async function layoutOf(store: Store, keyId: string): Promise<Layout> {
-  const kept = await readKey(store, keyId);
-  if (kept === undefined) throw new Error(`There is no key ${keyId}.`);
-  return { keyId, bucketCount: kept.kept.bucketCount };
+export async function bucketLayoutOf(store: Store, keyId: string): Promise<BucketLayout> {
+  const record = await readKey(store, keyId);
+  if (record === undefined) throw new Error(`There is no key ${keyId}.`);
+  return { keyId, bucketCount: record.internal.bucketCount };
 }
 
 /** Raises a MAK's limit. */
-export async function raiseMak(store: Store, keyId: string, newLimit: number): Promise<void> {
-  const ask = { newLimit, callReference: `to ${newLimit}`, callerName: ines.name };
-  const outcome = await giveIncrease(
+export async function raiseMakLimit(store: Store, keyId: string, newLimit: number): Promise<void> {
+  const request = { newLimit, callReference: `to ${newLimit}`, callerName: ines.name };
+  const result = await grantIncrease(
     store,
     keyId,
-    ask,
+    request,
     context({ actor: agent, operationId: `raise to ${newLimit}`, now: mondayTen, policy: store.policy }),
   );
-  if (!outcome?.ok) throw new Error('the limit was not raised');
+  if (!result?.ok) throw new Error('the limit was not raised');
 }

@@ -2,45 +2,45 @@ import { expect } from 'vitest';
 import { limitOf } from '../../domain/keys/grant.ts';
 import type { Item, Store } from '../../store/dynamodb/table.ts';
 import { readKey } from '../../store/keys.ts';
-import { everyItem } from './dynamodb.ts';
+import { scanAllItems } from './dynamodb.ts';
 
-/** What the items of a MAK say about its limit, each for itself. */
-export type Account = {
+/** The totals of a MAK, each read from its own items. */
+export type MakTotals = {
   /** The sum of the grants. */
   readonly granted: number;
-  /** The limit that the buckets count against. */
+  /** The limit of the reserve. */
   readonly enforced: number;
-  /** Places that are used, as the buckets count them, and how many machines are marked in them. */
+  /** The used slots that the buckets count, and the activation records in them. */
   readonly used: number;
-  readonly marked: number;
-  /** Places that are free, in the buckets and in the reserve. */
-  readonly free: number;
+  readonly activations: number;
+  /** The available slots in the buckets and in the reserve. */
+  readonly available: number;
   readonly inReserve: number;
 };
 
-/** Adds up a MAK's items and expects the law that holds whatever happened: grants, limit and places are the same sum (KEY-8). */
-export async function accountOf(store: Store, keyId: string): Promise<Account> {
-  const items = await everyItem(store);
+/** Adds up the items of a MAK, and expects the invariant: the sums of grants, limit, and slots are equal (KEY-8). */
+export async function expectMakTotals(store: Store, keyId: string): Promise<MakTotals> {
+  const items = await scanAllItems(store);
   const buckets = items.filter(({ PK, SK }) => PK.startsWith(`KEY#${keyId}#`) && SK === 'BUCKET');
   const reserve = items.find(({ PK, SK }) => PK === `KEY#${keyId}` && SK === 'RESERVE');
   const key = await readKey(store, keyId);
   if (reserve === undefined || key === undefined) throw new Error(`There is no MAK ${keyId}.`);
-  const account = {
-    granted: limitOf(key.state.grants),
+  const totals = {
+    granted: limitOf(key.value.grants),
     enforced: Number(reserve.limit),
     used: sum(buckets, ({ used }) => Number(used)),
-    marked: sum(buckets, (bucket) => Object.keys(bucket).filter((name) => name.startsWith('+')).length),
-    free: sum(buckets, ({ free }) => Number(free)),
-    inReserve: Number(reserve.free),
+    activations: sum(buckets, (bucket) => Object.keys(bucket).filter((name) => name.startsWith('+')).length),
+    available: sum(buckets, ({ available }) => Number(available)),
+    inReserve: Number(reserve.available),
   };
-  const { granted, enforced, used, marked, free, inReserve } = account;
-  expect({ enforced, places: used + free + inReserve, marked }).toEqual({
+  const { granted, enforced, used, activations, available, inReserve } = totals;
+  expect({ enforced, slots: used + available + inReserve, activations }).toEqual({
     enforced: granted,
-    places: granted,
-    marked: used,
+    slots: granted,
+    activations: used,
   });
-  for (const { free: places } of [...buckets, reserve]) expect(places).toBeGreaterThanOrEqual(0);
-  return account;
+  for (const { available } of [...buckets, reserve]) expect(available).toBeGreaterThanOrEqual(0);
+  return totals;
 }
 
 function sum(items: readonly Item[], of: (item: Item) => number): number {

@@ -1,24 +1,29 @@
 import { DeleteCommand, PutCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { later } from '../../domain/calendar/instant.ts';
-import { askCorrespondent, decide, withdraw } from '../../domain/exceptions/request.ts';
+import { addDuration } from '../../domain/calendar/instant.ts';
+import { recordDecision, requestApproval, withdrawRequest } from '../../domain/exceptions/request.ts';
 import { Secret } from '../../domain/secret.ts';
-import { changeContacts, nameNewCorrespondent, registerAgreement, settleAgreement } from '../../store/agreements.ts';
+import {
+  applyCorrespondentChange,
+  changeContacts,
+  nameNewCorrespondent,
+  registerAgreement,
+} from '../../store/agreements.ts';
 import type { Item, ItemKey, Store } from '../../store/dynamodb/table.ts';
-import { fulfilException, moveException, receiveException } from '../../store/exceptions.ts';
+import { createException, fulfillException, transitionException } from '../../store/exceptions.ts';
 import { finishReplacement, holdForReplacement } from '../../store/key-replacement.ts';
-import { activateKmsHost, giveOverride, issueMak } from '../../store/keys.ts';
-import { activateOnMak, homeOf, markNameOf } from '../../store/mak-activations.ts';
-import { checkAgreement, everythingSeen, mend } from '../../store/reconciliation.ts';
+import { activateKmsHost, grantOverride, issueMak } from '../../store/keys.ts';
+import { activateOnMak, attributeNameOf, homeBucketOf } from '../../store/mak-activations.ts';
+import { checkAgreement, repair, scanReferences } from '../../store/reconciliation.ts';
 import { openVault } from '../../store/vault.ts';
 import {
-  accepted,
   agent,
-  aKmsIntake,
+  aKmsRequestForm,
   anAgreement,
-  anIntake,
+  aRequestForm,
   carla,
   context,
+  expectAccepted,
   ines,
   installationId,
   mallory,
@@ -27,11 +32,11 @@ import {
   tom,
 } from '../builders.ts';
 import { mondayNine, mondayTen } from '../instants.ts';
-import { everyItem, startEngine } from './dynamodb.ts';
-import { layoutOf, raiseMak } from './mak-fixture.ts';
-import { accountOf } from './mak-totals.ts';
+import { scanAllItems, startTestDynamoDb } from './dynamodb.ts';
+import { bucketLayoutOf, raiseMakLimit } from './mak-fixture.ts';
+import { expectMakTotals } from './mak-totals.ts';
 
-const engine = await startEngine();
+const engine = await startTestDynamoDb();
 const kmsKey = productKey(1);
 const makKey = productKey(2);
 const agreementId = anAgreement().agreementId;
@@ -46,7 +51,7 @@ beforeEach(async () => {
   store = await engine.newStore();
   makId = store.vault.keyIdOf(makKey);
   kmsId = store.vault.keyIdOf(kmsKey);
-  accepted(
+  expectAccepted(
     await registerAgreement(
       store,
       anAgreement(),
@@ -54,7 +59,7 @@ beforeEach(async () => {
       context({ actor: 'admin', operationId: 'register', now: mondayNine, policy: store.policy }),
     ),
   );
-  accepted(
+  expectAccepted(
     await issueMak(
       store,
       anAgreement(),
@@ -62,7 +67,7 @@ beforeEach(async () => {
       context({ actor: ines.email, operationId: 'issue', now: mondayNine, policy: store.policy }),
     ),
   );
-  const layout = await layoutOf(store, makId);
+  const layout = await bucketLayoutOf(store, makId);
   for (let machine = 1; machine <= machines; machine += 1) {
     const activation = {
       installationId: installationId(machine),
@@ -71,27 +76,27 @@ beforeEach(async () => {
       activatedAt: mondayTen,
     } as const;
     const digest = store.vault.digestOf(makId, activation.installationId);
-    expect((await activateOnMak(store, layout, digest, activation)).is).toBe('activated');
+    expect((await activateOnMak(store, layout, digest, activation)).kind).toBe('activated');
   }
   const host = { installationId: installationId(1), product: 'windows-vista-business', machineName: null } as const;
   await activateKmsHost(store, kmsId, host, context({ operationId: 'host', now: mondayTen, policy: store.policy }));
-  await giveOverride(
+  await grantOverride(
     store,
     kmsId,
     { installationId: installationId(1), callReference: 'CALL-1', callerName: ines.name },
     context({ actor: agent, operationId: 'override', now: mondayTen, policy: store.policy }),
   );
-  await receive('X-1', anIntake({ keyLastFive: makKey.lastFive }));
+  await receive('X-1', aRequestForm({ keyLastFive: makKey.lastFive }));
   await fulfilled('X-1');
-  await receive('X-2', anIntake({ keyLastFive: makKey.lastFive }));
+  await receive('X-2', aRequestForm({ keyLastFive: makKey.lastFive }));
 });
 
-async function receive(exceptionId: string, intake: ReturnType<typeof anIntake>): Promise<void> {
+async function receive(exceptionId: string, intake: ReturnType<typeof aRequestForm>): Promise<void> {
   const sender = { maySpeakFor: () => true };
-  accepted(
-    await receiveException(
+  expectAccepted(
+    await createException(
       store,
-      { exceptionId, intake },
+      { exceptionId, form: intake },
       sender,
       context({ operationId: `receive ${exceptionId}`, now: mondayTen, policy: store.policy }),
     ),
@@ -100,17 +105,17 @@ async function receive(exceptionId: string, intake: ReturnType<typeof anIntake>)
 
 async function fulfilled(exceptionId: string): Promise<void> {
   const choice = { decision: 'approve', comment: null } as const;
-  await moveException(store, exceptionId, (request) => askCorrespondent(request, context({ now: mondayTen })), {
+  await transitionException(store, exceptionId, (request) => requestApproval(request, context({ now: mondayTen })), {
     operationId: 'ask',
     now: mondayTen,
   });
-  await moveException(
+  await transitionException(
     store,
     exceptionId,
-    (request) => decide(request, 1, choice, context({ actor: carla.email, now: mondayTen })),
+    (request) => recordDecision(request, 1, choice, context({ actor: carla.email, now: mondayTen })),
     { operationId: 'decide', now: mondayTen },
   );
-  accepted((await fulfilException(store, exceptionId, mondayTen)) ?? notThere());
+  expectAccepted((await fulfillException(store, exceptionId, mondayTen)) ?? notThere());
 }
 
 function notThere(): never {
@@ -119,26 +124,26 @@ function notThere(): never {
 
 /** What is wrong by a check of the one agreement, or with what was seen in the whole table. */
 async function wrongIn(where: 'agreement' | 'table' = 'agreement', in_ = store): Promise<readonly string[]> {
-  return (await found(where, in_)).map(({ about, wrong }) => `${about}: ${wrong}`);
+  return (await found(where, in_)).map(({ subject: about, problem: wrong }) => `${about}: ${wrong}`);
 }
 
 async function found(where: 'agreement' | 'table', in_ = store) {
-  const seen = where === 'table' ? (await everythingSeen(store)).get(agreementId) : undefined;
+  const seen = where === 'table' ? (await scanReferences(store)).get(agreementId) : undefined;
   return (await checkAgreement(in_, agreementId, mondayTen, seen)).findings;
 }
 
 /** Mends all that can be, and expects that nothing more is wrong then and that what the key counts is exact. */
 async function mendsAll(where: 'agreement' | 'table' = 'agreement'): Promise<void> {
-  for (const finding of await found(where)) expect(await mend(store, finding)).toBe(true);
+  for (const finding of await found(where)) expect(await repair(store, finding)).toBe(true);
   expect(await wrongIn(where)).toEqual([]);
-  await accountOf(store, makId);
+  await expectMakTotals(store, makId);
 }
 
 /** Tries to mend, and expects that nothing at all is written. */
 async function leavesAll(where: 'agreement' | 'table' = 'agreement'): Promise<void> {
-  const before = await everyItem(store);
-  for (const finding of await found(where)) expect(await mend(store, finding)).toBe(false);
-  expect(await everyItem(store)).toEqual(before);
+  const before = await scanAllItems(store);
+  for (const finding of await found(where)) expect(await repair(store, finding)).toBe(false);
+  expect(await scanAllItems(store)).toEqual(before);
 }
 
 /** Lets something happen between the look and the mending, and expects that nothing at all is mended then. */
@@ -147,11 +152,11 @@ async function leavesWhen(
   where: 'agreement' | 'table' = 'agreement',
 ): Promise<void> {
   const findings = await found(where);
-  expect(findings.some((finding) => finding.mend.length > 0)).toBe(true);
+  expect(findings.some((finding) => finding.repairs.length > 0)).toBe(true);
   await meanwhile();
-  const before = await everyItem(store);
-  for (const finding of findings) expect(await mend(store, finding)).toBe(false);
-  expect(await everyItem(store)).toEqual(before);
+  const before = await scanAllItems(store);
+  for (const finding of findings) expect(await repair(store, finding)).toBe(false);
+  expect(await scanAllItems(store)).toEqual(before);
 }
 
 function put(Item: Item): Promise<unknown> {
@@ -193,7 +198,7 @@ async function drop(key: ItemKey): Promise<void> {
 }
 
 async function item({ PK, SK }: ItemKey) {
-  const there = (await everyItem(store)).find((each) => each.PK === PK && each.SK === SK);
+  const there = (await scanAllItems(store)).find((each) => each.PK === PK && each.SK === SK);
   if (there === undefined) throw new Error(`There is no item ${PK} ${SK}.`);
   return there;
 }
@@ -212,9 +217,9 @@ const change = (owner: ItemKey) => set(owner, { version: 1_000 });
 
 describe('a table in which everything fits together', () => {
   it('KEY-8 is whole, seen from the agreement and from the whole table', async () => {
-    expect(await checkAgreement(store, agreementId, mondayTen)).toEqual({ findings: [], keys: 2, requests: 2 });
+    expect(await checkAgreement(store, agreementId, mondayTen)).toEqual({ findings: [], keyCount: 2, requestCount: 2 });
     expect(await wrongIn('table')).toEqual([]);
-    expect([...(await everythingSeen(store)).keys()]).toEqual([agreementId]);
+    expect([...(await scanReferences(store)).keys()]).toEqual([agreementId]);
   });
 
   it('BLK-2 is whole after a key was replaced, and after one was raised far and split in part', async () => {
@@ -232,7 +237,7 @@ describe('a table in which everything fits together', () => {
       ...store,
       policy: { ...policy, callCenter: { ...policy.callCenter, increaseUpToTimesOriginal: 99 } },
     };
-    await raiseMak(generous, String(successor), 2_000);
+    await raiseMakLimit(generous, String(successor), 2_000);
     const activation = {
       installationId: installationId(1),
       product: 'windows-vista-business',
@@ -240,7 +245,7 @@ describe('a table in which everything fits together', () => {
       activatedAt: mondayTen,
     } as const;
     const digest = store.vault.digestOf(String(successor), activation.installationId);
-    await activateOnMak(store, await layoutOf(store, String(successor)), digest, activation);
+    await activateOnMak(store, await bucketLayoutOf(store, String(successor)), digest, activation);
     expect(await wrongIn('table')).toEqual([]);
   });
 
@@ -251,17 +256,17 @@ describe('a table in which everything fits together', () => {
       mallory,
       context({ actor: 'admin', operationId: 'name', now: mondayTen, policy: store.policy }),
     );
-    const over = later(mondayTen, { hours: 25 });
+    const over = addDuration(mondayTen, { hours: 25 });
     expect(await wrongIn('table')).toEqual([]);
-    await settleAgreement(store, agreementId, over);
+    await applyCorrespondentChange(store, agreementId, over);
     expect(await wrongIn('table')).toEqual([]);
-    const people = (await everyItem(store)).map(({ PK }) => PK).filter((PK) => PK.startsWith('PERSON#'));
+    const people = (await scanAllItems(store)).map(({ PK }) => PK).filter((PK) => PK.startsWith('PERSON#'));
     expect(people.toSorted()).toEqual([ines, mallory, tom].map(({ email }) => `PERSON#${email}`).toSorted());
   });
 
   it('says of an agreement that is not there that it is not', async () => {
     const { findings } = await checkAgreement(store, 'E-9', mondayTen);
-    expect(findings).toEqual([{ about: 'AGREEMENT#E-9', wrong: 'It is not in the table.', mend: [] }]);
+    expect(findings).toEqual([{ subject: 'AGREEMENT#E-9', problem: 'It is not in the table.', repairs: [] }]);
   });
 });
 
@@ -277,23 +282,23 @@ describe('a count that does not follow from the marks and the grants', () => {
   });
 
   it('MAK-1 gives to the reserve what places are wanting', async () => {
-    const { free } = await item(bucket(1));
-    await set(bucket(1), { free: Number(free) - 3 });
-    const before = Number((await item(reserve())).free);
+    const { available } = await item(bucket(1));
+    await set(bucket(1), { available: Number(available) - 3 });
+    const before = Number((await item(reserve())).available);
     await mendsAll();
-    expect((await item(reserve())).free).toBe(before + 3);
+    expect((await item(reserve())).available).toBe(before + 3);
   });
 
   it('MAK-1 takes free places back where there are too many, the reserve first', async () => {
-    const reserved = Number((await item(reserve())).free);
-    await set(bucket(0), { free: reserved + 5 + Number((await item(bucket(0))).free) });
+    const reserved = Number((await item(reserve())).available);
+    await set(bucket(0), { available: reserved + 5 + Number((await item(bucket(0))).available) });
     await mendsAll();
-    expect((await item(reserve())).free).toBe(0);
+    expect((await item(reserve())).available).toBe(0);
   });
 
   it('MAK-1 leaves no free place below nothing', async () => {
-    await set(bucket(0), { free: -2 });
-    await set(reserve(), { free: -1 });
+    await set(bucket(0), { available: -2 });
+    await set(reserve(), { available: -1 });
     const [wrong] = await wrongIn();
     expect(wrong).toContain('Bucket 0 has -2 free places.');
     expect(wrong).toContain('The reserve has -1 free places.');
@@ -324,8 +329,8 @@ describe('a count that does not follow from the marks and the grants', () => {
       ...store,
       policy: { ...policy, callCenter: { ...policy.callCenter, increaseUpToTimesOriginal: 99 } },
     };
-    await raiseMak(generous, makId, 4_000);
-    const layout = await layoutOf(store, makId);
+    await raiseMakLimit(generous, makId, 4_000);
+    const layout = await bucketLayoutOf(store, makId);
     expect(layout.bucketCount).toBeGreaterThan(98);
     for (let machine = 31; machine <= 400; machine += 1) {
       const activation = {
@@ -339,16 +344,16 @@ describe('a count that does not follow from the marks and the grants', () => {
     const [first, last] = [0, layout.bucketCount - 1].map(bucket);
     if (first === undefined || last === undefined) throw new Error('there are no buckets');
     await set(first, { used: 0 });
-    await set(last, { free: 500 });
+    await set(last, { available: 500 });
     await mendsAll();
   });
 
   it('MAK-1 is not mended when a machine activated between the look and the mending', async () => {
-    await set(bucket(0), { free: 1_000 });
+    await set(bucket(0), { available: 1_000 });
     const findings = await found('agreement');
-    await set(bucket(1), { free: Number((await item(bucket(1))).free) - 1 });
-    for (const finding of findings) expect(await mend(store, finding)).toBe(false);
-    expect((await item(bucket(0))).free).toBe(1_000);
+    await set(bucket(1), { available: Number((await item(bucket(1))).available) - 1 });
+    for (const finding of findings) expect(await repair(store, finding)).toBe(false);
+    expect((await item(bucket(0))).available).toBe(1_000);
   });
 
   it('ALR-1 makes whoever warns know what is used', async () => {
@@ -372,7 +377,7 @@ describe('a count of which nobody knows the truth', () => {
 
   it('MAK-2 is left when a bucket is there whole and split', async () => {
     const whole = await item(bucket(0));
-    const { bucketCount } = await layoutOf(store, makId);
+    const { bucketCount } = await bucketLayoutOf(store, makId);
     await set(key(makId), { 'internal.bucketCount': bucketCount * 2 });
     await store.client.send(
       new PutCommand({
@@ -387,10 +392,10 @@ describe('a count of which nobody knows the truth', () => {
   });
 
   it('MAK-2 is left when a machine is in a bucket that is not its own', async () => {
-    const { bucketCount } = await layoutOf(store, makId);
+    const { bucketCount } = await bucketLayoutOf(store, makId);
     const stranger = installationId(99);
-    const home = homeOf(store.vault.digestOf(makId, stranger), bucketCount);
-    await set(bucket((home + 1) % bucketCount), { [markNameOf(stranger)]: 'mbdv1k00.1.' });
+    const home = homeBucketOf(store.vault.digestOf(makId, stranger), bucketCount);
+    await set(bucket((home + 1) % bucketCount), { [attributeNameOf(stranger)]: 'mbdv1k00.1.' });
     expect((await wrongIn())[0]).toContain(`1 machines in bucket ${(home + 1) % bucketCount} belong into another.`);
     await leavesAll();
   });
@@ -412,10 +417,15 @@ describe('a count of which nobody knows the truth', () => {
 describe('a replaced key', () => {
   beforeEach(async () => {
     const ask = { reason: 'It leaked.', reference: 'R-1' };
-    await moveException(store, 'X-2', (each) => withdraw(each, 'No.', context({ actor: ines.email, now: mondayTen })), {
-      operationId: 'withdraw',
-      now: mondayTen,
-    });
+    await transitionException(
+      store,
+      'X-2',
+      (each) => withdrawRequest(each, 'No.', context({ actor: ines.email, now: mondayTen })),
+      {
+        operationId: 'withdraw',
+        now: mondayTen,
+      },
+    );
     await holdForReplacement(
       store,
       makId,
@@ -510,7 +520,7 @@ describe('a way to something', () => {
     expect(await wrongIn('agreement')).toEqual([]);
     expect(await wrongIn('table')).toHaveLength(2);
     await mendsAll('table');
-    expect((await checkAgreement(store, agreementId, mondayTen)).keys).toBe(2);
+    expect((await checkAgreement(store, agreementId, mondayTen)).keyCount).toBe(2);
   });
 
   it('AGR-3 is taken from somebody who is not of its people', async () => {
@@ -549,7 +559,7 @@ describe('a way to something', () => {
       `KEY#${kmsId}: It says that request X-1 is open for it, which is not open for it.`,
     ]);
     await mendsAll();
-    await receive('X-3', aKmsIntake({ keyLastFive: kmsKey.lastFive }));
+    await receive('X-3', aKmsRequestForm({ keyLastFive: kmsKey.lastFive }));
   });
 
   it('EXC-5 is struck off when the request that it calls open is not there', async () => {
@@ -564,7 +574,7 @@ describe('a way to something', () => {
 
   it('EXC-5 is named when two requests are open for one key', async () => {
     const { value: state } = await item(request('X-2'));
-    await set(request('X-1'), { 'value.stage': (state as { stage: unknown }).stage });
+    await set(request('X-1'), { 'value.state': (state as { state: unknown }).state });
     expect((await wrongIn()).join()).toContain(
       'EXCEPTION#X-1: It is open, and its key names request X-2 as the open one.',
     );
@@ -626,16 +636,16 @@ describe('a request and its key', () => {
   });
 
   it.each([
-    ['twice', () => later(mondayTen, { seconds: 1 }), 2, 'It owes the same letter twice.'],
-    ['for ever', () => later(mondayTen, { hours: 1 }), 1, 'longer than anybody may.'],
+    ['twice', () => addDuration(mondayTen, { seconds: 1 }), 2, 'It owes the same letter twice.'],
+    ['for ever', () => addDuration(mondayTen, { hours: 1 }), 1, 'longer than anybody may.'],
   ])('EXC-11 are named when a letter is owed %s', async (_, claimedUntil, times, sentence) => {
     const letter = {
-      letterId: '9-received-requester',
+      notificationId: '9-received-requester',
       kind: 'received',
       to: 'requester',
       claimedUntil: claimedUntil(),
     };
-    await set(request('X-2'), { 'value.letters': Array.from({ length: times }, () => letter) });
+    await set(request('X-2'), { 'value.pendingNotifications': Array.from({ length: times }, () => letter) });
     expect((await wrongIn()).join()).toContain(sentence);
   });
 });
@@ -656,7 +666,7 @@ describe('a history', () => {
 
 describe('what has changed between the look and the mending', () => {
   const more = async (owner: ItemKey, name: string) => set(owner, { [name]: Number((await item(owner))[name]) + 1 });
-  const tooFree = () => set(bucket(0), { free: 1_000 });
+  const tooFree = () => set(bucket(0), { available: 1_000 });
   const forgetful = () => put({ ...alerts(), version: 1, activationsReported: 29, nextAlertAt: 80 });
   const astray = (exceptionId: string) => () => put({ ...openPointer(kmsId), exceptionId });
 
@@ -683,12 +693,12 @@ describe('what has changed between the look and the mending', () => {
     ['EXC-5', 'a request that is open', () => drop(openPointer(makId)), () => change(request('X-2'))],
     ['KEY-8', 'a key', tooFree, () => change(key(makId))],
     ['MAK-1', 'what is used of a bucket', tooFree, () => more(bucket(1), 'used')],
-    ['MAK-1', 'what is free in a bucket', tooFree, () => more(bucket(1), 'free')],
+    ['MAK-1', 'what is free in a bucket', tooFree, () => more(bucket(1), 'available')],
     ['MAK-1', 'what a bucket is laid out for', tooFree, () => more(bucket(1), 'bucketCount')],
     ['BLK-1', 'whether a bucket is blocked', tooFree, () => set(bucket(1), { status: 'blocked' })],
-    ['MAK-1', 'what is free in the reserve', tooFree, () => more(reserve(), 'free')],
+    ['MAK-1', 'what is free in the reserve', tooFree, () => more(reserve(), 'available')],
     ['KEY-8', 'the limit in the reserve', tooFree, () => more(reserve(), 'limit')],
-    ['KEY-8', 'a reserve that was missing', () => drop(reserve()), () => put({ ...reserve(), free: 1, limit: 1 })],
+    ['KEY-8', 'a reserve that was missing', () => drop(reserve()), () => put({ ...reserve(), available: 1, limit: 1 })],
     ['ALR-1', 'what whoever warns has seen', forgetful, () => more(alerts(), 'activationsReported')],
     ['ALR-1', 'what was told', forgetful, () => more(alerts(), 'version')],
   ])('%s %s: nothing is mended', async (_, __, wrong, meanwhile) => {

@@ -1,10 +1,10 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { Secret } from '../../domain/secret.ts';
 import { startStepFunctions } from '../../local/emulators/step-functions.ts';
-import { executionName, openEngine } from '../../workflows/client.ts';
+import { createWorkflowClient, executionName } from '../../workflows/client.ts';
 import { mondayTen } from '../instants.ts';
 
-// The door to Step Functions, with somebody behind it who answers as AWS does.
+// The client, against the emulator of Step Functions.
 const tokens = new Map<string, string>();
 const workflows = await startStepFunctions({
   definition: {
@@ -37,38 +37,38 @@ Object.assign(process.env, {
   AWS_SECRET_ACCESS_KEY: 'local',
 });
 afterAll(() => workflows.stop());
-const engine = openEngine(workflows.stateMachineArn);
+const client = createWorkflowClient(workflows.stateMachineArn);
 const tokenOf = (exceptionId: string) => new Secret(tokens.get(exceptionId) ?? '');
 
-describe('the engine', () => {
-  it('APR-6 starts an execution once, however often it is asked, and none again that has ended', async () => {
-    const driven = { exceptionId: 'EX-1', attempt: 1 };
-    expect(await engine.isRunning(driven)).toBe(false);
-    expect(await Promise.all([engine.start(driven), engine.start(driven)])).toEqual(['started', 'started']);
-    expect(await engine.isRunning(driven)).toBe(true);
-    await workflows.quiet();
-    expect(workflows.executions().map(({ name }) => name)).toEqual([executionName(driven)]);
-    expect(await engine.wake(tokenOf('EX-1'))).toBe('woken');
-    await workflows.quiet();
-    expect(await engine.isRunning(driven)).toBe(false);
-    expect(await engine.start(driven)).toBe('ended-already');
-    expect(await engine.start({ ...driven, attempt: 2 })).toBe('started');
+describe('the workflow client', () => {
+  it('APR-6 starts an execution once, and does not start it again after it ended', async () => {
+    const execution = { exceptionId: 'EX-1', executionNumber: 1 };
+    expect(await client.isRunning(execution)).toBe(false);
+    expect(await Promise.all([client.start(execution), client.start(execution)])).toEqual(['started', 'started']);
+    expect(await client.isRunning(execution)).toBe(true);
+    await workflows.whenIdle();
+    expect(workflows.executions().map(({ name }) => name)).toEqual([executionName(execution)]);
+    expect(await client.resume(tokenOf('EX-1'))).toBe('resumed');
+    await workflows.whenIdle();
+    expect(await client.isRunning(execution)).toBe(false);
+    expect(await client.start(execution)).toBe('already-ended');
+    expect(await client.start({ ...execution, executionNumber: 2 })).toBe('started');
   });
 
-  it('APR-6 wakes whoever waits with a token, once; of any other token it says that nobody waits', async () => {
-    await engine.start({ exceptionId: 'EX-2', attempt: 1 });
-    await workflows.quiet();
+  it('APR-6 resumes the execution that waits with a token, once, and reports that none waits with any other token', async () => {
+    await client.start({ exceptionId: 'EX-2', executionNumber: 1 });
+    await workflows.whenIdle();
     const token = tokenOf('EX-2');
-    expect(await Promise.all([engine.wake(token), engine.wake(token)])).toEqual(
-      expect.arrayContaining(['woken', 'gone']),
+    expect(await Promise.all([client.resume(token), client.resume(token)])).toEqual(
+      expect.arrayContaining(['resumed', 'not-waiting']),
     );
-    expect(await engine.wake(token)).toBe('gone');
-    expect(await engine.wake(new Secret('no token at all'))).toBe('gone');
-    expect(await engine.wake(new Secret('A'.repeat(64)))).toBe('gone');
+    expect(await client.resume(token)).toBe('not-waiting');
+    expect(await client.resume(new Secret('no token at all'))).toBe('not-waiting');
+    expect(await client.resume(new Secret('A'.repeat(64)))).toBe('not-waiting');
   });
 
-  it('throws what is neither, so that it is tried again', async () => {
-    const elsewhere = openEngine(workflows.stateMachineArn.replace('exception-request', 'another'));
-    await expect(elsewhere.start({ exceptionId: 'EX-3', attempt: 1 })).rejects.toThrow(/does not exist/i);
+  it('throws any other error, so that the caller retries', async () => {
+    const otherClient = createWorkflowClient(workflows.stateMachineArn.replace('exception-request', 'another'));
+    await expect(otherClient.start({ exceptionId: 'EX-3', executionNumber: 1 })).rejects.toThrow(/does not exist/i);
   });
 });

@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { dueAttributes, dueBy, dueKinds, nextDueAt } from '../../../store/dynamodb/due-items.ts';
+import { dueIndexKeys, dueKinds, listDueItems, nextDueAt } from '../../../store/dynamodb/due-items.ts';
 import type { Store } from '../../../store/dynamodb/table.ts';
 import { putAll } from '../../../store/dynamodb/table.ts';
 import { mondayNine, mondayTen, tuesdayFive, tuesdayTen, wednesdayNoon } from '../../instants.ts';
-import { everyPage, startEngine } from '../dynamodb.ts';
+import { readAllPages, startTestDynamoDb } from '../dynamodb.ts';
 
-const engine = await startEngine();
+const engine = await startTestDynamoDb();
 let store: Store;
 beforeEach(async () => {
   store = await engine.newStore();
@@ -28,11 +28,11 @@ describe('what time has something to do with', () => {
           const named = things.map((thing, number) => ({ ...thing, id: `id-${number}` }));
           await putAll(
             store,
-            named.map(({ kind, at, id }) => ({ PK: `${kind}#${id}`, SK: kind, ...dueAttributes(kind, at) })),
+            named.map(({ kind, at, id }) => ({ PK: `${kind}#${id}`, SK: kind, ...dueIndexKeys(kind, at) })),
           );
           for (const kind of dueKinds) {
             const due = named.filter((each) => each.kind === kind && each.at !== null && each.at <= now);
-            const found = await everyPage((page) => dueBy(store, kind, now, page), limit);
+            const found = await readAllPages((page) => listDueItems(store, kind, now, page), limit);
             expect(found.toSorted()).toEqual(due.map(({ id }) => id).toSorted());
             const times = found.map((id) => due.find((each) => each.id === id)?.at ?? '');
             expect(times).toEqual(times.toSorted());
@@ -49,24 +49,24 @@ describe('what time has something to do with', () => {
     const ids = ['1', '2', '3', '4', '5'];
     await putAll(
       store,
-      ids.map((id) => ({ PK: `KEY#${id}`, SK: 'KEY', ...dueAttributes('KEY', tuesdayFive) })),
+      ids.map((id) => ({ PK: `KEY#${id}`, SK: 'KEY', ...dueIndexKeys('KEY', tuesdayFive) })),
     );
     for (const limit of [1, 2, 3, 4, 5]) {
-      const found = await everyPage((page) => dueBy(store, 'KEY', wednesdayNoon, page), limit);
+      const found = await readAllPages((page) => listDueItems(store, 'KEY', wednesdayNoon, page), limit);
       expect(found.toSorted()).toEqual(ids);
     }
   });
 
   it('SLA-5 is found at its moment and not before', async () => {
-    await putAll(store, [{ PK: 'KEY#1', SK: 'KEY', ...dueAttributes('KEY', mondayTen) }]);
-    const due = async (now = mondayTen) => (await dueBy(store, 'KEY', now, { limit: 10, after: null })).items;
+    await putAll(store, [{ PK: 'KEY#1', SK: 'KEY', ...dueIndexKeys('KEY', mondayTen) }]);
+    const due = async (now = mondayTen) => (await listDueItems(store, 'KEY', now, { limit: 10, after: null })).items;
     expect(await due()).toEqual(['1']);
     expect(await due(mondayNine)).toEqual([]);
   });
 
   it('is nothing when there is nothing', async () => {
     expect(await nextDueAt(store)).toBeNull();
-    expect(await dueBy(store, 'AGREEMENT', wednesdayNoon, { limit: 10, after: null })).toEqual({
+    expect(await listDueItems(store, 'AGREEMENT', wednesdayNoon, { limit: 10, after: null })).toEqual({
       items: [],
       next: null,
     });

@@ -12,72 +12,84 @@ import { mockClient } from 'aws-sdk-client-mock';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { ItemKey, Store } from '../../../store/dynamodb/table.ts';
-import { Contention, connect, get, getAll, maximumAttempts, putAll, query } from '../../../store/dynamodb/table.ts';
-import type { Attempt, Entry, Owned } from '../../../store/dynamodb/versioned-item.ts';
 import {
-  change,
-  changeExisting,
-  entryHash,
-  entryKey,
+  attemptsMax,
+  ContentionError,
+  createDocumentClient,
+  get,
+  getAll,
+  putAll,
+  query,
+} from '../../../store/dynamodb/table.ts';
+import type { LedgerEntry, UpdateDecision, Versioned } from '../../../store/dynamodb/versioned-item.ts';
+import {
+  isProcessed,
+  ledgerEntryHash,
+  ledgerEntrySortKey,
   ledgerPartition,
-  read,
-  unwritten,
-  wasDone,
-  writesOf,
+  newItem,
+  readItem,
+  toWrites,
+  updateExisting,
+  updateWithRetry,
 } from '../../../store/dynamodb/versioned-item.ts';
-import { historyOf } from '../../../store/ledger.ts';
+import { listLedgerEntries } from '../../../store/ledger.ts';
 import { mondayNine, mondayTen } from '../../instants.ts';
-import { everyItem, everyPage, startEngine } from '../dynamodb.ts';
+import { readAllPages, scanAllItems, startTestDynamoDb } from '../dynamodb.ts';
 
-const engine = await startEngine();
+const engine = await startTestDynamoDb();
 let store: Store;
 beforeEach(async () => {
   store = await engine.newStore();
 });
 
 // Anything with a history will do: here it only counts.
-type Tally = { readonly count: number };
+type Counter = { readonly count: number };
 const tally: ItemKey = { PK: 'KEY#tally', SK: 'KEY' };
 const other: ItemKey = { PK: 'KEY#other', SK: 'KEY' };
 
 /** The same store, for what is bound to be tried in vain. */
-const withoutPauses = () => ({ ...store, pause: () => Promise.resolve() });
+const withoutPauses = () => ({ ...store, backOff: () => Promise.resolve() });
 
 const told = (detail: string) => ({ actor: 'ada', action: 'counted', detail, reference: null });
 
 function begin(key = tally, operation = 'begin') {
-  return change(store, async () => ({
-    is: 'to-write',
-    answer: 0,
-    writes: writesOf(unwritten<Tally>(key, { count: 0 }), { operation, now: mondayNine, deed: told('begun') }),
+  return updateWithRetry(store, async () => ({
+    kind: 'write',
+    value: 0,
+    writes: toWrites(newItem<Counter>(key, { count: 0 }), {
+      operationId: operation,
+      now: mondayNine,
+      event: told('begun'),
+    }),
   }));
 }
 
-function counted(owned: Owned<Tally>, operation: string | null): Attempt<number> {
-  if (operation !== null && wasDone(owned, operation)) return { is: 'settled', answer: owned.state.count };
-  const count = owned.state.count + 1;
+function counted(owned: Versioned<Counter>, operation: string | null): UpdateDecision<number> {
+  if (operation !== null && isProcessed(owned, operation)) return { kind: 'no-change', value: owned.value.count };
+  const count = owned.value.count + 1;
   const deed = told(`counted ${count}`);
   return {
-    is: 'to-write',
-    answer: count,
-    writes: writesOf({ ...owned, state: { count } }, { operation, now: mondayTen, deed }),
+    kind: 'write',
+    value: count,
+    writes: toWrites({ ...owned, value: { count } }, { operationId: operation, now: mondayTen, event: deed }),
   };
 }
 
 function count(operation: string | null, key = tally, in_ = store) {
-  return changeExisting<Tally, number>(in_, key, (owned) => counted(owned, operation));
+  return updateExisting<Counter, number>(in_, key, (owned) => counted(owned, operation));
 }
 
-async function history(key = tally): Promise<readonly Entry[]> {
-  return everyPage((ask) => historyOf(store, key.PK as `KEY#${string}`, ask));
+async function history(key = tally): Promise<readonly LedgerEntry[]> {
+  return readAllPages((ask) => listLedgerEntries(store, key.PK as `KEY#${string}`, ask));
 }
 
 /** The number of the first entry that is not as it was written; `undefined` when all are (LED-2). */
-function firstBreak(owner: string, entries: readonly Entry[]): number | undefined {
+function firstBreak(owner: string, entries: readonly LedgerEntry[]): number | undefined {
   let previousHash = '';
   for (const [index, entry] of entries.entries()) {
     const fits = entry.sequence === index + 1 && entry.previousHash === previousHash;
-    if (!fits || entry.hash !== entryHash(owner, entry)) return index + 1;
+    if (!fits || entry.hash !== ledgerEntryHash(owner, entry)) return index + 1;
     previousHash = entry.hash;
   }
   return undefined;
@@ -86,8 +98,12 @@ function firstBreak(owner: string, entries: readonly Entry[]): number | undefine
 describe('a change', () => {
   it('LED-1 is written together with the entry that tells of it', async () => {
     await begin();
-    expect(await count('one')).toEqual({ ok: true, answer: 1 });
-    expect(await read<Tally>(store, tally)).toMatchObject({ state: { count: 1 }, version: 2, head: { sequence: 2 } });
+    expect(await count('one')).toEqual({ ok: true, value: 1 });
+    expect(await readItem<Counter>(store, tally)).toMatchObject({
+      value: { count: 1 },
+      version: 2,
+      ledgerHead: { sequence: 2 },
+    });
     expect(await history()).toMatchObject([
       { sequence: 1, at: mondayNine, ...told('begun') },
       { sequence: 2, at: mondayTen, ...told('counted 1') },
@@ -99,35 +115,41 @@ describe('a change', () => {
     await store.client.send(
       new PutCommand({
         TableName: store.tableName,
-        Item: { PK: ledgerPartition(tally.PK), SK: entryKey(2), intruder: true },
+        Item: { PK: ledgerPartition(tally.PK), SK: ledgerEntrySortKey(2), intruder: true },
       }),
     );
-    await expect(count('one', tally, withoutPauses())).rejects.toThrow(Contention);
-    expect(await read<Tally>(store, tally)).toMatchObject({ state: { count: 0 }, version: 1, head: { sequence: 1 } });
-    expect(await get(store, { PK: ledgerPartition(tally.PK), SK: entryKey(2) })).toMatchObject({ intruder: true });
+    await expect(count('one', tally, withoutPauses())).rejects.toThrow(ContentionError);
+    expect(await readItem<Counter>(store, tally)).toMatchObject({
+      value: { count: 0 },
+      version: 1,
+      ledgerHead: { sequence: 1 },
+    });
+    expect(await get(store, { PK: ledgerPartition(tally.PK), SK: ledgerEntrySortKey(2) })).toMatchObject({
+      intruder: true,
+    });
   });
 
   it('answers with nothing when what it changes is not there', async () => {
     expect(await count('one')).toBeUndefined();
-    expect(await everyItem(store)).toEqual([]);
+    expect(await scanAllItems(store)).toEqual([]);
   });
 
   it('LED-1 of two histories is written to both or to neither', async () => {
     await begin();
     await begin(other);
-    const both = (second: (owned: Owned<Tally>) => Owned<Tally>) =>
-      changeExisting<Tally, number>(withoutPauses(), tally, async (owned) => {
-        const found = await read<Tally>(store, other);
+    const both = (second: (owned: Versioned<Counter>) => Versioned<Counter>) =>
+      updateExisting<Counter, number>(withoutPauses(), tally, async (owned) => {
+        const found = await readItem<Counter>(store, other);
         if (found === undefined) throw new Error('not there');
         const one = counted(owned, null);
         const two = counted(second(found), null);
-        if (one.is !== 'to-write' || two.is !== 'to-write') throw new Error('nothing to write');
+        if (one.kind !== 'write' || two.kind !== 'write') throw new Error('nothing to write');
         return { ...one, writes: [...one.writes, ...two.writes] };
       });
     await both((owned) => owned);
-    await expect(both((owned) => ({ ...owned, version: owned.version - 1 }))).rejects.toThrow(Contention);
+    await expect(both((owned) => ({ ...owned, version: owned.version - 1 }))).rejects.toThrow(ContentionError);
     for (const key of [tally, other]) {
-      expect(await read<Tally>(store, key)).toMatchObject({ state: { count: 1 }, version: 2 });
+      expect(await readItem<Counter>(store, key)).toMatchObject({ value: { count: 1 }, version: 2 });
       expect(await history(key)).toHaveLength(2);
     }
   });
@@ -137,7 +159,7 @@ describe('changes at once', () => {
   it('LED-1 LED-2 are all made, one after the other, and chained', async () => {
     await begin();
     const outcomes = await Promise.all(Array.from({ length: 6 }, (_, number) => count(`count ${number}`)));
-    expect(outcomes.map((outcome) => (outcome?.ok ? outcome.answer : 0)).toSorted()).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(outcomes.map((outcome) => (outcome?.ok ? outcome.value : 0)).toSorted()).toEqual([1, 2, 3, 4, 5, 6]);
     const entries = await history();
     expect(entries.map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4, 5, 6, 7]);
     expect(firstBreak(tally.PK, entries)).toBeUndefined();
@@ -146,29 +168,29 @@ describe('changes at once', () => {
   it('are given up after a bounded number of attempts, with a pause before each but the first', async () => {
     await begin();
     const pauses: number[] = [];
-    const patient = { ...store, pause: async (attempt: number) => void pauses.push(attempt) };
+    const patient = { ...store, backOff: async (attempt: number) => void pauses.push(attempt) };
     let attempts = 0;
-    const unlucky = changeExisting<Tally, number>(patient, tally, async (owned) => {
+    const unlucky = updateExisting<Counter, number>(patient, tally, async (owned) => {
       attempts += 1;
       // Somebody gets in between, every time.
       await count(null);
       return counted(owned, 'unlucky');
     });
-    await expect(unlucky).rejects.toThrow(Contention);
-    expect(attempts).toBe(maximumAttempts);
-    expect(pauses).toEqual(Array.from({ length: maximumAttempts - 1 }, (_, index) => index + 2));
-    expect(await read<Tally>(store, tally)).toMatchObject({ state: { count: maximumAttempts } });
+    await expect(unlucky).rejects.toThrow(ContentionError);
+    expect(attempts).toBe(attemptsMax);
+    expect(pauses).toEqual(Array.from({ length: attemptsMax - 1 }, (_, index) => index + 2));
+    expect(await readItem<Counter>(store, tally)).toMatchObject({ value: { count: attemptsMax } });
   });
 
   it('decide anew from what is there then', async () => {
     await begin();
     let attempts = 0;
-    const outcome = await changeExisting<Tally, number>(store, tally, async (owned) => {
+    const outcome = await updateExisting<Counter, number>(store, tally, async (owned) => {
       attempts += 1;
       if (attempts === 1) await count(null);
       return counted(owned, 'late');
     });
-    expect(outcome).toEqual({ ok: true, answer: 2 });
+    expect(outcome).toEqual({ ok: true, value: 2 });
     expect(attempts).toBe(2);
   });
 });
@@ -178,16 +200,16 @@ describe('an operation that was done', () => {
     await begin();
     await Promise.all([count('once'), count('once'), count('once')]);
     await count('another');
-    expect(await count('once')).toEqual({ ok: true, answer: 2 });
+    expect(await count('once')).toEqual({ ok: true, value: 2 });
     expect(await history()).toHaveLength(3);
   });
 
   it('is remembered for twenty more, and the first one for ever', async () => {
     await begin();
     for (let number = 1; number <= 21; number += 1) await count(`count ${number}`);
-    const owned = await read<Tally>(store, tally);
+    const owned = await readItem<Counter>(store, tally);
     const remembered = ['begin', 'count 1', 'count 2', 'count 21'].filter(
-      (operation) => owned !== undefined && wasDone(owned, operation),
+      (operation) => owned !== undefined && isProcessed(owned, operation),
     );
     expect(remembered).toEqual(['begin', 'count 2', 'count 21']);
   });
@@ -195,7 +217,7 @@ describe('an operation that was done', () => {
   it('is not remembered when the service may do it again', async () => {
     await begin();
     await count(null);
-    expect((await read<Tally>(store, tally))?.operations).toEqual(['begin']);
+    expect((await readItem<Counter>(store, tally))?.operationIds).toEqual(['begin']);
   });
 });
 
@@ -211,7 +233,7 @@ describe('a history', () => {
     const fields = ['actor', 'action', 'detail', 'reference', 'at', 'previousHash', 'hash', 'sequence'] as const;
     for (const field of fields) {
       const broken = entries.map((entry, index) => (index === 2 ? { ...entry, [field]: 'forged' } : entry));
-      expect(firstBreak(tally.PK, broken as unknown as Entry[])).toBe(3);
+      expect(firstBreak(tally.PK, broken as unknown as LedgerEntry[])).toBe(3);
     }
     expect(firstBreak(tally.PK, entries.toSpliced(1, 1))).toBe(2);
     expect(firstBreak(tally.PK, entries.toSpliced(3, 0, ...entries.slice(2, 3)))).toBe(4);
@@ -223,13 +245,13 @@ describe('a history', () => {
     const [first, second, third, ...rest] = entries;
     if (first === undefined || second === undefined || third === undefined) throw new Error('too short');
     const forged = { ...second, detail: 'forged' };
-    const rewritten = [first, { ...forged, hash: entryHash(tally.PK, forged) }, third, ...rest];
+    const rewritten = [first, { ...forged, hash: ledgerEntryHash(tally.PK, forged) }, third, ...rest];
     expect(firstBreak(tally.PK, rewritten)).toBe(3);
   });
 
   it('LED-1 is read in pages of any size, each entry once and in order', async () => {
     for (const limit of [1, 2, 3, 4, 5, 6]) {
-      const entries = await everyPage((ask) => historyOf(store, 'KEY#tally', ask), limit);
+      const entries = await readAllPages((ask) => listLedgerEntries(store, 'KEY#tally', ask), limit);
       expect(entries.map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4, 5]);
     }
   });
@@ -264,7 +286,7 @@ describe('a database that is busy', () => {
   const client = DynamoDBDocumentClient.from(new DynamoDBClient({ region: 'us-east-1' }));
   const mock = mockClient(client);
   const pauses: number[] = [];
-  const busy = (): Store => ({ ...store, client, pause: async (attempt) => void pauses.push(attempt) });
+  const busy = (): Store => ({ ...store, client, backOff: async (attempt) => void pauses.push(attempt) });
   const item = {
     ...tally,
     value: { count: 3 },
@@ -286,7 +308,7 @@ describe('a database that is busy', () => {
       $metadata: {},
       CancellationReasons: codes.map((Code) => ({ Code })),
     });
-  const countIn = (in_: Store) => changeExisting<Tally, number>(in_, tally, (owned) => counted(owned, 'one'));
+  const countIn = (in_: Store) => updateExisting<Counter, number>(in_, tally, (owned) => counted(owned, 'one'));
 
   it.each([
     ['a conflict with another transaction', cancelled('TransactionConflict', 'None')],
@@ -301,7 +323,7 @@ describe('a database that is busy', () => {
     ['no answer in time', named('TimeoutError')],
   ])('is asked again after %s', async (_, error) => {
     mock.on(TransactWriteCommand).rejectsOnce(error).rejectsOnce(error).resolves({});
-    expect(await countIn(busy())).toEqual({ ok: true, answer: 4 });
+    expect(await countIn(busy())).toEqual({ ok: true, value: 4 });
     expect(mock.commandCalls(TransactWriteCommand)).toHaveLength(3);
     expect(pauses).toEqual([2, 3]);
   });
@@ -311,8 +333,8 @@ describe('a database that is busy', () => {
     ['a database that stays silent', named('TimeoutError')],
   ])('is given up after %s', async (_, error) => {
     mock.on(TransactWriteCommand).rejects(error);
-    await expect(countIn(busy())).rejects.toThrow(Contention);
-    expect(mock.commandCalls(TransactWriteCommand)).toHaveLength(maximumAttempts);
+    await expect(countIn(busy())).rejects.toThrow(ContentionError);
+    expect(mock.commandCalls(TransactWriteCommand)).toHaveLength(attemptsMax);
   });
 
   it.each([
@@ -336,7 +358,7 @@ describe('a database that is busy', () => {
   it('is read again when it was too busy to be read, and only then', async () => {
     mock.on(GetCommand).rejectsOnce(named('ThrottlingException')).resolves({ Item: item });
     mock.on(TransactWriteCommand).resolves({});
-    expect(await countIn(busy())).toEqual({ ok: true, answer: 4 });
+    expect(await countIn(busy())).toEqual({ ok: true, value: 4 });
     mock.on(GetCommand).rejects(named('AccessDeniedException'));
     await expect(countIn(busy())).rejects.toThrow('AccessDeniedException');
   });
@@ -349,7 +371,7 @@ describe('a database that is busy', () => {
   ] as const)('never shows its own error, but contention with that as its cause: %s', async (_, command, call) => {
     const error = named('ThrottlingException');
     mock.on(command as typeof GetCommand).rejects(error);
-    await expect(call()).rejects.toMatchObject({ name: 'Contention', cause: error });
+    await expect(call()).rejects.toMatchObject({ name: 'ContentionError', cause: error });
   });
 
   it('is asked for the rest of a batch that it did in part', async () => {
@@ -379,18 +401,18 @@ describe('a database that is busy', () => {
 
   it('is not asked for the rest of a batch for ever', async () => {
     mock.on(BatchGetCommand).resolves({ UnprocessedKeys: { [store.tableName]: { Keys: [tally] } } });
-    await expect(getAll(busy(), [tally])).rejects.toThrow(Contention);
-    expect(mock.commandCalls(BatchGetCommand)).toHaveLength(maximumAttempts);
+    await expect(getAll(busy(), [tally])).rejects.toThrow(ContentionError);
+    expect(mock.commandCalls(BatchGetCommand)).toHaveLength(attemptsMax);
     const [rest] = [{ PutRequest: { Item: tally } }];
     mock.on(BatchWriteCommand).resolves({ UnprocessedItems: { [store.tableName]: [rest] } });
-    await expect(putAll(busy(), [tally])).rejects.toThrow(Contention);
-    expect(mock.commandCalls(BatchWriteCommand)).toHaveLength(maximumAttempts);
+    await expect(putAll(busy(), [tally])).rejects.toThrow(ContentionError);
+    expect(mock.commandCalls(BatchWriteCommand)).toHaveLength(attemptsMax);
   });
 });
 
 describe('a call that hangs', () => {
   it('is broken off by an error, not only warned of', async () => {
-    const client = connect();
+    const client = createDocumentClient();
     const handler = client.config.requestHandler as unknown as { readonly configProvider: Promise<object> };
     expect(await handler.configProvider).toMatchObject({ requestTimeout: 3_000, throwOnRequestTimeout: true });
     client.destroy();
