@@ -59,7 +59,7 @@ async function buildActivations(size: number): Promise<GrowthFixture> {
   for (let placed = 0; placed < size; placed += 1) {
     const { activation, bucket } = newInstallation(store, layout, buckets);
     bucket.used = Number(bucket.used) + 1;
-    bucket.free = Number(bucket.free) - 1;
+    bucket.available = Number(bucket.available) - 1;
     bucket[attributeNameOf(activation.installationId)] = encodeActivation(activation);
   }
   await putAll(store, [...buckets.values(), newReserveItem(keyId, limit)]);
@@ -79,7 +79,7 @@ function newInstallation(store: Store, layout: BucketLayout, buckets: ReadonlyMa
     const activation = randomActivation();
     const digest = store.vault.digestOf(layout.keyId, activation.installationId);
     const bucket = buckets.get(bucketKey(layout.keyId, homeBucketOf(digest, layout.bucketCount)).PK);
-    if (bucket !== undefined && Number(bucket.free) > 0) return { activation, digest, bucket };
+    if (bucket !== undefined && Number(bucket.available) > 0) return { activation, digest, bucket };
   }
 }
 

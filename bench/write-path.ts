@@ -117,8 +117,8 @@ export function activationUpdate(
   return {
     TableName: store.tableName,
     Key: bucketKey(keyId, homeBucketOf(digest, bucketCount)),
-    UpdateExpression: 'SET #mark = :mark, #used = #used + :one, #free = #free - :one',
-    ConditionExpression: `attribute_not_exists(#mark) AND #free > :none AND ${liveAndCurrentLayout}`,
+    UpdateExpression: 'SET #mark = :mark, #used = #used + :one, #available = #available - :one',
+    ConditionExpression: `attribute_not_exists(#mark) AND #available > :none AND ${liveAndCurrentLayout}`,
     ExpressionAttributeNames: { ...bucketAttributeNames, '#mark': attributeNameOf(activation.installationId) },
     ExpressionAttributeValues: {
       ':mark': encodeActivation(activation),

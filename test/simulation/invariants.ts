@@ -262,7 +262,7 @@ function checkGrant(grant: Grant, key: Key, changes: readonly ItemChange[], abou
 function checkHosts(previous: KmsKey, current: KmsKey, model: Model, about: string): void {
   const usesOf = (key: KmsKey) => new Map(key.hosts.map((host) => [host.installationId as string, host.uses]));
   const before = usesOf(previous);
-  const machines = model.machines.get(current.keyId);
+  const machines = model.computers.get(current.keyId);
   for (const [host, uses] of usesOf(current)) {
     const more = uses - (before.get(host) ?? 0);
     assertRule(more >= 0 && more <= 1, 'KMS-1 one activation is one use', `${about}, host ${host}`);
@@ -334,7 +334,7 @@ function checkBucket(
     `${about}: ${newRecords.length} machines`,
   );
   assertRule(before?.status !== 'blocked' || after.status === 'blocked', 'a bucket stays blocked', about);
-  const machines = model.machines.get(keyId);
+  const machines = model.computers.get(keyId);
   assertRule(
     newRecords.every((record) => machines?.has(record)),
     'MAK-1 no machine that never asked',
@@ -351,17 +351,17 @@ function checkTotals(keyId: string, items: Items, by: string): void {
   const records = buckets.flatMap(activationRecordsIn);
   const sum = (name: string) => buckets.reduce((total, bucket) => total + Number(bucket[name]), 0);
   const limit = limitIn(key.grants);
-  const about = `MAK ${keyId}, by ${by}: granted ${limit}, enforced ${reserve?.limit}, used ${sum('used')}, free ${sum('free')} and ${reserve?.free}, machines ${records.length}`;
+  const about = `MAK ${keyId}, by ${by}: granted ${limit}, enforced ${reserve?.limit}, used ${sum('used')}, available ${sum('available')} and ${reserve?.available}, machines ${records.length}`;
   assertRule(new Set(records).size === records.length, 'MAK-2 a machine counts once', about);
   assertRule(sum('used') === records.length, 'KEY-7 used are the machines', about);
   assertRule(records.length <= limit, 'MAK-1 never past the limit', about);
   assertRule(Number(reserve?.limit) === limit, 'KEY-8 the limit is the sum of its grants', about);
   assertRule(
-    sum('used') + sum('free') + Number(reserve?.free) === limit,
+    sum('used') + sum('available') + Number(reserve?.available) === limit,
     'KEY-8 all places add up to the limit',
     about,
   );
-  assertRule(buckets.every(({ free }) => Number(free) >= 0) && Number(reserve?.free) >= 0, 'no place is owed', about);
+  assertRule(buckets.every(({ available }) => Number(available) >= 0) && Number(reserve?.available) >= 0, 'no place is owed', about);
 }
 
 const legalTransitions: Readonly<Record<ExceptionStatus, readonly ExceptionStatus[]>> = {
@@ -631,8 +631,8 @@ function checkAcknowledged(items: Items, model: Model): void {
     assertRule(items.has(`EXCEPTION#${id} EXCEPTION`), 'an acknowledged request is kept', id);
   for (const id of model.agreements) assertRule(items.has(`AGREEMENT#${id} AGREEMENT`), 'an agreement is kept', id);
   for (const id of model.keys) assertRule(items.has(`KEY#${id} KEY`), 'an issued key is kept', id);
-  for (const [keyId, machines] of model.machines) {
-    const present = new Set(machinesOn(items, keyId));
+  for (const [keyId, machines] of model.computers) {
+    const present = new Set(computersOn(items, keyId));
     for (const [name, machine] of machines) {
       if (machine.acknowledgments === 0) continue;
       assertRule(
@@ -691,7 +691,7 @@ function countTrackedWrites(items: Items): Map<string, number> {
   return times;
 }
 
-export function machinesOn(items: Items, keyId: string): readonly string[] {
+export function computersOn(items: Items, keyId: string): readonly string[] {
   const key = itemIn<Key>(items, `KEY#${keyId} KEY`)?.value;
   if (key === undefined) return [];
   return key.type === 'KMS' ? key.hosts.map(({ installationId }) => installationId) : activationRecordsOf(items, keyId);
@@ -702,7 +702,7 @@ function hasMoved(items: Items, keyId: string, name: string): boolean {
   let status = itemIn<Key>(items, `KEY#${keyId} KEY`)?.value.state;
   while (status?.status === 'blocked' && status.replacedBy !== null) {
     const next = status.replacedBy.keyId;
-    if (machinesOn(items, next).includes(name)) return true;
+    if (computersOn(items, next).includes(name)) return true;
     status = itemIn<Key>(items, `KEY#${next} KEY`)?.value.state;
   }
   return false;

@@ -5,11 +5,11 @@ import { describe, expect, it } from 'vitest';
 import { reserveKey } from '../../../store/mak-activations.ts';
 import { context, installationId } from '../../builders.ts';
 import { mondayTen } from '../../instants.ts';
-import { startEngine } from '../../store/dynamodb.ts';
-import { surround } from '../handler-invocation.ts';
-import { aRequestTaken } from '../request-fixture.ts';
+import { startTestDynamoDb } from '../../store/dynamodb.ts';
+import { createRequestFixture } from '../request-fixture.ts';
+import { setUpHandlerEnvironment } from '../handler-invocation.ts';
 
-const { store } = await surround(await startEngine(), mondayTen);
+const { store } = await setUpHandlerEnvironment(await startTestDynamoDb(), mondayTen);
 const { handler } = await import('../../../functions/api/activation.ts');
 const { findKey, revealKey } = await import('../../../store/keys.ts');
 
@@ -33,19 +33,19 @@ describe('a reserve that is ahead of its key, as after a restore from a backup',
   it.each(['POST /activations', 'POST /activations/batch'] as const)(
     'MAK-1 is not waited for without end: %s answers that it is to be tried again',
     async (route) => {
-      const { mak } = await aRequestTaken(store);
+      const { mak } = await createRequestFixture(store);
       const revealed = await revealKey(store, mak.keyId, context({ operationId: 'reveal' }));
       if (!revealed?.ok) throw new Error('The key cannot be read.');
       await store.client.send(
         new UpdateCommand({
           TableName: store.tableName,
           Key: reserveKey(mak.keyId),
-          UpdateExpression: 'SET #limit = :limit, #free = :zero',
-          ExpressionAttributeNames: { '#limit': 'limit', '#free': 'free' },
+          UpdateExpression: 'SET #limit = :limit, #available = :zero',
+          ExpressionAttributeNames: { '#limit': 'limit', '#available': 'available' },
           ExpressionAttributeValues: { ':limit': 100_000, ':zero': 0 },
         }),
       );
-      const productKey = revealed.answer.reveal();
+      const productKey = revealed.value.reveal();
       // The key's own slots are given out as ever; the one past them finds that its layout is behind.
       const machines = Array.from({ length: 101 }, (_, number) => installationId(number));
       const product = 'windows-vista-business';
@@ -58,7 +58,7 @@ describe('a reserve that is ahead of its key, as after a restore from a backup',
         );
         if (answers.at(-1)?.statusCode === 503) break;
       }
-      expect(await findKey(store, mak.keyId)).toMatchObject({ status: { is: 'live' } });
+      expect(await findKey(store, mak.keyId)).toMatchObject({ status: { status: 'live' } });
       expect(answers.map(({ statusCode }) => statusCode)).toContain(503);
     },
   );
