@@ -1,15 +1,17 @@
+import middy from '@middy/core';
 import * as z from 'zod';
 import { deputyAt } from '../../domain/agreement.ts';
-import { recipients, notificationKinds } from '../../domain/exceptions/notification.ts';
 import type { DeliveryFailure } from '../../domain/exceptions/delivery-failure.ts';
 import { recordDeliveryEvent } from '../../domain/exceptions/delivery-failure.ts';
+import { notificationKinds, recipients } from '../../domain/exceptions/notification.ts';
 import { findAgreement } from '../../store/agreements.ts';
 import { findException, transitionException } from '../../store/exceptions.ts';
+import { clock } from '../runtime/clock.ts';
+import { countFaults, logContext, logOutcome } from '../runtime/log-middleware.ts';
 import { countBusinessEvent, logger } from '../runtime/observability.ts';
 import { getStore } from '../runtime/store.ts';
-import { runtime } from '../runtime/clock.ts';
 
-/** The tags with which our letters go out; SES gives each as a list. */
+/** The tags on our emails. SES returns the value of each as a list. */
 const tagsSchema = z.object({
   notification: z.tuple([z.enum(notificationKinds)]).optional(),
   exception: z.tuple([z.string().min(1)]).optional(),
@@ -18,7 +20,7 @@ const tagsSchema = z.object({
   agreementNotification: z.tuple([z.string().min(1)]).optional(),
 });
 
-/** What SES says of a mail of ours, as EventBridge hands it over. What is not told here is not needed. */
+/** The SES event that EventBridge delivers, reduced to the fields that are read. */
 const eventSchema = z.object({
   detail: z.intersection(
     z.object({ mail: z.object({ messageId: z.string().min(1), tags: tagsSchema }) }),
@@ -39,38 +41,44 @@ const eventSchema = z.object({
 type DeliveryEvent = z.infer<typeof eventSchema>['detail'];
 
 /**
- * Hears what SES reports of our mails: bounces, rejections, complaints, delays. All are logged and counted. What became of a
- * letter about a request is written in its history, and when the Correspondent cannot be asked, people are told, by the
- * sweep within a minute. Reports come at least once and in any order: the same one is heard once, and one about a question
- * that is no longer out changes nothing.
+ * Processes the delivery events that SES reports for our emails: bounces, rejections, complaints, and delays. It logs and
+ * counts all of them, and records failures of emails about a request in its ledger. If the Correspondent cannot be
+ * reached, the sweep notifies people within a minute. Events arrive at least once and in any order: a repeated event has
+ * no effect, and an event of an earlier approval round does not affect the open one.
  */
-export const handler = async (event: unknown, _context: unknown): Promise<void> => {
-  const { detail } = eventSchema.parse(event);
-  const { messageId, tags } = detail.mail;
-  const [notification] = tags.notification ?? tags.agreementNotification ?? [];
-  const because = deliveryReasonOf(detail);
-  const [exceptionId] = tags.exception ?? [];
-  logger.warn('delivery event', { messageId, event: detail.eventType, because, notification, exceptionId });
-  countBusinessEvent('deliveryEvents', detail.eventType);
-  const failure = deliveryFailureOf(detail, because);
-  if (failure === undefined || exceptionId === undefined) return;
+export const handler = middy<unknown, void>()
+  .use(logContext())
+  .use(logOutcome({ failed: 'delivery event failed' }))
+  .use(countFaults())
+  .handler(async (event) => {
+    const { detail } = eventSchema.parse(event);
+    const { messageId, tags } = detail.mail;
+    const [notification] = tags.notification ?? tags.agreementNotification ?? [];
+    const because = deliveryReasonOf(detail);
+    const [exceptionId] = tags.exception ?? [];
+    logger.warn('delivery event', { messageId, event: detail.eventType, because, notification, exceptionId });
+    countBusinessEvent('deliveryEvents', detail.eventType);
+    const failure = deliveryFailureOf(detail, because);
+    if (failure === undefined || exceptionId === undefined) return;
 
-  const store = getStore();
-  const now = runtime.now();
-  const request = await findException(store, exceptionId);
-  const agreement = request === undefined ? undefined : await findAgreement(store, request.agreementId);
-  if (agreement === undefined) {
-    logger.warn('delivery event for unknown request', { messageId, exceptionId });
-    return;
-  }
-  const hasDeputy = deputyAt(agreement, now, store.policy) !== undefined;
-  await transitionException(store, exceptionId, (current) => ({ ok: true, ...recordDeliveryEvent(current, failure, hasDeputy, now) }), {
-    operationId: `delivery-event ${messageId} ${detail.eventType}`,
-    now,
+    const store = getStore();
+    const now = clock.now();
+    const request = await findException(store, exceptionId);
+    const agreement = request === undefined ? undefined : await findAgreement(store, request.agreementId);
+    if (agreement === undefined) {
+      logger.warn('delivery event for unknown request', { messageId, exceptionId });
+      return;
+    }
+    const hasDeputy = deputyAt(agreement, now, store.policy) !== undefined;
+    await transitionException(
+      store,
+      exceptionId,
+      (current) => ({ ok: true, ...recordDeliveryEvent(current, failure, hasDeputy, now) }),
+      { operationId: `delivery-event ${messageId} ${detail.eventType}`, now },
+    );
   });
-};
 
-/** Why, in words of the mail service's own list: what other machines answered can hold anything, addresses among it. */
+/** Returns the reason from the fixed list of SES. The text that other servers send can contain anything, even addresses. */
 function deliveryReasonOf(event: DeliveryEvent): string {
   switch (event.eventType) {
     case 'Bounce':
@@ -84,14 +92,14 @@ function deliveryReasonOf(event: DeliveryEvent): string {
   }
 }
 
-/** What it means for a letter about a request; `undefined` for a mere delay, and for mails that are no such letter. */
+/** Returns the failure of an email about a request. `undefined` for a delay, and for any other email. */
 function deliveryFailureOf(event: DeliveryEvent, because: string): DeliveryFailure | undefined {
-  const { notification: notificationKind, to, round } = event.mail.tags;
-  if (notificationKind === undefined || to === undefined) return undefined;
-  const failure = { notificationKind: notificationKind[0], to: to[0], round: round?.[0] ?? null, because };
+  const { notification, to, round } = event.mail.tags;
+  if (notification === undefined || to === undefined) return undefined;
+  const failure = { notificationKind: notification[0], to: to[0], round: round?.[0] ?? null, because };
   switch (event.eventType) {
     case 'Bounce':
-      // What SES cannot tell to be for good may get there next time.
+      // A bounce that is not permanent may be delivered the next time.
       return { ...failure, kind: event.bounce.bounceType === 'Permanent' ? 'not-delivered' : 'deferred' };
     case 'Reject':
       return { ...failure, kind: 'not-delivered' };

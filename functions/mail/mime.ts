@@ -130,7 +130,9 @@ function indexHeaders(lines: readonly HeaderLine[]): HeaderLookup {
 
 const addressAtom = '[^\\s<>@"(),;:\\\\]+';
 /** A bare address, or one in angle brackets behind a name: quoted, or without any mark that has a meaning of its own. */
-const singleMailbox = new RegExp(`^(?:(?:"(?:[^"\\\\]|\\\\.)*"|[^"<>@,;:()\\\\])*<(${addressAtom}@${addressAtom})>|(${addressAtom}@${addressAtom}))$`);
+const singleMailbox = new RegExp(
+  `^(?:(?:"(?:[^"\\\\]|\\\\.)*"|[^"<>@,;:()\\\\])*<(${addressAtom}@${addressAtom})>|(${addressAtom}@${addressAtom}))$`,
+);
 
 /**
  * The address of the sender. SPF, DKIM and DMARC vouched for the one that SES read in the header `From`: a header that is

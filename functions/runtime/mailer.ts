@@ -3,12 +3,12 @@ import { createSendEmail } from '../../emails/send.ts';
 import type { MailEnvironment } from '../environment.ts';
 import { mailEnvironment } from '../environment.ts';
 
-/** How this function mails: the door to SES, and the addresses that are the service's own. */
+/** The client for SES, and the service's own addresses. */
 export type Mailer = { readonly send: SendEmail; readonly addresses: MailEnvironment };
 
 let cachedMailer: Mailer | undefined;
 
-/** The way this function mails, made at its first use and kept while it is warm. */
+/** Returns the mailer of this function. It is created on first use and reused while the function is warm. */
 export function getMailer(): Mailer {
   cachedMailer ??= buildMailer(mailEnvironment());
   return cachedMailer;

@@ -3,16 +3,16 @@ import { Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
 import type { EmfOutput } from '@aws-lambda-powertools/metrics/types';
 import { epochMilliseconds } from '../../domain/calendar/instant.ts';
 import { businessMetrics } from '../manifest.ts';
-import { runtime } from './clock.ts';
+import { clock } from './clock.ts';
 
 /**
- * The log and the metrics of every function: structured, and never told a secret, a body, or the path of an approval link.
- * Whose they are (function and stage) the deployment says, in variables that the library reads for itself.
+ * The structured log of every function. It never contains a secret, a body, or the path of an approval link. The library
+ * reads the names of the function and the stage from variables that the deployment sets.
  */
 export const logger = new Logger();
 const functionMetrics = new Metrics();
 
-/** Counts what this function did, apart from what the others do. */
+/** Adds amounts to metrics of this function. */
 export function countFunctionMetric(
   amounts: Readonly<Record<string, number>>,
   dimensions: Readonly<Record<string, string>> = {},
@@ -25,8 +25,8 @@ export function countFunctionMetric(
 const businessCounters = new Map<string, BusinessCounter>();
 
 /**
- * Counts what happened to the business, by its kind: never by a person, a key or a request. One line for the whole stage,
- * whichever function counts.
+ * Counts a business event of the stage, in whichever function it happens. The one dimension is a kind, never a person, a
+ * key, or a request.
  */
 export function countBusinessEvent(metric: keyof typeof businessMetrics, kind: string, amount = 1): void {
   const name = `${metric} ${kind}`;
@@ -36,8 +36,8 @@ export function countBusinessEvent(metric: keyof typeof businessMetrics, kind: s
 }
 
 /**
- * A counter of one kind. What the library would write is made by it once, and written again with another time and amount:
- * this is on the hot path, where making it anew takes as long as all the hashes of an activation.
+ * A counter of one metric and kind. The library builds the log line once; every count reuses it with the time and amount
+ * replaced. This is on the hot path: building the line takes as long as all hashes of an activation.
  */
 class BusinessCounter extends Metrics {
   readonly #metric: keyof typeof businessMetrics;
@@ -55,7 +55,7 @@ class BusinessCounter extends Metrics {
     if (this.isDisabled()) return;
     this.#line ??= this.serializeMetrics();
     const { _aws, ...members } = this.#line;
-    const line = { _aws: { ..._aws, Timestamp: epochMilliseconds(runtime.now()) }, ...members, [this.#metric]: amount };
+    const line = { _aws: { ..._aws, Timestamp: epochMilliseconds(clock.now()) }, ...members, [this.#metric]: amount };
     process.stdout.write(`${JSON.stringify(line)}\n`);
   }
 }

@@ -5,11 +5,11 @@ import type { Store } from '../../store/dynamodb/table.ts';
 import { createDocumentClient } from '../../store/dynamodb/table.ts';
 import { openVault } from '../../store/vault.ts';
 import { tableEnvironment } from '../environment.ts';
-import { runtime } from './clock.ts';
+import { clock } from './clock.ts';
 
 let cachedStore: Store | undefined;
 
-/** The store of this function, made at its first use and kept while it is warm. */
+/** Returns the store of this function. It is created on first use and reused while the function is warm. */
 export function getStore(): Store {
   cachedStore ??= createStore();
   return cachedStore;
@@ -22,6 +22,6 @@ function createStore(): Store {
     tableName: TABLE_NAME,
     vault: openVault(new Secret(VAULT_SECRET)),
     policy: policySchema.parse(JSON.parse(readFileSync(POLICY_FILE, 'utf8'))),
-    backOff: (attempt) => runtime.backOff(attempt),
+    backOff: (retry) => clock.backOff(retry),
   };
 }

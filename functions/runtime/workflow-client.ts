@@ -4,7 +4,7 @@ import { workflowEnvironment } from '../environment.ts';
 
 let cachedClient: WorkflowClient | undefined;
 
-/** The door to the workflow engine, made at its first use and kept while the function is warm. */
+/** Returns the Step Functions client of this function. It is created on first use and reused while the function is warm. */
 export function getWorkflowClient(): WorkflowClient {
   cachedClient ??= createWorkflowClient(workflowEnvironment().STATE_MACHINE_ARN);
   return cachedClient;

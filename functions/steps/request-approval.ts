@@ -1,5 +1,5 @@
 import { requestApproval } from '../../domain/exceptions/request.ts';
 import { createWaitingStep } from './waiting-step.ts';
 
-/** Asks the Notices Correspondent and waits for the decision (EXC-6). */
+/** Requests the approval of the Notices Correspondent and waits for the decision (EXC-6). */
 export const handler = createWaitingStep('requestApproval', 'request-approval', requestApproval);

@@ -1,5 +1,5 @@
 import { requestReview } from '../../domain/exceptions/request.ts';
 import { createWaitingStep } from './waiting-step.ts';
 
-/** Puts the request before the exceptions team and waits (EXC-8). */
+/** Requests the review of the exceptions team and waits for its result (EXC-8). */
 export const handler = createWaitingStep('requestReview', 'request-review', (request) => requestReview(request));

@@ -1,18 +1,19 @@
 import { isFinal } from '../../domain/exceptions/request.ts';
-import { updateExecution, findException } from '../../store/exceptions.ts';
+import { findException, updateExecution } from '../../store/exceptions.ts';
+import { getMailer } from '../runtime/mailer.ts';
+import { getStore } from '../runtime/store.ts';
 import { recordRequestMetrics } from '../use-cases/record-request-metrics.ts';
 import { sendRequestNotifications } from '../use-cases/send-request-notifications.ts';
 import { createStepHandler } from './step-handler.ts';
-import { getMailer } from '../runtime/mailer.ts';
-import { getStore } from '../runtime/store.ts';
 
-/** Tells everybody whom it concerns how the request ended (EXC-11); with that the workflow has done its work. */
+/** Sends the outcome to everybody whom the request concerns (EXC-11), and marks the execution as ended. */
 export const handler = createStepHandler('sendOutcome', async ({ exceptionId, executionNumber, now }) => {
   const store = getStore();
   await sendRequestNotifications(store, getMailer(), exceptionId, now);
   const request = await findException(store, exceptionId);
   if (request !== undefined && isFinal(request) && request.execution.executionNumber === executionNumber) {
-    await updateExecution(store, exceptionId, { expected: request.execution, nextExecution: { status: 'ended', executionNumber } }, now);
+    const ended = { status: 'ended', executionNumber } as const;
+    await updateExecution(store, exceptionId, { expected: request.execution, nextExecution: ended }, now);
     recordRequestMetrics(request, now, store.policy);
   }
   return { exceptionId, executionNumber };

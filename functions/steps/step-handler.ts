@@ -4,10 +4,10 @@ import type { Instant } from '../../domain/calendar/instant.ts';
 import { Secret } from '../../domain/secret.ts';
 import type { ExecutionInput } from '../../workflows/client.ts';
 import type { StepName } from '../manifest.ts';
-import { countFunctionMetric, logger } from '../runtime/observability.ts';
-import { runtime } from '../runtime/clock.ts';
+import { clock } from '../runtime/clock.ts';
+import { countFaults, logContext, logOutcome } from '../runtime/log-middleware.ts';
 
-/** What the workflow hands to every step, and with it a token to those that wait. */
+/** The payload of every step in the workflow file. Steps that wait also get a task token. */
 const inputSchema = z.strictObject({
   exceptionId: z.string().min(1),
   executionNumber: z.int().min(1),
@@ -18,23 +18,19 @@ const inputSchema = z.strictObject({
     .optional(),
 });
 
-export type StepInput = ExecutionInput & { readonly now: Instant };
+const loggedFieldsSchema = z.object({ exceptionId: z.unknown(), executionNumber: z.unknown() });
 
-/** Makes the Lambda of a step: parses its input once, logs, and hands faults on to the workflow, which retries them. */
-export function createStepHandler<Output>(
-  name: StepName,
-  runStep: (call: StepInput & { readonly taskToken: Secret | undefined }) => Promise<Output>,
-) {
-  return middy<unknown, Output>().handler(async (input) => {
-    const { exceptionId, executionNumber, taskToken } = inputSchema.parse(input);
-    try {
-      const output = await runStep({ exceptionId, executionNumber, taskToken, now: runtime.now() });
-      logger.info('step completed', { step: name, exceptionId, executionNumber });
-      return output;
-    } catch (error) {
-      logger.error('step failed', { step: name, exceptionId, executionNumber, error: error as Error });
-      countFunctionMetric({ faults: 1 });
-      throw error;
-    }
-  });
+export type StepInput = ExecutionInput & { readonly taskToken: Secret | undefined; readonly now: Instant };
+
+/** Creates the Lambda of a step. It validates the payload, and leaves retries to the workflow. */
+export function createStepHandler<Output>(name: StepName, runStep: (input: StepInput) => Promise<Output>) {
+  const fieldsOf = (payload: unknown) => ({ step: name, ...loggedFieldsSchema.safeParse(payload).data });
+  return middy<unknown, Output>()
+    .use(logContext())
+    .use(logOutcome({ completed: 'step completed', failed: 'step failed', fieldsOf }))
+    .use(countFaults())
+    .handler(async (payload) => {
+      const { exceptionId, executionNumber, taskToken } = inputSchema.parse(payload);
+      return runStep({ exceptionId, executionNumber, taskToken, now: clock.now() });
+    });
 }

@@ -1,13 +1,13 @@
-import { restartApproval } from '../../domain/exceptions/request.ts';
 import type { Instant } from '../../domain/calendar/instant.ts';
-import { findAgreement, applyCorrespondentChange } from '../../store/agreements.ts';
-import { listExceptions, transitionException } from '../../store/exceptions.ts';
+import { restartApproval } from '../../domain/exceptions/request.ts';
+import { applyCorrespondentChange, findAgreement } from '../../store/agreements.ts';
 import type { Store } from '../../store/dynamodb/table.ts';
+import { listExceptions, transitionException } from '../../store/exceptions.ts';
 
 /**
- * Lets a new Notices Correspondent take over when the waiting period is over (AGR-4): every question that is out is asked
- * anew, of the new person, which voids the links that are out; then the agreement itself is settled. In this order, so
- * that what a crash leaves undone is found again; each part does nothing more when it is done again.
+ * Completes the change to a new Notices Correspondent once the waiting period is over (AGR-4). It restarts every open
+ * approval round with the new person, which voids the links that were sent, and then updates the agreement. In this
+ * order, a run after a crash finds what is left; each part has no effect the second time.
  */
 export async function completeCorrespondentChange(store: Store, agreementId: string, now: Instant): Promise<void> {
   const pending = (await findAgreement(store, agreementId))?.pendingNoticesCorrespondent;
@@ -24,7 +24,7 @@ export async function completeCorrespondentChange(store: Store, agreementId: str
         store,
         exceptionId,
         (request) =>
-          // One whose approval is recorded was decided by who was the Correspondent then.
+          // A recorded decision stays: the Correspondent at that time made it.
           request.state.status === 'awaiting-approval' && request.state.round.decision === null
             ? restartApproval(request, context)
             : 'no-change',

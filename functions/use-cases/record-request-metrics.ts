@@ -1,13 +1,10 @@
-import { elapsedUntil } from '../../domain/exceptions/sla-clock.ts';
-import { approvalRoundOf, type ExceptionRequest, isFinal } from '../../domain/exceptions/request.ts';
 import type { Instant } from '../../domain/calendar/instant.ts';
+import { approvalRoundOf, type ExceptionRequest, isFinal } from '../../domain/exceptions/request.ts';
+import { elapsedUntil } from '../../domain/exceptions/sla-clock.ts';
 import type { Policy } from '../../domain/policy.ts';
 import { countBusinessEvent } from '../runtime/observability.ts';
 
-/**
- * Counts a request in the state that it came into; one that has ended also by what was decided, and by how long it was with
- * whom (SLA-4).
- */
+/** Counts a request by its new state, and a closed one also by its decision and its elapsed minutes by assignee (SLA-4). */
 export function recordRequestMetrics(request: ExceptionRequest, now: Instant, policy: Policy): void {
   countBusinessEvent('requests', request.state.status);
   if (!isFinal(request)) return;

@@ -1,42 +1,50 @@
-import type { Execution } from '../../domain/exceptions/request.ts';
 import type { Instant } from '../../domain/calendar/instant.ts';
 import { isBefore } from '../../domain/calendar/instant.ts';
+import type { Execution } from '../../domain/exceptions/request.ts';
 import { executionDueAt } from '../../domain/exceptions/schedule.ts';
-import { updateExecution, readForResume } from '../../store/exceptions.ts';
 import type { Store } from '../../store/dynamodb/table.ts';
+import { readForResume, updateExecution } from '../../store/exceptions.ts';
 import type { WorkflowClient } from '../../workflows/client.ts';
 import { logger } from '../runtime/observability.ts';
 
 /**
- * Passes on to the workflow what a request owes it: starts it, wakes it, or starts a new execution where one was lost
- * (APR-6). May run any number of times, also at once: Step Functions starts no name twice and takes no token twice, and
- * whoever is woken for nothing finds the request as it was.
+ * Delivers the pending signal of a request to the workflow: starts its execution, resumes it, or starts a new one if the
+ * execution was lost (APR-6). It may run any number of times, also concurrently: Step Functions starts each name once and
+ * accepts each token once, and an execution that is resumed without need finds the request unchanged.
  */
-export async function deliverSignal(store: Store, workflowClient: WorkflowClient, exceptionId: string, now: Instant): Promise<void> {
+export async function deliverSignal(
+  store: Store,
+  workflowClient: WorkflowClient,
+  exceptionId: string,
+  now: Instant,
+): Promise<void> {
   const current = await readForResume(store, exceptionId);
   if (current === undefined) return;
   const { request, taskToken } = current;
-  const execution = request.execution;
+  const { execution } = request;
   const executionInput = { exceptionId, executionNumber: execution.executionNumber };
+  const restart = () => restartExecution(store, workflowClient, { exceptionId, execution }, now);
   switch (execution.status) {
     case 'start-pending': {
       const startResult = await workflowClient.start(executionInput);
-      if (startResult === 'already-ended') await restartExecution(store, workflowClient, { exceptionId, execution }, now);
+      if (startResult === 'already-ended') await restart();
       return;
     }
     case 'resume-pending': {
       const resumeResult = taskToken === null ? 'not-waiting' : await workflowClient.resume(taskToken);
-      // A token that is used may have been used a moment ago, by a run that is on its way to see the request.
-      if (resumeResult === 'not-waiting' && !(await workflowClient.isRunning(executionInput)))
-        await restartExecution(store, workflowClient, { exceptionId, execution }, now);
+      // Somebody else may have used the token a moment ago: then the execution is running and will read the request.
+      if (resumeResult === 'not-waiting' && !(await workflowClient.isRunning(executionInput))) await restart();
       return;
     }
     case 'running':
     case 'waiting': {
       const dueAt = executionDueAt(request);
       if (dueAt === null || isBefore(now, dueAt)) return;
-      if (await workflowClient.isRunning(executionInput)) await updateExecution(store, exceptionId, { expected: execution, nextExecution: execution }, now);
-      else await restartExecution(store, workflowClient, { exceptionId, execution }, now);
+      if (await workflowClient.isRunning(executionInput)) {
+        await updateExecution(store, exceptionId, { expected: execution, nextExecution: execution }, now);
+      } else {
+        await restart();
+      }
       return;
     }
     case 'ended':
@@ -50,15 +58,21 @@ async function restartExecution(
   { exceptionId, execution }: { readonly exceptionId: string; readonly execution: Execution },
   now: Instant,
 ): Promise<void> {
-  const nextExecution = { status: 'start-pending', executionNumber: execution.executionNumber + 1 } as const;
+  const executionNumber = execution.executionNumber + 1;
+  const nextExecution = { status: 'start-pending', executionNumber } as const;
   const request = await updateExecution(store, exceptionId, { expected: execution, nextExecution }, now);
-  if (request?.execution.status !== 'start-pending' || request.execution.executionNumber !== nextExecution.executionNumber) return;
-  logger.warn('workflow execution restarted', { exceptionId, executionNumber: nextExecution.executionNumber });
-  await workflowClient.start({ exceptionId, executionNumber: nextExecution.executionNumber });
+  if (request?.execution.status !== 'start-pending' || request.execution.executionNumber !== executionNumber) return;
+  logger.warn('workflow execution restarted', { exceptionId, executionNumber });
+  await workflowClient.start({ exceptionId, executionNumber });
 }
 
-/** Signals after a decision was written. A signal that fails is not the caller's concern: the sweep passes it on. */
-export async function tryDeliverSignal(store: Store, workflowClient: WorkflowClient, exceptionId: string, now: Instant): Promise<void> {
+/** Delivers the signal after a decision was written. It logs a failure and never throws: the sweep delivers the signal. */
+export async function tryDeliverSignal(
+  store: Store,
+  workflowClient: WorkflowClient,
+  exceptionId: string,
+  now: Instant,
+): Promise<void> {
   try {
     await deliverSignal(store, workflowClient, exceptionId, now);
   } catch (error) {

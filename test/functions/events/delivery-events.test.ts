@@ -1,15 +1,20 @@
 import { MessageRejected, SendEmailCommand } from '@aws-sdk/client-sesv2';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Agreement } from '../../../domain/agreement.ts';
-import type { ExceptionRequest } from '../../../domain/exceptions/request.ts';
-import { restartApproval, requestApproval, approvalRoundOf, recordDecision } from '../../../domain/exceptions/request.ts';
 import { civilDate } from '../../../domain/calendar/instant.ts';
+import type { ExceptionRequest } from '../../../domain/exceptions/request.ts';
+import {
+  approvalRoundOf,
+  recordDecision,
+  requestApproval,
+  restartApproval,
+} from '../../../domain/exceptions/request.ts';
 import { lambdaContext } from '../../../local/emulators/api-gateway.ts';
 import { nameDeputy } from '../../../store/agreements.ts';
 import { nextDueAt } from '../../../store/dynamodb/due-items.ts';
-import { findException, transitionException, createException } from '../../../store/exceptions.ts';
+import { createException, findException, transitionException } from '../../../store/exceptions.ts';
 import { listLedgerEntries } from '../../../store/ledger.ts';
-import { expectAccepted, aRequestForm, carla, context, ines, mallory } from '../../builders.ts';
+import { aRequestForm, carla, context, expectAccepted, ines, mallory } from '../../builders.ts';
 import { mondayNoon, mondayTen, tuesdayTen } from '../../instants.ts';
 import { startTestDynamoDb } from '../../store/dynamodb.ts';
 import { setUpHandlerEnvironment } from '../handler-invocation.ts';
@@ -17,7 +22,9 @@ import { createKeyChangeFixture } from '../key-change-fixture.ts';
 
 const { store, ses, setClock, mailsTo } = await setUpHandlerEnvironment(await startTestDynamoDb(), mondayTen);
 const { handler } = await import('../../../functions/events/delivery-events.ts');
-const { sendRequestNotifications: deliverLetters } = await import('../../../functions/use-cases/send-request-notifications.ts');
+const { sendRequestNotifications: deliverLetters } = await import(
+  '../../../functions/use-cases/send-request-notifications.ts'
+);
 const { getMailer: theMail } = await import('../../../functions/runtime/mailer.ts');
 
 let requests = 0;
@@ -65,7 +72,9 @@ async function requestNow(exceptionId: string): Promise<ExceptionRequest> {
 }
 
 const actions = async (exceptionId: string) =>
-  (await listLedgerEntries(store, `EXCEPTION#${exceptionId}`, { limit: 100, after: null })).items.map(({ action }) => action);
+  (await listLedgerEntries(store, `EXCEPTION#${exceptionId}`, { limit: 100, after: null })).items.map(
+    ({ action }) => action,
+  );
 const owed = async (exceptionId: string) =>
   (await requestNow(exceptionId)).pendingNotifications.map(({ kind, to }) => `${kind} to ${to}`);
 
@@ -113,7 +122,10 @@ describe('a mail that asks the Correspondent and does not get there', () => {
     const report = reportOf(carla.email, what, 'approval-requested');
     setClock(mondayNoon);
     await hear(report);
-    expect(approvalRoundOf(await requestNow(exceptionId))).toMatchObject({ undeliverableAt: mondayNoon, decision: null });
+    expect(approvalRoundOf(await requestNow(exceptionId))).toMatchObject({
+      undeliverableAt: mondayNoon,
+      decision: null,
+    });
     const entries = (await listLedgerEntries(store, `EXCEPTION#${exceptionId}`, { limit: 100, after: null })).items;
     expect(entries.at(-1)).toMatchObject({
       at: mondayNoon,
@@ -186,7 +198,8 @@ describe('a mail that asks the Correspondent and does not get there', () => {
     await transitionException(
       store,
       exceptionId,
-      (request) => recordDecision(request, 1, choice, context({ actor: carla.email, now: mondayNoon, policy: store.policy })),
+      (request) =>
+        recordDecision(request, 1, choice, context({ actor: carla.email, now: mondayNoon, policy: store.policy })),
       { operationId: null, now: mondayNoon },
     );
     const before = await owed(exceptionId);

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { toRequestBody, parseRequestForm } from '../../../domain/exceptions/request-form.ts';
 import { extractReplyText } from '../../../domain/exceptions/reply-text.ts';
+import { parseRequestForm, toRequestBody } from '../../../domain/exceptions/request-form.ts';
 import type { ParsedMessage } from '../../../functions/mail/mime.ts';
-import { messageHeaderOf, mailBytesMax, parseMessage } from '../../../functions/mail/mime.ts';
+import { mailBytesMax, messageHeaderOf, parseMessage } from '../../../functions/mail/mime.ts';
 import { policy } from '../../builders.ts';
 import { aMail, mailFile } from '../../fixtures/mails.ts';
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Secret } from '../../../domain/secret.ts';
-import { replyAddressFor, parseReplyAddress } from '../../../functions/mail/reply-address.ts';
+import { parseReplyAddress, replyAddressFor } from '../../../functions/mail/reply-address.ts';
 import { openVault } from '../../../store/vault.ts';
 
 const vault = openVault(new Secret('a root secret for tests, of more than 32 bytes'));

@@ -1,7 +1,7 @@
 import type { Context } from 'aws-lambda';
 import { describe, expect, it } from 'vitest';
-import { createStepHandler } from '../../../functions/steps/step-handler.ts';
 import { setClock } from '../../../functions/runtime/clock.ts';
+import { createStepHandler } from '../../../functions/steps/step-handler.ts';
 import { mondayTen } from '../../instants.ts';
 import { captureOutput } from '../captured-logs.ts';
 
@@ -26,7 +26,9 @@ describe('a step of the workflow', () => {
   });
 
   it('APR-1 never shows the task token, whatever it logs', async () => {
-    const run = createStepHandler('requestInformation', (call) => Promise.reject(new Error(`cannot do ${JSON.stringify(call)}`)));
+    const run = createStepHandler('requestInformation', (call) =>
+      Promise.reject(new Error(`cannot do ${JSON.stringify(call)}`)),
+    );
     await expect(run({ ...input, taskToken: 'T-secret' }, {} as Context)).rejects.toThrow('[task token]');
     expect(printed.text()).toContain('EX-1');
     expect(printed.text()).not.toContain('T-secret');

@@ -1,14 +1,14 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { ExceptionRequest } from '../../../domain/exceptions/request.ts';
 import type { Instant } from '../../../domain/calendar/instant.ts';
 import { addDuration } from '../../../domain/calendar/instant.ts';
+import type { ExceptionRequest } from '../../../domain/exceptions/request.ts';
 import type { Key } from '../../../domain/keys/key.ts';
 import { forecastKeyUsage } from '../../../functions/use-cases/forecast-key-usage.ts';
-import { newItem } from '../../../store/dynamodb/versioned-item.ts';
-import { listApprovalMinutes, exceptionKey, requestWrites } from '../../../store/exceptions.ts';
-import { readKey } from '../../../store/keys.ts';
 import type { Store } from '../../../store/dynamodb/table.ts';
 import { commit } from '../../../store/dynamodb/table.ts';
+import { newItem } from '../../../store/dynamodb/versioned-item.ts';
+import { exceptionKey, listApprovalMinutes, requestWrites } from '../../../store/exceptions.ts';
+import { readKey } from '../../../store/keys.ts';
 import { aRequest, requestApproved, requestDenied, requestFulfilled } from '../../builders.ts';
 import { mondayTen } from '../../instants.ts';
 import { startTestDynamoDb } from '../../store/dynamodb.ts';

@@ -1,25 +1,27 @@
 import { DeleteCommand } from '@aws-sdk/lib-dynamodb';
 import { beforeEach, describe, expect, it } from 'vitest';
+import type { AgreementNotification } from '../../../domain/agreement-notification.ts';
 import type { Instant } from '../../../domain/calendar/instant.ts';
 import { addDuration } from '../../../domain/calendar/instant.ts';
-import type { AgreementNotification } from '../../../domain/agreement-notification.ts';
 import type { SendResult } from '../../../emails/send.ts';
 import { SendFailedError, SendThrottledError } from '../../../emails/send.ts';
 import type { Mailer } from '../../../functions/runtime/mailer.ts';
-import { nextDueAt } from '../../../store/dynamodb/due-items.ts';
 import { dueIdOf, notificationWrite } from '../../../store/agreement-notifications.ts';
+import { nextDueAt } from '../../../store/dynamodb/due-items.ts';
 import type { Store } from '../../../store/dynamodb/table.ts';
 import { commit } from '../../../store/dynamodb/table.ts';
 import { ines } from '../../builders.ts';
 import { aNotification, onClients } from '../../emails/contact-email-samples.ts';
 import { mondayNine, mondayTen } from '../../instants.ts';
-import { withInterceptor, startTestDynamoDb } from '../../store/dynamodb.ts';
+import { startTestDynamoDb, withInterceptor } from '../../store/dynamodb.ts';
 import { pendingNotifications } from '../key-change-fixture.ts';
 
 const engine = await startTestDynamoDb();
 // What is logged and counted is looked at by no test here. It is read when the functions are imported.
 Object.assign(process.env, { POWERTOOLS_LOG_LEVEL: 'SILENT', POWERTOOLS_METRICS_DISABLED: 'true' });
-const { sendAgreementNotifications: deliverNotices } = await import('../../../functions/use-cases/send-agreement-notifications.ts');
+const { sendAgreementNotifications: deliverNotices } = await import(
+  '../../../functions/use-cases/send-agreement-notifications.ts'
+);
 
 let store: Store;
 let mailed: { readonly to: string; readonly subject: string; readonly tags: unknown }[];

@@ -1,21 +1,21 @@
 import { SESv2Client } from '@aws-sdk/client-sesv2';
 import fc from 'fast-check';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
-import { requestApproval, withdrawRequest } from '../../../domain/exceptions/request.ts';
 import { addDuration } from '../../../domain/calendar/instant.ts';
+import { requestApproval, withdrawRequest } from '../../../domain/exceptions/request.ts';
 import type { SendEmail } from '../../../emails/send.ts';
 import { createSendEmail, SendFailedError, SendThrottledError } from '../../../emails/send.ts';
-import { sendRequestNotifications } from '../../../functions/use-cases/send-request-notifications.ts';
 import type { Mailer } from '../../../functions/runtime/mailer.ts';
+import { sendRequestNotifications } from '../../../functions/use-cases/send-request-notifications.ts';
 import { startMailbox } from '../../../local/emulators/ses.ts';
-import { claimPending, transitionException } from '../../../store/exceptions.ts';
 import type { Store } from '../../../store/dynamodb/table.ts';
+import { claimPending, transitionException } from '../../../store/exceptions.ts';
 import { carla, context, ines } from '../../builders.ts';
 import { mondayTen } from '../../instants.ts';
 import { scanAllItems, startTestDynamoDb } from '../../store/dynamodb.ts';
+import { captureOutput } from '../captured-logs.ts';
 import type { RequestFixture } from '../request-fixture.ts';
 import { createRequestFixture, loadRequest } from '../request-fixture.ts';
-import { captureOutput } from '../captured-logs.ts';
 
 const engine = await startTestDynamoDb();
 const mailBox = await startMailbox({ now: () => mondayTen });
@@ -51,7 +51,8 @@ beforeEach(async () => {
   store = await engine.newStore();
 });
 
-const deliver = (asked: RequestFixture, way = mailing, now = mondayTen) => sendRequestNotifications(store, way, asked.exceptionId, now);
+const deliver = (asked: RequestFixture, way = mailing, now = mondayTen) =>
+  sendRequestNotifications(store, way, asked.exceptionId, now);
 
 /** The mails about a request: to whom, and the beginning of the subject. */
 const sentAbout = ({ exceptionId }: RequestFixture) =>
@@ -60,7 +61,8 @@ const sentAbout = ({ exceptionId }: RequestFixture) =>
     .toReversed()
     .filter(({ subject }) => subject.endsWith(`(${exceptionId})`));
 const toldAbout = (asked: RequestFixture) => sentAbout(asked).map(({ to, subject }) => `${to}: ${subject}`);
-const owed = async (asked: RequestFixture) => (await loadRequest(store, asked)).pendingNotifications.map(({ notificationId: letterId }) => letterId);
+const owed = async (asked: RequestFixture) =>
+  (await loadRequest(store, asked)).pendingNotifications.map(({ notificationId: letterId }) => letterId);
 
 /** A request that owes five letters: received; asked and forwarded; withdrawn, to all three. */
 async function owingFive(): Promise<RequestFixture> {
@@ -175,10 +177,15 @@ describe('a letter that can never be delivered', () => {
       agreement: { contacts: [unreachable] },
       form: { requester: unreachable },
     });
-    await transitionException(store, asked.exceptionId, (request) => requestApproval(request, context({ now: mondayTen })), {
-      operationId: 'ask',
-      now: mondayTen,
-    });
+    await transitionException(
+      store,
+      asked.exceptionId,
+      (request) => requestApproval(request, context({ now: mondayTen })),
+      {
+        operationId: 'ask',
+        now: mondayTen,
+      },
+    );
     await deliver(asked);
     expect(sentAbout(asked).map(({ to }) => to)).toEqual([carla.email]);
     expect((await owed(asked)).filter((letterId) => letterId.endsWith('-requester'))).toEqual([]);
@@ -190,10 +197,15 @@ describe('a letter that can never be delivered', () => {
 describe('the mail that asks for approval', () => {
   it('APR-1 carries a link and a code of its own, of which the table keeps hashes and the log nothing', async () => {
     const asked = await createRequestFixture(store);
-    await transitionException(store, asked.exceptionId, (request) => requestApproval(request, context({ now: mondayTen })), {
-      operationId: 'ask',
-      now: mondayTen,
-    });
+    await transitionException(
+      store,
+      asked.exceptionId,
+      (request) => requestApproval(request, context({ now: mondayTen })),
+      {
+        operationId: 'ask',
+        now: mondayTen,
+      },
+    );
     await deliver(asked);
     const [mail, ...others] = sentAbout(asked).filter(({ to }) => to === carla.email);
     expect(others).toEqual([]);

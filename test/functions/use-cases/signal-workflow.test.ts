@@ -1,21 +1,21 @@
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
-import { requestApproval, recordDecision, withdrawRequest } from '../../../domain/exceptions/request.ts';
 import { addDuration } from '../../../domain/calendar/instant.ts';
+import { recordDecision, requestApproval, withdrawRequest } from '../../../domain/exceptions/request.ts';
 import { Secret } from '../../../domain/secret.ts';
 import { entryNamesOf } from '../../../functions/manifest.ts';
 import { deliverSignal, tryDeliverSignal } from '../../../functions/use-cases/signal-workflow.ts';
 import { startStepFunctions } from '../../../local/emulators/step-functions.ts';
-import { updateExecution, transitionException, suspendExecution } from '../../../store/exceptions.ts';
 import type { Store } from '../../../store/dynamodb/table.ts';
+import { suspendExecution, transitionException, updateExecution } from '../../../store/exceptions.ts';
 import type { WorkflowClient } from '../../../workflows/client.ts';
 import { createWorkflowClient } from '../../../workflows/client.ts';
 import definition from '../../../workflows/exception-request.asl.json' with { type: 'json' };
 import { carla, context, ines } from '../../builders.ts';
 import { mondayTen } from '../../instants.ts';
 import { startTestDynamoDb } from '../../store/dynamodb.ts';
+import { captureOutput } from '../captured-logs.ts';
 import type { RequestFixture } from '../request-fixture.ts';
 import { createRequestFixture, loadRequest } from '../request-fixture.ts';
-import { captureOutput } from '../captured-logs.ts';
 
 const tables = await startTestDynamoDb();
 const printed = captureOutput();
@@ -57,7 +57,8 @@ const executionsOf = ({ exceptionId }: RequestFixture) =>
     .executions()
     .filter(({ name }) => name.startsWith(`${exceptionId}-`))
     .map(({ name, status }) => `${name.slice(exceptionId.length + 1)} ${status}`);
-const pass = (asked: RequestFixture, now = mondayTen, by: WorkflowClient = engine) => deliverSignal(store, by, asked.exceptionId, now);
+const pass = (asked: RequestFixture, now = mondayTen, by: WorkflowClient = engine) =>
+  deliverSignal(store, by, asked.exceptionId, now);
 
 /** A request whose execution waits with its token for the Correspondent. */
 async function waiting(): Promise<RequestFixture & { readonly token: Secret }> {
@@ -65,10 +66,15 @@ async function waiting(): Promise<RequestFixture & { readonly token: Secret }> {
   await pass(asked);
   await workflows.whenIdle();
   const token = new Secret(tokens.at(-1) ?? '');
-  await transitionException(store, asked.exceptionId, (request) => requestApproval(request, context({ now: mondayTen })), {
-    operationId: null,
-    now: mondayTen,
-  });
+  await transitionException(
+    store,
+    asked.exceptionId,
+    (request) => requestApproval(request, context({ now: mondayTen })),
+    {
+      operationId: null,
+      now: mondayTen,
+    },
+  );
   const waits = { executionNumber: 1, nextStep: 'request-approval', taskToken: token } as const;
   expect(await suspendExecution(store, asked.exceptionId, waits, mondayTen)).toBe('waiting');
   return { ...asked, token };
@@ -79,7 +85,12 @@ const approve = (asked: RequestFixture) =>
     store,
     asked.exceptionId,
     (request) =>
-      recordDecision(request, 1, { decision: 'approve', comment: null }, context({ actor: carla.email, now: mondayTen })),
+      recordDecision(
+        request,
+        1,
+        { decision: 'approve', comment: null },
+        context({ actor: carla.email, now: mondayTen }),
+      ),
     { operationId: 'approve', now: mondayTen },
   );
 
@@ -149,7 +160,12 @@ describe('a request that moved on while it was looked after', () => {
       resume: async () => 'not-waiting',
       isRunning: async () => {
         const { execution: seen } = await loadRequest(store, asked);
-        await updateExecution(store, asked.exceptionId, { expected: seen, nextExecution: { status: 'running', executionNumber: 1 } }, mondayTen);
+        await updateExecution(
+          store,
+          asked.exceptionId,
+          { expected: seen, nextExecution: { status: 'running', executionNumber: 1 } },
+          mondayTen,
+        );
         return false;
       },
     };
@@ -167,7 +183,11 @@ describe('a request that waits', () => {
     await pass(asked, addDuration(day, { seconds: -1 }), lost);
     expect((await loadRequest(store, asked)).execution).toMatchObject({ status: 'waiting', executionNumber: 1 });
     await pass(asked, day);
-    expect((await loadRequest(store, asked)).execution).toMatchObject({ status: 'waiting', executionNumber: 1, since: day });
+    expect((await loadRequest(store, asked)).execution).toMatchObject({
+      status: 'waiting',
+      executionNumber: 1,
+      since: day,
+    });
     await pass(asked, addDuration(day, { hours: 24 }), lost);
     expect((await loadRequest(store, asked)).execution).toMatchObject({ status: 'start-pending', executionNumber: 2 });
   });

@@ -1,69 +1,81 @@
-import type { AlertHistory } from '../../domain/keys/usage-alert.ts';
-import { decideClientAlert, nextUsageAlertAt, limitIncreasesSince, decideUsageAlert } from '../../domain/keys/usage-alert.ts';
-import { limitOf } from '../../domain/keys/grant.ts';
-import type { Instant } from '../../domain/calendar/instant.ts';
-import type { Key } from '../../domain/keys/key.ts';
 import type { AgreementNotificationContent } from '../../domain/agreement-notification.ts';
 import { notificationsFor } from '../../domain/agreement-notification.ts';
+import type { Instant } from '../../domain/calendar/instant.ts';
+import { limitOf } from '../../domain/keys/grant.ts';
+import type { Key } from '../../domain/keys/key.ts';
+import type { AlertHistory } from '../../domain/keys/usage-alert.ts';
+import {
+  decideClientAlert,
+  decideUsageAlert,
+  limitIncreasesSince,
+  nextUsageAlertAt,
+} from '../../domain/keys/usage-alert.ts';
 import type { Policy } from '../../domain/policy.ts';
 import { findAgreement } from '../../store/agreements.ts';
-import type { AlertState, AlertDecision } from '../../store/usage-alerts.ts';
-import { addReportedActivations, recordAlert } from '../../store/usage-alerts.ts';
-import type { KeyRecord } from '../../store/keys.ts';
-import { readKey, listUsageTimes, countUsed } from '../../store/keys.ts';
-import { removeFromReplacedKeys } from '../../store/key-replacement.ts';
-import type { KeyChange } from '../../store/key-changes.ts';
 import type { Store } from '../../store/dynamodb/table.ts';
+import type { KeyChange } from '../../store/key-changes.ts';
+import type { KeyRecord } from '../../store/keys.ts';
+import { countUsed, listUsageTimes, readKey } from '../../store/keys.ts';
+import type { AlertDecision, AlertState } from '../../store/usage-alerts.ts';
+import { addReportedActivations, recordAlert } from '../../store/usage-alerts.ts';
 import { forecastKeyUsage } from './forecast-key-usage.ts';
 
 /**
- * Sees to one key whose use changed: takes machines that have moved to it off the keys that it replaced (BLK-3), and owes
- * its contacts a notice when so much of the limit is used (ALR-1) or it looks as if it were typed on clients (KMS-4).
+ * Records the usage alerts of a key whose usage changed: adds a pending notification for each contact when the usage
+ * crosses a share of the limit (ALR-1), or when a KMS key appears to be entered on clients (KMS-4).
  *
- * May run any number of times, late, and several at once: a change only says which key to look at. What is decided is
- * decided from the key as it is, and written only if nobody else was faster.
- * @returns how many notices are owed by it.
+ * It may run any number of times, late, and concurrently. The change only says which key to check: every alert is decided
+ * from the current key, and written only if nothing has changed meanwhile.
+ * @returns the number of notifications that it added.
  */
-export async function checkKeyUsage(
+export async function recordUsageAlerts(
   store: Store,
-  { keyId, activationsAdded, newInstallations, keyItemChanged }: KeyChange,
+  key: Key,
+  { activationsAdded, keyItemChanged }: KeyChange,
   now: Instant,
 ): Promise<number> {
-  const key = await readKey(store, keyId);
-  if (key === undefined) throw new Error(`Key ${keyId} has gone; keys are never deleted.`);
-  await removeFromReplacedKeys(store, key.value, newInstallations, now);
-  if (key.value.state.status !== 'live') return 0;
+  if (key.state.status !== 'live') return 0;
+  const { keyId } = key;
   const alertState = activationsAdded === 0 ? undefined : await addReportedActivations(store, keyId, activationsAdded);
   if (!keyItemChanged && alertState !== undefined && isBelowNextAlert(alertState)) return 0;
   return recordAlert(store, keyId, now, (currentAlertState) => decideAlerts(store, keyId, currentAlertState, now));
 }
 
-/** Whether a count could only say that there is nothing to tell: what was seen is never less than what is used. */
+/** Tells whether counting can be skipped: the reported number is never below the used one, and no alert is due below it. */
 function isBelowNextAlert({ version, activationsReported, nextAlertAt }: AlertState): boolean {
   return version > 0 && (nextAlertAt === null || activationsReported < nextAlertAt);
 }
 
-/** Reads a key and decides what there is to tell of it now; null when it is not live any more. */
-async function decideAlerts(store: Store, keyId: string, { alertHistory: history }: AlertState, now: Instant): Promise<AlertDecision | null> {
+/** Reads a key and decides its alerts. Returns null when it is no longer live. */
+async function decideAlerts(
+  store: Store,
+  keyId: string,
+  { alertHistory: history }: AlertState,
+  now: Instant,
+): Promise<AlertDecision | null> {
   const key = await readKey(store, keyId);
   if (key?.value.state.status !== 'live') return null;
   const { policy } = store;
   const limit = limitOf(key.value.grants);
   const used = await countUsed(store, key);
-  // How much was used when is only asked when a grant could have taken something that was told back below.
+  // The times of use matter only if an increase could have taken an alerted share below its threshold again.
   const isLimitRaised = history.percents.length > 0 && limit !== history.limit;
-  const raises = isLimitRaised ? limitIncreasesSince(history, key.value.grants, await listUsageTimes(store, key)) : [];
-  const usageDecision = decideUsageAlert({ used, limit, limitIncreases: raises }, history, policy);
+  const limitIncreases = isLimitRaised
+    ? limitIncreasesSince(history, key.value.grants, await listUsageTimes(store, key))
+    : [];
+  const usageDecision = decideUsageAlert({ used, limit, limitIncreases }, history, policy);
+  const { alertPercent: percent } = usageDecision;
   const clientsDecision = clientsAlertOf(key.value, usageDecision.history, policy);
   const contents: readonly AgreementNotificationContent[] = [
-    ...(usageDecision.alertPercent === null ? [] : [await limitUsedContent(store, key, { percent: usageDecision.alertPercent, used }, now)]),
+    ...(percent === null ? [] : [await limitUsedContent(store, key, { percent, used }, now)]),
     ...clientsDecision.contents,
   ];
   return {
     alertHistory: clientsDecision.history,
     nextAlertAt: nextUsageAlertAt(limit, clientsDecision.history, policy),
     activationsCounted: key.value.type === 'MAK' ? used : null,
-    notificationsFor: contents.length === 0 ? () => [] : await notificationsForContacts(store, key.value.agreementId, contents),
+    notificationsFor:
+      contents.length === 0 ? () => [] : await notificationsForContacts(store, key.value.agreementId, contents),
   };
 }
 
@@ -73,7 +85,7 @@ async function notificationsForContacts(
   contents: readonly AgreementNotificationContent[],
 ): Promise<AlertDecision['notificationsFor']> {
   const agreement = await findAgreement(store, agreementId);
-  if (agreement === undefined) throw new Error(`Agreement ${agreementId} has gone; agreements are never deleted.`);
+  if (agreement === undefined) throw new Error(`Agreement ${agreementId} is missing; agreements are never deleted.`);
   return (dedupKey) =>
     contents.flatMap((each) => notificationsFor(agreement.contacts, `${dedupKey} ${each.kind}`, agreement, each));
 }
@@ -87,7 +99,10 @@ function clientsAlertOf(
   const { hosts, history: nextHistory } = decideClientAlert(key, history, policy);
   if (hosts === null) return { history: nextHistory, contents: [] };
   const { withinHours } = policy.kms.newHostsWarning;
-  return { history: nextHistory, contents: [{ kind: 'kms-key-on-clients', lastFive: key.lastFive, hosts, withinHours }] };
+  return {
+    history: nextHistory,
+    contents: [{ kind: 'kms-key-on-clients', lastFive: key.lastFive, hosts, withinHours }],
+  };
 }
 
 async function limitUsedContent(
@@ -98,7 +113,7 @@ async function limitUsedContent(
 ): Promise<AgreementNotificationContent> {
   const { type, lastFive, grants } = key.value;
   const limit = limitOf(grants);
-  // Of a limit that is gone there is nothing left to forecast.
+  // Once the limit is used up, there is nothing left to forecast.
   const forecast = used < limit ? (await forecastKeyUsage(store, key, now)).inWords : null;
   return { kind: 'limit-used', keyType: type, lastFive, percent, used, limit, forecast };
 }

@@ -1,19 +1,19 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { addDuration, instant } from '../../../domain/calendar/instant.ts';
 import { askQuestion, withdrawRequest } from '../../../domain/exceptions/request.ts';
-import { instant, addDuration } from '../../../domain/calendar/instant.ts';
 import type { Email } from '../../../emails/layout.ts';
 import { SendThrottledError } from '../../../emails/send.ts';
-import type { InboundMessage, IntakeResult } from '../../../functions/events/inbound-mail.ts';
-import { processInboundMail } from '../../../functions/events/inbound-mail.ts';
 import { replyAddressFor } from '../../../functions/mail/reply-address.ts';
 import type { Mailer } from '../../../functions/runtime/mailer.ts';
+import type { InboundMessage, IntakeResult } from '../../../functions/use-cases/process-inbound-mail.ts';
+import { processInboundMail } from '../../../functions/use-cases/process-inbound-mail.ts';
 import { changeContacts, registerAgreement } from '../../../store/agreements.ts';
-import { findException, listExceptions, transitionException } from '../../../store/exceptions.ts';
-import { listLedgerEntries } from '../../../store/ledger.ts';
-import { issueMak } from '../../../store/keys.ts';
 import type { Store } from '../../../store/dynamodb/table.ts';
+import { findException, listExceptions, transitionException } from '../../../store/exceptions.ts';
+import { issueMak } from '../../../store/keys.ts';
+import { listLedgerEntries } from '../../../store/ledger.ts';
 import type { WorkflowClient } from '../../../workflows/client.ts';
-import { expectAccepted, anAgreement, context, ines, productKey, reviewer, tom } from '../../builders.ts';
+import { anAgreement, context, expectAccepted, ines, productKey, reviewer, tom } from '../../builders.ts';
 import { aMail, mailFile } from '../../fixtures/mails.ts';
 import { mondayNine, mondayTen, tuesdayTen } from '../../instants.ts';
 import { scanAllItems, startTestDynamoDb } from '../../store/dynamodb.ts';
@@ -127,7 +127,9 @@ describe('a complete request by mail', () => {
   it('EXC-13 is acknowledged by the letter that every request is, and by no other', async () => {
     await receive(mailFile('plain'));
     const [request] = await requests();
-    expect(request?.pendingNotifications.map(({ kind, to }) => ({ kind, to }))).toEqual([{ kind: 'received', to: 'requester' }]);
+    expect(request?.pendingNotifications.map(({ kind, to }) => ({ kind, to }))).toEqual([
+      { kind: 'received', to: 'requester' },
+    ]);
     expect(sent).toEqual([]);
   });
 
@@ -173,7 +175,9 @@ describe('the same mail, delivered again', () => {
 
   it('EXC-13 makes one request even after the mail itself is forgotten', async () => {
     await receive(mailFile('plain'));
-    expect(await receive(mailFile('plain'), {}, addDuration(mondayTen, { days: 15 }))).toMatchObject({ kind: 'accepted' });
+    expect(await receive(mailFile('plain'), {}, addDuration(mondayTen, { days: 15 }))).toMatchObject({
+      kind: 'accepted',
+    });
     expect(await requests()).toHaveLength(1);
   });
 
@@ -365,7 +369,9 @@ describe('a mail that cannot be read', () => {
 
   it('is told to be too large when it is', async () => {
     const large = aMail(['From: ines@alder.example'], 'x'.repeat(10 * 1024 * 1024));
-    expect(await receive(large.subarray(0, 10 * 1024 * 1024), { isComplete: false })).toMatchObject({ kind: 'too-large' });
+    expect(await receive(large.subarray(0, 10 * 1024 * 1024), { isComplete: false })).toMatchObject({
+      kind: 'too-large',
+    });
     expect(answer().prose).toContain('more than 10 megabytes');
   });
 });
