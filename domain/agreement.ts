@@ -1,6 +1,6 @@
 import { dayIn } from './calendar/business-time.ts';
 import type { CivilDate, Instant } from './calendar/instant.ts';
-import { isBefore, later } from './calendar/instant.ts';
+import { addDuration, isBefore } from './calendar/instant.ts';
 import type { Level, Product, ProductGroup, Program } from './catalog.ts';
 import { productGroups } from './catalog.ts';
 import type { Policy } from './policy.ts';
@@ -44,7 +44,7 @@ export function normalizeEmail(email: string): string {
 }
 
 /** The contact with this e-mail on the Authorized Contact List, if any. */
-export function contactWith(email: string, agreement: Agreement): Person | undefined {
+export function findContact(email: string, agreement: Agreement): Person | undefined {
   return agreement.contacts.find((contact) => sameEmail(contact.email, email));
 }
 
@@ -61,11 +61,11 @@ export function isAuthorizedRequester(requester: { name: string; email: string }
 // Unicode's own collation at its base level: the letters alone count, not their case, width or accents. It knows every
 // script, as stripping marks by hand does not: the stroke of a Polish ł is an accent, a vowel sign of Hindi is a letter.
 // Made when first needed: it takes milliseconds, and most functions compare no names.
-let lettersOnly: Intl.Collator | undefined;
+let nameCollator: Intl.Collator | undefined;
 
 function sameName(one: string, other: string): boolean {
-  lettersOnly ??= new Intl.Collator('und', { sensitivity: 'base' });
-  return lettersOnly.compare(withoutSpaces(one), withoutSpaces(other)) === 0;
+  nameCollator ??= new Intl.Collator('und', { sensitivity: 'base' });
+  return nameCollator.compare(withoutSpaces(one), withoutSpaces(other)) === 0;
 }
 
 function withoutSpaces(text: string): string {
@@ -87,9 +87,9 @@ export function deputyAt(agreement: Agreement, now: Instant, policy: Policy): Pe
 }
 
 /** Who may decide for the customer at a moment: the Notices Correspondent and, inside the named days, the deputy (AGR-4, AGR-5). */
-export function isAskedAt(email: string, agreement: Agreement, now: Instant, policy: Policy): boolean {
-  const asked = [noticesCorrespondentAt(agreement, now), deputyAt(agreement, now, policy)];
-  return asked.some((person) => person !== undefined && sameEmail(person.email, email));
+export function isApproverAt(email: string, agreement: Agreement, now: Instant, policy: Policy): boolean {
+  const approvers = [noticesCorrespondentAt(agreement, now), deputyAt(agreement, now, policy)];
+  return approvers.some((person) => person !== undefined && sameEmail(person.email, email));
 }
 
 /**
@@ -97,12 +97,12 @@ export function isAskedAt(email: string, agreement: Agreement, now: Instant, pol
  * and is still waiting is replaced; one whose time has come is the one that is replaced now.
  */
 export function nameCorrespondent(agreement: Agreement, person: Person, now: Instant, policy: Policy): Agreement {
-  const effectiveAt = later(now, { hours: policy.noticesCorrespondent.waitingHours });
-  return { ...settled(agreement, now), pendingNoticesCorrespondent: { person, effectiveAt } };
+  const effectiveAt = addDuration(now, { hours: policy.noticesCorrespondent.waitingHours });
+  return { ...withEffectiveCorrespondent(agreement, now), pendingNoticesCorrespondent: { person, effectiveAt } };
 }
 
 /** The agreement with a successor whose time has come as its Notices Correspondent (AGR-4). A deputy was the former one's. */
-export function settled(agreement: Agreement, now: Instant): Agreement {
+export function withEffectiveCorrespondent(agreement: Agreement, now: Instant): Agreement {
   const pending = agreement.pendingNoticesCorrespondent;
   if (pending === null || isBefore(now, pending.effectiveAt)) return agreement;
   return { ...agreement, noticesCorrespondent: pending.person, pendingNoticesCorrespondent: null, deputy: null };
@@ -110,7 +110,7 @@ export function settled(agreement: Agreement, now: Instant): Agreement {
 
 /** Whether this e-mail may see the agreement as a customer: on the contact list, or the Notices Correspondent (AGR-3). */
 export function isCustomerOf(email: string, agreement: Agreement, now: Instant): boolean {
-  return contactWith(email, agreement) !== undefined || sameEmail(noticesCorrespondentAt(agreement, now).email, email);
+  return findContact(email, agreement) !== undefined || sameEmail(noticesCorrespondentAt(agreement, now).email, email);
 }
 
 /** How many licenses the agreement has of a product group. */
@@ -121,7 +121,7 @@ export function licensesOf(group: ProductGroup, agreement: Agreement, policy: Po
 }
 
 /** The product groups that the agreement has licenses of, lowest first. */
-export function groupsCovered(agreement: Agreement, policy: Policy): readonly ProductGroup[] {
+export function coveredProductGroups(agreement: Agreement, policy: Policy): readonly ProductGroup[] {
   return productGroups.filter((group) => licensesOf(group, agreement, policy) > 0);
 }
 
@@ -130,8 +130,8 @@ export function groupsCovered(agreement: Agreement, policy: Policy): readonly Pr
  * every lower group too. `undefined` when the agreement does not cover Windows Vista (KEY-1).
  */
 export function kmsGroupOf(agreement: Agreement, policy: Policy): ProductGroup | undefined {
-  const covered = groupsCovered(agreement, policy);
-  return covered.includes('client') ? covered.at(-1) : undefined;
+  const groups = coveredProductGroups(agreement, policy);
+  return groups.includes('client') ? groups.at(-1) : undefined;
 }
 
 /**
@@ -145,6 +145,6 @@ export function initialMakLimit(group: ProductGroup, agreement: Agreement, polic
 /** The limit a MAK starts with for so many licenses of its group (KEY-4). */
 export function makLimitFor(licenses: number, program: Program, level: Level | null, policy: Policy): number {
   const { floor, roundUpTo, activationsPerLicense } = policy.initialMakLimit;
-  const wanted = Math.round(licenses * activationsPerLicense[program][level ?? 'none'] * 100) / 100;
-  return Math.max(floor, Math.ceil(wanted / roundUpTo) * roundUpTo);
+  const exactLimit = Math.round(licenses * activationsPerLicense[program][level ?? 'none'] * 100) / 100;
+  return Math.max(floor, Math.ceil(exactLimit / roundUpTo) * roundUpTo);
 }

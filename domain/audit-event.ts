@@ -1,5 +1,5 @@
 /** What somebody did, as the history of a key, a request or an agreement tells it (LED-1). Never holds a secret. */
-export type Deed = {
+export type AuditEvent = {
   /** Who did it: an e-mail address, or the name of the part of the service that acted by itself. */
   readonly actor: string;
   /** A stable name such as `limit-raised`. */
@@ -11,4 +11,4 @@ export type Deed = {
 };
 
 /** The actor of everything that the service does by itself. */
-export const theService = 'volume-activation';
+export const serviceActor = 'volume-activation';

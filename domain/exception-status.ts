@@ -14,7 +14,7 @@ export type ExceptionStatus = (typeof exceptionStatuses)[number];
 export const openStatuses = ['received', 'in-review', 'awaiting-requester', 'awaiting-approval'] as const;
 
 /** What can happen to a request. People make the first seven moves and the last; the service makes the others by itself. */
-export const moves = [
+export const transitions = [
   'question',
   'answer',
   'forward',
@@ -24,14 +24,16 @@ export const moves = [
   'deny',
   'review',
   'ask',
-  'fulfil',
+  'fulfill',
   'lapse',
   'dispute',
 ] as const;
-export type Move = (typeof moves)[number];
+export type TransitionName = (typeof transitions)[number];
 
 /** The legal moves (EXC-12): from each state, where each move leads. The drawing in the docs is made from this table. */
-export const legalMoves: Readonly<Record<ExceptionStatus, Readonly<Partial<Record<Move, ExceptionStatus>>>>> = {
+export const transitionTable: Readonly<
+  Record<ExceptionStatus, Readonly<Partial<Record<TransitionName, ExceptionStatus>>>>
+> = {
   received: {
     review: 'in-review',
     ask: 'awaiting-approval',
@@ -57,7 +59,7 @@ export const legalMoves: Readonly<Record<ExceptionStatus, Readonly<Partial<Recor
     forward: 'awaiting-approval',
     approve: 'awaiting-approval',
     deny: 'denied',
-    fulfil: 'fulfilled',
+    fulfill: 'fulfilled',
     reject: 'rejected',
     withdraw: 'withdrawn',
     lapse: 'lapsed',

@@ -3,7 +3,7 @@ import { civilDate } from './calendar/instant.ts';
 import { levels, productGroups, products, programs } from './catalog.ts';
 
 const count = () => z.int().min(0);
-const atLeastOne = () => z.int().min(1);
+const positiveCount = () => z.int().min(1);
 const zone = () =>
   z.string().refine((name) => {
     try {
@@ -25,9 +25,9 @@ const day = () =>
   });
 
 // Reminders are sent in the order of their list: of [4, 1] the second would be late before the first was due.
-const rising = (numbers: readonly number[]) =>
+const isAscending = (numbers: readonly number[]) =>
   numbers.every((each, index) => each > (numbers[index - 1] ?? Number.NEGATIVE_INFINITY));
-const falling = (numbers: readonly number[]) => rising(numbers.toReversed());
+const isDescending = (numbers: readonly number[]) => isAscending(numbers.toReversed());
 
 /** A record over an enum asks for every one of its keys. */
 const perLevel = () => z.record(z.enum([...levels, 'none']), z.number().positive()).readonly();
@@ -45,8 +45,8 @@ export const policySchema = z.lazy(() =>
         .describe('The product group of every product and the name that people know it by (KEY-3).'),
       initialMakLimit: z
         .strictObject({
-          floor: atLeastOne().describe('No MAK starts with fewer activations than this.'),
-          roundUpTo: atLeastOne().describe('Initial limits are rounded up to a multiple of this.'),
+          floor: positiveCount().describe('No MAK starts with fewer activations than this.'),
+          roundUpTo: positiveCount().describe('Initial limits are rounded up to a multiple of this.'),
           activationsPerLicense: z
             .record(z.enum(programs), perLevel())
             .readonly()
@@ -58,10 +58,10 @@ export const policySchema = z.lazy(() =>
         .describe('How many activations a new MAK starts with (KEY-4).'),
       kms: z
         .strictObject({
-          hostPlaces: atLeastOne().describe('Hosts that a KMS key activates (KMS-1).'),
-          usesPerHost: atLeastOne().describe('Activations of each host (KMS-1).'),
+          hostPlaces: positiveCount().describe('Hosts that a KMS key activates (KMS-1).'),
+          usesPerHost: positiveCount().describe('Activations of each host (KMS-1).'),
           newHostsWarning: z
-            .strictObject({ hosts: atLeastOne(), withinHours: atLeastOne() })
+            .strictObject({ hosts: positiveCount(), withinHours: positiveCount() })
             .readonly()
             .describe('So many new hosts within so many hours look like a KMS key typed on clients (KMS-4).'),
         })
@@ -69,8 +69,8 @@ export const policySchema = z.lazy(() =>
       callCenter: z
         .strictObject({
           zone: zone().describe('The zone in which the call centre counts its days (OVR-2).'),
-          overridesPerKey: atLeastOne().describe('Overrides that a KMS key can get in all (OVR-3).'),
-          increaseUpToTimesOriginal: atLeastOne().describe(
+          overridesPerKey: positiveCount().describe('Overrides that a KMS key can get in all (OVR-3).'),
+          increaseUpToTimesOriginal: positiveCount().describe(
             'A MAK may be raised by phone to its original limit times this (MAK-4).',
           ),
         })
@@ -87,39 +87,39 @@ export const policySchema = z.lazy(() =>
         .refine(({ opensAt, closesAt }) => opensAt < closesAt, 'closesAt must be later than opensAt'),
       exceptions: z
         .strictObject({
-          answerWithinBusinessDays: atLeastOne().describe('A complete request is answered within these (SLA-1).'),
+          answerWithinBusinessDays: positiveCount().describe('A complete request is answered within these (SLA-1).'),
           notEnglishExtraBusinessDays: count().describe('Added for a request that is not in English (SLA-3).'),
           reviewAbove: z
             .strictObject({ MAKADD: count(), KMSADD: count() })
             .readonly()
             .describe('A request for more than this goes to the team first (EXC-8).'),
           atMost: z
-            .strictObject({ MAKADD: atLeastOne(), KMSADD: atLeastOne() })
+            .strictObject({ MAKADD: positiveCount(), KMSADD: positiveCount() })
             .readonly()
             .describe('The largest request that the form takes; more is a matter for a new agreement.'),
           correspondentRemindedAfterBusinessDays: z
-            .array(atLeastOne())
+            .array(positiveCount())
             .readonly()
-            .refine(rising, 'each must be later than the one before')
+            .refine(isAscending, 'each must be later than the one before')
             .describe('When a silent Notices Correspondent is reminded, in business days after being asked (SLA-5).'),
           teamRemindedBeforeDueBusinessDays: z
             .array(count())
             .readonly()
-            .refine(falling, 'each must be nearer to the due time than the one before')
+            .refine(isDescending, 'each must be nearer to the due time than the one before')
             .describe('When the team is reminded, in business days before the due time; 0 is at due (SLA-5).'),
-          supervisorsToldEveryBusinessDays: atLeastOne().describe(
+          supervisorsToldEveryBusinessDays: positiveCount().describe(
             'How often supervisors hear of a late request, from its breach on (SLA-5).',
           ),
-          lapsesAfterBusinessDays: atLeastOne().describe(
+          lapsesAfterBusinessDays: positiveCount().describe(
             'A Correspondent or requester silent for so long lets a request lapse (SLA-6).',
           ),
         })
         .readonly(),
       approval: z
         .strictObject({
-          wrongCodesAllowed: atLeastOne().describe('So many wrong codes void a link (APR-2).'),
+          wrongCodesAllowed: positiveCount().describe('So many wrong codes void a link (APR-2).'),
           strict: z.boolean().describe('Whether the code is sent apart from the link, on demand (APR-7).'),
-          strictCodeMinutes: atLeastOne().describe('How long a code sent on demand is good for (APR-7).'),
+          strictCodeMinutes: positiveCount().describe('How long a code sent on demand is good for (APR-7).'),
         })
         .readonly(),
       noticesCorrespondent: z
@@ -135,13 +135,13 @@ export const policySchema = z.lazy(() =>
           usedPercent: z
             .array(z.int().min(1).max(100))
             .readonly()
-            .refine(rising, 'each must be more than the one before')
+            .refine(isAscending, 'each must be more than the one before')
             .describe('Shares of a limit at which contacts are told (ALR-1).'),
           forecast: z
             .strictObject({
-              windowDays: atLeastOne().describe('The pace is that of so many last days.'),
-              leastDays: atLeastOne().describe('With a history of fewer days nothing is forecast.'),
-              leastActivations: atLeastOne().describe('With fewer activations in those days nothing is forecast.'),
+              windowDays: positiveCount().describe('The pace is that of so many last days.'),
+              leastDays: positiveCount().describe('With a history of fewer days nothing is forecast.'),
+              leastActivations: positiveCount().describe('With fewer activations in those days nothing is forecast.'),
             })
             .readonly()
             .describe('When and from what a forecast is made (ALR-2).'),
@@ -150,7 +150,7 @@ export const policySchema = z.lazy(() =>
       plan: z
         .strictObject({
           kmsThreshold: z
-            .strictObject({ clients: atLeastOne(), servers: atLeastOne() })
+            .strictObject({ clients: positiveCount(), servers: positiveCount() })
             .readonly()
             .describe('A site with so many clients or servers can use a KMS host (AGR-6).'),
         })

@@ -1,6 +1,6 @@
 import type { Instant } from './calendar/instant.ts';
 import type { Product } from './catalog.ts';
-import type { ExceptionStatus, Move } from './exception-status.ts';
+import type { ExceptionStatus, TransitionName } from './exception-status.ts';
 import type { ExceptionDraft, Remedy } from './remedy.ts';
 
 /**
@@ -10,22 +10,22 @@ import type { ExceptionDraft, Remedy } from './remedy.ts';
 export type RefusalMembers = {
   // At the door
   'invalid-request': { readonly errors: readonly FieldError[] };
-  'malformed-json': Nothing;
-  'unsupported-media-type': Nothing;
-  'too-large': Nothing;
-  unauthenticated: Nothing;
-  forbidden: Nothing;
-  'not-found': Nothing;
-  'idempotency-key-reused': Nothing;
-  'request-in-progress': Nothing;
+  'malformed-json': NoMembers;
+  'unsupported-media-type': NoMembers;
+  'too-large': NoMembers;
+  unauthenticated: NoMembers;
+  forbidden: NoMembers;
+  'not-found': NoMembers;
+  'idempotency-key-reused': NoMembers;
+  'request-in-progress': NoMembers;
   // Agreements and keys
   'agreement-exists': { readonly agreementId: string };
   'mak-already-issued': { readonly keyId: string };
-  'wrong-key-type': Nothing;
+  'wrong-key-type': NoMembers;
   'key-blocked': { readonly replacedBy: string | null };
   'product-not-covered': { readonly covers: readonly Product[] };
   // Activation
-  'unknown-key': Nothing;
+  'unknown-key': NoMembers;
   'invalid-installation-id': { readonly groups: readonly number[] };
   'activation-limit-reached': { readonly limit: number; readonly used: number; readonly remedies: readonly Remedy[] };
   // Call centre
@@ -34,19 +34,19 @@ export type RefusalMembers = {
   'above-call-center-limit': { readonly maximumLimit: number; readonly draft: ExceptionDraft };
   'limit-not-raised': { readonly limit: number };
   // Exception requests
-  'requester-not-authorized': Nothing;
-  'key-not-found': Nothing;
+  'requester-not-authorized': NoMembers;
+  'key-not-found': NoMembers;
   'not-an-exception': { readonly remedies: readonly Remedy[] };
   'exception-already-open': { readonly exceptionId: string };
-  'not-in-that-state': { readonly status: ExceptionStatus; readonly allowed: readonly Move[] };
+  'not-in-that-state': { readonly status: ExceptionStatus; readonly allowed: readonly TransitionName[] };
   // Approval link
-  'link-unknown': Nothing;
+  'link-unknown': NoMembers;
   'link-void': { readonly because: 'replaced' | 'too-many-wrong-codes' | 'late' | 'closed' };
   'already-decided': { readonly decision: 'approve' | 'deny'; readonly decidedAt: Instant };
   'wrong-code': { readonly triesLeft: number };
 };
 
-type Nothing = Readonly<Record<never, never>>;
+type NoMembers = Readonly<Record<never, never>>;
 
 export type RefusalCode = keyof RefusalMembers;
 
@@ -59,10 +59,10 @@ export type Refusal = { [Code in RefusalCode]: RefusalOf<Code> }[RefusalCode];
 
 /** One wrong or missing field: a JSON pointer to it and a sentence. */
 export type FieldError = { readonly pointer: string; readonly message: string };
-export type Refused = { readonly ok: false; readonly refusal: Refusal };
+export type RefusalResult = { readonly ok: false; readonly refusal: Refusal };
 
 /** What a rule answers: what follows, or the refusal. */
-export type Decided<Outcome extends object> = ({ readonly ok: true } & Outcome) | Refused;
+export type Result<Outcome extends object> = ({ readonly ok: true } & Outcome) | RefusalResult;
 
 /** Builds a refusal of the given code; the compiler asks for exactly the members that the code carries. */
 export function refuse<Code extends RefusalCode>(

@@ -4,29 +4,29 @@ import { civilDate } from '../domain/calendar/instant.ts';
 import type { Context } from '../domain/context.ts';
 import type { ExceptionStatus } from '../domain/exception-status.ts';
 import { exceptionStatuses } from '../domain/exception-status.ts';
-import type { ExceptionRequest, Intake, Known } from '../domain/exceptions/request.ts';
+import type { ExceptionRequest, IntakeContext, RequestForm } from '../domain/exceptions/request.ts';
 import {
-  answer,
-  askCorrespondent,
-  beginReview,
-  decide,
-  forward,
-  fulfil,
-  lapse,
-  question,
-  receive,
-  reject,
-  withdraw,
+  answerQuestion,
+  askQuestion,
+  forwardRequest,
+  fulfill,
+  lapseRequest,
+  receiveRequest,
+  recordDecision,
+  rejectRequest,
+  requestApproval,
+  requestReview,
+  withdrawRequest,
 } from '../domain/exceptions/request.ts';
 import type { Grant } from '../domain/keys/grant.ts';
 import type { InstallationId } from '../domain/keys/installation-id.ts';
 import { installationIdFrom } from '../domain/keys/installation-id.ts';
-import type { Key, KeyStatus, KmsHost, KmsKey, Mak, Override, Successor } from '../domain/keys/key.ts';
+import type { Key, KeyState, KmsHost, KmsKey, Mak, Override, Successor } from '../domain/keys/key.ts';
 import type { ProductKey } from '../domain/keys/product-key.ts';
-import { drawProductKey, productKeySymbols } from '../domain/keys/product-key.ts';
+import { generateProductKey, productKeySymbols } from '../domain/keys/product-key.ts';
 import type { Policy } from '../domain/policy.ts';
 import { policySchema } from '../domain/policy.ts';
-import type { Decided, Refusal } from '../domain/refusal.ts';
+import type { Refusal, Result } from '../domain/refusal.ts';
 import { fridayNine, mondayTen } from './instants.ts';
 import { readProjectFile } from './project-files.ts';
 
@@ -86,7 +86,7 @@ export function installationId(number: number): InstallationId {
 export function productKey(number: number): ProductKey {
   const base = productKeySymbols.length;
   const places = Array.from({ length: 25 }, (_, place) => Math.floor(number / base ** (24 - place)) % base);
-  return drawProductKey(() => places.shift() ?? 0);
+  return generateProductKey(() => places.shift() ?? 0);
 }
 
 export function aGrant(facts: Partial<Grant> = {}): Grant {
@@ -109,7 +109,7 @@ export function aMak({ original = 100, ...facts }: Partial<Mak> & { original?: n
     agreementId: 'E-1001',
     productGroup: 'client',
     lastFive: 'BCDFG',
-    status: { is: 'live' },
+    state: { status: 'live' },
     grants: [aGrant({ amount: original })],
     issuedAt: mondayTen,
     replaces: null,
@@ -125,7 +125,7 @@ export function aKmsKey(facts: Partial<KmsKey> = {}): KmsKey {
     agreementId: 'E-1001',
     productGroup: 'server-b',
     lastFive: 'HJKMP',
-    status: { is: 'live' },
+    state: { status: 'live' },
     grants: [aGrant({ amount: policy.kms.hostPlaces })],
     issuedAt: mondayTen,
     replaces: null,
@@ -139,8 +139,8 @@ export function aKmsKey(facts: Partial<KmsKey> = {}): KmsKey {
 export const successor: Successor = { keyId: 'key-2', lastFive: 'QRTVW' };
 
 /** A key that is being replaced: held, and not blocked yet. */
-export const blocking: KeyStatus = {
-  is: 'blocking',
+export const blockingState: KeyState = {
+  status: 'blocking',
   since: mondayTen,
   by: ines.email,
   reason: 'It leaked.',
@@ -148,8 +148,8 @@ export const blocking: KeyStatus = {
 };
 
 /** A key that is blocked, with both marks, and replaced by `successor` unless `replacedBy` says otherwise. */
-export function blocked(replacedBy: Successor | null = successor): KeyStatus {
-  return { is: 'blocked', at: mondayTen, validationAt: mondayTen, replacedBy };
+export function blockedState(replacedBy: Successor | null = successor): KeyState {
+  return { status: 'blocked', at: mondayTen, validationAt: mondayTen, replacedBy };
 }
 
 /** A KMS host that has a place and has activated once. */
@@ -158,7 +158,7 @@ export function aHost(facts: Partial<KmsHost> = {}): KmsHost {
     installationId: installationId(1),
     machineName: 'kms-host',
     product: 'windows-server-2008-standard',
-    place: 'standard',
+    slot: 'standard',
     uses: 1,
     overridesSpent: 0,
     firstActivatedAt: mondayTen,
@@ -175,13 +175,13 @@ export function hosts(count: number, facts: Partial<KmsHost> = {}): KmsHost[] {
 
 /** An override for the host with installation id 1, not spent. */
 export function anOverride(facts: Partial<Override> = {}): Override {
-  return { installationId: installationId(1), at: mondayTen, callReference: 'CALL-1', spentAt: null, ...facts };
+  return { installationId: installationId(1), at: mondayTen, callReference: 'CALL-1', usedAt: null, ...facts };
 }
 
 // ---- Exception requests
 
 /** A complete MAKADD request of Inés's: more than the call centre can give, too little for a review, nothing to flag. */
-export function anIntake(facts: Partial<Intake> = {}): Intake {
+export function aRequestForm(facts: Partial<RequestForm> = {}): RequestForm {
   return {
     kind: 'MAKADD',
     organizationName: 'Alder School District',
@@ -199,8 +199,8 @@ export function anIntake(facts: Partial<Intake> = {}): Intake {
 }
 
 /** The same for the KMS key: ten more host places. */
-export function aKmsIntake(facts: Partial<Intake> = {}): Intake {
-  return anIntake({
+export function aKmsRequestForm(facts: Partial<RequestForm> = {}): RequestForm {
+  return aRequestForm({
     kind: 'KMSADD',
     product: 'windows-server-2008-standard',
     keyLastFive: 'HJKMP',
@@ -210,83 +210,92 @@ export function aKmsIntake(facts: Partial<Intake> = {}): Intake {
 }
 
 /** What is known of the agreement when a request comes in: both of its keys, and no request that is open. */
-export function known(facts: Partial<Known> = {}): Known {
+export function intakeContext(facts: Partial<IntakeContext> = {}): IntakeContext {
   return { agreement: anAgreement(), keys: [aMak()], openExceptionId: () => undefined, ...facts };
 }
 
 /** What a request was made with: an intake other than `anIntake()`, and the moment of every move up to the step named. */
-export type Made = { readonly intake?: Partial<Intake>; readonly at?: Instant };
+export type StateOptions = { readonly form?: Partial<RequestForm>; readonly at?: Instant };
 
-export function requestReceived({ intake = {}, at = mondayTen }: Made = {}): ExceptionRequest {
-  const facts = intake.kind === 'KMSADD' ? aKmsIntake(intake) : anIntake(intake);
+export function requestReceived({ form = {}, at = mondayTen }: StateOptions = {}): ExceptionRequest {
+  const facts = form.kind === 'KMSADD' ? aKmsRequestForm(form) : aRequestForm(form);
   const keys: Key[] = [facts.kind === 'KMSADD' ? aKmsKey() : aMak()];
-  return accepted(receive(facts, known({ keys }), 'X-1', context({ actor: facts.requester.email, now: at }))).request;
+  return expectAccepted(
+    receiveRequest(facts, intakeContext({ keys }), 'X-1', context({ actor: facts.requester.email, now: at })),
+  ).request;
 }
 
-export function requestInReview(made: Made = {}): ExceptionRequest {
-  return accepted(beginReview(requestReceived(made))).request;
+export function requestInReview(made: StateOptions = {}): ExceptionRequest {
+  return expectAccepted(requestReview(requestReceived(made))).request;
 }
 
-export function requestAwaitingRequester(made: Made = {}): ExceptionRequest {
+export function requestAwaitingRequester(made: StateOptions = {}): ExceptionRequest {
   const before = requestInReview(made);
-  return accepted(question(before, 'Which schools?', context({ actor: reviewer, now: before.receivedAt }))).request;
+  return expectAccepted(askQuestion(before, 'Which schools?', context({ actor: reviewer, now: before.receivedAt })))
+    .request;
 }
 
-export function requestAnswered(made: Made = {}): ExceptionRequest {
+export function requestAnswered(made: StateOptions = {}): ExceptionRequest {
   const before = requestAwaitingRequester(made);
-  return accepted(answer(before, 'Elm and Fir.', context({ actor: ines.email, now: before.receivedAt }))).request;
+  return expectAccepted(answerQuestion(before, 'Elm and Fir.', context({ actor: ines.email, now: before.receivedAt })))
+    .request;
 }
 
-export function requestAwaitingApproval(made: Made = {}): ExceptionRequest {
+export function requestAwaitingApproval(made: StateOptions = {}): ExceptionRequest {
   const before = requestReceived(made);
-  return accepted(askCorrespondent(before, context({ now: before.receivedAt }))).request;
+  return expectAccepted(requestApproval(before, context({ now: before.receivedAt }))).request;
 }
 
 /** Forwarded by the team for a smaller number while the Correspondent was being asked: the second question. */
-export function requestAskedAnew(made: Made = {}): ExceptionRequest {
+export function requestInSecondRound(made: StateOptions = {}): ExceptionRequest {
   const before = requestAwaitingApproval(made);
-  return accepted(forward(before, before.activations - 1, context({ actor: reviewer, now: before.receivedAt })))
-    .request;
+  return expectAccepted(
+    forwardRequest(before, before.activations - 1, context({ actor: reviewer, now: before.receivedAt })),
+  ).request;
 }
 
 /** Approved by the Correspondent; the limit has not been raised yet. */
-export function requestApproved(made: Made = {}): ExceptionRequest {
-  return decided('approve', made);
+export function requestApproved(made: StateOptions = {}): ExceptionRequest {
+  return requestDecided('approve', made);
 }
 
-export function requestDenied(made: Made = {}): ExceptionRequest {
-  return decided('deny', made);
+export function requestDenied(made: StateOptions = {}): ExceptionRequest {
+  return requestDecided('deny', made);
 }
 
-function decided(decision: 'approve' | 'deny', made: Made): ExceptionRequest {
+function requestDecided(decision: 'approve' | 'deny', made: StateOptions): ExceptionRequest {
   const before = requestAwaitingApproval(made);
   const choice = { decision, comment: null } as const;
-  return accepted(decide(before, before.asks, choice, context({ actor: carla.email, now: before.receivedAt }))).request;
+  return expectAccepted(
+    recordDecision(before, before.rounds, choice, context({ actor: carla.email, now: before.receivedAt })),
+  ).request;
 }
 
-export function requestFulfilled(made: Made = {}): ExceptionRequest {
+export function requestFulfilled(made: StateOptions = {}): ExceptionRequest {
   const before = requestApproved(made);
-  const key = before.intake.kind === 'KMSADD' ? aKmsKey() : aMak();
-  return accepted(fulfil(before, key, context({ now: before.receivedAt }))).request;
+  const key = before.form.kind === 'KMSADD' ? aKmsKey() : aMak();
+  return expectAccepted(fulfill(before, key, context({ now: before.receivedAt }))).request;
 }
 
-export function requestRejected(made: Made = {}): ExceptionRequest {
+export function requestRejected(made: StateOptions = {}): ExceptionRequest {
   const before = requestInReview(made);
-  return accepted(reject(before, 'Too many.', context({ actor: reviewer, now: before.receivedAt }))).request;
-}
-
-export function requestWithdrawn(made: Made = {}): ExceptionRequest {
-  const before = requestReceived(made);
-  return accepted(withdraw(before, 'No longer needed.', context({ actor: ines.email, now: before.receivedAt })))
+  return expectAccepted(rejectRequest(before, 'Too many.', context({ actor: reviewer, now: before.receivedAt })))
     .request;
 }
 
-/** Lapsed since the Correspondent did not answer. */
-export function requestLapsed({ at = fridayNine, ...made }: Made = {}): ExceptionRequest {
-  return accepted(lapse(requestAwaitingApproval(made), context({ now: at }))).request;
+export function requestWithdrawn(made: StateOptions = {}): ExceptionRequest {
+  const before = requestReceived(made);
+  return expectAccepted(
+    withdrawRequest(before, 'No longer needed.', context({ actor: ines.email, now: before.receivedAt })),
+  ).request;
 }
 
-const makers: Readonly<Record<ExceptionStatus, (made?: Made) => ExceptionRequest>> = {
+/** Lapsed since the Correspondent did not answer. */
+export function requestLapsed({ at = fridayNine, ...made }: StateOptions = {}): ExceptionRequest {
+  return expectAccepted(lapseRequest(requestAwaitingApproval(made), context({ now: at }))).request;
+}
+
+const builders: Readonly<Record<ExceptionStatus, (made?: StateOptions) => ExceptionRequest>> = {
   received: requestReceived,
   'in-review': requestInReview,
   'awaiting-requester': requestAwaitingRequester,
@@ -301,32 +310,32 @@ const makers: Readonly<Record<ExceptionStatus, (made?: Made) => ExceptionRequest
 /** A request that got to this status by legal moves, with whatever facts the test lays over it. */
 export function aRequest({
   status = 'received',
-  intake,
+  form,
   at,
   ...facts
 }: Partial<ExceptionRequest> & { status?: ExceptionStatus; at?: Instant } = {}): ExceptionRequest {
-  const made = { ...(intake === undefined ? {} : { intake }), ...(at === undefined ? {} : { at }) };
-  return { ...makers[status](made), ...facts };
+  const options = { ...(form === undefined ? {} : { form: form }), ...(at === undefined ? {} : { at }) };
+  return { ...builders[status](options), ...facts };
 }
 
 /** A request in each of the nine states. */
 export const requestInEachState: readonly ExceptionRequest[] = exceptionStatuses.map((status) => aRequest({ status }));
 
 /** The same request, whose workflow is parked on a wait. */
-export function parked(request: ExceptionRequest): ExceptionRequest {
-  return { ...request, drive: { is: 'parked', attempt: 1, since: request.receivedAt } };
+export function withWaitingExecution(request: ExceptionRequest): ExceptionRequest {
+  return { ...request, execution: { status: 'waiting', executionNumber: 1, since: request.receivedAt } };
 }
 
 // ---- Answers
 
 /** What a rule decided. Throws when it refused: the test was about something else. */
-export function accepted<Outcome extends object>(answer: Decided<Outcome>): { readonly ok: true } & Outcome {
-  if (!answer.ok) throw new Error(`refused: ${answer.refusal.code}: ${answer.refusal.detail}`);
-  return answer;
+export function expectAccepted<Outcome extends object>(result: Result<Outcome>): { readonly ok: true } & Outcome {
+  if (!result.ok) throw new Error(`refused: ${result.refusal.code}: ${result.refusal.detail}`);
+  return result;
 }
 
 /** Why a rule refused. Throws when it did not. */
-export function refusalOf(answer: Decided<object>): Refusal {
-  if (answer.ok) throw new Error('not refused');
-  return answer.refusal;
+export function expectRefusal(result: Result<object>): Refusal {
+  if (result.ok) throw new Error('not refused');
+  return result.refusal;
 }

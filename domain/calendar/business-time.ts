@@ -35,7 +35,7 @@ export type SupportCalendar = {
  */
 export function startOfBusiness(at: Instant, calendar: SupportCalendar): Instant {
   const arrival = epochMilliseconds(at);
-  return fromEpochMilliseconds(Math.max(arrival, dayOfWorkFrom(arrival, diaryOf(calendar)).opens));
+  return fromEpochMilliseconds(Math.max(arrival, businessDayOpenFrom(arrival, calendarCacheOf(calendar)).opens));
 }
 
 /**
@@ -46,9 +46,9 @@ export function dueAt(receivedAt: Instant, businessDays: number, calendar: Suppo
   if (!Number.isInteger(businessDays) || businessDays < 0) {
     throw new RangeError(`not a number of business days: ${businessDays}`);
   }
-  const diary = diaryOf(calendar);
-  const firstDay = dayOfWorkFrom(epochMilliseconds(receivedAt), diary);
-  return fromEpochMilliseconds(businessDaysAfter(firstDay, businessDays, diary).closes);
+  const cache = calendarCacheOf(calendar);
+  const firstDay = businessDayOpenFrom(epochMilliseconds(receivedAt), cache);
+  return fromEpochMilliseconds(businessDaysAfter(firstDay, businessDays, cache).closes);
 }
 
 /**
@@ -58,11 +58,11 @@ export function dueAt(receivedAt: Instant, businessDays: number, calendar: Suppo
  * should the clocks change within opening hours, that day is shorter or longer.
  */
 export function businessMinutesBetween(from: Instant, to: Instant, calendar: SupportCalendar): number {
-  const start = wholeMinute(from);
-  const end = wholeMinute(to);
-  const diary = diaryOf(calendar);
+  const start = floorToMinute(from);
+  const end = floorToMinute(to);
+  const cache = calendarCacheOf(calendar);
   // The difference from nought, and not the negation, which would make -0 of no time at all.
-  return end < start ? 0 - openMinutes(end, start, diary) : openMinutes(start, end, diary);
+  return end < start ? 0 - openMinutes(end, start, cache) : openMinutes(start, end, cache);
 }
 
 /**
@@ -80,11 +80,11 @@ export function businessMinutesBetween(from: Instant, to: Instant, calendar: Sup
  * Throws a RangeError unless `minutes` is a whole number.
  */
 export function addBusinessMinutes(from: Instant, minutes: number, calendar: SupportCalendar): Instant {
-  requireWhole(minutes);
-  const start = wholeMinute(from);
-  const diary = diaryOf(calendar);
+  assertInteger(minutes);
+  const start = floorToMinute(from);
+  const cache = calendarCacheOf(calendar);
   return fromEpochMilliseconds(
-    minutes > 0 ? forward(start, minutes * MINUTE, diary) : backward(start, -minutes * MINUTE, diary),
+    minutes > 0 ? addOpenTime(start, minutes * MINUTE, cache) : subtractOpenTime(start, -minutes * MINUTE, cache),
   );
 }
 
@@ -99,29 +99,29 @@ export function addBusinessMinutes(from: Instant, minutes: number, calendar: Sup
  * Throws a RangeError unless `days` is a whole number.
  */
 export function addBusinessDays(from: Instant, days: number, calendar: SupportCalendar): Instant {
-  requireWhole(days);
-  const asked = epochMilliseconds(from);
-  const diary = diaryOf(calendar);
-  const day = days > 0 ? dayOfWorkFrom(asked, diary) : dayOfWorkUpTo(asked, diary);
-  const counted = days > 0 ? Math.max(asked, day.opens) : Math.min(asked, day.closes);
-  const target = days > 0 ? businessDaysAfter(day, days, diary) : businessDaysBefore(day, -days, diary);
+  assertInteger(days);
+  const moment = epochMilliseconds(from);
+  const cache = calendarCacheOf(calendar);
+  const day = days > 0 ? businessDayOpenFrom(moment, cache) : businessDayOpenedBy(moment, cache);
+  const countedFrom = days > 0 ? Math.max(moment, day.opens) : Math.min(moment, day.closes);
+  const target = days > 0 ? businessDaysAfter(day, days, cache) : businessDaysBefore(day, -days, cache);
   // While the clocks run evenly at work, the same time on the clock is the same time after opening.
-  if (runsEvenly(day, diary) && runsEvenly(target, diary)) {
-    return fromEpochMilliseconds(target.opens + (counted - day.opens));
+  if (hasUniformClock(day, cache) && hasUniformClock(target, cache)) {
+    return fromEpochMilliseconds(target.opens + (countedFrom - day.opens));
   }
-  const timeOfDay = ZonedDateTime.toPlainTime(zoned(counted, calendar.zone));
+  const timeOfDay = ZonedDateTime.toPlainTime(toZonedDateTime(countedFrom, calendar.zone));
   // A day on which the clocks go back at work can show a time before its opening; no other day is open then.
   return fromEpochMilliseconds(Math.max(firstMoment(target.number, timeOfDay, calendar.zone), target.opens));
 }
 
 /** How long a business day is on the clock, in minutes. */
 export function businessDayMinutes(calendar: SupportCalendar): number {
-  return diaryOf(calendar).openMilliseconds / MINUTE;
+  return calendarCacheOf(calendar).openMilliseconds / MINUTE;
 }
 
 /** The day on the wall calendar of a zone at a moment (OVR-2). Throws a RangeError for a zone that does not exist. */
 export function dayIn(at: Instant, zone: string): CivilDate {
-  return civilDate(PlainDate.toString(ZonedDateTime.toPlainDate(zoned(epochMilliseconds(at), zone))));
+  return civilDate(PlainDate.toString(ZonedDateTime.toPlainDate(toZonedDateTime(epochMilliseconds(at), zone))));
 }
 
 /**
@@ -129,20 +129,20 @@ export function dayIn(at: Instant, zone: string): CivilDate {
  * 23 or 25 hours is one day. Throws a RangeError for a zone that does not exist.
  */
 export function startOfNextDay(at: Instant, zone: string): Instant {
-  const tomorrow = PlainDate.addDays(ZonedDateTime.toPlainDate(zoned(epochMilliseconds(at), zone)), 1);
+  const tomorrow = PlainDate.addDays(ZonedDateTime.toPlainDate(toZonedDateTime(epochMilliseconds(at), zone)), 1);
   return fromEpochMilliseconds(PlainDate.toZonedDateTime(tomorrow, zone).epochMilliseconds);
 }
 
 /** The instant at which a civil day begins in a zone: midnight, or the first moment after it where the clocks skip that. */
 export function startOfDay(day: CivilDate, zone: string): Instant {
-  return fromEpochMilliseconds(PlainDate.toZonedDateTime(plainDate(dayNumber(day)), zone).epochMilliseconds);
+  return fromEpochMilliseconds(PlainDate.toZonedDateTime(toPlainDate(dayNumber(day)), zone).epochMilliseconds);
 }
 
 /** A day on which the team works, by its day number, and the moments between which it is open, in epoch milliseconds. */
 type BusinessDay = { readonly number: number; readonly opens: number; readonly closes: number };
 
 /** What is remembered of a calendar: each day looked at so far, `null` for one on which it is closed. */
-type Diary = {
+type CalendarCache = {
   readonly calendar: SupportCalendar;
   readonly opensAt: PlainTime.Record;
   readonly closesAt: PlainTime.Record;
@@ -154,20 +154,20 @@ type Diary = {
 
 // Turning civil time into a moment costs microseconds, and the same few days are asked for over and over. With each
 // day's opening and closing known as moments, everything above is comparing integers.
-const diaries = new WeakMap<SupportCalendar, Diary>();
+const calendarCaches = new WeakMap<SupportCalendar, CalendarCache>();
 
 // Some forty years. A bound, because a warm process lives long and a memory that only grows is a leak.
-const DAYS_REMEMBERED = 15_000;
+const CACHED_DAYS_MAX = 15_000;
 
-function diaryOf(calendar: SupportCalendar): Diary {
-  const known = diaries.get(calendar);
-  if (known !== undefined) return known;
+function calendarCacheOf(calendar: SupportCalendar): CalendarCache {
+  const cached = calendarCaches.get(calendar);
+  if (cached !== undefined) return cached;
   const opensAt = PlainTime.fromString(calendar.opensAt);
   const closesAt = PlainTime.fromString(calendar.closesAt);
   if (PlainTime.compare(opensAt, closesAt) >= 0) {
     throw new RangeError(`a calendar cannot open at ${calendar.opensAt} and close at ${calendar.closesAt}`);
   }
-  const diary: Diary = {
+  const cache: CalendarCache = {
     calendar,
     opensAt,
     closesAt,
@@ -176,89 +176,89 @@ function diaryOf(calendar: SupportCalendar): Diary {
     holidays: new Map(),
     days: new Map(),
   };
-  diaries.set(calendar, diary);
-  return diary;
+  calendarCaches.set(calendar, cache);
+  return cache;
 }
 
-function dayOf(number: number, diary: Diary): BusinessDay | null {
-  const known = diary.days.get(number);
-  if (known !== undefined) return known;
-  const day = isClosed(number, diary)
+function businessDayOf(number: number, cache: CalendarCache): BusinessDay | null {
+  const cached = cache.days.get(number);
+  if (cached !== undefined) return cached;
+  const day = isClosed(number, cache)
     ? null
     : {
         number,
-        opens: firstMoment(number, diary.opensAt, diary.calendar.zone),
-        closes: firstMoment(number, diary.closesAt, diary.calendar.zone),
+        opens: firstMoment(number, cache.opensAt, cache.calendar.zone),
+        closes: firstMoment(number, cache.closesAt, cache.calendar.zone),
       };
-  if (diary.days.size >= DAYS_REMEMBERED) diary.days.clear();
-  diary.days.set(number, day);
+  if (cache.days.size >= CACHED_DAYS_MAX) cache.days.clear();
+  cache.days.set(number, day);
   return day;
 }
 
-function isClosed(number: number, diary: Diary): boolean {
+function isClosed(number: number, cache: CalendarCache): boolean {
   const weekday = weekdayOf(number);
-  return weekday === SATURDAY || weekday === SUNDAY || diary.closedOn.has(number) || isHoliday(number, diary);
+  return weekday === SATURDAY || weekday === SUNDAY || cache.closedOn.has(number) || isHoliday(number, cache);
 }
 
-function isHoliday(number: number, diary: Diary): boolean {
-  if (diary.calendar.holidays === 'none') return false;
+function isHoliday(number: number, cache: CalendarCache): boolean {
+  if (cache.calendar.holidays === 'none') return false;
   const year = new Date(number * DAY).getUTCFullYear();
-  const known = diary.holidays.get(year);
-  if (known !== undefined) return known.has(number);
+  const cached = cache.holidays.get(year);
+  if (cached !== undefined) return cached.has(number);
   const observed = new Set(observedFederalHolidays(year).map(dayNumber));
-  diary.holidays.set(year, observed);
+  cache.holidays.set(year, observed);
   return observed.has(number);
 }
 
 /** The business day with that number, or the nearest after it. */
-function onOrAfter(number: number, diary: Diary): BusinessDay {
+function businessDayOnOrAfter(number: number, cache: CalendarCache): BusinessDay {
   for (let candidate = number; ; candidate += 1) {
-    const day = dayOf(candidate, diary);
+    const day = businessDayOf(candidate, cache);
     if (day !== null) return day;
   }
 }
 
 /** The business day with that number, or the nearest before it. */
-function onOrBefore(number: number, diary: Diary): BusinessDay {
+function businessDayOnOrBefore(number: number, cache: CalendarCache): BusinessDay {
   for (let candidate = number; ; candidate -= 1) {
-    const day = dayOf(candidate, diary);
+    const day = businessDayOf(candidate, cache);
     if (day !== null) return day;
   }
 }
 
-function businessDaysAfter(day: BusinessDay, count: number, diary: Diary): BusinessDay {
-  let reached = day;
-  for (let counted = 0; counted < count; counted += 1) reached = onOrAfter(reached.number + 1, diary);
-  return reached;
+function businessDaysAfter(day: BusinessDay, count: number, cache: CalendarCache): BusinessDay {
+  let current = day;
+  for (let index = 0; index < count; index += 1) current = businessDayOnOrAfter(current.number + 1, cache);
+  return current;
 }
 
-function businessDaysBefore(day: BusinessDay, count: number, diary: Diary): BusinessDay {
-  let reached = day;
-  for (let counted = 0; counted < count; counted += 1) reached = onOrBefore(reached.number - 1, diary);
-  return reached;
+function businessDaysBefore(day: BusinessDay, count: number, cache: CalendarCache): BusinessDay {
+  let current = day;
+  for (let index = 0; index < count; index += 1) current = businessDayOnOrBefore(current.number - 1, cache);
+  return current;
 }
 
 // No zone is a whole day from UTC, so at any moment the day on a wall calendar is the UTC day or a neighbour of it. A
 // search that begins at the neighbour cannot miss a day, and needs no conversion to find where to begin.
-function dayBefore(moment: number): number {
+function dayNumberBefore(moment: number): number {
   return Math.floor(moment / DAY) - 1;
 }
 
-function dayAfter(moment: number): number {
+function dayNumberAfter(moment: number): number {
   return Math.floor(moment / DAY) + 1;
 }
 
 /** The first business day that is still open, or yet to open, at a moment. */
-function dayOfWorkFrom(moment: number, diary: Diary): BusinessDay {
-  let day = onOrAfter(dayBefore(moment), diary);
-  while (day.closes <= moment || neverOpens(day)) day = onOrAfter(day.number + 1, diary);
+function businessDayOpenFrom(moment: number, cache: CalendarCache): BusinessDay {
+  let day = businessDayOnOrAfter(dayNumberBefore(moment), cache);
+  while (day.closes <= moment || neverOpens(day)) day = businessDayOnOrAfter(day.number + 1, cache);
   return day;
 }
 
 /** The last business day that has opened by a moment. */
-function dayOfWorkUpTo(moment: number, diary: Diary): BusinessDay {
-  let day = onOrBefore(dayAfter(moment), diary);
-  while (day.opens > moment || neverOpens(day)) day = onOrBefore(day.number - 1, diary);
+function businessDayOpenedBy(moment: number, cache: CalendarCache): BusinessDay {
+  let day = businessDayOnOrBefore(dayNumberAfter(moment), cache);
+  while (day.opens > moment || neverOpens(day)) day = businessDayOnOrBefore(day.number - 1, cache);
   return day;
 }
 
@@ -268,51 +268,55 @@ function neverOpens(day: BusinessDay): boolean {
 }
 
 /** Whether the clocks do not change within the opening hours of a day. */
-function runsEvenly(day: BusinessDay, diary: Diary): boolean {
-  return day.closes - day.opens === diary.openMilliseconds;
+function hasUniformClock(day: BusinessDay, cache: CalendarCache): boolean {
+  return day.closes - day.opens === cache.openMilliseconds;
 }
 
-function openMinutes(start: number, end: number, diary: Diary): number {
+function openMinutes(start: number, end: number, cache: CalendarCache): number {
   let open = 0;
-  for (let day = onOrAfter(dayBefore(start), diary); day.opens < end; day = onOrAfter(day.number + 1, diary)) {
+  for (
+    let day = businessDayOnOrAfter(dayNumberBefore(start), cache);
+    day.opens < end;
+    day = businessDayOnOrAfter(day.number + 1, cache)
+  ) {
     open += Math.max(0, Math.min(day.closes, end) - Math.max(day.opens, start));
   }
   return open / MINUTE;
 }
 
-function forward(start: number, distance: number, diary: Diary): number {
-  let left = distance;
-  for (let day = dayOfWorkFrom(start, diary); ; day = onOrAfter(day.number + 1, diary)) {
+function addOpenTime(start: number, distance: number, cache: CalendarCache): number {
+  let remaining = distance;
+  for (let day = businessDayOpenFrom(start, cache); ; day = businessDayOnOrAfter(day.number + 1, cache)) {
     const begins = Math.max(day.opens, start);
-    if (left <= day.closes - begins) return begins + left;
-    left -= day.closes - begins;
+    if (remaining <= day.closes - begins) return begins + remaining;
+    remaining -= day.closes - begins;
   }
 }
 
-function backward(start: number, distance: number, diary: Diary): number {
-  let left = distance;
-  for (let day = dayOfWorkUpTo(start, diary); ; day = onOrBefore(day.number - 1, diary)) {
+function subtractOpenTime(start: number, distance: number, cache: CalendarCache): number {
+  let remaining = distance;
+  for (let day = businessDayOpenedBy(start, cache); ; day = businessDayOnOrBefore(day.number - 1, cache)) {
     const ends = Math.min(day.closes, start);
     // Not at the opening itself: with nothing left there, the answer is the closing before it.
-    if (left < ends - day.opens) return ends - left;
-    left -= ends - day.opens;
+    if (remaining < ends - day.opens) return ends - remaining;
+    remaining -= ends - day.opens;
   }
 }
 
 // Since 1972 every zone is whole minutes from UTC, so that a minute begins at the same moment on every wall clock.
-function wholeMinute(at: Instant): number {
+function floorToMinute(at: Instant): number {
   return Math.floor(epochMilliseconds(at) / MINUTE) * MINUTE;
 }
 
-function requireWhole(count: number): void {
+function assertInteger(count: number): void {
   if (!Number.isInteger(count)) throw new RangeError(`not a whole number: ${count}`);
 }
 
-function zoned(milliseconds: number, zone: string): ZonedDateTime.Record {
+function toZonedDateTime(milliseconds: number, zone: string): ZonedDateTime.Record {
   return TemporalInstant.toZonedDateTimeISO(TemporalInstant.fromEpochMilliseconds(milliseconds), zone);
 }
 
-function plainDate(number: number): PlainDate.Record {
+function toPlainDate(number: number): PlainDate.Record {
   const midnight = new Date(number * DAY);
   return PlainDate.create(midnight.getUTCFullYear(), midnight.getUTCMonth() + 1, midnight.getUTCDate());
 }
@@ -324,10 +328,10 @@ function plainDate(number: number): PlainDate.Record {
  * the moment of the change. So the later of two times on the clock is never the earlier moment.
  */
 function firstMoment(number: number, time: PlainTime.Record, zone: string): number {
-  const wanted = PlainDate.toPlainDateTime(plainDate(number), time);
-  const shown = PlainDateTime.toZonedDateTime(wanted, zone);
-  if (PlainDateTime.equals(ZonedDateTime.toPlainDateTime(shown), wanted)) return shown.epochMilliseconds;
-  const before = PlainDateTime.toZonedDateTime(wanted, zone, { disambiguation: 'earlier' });
-  const change = ZonedDateTime.getTimeZoneTransition(before, 'next');
-  return (change ?? shown).epochMilliseconds;
+  const wallTime = PlainDate.toPlainDateTime(toPlainDate(number), time);
+  const zonedTime = PlainDateTime.toZonedDateTime(wallTime, zone);
+  if (PlainDateTime.equals(ZonedDateTime.toPlainDateTime(zonedTime), wallTime)) return zonedTime.epochMilliseconds;
+  const earlier = PlainDateTime.toZonedDateTime(wallTime, zone, { disambiguation: 'earlier' });
+  const transition = ZonedDateTime.getTimeZoneTransition(earlier, 'next');
+  return (transition ?? zonedTime).epochMilliseconds;
 }

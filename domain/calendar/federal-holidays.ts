@@ -19,40 +19,40 @@ const SATURDAY = 6;
  */
 export function observedFederalHolidays(year: number): CivilDate[] {
   return [
-    observed(year, 1, 1), // New Year's Day
-    nth(3, MONDAY, year, 1), // Birthday of Martin Luther King, Jr.
-    nth(3, MONDAY, year, 2), // Washington's Birthday
+    observedDay(year, 1, 1), // New Year's Day
+    nthWeekday(3, MONDAY, year, 1), // Birthday of Martin Luther King, Jr.
+    nthWeekday(3, MONDAY, year, 2), // Washington's Birthday
     lastMondayOfMay(year), // Memorial Day
-    ...(year >= 2021 ? [observed(year, 6, 19)] : []), // Juneteenth National Independence Day
-    observed(year, 7, 4), // Independence Day
-    nth(1, MONDAY, year, 9), // Labor Day
-    nth(2, MONDAY, year, 10), // Columbus Day
-    observed(year, 11, 11), // Veterans Day
-    nth(4, THURSDAY, year, 11), // Thanksgiving Day
-    observed(year, 12, 25), // Christmas Day
-    observed(year + 1, 1, 1), // New Year's Day of the year after, which may be observed in this one
+    ...(year >= 2021 ? [observedDay(year, 6, 19)] : []), // Juneteenth National Independence Day
+    observedDay(year, 7, 4), // Independence Day
+    nthWeekday(1, MONDAY, year, 9), // Labor Day
+    nthWeekday(2, MONDAY, year, 10), // Columbus Day
+    observedDay(year, 11, 11), // Veterans Day
+    nthWeekday(4, THURSDAY, year, 11), // Thanksgiving Day
+    observedDay(year, 12, 25), // Christmas Day
+    observedDay(year + 1, 1, 1), // New Year's Day of the year after, which may be observed in this one
   ]
     .map(fromDayNumber)
     .filter((date) => date.startsWith(yearText(year)));
 }
 
-function observed(year: number, month: number, day: number): number {
-  const holiday = numberOf(year, month, day);
+function observedDay(year: number, month: number, day: number): number {
+  const holiday = dayNumberOf(year, month, day);
   if (weekdayOf(holiday) === SATURDAY) return holiday - 1;
   if (weekdayOf(holiday) === SUNDAY) return holiday + 1;
   return holiday;
 }
 
-function nth(count: number, weekday: number, year: number, month: number): number {
-  const first = numberOf(year, month, 1);
+function nthWeekday(count: number, weekday: number, year: number, month: number): number {
+  const first = dayNumberOf(year, month, 1);
   return first + ((weekday - weekdayOf(first) + 7) % 7) + (count - 1) * 7;
 }
 
 function lastMondayOfMay(year: number): number {
-  return nth(1, MONDAY, year, 6) - 7;
+  return nthWeekday(1, MONDAY, year, 6) - 7;
 }
 
-function numberOf(year: number, month: number, day: number): number {
+function dayNumberOf(year: number, month: number, day: number): number {
   return dayNumber(civilDate(`${yearText(year)}-${twoDigits(month)}-${twoDigits(day)}`));
 }
 

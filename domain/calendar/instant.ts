@@ -12,7 +12,7 @@ export type Instant = string & { readonly [brand]: 'Instant' };
 export type CivilDate = string & { readonly [brand]: 'CivilDate' };
 
 /** A stretch of elapsed time. A day here is 24 hours, whatever the clocks do; parts may be negative. */
-export type Elapsed = {
+export type Duration = {
   readonly days?: number;
   readonly hours?: number;
   readonly minutes?: number;
@@ -68,8 +68,8 @@ export function epochMilliseconds(at: Instant): number {
  * For leases, expiries, graces and waiting periods, where a day means 24 hours. What people call "the next day" or "a
  * business day" is civil time and is not reckoned here.
  */
-export function later(at: Instant, elapsed: Elapsed): Instant {
-  const { days = 0, hours = 0, minutes = 0, seconds = 0 } = elapsed;
+export function addDuration(at: Instant, duration: Duration): Instant {
+  const { days = 0, hours = 0, minutes = 0, seconds = 0 } = duration;
   return fromEpochMilliseconds(epochMilliseconds(at) + (((days * 24 + hours) * 60 + minutes) * 60 + seconds) * 1000);
 }
 

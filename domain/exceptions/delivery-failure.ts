@@ -1,26 +1,26 @@
-import { theService } from '../audit-event.ts';
+import { serviceActor } from '../audit-event.ts';
 import type { Instant } from '../calendar/instant.ts';
-import type { Addressee, LetterKind } from './notification.ts';
-import type { Changed, ExceptionRequest } from './request.ts';
-import { write } from './request.ts';
+import type { NotificationKind, Recipient } from './notification.ts';
+import type { ExceptionRequest, Transition } from './request.ts';
+import { withNotification } from './request.ts';
 
 /** What the mail service reported about a letter of a request that went out. */
-export type MailTrouble = {
-  readonly letter: LetterKind;
-  readonly to: Addressee;
+export type DeliveryFailure = {
+  readonly notificationKind: NotificationKind;
+  readonly to: Recipient;
   /** Which question to the Correspondent the letter was about; null for a letter about none. */
-  readonly askNumber: number | null;
+  readonly round: number | null;
   /**
    * `not-delivered` is for good: nobody will ever read this letter there. `put-off` is a mailbox that took nothing for the
    * days in which it was tried, and may take the next letter. `complained` is a reader who called it spam.
    */
-  readonly is: 'not-delivered' | 'put-off' | 'complained';
+  readonly kind: 'not-delivered' | 'deferred' | 'complaint';
   /** The mail service's own word for why, such as `Permanent/NoEmail`. */
   readonly because: string;
 };
 
 /** The letters without which a Correspondent cannot decide. */
-const asking: readonly LetterKind[] = ['approval-wanted', 'approval-reminder'];
+const approvalNotificationKinds: readonly NotificationKind[] = ['approval-requested', 'approval-reminder'];
 
 /**
  * Writes down what became of a letter (LED-1). When the mail that asks the Correspondent did not get there, and the question
@@ -31,31 +31,45 @@ const asking: readonly LetterKind[] = ['approval-wanted', 'approval-reminder'];
  * (AGR-5). Outside of the named days nobody is asked in the Correspondent's place: the customer gave the deputy these days
  * and no others, and a mailbox that is broken does not lengthen them.
  */
-export function hearOfMail(request: ExceptionRequest, trouble: MailTrouble, hasDeputy: boolean, now: Instant): Changed {
-  const deed = {
-    actor: theService,
-    action: trouble.is === 'complained' ? 'mail-complained-of' : `mail-${trouble.is}`,
-    detail: `${happenings[trouble.is]} “${trouble.letter}” to the ${trouble.to} (${trouble.because}).`,
+export function recordDeliveryEvent(
+  request: ExceptionRequest,
+  failure: DeliveryFailure,
+  hasDeputy: boolean,
+  now: Instant,
+): Transition {
+  const event = {
+    actor: serviceActor,
+    action: failureActions[failure.kind],
+    detail: `${failureDescriptions[failure.kind]} “${failure.notificationKind}” to the ${failure.to} (${failure.because}).`,
     reference: request.exceptionId,
   };
-  const { stage } = request;
-  const concerns =
-    trouble.is === 'not-delivered' &&
-    trouble.to === 'correspondent' &&
-    asking.includes(trouble.letter) &&
-    stage.is === 'awaiting-approval' &&
-    stage.ask.askNumber === trouble.askNumber &&
-    stage.ask.decision === null &&
-    stage.ask.undeliverableAt === null;
+  const { state } = request;
+  const preventsApproval =
+    failure.kind === 'not-delivered' &&
+    failure.to === 'correspondent' &&
+    approvalNotificationKinds.includes(failure.notificationKind) &&
+    state.status === 'awaiting-approval' &&
+    state.round.number === failure.round &&
+    state.round.decision === null &&
+    state.round.undeliverableAt === null;
   // What is only written down is a change too: of the history alone.
-  if (!concerns) return { request: { ...request }, deed };
-  const known = { ...request, stage: { ...stage, ask: { ...stage.ask, undeliverableAt: now } } };
-  const told = write(known, 'undeliverable', ['team', 'requester']);
-  return { request: hasDeputy ? write(told, 'approval-wanted', ['deputy']) : told, deed };
+  if (!preventsApproval) return { request: { ...request }, event };
+  const undeliverableRequest = { ...request, state: { ...state, round: { ...state.round, undeliverableAt: now } } };
+  const notifiedRequest = withNotification(undeliverableRequest, 'undeliverable', ['team', 'requester']);
+  return {
+    request: hasDeputy ? withNotification(notifiedRequest, 'approval-requested', ['deputy']) : notifiedRequest,
+    event,
+  };
 }
 
-const happenings = {
+const failureActions = {
+  'not-delivered': 'mail-not-delivered',
+  deferred: 'mail-put-off',
+  complaint: 'mail-complained-of',
+} as const;
+
+const failureDescriptions = {
   'not-delivered': 'Could not be delivered: the mail',
-  'put-off': 'Was not taken for now: the mail',
-  complained: 'The reader complained of the mail',
+  deferred: 'Was not taken for now: the mail',
+  complaint: 'The reader complained of the mail',
 } as const;

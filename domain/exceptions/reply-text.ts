@@ -1,10 +1,10 @@
-import { keysHidden } from '../keys/product-key.ts';
+import { maskProductKeys } from '../keys/product-key.ts';
 
 /** What somebody wrote in a mail, and whether there was more in it that was somebody's before: quoted, or its history. */
-export type OwnWords = { readonly text: string; readonly leftOut: boolean };
+export type ReplyText = { readonly text: string; readonly quotedTextRemoved: boolean };
 
 /** Nobody writes more lines by hand; what is below them is history, or meant to keep us busy. */
-const mostLines = 20_000;
+const lineCountMax = 20_000;
 
 /**
  * Takes from the text of a mail what its sender wrote in it (EXC-13, EXC-14): without quoted lines, without the history
@@ -12,44 +12,44 @@ const mostLines = 20_000;
  * above one. Lines end with `\n`; characters that nobody sees are gone, and of a whole product key only the last five
  * symbols are left, since a key is a secret (KEY-6).
  */
-export function ownWords(body: string): OwnWords {
-  const lines = visible(body).split('\n', mostLines);
-  const own: string[] = [];
-  let leftOut = false;
+export function extractReplyText(body: string): ReplyText {
+  const lines = normalizeText(body).split('\n', lineCountMax);
+  const replyLines: string[] = [];
+  let quotedTextRemoved = false;
   for (let at = 0; at < lines.length; at += 1) {
     const line = lines[at] ?? '';
     if (/^ {0,3}>/.test(line)) {
-      leftOut = true;
+      quotedTextRemoved = true;
       continue;
     }
     // The mark of a signature (RFC 3676); many programs cut off its space.
     if (/^-- ?$/.test(line)) break;
-    if (dividers.test(line) || beginsHistory(lines, at)) {
-      leftOut = true;
+    if (dividerPattern.test(line) || isCopiedHeaderStart(lines, at)) {
+      quotedTextRemoved = true;
       break;
     }
-    const attribution = attributionLines(lines, at);
+    const attribution = countAttributionLines(lines, at);
     if (attribution > 0) {
-      leftOut = true;
+      quotedTextRemoved = true;
       // Quoted with marks, the quotation ends where the marks do; without them, everything that follows is older.
       if (!isQuoted(lines, at + attribution)) break;
       at += attribution - 1;
       continue;
     }
     // An empty line is just that; a tab alone is the end of a cell.
-    own.push(line.trim() !== '' ? line : line.includes('\t') ? '\t' : '');
+    replyLines.push(line.trim() !== '' ? line : line.includes('\t') ? '\t' : '');
   }
   // At the end, with the rule that some programs draw above the history.
-  while (/^\s*$|^ ?[_-]{5,}$/.test(own.at(-1) ?? 'none')) own.pop();
-  const text = own
+  while (/^\s*$|^ ?[_-]{5,}$/.test(replyLines.at(-1) ?? 'none')) replyLines.pop();
+  const text = replyLines
     .join('\n')
     .replace(/\n{3,}/g, '\n\n')
     .replace(/^\n+/, '');
-  return { text: keysHidden(text), leftOut };
+  return { text: maskProductKeys(text), quotedTextRemoved };
 }
 
 /** The text as a person sees it: one kind of line end and of space, and nothing that shows no mark. */
-function visible(text: string): string {
+function normalizeText(text: string): string {
   return (
     text
       .toWellFormed()
@@ -62,7 +62,7 @@ function visible(text: string): string {
 }
 
 /** The line that many programs put between an answer and what it answers, or above what they pass on. */
-const dividers = new RegExp(
+const dividerPattern = new RegExp(
   `^ *[-_*=]{2,} *(?:${[
     'original message',
     'original appointment',
@@ -113,27 +113,27 @@ const headerLines = {
 } as const satisfies Record<HeaderName, RegExp>;
 
 /** How many lines such a copied header takes at the most: each of its four parts may be broken once. */
-const copiedHeaderLines = 10;
+const copiedHeaderLinesMax = 10;
 const timeOfDay = /\b\d{1,2}[:.h]\d{2}\b/;
 
 /**
  * Whether a copied header begins here: who sent a mail, when to the minute, to whom and about what. A form has no such
  * lines; somebody who writes "From:" and "Date:" above a form by hand writes no time of day.
  */
-function beginsHistory(lines: readonly string[], at: number): boolean {
+function isCopiedHeaderStart(lines: readonly string[], at: number): boolean {
   if (!headerLines.from.test(lines[at] ?? '')) return false;
-  const block = lines.slice(at + 1, at + copiedHeaderLines);
-  const sentAt = block.findIndex((line) => headerLines.sent.test(line));
+  const block = lines.slice(at + 1, at + copiedHeaderLinesMax);
+  const sentIndex = block.findIndex((line) => headerLines.sent.test(line));
   return (
-    sentAt >= 0 &&
-    timeOfDay.test(`${block[sentAt]} ${block[sentAt + 1] ?? ''}`) &&
+    sentIndex >= 0 &&
+    timeOfDay.test(`${block[sentIndex]} ${block[sentIndex + 1] ?? ''}`) &&
     block.some((line) => headerLines.to.test(line)) &&
     block.some((line) => headerLines.subject.test(line))
   );
 }
 
 /** How a program says whose words follow: "On …, … wrote:", in the languages of many. */
-const attributions: readonly RegExp[] = [
+const attributionPatterns: readonly RegExp[] = [
   /^on .+ wrote:$/iu,
   /^(?:am|on) .+ schrieb\b.*:$/iu,
   /^le .+ a écrit ?:$/iu,
@@ -149,10 +149,10 @@ const attributions: readonly RegExp[] = [
   /^.+のメール[:：]$/u,
 ];
 /** Longer than any of them: two dates and two addresses. */
-const longestAttribution = 400;
+const attributionLengthMax = 400;
 
 /** How many lines from here are such a sentence: programs break it, often before its last word. Zero where there is none. */
-function attributionLines(lines: readonly string[], at: number): number {
+function countAttributionLines(lines: readonly string[], at: number): number {
   const count = [1, 2, 3].find((each) => isAttribution(lines.slice(at, at + each))) ?? 0;
   // In some languages it begins with a date or a name, that is with anything: what stands above it is no part of it.
   return isAttribution(lines.slice(at + 1, at + count)) ? 0 : count;
@@ -161,8 +161,12 @@ function attributionLines(lines: readonly string[], at: number): number {
 function isAttribution(lines: readonly string[]): boolean {
   const sentence = lines.map((line) => line.trim()).join(' ');
   // Somebody may write "On Monday the board wrote:" in a sentence; a program names the minute or the address.
-  const byProgram = timeOfDay.test(sentence) || sentence.includes('@');
-  return byProgram && sentence.length <= longestAttribution && attributions.some((pattern) => pattern.test(sentence));
+  const isMachineWritten = timeOfDay.test(sentence) || sentence.includes('@');
+  return (
+    isMachineWritten &&
+    sentence.length <= attributionLengthMax &&
+    attributionPatterns.some((pattern) => pattern.test(sentence))
+  );
 }
 
 function isQuoted(lines: readonly string[], from: number): boolean {

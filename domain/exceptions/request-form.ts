@@ -5,7 +5,7 @@ import type { Policy } from '../policy.ts';
 import type { FieldError } from '../refusal.ts';
 import type { ExceptionKind } from '../remedy.ts';
 import { exceptionKinds } from '../remedy.ts';
-import { ownWords } from './reply-text.ts';
+import { extractReplyText } from './reply-text.ts';
 
 /** The fields of the form (EXC-1), in the order in which it is printed. */
 const formFields = [
@@ -47,39 +47,39 @@ const formLabels: Readonly<Record<FormField, string>> = {
 };
 
 /** Of these the first that is written counts: a signature at the end often has them once more, in other words. */
-const firstCounts: readonly FormField[] = ['requesterName', 'requesterPhone', 'requesterEmail', 'language'];
+const firstValueFields: readonly FormField[] = ['requesterName', 'requesterPhone', 'requesterEmail', 'language'];
 
-type PersonAsRead = {
+type ParsedPerson = {
   readonly name: string | undefined;
   readonly phone: string | undefined;
   readonly email: string | undefined;
 };
 
 /** As much of an intake as could be read. */
-export type IntakeAsRead = {
+export type ParsedRequestForm = {
   readonly kind: ExceptionKind | undefined;
   readonly organizationName: string | undefined;
   readonly agreementNumber: string | undefined;
   readonly authorizationNumber: string | undefined;
   readonly licenseNumber: string | undefined;
-  readonly requester: PersonAsRead;
+  readonly requester: ParsedPerson;
   readonly product: Product | undefined;
   readonly keyLastFive: string | undefined;
   readonly activationsRequested: number | undefined;
   readonly businessReason: string | undefined;
   readonly requiredDate: string | undefined;
   readonly language: string | undefined;
-  readonly noticesCorrespondent: PersonAsRead | undefined;
+  readonly noticesCorrespondent: ParsedPerson | undefined;
 };
 
-export type MailRequest = {
-  readonly intake: IntakeAsRead;
+export type RequestFormResult = {
+  readonly form: ParsedRequestForm;
   /** What was written but can be read in no way, or in more than one: by the pointers that the API uses. */
-  readonly faults: readonly FieldError[];
+  readonly errors: readonly FieldError[];
   /** What was written, field by field, as it was written. */
-  readonly written: Readonly<Partial<Record<FormField, string>>>;
+  readonly rawValues: Readonly<Partial<Record<FormField, string>>>;
   /** Whether the mail had quoted text or history, which was not read. */
-  readonly leftOut: boolean;
+  readonly quotedTextRemoved: boolean;
 };
 
 /**
@@ -88,67 +88,67 @@ export type MailRequest = {
  * its label; the business reason may have many lines, up to the next label. The kind may be left out, and may stand in the
  * subject. Nothing is judged here that the API's own checks judge.
  */
-export function readRequest(
+export function parseRequestForm(
   { text, subject }: { readonly text: string; readonly subject: string },
   policy: Policy,
-): MailRequest {
-  const own = ownWords(text);
-  const entries = entriesIn(own.text);
-  const written: Partial<Record<FormField, string>> = {};
-  const faults: FieldError[] = [];
+): RequestFormResult {
+  const replyText = extractReplyText(text);
+  const entries = parseEntries(replyText.text);
+  const rawValues: Partial<Record<FormField, string>> = {};
+  const errors: FieldError[] = [];
   for (const field of formFields) {
     const values = [...new Set(entries.flatMap((entry) => (entry.field === field ? [entry.value] : [])))];
     const [value] = values;
     if (value === undefined) continue;
     // The Correspondent may be given in pieces; of anything else there is one.
-    written[field] = field === 'noticesCorrespondent' ? values.join(', ') : value;
-    if (values.length > 1 && field !== 'noticesCorrespondent' && !firstCounts.includes(field)) {
-      faults.push({ pointer: pointers[field], message: 'is there more than once, and not the same each time' });
+    rawValues[field] = field === 'noticesCorrespondent' ? values.join(', ') : value;
+    if (values.length > 1 && field !== 'noticesCorrespondent' && !firstValueFields.includes(field)) {
+      errors.push({ pointer: pointers[field], message: 'is there more than once, and not the same each time' });
     }
   }
-  const read = <Value>(field: FormField, reading: (value: string) => Reading<Value>): Value | undefined => {
-    const value = written[field];
-    if (value === undefined || faults.some(({ pointer }) => pointer === pointers[field])) return undefined;
-    const made = reading(value);
-    if (made.ok) return made.value;
-    faults.push({ pointer: pointers[field], message: made.message });
+  const parseField = <Value>(field: FormField, parse: (value: string) => ParseResult<Value>): Value | undefined => {
+    const value = rawValues[field];
+    if (value === undefined || errors.some(({ pointer }) => pointer === pointers[field])) return undefined;
+    const result = parse(value);
+    if (result.ok) return result.value;
+    errors.push({ pointer: pointers[field], message: result.message });
     return undefined;
   };
-  const asWritten = (field: FormField) => read(field, (value) => ({ ok: true, value }));
-  const correspondent = asWritten('noticesCorrespondent');
-  const intake: IntakeAsRead = {
-    kind: written.kind === undefined ? kindIn(subject) : read('kind', kindFrom),
-    organizationName: asWritten('organizationName'),
-    agreementNumber: asWritten('agreementNumber'),
-    authorizationNumber: asWritten('authorizationNumber'),
-    licenseNumber: asWritten('licenseNumber'),
+  const rawField = (field: FormField) => parseField(field, (value) => ({ ok: true, value }));
+  const correspondent = rawField('noticesCorrespondent');
+  const form: ParsedRequestForm = {
+    kind: rawValues.kind === undefined ? findKind(subject) : parseField('kind', parseKind),
+    organizationName: rawField('organizationName'),
+    agreementNumber: rawField('agreementNumber'),
+    authorizationNumber: rawField('authorizationNumber'),
+    licenseNumber: rawField('licenseNumber'),
     requester: {
-      name: asWritten('requesterName'),
-      phone: asWritten('requesterPhone'),
-      email: asWritten('requesterEmail'),
+      name: rawField('requesterName'),
+      phone: rawField('requesterPhone'),
+      email: rawField('requesterEmail'),
     },
-    product: read('product', (value) => productFrom(value, policy)),
-    keyLastFive: asWritten('keyLastFive'),
-    activationsRequested: read('activationsRequested', countFrom),
-    businessReason: asWritten('businessReason'),
-    requiredDate: read('requiredDate', dateFrom),
-    language: read('language', (value) => ({ ok: true, value: languageFrom(value) })),
-    noticesCorrespondent: correspondent === undefined ? undefined : personIn(correspondent),
+    product: parseField('product', (value) => parseProduct(value, policy)),
+    keyLastFive: rawField('keyLastFive'),
+    activationsRequested: parseField('activationsRequested', parseCount),
+    businessReason: rawField('businessReason'),
+    requiredDate: parseField('requiredDate', parseDate),
+    language: parseField('language', (value) => ({ ok: true, value: parseLanguage(value) })),
+    noticesCorrespondent: correspondent === undefined ? undefined : parsePerson(correspondent),
   };
-  return { intake, faults, written, leftOut: own.leftOut };
+  return { form, errors, rawValues, quotedTextRemoved: replyText.quotedTextRemoved };
 }
 
 /** The body that the API takes, for the schema that the API checks it with: a field that was not read is not there at all. */
-export function bodyFrom(intake: IntakeAsRead): Readonly<Record<string, unknown>> {
-  const { requester, noticesCorrespondent } = intake;
-  return present({
-    ...intake,
-    requester: present(requester),
-    noticesCorrespondent: noticesCorrespondent === undefined ? undefined : present(noticesCorrespondent),
+export function toRequestBody(form: ParsedRequestForm): Readonly<Record<string, unknown>> {
+  const { requester, noticesCorrespondent } = form;
+  return omitUndefined({
+    ...form,
+    requester: omitUndefined(requester),
+    noticesCorrespondent: noticesCorrespondent === undefined ? undefined : omitUndefined(noticesCorrespondent),
   });
 }
 
-function present(fields: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+function omitUndefined(fields: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
@@ -159,27 +159,27 @@ export type FormLine = { readonly field: FormField; readonly label: string; read
  * The form, filled in as far as it was (EXC-13). What need not be said is left out unless it was; the agreement has its
  * one number or its two, whichever were begun with, and all three lines to choose from where none was.
  */
-export function formOf({ written }: Pick<MailRequest, 'written'>): readonly FormLine[] {
-  const has = (field: FormField) => written[field] !== undefined;
-  const takesTwo = has('authorizationNumber') || has('licenseNumber');
-  const shown = (field: FormField) => {
+export function toFormLines({ rawValues }: Pick<RequestFormResult, 'rawValues'>): readonly FormLine[] {
+  const has = (field: FormField) => rawValues[field] !== undefined;
+  const hasTwoNumbers = has('authorizationNumber') || has('licenseNumber');
+  const isShown = (field: FormField) => {
     if (has(field)) return true;
-    if (field === 'agreementNumber') return !takesTwo;
-    if (field === 'authorizationNumber' || field === 'licenseNumber') return takesTwo || !has('agreementNumber');
+    if (field === 'agreementNumber') return !hasTwoNumbers;
+    if (field === 'authorizationNumber' || field === 'licenseNumber') return hasTwoNumbers || !has('agreementNumber');
     return field !== 'kind' && field !== 'language' && field !== 'noticesCorrespondent';
   };
   return formFields
-    .filter(shown)
-    .map((field) => ({ field, label: formLabels[field], value: written[field]?.trim() ?? '' }));
+    .filter(isShown)
+    .map((field) => ({ field, label: formLabels[field], value: rawValues[field]?.trim() ?? '' }));
 }
 
 /** The form as text: what it reads as, it was. */
-export function formText(form: readonly FormLine[]): string {
+export function formatForm(form: readonly FormLine[]): string {
   return form.map(({ label, value }) => `${label}: ${value}`.trimEnd()).join('\n');
 }
 
 /** What a field of the API's body is called in the form; the pointer itself for one that the form does not have. */
-export function labelAt(pointer: string): string {
+export function labelOfPointer(pointer: string): string {
   const field = formFields.find((each) => pointers[each] === pointer);
   if (field !== undefined) return formLabels[field];
   const [, part = ''] = /^\/noticesCorrespondent\/(\w+)$/.exec(pointer) ?? [];
@@ -208,10 +208,10 @@ const pointers: Readonly<Record<FormField, string>> = {
 // ---- Labels
 
 /** What a label stands for: a field, or several at once as the published list of what to send puts them together. */
-type Meaning = FormField | 'requester' | 'agreement' | 'license-and-authorization' | 'authorization-and-license';
+type LabelMeaning = FormField | 'requester' | 'agreement' | 'license-and-authorization' | 'authorization-and-license';
 
 /** Labels in their plain form (`plain`), and what each stands for. */
-const labelsOf: readonly (readonly [Meaning, readonly string[]])[] = [
+const labelsByMeaning: readonly (readonly [LabelMeaning, readonly string[]])[] = [
   ['kind', ['kind', 'kind of request', 'request kind', 'type of request', 'request type', 'exception process']],
   [
     'organizationName',
@@ -282,13 +282,15 @@ const labelsOf: readonly (readonly [Meaning, readonly string[]])[] = [
     ],
   ],
 ];
-const meanings = new Map(labelsOf.flatMap(([meaning, labels]) => labels.map((label) => [label, meaning] as const)));
+const meaningByLabel = new Map(
+  labelsByMeaning.flatMap(([meaning, labels]) => labels.map((label) => [label, meaning] as const)),
+);
 
 /** The longest that may stand before a colon and be a label: the longest of the published list, with what it explains. */
-const longestLabel = 160;
+const labelLengthMax = 160;
 
 /** A label without what people write differently: its case, its numbering, what stands in brackets, British spelling. */
-function plain(label: string): string {
+function normalizeLabel(label: string): string {
   return label
     .normalize('NFKC')
     .toLowerCase()
@@ -303,61 +305,64 @@ function plain(label: string): string {
     .trim();
 }
 
-function meaningOf(label: string): Meaning | undefined {
-  if (label.length > longestLabel) return undefined;
-  const name = plain(label)
+function labelMeaningOf(label: string): LabelMeaning | undefined {
+  if (label.length > labelLengthMax) return undefined;
+  const name = normalizeLabel(label)
     .replace(/^the /, '')
     .replace(/ associated with (?:the|this|your) key$/, '')
     .replace(/(?<=\bphone) number$/, '');
-  return /^last (?:five|5)\b/.test(name) ? 'keyLastFive' : meanings.get(name);
+  return /^last (?:five|5)\b/.test(name) ? 'keyLastFive' : meaningByLabel.get(name);
 }
 
-type Entry = { readonly field: FormField; readonly value: string };
+type FormEntry = { readonly field: FormField; readonly value: string };
 
 /** Goes through the lines: each label opens a field, and what follows it belongs to that field as far as it can. */
-function entriesIn(text: string): readonly Entry[] {
+function parseEntries(text: string): readonly FormEntry[] {
   const lines = text.split('\n');
-  const entries: Entry[] = [];
+  const entries: FormEntry[] = [];
   for (let at = 0; at < lines.length; at += 1) {
-    const begun = labelledLine(lines, at);
-    if (begun === undefined) continue;
-    const { meaning, rest } = begun;
-    const end = endOf(lines, at + 1, meaning, rest !== '');
+    const labeledLine = parseLabeledLine(lines, at);
+    if (labeledLine === undefined) continue;
+    const { meaning, rest } = labeledLine;
+    const end = findFieldEnd(lines, at + 1, meaning, rest !== '');
     const value = [rest, ...lines.slice(at + 1, end)]
       .map((line) => line.trim())
       .join('\n')
       .trim();
-    const longest = meaning === 'businessReason' ? longestReason : longestValue;
-    if (value !== '') entries.push(...split(meaning, value.slice(0, longest)));
+    const lengthMax = meaning === 'businessReason' ? reasonLengthMax : valueLengthMax;
+    if (value !== '') entries.push(...splitEntry(meaning, value.slice(0, lengthMax)));
     at = end - 1;
   }
   return entries;
 }
 
 /** Nothing that is longer is taken; it is cut where it is still too long, and never so that the rest could pass for all. */
-const longestValue = 1_000;
-const longestReason = 5_000;
+const valueLengthMax = 1_000;
+const reasonLengthMax = 5_000;
 
 /**
  * A line with a known label: what it stands for, and what stands behind it. A cell of a table needs no colon. `whose` says
  * whether the label tells whose name, phone or e-mail it is.
  */
-type Labelled = { readonly meaning: Meaning; readonly whose: 'the-requester’s' | 'anybody’s'; readonly rest: string };
+type LabeledLine = { readonly meaning: LabelMeaning; readonly owner: 'requester' | 'anyone'; readonly rest: string };
 
-function labelledLine(lines: readonly string[], at: number): Labelled | undefined {
+function parseLabeledLine(lines: readonly string[], at: number): LabeledLine | undefined {
   const line = lines[at] ?? '';
   const [, label = '', rest = ''] = /^([^:：]{1,200})[:：](.*)$/su.exec(line) ?? [];
-  const meaning = meaningOf(label);
+  const meaning = labelMeaningOf(label);
   // `*Label:* value` is how some programs write what was bold.
-  if (meaning !== undefined) return { meaning, whose: whoseIs(label), rest: rest.replace(/^[*_]+(?=\s|$)/, '').trim() };
-  const [, cell = '', next = ''] = /^\s*([^\t]{1,200})\t(.*)$/s.exec(line) ?? [];
-  const inCell = cell !== '' ? cell : isEmptyCell(lines[at + 1]) ? line : '';
-  const ofCell = meaningOf(inCell);
-  return ofCell === undefined ? undefined : { meaning: ofCell, whose: whoseIs(inCell), rest: next.trim() };
+  if (meaning !== undefined)
+    return { meaning, owner: labelOwnerOf(label), rest: rest.replace(/^[*_]+(?=\s|$)/, '').trim() };
+  const [, cell = '', cellValue = ''] = /^\s*([^\t]{1,200})\t(.*)$/s.exec(line) ?? [];
+  const cellLabel = cell !== '' ? cell : isEmptyCell(lines[at + 1]) ? line : '';
+  const cellMeaning = labelMeaningOf(cellLabel);
+  return cellMeaning === undefined
+    ? undefined
+    : { meaning: cellMeaning, owner: labelOwnerOf(cellLabel), rest: cellValue.trim() };
 }
 
-function whoseIs(label: string): Labelled['whose'] {
-  return /request/i.test(label) ? 'the-requester’s' : 'anybody’s';
+function labelOwnerOf(label: string): LabeledLine['owner'] {
+  return /request/i.test(label) ? 'requester' : 'anyone';
 }
 
 function isEmptyCell(line: string | undefined): boolean {
@@ -368,29 +373,29 @@ function isEmptyCell(line: string | undefined): boolean {
  * The first line that is not a field's any more. A reason goes on over empty lines, a person until one. Any other value is
  * on one line: that of the label or, where nothing stands there, the next one, which may be a cell.
  */
-function endOf(lines: readonly string[], from: number, meaning: Meaning, begun: boolean): number {
+function findFieldEnd(lines: readonly string[], from: number, meaning: LabelMeaning, hasValue: boolean): number {
   let first = from;
-  if (!begun) while (isEmptyCell(lines[first])) first += 1;
+  if (!hasValue) while (isEmptyCell(lines[first])) first += 1;
   const isPerson = meaning === 'requester' || meaning === 'noticesCorrespondent';
-  const most = meaning === 'businessReason' || isPerson ? lines.length : first + (begun ? 0 : 1);
+  const endMax = meaning === 'businessReason' || isPerson ? lines.length : first + (hasValue ? 0 : 1);
   let at = first;
-  for (; at < most && at < lines.length; at += 1) {
-    const next = labelledLine(lines, at);
+  for (; at < endMax && at < lines.length; at += 1) {
+    const nextLabel = parseLabeledLine(lines, at);
     // "Phone:" right below a person's name is that person's.
-    const goesOn = isPerson && next?.whose === 'anybody’s' && partsOfPerson.includes(next.meaning);
-    if (next !== undefined && !goesOn) break;
+    const continuesPerson = isPerson && nextLabel?.owner === 'anyone' && personMeanings.includes(nextLabel.meaning);
+    if (nextLabel !== undefined && !continuesPerson) break;
     if (meaning !== 'businessReason' && lines[at]?.trim() === '') break;
   }
   return at;
 }
 
-const partsOfPerson: readonly Meaning[] = ['requesterName', 'requesterPhone', 'requesterEmail'];
+const personMeanings: readonly LabelMeaning[] = ['requesterName', 'requesterPhone', 'requesterEmail'];
 
 /** Takes apart what was put under one label. */
-function split(meaning: Meaning, value: string): readonly Entry[] {
+function splitEntry(meaning: LabelMeaning, value: string): readonly FormEntry[] {
   switch (meaning) {
     case 'requester': {
-      const { name, phone, email } = personIn(value);
+      const { name, phone, email } = parsePerson(value);
       const parts: readonly (readonly [FormField, string | undefined])[] = [
         ['requesterName', name],
         ['requesterPhone', phone],
@@ -401,7 +406,7 @@ function split(meaning: Meaning, value: string): readonly Entry[] {
     case 'agreement':
     case 'license-and-authorization':
     case 'authorization-and-license': {
-      const [first = '', second] = numbersIn(value);
+      const [first = '', second] = extractNumbers(value);
       if (second === undefined)
         return [{ field: meaning === 'agreement' ? 'agreementNumber' : 'licenseNumber', value: first }];
       const [license, authorization] = meaning === 'authorization-and-license' ? [second, first] : [first, second];
@@ -411,15 +416,15 @@ function split(meaning: Meaning, value: string): readonly Entry[] {
       ];
     }
     case 'requesterEmail':
-      return [{ field: meaning, value: emailIn(value) ?? value }];
+      return [{ field: meaning, value: extractEmail(value) ?? value }];
     case 'keyLastFive':
-      return [{ field: meaning, value: lastFiveIn(value) }];
+      return [{ field: meaning, value: extractLastFive(value) }];
     default:
       return [{ field: meaning, value }];
   }
 }
 
-function numbersIn(value: string): readonly string[] {
+function extractNumbers(value: string): readonly string[] {
   const words = value.split(/[\s,;/&]|\band\b/i);
   const numbers = words.filter((word) => /\d/.test(word));
   return numbers.length === 0 ? [value] : numbers;
@@ -427,17 +432,19 @@ function numbersIn(value: string): readonly string[] {
 
 // ---- Values
 
-type Reading<Value> = { readonly ok: true; readonly value: Value } | { readonly ok: false; readonly message: string };
+type ParseResult<Value> =
+  | { readonly ok: true; readonly value: Value }
+  | { readonly ok: false; readonly message: string };
 
-function emailIn(value: string): string | undefined {
+function extractEmail(value: string): string | undefined {
   return /[^\s<>()[\],;:"]+@[^\s<>()[\],;:"]+/.exec(value)?.[0];
 }
 
 const phonePattern = /\+?[\d(][\d ()./-]{4,}\d(?: ?(?:x|ext\.?) ?\d{1,6})?/i;
 
 /** A person's name, phone and e-mail, in any order and however they are set apart. */
-function personIn(value: string): PersonAsRead {
-  const email = emailIn(value);
+function parsePerson(value: string): ParsedPerson {
+  const email = extractEmail(value);
   const withoutEmail = value.replaceAll(/<?(?:mailto:)?[^\s<>()[\],;:"]+@[^\s<>()[\],;:"]+>?/gi, ',');
   const phone = phonePattern.exec(withoutEmail)?.[0];
   const pieces = (phone === undefined ? withoutEmail : withoutEmail.replace(phone, ','))
@@ -447,28 +454,30 @@ function personIn(value: string): PersonAsRead {
   return { name: pieces[0]?.replace(/^name\s*:\s*/i, ''), phone, email };
 }
 
-function kindFrom(value: string): Reading<ExceptionKind> {
-  const kind = kindIn(value) ?? exceptionKinds.find((each) => each.slice(0, 3) === value.toUpperCase());
+function parseKind(value: string): ParseResult<ExceptionKind> {
+  const kind = findKind(value) ?? exceptionKinds.find((each) => each.slice(0, 3) === value.toUpperCase());
   return kind === undefined ? { ok: false, message: 'must be KMSADD or MAKADD' } : { ok: true, value: kind };
 }
 
 /** The one kind that a text names; `undefined` when it names none or both. */
-function kindIn(text: string): ExceptionKind | undefined {
-  const named = exceptionKinds.filter((kind) =>
+function findKind(text: string): ExceptionKind | undefined {
+  const kinds = exceptionKinds.filter((kind) =>
     new RegExp(`\\b${kind.slice(0, 3)}[ -]?${kind.slice(3)}\\b`, 'i').test(text),
   );
-  return named.length === 1 ? named[0] : undefined;
+  return kinds.length === 1 ? kinds[0] : undefined;
 }
 
-function productFrom(value: string, { catalog }: Policy): Reading<Product> {
-  const asked = plainProduct(value);
-  const product = products.find((each) => plainProduct(each) === asked || plainProduct(catalog[each].name) === asked);
+function parseProduct(value: string, { catalog }: Policy): ParseResult<Product> {
+  const name = normalizeProductName(value);
+  const product = products.find(
+    (each) => normalizeProductName(each) === name || normalizeProductName(catalog[each].name) === name,
+  );
   if (product !== undefined) return { ok: true, value: product };
   const names = products.map((each) => catalog[each].name).join(', ');
   return { ok: false, message: `must be one of: ${names}` };
 }
 
-function plainProduct(name: string): string {
+function normalizeProductName(name: string): string {
   return name
     .toLowerCase()
     .replace(/[®™]|\((?:r|tm)\)/g, '')
@@ -479,12 +488,12 @@ function plainProduct(name: string): string {
 }
 
 /** The last five of whatever was written of the key: five symbols, with or without a mask before them. */
-function lastFiveIn(value: string): string {
+function extractLastFive(value: string): string {
   const compact = value.replace(/[\s"'“”]|\.$/g, '');
   return /^(?:[^A-Za-z0-9]|x)*([A-Za-z0-9]{5})$/i.exec(compact)?.[1] ?? compact;
 }
 
-function countFrom(value: string): Reading<number> {
+function parseCount(value: string): ParseResult<number> {
   const [, digits] =
     /^\+?\s*(\d{1,3}(?:[,' ’]\d{3})+|\d{1,9})\s*(?:more|additional)?\s*(?:kms)?\s*(?:activations?|hosts?)?\.?$/i.exec(
       value,
@@ -522,7 +531,7 @@ const languages = [
 ];
 const languageNames = new Intl.DisplayNames('en', { type: 'language' });
 
-function languageFrom(value: string): string {
+function parseLanguage(value: string): string {
   const name = value.toLowerCase();
   return languages.find((tag) => languageNames.of(tag)?.toLowerCase() === name) ?? value;
 }
@@ -544,7 +553,7 @@ const months = [
 const weekdays = ['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday'];
 
 /** A date that can be read in one way: `2027-06-14`, `14 June 2027`, `June 14, 2027`, with or without its weekday. */
-function dateFrom(value: string): Reading<string> {
+function parseDate(value: string): ParseResult<string> {
   const text = value
     .toLowerCase()
     .replace(/[.,]+(?=\s|$)/g, '')
@@ -552,45 +561,45 @@ function dateFrom(value: string): Reading<string> {
     .replace(/\bof\b/g, ' ')
     .trim();
   const [, weekday, rest = text] = /^([a-z]{3,9})\s+(.*\d.*\d{4})$/.exec(text) ?? [];
-  const dayName = weekday === undefined ? undefined : weekdays.find((name) => begins(name, weekday));
-  const found = dateIn(dayName === undefined ? text : rest);
-  if (found === 'two-ways') {
+  const dayName = weekday === undefined ? undefined : weekdays.find((name) => isNameOrAbbreviation(name, weekday));
+  const date = parsePlainDate(dayName === undefined ? text : rest);
+  if (date === 'ambiguous') {
     return { ok: false, message: 'could be read in two ways; write it as 2027-06-14 or 14 June 2027' };
   }
-  if (found === undefined) return { ok: false, message: 'must be a date such as 2027-06-14 or 14 June 2027' };
-  const named = dayName === undefined ? 0 : weekdays.indexOf(dayName) + 1;
-  if (named !== 0 && named !== found.dayOfWeek) {
-    const isA = weekdays[found.dayOfWeek - 1] ?? '';
-    return { ok: false, message: `must have the right weekday: ${found} is a ${capital(isA)}` };
+  if (date === undefined) return { ok: false, message: 'must be a date such as 2027-06-14 or 14 June 2027' };
+  const weekdayNumber = dayName === undefined ? 0 : weekdays.indexOf(dayName) + 1;
+  if (weekdayNumber !== 0 && weekdayNumber !== date.dayOfWeek) {
+    const actualWeekday = weekdays[date.dayOfWeek - 1] ?? '';
+    return { ok: false, message: `must have the right weekday: ${date} is a ${capitalize(actualWeekday)}` };
   }
-  return { ok: true, value: found.toString() };
+  return { ok: true, value: date.toString() };
 }
 
-function dateIn(text: string): Temporal.PlainDate | 'two-ways' | undefined {
+function parsePlainDate(text: string): Temporal.PlainDate | 'ambiguous' | undefined {
   const iso = /^(\d{4})([-/.])(\d{1,2})\2(\d{1,2})$/.exec(text);
-  if (iso !== null) return dayOf(iso[1], iso[3], iso[4]);
+  if (iso !== null) return toPlainDate(iso[1], iso[3], iso[4]);
   const dayFirst = /^(\d{1,2})[\s./-]+([a-z]{3,9})[\s./-]+(\d{4})$/.exec(text);
-  if (dayFirst !== null) return dayOf(dayFirst[3], monthOf(dayFirst[2]), dayFirst[1]);
+  if (dayFirst !== null) return toPlainDate(dayFirst[3], monthNumberOf(dayFirst[2]), dayFirst[1]);
   const monthFirst = /^([a-z]{3,9})[\s.-]+(\d{1,2})[\s,.-]+(\d{4})$/.exec(text);
-  if (monthFirst !== null) return dayOf(monthFirst[3], monthOf(monthFirst[1]), monthFirst[2]);
-  const figures = /^(\d{1,2})([-/.])(\d{1,2})\2(\d{4})$/.exec(text);
-  if (figures === null) return undefined;
-  const readings = [dayOf(figures[4], figures[3], figures[1]), dayOf(figures[4], figures[1], figures[3])];
-  const [one, other] = readings.filter((each) => each !== undefined);
-  return one !== undefined && other !== undefined && !one.equals(other) ? 'two-ways' : one;
+  if (monthFirst !== null) return toPlainDate(monthFirst[3], monthNumberOf(monthFirst[1]), monthFirst[2]);
+  const numeric = /^(\d{1,2})([-/.])(\d{1,2})\2(\d{4})$/.exec(text);
+  if (numeric === null) return undefined;
+  const candidates = [toPlainDate(numeric[4], numeric[3], numeric[1]), toPlainDate(numeric[4], numeric[1], numeric[3])];
+  const [one, other] = candidates.filter((each) => each !== undefined);
+  return one !== undefined && other !== undefined && !one.equals(other) ? 'ambiguous' : one;
 }
 
-function monthOf(name = ''): string | undefined {
-  const index = months.findIndex((month) => begins(month, name));
+function monthNumberOf(name = ''): string | undefined {
+  const index = months.findIndex((month) => isNameOrAbbreviation(month, name));
   return index < 0 ? undefined : String(index + 1);
 }
 
 /** Whether this, of three letters or more, is the name or how it is shortened: by three letters, or four for September. */
-function begins(name: string, text: string): boolean {
+function isNameOrAbbreviation(name: string, text: string): boolean {
   return text === name || (name.startsWith(text) && text.length <= 4);
 }
 
-function dayOf(year?: string, month?: string, day?: string): Temporal.PlainDate | undefined {
+function toPlainDate(year?: string, month?: string, day?: string): Temporal.PlainDate | undefined {
   if (year === undefined || month === undefined || day === undefined) return undefined;
   try {
     return Temporal.PlainDate.from(
@@ -602,6 +611,6 @@ function dayOf(year?: string, month?: string, day?: string): Temporal.PlainDate 
   }
 }
 
-function capital(word: string): string {
+function capitalize(word: string): string {
   return word.charAt(0).toUpperCase() + word.slice(1);
 }

@@ -31,7 +31,7 @@ export type KeyPlan = {
   } | null;
 };
 
-export type Plan = {
+export type ActivationPlan = {
   readonly program: Program;
   readonly advice: 'mix' | 'kms' | 'mak';
   readonly summary: string;
@@ -39,24 +39,24 @@ export type Plan = {
   readonly keys: readonly KeyPlan[];
 };
 
-const servers = ['server-a', 'server-b', 'server-c'] as const;
+const serverGroups = ['server-a', 'server-b', 'server-c'] as const;
 
 /**
  * The activation plan (AGR-6): which keys to use where, how many KMS hosts and MAK activations that takes, and what must
  * be asked for beyond the standard limits. At a site, machines of a kind (clients, servers) that pass the KMS threshold
  * use a KMS host there; all others use MAKs. Open customers are advised MAK, unless a site passes a threshold.
  */
-export function plan(program: Program, sites: readonly Site[], policy: Policy): Plan {
-  const planned = sites.map((site) => planSite(site, policy));
-  const keys = [...kmsKey(planned, policy), ...maks(planned, program, policy)];
+export function planActivations(program: Program, sites: readonly Site[], policy: Policy): ActivationPlan {
+  const sitePlans = sites.map((site) => planSite(site, policy));
+  const keys = [...planKmsKey(sitePlans, policy), ...planMaks(sitePlans, program, policy)];
   const types = new Set(keys.map(({ type }) => type));
   const advice = types.size === 2 ? 'mix' : types.has('KMS') ? 'kms' : 'mak';
-  return { program, advice, summary: summaryOf(program, advice, keys), sites: planned, keys };
+  return { program, advice, summary: summaryOf(program, advice, keys), sites: sitePlans, keys };
 }
 
 function planSite({ name, machines }: Site, policy: Policy): SitePlan {
   const { clients: clientThreshold, servers: serverThreshold } = policy.plan.kmsThreshold;
-  const serverCount = servers.reduce((sum, group) => sum + machines[group], 0);
+  const serverCount = serverGroups.reduce((sum, group) => sum + machines[group], 0);
   const clientsByKms = machines.client >= clientThreshold;
   const serversByKms = serverCount >= serverThreshold;
   const parts = productGroups
@@ -66,21 +66,21 @@ function planSite({ name, machines }: Site, policy: Policy): SitePlan {
       return { productGroup, machines: machines[productGroup], keyType: byKms ? 'KMS' : 'MAK' };
     });
   const reasons = [
-    ...reason('clients', machines.client, clientThreshold),
-    ...reason('servers', serverCount, serverThreshold),
+    ...reasonsFor('clients', machines.client, clientThreshold),
+    ...reasonsFor('servers', serverCount, serverThreshold),
   ];
   return { name, parts, kmsHosts: parts.some(({ keyType }) => keyType === 'KMS') ? 1 : 0, reasons };
 }
 
-function reason(what: string, count: number, threshold: number): readonly string[] {
+function reasonsFor(machineKind: string, count: number, threshold: number): readonly string[] {
   if (count === 0) return [];
   return count >= threshold
-    ? [`${count} ${what} are at least the ${threshold} that a KMS host needs: use one KMS host here for them.`]
-    : [`${count} ${what} are fewer than the ${threshold} that a KMS host needs: activate each with a MAK.`];
+    ? [`${count} ${machineKind} are at least the ${threshold} that a KMS host needs: use one KMS host here for them.`]
+    : [`${count} ${machineKind} are fewer than the ${threshold} that a KMS host needs: activate each with a MAK.`];
 }
 
 /** One KMS key serves all sites: its group is the highest that any of them activates by KMS. */
-function kmsKey(sites: readonly SitePlan[], policy: Policy): readonly KeyPlan[] {
+function planKmsKey(sites: readonly SitePlan[], policy: Policy): readonly KeyPlan[] {
   const needed = sites.reduce((sum, { kmsHosts }) => sum + kmsHosts, 0);
   const byKms = sites.flatMap(({ parts }) => parts).filter(({ keyType }) => keyType === 'KMS');
   const productGroup = productGroups.findLast((group) => byKms.some((part) => part.productGroup === group));
@@ -109,7 +109,7 @@ function kmsKey(sites: readonly SitePlan[], policy: Policy): readonly KeyPlan[] 
 }
 
 /** One MAK for each group that has machines off KMS; what it starts with is reckoned for as many licenses as machines. */
-function maks(sites: readonly SitePlan[], program: Program, policy: Policy): readonly KeyPlan[] {
+function planMaks(sites: readonly SitePlan[], program: Program, policy: Policy): readonly KeyPlan[] {
   const parts = sites.flatMap((site) => site.parts);
   return productGroups.flatMap((productGroup): readonly KeyPlan[] => {
     const ofGroup = parts.filter((part) => part.productGroup === productGroup);
@@ -136,14 +136,14 @@ function maks(sites: readonly SitePlan[], program: Program, policy: Policy): rea
   });
 }
 
-function summaryOf(program: Program, advice: Plan['advice'], keys: readonly KeyPlan[]): string {
+function summaryOf(program: Program, advice: ActivationPlan['advice'], keys: readonly KeyPlan[]): string {
   const hosts = keys.find(({ type }) => type === 'KMS')?.needed ?? 0;
   const activations = keys.filter(({ type }) => type === 'MAK').reduce((sum, { needed }) => sum + needed, 0);
-  const takes = `It takes ${hosts} KMS ${hosts === 1 ? 'host' : 'hosts'} and ${activations} MAK activations.`;
+  const requirement = `It takes ${hosts} KMS ${hosts === 1 ? 'host' : 'hosts'} and ${activations} MAK activations.`;
   if (program === 'open') {
     return advice === 'mak'
-      ? `For Open agreements we advise MAKs. ${takes}`
-      : `For Open agreements we advise MAKs, except where a site is large enough for a KMS host. ${takes}`;
+      ? `For Open agreements we advise MAKs. ${requirement}`
+      : `For Open agreements we advise MAKs, except where a site is large enough for a KMS host. ${requirement}`;
   }
-  return `A mix of KMS where a site is large enough and MAKs elsewhere suits this agreement best. ${takes}`;
+  return `A mix of KMS where a site is large enough and MAKs elsewhere suits this agreement best. ${requirement}`;
 }

@@ -25,6 +25,6 @@ export function originalLimitOf(grants: readonly Grant[]): number {
 }
 
 /** The grant that was already given under this reference, so that a repeated call gives nothing more (OVR-4). */
-export function grantUnder(grants: readonly Grant[], kind: Grant['kind'], reference: string): Grant | undefined {
+export function findGrant(grants: readonly Grant[], kind: Grant['kind'], reference: string): Grant | undefined {
   return grants.find((grant) => grant.kind === kind && grant.reference === reference);
 }

@@ -1,4 +1,4 @@
-import type { Decided } from '../refusal.ts';
+import type { Result } from '../refusal.ts';
 import { refuse } from '../refusal.ts';
 
 /**
@@ -19,13 +19,13 @@ const confirmationCount = 10n ** BigInt(confirmationDigits);
  * Refuses with `invalid-installation-id`, naming by number (from 1) the groups whose check digit is wrong, so that the
  * caller can be asked for just those again (OVR-1).
  */
-export function parseInstallationId(text: string): Decided<{ readonly installationId: InstallationId }> {
+export function parseInstallationId(text: string): Result<{ readonly installationId: InstallationId }> {
   const digits = text.replace(/[\s-]/g, '');
-  const wanted = installationGroups * (digitsPerGroup + 1);
-  if (!/^\d*$/.test(digits) || digits.length !== wanted) {
+  const digitCount = installationGroups * (digitsPerGroup + 1);
+  if (!/^\d*$/.test(digits) || digits.length !== digitCount) {
     return refuse(
       'invalid-installation-id',
-      `An installation id is ${wanted} digits in nine groups of six, and this is not: it has ${digits.length} characters, spaces and hyphens aside. Read all of it from the machine again.`,
+      `An installation id is ${digitCount} digits in nine groups of six, and this is not: it has ${digits.length} characters, spaces and hyphens aside. Read all of it from the machine again.`,
       { groups: [] },
     );
   }

@@ -3,7 +3,7 @@ import type { Instant } from '../calendar/instant.ts';
 import type { KeyType, Product, ProductGroup } from '../catalog.ts';
 import { productsCovered } from '../catalog.ts';
 import type { Policy } from '../policy.ts';
-import type { Refused } from '../refusal.ts';
+import type { RefusalResult } from '../refusal.ts';
 import { refuse } from '../refusal.ts';
 import type { ExceptionDraft } from '../remedy.ts';
 import type { Grant } from './grant.ts';
@@ -11,12 +11,12 @@ import type { InstallationId } from './installation-id.ts';
 import { maskedKey } from './product-key.ts';
 
 /** What every key is, MAK or KMS. The key itself is not here: it is kept sealed by the store (KEY-6). */
-type AnyKey = {
+type KeyBase = {
   readonly keyId: string;
   readonly agreementId: string;
   readonly productGroup: ProductGroup;
   readonly lastFive: string;
-  readonly status: KeyStatus;
+  readonly state: KeyState;
   /** Everything that made the limit what it is, oldest first (KEY-8). */
   readonly grants: readonly Grant[];
   readonly issuedAt: Instant;
@@ -28,17 +28,17 @@ type AnyKey = {
  * then, in one step, blocks it and issues the new one (BLK-2). Blocked carries two marks, for activation and for genuine
  * validation, which a replacement sets together (BLK-1).
  */
-export type KeyStatus =
-  | { readonly is: 'live' }
+export type KeyState =
+  | { readonly status: 'live' }
   | {
-      readonly is: 'blocking';
+      readonly status: 'blocking';
       readonly since: Instant;
       readonly by: string;
       readonly reason: string;
       readonly successor: Successor;
     }
   | {
-      readonly is: 'blocked';
+      readonly status: 'blocked';
       /** Since when nothing is activated or granted with it. */
       readonly at: Instant;
       /** Since when it counts as blocked for validation; its installations stay genuine for a grace after that (VAL-1). */
@@ -49,9 +49,9 @@ export type KeyStatus =
 /** The key that replaces another, as far as the other tells of it. */
 export type Successor = { readonly keyId: string; readonly lastFive: string };
 
-export type Mak = AnyKey & { readonly type: 'MAK' };
+export type Mak = KeyBase & { readonly type: 'MAK' };
 
-export type KmsKey = AnyKey & {
+export type KmsKey = KeyBase & {
   readonly type: 'KMS';
   readonly hosts: readonly KmsHost[];
   readonly overrides: readonly Override[];
@@ -64,7 +64,7 @@ export type KmsHost = {
   readonly installationId: InstallationId;
   readonly machineName: string | null;
   readonly product: Product;
-  readonly place: 'standard' | 'override';
+  readonly slot: 'standard' | 'override';
   /** All its activations; `overridesSpent` of them were overrides. */
   readonly uses: number;
   readonly overridesSpent: number;
@@ -78,13 +78,13 @@ export type Override = {
   readonly installationId: InstallationId;
   readonly at: Instant;
   readonly callReference: string;
-  readonly spentAt: Instant | null;
+  readonly usedAt: Instant | null;
 };
 
 /** Refuses whatever needs a live key (BLK-1); `undefined` when the key is live. */
-export function refusedUnlessLive(key: Pick<Key, 'status' | 'lastFive'>): Refused | undefined {
-  const { status } = key;
-  switch (status.is) {
+export function refuseUnlessLive(key: Pick<Key, 'state' | 'lastFive'>): RefusalResult | undefined {
+  const { state } = key;
+  switch (state.status) {
     case 'live':
       return undefined;
     case 'blocking':
@@ -98,27 +98,27 @@ export function refusedUnlessLive(key: Pick<Key, 'status' | 'lastFive'>): Refuse
     case 'blocked':
       return refuse(
         'key-blocked',
-        status.replacedBy === null
+        state.replacedBy === null
           ? `The key ending in ${key.lastFive} is blocked. Ask your license administrator for the key that is in use.`
-          : `The key ending in ${key.lastFive} is blocked. Use the key ending in ${status.replacedBy.lastFive}, which replaced it.`,
-        { replacedBy: status.replacedBy?.lastFive ?? null },
+          : `The key ending in ${key.lastFive} is blocked. Use the key ending in ${state.replacedBy.lastFive}, which replaced it.`,
+        { replacedBy: state.replacedBy?.lastFive ?? null },
       );
   }
 }
 
 /** Refuses a product outside the key's group, naming what the key covers (KEY-3, MAK-3); `undefined` when covered. */
-export function refusedUnlessCovered(
+export function refuseUnlessCovered(
   key: { readonly type: KeyType; readonly productGroup: ProductGroup; readonly lastFive: string },
   product: Product,
   policy: Policy,
-): Refused | undefined {
-  const covered = productsCovered(key.type, key.productGroup, policy.catalog);
-  if (covered.includes(product)) return undefined;
-  const names = covered.map((each) => policy.catalog[each].name).join(', ');
+): RefusalResult | undefined {
+  const coveredProducts = productsCovered(key.type, key.productGroup, policy.catalog);
+  if (coveredProducts.includes(product)) return undefined;
+  const names = coveredProducts.map((each) => policy.catalog[each].name).join(', ');
   return refuse(
     'product-not-covered',
     `The key ending in ${key.lastFive} does not cover ${policy.catalog[product].name}. It covers ${names}.`,
-    { covers: covered },
+    { covers: coveredProducts },
   );
 }
 
@@ -126,19 +126,19 @@ export function refusedUnlessCovered(
 export type DraftAgreement = { readonly organization: { readonly name: string }; readonly numbers: AgreementNumbers };
 
 /** The exception request, begun: all that the system knows of the eight facts already (MAK-5, OVR-3). */
-export function draftFor(
+export function draftRequest(
   key: Pick<Key, 'type' | 'productGroup' | 'lastFive'>,
   facts: { readonly agreement: DraftAgreement; readonly activationsRequested: number; readonly product?: Product },
   policy: Policy,
 ): ExceptionDraft {
   const { agreement, activationsRequested, product } = facts;
-  const [anyCovered] = productsCovered('MAK', key.productGroup, policy.catalog);
-  const about = product ?? anyCovered;
+  const [firstCoveredProduct] = productsCovered('MAK', key.productGroup, policy.catalog);
+  const draftProduct = product ?? firstCoveredProduct;
   return {
     kind: exceptionKindOf(key.type),
     organizationName: agreement.organization.name,
     ...agreement.numbers,
-    ...(about === undefined ? {} : { product: about }),
+    ...(draftProduct === undefined ? {} : { product: draftProduct }),
     keyLastFive: key.lastFive,
     activationsRequested,
   };

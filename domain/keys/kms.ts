@@ -1,35 +1,35 @@
 import { dayIn, startOfNextDay } from '../calendar/business-time.ts';
 import type { Instant } from '../calendar/instant.ts';
-import { isBefore, later } from '../calendar/instant.ts';
+import { addDuration, isBefore } from '../calendar/instant.ts';
 import type { Product } from '../catalog.ts';
 import type { Context } from '../context.ts';
 import type { Policy } from '../policy.ts';
-import type { Decided, Refused } from '../refusal.ts';
+import type { RefusalResult, Result } from '../refusal.ts';
 import { refuse } from '../refusal.ts';
 import type { Remedy } from '../remedy.ts';
 import type { Grant } from './grant.ts';
-import { grantUnder, limitOf } from './grant.ts';
+import { findGrant, limitOf } from './grant.ts';
 import type { InstallationId } from './installation-id.ts';
 import type { DraftAgreement, Key, KmsHost, KmsKey, Override } from './key.ts';
-import { draftFor, refusedUnlessCovered, refusedUnlessLive } from './key.ts';
+import { draftRequest, refuseUnlessCovered, refuseUnlessLive } from './key.ts';
 
 /** Host places that are taken: hosts that came in by an override alone take none. */
-export function placesTaken(key: Pick<KmsKey, 'hosts'>): number {
-  return key.hosts.filter((host) => host.place === 'standard').length;
+export function usedHostSlots(key: Pick<KmsKey, 'hosts'>): number {
+  return key.hosts.filter((host) => host.slot === 'standard').length;
 }
 
 /** What a host has left of its standard allowance (KMS-1). */
-export function standardUsesLeft(host: KmsHost, policy: Policy): number {
-  return host.place === 'standard' ? policy.kms.usesPerHost - (host.uses - host.overridesSpent) : 0;
+export function remainingStandardUses(host: KmsHost, policy: Policy): number {
+  return host.slot === 'standard' ? policy.kms.usesPerHost - (host.uses - host.overridesSpent) : 0;
 }
 
-export type HostActivation = {
+export type HostActivationRequest = {
   readonly installationId: InstallationId;
   readonly product: Product;
   readonly machineName: string | null;
 };
 
-type Activated = {
+type HostActivationResult = {
   readonly ok: true;
   readonly key: KmsKey;
   readonly host: KmsHost;
@@ -44,37 +44,38 @@ type Activated = {
  */
 export function activateHost(
   key: KmsKey,
-  ask: HostActivation,
+  request: HostActivationRequest,
   agreement: DraftAgreement,
   context: Pick<Context, 'now' | 'policy'>,
-): Activated | Refused {
+): HostActivationResult | RefusalResult {
   const { now, policy } = context;
-  const no = refusedUnlessLive(key) ?? refusedUnlessCovered(key, ask.product, policy);
-  if (no !== undefined) return no;
-  const known = key.hosts.find((host) => host.installationId === ask.installationId);
-  const placesLeft = limitOf(key.grants) - placesTaken(key);
+  const refusal = refuseUnlessLive(key) ?? refuseUnlessCovered(key, request.product, policy);
+  if (refusal !== undefined) return refusal;
+  const existingHost = key.hosts.find((host) => host.installationId === request.installationId);
+  const slotsLeft = limitOf(key.grants) - usedHostSlots(key);
 
-  if (known !== undefined && standardUsesLeft(known, policy) > 0) return activated(key, use(known, ask, now), context);
-  if (placesLeft > 0 && known?.place !== 'standard') {
+  if (existingHost !== undefined && remainingStandardUses(existingHost, policy) > 0)
+    return acceptActivation(key, recordUse(existingHost, request, now), context);
+  if (slotsLeft > 0 && existingHost?.slot !== 'standard') {
     // A host that came in by an override moves to a place of its own once there is one.
-    const host = use(known ?? newHost(ask, 'standard', now), ask, now);
-    return activated(key, { ...host, place: 'standard' }, context);
+    const host = recordUse(existingHost ?? createHost(request, 'standard', now), request, now);
+    return acceptActivation(key, { ...host, slot: 'standard' }, context);
   }
-  const override = key.overrides.find((each) => each.installationId === ask.installationId && each.spentAt === null);
+  const override = key.overrides.find((each) => each.installationId === request.installationId && each.usedAt === null);
   if (override !== undefined) {
-    const host = use(known ?? newHost(ask, 'override', now), ask, now);
-    const overrides = key.overrides.map((each) => (each === override ? { ...each, spentAt: now } : each));
-    return activated({ ...key, overrides }, { ...host, overridesSpent: host.overridesSpent + 1 }, context);
+    const host = recordUse(existingHost ?? createHost(request, 'override', now), request, now);
+    const overrides = key.overrides.map((each) => (each === override ? { ...each, usedAt: now } : each));
+    return acceptActivation({ ...key, overrides }, { ...host, overridesSpent: host.overridesSpent + 1 }, context);
   }
-  return refusedHost(key, { known, ask, agreement }, context);
+  return refuseHost(key, { existingHost, request, agreement }, context);
 }
 
-function newHost(ask: HostActivation, place: KmsHost['place'], now: Instant): KmsHost {
+function createHost(request: HostActivationRequest, slot: KmsHost['slot'], now: Instant): KmsHost {
   return {
-    installationId: ask.installationId,
-    machineName: ask.machineName,
-    product: ask.product,
-    place,
+    installationId: request.installationId,
+    machineName: request.machineName,
+    product: request.product,
+    slot,
     uses: 0,
     overridesSpent: 0,
     firstActivatedAt: now,
@@ -83,50 +84,56 @@ function newHost(ask: HostActivation, place: KmsHost['place'], now: Instant): Km
   };
 }
 
-function use(host: KmsHost, ask: HostActivation, now: Instant): KmsHost {
+function recordUse(host: KmsHost, request: HostActivationRequest, now: Instant): KmsHost {
   return {
     ...host,
-    machineName: ask.machineName ?? host.machineName,
-    product: ask.product,
+    machineName: request.machineName ?? host.machineName,
+    product: request.product,
     uses: host.uses + 1,
     lastActivatedAt: now,
   };
 }
 
-function activated(key: KmsKey, host: KmsHost, context: Pick<Context, 'now' | 'policy'>): Activated {
-  const isIt = (each: KmsHost) => each.installationId === host.installationId;
-  const hosts = key.hosts.some(isIt) ? key.hosts.map((each) => (isIt(each) ? host : each)) : [...key.hosts, host];
-  const next: KmsKey = { ...key, hosts };
-  const accepted = { ok: true, key: next, host } as const;
-  return looksLikeClients(next, context) ? { ...accepted, advisory: 'kms-key-on-clients' } : accepted;
+function acceptActivation(key: KmsKey, host: KmsHost, context: Pick<Context, 'now' | 'policy'>): HostActivationResult {
+  const isSameHost = (each: KmsHost) => each.installationId === host.installationId;
+  const hosts = key.hosts.some(isSameHost)
+    ? key.hosts.map((each) => (isSameHost(each) ? host : each))
+    : [...key.hosts, host];
+  const nextKey: KmsKey = { ...key, hosts };
+  const result = { ok: true, key: nextKey, host } as const;
+  return isProbablyOnClients(nextKey, context) ? { ...result, advisory: 'kms-key-on-clients' } : result;
 }
 
 /** Whether so many hosts are new within the policy's hours that the key is probably used on clients (KMS-4). */
-export function looksLikeClients(key: Pick<KmsKey, 'hosts'>, context: Pick<Context, 'now' | 'policy'>): boolean {
-  return newHosts(key, context) >= context.policy.kms.newHostsWarning.hosts;
+export function isProbablyOnClients(key: Pick<KmsKey, 'hosts'>, context: Pick<Context, 'now' | 'policy'>): boolean {
+  return countNewHosts(key, context) >= context.policy.kms.newHostsWarning.hosts;
 }
 
 /** How many hosts of a key were new within the policy's hours (KMS-4). */
-export function newHosts(key: Pick<KmsKey, 'hosts'>, { now, policy }: Pick<Context, 'now' | 'policy'>): number {
-  const since = later(now, { hours: -policy.kms.newHostsWarning.withinHours });
+export function countNewHosts(key: Pick<KmsKey, 'hosts'>, { now, policy }: Pick<Context, 'now' | 'policy'>): number {
+  const since = addDuration(now, { hours: -policy.kms.newHostsWarning.withinHours });
   return key.hosts.filter((host) => isBefore(since, host.firstActivatedAt)).length;
 }
 
-function refusedHost(
+function refuseHost(
   key: KmsKey,
-  about: { readonly known: KmsHost | undefined; readonly ask: HostActivation; readonly agreement: DraftAgreement },
+  about: {
+    readonly existingHost: KmsHost | undefined;
+    readonly request: HostActivationRequest;
+    readonly agreement: DraftAgreement;
+  },
   context: Pick<Context, 'now' | 'policy'>,
-): Refused {
-  const { known, ask, agreement } = about;
+): RefusalResult {
+  const { existingHost, request, agreement } = about;
   const limit = limitOf(key.grants);
-  const why =
-    known?.place === 'standard'
+  const reason =
+    existingHost?.slot === 'standard'
       ? `This host has used its ${context.policy.kms.usesPerHost} activations of the key ending in ${key.lastFive}.`
       : `The key ending in ${key.lastFive} has activated its ${limit} hosts.`;
   return refuse(
     'activation-limit-reached',
-    `${why} Ask that activations be added to this key, or ask that it be blocked and a new one assigned.`,
-    { limit, used: placesTaken(key), remedies: kmsRemedies(key, { agreement, product: ask.product }, context) },
+    `${reason} Ask that activations be added to this key, or ask that it be blocked and a new one assigned.`,
+    { limit, used: usedHostSlots(key), remedies: kmsRemedies(key, { agreement, product: request.product }, context) },
   );
 }
 
@@ -147,7 +154,7 @@ export function kmsRemedies(
     {
       kind: 'KMSADD',
       available: true,
-      draft: draftFor(key, { ...about, activationsRequested: allowance.remaining + 1 }, context.policy),
+      draft: draftRequest(key, { ...about, activationsRequested: allowance.remaining + 1 }, context.policy),
     },
     { kind: 'replacement', available: true },
   ];
@@ -176,7 +183,7 @@ export function overrideAllowance(
     : { available: 1, availableAt: null, remaining };
 }
 
-export type OverrideAsk = {
+export type OverrideRequest = {
   readonly installationId: InstallationId;
   readonly callReference: string;
   readonly callerName: string;
@@ -189,23 +196,23 @@ export type OverrideAsk = {
  */
 export function override(
   key: Key,
-  ask: OverrideAsk,
+  request: OverrideRequest,
   agreement: DraftAgreement,
   context: Pick<Context, 'actor' | 'now' | 'policy'>,
-): Decided<{ readonly grant: Grant; readonly key: KmsKey; readonly repeated: boolean }> {
+): Result<{ readonly grant: Grant; readonly key: KmsKey; readonly repeated: boolean }> {
   if (key.type !== 'KMS') {
     return refuse('wrong-key-type', 'Overrides are for KMS keys. The limit of a MAK can be increased instead.');
   }
-  const given = grantUnder(key.grants, 'override', ask.callReference);
-  if (given !== undefined) return { ok: true, grant: given, key, repeated: true };
-  const notLive = refusedUnlessLive(key);
-  if (notLive !== undefined) return notLive;
+  const existingGrant = findGrant(key.grants, 'override', request.callReference);
+  if (existingGrant !== undefined) return { ok: true, grant: existingGrant, key, repeated: true };
+  const refusal = refuseUnlessLive(key);
+  if (refusal !== undefined) return refusal;
   const allowance = overrideAllowance(key, context);
   if (allowance.remaining === 0) {
     return refuse(
       'overrides-exhausted',
       `This key has had all of its ${context.policy.callCenter.overridesPerKey} overrides. For more, send a KMSADD request.`,
-      { draft: draftFor(key, { agreement, activationsRequested: 1 }, context.policy) },
+      { draft: draftRequest(key, { agreement, activationsRequested: 1 }, context.policy) },
     );
   }
   if (allowance.availableAt !== null) {
@@ -220,19 +227,19 @@ export function override(
     amount: 1,
     at: context.now,
     by: context.actor,
-    reference: ask.callReference,
+    reference: request.callReference,
     approvedBy: null,
   };
-  const entry: Override = {
-    installationId: ask.installationId,
+  const newOverride: Override = {
+    installationId: request.installationId,
     at: context.now,
-    callReference: ask.callReference,
-    spentAt: null,
+    callReference: request.callReference,
+    usedAt: null,
   };
   return {
     ok: true,
     grant,
-    key: { ...key, grants: [...key.grants, grant], overrides: [...key.overrides, entry] },
+    key: { ...key, grants: [...key.grants, grant], overrides: [...key.overrides, newOverride] },
     repeated: false,
   };
 }

@@ -1,13 +1,13 @@
 import type { Product } from '../catalog.ts';
 import type { Context } from '../context.ts';
 import type { Policy } from '../policy.ts';
-import type { Decided, Refused } from '../refusal.ts';
+import type { RefusalResult, Result } from '../refusal.ts';
 import { refuse } from '../refusal.ts';
 import type { Remedy } from '../remedy.ts';
 import type { Grant } from './grant.ts';
-import { grantUnder, limitOf, originalLimitOf } from './grant.ts';
+import { findGrant, limitOf, originalLimitOf } from './grant.ts';
 import type { DraftAgreement, Key, Mak } from './key.ts';
-import { draftFor, refusedUnlessLive } from './key.ts';
+import { draftRequest, refuseUnlessLive } from './key.ts';
 
 /** The highest limit that a phone call can give: a multiple of what was originally allocated (MAK-4). */
 export function callCenterMaximum(key: Pick<Mak, 'grants'>, policy: Policy): number {
@@ -32,17 +32,21 @@ export function makRemedies(
   const suggested = Math.max(headroom + 1, originalLimitOf(key.grants));
   return [
     { kind: 'call-center-increase', available: headroom > 0, maximum: headroom },
-    { kind: 'MAKADD', available: true, draft: draftFor(key, { ...about, activationsRequested: suggested }, policy) },
+    {
+      kind: 'MAKADD',
+      available: true,
+      draft: draftRequest(key, { ...about, activationsRequested: suggested }, policy),
+    },
   ];
 }
 
 /** Refuses the activation past a MAK's limit and says what can be done about it (MAK-1, MAK-5). */
-export function refusedAtLimit(
+export function refuseAtLimit(
   key: Pick<Mak, 'type' | 'productGroup' | 'lastFive' | 'grants'>,
   used: number,
   about: { readonly agreement: DraftAgreement; readonly product?: Product },
   policy: Policy,
-): Refused {
+): RefusalResult {
   const limit = limitOf(key.grants);
   const headroom = callCenterHeadroom(key, policy);
   const remedy =
@@ -60,7 +64,7 @@ export function refusedAtLimit(
   );
 }
 
-export type Increase = {
+export type IncreaseRequest = {
   readonly newLimit: number;
   readonly callReference: string;
   readonly callerName: string;
@@ -74,35 +78,38 @@ export type Increase = {
  */
 export function increase(
   key: Key,
-  ask: Increase,
+  request: IncreaseRequest,
   agreement: DraftAgreement,
   context: Pick<Context, 'actor' | 'now' | 'policy'>,
-): Decided<{ readonly grant: Grant; readonly key: Mak; readonly repeated: boolean }> {
+): Result<{ readonly grant: Grant; readonly key: Mak; readonly repeated: boolean }> {
   if (key.type !== 'MAK') {
     return refuse('wrong-key-type', 'A KMS key has no limit to raise by phone; give its host an override instead.');
   }
-  const given = grantUnder(key.grants, 'call-center', ask.callReference);
-  if (given !== undefined) return { ok: true, grant: given, key, repeated: true };
-  const notLive = refusedUnlessLive(key);
-  if (notLive !== undefined) return notLive;
+  const existingGrant = findGrant(key.grants, 'call-center', request.callReference);
+  if (existingGrant !== undefined) return { ok: true, grant: existingGrant, key, repeated: true };
+  const refusal = refuseUnlessLive(key);
+  if (refusal !== undefined) return refusal;
   const limit = limitOf(key.grants);
-  if (ask.newLimit <= limit) {
+  if (request.newLimit <= limit) {
     return refuse('limit-not-raised', `The limit is ${limit} already. Ask for a new limit above that.`, { limit });
   }
   const maximumLimit = callCenterMaximum(key, context.policy);
-  if (ask.newLimit > maximumLimit) {
+  if (request.newLimit > maximumLimit) {
     return refuse(
       'above-call-center-limit',
       `By phone this key can be raised to ${maximumLimit} at most. For more, send a MAKADD request.`,
-      { maximumLimit, draft: draftFor(key, { agreement, activationsRequested: ask.newLimit - limit }, context.policy) },
+      {
+        maximumLimit,
+        draft: draftRequest(key, { agreement, activationsRequested: request.newLimit - limit }, context.policy),
+      },
     );
   }
   const grant: Grant = {
     kind: 'call-center',
-    amount: ask.newLimit - limit,
+    amount: request.newLimit - limit,
     at: context.now,
     by: context.actor,
-    reference: ask.callReference,
+    reference: request.callReference,
     approvedBy: null,
   };
   return { ok: true, grant, key: { ...key, grants: [...key.grants, grant] }, repeated: false };

@@ -27,24 +27,26 @@ export function maskedKey(lastFive: string): string {
 
 /**
  * Draws a new product key (KEY-5).
- * @param below gives a uniform whole number from 0 to below its argument, from a cryptographic source.
+ * @param randomBelow gives a uniform whole number from 0 to below its argument, from a cryptographic source.
  */
-export function drawProductKey(below: (bound: number) => number): ProductKey {
-  const symbols = Array.from({ length: symbolCount }, () => productKeySymbols.charAt(below(productKeySymbols.length)));
+export function generateProductKey(randomBelow: (bound: number) => number): ProductKey {
+  const symbols = Array.from({ length: symbolCount }, () =>
+    productKeySymbols.charAt(randomBelow(productKeySymbols.length)),
+  );
   return new ProductKeySecret(symbols.join(''));
 }
 
 /** Reads a product key as people type it: any case, with or without hyphens and spaces. `undefined` when it is none. */
 export function parseProductKey(text: string): ProductKey | undefined {
   const symbols = text.toUpperCase().replace(/[\s-]/g, '');
-  const wellFormed =
+  const isWellFormed =
     symbols.length === symbolCount && [...symbols].every((symbol) => productKeySymbols.includes(symbol));
-  return wellFormed ? new ProductKeySecret(symbols) : undefined;
+  return isWellFormed ? new ProductKeySecret(symbols) : undefined;
 }
 
-const wholeKey = new RegExp(`\\b(?:[${productKeySymbols}]{5}[- ]?){4}([${productKeySymbols}]{5})\\b`, 'gi');
+const productKeyPattern = new RegExp(`\\b(?:[${productKeySymbols}]{5}[- ]?){4}([${productKeySymbols}]{5})\\b`, 'gi');
 
 /** A text that people wrote, with no more than the last five of every product key in it: it is kept, and mailed (KEY-6). */
-export function keysHidden(text: string): string {
-  return text.replace(wholeKey, (_, lastFive: string) => maskedKey(lastFive.toUpperCase()));
+export function maskProductKeys(text: string): string {
+  return text.replace(productKeyPattern, (_, lastFive: string) => maskedKey(lastFive.toUpperCase()));
 }

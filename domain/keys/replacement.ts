@@ -1,17 +1,17 @@
 import type { Agreement } from '../agreement.ts';
 import { initialMakLimit } from '../agreement.ts';
-import type { Deed } from '../audit-event.ts';
+import type { AuditEvent } from '../audit-event.ts';
 import type { Instant } from '../calendar/instant.ts';
-import { isBefore, later } from '../calendar/instant.ts';
+import { addDuration, isBefore } from '../calendar/instant.ts';
 import type { Context } from '../context.ts';
-import type { Decided } from '../refusal.ts';
+import type { Result } from '../refusal.ts';
 import type { Grant } from './grant.ts';
 import { limitOf } from './grant.ts';
 import type { InstallationId } from './installation-id.ts';
-import type { Key, KeyStatus, KmsKey, Successor } from './key.ts';
-import { refusedUnlessLive } from './key.ts';
+import type { Key, KeyState, KmsKey, Successor } from './key.ts';
+import { refuseUnlessLive } from './key.ts';
 
-export type Replacement = { readonly reason: string; readonly reference: string };
+export type ReplacementRequest = { readonly reason: string; readonly reference: string };
 
 /**
  * Begins to replace a key (BLK-2): from here on nothing is granted or activated with it, and its successor is settled, so
@@ -19,20 +19,20 @@ export type Replacement = { readonly reason: string; readonly reference: string 
  */
 export function beginReplacement(
   key: Key,
-  ask: Replacement,
+  request: ReplacementRequest,
   successor: Successor,
   { actor, now }: Pick<Context, 'actor' | 'now'>,
-): Decided<{ readonly key: Key; readonly deed: Deed }> {
-  const notLive = refusedUnlessLive(key);
-  if (notLive !== undefined) return notLive;
-  const status: KeyStatus = { is: 'blocking', since: now, by: actor, reason: ask.reason, successor };
-  const deed = {
+): Result<{ readonly key: Key; readonly event: AuditEvent }> {
+  const refusal = refuseUnlessLive(key);
+  if (refusal !== undefined) return refusal;
+  const state: KeyState = { status: 'blocking', since: now, by: actor, reason: request.reason, successor };
+  const event = {
     actor,
     action: 'replacement-begun',
-    detail: `The key ending in ${key.lastFive} is being replaced by one ending in ${successor.lastFive}: ${ask.reason}`,
-    reference: ask.reference,
+    detail: `The key ending in ${key.lastFive} is being replaced by one ending in ${successor.lastFive}: ${request.reason}`,
+    reference: request.reference,
   };
-  return { ok: true, key: { ...key, status }, deed };
+  return { ok: true, key: { ...key, state }, event };
 }
 
 /**
@@ -43,9 +43,9 @@ export function completeReplacement(
   key: Key,
   agreement: Agreement,
   { now, policy }: Pick<Context, 'now' | 'policy'>,
-): { readonly blocked: Key; readonly issued: Key; readonly deed: Deed } | undefined {
-  if (key.status.is !== 'blocking') return undefined;
-  const { successor, by, reason } = key.status;
+): { readonly blocked: Key; readonly issued: Key; readonly event: AuditEvent } | undefined {
+  if (key.state.status !== 'blocking') return undefined;
+  const { successor, by, reason } = key.state;
   const grant: Grant = {
     kind: 'initial',
     amount: key.type === 'MAK' ? initialMakLimit(key.productGroup, agreement, policy) : policy.kms.hostPlaces,
@@ -54,39 +54,39 @@ export function completeReplacement(
     reference: key.agreementId,
     approvedBy: null,
   };
-  const fresh = {
+  const successorKey = {
     keyId: successor.keyId,
     agreementId: key.agreementId,
     productGroup: key.productGroup,
     lastFive: successor.lastFive,
-    status: { is: 'live' },
+    state: { status: 'live' },
     grants: [grant],
     issuedAt: now,
     replaces: key.keyId,
   } as const;
   const issued: Key =
-    key.type === 'MAK' ? { ...fresh, type: 'MAK' } : { ...fresh, type: 'KMS', hosts: [], overrides: [] };
-  const deed = {
+    key.type === 'MAK' ? { ...successorKey, type: 'MAK' } : { ...successorKey, type: 'KMS', hosts: [], overrides: [] };
+  const event = {
     actor: by,
     action: 'key-blocked',
     detail: `The key ending in ${key.lastFive} was blocked and replaced by the one ending in ${successor.lastFive}, with a limit of ${limitOf(issued.grants)}: ${reason}`,
     reference: successor.keyId,
   };
-  const status: KeyStatus = { is: 'blocked', at: now, validationAt: now, replacedBy: successor };
-  return { blocked: { ...key, status }, issued, deed };
+  const state: KeyState = { status: 'blocked', at: now, validationAt: now, replacedBy: successor };
+  return { blocked: { ...key, state }, issued, event };
 }
 
 /**
  * A replaced KMS key without the hosts that have activated with a successor of it (BLK-3). `undefined` when none of them
  * is on it any more, or when it was not replaced.
  */
-export function withoutHosts(key: Key, moved: readonly InstallationId[]): KmsKey | undefined {
-  if (key.type !== 'KMS' || key.status.is !== 'blocked') return undefined;
-  const hosts = key.hosts.filter(({ installationId }) => !moved.includes(installationId));
+export function withoutMovedHosts(key: Key, movedInstallationIds: readonly InstallationId[]): KmsKey | undefined {
+  if (key.type !== 'KMS' || key.state.status !== 'blocked') return undefined;
+  const hosts = key.hosts.filter(({ installationId }) => !movedInstallationIds.includes(installationId));
   return hosts.length === key.hosts.length ? undefined : { ...key, hosts };
 }
 
-export type Verdict = {
+export type GenuineValidationResult = {
   readonly genuine: boolean;
   readonly reason: null | 'unknown-key' | 'key-blocked' | 'never-activated';
   readonly graceEndsAt: Instant | null;
@@ -98,18 +98,18 @@ export type Verdict = {
  * @param key the key that the installation names; `undefined` when no such key was ever issued.
  * @param hasActivated whether this installation has activated with it.
  */
-export function validate(
+export function validateInstallation(
   key: Key | undefined,
   hasActivated: boolean,
   { now, policy }: Pick<Context, 'now' | 'policy'>,
-): Verdict {
+): GenuineValidationResult {
   if (key === undefined) return { genuine: false, reason: 'unknown-key', graceEndsAt: null };
-  if (key.status.is !== 'blocked') {
+  if (key.state.status !== 'blocked') {
     return hasActivated
       ? { genuine: true, reason: null, graceEndsAt: null }
       : { genuine: false, reason: 'never-activated', graceEndsAt: null };
   }
-  const graceEndsAt = later(key.status.validationAt, { days: policy.validation.graceDays });
+  const graceEndsAt = addDuration(key.state.validationAt, { days: policy.validation.graceDays });
   const inGrace = hasActivated && isBefore(now, graceEndsAt);
   return inGrace
     ? { genuine: true, reason: null, graceEndsAt }

@@ -1,10 +1,10 @@
 import { addBusinessDays, businessDayMinutes, dayIn, startOfDay } from '../calendar/business-time.ts';
 import type { CivilDate, Instant } from '../calendar/instant.ts';
-import { dayNumber, epochMilliseconds, fromDayNumber, isBefore, later } from '../calendar/instant.ts';
+import { addDuration, dayNumber, epochMilliseconds, fromDayNumber, isBefore } from '../calendar/instant.ts';
 import type { Policy } from '../policy.ts';
 
 /** What a key's own history says of its future. All null when the history is too short to say anything. */
-export type Forecast = {
+export type UsageForecast = {
   /** Activations a day, at the pace of the weeks looked at. */
   readonly perDay: number | null;
   readonly runsOutOn: CivilDate | null;
@@ -14,7 +14,7 @@ export type Forecast = {
   readonly inWords: string | null;
 };
 
-export type History = {
+export type UsageHistory = {
   /** When each activation happened, in any order. */
   readonly activatedAt: readonly Instant[];
   readonly remaining: number;
@@ -30,17 +30,17 @@ const millisecondsADay = 86_400_000;
  * Forecasts the day on which a key runs out and the last safe day to ask for more: that day less the business days in
  * which a request is answered and the customer's own usual approval time (ALR-2). Silent while the history is too short.
  */
-export function forecast(history: History, now: Instant, policy: Policy): Forecast {
+export function forecastUsage(history: UsageHistory, now: Instant, policy: Policy): UsageForecast {
   const { windowDays, leastDays, leastActivations } = policy.alerts.forecast;
   const { zone } = policy.supportCalendar;
-  const from = later(now, { days: -windowDays });
+  const from = addDuration(now, { days: -windowDays });
   const recent = history.activatedAt.filter((at) => !isBefore(at, from) && !isBefore(now, at)).length;
   const first = history.activatedAt.reduce<Instant>((earliest, at) => (isBefore(at, earliest) ? at : earliest), now);
-  const known = (epochMilliseconds(now) - epochMilliseconds(first)) / millisecondsADay;
-  if (known < leastDays || recent < leastActivations)
+  const historyDays = (epochMilliseconds(now) - epochMilliseconds(first)) / millisecondsADay;
+  if (historyDays < leastDays || recent < leastActivations)
     return { perDay: null, runsOutOn: null, askBy: null, inWords: null };
 
-  const perDay = recent / Math.min(windowDays, known);
+  const perDay = recent / Math.min(windowDays, historyDays);
   const daysLeft = Math.floor(history.remaining / perDay);
   const rounded = Math.round(perDay * 100) / 100;
   if (daysLeft > horizonDays) return { perDay: rounded, runsOutOn: null, askBy: null, inWords: null };
@@ -55,7 +55,7 @@ export function forecast(history: History, now: Instant, policy: Policy): Foreca
     askBy,
     inWords:
       history.remaining > 0
-        ? wordsFor({ runsOutOn, askBy, today: fromDayNumber(today), known }, policy)
+        ? describeForecast({ runsOutOn, askBy, today: fromDayNumber(today), historyDays }, policy)
         : 'It has run out; ask for more now.',
   };
 }
@@ -65,33 +65,33 @@ export function forecast(history: History, now: Instant, policy: Policy): Foreca
  * the last decisions took, so that one long holiday does not count for more than it should. 0 while there was none.
  * @param businessMinutes how long each of the last decisions took, in any order.
  */
-export function usualApproval(businessMinutes: readonly number[], policy: Policy): number {
-  const inOrder = businessMinutes.toSorted((one, other) => one - other);
-  const middle = (inOrder.length - 1) / 2;
-  const median = ((inOrder[Math.floor(middle)] ?? 0) + (inOrder[Math.ceil(middle)] ?? 0)) / 2;
+export function medianApprovalBusinessDays(businessMinutes: readonly number[], policy: Policy): number {
+  const sorted = businessMinutes.toSorted((one, other) => one - other);
+  const middle = (sorted.length - 1) / 2;
+  const median = ((sorted[Math.floor(middle)] ?? 0) + (sorted[Math.ceil(middle)] ?? 0)) / 2;
   return median / businessDayMinutes(policy.supportCalendar);
 }
 
-function wordsFor(
+function describeForecast(
   {
     runsOutOn,
     askBy,
     today,
-    known,
+    historyDays,
   }: Readonly<Record<'runsOutOn' | 'askBy' | 'today', CivilDate>> & {
-    readonly known: number;
+    readonly historyDays: number;
   },
   policy: Policy,
 ): string {
   const { windowDays } = policy.alerts.forecast;
-  const days = Math.floor(Math.min(known, windowDays));
+  const days = Math.floor(Math.min(historyDays, windowDays));
   const pace =
-    days % 7 === 0 ? `the last ${days === 7 ? 'week' : `${inWords(days / 7)} weeks`}` : `the last ${days} days`;
-  const ask = askBy <= today ? 'ask for more now' : `ask by ${dayInWords(askBy, today)}`;
-  return `At the pace of ${pace} you run out on ${dayInWords(runsOutOn, today)}; ${ask}.`;
+    days % 7 === 0 ? `the last ${days === 7 ? 'week' : `${countInWords(days / 7)} weeks`}` : `the last ${days} days`;
+  const advice = askBy <= today ? 'ask for more now' : `ask by ${dayInWords(askBy, today)}`;
+  return `At the pace of ${pace} you run out on ${dayInWords(runsOutOn, today)}; ${advice}.`;
 }
 
-function inWords(count: number): string {
+function countInWords(count: number): string {
   return ['no', 'one', 'two', 'three', 'four', 'five', 'six'][count] ?? String(count);
 }
 

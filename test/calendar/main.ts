@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { agree, calendars, calendarsOfEveryZone } from '../domain/calendar/business-time-oracle.ts';
+import { calendars, calendarsOfEveryZone, expectAgreement } from '../domain/calendar/business-time-oracle.ts';
 
 /*
  * `npm run calendar -- --runs N --seed S`: asks business time N random questions of each kind, due dates and pauses among
@@ -19,18 +19,18 @@ if (![runs, seed].every(Number.isInteger) || runs < 1) {
   process.exit(2);
 }
 
-const began = performance.now();
+const startedAt = performance.now();
 const ofEveryZone = calendarsOfEveryZone(seed);
 const hard = Math.ceil(runs / 10);
 console.log(`Seed ${seed}: ${runs} questions of each of six kinds.`);
 try {
-  agree(hard, 'eventful-weeks', { seed });
+  expectAgreement(hard, 'eventful-weeks', { seed });
   console.log(`${hard} about the eventful weeks of 2026 and 2027, in ${calendars.length} calendars: all agree.`);
   let asked = 0;
   for (let from = 0; from < ofEveryZone.length; from += calendarsAtOnce) {
     const among = ofEveryZone.slice(from, from + calendarsAtOnce);
     const upToHere = Math.round(((runs - hard) * (from + among.length)) / ofEveryZone.length);
-    if (upToHere > asked) agree(upToHere - asked, 'eight-years', { seed: seed + from, among });
+    if (upToHere > asked) expectAgreement(upToHere - asked, 'eight-years', { seed: seed + from, among });
     asked = upToHere;
   }
   console.log(`${asked} about 2024 to 2031, in ${ofEveryZone.length} calendars, one for each time zone: all agree.`);
@@ -38,4 +38,4 @@ try {
   console.error(error instanceof Error ? error.message : error);
   process.exitCode = 1;
 }
-console.log(`It took ${((performance.now() - began) / 1000).toFixed(0)} s.`);
+console.log(`It took ${((performance.now() - startedAt) / 1000).toFixed(0)} s.`);

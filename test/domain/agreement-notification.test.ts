@@ -1,38 +1,38 @@
 import { describe, expect, it } from 'vitest';
-import { noticesTo, readersOfChange } from '../../domain/agreement-notification.ts';
+import { correspondentChangeRecipients, notificationsFor } from '../../domain/agreement-notification.ts';
 import { anAgreement, carla, ines, mallory, tom } from '../builders.ts';
 import { mondayTen, tuesdayTen } from '../instants.ts';
 
-const about = { is: 'kms-key-on-clients', lastFive: 'HJKMP', hosts: 3, withinHours: 24 } as const;
+const about = { kind: 'kms-key-on-clients', lastFive: 'HJKMP', hosts: 3, withinHours: 24 } as const;
 
 describe('the notices of an occasion', () => {
   it('are one for each reader, with all that the letter says', () => {
-    expect(noticesTo([ines, tom], 'hosts of kms-1', anAgreement(), about)).toEqual([
+    expect(notificationsFor([ines, tom], 'hosts of kms-1', anAgreement(), about)).toEqual([
       {
-        noticeId: 'hosts of kms-1#ines@alder.example',
+        notificationId: 'hosts of kms-1#ines@alder.example',
         to: { name: ines.name, email: ines.email },
         organizationName: 'Alder School District',
         agreementId: 'E-1001',
-        about,
+        content: about,
       },
       {
-        noticeId: 'hosts of kms-1#tom@alder.example',
+        notificationId: 'hosts of kms-1#tom@alder.example',
         to: { name: tom.name, email: tom.email },
         organizationName: 'Alder School District',
         agreementId: 'E-1001',
-        about,
+        content: about,
       },
     ]);
   });
 
   it('are one for somebody who is on the list twice, however the address is written', () => {
     const twice = [ines, { ...ines, email: ' INES@Alder.example ' }];
-    expect(noticesTo(twice, 'hosts of kms-1', anAgreement(), about)).toHaveLength(1);
+    expect(notificationsFor(twice, 'hosts of kms-1', anAgreement(), about)).toHaveLength(1);
   });
 
   it('have the same id for the same occasion and reader, and another for any other', () => {
     const id = (occasion: string, email: string) =>
-      noticesTo([{ ...ines, email }], occasion, anAgreement(), about)[0]?.noticeId;
+      notificationsFor([{ ...ines, email }], occasion, anAgreement(), about)[0]?.notificationId;
     expect(id('a', 'x@y.example')).toBe(id('a', 'X@Y.example'));
     expect(new Set([id('a', 'x@y.example'), id('b', 'x@y.example'), id('a', 'z@y.example')]).size).toBe(3);
   });
@@ -40,13 +40,13 @@ describe('the notices of an occasion', () => {
 
 describe('a change of the Notices Correspondent', () => {
   it('AGR-4 is told to every contact and to both correspondents', () => {
-    expect(readersOfChange(anAgreement(), mallory, mondayTen)).toEqual([ines, tom, carla, mallory]);
+    expect(correspondentChangeRecipients(anAgreement(), mallory, mondayTen)).toEqual([ines, tom, carla, mallory]);
   });
 
   it('AGR-4 is told to whoever it is at that moment', () => {
     const pending = { person: tom, effectiveAt: tuesdayTen };
     const agreement = anAgreement({ contacts: [ines], pendingNoticesCorrespondent: pending });
-    expect(readersOfChange(agreement, mallory, mondayTen)).toEqual([ines, carla, mallory]);
-    expect(readersOfChange(agreement, mallory, tuesdayTen)).toEqual([ines, tom, mallory]);
+    expect(correspondentChangeRecipients(agreement, mallory, mondayTen)).toEqual([ines, carla, mallory]);
+    expect(correspondentChangeRecipients(agreement, mallory, tuesdayTen)).toEqual([ines, tom, mallory]);
   });
 });

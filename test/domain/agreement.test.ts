@@ -3,11 +3,11 @@ import { describe, expect, it } from 'vitest';
 import type { Agreement } from '../../domain/agreement.ts';
 import {
   agreementIdOf,
-  contactWith,
+  coveredProductGroups,
   deputyAt,
-  groupsCovered,
+  findContact,
   initialMakLimit,
-  isAskedAt,
+  isApproverAt,
   isAuthorizedRequester,
   isCustomerOf,
   kmsGroupOf,
@@ -17,9 +17,9 @@ import {
   normalizeEmail,
   noticesCorrespondentAt,
   sameEmail,
-  settled,
+  withEffectiveCorrespondent,
 } from '../../domain/agreement.ts';
-import { civilDate, later } from '../../domain/calendar/instant.ts';
+import { addDuration, civilDate } from '../../domain/calendar/instant.ts';
 import type { Level, Product, Program } from '../../domain/catalog.ts';
 import { levels, programs } from '../../domain/catalog.ts';
 import type { Policy } from '../../domain/policy.ts';
@@ -64,12 +64,12 @@ describe('an e-mail address', () => {
 
 describe('a person on the Authorized Contact List', () => {
   it('AGR-2 is found by e-mail, in any case', () => {
-    expect(contactWith('TOM@alder.example', anAgreement())).toBe(tom);
+    expect(findContact('TOM@alder.example', anAgreement())).toBe(tom);
   });
 
   it('AGR-2 is not found when only the Notices Correspondent has that e-mail, or nobody', () => {
-    expect(contactWith(carla.email, anAgreement())).toBeUndefined();
-    expect(contactWith(mallory.email, anAgreement())).toBeUndefined();
+    expect(findContact(carla.email, anAgreement())).toBeUndefined();
+    expect(findContact(mallory.email, anAgreement())).toBeUndefined();
   });
 });
 
@@ -120,12 +120,12 @@ describe('a Notices Correspondent who is to be followed by another', () => {
 
   it('AGR-4 stays the one to ask until the waiting period is over', () => {
     expect(noticesCorrespondentAt(handedOver, mondayTen)).toBe(carla);
-    expect(noticesCorrespondentAt(handedOver, later(tuesdayTen, { seconds: -1 }))).toBe(carla);
+    expect(noticesCorrespondentAt(handedOver, addDuration(tuesdayTen, { seconds: -1 }))).toBe(carla);
   });
 
   it('AGR-4 is followed from the very moment at which it is over', () => {
     expect(noticesCorrespondentAt(handedOver, tuesdayTen)).toBe(dora);
-    expect(noticesCorrespondentAt(handedOver, later(tuesdayTen, { days: 1 }))).toBe(dora);
+    expect(noticesCorrespondentAt(handedOver, addDuration(tuesdayTen, { days: 1 }))).toBe(dora);
   });
 
   it('AGR-4 stays when nobody is to follow', () => {
@@ -153,7 +153,7 @@ describe('naming a new Notices Correspondent', () => {
     const once = nameCorrespondent(anAgreement(), tom, mondayTen, policy);
     expect(nameCorrespondent(once, dora, mondayNoon, policy)).toMatchObject({
       noticesCorrespondent: carla,
-      pendingNoticesCorrespondent: { person: dora, effectiveAt: later(mondayNoon, { hours: 24 }) },
+      pendingNoticesCorrespondent: { person: dora, effectiveAt: addDuration(mondayNoon, { hours: 24 }) },
     });
   });
 
@@ -161,35 +161,35 @@ describe('naming a new Notices Correspondent', () => {
     const once = nameCorrespondent(anAgreement(), tom, mondayTen, policy);
     expect(nameCorrespondent(once, dora, tuesdayTen, policy)).toMatchObject({
       noticesCorrespondent: tom,
-      pendingNoticesCorrespondent: { person: dora, effectiveAt: later(tuesdayTen, { hours: 24 }) },
+      pendingNoticesCorrespondent: { person: dora, effectiveAt: addDuration(tuesdayTen, { hours: 24 }) },
     });
   });
 
   it('AGR-4 is settled when the waiting is over, and the deputy was the former one’s', () => {
     const deputy = { person: tom, from: civilDate('2026-06-01'), to: civilDate('2026-06-12') };
     const waiting = nameCorrespondent(anAgreement({ deputy }), dora, mondayTen, policy);
-    expect(settled(waiting, later(tuesdayTen, { seconds: -1 }))).toBe(waiting);
-    expect(settled(waiting, tuesdayTen)).toEqual({
+    expect(withEffectiveCorrespondent(waiting, addDuration(tuesdayTen, { seconds: -1 }))).toBe(waiting);
+    expect(withEffectiveCorrespondent(waiting, tuesdayTen)).toEqual({
       ...waiting,
       noticesCorrespondent: dora,
       pendingNoticesCorrespondent: null,
       deputy: null,
     });
-    expect(settled(anAgreement({ deputy }), tuesdayTen).deputy).toEqual(deputy);
+    expect(withEffectiveCorrespondent(anAgreement({ deputy }), tuesdayTen).deputy).toEqual(deputy);
   });
 });
 
 describe('a deputy of the Notices Correspondent', () => {
   const deputy = { person: dora, from: civilDate('2026-06-01'), to: civilDate('2026-06-02') };
   const withDeputy = anAgreement({ deputy });
-  const dayBefore = later(mondayBeforeMidnight, { days: -1 });
-  const dayAfter = later(tuesdayMidnight, { days: 1 });
+  const dayBefore = addDuration(mondayBeforeMidnight, { days: -1 });
+  const dayAfter = addDuration(tuesdayMidnight, { days: 1 });
 
   it('AGR-5 is asked from the first moment of the first day to the last of the last, in Los Angeles', () => {
     expect(deputyAt(withDeputy, dayBefore, policy)).toBeUndefined();
-    expect(deputyAt(withDeputy, later(dayBefore, { seconds: 1 }), policy)).toBe(dora);
+    expect(deputyAt(withDeputy, addDuration(dayBefore, { seconds: 1 }), policy)).toBe(dora);
     expect(deputyAt(withDeputy, tuesdayTen, policy)).toBe(dora);
-    expect(deputyAt(withDeputy, later(dayAfter, { seconds: -1 }), policy)).toBe(dora);
+    expect(deputyAt(withDeputy, addDuration(dayAfter, { seconds: -1 }), policy)).toBe(dora);
     expect(deputyAt(withDeputy, dayAfter, policy)).toBeUndefined();
   });
 
@@ -198,18 +198,18 @@ describe('a deputy of the Notices Correspondent', () => {
   });
 
   it('AGR-5 is asked as well as the Correspondent, inside these days only, and nobody else is', () => {
-    expect(isAskedAt('DORA@alder.example', withDeputy, mondayTen, policy)).toBe(true);
-    expect(isAskedAt(carla.email, withDeputy, mondayTen, policy)).toBe(true);
-    expect(isAskedAt(dora.email, withDeputy, dayAfter, policy)).toBe(false);
-    expect(isAskedAt(carla.email, withDeputy, dayAfter, policy)).toBe(true);
-    expect(isAskedAt(ines.email, withDeputy, mondayTen, policy)).toBe(false);
+    expect(isApproverAt('DORA@alder.example', withDeputy, mondayTen, policy)).toBe(true);
+    expect(isApproverAt(carla.email, withDeputy, mondayTen, policy)).toBe(true);
+    expect(isApproverAt(dora.email, withDeputy, dayAfter, policy)).toBe(false);
+    expect(isApproverAt(carla.email, withDeputy, dayAfter, policy)).toBe(true);
+    expect(isApproverAt(ines.email, withDeputy, mondayTen, policy)).toBe(false);
   });
 
   it('AGR-4 is not the former Correspondent, who is asked no more once the next one has taken over', () => {
     const handedOver = nameCorrespondent(anAgreement(), dora, mondayTen, policy);
-    expect(isAskedAt(carla.email, handedOver, tuesdayTen, policy)).toBe(false);
-    expect(isAskedAt(dora.email, handedOver, tuesdayTen, policy)).toBe(true);
-    expect(isAskedAt(dora.email, handedOver, mondayTen, policy)).toBe(false);
+    expect(isApproverAt(carla.email, handedOver, tuesdayTen, policy)).toBe(false);
+    expect(isApproverAt(dora.email, handedOver, tuesdayTen, policy)).toBe(true);
+    expect(isApproverAt(dora.email, handedOver, mondayTen, policy)).toBe(false);
   });
 });
 
@@ -242,9 +242,9 @@ describe('the licenses of an agreement', () => {
   });
 
   it('KEY-4 cover the groups of which there is at least one, lowest first', () => {
-    expect(groupsCovered(agreement, policy)).toEqual(['client', 'server-c']);
-    expect(groupsCovered(licensed({ 'windows-web-server-2008': 1 }), policy)).toEqual(['server-a']);
-    expect(groupsCovered(licensed({}), policy)).toEqual([]);
+    expect(coveredProductGroups(agreement, policy)).toEqual(['client', 'server-c']);
+    expect(coveredProductGroups(licensed({ 'windows-web-server-2008': 1 }), policy)).toEqual(['server-a']);
+    expect(coveredProductGroups(licensed({}), policy)).toEqual([]);
   });
 });
 

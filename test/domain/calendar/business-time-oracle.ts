@@ -9,7 +9,7 @@ import {
   fromEpochMilliseconds,
   instant,
 } from '../../../domain/calendar/instant.ts';
-import { handOver, startClock } from '../../../domain/exceptions/sla-clock.ts';
+import { assignTo, startClock } from '../../../domain/exceptions/sla-clock.ts';
 import { policy } from '../../builders.ts';
 
 /**
@@ -141,11 +141,11 @@ export function oracleFor(calendar: quick.SupportCalendar): Oracle {
 
   // The same minutes are walked again and again, so each is remembered: 0 not looked at, 1 closed, 2 open.
   const margin = 400 * DAY_MINUTES;
-  const seen = new Uint8Array(last - first + 2 * margin);
+  const minuteStates = new Uint8Array(last - first + 2 * margin);
 
   // Looks at the clock for every minute of the date that a minute lies in. The doors open when the clock first shows
   // opening time or later, and close, for that date, when it first shows closing time or later.
-  const lookAtDateOf = (minute: number): void => {
+  const computeDateOf = (minute: number): void => {
     const { date } = wall(minute);
     const worksThatDate = isBusinessDate(date);
     let m = minute;
@@ -156,16 +156,16 @@ export function oracleFor(calendar: quick.SupportCalendar): Oracle {
       const { time } = shown;
       if (time >= calendar.opensAt) hasOpened = true;
       if (time >= calendar.closesAt) hasClosed = true;
-      seen[m - first + margin] = worksThatDate && hasOpened && !hasClosed ? 2 : 1;
+      minuteStates[m - first + margin] = worksThatDate && hasOpened && !hasClosed ? 2 : 1;
       m += 1;
     }
   };
 
   const isOpen = (minute: number): boolean => {
     const at = minute - first + margin;
-    if (at < 0 || at >= seen.length) throw new RangeError('walked out of the years that the oracle knows');
-    if (seen[at] === 0) lookAtDateOf(minute);
-    return seen[at] === 2;
+    if (at < 0 || at >= minuteStates.length) throw new RangeError('walked out of the years that the oracle knows');
+    if (minuteStates[at] === 0) computeDateOf(minute);
+    return minuteStates[at] === 2;
   };
 
   const minuteOf = (at: Instant): number => Math.floor(epochMilliseconds(at) / MINUTE);
@@ -230,21 +230,21 @@ export function oracleFor(calendar: quick.SupportCalendar): Oracle {
     },
 
     addBusinessDays(from, days) {
-      let counted = from;
-      if (days > 0) counted = startOfBusiness(from);
+      let startAt = from;
+      if (days > 0) startAt = startOfBusiness(from);
       else if (!isOpen(minuteOf(from)) && !(isOpen(minuteOf(from) - 1) && epochMilliseconds(from) % MINUTE === 0)) {
         let m = minuteOf(from);
         while (!isOpen(m - 1)) m -= 1;
-        counted = atMinute(m);
+        startAt = atMinute(m);
       }
-      const { time } = wall(minuteOf(counted));
+      const { time } = wall(minuteOf(startAt));
       // At the closing moment the last minute at work is the one before.
-      const atWork = isOpen(minuteOf(counted)) ? minuteOf(counted) : minuteOf(counted) - 1;
+      const atWork = isOpen(minuteOf(startAt)) ? minuteOf(startAt) : minuteOf(startAt) - 1;
       let m = days > 0 ? openingAfter(atWork, days) : openingBefore(atWork, -days);
       // Back to the opening of the day reached, then along it until the clock shows the time, or has passed it.
       while (isOpen(m - 1)) m -= 1;
       while (wall(m).time < time && isOpen(m)) m += 1;
-      const intoMinute = wall(m).time === time ? epochMilliseconds(counted) % MINUTE : 0;
+      const intoMinute = wall(m).time === time ? epochMilliseconds(startAt) % MINUTE : 0;
       return fromEpochMilliseconds(m * MINUTE + intoMinute);
     },
   };
@@ -258,10 +258,10 @@ function dueAfterPauses(at: Instant, businessDays: number, pauses: Pauses, calen
   const exceptions = { ...policy.exceptions, answerWithinBusinessDays: businessDays };
   const itsPolicy = { ...policy, exceptions, supportCalendar: calendar };
   const clock = pauses.reduce(
-    (moved, moment, index) => handOver(moved, index % 2 === 0 ? 'requester' : 'team', moment, itsPolicy),
+    (moved, moment, index) => assignTo(moved, index % 2 === 0 ? 'requester' : 'team', moment, itsPolicy),
     startClock(at, true, itsPolicy),
   );
-  if (clock.is !== 'running') throw new Error('the clock did not go on');
+  if (clock.status !== 'running') throw new Error('the clock did not go on');
   return clock.dueAt;
 }
 
@@ -278,34 +278,34 @@ function dueWithPausesAdded(at: Instant, businessDays: number, pauses: Pauses, s
  * `runs` questions of each kind over all the calendars; `over` says whether they fall into the eventful weeks of 2026 and
  * 2027 or anywhere in the eight years of the table. A test asks some thousands, and `npm run calendar` a million.
  */
-export function agree(
+export function expectAgreement(
   runs: number,
   over: 'eventful-weeks' | 'eight-years',
   { seed, among = calendars }: { seed?: number; among?: readonly quick.SupportCalendar[] } = {},
 ): void {
   const pairs = among.map((calendar) => ({ calendar, slow: oracleFor(calendar) }));
   fc.assert(
-    fc.property(question(over, among.length), ({ which, at, other, minutes, businessDays, pauses }) => {
+    fc.property(anyQuestion(over, among.length), ({ which, at, other, minutes, businessDays, pauses }) => {
       const pair = pairs[which];
       if (pair === undefined) throw new Error('no such calendar');
       const { calendar, slow } = pair;
-      const same = (what: string, answered: string | number, counted: string | number): void => {
-        if (answered === counted) return;
-        throw new Error(`${what} answered ${answered}, and counting gives ${counted}, by ${JSON.stringify(calendar)}`);
+      const expectSame = (what: string, actual: string | number, expected: string | number): void => {
+        if (actual === expected) return;
+        throw new Error(`${what} answered ${actual}, and counting gives ${expected}, by ${JSON.stringify(calendar)}`);
       };
       const later = Math.abs(businessDays);
-      same('startOfBusiness', quick.startOfBusiness(at, calendar), slow.startOfBusiness(at));
-      same('dueAt', quick.dueAt(at, later, calendar), slow.dueAt(at, later));
-      same('between', quick.businessMinutesBetween(at, other, calendar), slow.businessMinutesBetween(at, other));
-      same('addMinutes', quick.addBusinessMinutes(at, minutes, calendar), slow.addBusinessMinutes(at, minutes));
-      same('addDays', quick.addBusinessDays(at, businessDays, calendar), slow.addBusinessDays(at, businessDays));
-      same('the clock', dueAfterPauses(at, later, pauses, calendar), dueWithPausesAdded(at, later, pauses, slow));
+      expectSame('startOfBusiness', quick.startOfBusiness(at, calendar), slow.startOfBusiness(at));
+      expectSame('dueAt', quick.dueAt(at, later, calendar), slow.dueAt(at, later));
+      expectSame('between', quick.businessMinutesBetween(at, other, calendar), slow.businessMinutesBetween(at, other));
+      expectSame('addMinutes', quick.addBusinessMinutes(at, minutes, calendar), slow.addBusinessMinutes(at, minutes));
+      expectSame('addDays', quick.addBusinessDays(at, businessDays, calendar), slow.addBusinessDays(at, businessDays));
+      expectSame('the clock', dueAfterPauses(at, later, pauses, calendar), dueWithPausesAdded(at, later, pauses, slow));
     }),
     { numRuns: runs, ...(seed === undefined ? {} : { seed }) },
   );
 }
 
-function question(over: 'eventful-weeks' | 'eight-years', howManyCalendars: number) {
+function anyQuestion(over: 'eventful-weeks' | 'eight-years', howManyCalendars: number) {
   const oneDay = 24 * 60 * MINUTE;
   const anywhere = fc.integer({ min: first * MINUTE + 60 * oneDay, max: last * MINUTE - 60 * oneDay });
   const nearby = fc

@@ -18,7 +18,7 @@ import {
   isBefore,
 } from '../../../domain/calendar/instant.ts';
 import * as on from '../../instants.ts';
-import { agree, calendars, losAngeles } from './business-time-oracle.ts';
+import { calendars, expectAgreement, losAngeles } from './business-time-oracle.ts';
 
 const fiveDays = 5;
 const dayOfMinutes = 480;
@@ -497,6 +497,6 @@ describe('business time, whatever the calendar', () => {
   });
 
   it('SLA-1 SLA-2 SLA-5 agrees with walking the minutes and looking at the clock', () => {
-    agree(3000, 'eventful-weeks');
+    expectAgreement(3000, 'eventful-weeks');
   }, 120_000);
 });

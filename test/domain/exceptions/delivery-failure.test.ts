@@ -1,43 +1,43 @@
 import { describe, expect, it } from 'vitest';
-import type { MailTrouble } from '../../../domain/exceptions/delivery-failure.ts';
-import { hearOfMail } from '../../../domain/exceptions/delivery-failure.ts';
+import type { DeliveryFailure } from '../../../domain/exceptions/delivery-failure.ts';
+import { recordDeliveryEvent } from '../../../domain/exceptions/delivery-failure.ts';
 import type { ExceptionRequest } from '../../../domain/exceptions/request.ts';
-import { askAnew, askOf, forward } from '../../../domain/exceptions/request.ts';
+import { approvalRoundOf, forwardRequest, restartApproval } from '../../../domain/exceptions/request.ts';
 import {
-  accepted,
   context,
-  parked,
+  expectAccepted,
   requestApproved,
-  requestAskedAnew,
   requestAwaitingApproval,
   requestAwaitingRequester,
   requestInEachState,
+  requestInSecondRound,
   requestWithdrawn,
   reviewer,
+  withWaitingExecution,
 } from '../../builders.ts';
 import { tuesdayTen, wednesdayNoon } from '../../instants.ts';
 
-const lost: MailTrouble = {
-  letter: 'approval-wanted',
+const lost: DeliveryFailure = {
+  notificationKind: 'approval-requested',
   to: 'correspondent',
-  askNumber: 1,
-  is: 'not-delivered',
+  round: 1,
+  kind: 'not-delivered',
   because: 'Permanent/NoEmail',
 };
-const awaiting = { ...requestAwaitingApproval(), letters: [] };
+const awaiting = { ...requestAwaitingApproval(), pendingNotifications: [] };
 
-function hear(request: ExceptionRequest, trouble: Partial<MailTrouble> = {}, hasDeputy = false) {
-  return hearOfMail(request, { ...lost, ...trouble }, hasDeputy, tuesdayTen);
+function hear(request: ExceptionRequest, trouble: Partial<DeliveryFailure> = {}, hasDeputy = false) {
+  return recordDeliveryEvent(request, { ...lost, ...trouble }, hasDeputy, tuesdayTen);
 }
 
-const owed = ({ letters }: ExceptionRequest) => letters.map(({ kind, to }) => `${kind} to ${to}`);
+const owed = ({ pendingNotifications: letters }: ExceptionRequest) => letters.map(({ kind, to }) => `${kind} to ${to}`);
 
 describe('the mail that asks the Correspondent', () => {
-  it.each(['approval-wanted', 'approval-reminder'] as const)(
+  it.each(['approval-requested', 'approval-reminder'] as const)(
     'EXC-6 LED-1 that is lost for good (%s) is shown, told to the team and the requester, and written down',
     (letter) => {
-      const { request, deed } = hear(awaiting, { letter });
-      expect(askOf(request)?.undeliverableAt).toBe(tuesdayTen);
+      const { request, event: deed } = hear(awaiting, { notificationKind: letter });
+      expect(approvalRoundOf(request)?.undeliverableAt).toBe(tuesdayTen);
       expect(owed(request)).toEqual(['undeliverable to team', 'undeliverable to requester']);
       expect(deed).toEqual({
         actor: 'volume-activation',
@@ -49,16 +49,16 @@ describe('the mail that asks the Correspondent', () => {
   );
 
   it('EXC-6 changes neither the question nor its clock, and wakes nobody: there is nothing to drive', () => {
-    const waiting = parked(awaiting);
+    const waiting = withWaitingExecution(awaiting);
     const { request } = hear(waiting);
-    expect(request.drive).toEqual(waiting.drive);
+    expect(request.execution).toEqual(waiting.execution);
     expect(request.clock).toEqual(waiting.clock);
-    expect(askOf(request)).toMatchObject({ askNumber: 1, decision: null, remindersSent: 0 });
+    expect(approvalRoundOf(request)).toMatchObject({ number: 1, decision: null, remindersSent: 0 });
   });
 
   it('EXC-6 is told of once for each question, however many of its mails are lost', () => {
     const { request: once } = hear(awaiting);
-    const { request: twice, deed } = hear(once, { letter: 'approval-reminder' }, true);
+    const { request: twice, event: deed } = hear(once, { notificationKind: 'approval-reminder' }, true);
     expect(twice).toEqual(once);
     expect(deed.action).toBe('mail-not-delivered');
   });
@@ -67,50 +67,58 @@ describe('the mail that asks the Correspondent', () => {
     expect(owed(hear(awaiting, {}, true).request)).toEqual([
       'undeliverable to team',
       'undeliverable to requester',
-      'approval-wanted to deputy',
+      'approval-requested to deputy',
     ]);
   });
 
   it('AGR-4 EXC-7 of an earlier question says nothing about the one that is out', () => {
-    const second = accepted(askAnew(awaiting, context({ now: tuesdayTen }))).request;
-    expect(askOf(hear(second).request)?.undeliverableAt).toBeNull();
-    expect(askOf(hear(second, { askNumber: 2 }).request)?.undeliverableAt).toBe(tuesdayTen);
-    expect(owed(hear({ ...requestAskedAnew(), letters: [] }).request)).toEqual([]);
+    const second = expectAccepted(restartApproval(awaiting, context({ now: tuesdayTen }))).request;
+    expect(approvalRoundOf(hear(second).request)?.undeliverableAt).toBeNull();
+    expect(approvalRoundOf(hear(second, { round: 2 }).request)?.undeliverableAt).toBe(tuesdayTen);
+    expect(owed(hear({ ...requestInSecondRound(), pendingNotifications: [] }).request)).toEqual([]);
   });
 
   it('AGR-4 EXC-7 is not held against the next question', () => {
     const { request } = hear(awaiting);
-    expect(askOf(accepted(askAnew(request, context({ now: wednesdayNoon }))).request)?.undeliverableAt).toBeNull();
     expect(
-      askOf(accepted(forward(request, 9, context({ actor: reviewer, now: wednesdayNoon }))).request)?.undeliverableAt,
+      approvalRoundOf(expectAccepted(restartApproval(request, context({ now: wednesdayNoon }))).request)
+        ?.undeliverableAt,
+    ).toBeNull();
+    expect(
+      approvalRoundOf(
+        expectAccepted(forwardRequest(request, 9, context({ actor: reviewer, now: wednesdayNoon }))).request,
+      )?.undeliverableAt,
     ).toBeNull();
   });
 });
 
 describe('what is only written down', () => {
-  const { letters: _, ...asItWas } = awaiting;
+  const { pendingNotifications: _, ...asItWas } = awaiting;
 
-  it.each<[what: string, trouble: Partial<MailTrouble>, action: string]>([
-    ['a mailbox that took nothing for now', { is: 'put-off', because: 'Transient/MailboxFull' }, 'mail-put-off'],
-    ['a complaint', { is: 'complained', because: 'abuse' }, 'mail-complained-of'],
+  it.each<[what: string, trouble: Partial<DeliveryFailure>, action: string]>([
+    ['a mailbox that took nothing for now', { kind: 'deferred', because: 'Transient/MailboxFull' }, 'mail-put-off'],
+    ['a complaint', { kind: 'complaint', because: 'abuse' }, 'mail-complained-of'],
     ['a mail to the deputy', { to: 'deputy' }, 'mail-not-delivered'],
-    ['a mail that asks for nothing', { letter: 'decided' }, 'mail-not-delivered'],
-    ['a mail to the requester', { letter: 'forwarded', to: 'requester' }, 'mail-not-delivered'],
-    ['a mail about no question', { askNumber: null }, 'mail-not-delivered'],
+    ['a mail that asks for nothing', { notificationKind: 'decided' }, 'mail-not-delivered'],
+    ['a mail to the requester', { notificationKind: 'forwarded', to: 'requester' }, 'mail-not-delivered'],
+    ['a mail about no question', { round: null }, 'mail-not-delivered'],
   ])('LED-1 is %s', (__, trouble, action) => {
-    const { request, deed } = hear(awaiting, trouble, true);
-    expect(request).toEqual({ ...asItWas, letters: [] });
+    const { request, event: deed } = hear(awaiting, trouble, true);
+    expect(request).toEqual({ ...asItWas, pendingNotifications: [] });
     expect(deed.action).toBe(action);
   });
 
   it('LED-1 is whatever is heard of a request that asks nobody any more', () => {
-    const others = [...requestInEachState.filter(({ stage }) => stage.is !== 'awaiting-approval'), requestApproved()];
+    const others = [
+      ...requestInEachState.filter(({ state: stage }) => stage.status !== 'awaiting-approval'),
+      requestApproved(),
+    ];
     for (const request of others) expect(hear(request, {}, true).request).toEqual(request);
-    expect(hear(requestAwaitingRequester()).deed.action).toBe('mail-not-delivered');
+    expect(hear(requestAwaitingRequester()).event.action).toBe('mail-not-delivered');
     expect(hear(requestWithdrawn()).request).toEqual(requestWithdrawn());
   });
 
   it('LED-1 is a change all the same, so that it gets into the history', () => {
-    expect(hear(awaiting, { is: 'complained' }).request).not.toBe(awaiting);
+    expect(hear(awaiting, { kind: 'complaint' }).request).not.toBe(awaiting);
   });
 });

@@ -1,14 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ownWords } from '../../../domain/exceptions/reply-text.ts';
+import { extractReplyText } from '../../../domain/exceptions/reply-text.ts';
 
-const own = (...lines: readonly string[]) => ownWords(lines.join('\n'));
+const own = (...lines: readonly string[]) => extractReplyText(lines.join('\n'));
 
 describe('a mail with nothing but its own words', () => {
   it('EXC-13 is kept line by line', () => {
     expect(own('Hello,', '', '  Name: Inés', '> 9 seats are free'.slice(2))).toEqual({
       text: 'Hello,\n\n  Name: Inés\n9 seats are free',
-      leftOut: false,
+      quotedTextRemoved: false,
     });
   });
 
@@ -20,20 +20,20 @@ describe('a mail with nothing but its own words', () => {
 
   it('has one kind of line end and of space, and nothing that is not seen', () => {
     const text = 'a\u00a0b\u202fc\r\nd\re\u2028f\u200b\u00ad\u202eg\u0000\u0007\ufeff\u2066h';
-    expect(ownWords(text).text).toBe('a b c\nd\ne\nfgh');
+    expect(extractReplyText(text).text).toBe('a b c\nd\ne\nfgh');
   });
 
   it('keeps what other scripts are written with', () => {
     const text = 'می‌خواهم 👩‍👧 イネス';
-    expect(ownWords(text).text).toBe(text);
+    expect(extractReplyText(text).text).toBe(text);
   });
 
   it('KEY-6 keeps no more than the last five of a product key', () => {
     const hidden = 'Our key is *****-*****-*****-*****-67892.';
-    expect(ownWords('Our key is bcdfg-hjkmp-qrtvw-xy234-67892.').text).toBe(hidden);
-    expect(ownWords('Our key is BCDFG HJKMP QRTVW XY234 67892.').text).toBe(hidden);
-    expect(ownWords('Our key is BCDFGHJKMPQRTVWXY23467892.').text).toBe(hidden);
-    expect(ownWords('It ends in 67892.').text).toBe('It ends in 67892.');
+    expect(extractReplyText('Our key is bcdfg-hjkmp-qrtvw-xy234-67892.').text).toBe(hidden);
+    expect(extractReplyText('Our key is BCDFG HJKMP QRTVW XY234 67892.').text).toBe(hidden);
+    expect(extractReplyText('Our key is BCDFGHJKMPQRTVWXY23467892.').text).toBe(hidden);
+    expect(extractReplyText('It ends in 67892.').text).toBe('It ends in 67892.');
   });
 });
 
@@ -41,7 +41,7 @@ describe('quoted text', () => {
   it('EXC-13 is left out, above and below what was written', () => {
     expect(own('> Product: x', 'Product: y', ' >> Product: z', 'Thanks')).toEqual({
       text: 'Product: y\nThanks',
-      leftOut: true,
+      quotedTextRemoved: true,
     });
   });
 
@@ -73,7 +73,10 @@ describe('quoted text', () => {
       const more = sentence.map((line, index) => (index === sentence.length - 1 ? `${line} we need ten` : line));
       expect(own('Above', ...more, '> Product: x').text).toBe(['Above', ...more].join('\n'));
       expect(own('Above', '', ...sentence, '', '> Product: x', '', 'Below').text).toBe('Above\n\nBelow');
-      expect(own('Above', '', ...sentence, '', 'Product: x', '', 'Below')).toEqual({ text: 'Above', leftOut: true });
+      expect(own('Above', '', ...sentence, '', 'Product: x', '', 'Below')).toEqual({
+        text: 'Above',
+        quotedTextRemoved: true,
+      });
       expect(own('Above', ...sentence, '> Product: x', 'Below').text).toBe('Above\nBelow');
     }
   });
@@ -90,8 +93,8 @@ describe('quoted text', () => {
       'den mån 1 juni 2026 kl 10:00 skrev Jan:',
       'w dniu pon., 1 cze 2026 o 10:00 Jan napisał:',
     ]) {
-      expect(own(`See ${sentence}`, 'Below').leftOut).toBe(false);
-      expect(own(sentence, 'Below').leftOut).toBe(true);
+      expect(own(`See ${sentence}`, 'Below').quotedTextRemoved).toBe(false);
+      expect(own(sentence, 'Below').quotedTextRemoved).toBe(true);
     }
   });
 
@@ -104,14 +107,14 @@ describe('quoted text', () => {
   it('has a sentence that a program wrote, which is not longer than two dates and two addresses', () => {
     const ofLength = (length: number) => `On 10:00 ${'x'.repeat(length - 'On 10:00  wrote:'.length)} wrote:`;
     expect(own('Above', ofLength(400), 'Below').text).toBe('Above');
-    expect(own('Above', ofLength(401), 'Below').leftOut).toBe(false);
-    expect(own('Jan w dniu 1.06 o 10:00 napisał:', 'Below').leftOut).toBe(false);
-    expect(own('On Monday 1 June 2026 the board wrote:', 'Below').leftOut).toBe(false);
+    expect(own('Above', ofLength(401), 'Below').quotedTextRemoved).toBe(false);
+    expect(own('Jan w dniu 1.06 o 10:00 napisał:', 'Below').quotedTextRemoved).toBe(false);
+    expect(own('On Monday 1 June 2026 the board wrote:', 'Below').quotedTextRemoved).toBe(false);
   });
 
   it('is not what somebody says that others wrote', () => {
     const lines = ['On Monday the board wrote:', 'we need ten.', 'From: here on we need more.', 'To: all'];
-    expect(own(...lines)).toEqual({ text: lines.join('\n'), leftOut: false });
+    expect(own(...lines)).toEqual({ text: lines.join('\n'), quotedTextRemoved: false });
   });
 });
 
@@ -134,13 +137,13 @@ describe('the history below an answer', () => {
   ])('EXC-13 is left out: %s', (_, history) => {
     expect(own('Product: y', '', '________________________________', ...history, '', 'Product: x')).toEqual({
       text: 'Product: y',
-      leftOut: true,
+      quotedTextRemoved: true,
     });
   });
 
   it('is not a form, nor what somebody writes above one by hand', () => {
     const memo = ['To: exceptions team', 'From: Inés', 'Subject: MAKADD', 'Date: 1 June 2026', '', 'Product: y'];
-    expect(own(...memo)).toEqual({ text: memo.join('\n'), leftOut: false });
+    expect(own(...memo)).toEqual({ text: memo.join('\n'), quotedTextRemoved: false });
     for (const byHand of [
       ['From: Inés', 'Date: 1 June 2026', 'To: the team', 'Subject: MAKADD'],
       ['From: Inés', 'To: the team, before 9:00', 'Subject: MAKADD'],
@@ -151,17 +154,17 @@ describe('the history below an answer', () => {
     ]) {
       expect(own(...byHand, '', 'Product: y')).toEqual({
         text: [...byHand, '', 'Product: y'].join('\n'),
-        leftOut: false,
+        quotedTextRemoved: false,
       });
     }
     const decorated = ['--- MAKADD request ---', 'Product: y', '------', 'Key: BCDFG'];
-    expect(own(...decorated)).toEqual({ text: decorated.join('\n'), leftOut: false });
+    expect(own(...decorated)).toEqual({ text: decorated.join('\n'), quotedTextRemoved: false });
   });
 });
 
 describe('a signature', () => {
   it.each(['-- ', '--'])('is left out behind its mark %j, and is nobody else’s words', (mark) => {
-    expect(own('Elm and Fir.', mark, 'Phone: 1')).toEqual({ text: 'Elm and Fir.', leftOut: false });
+    expect(own('Elm and Fir.', mark, 'Phone: 1')).toEqual({ text: 'Elm and Fir.', quotedTextRemoved: false });
   });
 });
 
@@ -188,8 +191,8 @@ describe('whatever comes', () => {
   it('is read to the same words when its own words are read again', () => {
     fc.assert(
       fc.property(lines, (all) => {
-        const { text } = ownWords(all.join('\n'));
-        expect(ownWords(text).text).toBe(text);
+        const { text } = extractReplyText(all.join('\n'));
+        expect(extractReplyText(text).text).toBe(text);
       }),
     );
   });
@@ -197,7 +200,7 @@ describe('whatever comes', () => {
   it('has no quoted line and no control character among its own words', () => {
     fc.assert(
       fc.property(lines, (all) => {
-        const { text } = ownWords(all.join('\n'));
+        const { text } = extractReplyText(all.join('\n'));
         expect(text).not.toMatch(/^ {0,3}>/m);
         expect(text).not.toMatch(/[^\P{Cc}\n\t]/u);
         expect(text.isWellFormed()).toBe(true);

@@ -1,11 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { bodyFrom, formOf, formText, labelAt, readRequest } from '../../../domain/exceptions/request-form.ts';
+import {
+  formatForm,
+  labelOfPointer,
+  parseRequestForm,
+  toFormLines,
+  toRequestBody,
+} from '../../../domain/exceptions/request-form.ts';
 import { policy } from '../../builders.ts';
 import { readProjectFile } from '../../project-files.ts';
 
-const read = (text: string, subject = '') => readRequest({ text, subject }, policy);
-const faultOf = (text: string, subject = '') => read(text, subject).faults;
+const read = (text: string, subject = '') => parseRequestForm({ text, subject }, policy);
+const faultOf = (text: string, subject = '') => read(text, subject).errors;
 
 const complete = `Organization name: Alder School District
 Agreement number: E-1001
@@ -31,7 +37,7 @@ const body = {
 
 describe('a complete form', () => {
   it('EXC-13 is read as the body that the API takes', () => {
-    expect(bodyFrom(read(complete).intake)).toEqual(body);
+    expect(toRequestBody(read(complete).form)).toEqual(body);
     expect(faultOf(complete)).toEqual([]);
   });
 
@@ -47,7 +53,7 @@ describe('a complete form', () => {
             const label = line.slice(0, colon);
             return `${shout[index] ? label.toUpperCase() : label.toLowerCase()}${line.slice(colon)}`;
           });
-          expect(bodyFrom(read(cased.join('\n')).intake)).toEqual(body);
+          expect(toRequestBody(read(cased.join('\n')).form)).toEqual(body);
         },
       ),
     );
@@ -55,9 +61,9 @@ describe('a complete form', () => {
 
   it('EXC-13 is not read out of quoted text', () => {
     const quoted = complete.replaceAll(/^/gm, '> ');
-    expect(bodyFrom(read(quoted).intake)).toEqual({ requester: {} });
-    expect(read(quoted).leftOut).toBe(true);
-    expect(bodyFrom(read(`${complete}\n\n${quoted.replace('150', '9999')}`).intake)).toEqual(body);
+    expect(toRequestBody(read(quoted).form)).toEqual({ requester: {} });
+    expect(read(quoted).quotedTextRemoved).toBe(true);
+    expect(toRequestBody(read(`${complete}\n\n${quoted.replace('150', '9999')}`).form)).toEqual(body);
   });
 });
 
@@ -71,7 +77,7 @@ describe('the published list of what to send', () => {
 · Number of activations requested: 150
 · Business reason for request: Two new schools open in autumn.
 · Required date: 4 January 2027`;
-    expect(bodyFrom(read(text).intake)).toEqual(body);
+    expect(toRequestBody(read(text).form)).toEqual(body);
   });
 
   it.each([
@@ -80,7 +86,7 @@ describe('the published list of what to send', () => {
     ['Agreement number, or license and authorization numbers: 12345678 and 98765432ZZZ'],
     ['Authorisation number: 98765432ZZZ\nLicence number: 12345678'],
   ])('AGR-1 the two numbers of an Open License are told apart: %s', (text) => {
-    expect(bodyFrom(read(text).intake)).toMatchObject({
+    expect(toRequestBody(read(text).form)).toMatchObject({
       authorizationNumber: '98765432ZZZ',
       licenseNumber: '12345678',
     });
@@ -90,10 +96,10 @@ describe('the published list of what to send', () => {
 describe('the form that the manual shows', () => {
   it('EXC-13 is complete, and can be sent as it stands there', () => {
     const [shown = ''] = /(?:^ {7}.+\n)+/m.exec(readProjectFile('docs/manual/license-administrator.md')) ?? [];
-    const { intake, faults } = read(shown);
+    const { form: intake, errors: faults } = read(shown);
     expect(faults).toEqual([]);
-    expect(Object.keys(bodyFrom(intake))).toEqual(Object.keys(body));
-    expect(Object.values(bodyFrom(intake).requester ?? {})).toHaveLength(3);
+    expect(Object.keys(toRequestBody(intake))).toEqual(Object.keys(body));
+    expect(Object.values(toRequestBody(intake).requester ?? {})).toHaveLength(3);
   });
 });
 
@@ -110,7 +116,7 @@ describe('a label', () => {
     ],
     ['businessReason', ['Reason', 'Business justification', 'b) Reason for the request', '**Business reason**']],
   ] as const)('EXC-13 may be written as people write it: %s', (field, labels) => {
-    for (const label of labels) expect(read(`${label}: BCDFG`).written, label).toEqual({ [field]: 'BCDFG' });
+    for (const label of labels) expect(read(`${label}: BCDFG`).rawValues, label).toEqual({ [field]: 'BCDFG' });
   });
 
   it.each([
@@ -121,7 +127,7 @@ describe('a label', () => {
     'Requestor name',
     'Requester (full) name',
   ])('EXC-13 of the requester: %s', (label) => {
-    expect(read(`${label}: Inés Oliveira`).intake.requester.name).toBe('Inés Oliveira');
+    expect(read(`${label}: Inés Oliveira`).form.requester.name).toBe('Inés Oliveira');
   });
 
   it.each([
@@ -153,54 +159,58 @@ describe('a label', () => {
     ['noticesCorrespondent', 'notices correspondent’s phone | notices correspondent’s email'],
   ] as const)('EXC-13 of %s is any of: %s', (field, labels) => {
     for (const label of labels.split(' | ')) {
-      const written = read(`${label}: Alder`).written;
+      const written = read(`${label}: Alder`).rawValues;
       expect(written, label).toEqual({ [field]: 'Alder' });
-      expect(read(`  12. ${label}: Alder`).written, label).toEqual(written);
+      expect(read(`  12. ${label}: Alder`).rawValues, label).toEqual(written);
     }
   });
 
   it.each(['Agreement associated with the key number', 'Our last 5 keys', 'Very product'])(
     'EXC-13 is none where its words only occur in something longer: %s',
     (label) => {
-      expect(read(`${label}: Alder`).written).toEqual({});
+      expect(read(`${label}: Alder`).rawValues).toEqual({});
     },
   );
 
   it('EXC-13 is as long as the longest published one at the most', () => {
     const explained = (length: number) => `Product (${'x'.repeat(length - 'Product ()'.length)})`;
-    expect(read(`${explained(160)}: Alder`).written).toEqual({ product: 'Alder' });
-    expect(read(`${explained(161)}: Alder`).written).toEqual({});
+    expect(read(`${explained(160)}: Alder`).rawValues).toEqual({ product: 'Alder' });
+    expect(read(`${explained(161)}: Alder`).rawValues).toEqual({});
   });
 
   it('EXC-13 may be bold, which its value is not cut for', () => {
-    expect(read('*Product:* Windows Vista Business').written).toEqual({ product: 'Windows Vista Business' });
-    expect(read('**Product:**\nWindows Vista Business').written).toEqual({ product: 'Windows Vista Business' });
-    expect(read('Reason: *new* school, __all__ of it').written).toEqual({
+    expect(read('*Product:* Windows Vista Business').rawValues).toEqual({ product: 'Windows Vista Business' });
+    expect(read('**Product:**\nWindows Vista Business').rawValues).toEqual({ product: 'Windows Vista Business' });
+    expect(read('Reason: *new* school, __all__ of it').rawValues).toEqual({
       businessReason: '*new* school, __all__ of it',
     });
   });
 
   it('stands before its value, which may be on the next line or in the next cell', () => {
-    expect(read('Product:\nWindows Vista Business').intake.product).toBe('windows-vista-business');
-    expect(read('Product\tWindows Vista Business\t').intake.product).toBe('windows-vista-business');
-    expect(read('Product\n\t\nWindows Vista Business\n\t').intake.product).toBe('windows-vista-business');
-    expect(read('Product：Windows Vista Business').intake.product).toBe('windows-vista-business');
+    expect(read('Product:\nWindows Vista Business').form.product).toBe('windows-vista-business');
+    expect(read('Product\tWindows Vista Business\t').form.product).toBe('windows-vista-business');
+    expect(read('Product\n\t\nWindows Vista Business\n\t').form.product).toBe('windows-vista-business');
+    expect(read('Product：Windows Vista Business').form.product).toBe('windows-vista-business');
   });
 
   it('has its value on one line, but for a reason, and of bounded length', () => {
-    expect(read('Product: Windows Vista Business\nThank you').written).toEqual({ product: 'Windows Vista Business' });
-    expect(read('Product:\nWindows Vista Business\nThank you').written).toEqual({ product: 'Windows Vista Business' });
-    expect(read(`Company: ${'x'.repeat(1_001)}`).written.organizationName).toHaveLength(1_000);
-    expect(read(`Reason: ${'x'.repeat(5_001)}`).written.businessReason).toHaveLength(5_000);
+    expect(read('Product: Windows Vista Business\nThank you').rawValues).toEqual({ product: 'Windows Vista Business' });
+    expect(read('Product:\nWindows Vista Business\nThank you').rawValues).toEqual({
+      product: 'Windows Vista Business',
+    });
+    expect(read(`Company: ${'x'.repeat(1_001)}`).rawValues.organizationName).toHaveLength(1_000);
+    expect(read(`Reason: ${'x'.repeat(5_001)}`).rawValues.businessReason).toHaveLength(5_000);
   });
 
   it('without a value is not taken for one that has the next label', () => {
-    const { written } = read('Agreement number:\nAuthorization number:\nLicense number: 1\nProduct:\n\nThanks');
+    const { rawValues: written } = read(
+      'Agreement number:\nAuthorization number:\nLicense number: 1\nProduct:\n\nThanks',
+    );
     expect(written).toEqual({ licenseNumber: '1' });
   });
 
   it('that nobody knows is no field', () => {
-    expect(read('Colour: red\nhttps://alder.example: our page\nKey colour: red').written).toEqual({});
+    expect(read('Colour: red\nhttps://alder.example: our page\nKey colour: red').rawValues).toEqual({});
   });
 });
 
@@ -242,7 +252,7 @@ describe('a value', () => {
     ['Saturday 19 June 2027', '2027-06-19'],
     ['Sunday 20 June 2027', '2027-06-20'],
   ])('EXC-13 is a date that can be read in one way: %s', (text, date) => {
-    expect(read(`Required date: ${text}`).intake.requiredDate).toBe(date);
+    expect(read(`Required date: ${text}`).form.requiredDate).toBe(date);
   });
 
   it.each([
@@ -268,7 +278,7 @@ describe('a value', () => {
     ['as soon as possible', 'must be a date such as 2027-06-14 or 14 June 2027'],
     ['Tuesday 14 June 2027', 'must have the right weekday: 2027-06-14 is a Monday'],
   ])('EXC-13 is no date that can be read in none, or in two: %s', (text, message) => {
-    expect(read(`Required date: ${text}`).intake.requiredDate).toBeUndefined();
+    expect(read(`Required date: ${text}`).form.requiredDate).toBeUndefined();
     expect(faultOf(`Required date: ${text}`)).toEqual([{ pointer: '/requiredDate', message }]);
   });
 
@@ -282,9 +292,9 @@ describe('a value', () => {
             date.toLocaleDateString(locale, { ...options, year: 'numeric', day: 'numeric', timeZone: 'UTC' });
           for (const locale of ['en-US', 'en-GB']) {
             for (const month of ['long', 'short'] as const) {
-              expect(read(`Required date: ${named({ month }, locale)}`).intake.requiredDate).toBe(iso);
+              expect(read(`Required date: ${named({ month }, locale)}`).form.requiredDate).toBe(iso);
               const withDay = named({ month, weekday: month }, locale);
-              expect(read(`Required date: ${withDay}`).intake.requiredDate, withDay).toBe(iso);
+              expect(read(`Required date: ${withDay}`).form.requiredDate, withDay).toBe(iso);
             }
           }
         },
@@ -307,7 +317,7 @@ describe('a value', () => {
     ['3kmshosts', 3],
     ['0', 0],
   ])('is a whole number: %s', (text, count) => {
-    expect(read(`Activations: ${text}`).intake.activationsRequested).toBe(count);
+    expect(read(`Activations: ${text}`).form.activationsRequested).toBe(count);
   });
 
   it.each(['about 150', '1.500', '1,50', '-5', '1e3', 'ten', '150 or 200'])('is no whole number: %s', (text) => {
@@ -324,7 +334,7 @@ describe('a value', () => {
     ['Windows Server 2008 for Itanium-Based Systems', 'windows-server-2008-itanium'],
     ['windows-server-2008-itanium', 'windows-server-2008-itanium'],
   ])('KEY-3 is a product by its code or its name in the catalog: %s', (text, product) => {
-    expect(read(`Product: ${text}`).intake.product).toBe(product);
+    expect(read(`Product: ${text}`).form.product).toBe(product);
   });
 
   it.each(['Windows Vista', 'Windows Server 2008', 'Windows', 'Windows Server 2008 Edition Standard'])(
@@ -344,19 +354,19 @@ describe('a value', () => {
     '…BCDFG',
     '“BCDFG”.',
   ])('KEY-6 is the last five of a key, whatever hides the rest: %s', (text) => {
-    expect(read(`Product key: ${text}`).intake.keyLastFive?.toUpperCase()).toBe('BCDFG');
+    expect(read(`Product key: ${text}`).form.keyLastFive?.toUpperCase()).toBe('BCDFG');
   });
 
   it.each(['AHJKMP', 'BC.DFG', 'BCDF'])('KEY-6 is as it was written where that is not five symbols: %s', (text) => {
-    expect(read(`Product key: ${text}`).intake.keyLastFive).toBe(text);
+    expect(read(`Product key: ${text}`).form.keyLastFive).toBe(text);
   });
 
   it('KEY-6 keeps nothing but the last five of a whole key', () => {
-    const { intake, written } = read(
+    const { form: intake, rawValues: written } = read(
       'Product key: HJKMP-QRTVW-XY234-67892-BCDFG\nReason: hjkmp-qrtvw-xy234-67892-bcdfg is full',
     );
     expect(intake.keyLastFive).toBe('BCDFG');
-    expect(JSON.stringify({ intake, written })).not.toMatch(/hjkmp/i);
+    expect(JSON.stringify({ form: intake, rawValues: written })).not.toMatch(/hjkmp/i);
   });
 
   it.each([
@@ -376,37 +386,37 @@ describe('a value', () => {
     'Inés Oliveira ines@alder.example head of it +1 425 555 0101',
     'Inés Oliveira +1 425 555 0101 head of it ines@alder.example',
   ])('EXC-1 is a person, in whatever order: %s', (text) => {
-    expect(read(`Requester: ${text}`).intake.requester).toEqual(body.requester);
-    expect(read(`Notices Correspondent: ${text}`).intake.noticesCorrespondent).toEqual(body.requester);
+    expect(read(`Requester: ${text}`).form.requester).toEqual(body.requester);
+    expect(read(`Notices Correspondent: ${text}`).form.noticesCorrespondent).toEqual(body.requester);
   });
 
   it('EXC-1 is a person whose parts have labels of their own, right below', () => {
     const parts = 'Name: Carla Weiss\nPhone: +1 425 555 0103\nE-mail: carla@alder.example';
-    const { intake } = read(`Notices Correspondent:\n${parts}\n\n${complete}`);
+    const { form: intake } = read(`Notices Correspondent:\n${parts}\n\n${complete}`);
     expect(intake.requester).toEqual(body.requester);
     expect(intake.noticesCorrespondent).toEqual({
       name: 'Carla Weiss',
       phone: '+1 425 555 0103',
       email: 'carla@alder.example',
     });
-    expect(read(`Requester: Carla Weiss\n${parts.slice(18)}`).intake.requester).toEqual(intake.noticesCorrespondent);
+    expect(read(`Requester: Carla Weiss\n${parts.slice(18)}`).form.requester).toEqual(intake.noticesCorrespondent);
   });
 
   it.each(['+1 425 555 0101', '(425) 555-0101', '425.555.0101 x12', '425/5550101ext. 1234', '4255550101 ext 123'])(
     'EXC-1 has a phone number as people write one: %s',
     (phone) => {
-      const { requester } = read(`Requester: Inés Oliveira, ${phone}, ines@alder.example`).intake;
+      const { requester } = read(`Requester: Inés Oliveira, ${phone}, ines@alder.example`).form;
       expect(requester).toEqual({ ...body.requester, phone });
     },
   );
 
   it.each(['Telma Namer', 'Inés surname: Oliveira'])('EXC-1 has a name that stays whole: %s', (name) => {
-    expect(read(`Requester: ${name}, +1 425 555 0101`).intake.requester.name).toBe(name);
+    expect(read(`Requester: ${name}, +1 425 555 0101`).form.requester.name).toBe(name);
   });
 
   it('EXC-1 is a person up to an empty line or cell: what comes after is somebody else’s', () => {
     for (const gap of ['', '   ', '\t']) {
-      const { intake } = read(`Notices Correspondent: Carla Weiss\n${gap}\nPhone: +1 425 555 0101`);
+      const { form: intake } = read(`Notices Correspondent: Carla Weiss\n${gap}\nPhone: +1 425 555 0101`);
       expect(intake.noticesCorrespondent).toEqual({ name: 'Carla Weiss', phone: undefined, email: undefined });
       expect(intake.requester.phone).toBe('+1 425 555 0101');
     }
@@ -418,36 +428,36 @@ describe('a value', () => {
       'Notices Correspondent’s phone number: +1 425 555 0103',
       'Notices Correspondent’s e-mail: carla@alder.example',
     ].join('\n\n');
-    const { intake, faults } = read(pieces);
+    const { form: intake, errors: faults } = read(pieces);
     expect(faults).toEqual([]);
-    expect(bodyFrom(intake)).toEqual({
+    expect(toRequestBody(intake)).toEqual({
       requester: {},
       noticesCorrespondent: { name: 'Carla Weiss', phone: '+1 425 555 0103', email: 'carla@alder.example' },
     });
-    expect(Object.keys(bodyFrom(read('Notices Correspondent: Carla').intake).noticesCorrespondent ?? {})).toEqual([
+    expect(Object.keys(toRequestBody(read('Notices Correspondent: Carla').form).noticesCorrespondent ?? {})).toEqual([
       'name',
     ]);
   });
 
   it('EXC-13 is an e-mail address without what stands around it, or what was written where there is none', () => {
-    expect(read('E-mail: Inés <ines@alder.example>').intake.requester.email).toBe('ines@alder.example');
-    expect(read('E-mail: ask me').intake.requester.email).toBe('ask me');
+    expect(read('E-mail: Inés <ines@alder.example>').form.requester.email).toBe('ines@alder.example');
+    expect(read('E-mail: ask me').form.requester.email).toBe('ask me');
   });
 
   it('AGR-1 is one number under a label for two, or none', () => {
-    expect(read('License and authorization numbers: 12345678').written).toEqual({ licenseNumber: '12345678' });
+    expect(read('License and authorization numbers: 12345678').rawValues).toEqual({ licenseNumber: '12345678' });
     const either = 'Agreement number, or license and authorization numbers';
-    expect(read(`${either}: E-1001`).written).toEqual({ agreementNumber: 'E-1001' });
-    expect(read(`${either}: ask Carla`).written).toEqual({ agreementNumber: 'ask Carla' });
+    expect(read(`${either}: E-1001`).rawValues).toEqual({ agreementNumber: 'E-1001' });
+    expect(read(`${either}: ask Carla`).rawValues).toEqual({ agreementNumber: 'ask Carla' });
   });
 
   it('EXC-1 is as much of a person as there is', () => {
-    expect(read('Requester: Inés Oliveira').intake.requester).toEqual({
+    expect(read('Requester: Inés Oliveira').form.requester).toEqual({
       ...body.requester,
       phone: undefined,
       email: undefined,
     });
-    expect(read("Notices Correspondent's e-mail: carla@alder.example").intake.noticesCorrespondent).toMatchObject({
+    expect(read("Notices Correspondent's e-mail: carla@alder.example").form.noticesCorrespondent).toMatchObject({
       email: 'carla@alder.example',
     });
   });
@@ -455,8 +465,8 @@ describe('a value', () => {
   it('EXC-13 is a reason of many lines, up to the next label or the signature', () => {
     const text =
       'Reason: Two schools:\n\n  Elm and\n  Fir. Note: both are new.\n\nRequired date: 2027-01-04\n-- \nInés';
-    expect(read(text).intake.businessReason).toBe('Two schools:\n\nElm and\nFir. Note: both are new.');
-    expect(read('Reason: it grows.\n-- \nInés').intake.businessReason).toBe('it grows.');
+    expect(read(text).form.businessReason).toBe('Two schools:\n\nElm and\nFir. Note: both are new.');
+    expect(read('Reason: it grows.\n-- \nInés').form.businessReason).toBe('it grows.');
   });
 
   it.each([
@@ -490,7 +500,7 @@ describe('a value', () => {
       zh: 'Chinese',
     }).map(([tag, name]) => [name, tag]),
   ])('SLA-3 is a language by its tag or its name: %s', (text, language) => {
-    expect(read(`Language: ${text}`).intake.language).toBe(language);
+    expect(read(`Language: ${text}`).form.language).toBe(language);
   });
 });
 
@@ -505,7 +515,7 @@ describe('the kind', () => {
     ['', 'KMSADD or MAKADD?', undefined],
     ['', 'more activations', undefined],
   ])('EXC-13 may be in its own line or in the subject: %j, %j', (text, subject, kind) => {
-    expect(read(text, subject).intake.kind).toBe(kind);
+    expect(read(text, subject).form.kind).toBe(kind);
   });
 
   it('EXC-13 is told to be wrong where it is neither', () => {
@@ -519,7 +529,7 @@ describe('a field that is there twice', () => {
   });
 
   it('EXC-13 is not guessed when it does not', () => {
-    const { intake, faults } = read('Activations: 150\nActivations: 1500');
+    const { form: intake, errors: faults } = read('Activations: 150\nActivations: 1500');
     expect(intake.activationsRequested).toBeUndefined();
     expect(faults).toEqual([
       { pointer: '/activationsRequested', message: 'is there more than once, and not the same each time' },
@@ -527,23 +537,25 @@ describe('a field that is there twice', () => {
   });
 
   it('EXC-13 takes nothing away from the other fields', () => {
-    const { intake } = read('Activations: 150\nActivations: 1500\nReason: it grows.\nLanguage: de');
+    const { form: intake } = read('Activations: 150\nActivations: 1500\nReason: it grows.\nLanguage: de');
     expect(intake).toMatchObject({ businessReason: 'it grows.', language: 'de' });
   });
 
   it('is the form’s and not that of a signature, for what a signature repeats', () => {
-    const { intake, faults } = read(`${complete}\n\nBest\nPhone: +1 425 555 9999\nE-mail: office@alder.example`);
-    expect(bodyFrom(intake)).toEqual(body);
+    const { form: intake, errors: faults } = read(
+      `${complete}\n\nBest\nPhone: +1 425 555 9999\nE-mail: office@alder.example`,
+    );
+    expect(toRequestBody(intake)).toEqual(body);
     expect(faults).toEqual([]);
     const signed = read(`${complete}\nLanguage: de\n\nBest\nName: The office\nLanguage: German or English`);
-    expect(bodyFrom(signed.intake)).toEqual({ ...body, language: 'de' });
-    expect(signed.faults).toEqual([]);
+    expect(toRequestBody(signed.form)).toEqual({ ...body, language: 'de' });
+    expect(signed.errors).toEqual([]);
   });
 });
 
 describe('the form that is sent back', () => {
   it('EXC-13 is filled in as far as it was', () => {
-    expect(formText(formOf(read('Reason: it grows.\nProduct: Windows Vista\nAgreement number: E-1001')))).toBe(
+    expect(formatForm(toFormLines(read('Reason: it grows.\nProduct: Windows Vista\nAgreement number: E-1001')))).toBe(
       `Organization name:
 Agreement number: E-1001
 Requester’s name:
@@ -559,7 +571,7 @@ Required date:`,
 
   it('AGR-1 has the lines of the agreement that was begun with, or all of them', () => {
     const labels = (text: string) =>
-      formOf(read(text))
+      toFormLines(read(text))
         .map(({ label }) => label)
         .filter((label) => / number$/.test(label) && !label.startsWith('Requester'));
     expect(labels('')).toEqual(['Agreement number', 'Authorization number', 'License number']);
@@ -587,8 +599,8 @@ Required date:`,
     fc.assert(
       fc.property(fc.array(line, { maxLength: 15 }), (lines) => {
         const first = read(lines.join('\n'));
-        const again = read(formText(formOf(first)));
-        expect(again.written).toEqual(first.written);
+        const again = read(formatForm(toFormLines(first)));
+        expect(again.rawValues).toEqual(first.rawValues);
       }),
       { numRuns: 300 },
     );
@@ -613,19 +625,21 @@ Required date:`,
       ['noticesCorrespondent', '/noticesCorrespondent', 'Notices Correspondent'],
     ] as const;
     const written = Object.fromEntries(fields.map(([field]) => [field, ` ${field} `]));
-    expect(formOf({ written })).toEqual(fields.map(([field, , label]) => ({ field, label, value: field })));
-    expect(fields.map(([, pointer]) => labelAt(pointer))).toEqual(fields.map(([, , label]) => label));
+    expect(toFormLines({ rawValues: written })).toEqual(
+      fields.map(([field, , label]) => ({ field, label, value: field })),
+    );
+    expect(fields.map(([, pointer]) => labelOfPointer(pointer))).toEqual(fields.map(([, , label]) => label));
   });
 
   it('calls fields by their labels, and what it has no label for by its pointer', () => {
-    expect(labelAt('/requester/email')).toBe('Requester’s e-mail address');
-    expect(labelAt('/noticesCorrespondent')).toBe('Notices Correspondent');
-    expect(labelAt('/noticesCorrespondent/name')).toBe('Notices Correspondent’s name');
-    expect(labelAt('/noticesCorrespondent/phone')).toBe('Notices Correspondent’s phone number');
-    expect(labelAt('/noticesCorrespondent/email')).toBe('Notices Correspondent’s e-mail address');
-    expect(labelAt('/noticesCorrespondent/age')).toBe('Notices Correspondent’s age');
+    expect(labelOfPointer('/requester/email')).toBe('Requester’s e-mail address');
+    expect(labelOfPointer('/noticesCorrespondent')).toBe('Notices Correspondent');
+    expect(labelOfPointer('/noticesCorrespondent/name')).toBe('Notices Correspondent’s name');
+    expect(labelOfPointer('/noticesCorrespondent/phone')).toBe('Notices Correspondent’s phone number');
+    expect(labelOfPointer('/noticesCorrespondent/email')).toBe('Notices Correspondent’s e-mail address');
+    expect(labelOfPointer('/noticesCorrespondent/age')).toBe('Notices Correspondent’s age');
     for (const pointer of ['/elsewhere', '/a/noticesCorrespondent/name', '/noticesCorrespondent/name/a']) {
-      expect(labelAt(pointer)).toBe(pointer);
+      expect(labelOfPointer(pointer)).toBe(pointer);
     }
   });
 });
@@ -644,7 +658,7 @@ describe('a text that is made to be slow', () => {
     ['a requester without an end', `Requester: ${'a'.repeat(5_000_000)}`],
     ['a reason without an end', `Reason: ${'x\n\n'.repeat(many / 3)}`],
   ])('EXC-13 is read all the same, and what is kept of it is bounded: %s', (_, text) => {
-    const { written } = read(text);
+    const { rawValues: written } = read(text);
     for (const value of Object.values(written)) expect(value.length).toBeLessThanOrEqual(5_000);
   });
 });

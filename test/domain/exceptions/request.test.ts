@@ -1,111 +1,119 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Instant } from '../../../domain/calendar/instant.ts';
-import { civilDate, later } from '../../../domain/calendar/instant.ts';
-import type { ExceptionStatus, Move } from '../../../domain/exception-status.ts';
-import { exceptionStatuses, legalMoves, moves, openStatuses } from '../../../domain/exception-status.ts';
-import type { Changed, ExceptionRequest, Flag, Intake, Known } from '../../../domain/exceptions/request.ts';
+import { addDuration, civilDate } from '../../../domain/calendar/instant.ts';
+import type { ExceptionStatus, TransitionName } from '../../../domain/exception-status.ts';
+import { exceptionStatuses, openStatuses, transitions, transitionTable } from '../../../domain/exception-status.ts';
+import type {
+  ExceptionRequest,
+  Flag,
+  IntakeContext,
+  RequestForm,
+  Transition,
+} from '../../../domain/exceptions/request.ts';
 import {
-  allowedMoves,
-  answer,
-  askAnew,
-  askCorrespondent,
-  askOf,
-  beginReview,
-  decide,
-  dispute,
+  allowedTransitions,
+  answerQuestion,
+  approvalRoundOf,
+  askQuestion,
+  disputeDecision,
   flags,
-  forward,
-  fulfil,
+  forwardRequest,
+  fulfill,
   isFinal,
-  lapse,
-  mailNewLink,
-  question,
-  receive,
-  refusedAsOpen,
-  refusedUnlessAsking,
-  reject,
-  standingOf,
-  withdraw,
-  write,
+  lapseRequest,
+  nextStepOf,
+  receiveRequest,
+  recordDecision,
+  refuseSecondRequest,
+  refuseUnlessRoundOpen,
+  reissueApprovalLink,
+  rejectRequest,
+  requestApproval,
+  requestReview,
+  restartApproval,
+  withdrawRequest,
+  withNotification,
 } from '../../../domain/exceptions/request.ts';
 import { limitOf } from '../../../domain/keys/grant.ts';
 import type { Key } from '../../../domain/keys/key.ts';
-import type { Decided } from '../../../domain/refusal.ts';
+import type { Result } from '../../../domain/refusal.ts';
 import { exceptionKinds } from '../../../domain/remedy.ts';
 import {
-  accepted,
   aGrant,
-  aKmsIntake,
   aKmsKey,
+  aKmsRequestForm,
   aMak,
   anAgreement,
-  anIntake,
   anOverride,
   aRequest,
-  blocked,
-  blocking,
+  aRequestForm,
+  blockedState,
+  blockingState,
   carla,
   context,
+  expectAccepted,
+  expectRefusal,
   ines,
-  known,
+  intakeContext,
   mallory,
-  parked,
-  refusalOf,
   requestAnswered,
   requestApproved,
-  requestAskedAnew,
   requestAwaitingApproval,
   requestAwaitingRequester,
   requestDenied,
   requestFulfilled,
   requestInEachState,
   requestInReview,
+  requestInSecondRound,
   requestLapsed,
   requestReceived,
   requestRejected,
   requestWithdrawn,
   reviewer,
   tom,
+  withWaitingExecution,
 } from '../../builders.ts';
 import * as on from '../../instants.ts';
 
-const receiveOn = (intake: Intake, facts: Partial<Known> = {}, at: Instant = on.mondayTen) =>
-  receive(intake, known(facts), 'X-1', context({ actor: ines.email, now: at }));
-const statusOf = (request: ExceptionRequest): ExceptionStatus => request.stage.is;
+const receiveOn = (intake: RequestForm, facts: Partial<IntakeContext> = {}, at: Instant = on.mondayTen) =>
+  receiveRequest(intake, intakeContext(facts), 'X-1', context({ actor: ines.email, now: at }));
+const statusOf = (request: ExceptionRequest): ExceptionStatus => request.state.status;
 /** The letters that are owed, each as its kind and its recipient. */
-const lettersOf = (request: ExceptionRequest) => request.letters.map(({ kind, to }) => `${kind} to ${to}`);
+const lettersOf = (request: ExceptionRequest) => request.pendingNotifications.map(({ kind, to }) => `${kind} to ${to}`);
 /** The same request with no letter left to send. */
-const allSent = (request: ExceptionRequest): ExceptionRequest => ({ ...request, letters: [] });
+const allSent = (request: ExceptionRequest): ExceptionRequest => ({ ...request, pendingNotifications: [] });
 
 describe('a request that comes in', () => {
   it('EXC-1 SLA-1 is received: with its clock started, its workflow to start and a letter owed to the requester', () => {
-    const intake = anIntake();
+    const intake = aRequestForm();
     expect(receiveOn(intake)).toEqual({
       ok: true,
       request: {
         exceptionId: 'X-1',
         agreementId: 'E-1001',
         keyId: 'mak-1',
-        intake,
+        form: intake,
         flags: [],
         activations: 150,
         receivedAt: on.mondayTen,
-        stage: { is: 'received' },
+        state: { status: 'received' },
         clock: {
-          is: 'running',
+          status: 'running',
           dueAt: on.nextMondayFive,
-          holder: 'team',
+          assignee: 'team',
           since: on.mondayTen,
-          spent: { team: 0, requester: 0, correspondent: 0 },
+          elapsed: { team: 0, requester: 0, correspondent: 0 },
         },
-        asks: 0,
+        rounds: 0,
         reminded: { team: 0, supervisors: 0 },
-        letters: [{ letterId: '1-received-requester', kind: 'received', to: 'requester', claimedUntil: null }],
-        lettersWritten: 1,
-        drive: { is: 'to-start', attempt: 1, since: on.mondayTen },
+        pendingNotifications: [
+          { notificationId: '1-received-requester', kind: 'received', to: 'requester', claimedUntil: null },
+        ],
+        notificationCount: 1,
+        execution: { status: 'start-pending', executionNumber: 1, since: on.mondayTen },
       },
-      deed: {
+      event: {
         actor: ines.email,
         action: 'received',
         detail: 'MAKADD for 150 on the key ending in BCDFG: Two new schools open in autumn.',
@@ -120,48 +128,48 @@ describe('a request that comes in', () => {
       detail:
         'The requester is not on the Authorized Contact List of this agreement, by e-mail and name. Check both numbers and names, or let a listed contact ask.',
     };
-    expect(refusalOf(receiveOn(anIntake(), { agreement: undefined }))).toEqual(refusal);
-    expect(refusalOf(receiveOn(anIntake({ requester: mallory })))).toEqual(refusal);
-    expect(refusalOf(receiveOn(anIntake({ requester: { ...tom, email: ines.email } })))).toEqual(refusal);
+    expect(expectRefusal(receiveOn(aRequestForm(), { agreement: undefined }))).toEqual(refusal);
+    expect(expectRefusal(receiveOn(aRequestForm({ requester: mallory })))).toEqual(refusal);
+    expect(expectRefusal(receiveOn(aRequestForm({ requester: { ...tom, email: ines.email } })))).toEqual(refusal);
   });
 
   it('EXC-2 is taken from a requester who writes the listed name without accents and in capitals', () => {
     const requester = { ...ines, name: 'INES  OLIVEIRA', email: 'Ines@Alder.example' };
-    expect(accepted(receiveOn(anIntake({ requester }))).request.intake.requester).toEqual(requester);
+    expect(expectAccepted(receiveOn(aRequestForm({ requester }))).request.form.requester).toEqual(requester);
   });
 
   it('EXC-3 is refused for last five that no key of the agreement has', () => {
-    expect(refusalOf(receiveOn(anIntake({ keyLastFive: 'YYYYY' }), { keys: [] }))).toEqual({
+    expect(expectRefusal(receiveOn(aRequestForm({ keyLastFive: 'YYYYY' }), { keys: [] }))).toEqual({
       code: 'key-not-found',
       detail: "No key of this agreement ends in YYYYY. Look up the last five under the agreement's keys.",
     });
   });
 
   it('EXC-3 is refused for a key of the other kind, saying which process it takes', () => {
-    expect(refusalOf(receiveOn(anIntake(), { keys: [aKmsKey()] }))).toEqual({
+    expect(expectRefusal(receiveOn(aRequestForm(), { keys: [aKmsKey()] }))).toEqual({
       code: 'wrong-key-type',
       detail: 'The key ending in HJKMP is a KMS key; ask for it by KMSADD.',
     });
-    expect(refusalOf(receiveOn(aKmsIntake(), { keys: [aMak()] }))).toEqual({
+    expect(expectRefusal(receiveOn(aKmsRequestForm(), { keys: [aMak()] }))).toEqual({
       code: 'wrong-key-type',
       detail: 'The key ending in BCDFG is a MAK key; ask for it by MAKADD.',
     });
   });
 
   it('EXC-3 finds the key of its kind when two keys end alike, and of one kind the live one', () => {
-    const keys = [aKmsKey({ lastFive: 'BCDFG' }), aMak(), aMak({ keyId: 'mak-0', status: blocking })];
-    expect(accepted(receiveOn(anIntake(), { keys })).request.keyId).toBe('mak-1');
+    const keys = [aKmsKey({ lastFive: 'BCDFG' }), aMak(), aMak({ keyId: 'mak-0', state: blockingState })];
+    expect(expectAccepted(receiveOn(aRequestForm(), { keys })).request.keyId).toBe('mak-1');
   });
 
   it('EXC-3 is refused for a blocked key, naming the one that replaced it', () => {
-    expect(refusalOf(receiveOn(anIntake(), { keys: [aMak({ status: blocked() })] }))).toMatchObject({
+    expect(expectRefusal(receiveOn(aRequestForm(), { keys: [aMak({ state: blockedState() })] }))).toMatchObject({
       code: 'key-blocked',
       replacedBy: 'QRTVW',
     });
   });
 
   it('EXC-3 is refused for a product that the key does not cover', () => {
-    expect(refusalOf(receiveOn(anIntake({ product: 'windows-web-server-2008' })))).toMatchObject({
+    expect(expectRefusal(receiveOn(aRequestForm({ product: 'windows-web-server-2008' })))).toMatchObject({
       code: 'product-not-covered',
       covers: ['windows-vista-business', 'windows-vista-enterprise'],
     });
@@ -174,13 +182,13 @@ describe('a request that comes in', () => {
       detail: 'Request X-0 is already open for the key ending in BCDFG. Follow that one, or withdraw it first.',
       exceptionId: 'X-0',
     };
-    expect(refusalOf(receiveOn(anIntake(), { openExceptionId }))).toEqual(refusal);
-    expect(refusedAsOpen('X-0', 'BCDFG')).toEqual({ ok: false, refusal });
+    expect(expectRefusal(receiveOn(aRequestForm(), { openExceptionId }))).toEqual(refusal);
+    expect(refuseSecondRequest('X-0', 'BCDFG')).toEqual({ ok: false, refusal });
   });
 
   it('EXC-5 is taken while one is open for another key', () => {
     const openExceptionId = (keyId: string) => (keyId === 'kms-1' ? 'X-0' : undefined);
-    expect(accepted(receiveOn(anIntake(), { openExceptionId })).request.keyId).toBe('mak-1');
+    expect(expectAccepted(receiveOn(aRequestForm(), { openExceptionId })).request.keyId).toBe('mak-1');
   });
 });
 
@@ -191,7 +199,7 @@ describe('what a phone call could still give', () => {
     aKmsKey({ overrides: Array.from({ length: count }, () => anOverride({ at: on.sundayNoon })) });
 
   it('EXC-4 is no exception for a MAK: the refusal says to what limit and how much to ask', () => {
-    expect(refusalOf(receiveOn(anIntake({ activationsRequested: 100 })))).toEqual({
+    expect(expectRefusal(receiveOn(aRequestForm({ activationsRequested: 100 })))).toEqual({
       code: 'not-an-exception',
       detail: 'The call centre can raise this key to 200 during a call, which is 100 more. Ask there for 100 more.',
       remedies: [{ kind: 'call-center-increase', available: true, maximum: 100 }],
@@ -207,13 +215,13 @@ describe('what a phone call could still give', () => {
   ])(
     'EXC-4 after %i more by phone of 100, a request for %i more is taken: %s',
     (byPhone, activationsRequested, taken) => {
-      expect(receiveOn(anIntake({ activationsRequested }), { keys: [raised(byPhone)] }).ok).toBe(taken);
+      expect(receiveOn(aRequestForm({ activationsRequested }), { keys: [raised(byPhone)] }).ok).toBe(taken);
     },
   );
 
   it('EXC-4 is no exception for a KMS key: the refusal says how many overrides it has left', () => {
-    const intake = aKmsIntake({ activationsRequested: 5 });
-    expect(refusalOf(receiveOn(intake, { keys: [aKmsKey()] }))).toEqual({
+    const intake = aKmsRequestForm({ activationsRequested: 5 });
+    expect(expectRefusal(receiveOn(intake, { keys: [aKmsKey()] }))).toEqual({
       code: 'not-an-exception',
       detail:
         'The call centre can still give this key 5 more by overrides, one a day. Call from beside the host and ask there.',
@@ -223,7 +231,7 @@ describe('what a phone call could still give', () => {
 
   it('EXC-4 says when the next override can be given, if today has had its own', () => {
     const keys = [aKmsKey({ overrides: [anOverride({ at: on.mondayNine })] })];
-    expect(refusalOf(receiveOn(aKmsIntake({ activationsRequested: 1 }), { keys }))).toMatchObject({
+    expect(expectRefusal(receiveOn(aKmsRequestForm({ activationsRequested: 1 }), { keys }))).toMatchObject({
       remedies: [{ kind: 'override', available: false, availableAt: on.tuesdayMidnight, maximum: 4 }],
     });
   });
@@ -235,24 +243,24 @@ describe('what a phone call could still give', () => {
     [4, 2, true],
     [5, 1, true],
   ])('EXC-4 after %i overrides, a request for %i more is taken: %s', (given, activationsRequested, taken) => {
-    expect(receiveOn(aKmsIntake({ activationsRequested }), { keys: [overridden(given)] }).ok).toBe(taken);
+    expect(receiveOn(aKmsRequestForm({ activationsRequested }), { keys: [overridden(given)] }).ok).toBe(taken);
   });
 });
 
 describe('what is flagged when a request comes in', () => {
-  const flagsFor = (facts: Partial<Intake>, about: Partial<Known> = {}) =>
-    accepted(receiveOn(anIntake(facts), about)).request.flags;
+  const flagsFor = (facts: Partial<RequestForm>, about: Partial<IntakeContext> = {}) =>
+    expectAccepted(receiveOn(aRequestForm(facts), about)).request.flags;
   const kmsFlagsFor = (activationsRequested: number) =>
-    accepted(receiveOn(aKmsIntake({ activationsRequested }), { keys: [aKmsKey()] })).request.flags;
+    expectAccepted(receiveOn(aKmsRequestForm({ activationsRequested }), { keys: [aKmsKey()] })).request.flags;
 
   it('EXC-8 SLA-3 is a language other than English, in which more time is taken', () => {
-    const { request } = accepted(receiveOn(anIntake({ language: 'pt-BR' })));
+    const { request } = expectAccepted(receiveOn(aRequestForm({ language: 'pt-BR' })));
     expect(request.flags).toEqual(['not-english']);
     expect(request.clock).toMatchObject({ dueAt: on.mondayAfterNextFridayFive });
   });
 
   it.each(['en', 'en-US', 'EN-gb'])('EXC-8 SLA-3 is not English as in %s', (language) => {
-    const { request } = accepted(receiveOn(anIntake({ language })));
+    const { request } = expectAccepted(receiveOn(aRequestForm({ language })));
     expect(request.flags).toEqual([]);
     expect(request.clock).toMatchObject({ dueAt: on.nextMondayFive });
   });
@@ -311,41 +319,41 @@ describe('what is flagged when a request comes in', () => {
 
 describe('where a request goes', () => {
   it('EXC-8 is straight to the Correspondent without a flag, and to the team first with any', () => {
-    expect(standingOf(requestReceived())).toBe('ask-correspondent');
-    for (const flag of flags) expect(standingOf(aRequest({ flags: [flag] }))).toBe('review');
+    expect(nextStepOf(requestReceived())).toBe('request-approval');
+    for (const flag of flags) expect(nextStepOf(aRequest({ flags: [flag] }))).toBe('request-review');
   });
 
   it('EXC-12 follows from its state alone', () => {
-    expect(requestInEachState.map((request) => `${statusOf(request)}: ${standingOf(request)}`)).toEqual([
-      'received: ask-correspondent',
-      'in-review: review',
-      'awaiting-requester: ask-requester',
-      'awaiting-approval: ask-correspondent',
+    expect(requestInEachState.map((request) => `${statusOf(request)}: ${nextStepOf(request)}`)).toEqual([
+      'received: request-approval',
+      'in-review: request-review',
+      'awaiting-requester: request-information',
+      'awaiting-approval: request-approval',
       'fulfilled: end',
       'denied: end',
       'rejected: end',
       'withdrawn: end',
       'lapsed: end',
     ]);
-    expect(standingOf(requestApproved())).toBe('fulfil');
+    expect(nextStepOf(requestApproved())).toBe('raise-limit');
   });
 });
 
 describe('a review', () => {
   it('EXC-8 begins with a letter to the team, naming the flags', () => {
     const before = aRequest({ flags: ['not-english', 'above-review-threshold'] });
-    expect(beginReview(before)).toEqual({
+    expect(requestReview(before)).toEqual({
       ok: true,
       request: {
         ...before,
-        stage: { is: 'in-review', answered: null },
-        letters: [
-          ...before.letters,
-          { letterId: '2-review-wanted-team', kind: 'review-wanted', to: 'team', claimedUntil: null },
+        state: { status: 'in-review', answeredQuestion: null },
+        pendingNotifications: [
+          ...before.pendingNotifications,
+          { notificationId: '2-review-requested-team', kind: 'review-requested', to: 'team', claimedUntil: null },
         ],
-        lettersWritten: 2,
+        notificationCount: 2,
       },
-      deed: {
+      event: {
         actor: 'volume-activation',
         action: 'review-begun',
         detail: 'Put before the exceptions team: not-english, above-review-threshold.',
@@ -359,31 +367,31 @@ describe('the Correspondent who is asked', () => {
   const before = allSent(requestReceived());
 
   it('EXC-6 EXC-11 SLA-4 gets the ball and a letter, and the requester is told', () => {
-    const { request, deed } = accepted(askCorrespondent(before, context({ now: on.mondayNoon })));
+    const { request, event: deed } = expectAccepted(requestApproval(before, context({ now: on.mondayNoon })));
     expect(request).toEqual({
       ...before,
-      asks: 1,
-      stage: {
-        is: 'awaiting-approval',
-        ask: { askNumber: 1, askedAt: on.mondayNoon, remindersSent: 0, undeliverableAt: null, decision: null },
+      rounds: 1,
+      state: {
+        status: 'awaiting-approval',
+        round: { number: 1, askedAt: on.mondayNoon, remindersSent: 0, undeliverableAt: null, decision: null },
       },
       clock: {
-        is: 'running',
+        status: 'running',
         dueAt: on.nextMondayFive,
-        holder: 'correspondent',
+        assignee: 'correspondent',
         since: on.mondayNoon,
-        spent: { team: 120, requester: 0, correspondent: 0 },
+        elapsed: { team: 120, requester: 0, correspondent: 0 },
       },
-      letters: [
+      pendingNotifications: [
         {
-          letterId: '2-approval-wanted-correspondent',
-          kind: 'approval-wanted',
+          notificationId: '2-approval-requested-correspondent',
+          kind: 'approval-requested',
           to: 'correspondent',
           claimedUntil: null,
         },
-        { letterId: '3-forwarded-requester', kind: 'forwarded', to: 'requester', claimedUntil: null },
+        { notificationId: '3-forwarded-requester', kind: 'forwarded', to: 'requester', claimedUntil: null },
       ],
-      lettersWritten: 3,
+      notificationCount: 3,
     });
     expect(deed).toEqual({
       actor: 'volume-activation',
@@ -396,17 +404,17 @@ describe('the Correspondent who is asked', () => {
 
 describe('the team that forwards', () => {
   const forwardOn = (request: ExceptionRequest, activations?: number) =>
-    forward(request, activations, context({ actor: reviewer, now: on.tuesdayTen }));
+    forwardRequest(request, activations, context({ actor: reviewer, now: on.tuesdayTen }));
 
   it('EXC-7 asks for what was requested, when it names no number', () => {
-    const { request, deed } = accepted(forwardOn(allSent(requestInReview())));
+    const { request, event: deed } = expectAccepted(forwardOn(allSent(requestInReview())));
     expect(request).toMatchObject({
       activations: 150,
-      asks: 1,
-      stage: { is: 'awaiting-approval', ask: { askNumber: 1, askedAt: on.tuesdayTen } },
-      clock: { holder: 'correspondent' },
+      rounds: 1,
+      state: { status: 'awaiting-approval', round: { number: 1, askedAt: on.tuesdayTen } },
+      clock: { assignee: 'correspondent' },
     });
-    expect(lettersOf(request)).toEqual(['approval-wanted to correspondent', 'forwarded to requester']);
+    expect(lettersOf(request)).toEqual(['approval-requested to correspondent', 'forwarded to requester']);
     expect(deed).toEqual({
       actor: reviewer,
       action: 'forwarded',
@@ -416,14 +424,14 @@ describe('the team that forwards', () => {
   });
 
   it('EXC-7 may forward a smaller number, which is then what would be granted; what was requested stays', () => {
-    const { request } = accepted(forwardOn(requestInReview(), 120));
+    const { request } = expectAccepted(forwardOn(requestInReview(), 120));
     expect(request.activations).toBe(120);
-    expect(request.intake.activationsRequested).toBe(150);
+    expect(request.form.activationsRequested).toBe(150);
   });
 
   it('EXC-7 may not forward a larger number than was requested', () => {
-    expect(accepted(forwardOn(requestInReview(), 150)).request.activations).toBe(150);
-    expect(refusalOf(forwardOn(requestInReview(), 151))).toEqual({
+    expect(expectAccepted(forwardOn(requestInReview(), 150)).request.activations).toBe(150);
+    expect(expectRefusal(forwardOn(requestInReview(), 151))).toEqual({
       code: 'invalid-request',
       detail: 'The number to forward must be at most the 150 that were requested; a larger number is a new request.',
       errors: [
@@ -439,15 +447,15 @@ describe('the team that forwards', () => {
     const asked = requestAwaitingApproval();
     const reminded = {
       ...asked,
-      stage: {
-        is: 'awaiting-approval',
-        ask: { askNumber: 1, askedAt: on.mondayTen, remindersSent: 2, undeliverableAt: null, decision: null },
+      state: {
+        status: 'awaiting-approval',
+        round: { number: 1, askedAt: on.mondayTen, remindersSent: 2, undeliverableAt: null, decision: null },
       },
     } as const;
-    const { request, deed } = accepted(forwardOn(reminded, 120));
-    expect(request).toMatchObject({ activations: 120, asks: 2 });
-    expect(askOf(request)).toEqual({
-      askNumber: 2,
+    const { request, event: deed } = expectAccepted(forwardOn(reminded, 120));
+    expect(request).toMatchObject({ activations: 120, rounds: 2 });
+    expect(approvalRoundOf(request)).toEqual({
+      number: 2,
       askedAt: on.tuesdayTen,
       remindersSent: 0,
       undeliverableAt: null,
@@ -455,18 +463,21 @@ describe('the team that forwards', () => {
     });
     expect(deed.detail).toBe('Forwarded to the Notices Correspondent for 120. The question that was out is void.');
     const choice = { decision: 'approve', comment: null } as const;
-    expect(refusalOf(decide(request, 1, choice, context({ actor: carla.email, now: on.tuesdayTen })))).toMatchObject({
+    expect(
+      expectRefusal(recordDecision(request, 1, choice, context({ actor: carla.email, now: on.tuesdayTen }))),
+    ).toMatchObject({
       code: 'link-void',
       because: 'replaced',
     });
     expect(
-      accepted(decide(request, 2, choice, context({ actor: carla.email, now: on.tuesdayTen }))).request.activations,
+      expectAccepted(recordDecision(request, 2, choice, context({ actor: carla.email, now: on.tuesdayTen }))).request
+        .activations,
     ).toBe(120);
   });
 
   it('EXC-7 may go back up to what was requested by another new number', () => {
-    const smaller = accepted(forwardOn(requestInReview(), 120)).request;
-    expect(accepted(forwardOn(smaller, 150)).request).toMatchObject({ activations: 150, asks: 2 });
+    const smaller = expectAccepted(forwardOn(requestInReview(), 120)).request;
+    expect(expectAccepted(forwardOn(smaller, 150)).request).toMatchObject({ activations: 150, rounds: 2 });
   });
 
   it('EXC-7 does not ask the same question twice, which would void the link for nothing', () => {
@@ -477,65 +488,69 @@ describe('the team that forwards', () => {
       status: 'awaiting-approval',
       allowed: ['question', 'forward', 'reject', 'withdraw', 'approve', 'deny'],
     };
-    expect(refusalOf(forwardOn(requestAwaitingApproval()))).toEqual(refusal);
-    expect(refusalOf(forwardOn(requestAwaitingApproval(), 150))).toEqual(refusal);
+    expect(expectRefusal(forwardOn(requestAwaitingApproval()))).toEqual(refusal);
+    expect(expectRefusal(forwardOn(requestAwaitingApproval(), 150))).toEqual(refusal);
   });
 
   it('EXC-8 may forward a request straight away that was only received', () => {
-    expect(statusOf(accepted(forwardOn(requestReceived(), 149)).request)).toBe('awaiting-approval');
+    expect(statusOf(expectAccepted(forwardOn(requestReceived(), 149)).request)).toBe('awaiting-approval');
   });
 });
 
 describe('a question to the requester', () => {
   it('EXC-7 SLA-2 stands the clock, goes to the requester and says who asked', () => {
     const before = allSent(requestInReview());
-    const { request, deed } = accepted(
-      question(before, 'Which schools?', context({ actor: reviewer, now: on.mondayNoon })),
+    const { request, event: deed } = expectAccepted(
+      askQuestion(before, 'Which schools?', context({ actor: reviewer, now: on.mondayNoon })),
     );
     expect(request).toEqual({
       ...before,
-      stage: { is: 'awaiting-requester', question: 'Which schools?', askedAt: on.mondayNoon, askedBy: reviewer },
+      state: { status: 'awaiting-requester', question: 'Which schools?', askedAt: on.mondayNoon, askedBy: reviewer },
       clock: {
-        is: 'standing',
+        status: 'paused',
         remainingMinutes: 5 * 480 + 300,
         since: on.mondayNoon,
-        spent: { team: 120, requester: 0, correspondent: 0 },
+        elapsed: { team: 120, requester: 0, correspondent: 0 },
       },
-      letters: [{ letterId: '3-question-requester', kind: 'question', to: 'requester', claimedUntil: null }],
-      lettersWritten: 3,
+      pendingNotifications: [
+        { notificationId: '3-question-requester', kind: 'question', to: 'requester', claimedUntil: null },
+      ],
+      notificationCount: 3,
     });
     expect(deed).toEqual({ actor: reviewer, action: 'question-put', detail: 'Which schools?', reference: 'X-1' });
   });
 
   it('EXC-7 voids the question to the Correspondent that is out', () => {
-    const { request } = accepted(
-      question(requestAwaitingApproval(), 'Why?', context({ actor: reviewer, now: on.mondayNoon })),
+    const { request } = expectAccepted(
+      askQuestion(requestAwaitingApproval(), 'Why?', context({ actor: reviewer, now: on.mondayNoon })),
     );
-    expect(askOf(request)).toBeNull();
-    expect(refusedUnlessAsking(request, 1)?.refusal).toMatchObject({ code: 'link-void', because: 'replaced' });
-    const answered = accepted(answer(request, 'So.', context({ actor: ines.email, now: on.mondayNoon }))).request;
-    expect(refusedUnlessAsking(answered, 1)?.refusal).toMatchObject({ code: 'link-void', because: 'replaced' });
+    expect(approvalRoundOf(request)).toBeNull();
+    expect(refuseUnlessRoundOpen(request, 1)?.refusal).toMatchObject({ code: 'link-void', because: 'replaced' });
+    const answered = expectAccepted(
+      answerQuestion(request, 'So.', context({ actor: ines.email, now: on.mondayNoon })),
+    ).request;
+    expect(refuseUnlessRoundOpen(answered, 1)?.refusal).toMatchObject({ code: 'link-void', because: 'replaced' });
   });
 });
 
 describe('an answer of the requester', () => {
   it('EXC-14 SLA-2 puts the request before the team again, and the clock runs on with what was left', () => {
     const before = allSent(requestAwaitingRequester({ at: on.mondayNoon }));
-    const { request, deed } = accepted(
-      answer(before, 'Elm and Fir.', context({ actor: ines.email, now: on.wednesdayNoon })),
+    const { request, event: deed } = expectAccepted(
+      answerQuestion(before, 'Elm and Fir.', context({ actor: ines.email, now: on.wednesdayNoon })),
     );
     expect(request).toEqual({
       ...before,
-      stage: { is: 'in-review', answered: { question: 'Which schools?', answer: 'Elm and Fir.' } },
+      state: { status: 'in-review', answeredQuestion: { question: 'Which schools?', answer: 'Elm and Fir.' } },
       clock: {
-        is: 'running',
+        status: 'running',
         dueAt: on.nextWednesdayFive,
-        holder: 'team',
+        assignee: 'team',
         since: on.wednesdayNoon,
-        spent: { team: 0, requester: 960, correspondent: 0 },
+        elapsed: { team: 0, requester: 960, correspondent: 0 },
       },
-      letters: [{ letterId: '4-answered-team', kind: 'answered', to: 'team', claimedUntil: null }],
-      lettersWritten: 4,
+      pendingNotifications: [{ notificationId: '4-answered-team', kind: 'answered', to: 'team', claimedUntil: null }],
+      notificationCount: 4,
     });
     expect(deed).toEqual({
       actor: ines.email,
@@ -548,7 +563,9 @@ describe('an answer of the requester', () => {
 
 describe('an answer to no question', () => {
   it('EXC-12 is refused, saying what can be done instead', () => {
-    expect(refusalOf(answer(requestInReview(), 'So.', context({ actor: ines.email, now: on.mondayNoon })))).toEqual({
+    expect(
+      expectRefusal(answerQuestion(requestInReview(), 'So.', context({ actor: ines.email, now: on.mondayNoon }))),
+    ).toEqual({
       code: 'not-in-that-state',
       detail:
         'A request that is in-review does not take “answer”. What can be done now: question, forward, reject, withdraw.',
@@ -560,66 +577,70 @@ describe('an answer to no question', () => {
 
 describe('a request that is rejected', () => {
   const rejectOn = (request: ExceptionRequest) =>
-    reject(request, 'Too many.', context({ actor: reviewer, now: on.tuesdayTen }));
+    rejectRequest(request, 'Too many.', context({ actor: reviewer, now: on.tuesdayTen }));
 
   it('EXC-7 ends with the reason, its clock stopped, and the requester told', () => {
     const before = allSent(requestInReview());
-    const { request, deed } = accepted(rejectOn(before));
+    const { request, event: deed } = expectAccepted(rejectOn(before));
     expect(request).toEqual({
       ...before,
-      stage: { is: 'rejected', at: on.tuesdayTen, by: reviewer, reason: 'Too many.', ask: null },
+      state: { status: 'rejected', at: on.tuesdayTen, by: reviewer, reason: 'Too many.', round: null },
       clock: {
-        is: 'stopped',
+        status: 'stopped',
         dueAt: on.nextMondayFive,
         at: on.tuesdayTen,
-        lateBecauseOf: null,
-        spent: { team: 480, requester: 0, correspondent: 0 },
+        breachedBy: null,
+        elapsed: { team: 480, requester: 0, correspondent: 0 },
       },
-      letters: [{ letterId: '3-rejected-requester', kind: 'rejected', to: 'requester', claimedUntil: null }],
-      lettersWritten: 3,
+      pendingNotifications: [
+        { notificationId: '3-rejected-requester', kind: 'rejected', to: 'requester', claimedUntil: null },
+      ],
+      notificationCount: 3,
     });
     expect(deed).toEqual({ actor: reviewer, action: 'rejected', detail: 'Too many.', reference: 'X-1' });
   });
 
   it('EXC-8 may be rejected even after the approval, until the limit was raised: the Correspondent is told too', () => {
     const approved = allSent(requestApproved());
-    const { request } = accepted(rejectOn(approved));
-    expect(request.stage).toMatchObject({ is: 'rejected', ask: askOf(approved) });
+    const { request } = expectAccepted(rejectOn(approved));
+    expect(request.state).toMatchObject({ status: 'rejected', round: approvalRoundOf(approved) });
     expect(lettersOf(request)).toEqual(['rejected to requester', 'rejected to correspondent']);
-    expect(refusalOf(rejectOn(requestFulfilled()))).toMatchObject({ code: 'not-in-that-state', allowed: [] });
-    expect(refusalOf(fulfil(request, aMak(), context({ now: on.tuesdayTen })))).toMatchObject({ status: 'rejected' });
+    expect(expectRefusal(rejectOn(requestFulfilled()))).toMatchObject({ code: 'not-in-that-state', allowed: [] });
+    expect(expectRefusal(fulfill(request, aMak(), context({ now: on.tuesdayTen })))).toMatchObject({
+      status: 'rejected',
+    });
   });
 });
 
 describe('a request that is withdrawn', () => {
   const withdrawOn = (request: ExceptionRequest, reason: string | null = 'No longer needed.') =>
-    withdraw(request, reason, context({ actor: ines.email, now: on.tuesdayTen }));
+    withdrawRequest(request, reason, context({ actor: ines.email, now: on.tuesdayTen }));
 
   it('EXC-10 ends, and the requester and the team are told', () => {
     const before = allSent(requestReceived());
-    const { request, deed } = accepted(withdrawOn(before));
-    expect(request.stage).toEqual({
-      is: 'withdrawn',
+    const { request, event: deed } = expectAccepted(withdrawOn(before));
+    expect(request.state).toEqual({
+      status: 'withdrawn',
       at: on.tuesdayTen,
       by: ines.email,
       reason: 'No longer needed.',
-      ask: null,
+      round: null,
     });
-    expect(request.clock.is).toBe('stopped');
+    expect(request.clock.status).toBe('stopped');
     expect(lettersOf(request)).toEqual(['withdrawn to requester', 'withdrawn to team']);
     expect(deed).toEqual({ actor: ines.email, action: 'withdrawn', detail: 'No longer needed.', reference: 'X-1' });
   });
 
   it('EXC-10 needs no reason', () => {
-    const { request, deed } = accepted(withdrawOn(requestReceived(), null));
-    expect(request.stage).toMatchObject({ is: 'withdrawn', reason: null });
+    const { request, event: deed } = expectAccepted(withdrawOn(requestReceived(), null));
+    expect(request.state).toMatchObject({ status: 'withdrawn', reason: null });
     expect(deed.detail).toBe('No reason was given.');
   });
 
   it('EXC-10 may be withdrawn while the Correspondent is asked, who is told; the link is then closed', () => {
-    const { request } = accepted(withdrawOn(allSent(requestAwaitingApproval())));
+    const { request } = expectAccepted(withdrawOn(allSent(requestAwaitingApproval())));
     expect(lettersOf(request)).toEqual(['withdrawn to requester', 'withdrawn to correspondent', 'withdrawn to team']);
-    expect(refusedUnlessAsking(request, 1)?.refusal).toEqual({
+    expect(refuseUnlessRoundOpen(request, 1)?.refusal).toEqual({
       code: 'link-void',
       detail: 'The request was closed before you answered. There is nothing left to decide.',
       because: 'closed',
@@ -627,13 +648,13 @@ describe('a request that is withdrawn', () => {
   });
 
   it('EXC-10 may not be withdrawn once it is decided', () => {
-    expect(refusalOf(withdrawOn(requestApproved()))).toEqual({
+    expect(expectRefusal(withdrawOn(requestApproved()))).toEqual({
       code: 'not-in-that-state',
       detail: 'A request that is awaiting-approval does not take “withdraw”. What can be done now: reject.',
       status: 'awaiting-approval',
       allowed: ['reject'],
     });
-    expect(refusalOf(withdrawOn(requestDenied()))).toEqual({
+    expect(expectRefusal(withdrawOn(requestDenied()))).toEqual({
       code: 'not-in-that-state',
       detail: 'A request that is denied does not take “withdraw”. It has ended; nothing can be done to it.',
       status: 'denied',
@@ -649,17 +670,18 @@ describe('the Correspondent who decides', () => {
     askNumber: number,
     decision: 'approve' | 'deny',
     comment: string | null = null,
-  ) => decide(request, askNumber, choose(decision, comment), context({ actor: carla.email, now: on.tuesdayTen }));
+  ) =>
+    recordDecision(request, askNumber, choose(decision, comment), context({ actor: carla.email, now: on.tuesdayTen }));
   const asked = allSent(requestAwaitingApproval({ at: on.mondayNoon }));
 
   it('EXC-6 approves: that is recorded, the team has the ball, both are told, and no limit is raised yet', () => {
-    const { request, deed } = accepted(decideOn(asked, 1, 'approve', 'Fine.'));
+    const { request, event: deed } = expectAccepted(decideOn(asked, 1, 'approve', 'Fine.'));
     expect(request).toEqual({
       ...asked,
-      stage: {
-        is: 'awaiting-approval',
-        ask: {
-          askNumber: 1,
+      state: {
+        status: 'awaiting-approval',
+        round: {
+          number: 1,
           askedAt: on.mondayNoon,
           remindersSent: 0,
           undeliverableAt: null,
@@ -667,17 +689,17 @@ describe('the Correspondent who decides', () => {
         },
       },
       clock: {
-        is: 'running',
+        status: 'running',
         dueAt: on.nextMondayFive,
-        holder: 'team',
+        assignee: 'team',
         since: on.tuesdayTen,
-        spent: { team: 0, requester: 0, correspondent: 360 },
+        elapsed: { team: 0, requester: 0, correspondent: 360 },
       },
-      letters: [
-        { letterId: '4-decided-requester', kind: 'decided', to: 'requester', claimedUntil: null },
-        { letterId: '5-decided-correspondent', kind: 'decided', to: 'correspondent', claimedUntil: null },
+      pendingNotifications: [
+        { notificationId: '4-decided-requester', kind: 'decided', to: 'requester', claimedUntil: null },
+        { notificationId: '5-decided-correspondent', kind: 'decided', to: 'correspondent', claimedUntil: null },
       ],
-      lettersWritten: 5,
+      notificationCount: 5,
     });
     expect(deed).toEqual({
       actor: carla.email,
@@ -688,19 +710,19 @@ describe('the Correspondent who decides', () => {
   });
 
   it('APR-8 denies: the request ends and both are told', () => {
-    const { request, deed } = accepted(decideOn(asked, 1, 'deny'));
-    expect(request.stage).toEqual({
-      is: 'denied',
+    const { request, event: deed } = expectAccepted(decideOn(asked, 1, 'deny'));
+    expect(request.state).toEqual({
+      status: 'denied',
       at: on.tuesdayTen,
-      ask: {
-        askNumber: 1,
+      round: {
+        number: 1,
         askedAt: on.mondayNoon,
         remindersSent: 0,
         undeliverableAt: null,
         decision: { decision: 'deny', at: on.tuesdayTen, by: carla.email, comment: null },
       },
     });
-    expect(request.clock.is).toBe('stopped');
+    expect(request.clock.status).toBe('stopped');
     expect(lettersOf(request)).toEqual(['denied to requester', 'decided to correspondent']);
     expect(deed).toEqual({
       actor: carla.email,
@@ -716,10 +738,12 @@ describe('the Correspondent who decides', () => {
   ] as const)(
     'APR-3 APR-4 is told of the first decision, to %s, by any second one, which changes nothing',
     (first, word) => {
-      const once = accepted(decideOn(asked, 1, first)).request;
+      const once = expectAccepted(decideOn(asked, 1, first)).request;
       for (const second of ['approve', 'deny'] as const) {
         expect(
-          refusalOf(decide(once, 1, choose(second), context({ actor: carla.email, now: on.wednesdayNoon }))),
+          expectRefusal(
+            recordDecision(once, 1, choose(second), context({ actor: carla.email, now: on.wednesdayNoon })),
+          ),
         ).toEqual({
           code: 'already-decided',
           detail: `This request was ${word} already. Nothing has been changed.`,
@@ -731,16 +755,21 @@ describe('the Correspondent who decides', () => {
   );
 
   it('APR-3 is told so still after the limit was raised, and after the team stopped an approved request', () => {
-    const approved = accepted(decideOn(asked, 1, 'approve')).request;
-    const stopped = accepted(reject(approved, 'Stop.', context({ actor: reviewer, now: on.tuesdayTen }))).request;
-    const raised = accepted(fulfil(approved, aMak(), context({ now: on.tuesdayTen }))).request;
+    const approved = expectAccepted(decideOn(asked, 1, 'approve')).request;
+    const stopped = expectAccepted(
+      rejectRequest(approved, 'Stop.', context({ actor: reviewer, now: on.tuesdayTen })),
+    ).request;
+    const raised = expectAccepted(fulfill(approved, aMak(), context({ now: on.tuesdayTen }))).request;
     for (const request of [stopped, raised]) {
-      expect(refusalOf(decideOn(request, 1, 'deny'))).toMatchObject({ code: 'already-decided', decision: 'approve' });
+      expect(expectRefusal(decideOn(request, 1, 'deny'))).toMatchObject({
+        code: 'already-decided',
+        decision: 'approve',
+      });
     }
   });
 
   it('APR-3 is too late once the request has lapsed', () => {
-    expect(refusalOf(decideOn(requestLapsed(), 1, 'approve'))).toEqual({
+    expect(expectRefusal(decideOn(requestLapsed(), 1, 'approve'))).toEqual({
       code: 'link-void',
       detail: 'The time to answer is over, and the request has lapsed. It can be asked again.',
       because: 'late',
@@ -753,50 +782,52 @@ describe('the Correspondent who decides', () => {
       detail: 'The request was changed after this mail was sent. If it still needs you, a newer mail asks.',
       because: 'replaced',
     };
-    expect(refusalOf(decideOn(requestAskedAnew(), 1, 'approve'))).toEqual(refusal);
-    const denied = accepted(decideOn(requestAskedAnew(), 2, 'deny')).request;
-    expect(refusalOf(decideOn(denied, 1, 'approve'))).toEqual(refusal);
+    expect(expectRefusal(decideOn(requestInSecondRound(), 1, 'approve'))).toEqual(refusal);
+    const denied = expectAccepted(decideOn(requestInSecondRound(), 2, 'deny')).request;
+    expect(expectRefusal(decideOn(denied, 1, 'approve'))).toEqual(refusal);
   });
 
   it('APR-3 has a closed link after the team rejected or the requester let a question lapse', () => {
-    const questioned = accepted(question(asked, 'Why?', context({ actor: reviewer, now: on.tuesdayTen }))).request;
+    const questioned = expectAccepted(
+      askQuestion(asked, 'Why?', context({ actor: reviewer, now: on.tuesdayTen })),
+    ).request;
     const ended = [
-      accepted(reject(asked, 'No.', context({ actor: reviewer, now: on.tuesdayTen }))).request,
-      accepted(reject(questioned, 'No.', context({ actor: reviewer, now: on.tuesdayTen }))).request,
-      accepted(lapse(questioned, context({ now: on.nextFridayFive }))).request,
+      expectAccepted(rejectRequest(asked, 'No.', context({ actor: reviewer, now: on.tuesdayTen }))).request,
+      expectAccepted(rejectRequest(questioned, 'No.', context({ actor: reviewer, now: on.tuesdayTen }))).request,
+      expectAccepted(lapseRequest(questioned, context({ now: on.nextFridayFive }))).request,
     ];
     for (const request of ended) {
-      expect(refusalOf(decideOn(request, 1, 'approve'))).toMatchObject({ code: 'link-void', because: 'closed' });
+      expect(expectRefusal(decideOn(request, 1, 'approve'))).toMatchObject({ code: 'link-void', because: 'closed' });
     }
   });
 
   it('EXC-6 cannot approve what was never asked', () => {
-    expect(refusalOf(decideOn(requestReceived(), 1, 'approve'))).toMatchObject({
+    expect(expectRefusal(decideOn(requestReceived(), 1, 'approve'))).toMatchObject({
       code: 'link-void',
       because: 'closed',
     });
-    expect(refusalOf(decideOn(requestInReview(), 1, 'approve'))).toMatchObject({ code: 'link-void' });
-    expect(refusalOf(decideOn(asked, 2, 'approve'))).toMatchObject({ code: 'link-void', because: 'closed' });
+    expect(expectRefusal(decideOn(requestInReview(), 1, 'approve'))).toMatchObject({ code: 'link-void' });
+    expect(expectRefusal(decideOn(asked, 2, 'approve'))).toMatchObject({ code: 'link-void', because: 'closed' });
   });
 
   it('APR-3 is asked for as long as nothing has happened', () => {
-    expect(refusedUnlessAsking(asked, 1)).toBeUndefined();
-    expect(refusedUnlessAsking(requestAskedAnew(), 2)).toBeUndefined();
+    expect(refuseUnlessRoundOpen(asked, 1)).toBeUndefined();
+    expect(refuseUnlessRoundOpen(requestInSecondRound(), 2)).toBeUndefined();
   });
 
   it('APR-2 gets a new mail after too many wrong codes; it is the same question', () => {
-    const { request, deed } = accepted(mailNewLink(asked));
+    const { request, event: deed } = expectAccepted(reissueApprovalLink(asked));
     expect(request).toEqual({
       ...asked,
-      letters: [
+      pendingNotifications: [
         {
-          letterId: '4-approval-wanted-correspondent',
-          kind: 'approval-wanted',
+          notificationId: '4-approval-requested-correspondent',
+          kind: 'approval-requested',
           to: 'correspondent',
           claimedUntil: null,
         },
       ],
-      lettersWritten: 4,
+      notificationCount: 4,
     });
     expect(deed).toEqual({
       actor: 'volume-activation',
@@ -807,9 +838,12 @@ describe('the Correspondent who decides', () => {
   });
 
   it('APR-2 gets no new mail when nothing is asked any more', () => {
-    expect(refusalOf(mailNewLink(requestApproved())).code).toBe('already-decided');
-    expect(refusalOf(mailNewLink(requestWithdrawn()))).toMatchObject({ code: 'link-void', because: 'closed' });
-    expect(refusalOf(mailNewLink(requestInReview()))).toMatchObject({ code: 'link-void' });
+    expect(expectRefusal(reissueApprovalLink(requestApproved())).code).toBe('already-decided');
+    expect(expectRefusal(reissueApprovalLink(requestWithdrawn()))).toMatchObject({
+      code: 'link-void',
+      because: 'closed',
+    });
+    expect(expectRefusal(reissueApprovalLink(requestInReview()))).toMatchObject({ code: 'link-void' });
   });
 });
 
@@ -826,21 +860,21 @@ describe('an approved request', () => {
       reference: 'X-1',
       approvedBy: carla.email,
     };
-    const outcome = accepted(fulfil(approved, mak, context({ now: on.tuesdayTen })));
+    const outcome = expectAccepted(fulfill(approved, mak, context({ now: on.tuesdayTen })));
     expect(outcome.granted).toEqual({
       key: { ...mak, grants: [...mak.grants, grant] },
       grant,
-      deed: {
+      event: {
         actor: carla.email,
         action: 'limit-raised',
         detail: 'The limit of the key ending in BCDFG was raised by 150. MAKADD X-1: Two new schools open in autumn.',
         reference: 'X-1',
       },
     });
-    expect(outcome.request.stage).toEqual({ is: 'fulfilled', at: on.tuesdayTen, ask: askOf(approved) });
-    expect(outcome.request.clock.is).toBe('stopped');
+    expect(outcome.request.state).toEqual({ status: 'fulfilled', at: on.tuesdayTen, round: approvalRoundOf(approved) });
+    expect(outcome.request.clock.status).toBe('stopped');
     expect(lettersOf(outcome.request)).toEqual(['fulfilled to requester', 'fulfilled to correspondent']);
-    expect(outcome.deed).toEqual({
+    expect(outcome.event).toEqual({
       actor: 'volume-activation',
       action: 'fulfilled',
       detail: 'The limit of the key ending in BCDFG was raised by 150.',
@@ -849,47 +883,51 @@ describe('an approved request', () => {
   });
 
   it('EXC-9 grants the smaller number that the team forwarded, and not what was requested', () => {
-    const smaller = accepted(forward(requestInReview(), 120, context({ actor: reviewer, now: on.mondayTen }))).request;
+    const smaller = expectAccepted(
+      forwardRequest(requestInReview(), 120, context({ actor: reviewer, now: on.mondayTen })),
+    ).request;
     const choice = { decision: 'approve', comment: null } as const;
-    const decided = accepted(decide(smaller, 1, choice, context({ actor: carla.email, now: on.mondayTen }))).request;
-    const { granted } = accepted(fulfil(decided, aMak(), context({ now: on.tuesdayTen })));
+    const decided = expectAccepted(
+      recordDecision(smaller, 1, choice, context({ actor: carla.email, now: on.mondayTen })),
+    ).request;
+    const { granted } = expectAccepted(fulfill(decided, aMak(), context({ now: on.tuesdayTen })));
     expect(limitOf(granted?.key.grants ?? [])).toBe(220);
   });
 
   it('EXC-9 adds host places to a KMS key', () => {
-    const request = requestApproved({ intake: { kind: 'KMSADD' } });
-    const { granted } = accepted(fulfil(request, aKmsKey(), context({ now: on.tuesdayTen })));
+    const request = requestApproved({ form: { kind: 'KMSADD' } });
+    const { granted } = expectAccepted(fulfill(request, aKmsKey(), context({ now: on.tuesdayTen })));
     expect(limitOf(granted?.key.grants ?? [])).toBe(16);
-    expect(granted?.deed.detail).toContain('KMSADD X-1');
+    expect(granted?.event.detail).toContain('KMSADD X-1');
   });
 
   it('EXC-9 is granted once, whatever is retried', () => {
-    const once = accepted(fulfil(approved, aMak(), context({ now: on.tuesdayTen })));
-    expect(refusalOf(fulfil(once.request, once.granted?.key ?? aMak(), context({ now: on.tuesdayTen })))).toEqual({
+    const once = expectAccepted(fulfill(approved, aMak(), context({ now: on.tuesdayTen })));
+    expect(expectRefusal(fulfill(once.request, once.granted?.key ?? aMak(), context({ now: on.tuesdayTen })))).toEqual({
       code: 'not-in-that-state',
-      detail: 'A request that is fulfilled does not take “fulfil”. It has ended; nothing can be done to it.',
+      detail: 'A request that is fulfilled does not take “fulfill”. It has ended; nothing can be done to it.',
       status: 'fulfilled',
       allowed: [],
     });
   });
 
   it('EXC-9 gives nothing to a key that was blocked meanwhile: the request ends, and both are told why', () => {
-    const outcome = accepted(fulfil(approved, aMak({ status: blocked() }), context({ now: on.tuesdayTen })));
+    const outcome = expectAccepted(fulfill(approved, aMak({ state: blockedState() }), context({ now: on.tuesdayTen })));
     const reason =
       'The key was blocked before the limit was raised. The key ending in BCDFG is blocked. Use the key ending in QRTVW, which replaced it.';
     expect(outcome.granted).toBeNull();
-    expect(outcome.request.stage).toMatchObject({ is: 'rejected', by: 'volume-activation', reason });
-    expect(outcome.deed).toEqual({ actor: 'volume-activation', action: 'rejected', detail: reason, reference: 'X-1' });
+    expect(outcome.request.state).toMatchObject({ status: 'rejected', by: 'volume-activation', reason });
+    expect(outcome.event).toEqual({ actor: 'volume-activation', action: 'rejected', detail: reason, reference: 'X-1' });
     expect(lettersOf(outcome.request)).toEqual(['rejected to requester', 'rejected to correspondent']);
   });
 
   it.each(requestInEachState.map((request) => [statusOf(request), request] as const))(
     'EXC-6 is what it takes: a request that is %s, not approved, grants nothing',
     (status, request) => {
-      expect(refusalOf(fulfil(request, aMak(), context({ now: on.tuesdayTen })))).toMatchObject({
+      expect(expectRefusal(fulfill(request, aMak(), context({ now: on.tuesdayTen })))).toMatchObject({
         code: 'not-in-that-state',
         status,
-        allowed: allowedMoves(request),
+        allowed: allowedTransitions(request),
       });
     },
   );
@@ -898,14 +936,14 @@ describe('an approved request', () => {
 describe('a request that nobody answers', () => {
   it('SLA-6 lapses for the silent Correspondent, and all are told', () => {
     const before = allSent(requestAwaitingApproval());
-    const { request, deed } = accepted(lapse(before, context({ now: on.nextFridayFive })));
-    expect(request.stage).toEqual({
-      is: 'lapsed',
+    const { request, event: deed } = expectAccepted(lapseRequest(before, context({ now: on.nextFridayFive })));
+    expect(request.state).toEqual({
+      status: 'lapsed',
       at: on.nextFridayFive,
-      silent: 'correspondent',
-      ask: askOf(before),
+      unresponsiveParty: 'correspondent',
+      round: approvalRoundOf(before),
     });
-    expect(request.clock).toMatchObject({ is: 'stopped', lateBecauseOf: 'correspondent' });
+    expect(request.clock).toMatchObject({ status: 'stopped', breachedBy: 'correspondent' });
     expect(lettersOf(request)).toEqual(['lapsed to requester', 'lapsed to correspondent', 'lapsed to team']);
     expect(deed).toEqual({
       actor: 'volume-activation',
@@ -916,8 +954,10 @@ describe('a request that nobody answers', () => {
   });
 
   it('SLA-6 lapses for the silent requester, and all who heard of it are told', () => {
-    const { request, deed } = accepted(lapse(allSent(requestAwaitingRequester()), context({ now: on.nextFridayFive })));
-    expect(request.stage).toMatchObject({ is: 'lapsed', silent: 'requester', ask: null });
+    const { request, event: deed } = expectAccepted(
+      lapseRequest(allSent(requestAwaitingRequester()), context({ now: on.nextFridayFive })),
+    );
+    expect(request.state).toMatchObject({ status: 'lapsed', unresponsiveParty: 'requester', round: null });
     expect(lettersOf(request)).toEqual(['lapsed to requester', 'lapsed to team']);
     expect(deed.detail).toBe('The requester did not answer within 10 business days.');
   });
@@ -925,13 +965,16 @@ describe('a request that nobody answers', () => {
 
 describe('the letters of a request', () => {
   it('EXC-11 are numbered through, so that none is written twice under one id', () => {
-    const letters = write(write(allSent(requestReceived()), 'due-soon', ['team']), 'overdue', ['team', 'supervisors']);
-    expect(letters.letters.map(({ letterId }) => letterId)).toEqual([
+    const letters = withNotification(withNotification(allSent(requestReceived()), 'due-soon', ['team']), 'overdue', [
+      'team',
+      'supervisors',
+    ]);
+    expect(letters.pendingNotifications.map(({ notificationId: letterId }) => letterId)).toEqual([
       '2-due-soon-team',
       '3-overdue-team',
       '4-overdue-supervisors',
     ]);
-    expect(letters.lettersWritten).toBe(4);
+    expect(letters.notificationCount).toBe(4);
   });
 
   it('EXC-11 owed at each step are those to whom it concerns', () => {
@@ -950,10 +993,10 @@ describe('the letters of a request', () => {
     };
     expect(Object.entries(steps).map(([step, request]) => [step, ...lettersOf(request)])).toEqual([
       ['received', 'received to requester'],
-      ['in review', 'received to requester', 'review-wanted to team'],
+      ['in review', 'received to requester', 'review-requested to team'],
       ['questioned', 'received to requester', 'question to requester'],
       ['answered', 'received to requester', 'answered to team'],
-      ['asked', 'received to requester', 'approval-wanted to correspondent', 'forwarded to requester'],
+      ['asked', 'received to requester', 'approval-requested to correspondent', 'forwarded to requester'],
       [
         'approved',
         'received to requester',
@@ -985,39 +1028,44 @@ describe('the letters of a request', () => {
   });
 
   it('EXC-11 that ask somebody to act are called off, if not sent yet, when the request moves on', () => {
-    const asked = write(requestAwaitingApproval(), 'approval-reminder', ['correspondent']);
+    const asked = withNotification(requestAwaitingApproval(), 'approval-reminder', ['correspondent']);
     const choice = { decision: 'approve', comment: null } as const;
     const nowhere = [
-      accepted(question(asked, 'Why?', context({ actor: reviewer, now: on.tuesdayTen }))).request,
-      accepted(decide(asked, 1, choice, context({ actor: carla.email, now: on.tuesdayTen }))).request,
-      accepted(withdraw(asked, null, context({ actor: ines.email, now: on.tuesdayTen }))).request,
-      accepted(reject(asked, 'No.', context({ actor: reviewer, now: on.tuesdayTen }))).request,
+      expectAccepted(askQuestion(asked, 'Why?', context({ actor: reviewer, now: on.tuesdayTen }))).request,
+      expectAccepted(recordDecision(asked, 1, choice, context({ actor: carla.email, now: on.tuesdayTen }))).request,
+      expectAccepted(withdrawRequest(asked, null, context({ actor: ines.email, now: on.tuesdayTen }))).request,
+      expectAccepted(rejectRequest(asked, 'No.', context({ actor: reviewer, now: on.tuesdayTen }))).request,
     ].flatMap(lettersOf);
-    expect(nowhere).not.toContain('approval-wanted to correspondent');
+    expect(nowhere).not.toContain('approval-requested to correspondent');
     expect(nowhere).not.toContain('approval-reminder to correspondent');
   });
 
   it('EXC-11 ask the Correspondent once for the new number when the first mail had not been sent', () => {
-    const wanted = lettersOf(requestAskedAnew()).filter((letter) => letter.startsWith('approval-wanted'));
-    expect(wanted).toEqual(['approval-wanted to correspondent']);
+    const wanted = lettersOf(requestInSecondRound()).filter((letter) => letter.startsWith('approval-requested'));
+    expect(wanted).toEqual(['approval-requested to correspondent']);
   });
 
   it('EXC-11 to the team that the answer is due soon are called off when the request ends, and not before', () => {
-    const dueSoon = write(requestInReview(), 'due-soon', ['team']);
-    const forwarded = accepted(forward(dueSoon, undefined, context({ actor: reviewer, now: on.tuesdayTen }))).request;
-    const rejected = accepted(reject(dueSoon, 'No.', context({ actor: reviewer, now: on.tuesdayTen }))).request;
+    const dueSoon = withNotification(requestInReview(), 'due-soon', ['team']);
+    const forwarded = expectAccepted(
+      forwardRequest(dueSoon, undefined, context({ actor: reviewer, now: on.tuesdayTen })),
+    ).request;
+    const rejected = expectAccepted(
+      rejectRequest(dueSoon, 'No.', context({ actor: reviewer, now: on.tuesdayTen })),
+    ).request;
     expect(lettersOf(forwarded)).toContain('due-soon to team');
     expect(lettersOf(rejected)).not.toContain('due-soon to team');
   });
 
   it('EXC-11 go to the Correspondent, who was asked once, even if a question voided that since', () => {
     const questioned = allSent(
-      accepted(question(requestAwaitingApproval(), 'Why?', context({ actor: reviewer, now: on.tuesdayTen }))).request,
+      expectAccepted(askQuestion(requestAwaitingApproval(), 'Why?', context({ actor: reviewer, now: on.tuesdayTen })))
+        .request,
     );
     const ends = [
-      accepted(withdraw(questioned, null, context({ actor: ines.email, now: on.tuesdayTen }))),
-      accepted(reject(questioned, 'No.', context({ actor: reviewer, now: on.tuesdayTen }))),
-      accepted(lapse(questioned, context({ now: on.nextFridayFive }))),
+      expectAccepted(withdrawRequest(questioned, null, context({ actor: ines.email, now: on.tuesdayTen }))),
+      expectAccepted(rejectRequest(questioned, 'No.', context({ actor: reviewer, now: on.tuesdayTen }))),
+      expectAccepted(lapseRequest(questioned, context({ now: on.nextFridayFive }))),
     ];
     expect(ends.map(({ request }) => lettersOf(request))).toEqual([
       ['withdrawn to requester', 'withdrawn to correspondent', 'withdrawn to team'],
@@ -1029,19 +1077,27 @@ describe('the letters of a request', () => {
 
 describe('the workflow of a request', () => {
   it('APR-6 is owed a wake-up when a request that it is parked on is changed', () => {
-    const { request } = accepted(
-      answer(parked(requestAwaitingRequester()), 'So.', context({ actor: ines.email, now: on.tuesdayTen })),
+    const { request } = expectAccepted(
+      answerQuestion(
+        withWaitingExecution(requestAwaitingRequester()),
+        'So.',
+        context({ actor: ines.email, now: on.tuesdayTen }),
+      ),
     );
-    expect(request.drive).toEqual({ is: 'to-wake', attempt: 1, since: on.mondayTen });
+    expect(request.execution).toEqual({ status: 'resume-pending', executionNumber: 1, since: on.mondayTen });
   });
 
-  it.each(['to-start', 'awake', 'to-wake', 'ended'] as const)('APR-6 is left as it is when it is %s', (is) => {
-    const drive = { is, attempt: 2, since: on.mondayTen };
-    const before = { ...requestAwaitingRequester(), drive };
-    expect(accepted(answer(before, 'So.', context({ actor: ines.email, now: on.tuesdayTen }))).request.drive).toEqual(
-      drive,
-    );
-  });
+  it.each(['start-pending', 'running', 'resume-pending', 'ended'] as const)(
+    'APR-6 is left as it is when it is %s',
+    (status) => {
+      const execution = { status, executionNumber: 2, since: on.mondayTen };
+      const before = { ...requestAwaitingRequester(), execution };
+      expect(
+        expectAccepted(answerQuestion(before, 'So.', context({ actor: ines.email, now: on.tuesdayTen }))).request
+          .execution,
+      ).toEqual(execution);
+    },
+  );
 });
 
 describe('the table of legal moves', () => {
@@ -1058,7 +1114,7 @@ describe('the table of legal moves', () => {
       'lapsed',
     ]);
     expect(openStatuses).toEqual(exceptionStatuses.slice(0, 4));
-    expect(exceptionStatuses.filter((status) => Object.keys(legalMoves[status]).length === 0)).toEqual(
+    expect(exceptionStatuses.filter((status) => Object.keys(transitionTable[status]).length === 0)).toEqual(
       exceptionStatuses.slice(4),
     );
     expect(requestInEachState.filter(isFinal).map(statusOf)).toEqual(exceptionStatuses.slice(4));
@@ -1066,7 +1122,7 @@ describe('the table of legal moves', () => {
   });
 
   it('EXC-12 has these moves and no others', () => {
-    const table = Object.entries(legalMoves).flatMap(([from, ways]) =>
+    const table = Object.entries(transitionTable).flatMap(([from, ways]) =>
       Object.entries(ways).map(([move, to]) => `${from} –${move}→ ${to}`),
     );
     expect(table).toEqual([
@@ -1088,7 +1144,7 @@ describe('the table of legal moves', () => {
       'awaiting-approval –forward→ awaiting-approval',
       'awaiting-approval –approve→ awaiting-approval',
       'awaiting-approval –deny→ denied',
-      'awaiting-approval –fulfil→ fulfilled',
+      'awaiting-approval –fulfill→ fulfilled',
       'awaiting-approval –reject→ rejected',
       'awaiting-approval –withdraw→ withdrawn',
       'awaiting-approval –lapse→ lapsed',
@@ -1098,12 +1154,12 @@ describe('the table of legal moves', () => {
 
   it('EXC-12 reaches every state from received', () => {
     const reached = new Set<ExceptionStatus>(['received']);
-    for (const status of reached) for (const to of Object.values(legalMoves[status])) reached.add(to);
+    for (const status of reached) for (const to of Object.values(transitionTable[status])) reached.add(to);
     expect([...reached].toSorted()).toEqual([...exceptionStatuses].toSorted());
   });
 
   it('EXC-12 allows people these moves, from each state', () => {
-    expect(requestInEachState.map((request) => [statusOf(request), ...allowedMoves(request)])).toEqual([
+    expect(requestInEachState.map((request) => [statusOf(request), ...allowedTransitions(request)])).toEqual([
       ['received', 'question', 'forward', 'reject', 'withdraw'],
       ['in-review', 'question', 'forward', 'reject', 'withdraw'],
       ['awaiting-requester', 'answer', 'reject', 'withdraw'],
@@ -1114,26 +1170,26 @@ describe('the table of legal moves', () => {
       ['withdrawn'],
       ['lapsed'],
     ]);
-    expect(allowedMoves(requestApproved())).toEqual(['reject']);
+    expect(allowedTransitions(requestApproved())).toEqual(['reject']);
   });
 });
 
 describe('the Correspondent who says “this was not me”', () => {
   const disputeOn = (request: ExceptionRequest) =>
-    dispute(request, context({ actor: carla.email, now: on.tuesdayTen }));
+    disputeDecision(request, context({ actor: carla.email, now: on.tuesdayTen }));
 
   it('APR-8 freezes a request whose limit was not raised yet: it is void, flagged, and before the team again', () => {
     const before = allSent(requestApproved());
-    const { request, deed, frozen } = accepted(disputeOn(before));
+    const { request, event: deed, frozen } = expectAccepted(disputeOn(before));
     expect(request).toEqual({
       ...before,
       flags: ['approval-disputed'],
-      stage: { is: 'in-review', answered: null },
-      letters: [
-        { letterId: '6-disputed-team', kind: 'disputed', to: 'team', claimedUntil: null },
-        { letterId: '7-disputed-supervisors', kind: 'disputed', to: 'supervisors', claimedUntil: null },
+      state: { status: 'in-review', answeredQuestion: null },
+      pendingNotifications: [
+        { notificationId: '6-disputed-team', kind: 'disputed', to: 'team', claimedUntil: null },
+        { notificationId: '7-disputed-supervisors', kind: 'disputed', to: 'supervisors', claimedUntil: null },
       ],
-      lettersWritten: 7,
+      notificationCount: 7,
     });
     expect(frozen).toBe(true);
     expect(deed).toEqual({
@@ -1145,13 +1201,14 @@ describe('the Correspondent who says “this was not me”', () => {
   });
 
   it('APR-8 has frozen it: nothing is granted, and it takes a new question and a new approval', () => {
-    const { request } = accepted(disputeOn(requestApproved()));
-    expect(refusalOf(fulfil(request, aMak(), context({ now: on.tuesdayTen }))).code).toBe('not-in-that-state');
-    expect(refusedUnlessAsking(request, 1)?.refusal).toMatchObject({ code: 'link-void', because: 'replaced' });
-    expect(standingOf(request)).toBe('review');
-    expect(accepted(forward(request, undefined, context({ actor: reviewer, now: on.tuesdayTen }))).request.asks).toBe(
-      2,
-    );
+    const { request } = expectAccepted(disputeOn(requestApproved()));
+    expect(expectRefusal(fulfill(request, aMak(), context({ now: on.tuesdayTen }))).code).toBe('not-in-that-state');
+    expect(refuseUnlessRoundOpen(request, 1)?.refusal).toMatchObject({ code: 'link-void', because: 'replaced' });
+    expect(nextStepOf(request)).toBe('request-review');
+    expect(
+      expectAccepted(forwardRequest(request, undefined, context({ actor: reviewer, now: on.tuesdayTen }))).request
+        .rounds,
+    ).toBe(2);
   });
 
   it.each([
@@ -1159,8 +1216,8 @@ describe('the Correspondent who says “this was not me”', () => {
     ['denied', requestDenied()],
   ])('APR-8 alarms the team about a request that is %s already, and leaves it so', (_, ended) => {
     const before = allSent(ended);
-    const { request, deed, frozen } = accepted(disputeOn(before));
-    expect(request).toMatchObject({ stage: before.stage, clock: before.clock, flags: ['approval-disputed'] });
+    const { request, event: deed, frozen } = expectAccepted(disputeOn(before));
+    expect(request).toMatchObject({ state: before.state, clock: before.clock, flags: ['approval-disputed'] });
     expect(lettersOf(request)).toEqual(['disputed to team', 'disputed to supervisors']);
     expect(frozen).toBe(false);
     expect(deed).toEqual({
@@ -1173,7 +1230,7 @@ describe('the Correspondent who says “this was not me”', () => {
 
   it('APR-8 keeps the other flags, in their order', () => {
     const before = { ...requestApproved(), flags: ['not-english', 'correspondent-differs'] as const };
-    expect(accepted(disputeOn(before)).request.flags).toEqual([
+    expect(expectAccepted(disputeOn(before)).request.flags).toEqual([
       'not-english',
       'correspondent-differs',
       'approval-disputed',
@@ -1181,28 +1238,30 @@ describe('the Correspondent who says “this was not me”', () => {
   });
 
   it('APR-8 is refused while nothing is decided', () => {
-    expect(refusalOf(disputeOn(requestInReview())).detail).toBe(
+    expect(expectRefusal(disputeOn(requestInReview())).detail).toBe(
       'A request that is in-review does not take “dispute”. What can be done now: question, forward, reject, withdraw.',
     );
     for (const request of [requestReceived(), requestAwaitingApproval(), requestAwaitingRequester(), requestLapsed()]) {
-      expect(refusalOf(disputeOn(request))).toMatchObject({ code: 'not-in-that-state', status: statusOf(request) });
+      expect(expectRefusal(disputeOn(request))).toMatchObject({ code: 'not-in-that-state', status: statusOf(request) });
     }
   });
 });
 
 describe('a Correspondent who has become another', () => {
   it('AGR-4 is asked anew about the same number; the question to the former one is void', () => {
-    const { request, deed } = accepted(askAnew(requestAwaitingApproval(), context({ now: on.tuesdayTen })));
-    expect(request).toMatchObject({ activations: 150, asks: 2 });
-    expect(askOf(request)).toEqual({
-      askNumber: 2,
+    const { request, event: deed } = expectAccepted(
+      restartApproval(requestAwaitingApproval(), context({ now: on.tuesdayTen })),
+    );
+    expect(request).toMatchObject({ activations: 150, rounds: 2 });
+    expect(approvalRoundOf(request)).toEqual({
+      number: 2,
       askedAt: on.tuesdayTen,
       remindersSent: 0,
       undeliverableAt: null,
       decision: null,
     });
-    expect(refusedUnlessAsking(request, 1)?.refusal).toMatchObject({ code: 'link-void', because: 'replaced' });
-    expect(lettersOf(request)).toContain('approval-wanted to correspondent');
+    expect(refuseUnlessRoundOpen(request, 1)?.refusal).toMatchObject({ code: 'link-void', because: 'replaced' });
+    expect(lettersOf(request)).toContain('approval-requested to correspondent');
     expect(deed).toEqual({
       actor: 'volume-activation',
       action: 'approval-asked',
@@ -1212,73 +1271,73 @@ describe('a Correspondent who has become another', () => {
   });
 
   it('AGR-4 is not asked about what is decided, or not being asked', () => {
-    expect(refusalOf(askAnew(requestInReview(), context({ now: on.tuesdayTen }))).detail).toContain(
+    expect(expectRefusal(restartApproval(requestInReview(), context({ now: on.tuesdayTen }))).detail).toContain(
       'does not take “ask”',
     );
     for (const request of [requestApproved(), requestReceived(), requestAwaitingRequester(), requestDenied()]) {
-      expect(refusalOf(askAnew(request, context({ now: on.tuesdayTen })))).toMatchObject({
+      expect(expectRefusal(restartApproval(request, context({ now: on.tuesdayTen })))).toMatchObject({
         code: 'not-in-that-state',
         status: statusOf(request),
-        allowed: allowedMoves(request),
+        allowed: allowedTransitions(request),
       });
     }
   });
 });
 
 /** A request on its way together with its key, as the store keeps them. */
-type Way = { readonly request: ExceptionRequest; readonly key: Key };
+type TransitionCase = { readonly request: ExceptionRequest; readonly key: Key };
 
 /** Tries a move with whatever it needs; what it forwards is always a new number, so that only the state matters. */
-function attempt(move: Move, { request, key }: Way, now: Instant): Decided<Way> {
-  const newNumber = request.activations > 1 ? request.activations - 1 : request.intake.activationsRequested;
+function attempt(move: TransitionName, { request, key }: TransitionCase, now: Instant): Result<TransitionCase> {
+  const newNumber = request.activations > 1 ? request.activations - 1 : request.form.activationsRequested;
   const choose = (decision: 'approve' | 'deny') =>
-    decide(request, request.asks, { decision, comment: null }, context({ actor: carla.email, now }));
-  const withKey = (tried: Decided<Changed>): Decided<Way> => (tried.ok ? { ...tried, key } : tried);
+    recordDecision(request, request.rounds, { decision, comment: null }, context({ actor: carla.email, now }));
+  const withKey = (tried: Result<Transition>): Result<TransitionCase> => (tried.ok ? { ...tried, key } : tried);
   switch (move) {
     case 'question':
-      return withKey(question(request, 'Why?', context({ actor: reviewer, now })));
+      return withKey(askQuestion(request, 'Why?', context({ actor: reviewer, now })));
     case 'answer':
-      return withKey(answer(request, 'So.', context({ actor: ines.email, now })));
+      return withKey(answerQuestion(request, 'So.', context({ actor: ines.email, now })));
     case 'forward':
-      return withKey(forward(request, newNumber, context({ actor: reviewer, now })));
+      return withKey(forwardRequest(request, newNumber, context({ actor: reviewer, now })));
     case 'reject':
-      return withKey(reject(request, 'No.', context({ actor: reviewer, now })));
+      return withKey(rejectRequest(request, 'No.', context({ actor: reviewer, now })));
     case 'withdraw':
-      return withKey(withdraw(request, null, context({ actor: ines.email, now })));
+      return withKey(withdrawRequest(request, null, context({ actor: ines.email, now })));
     case 'approve':
     case 'deny':
       return withKey(choose(move));
     case 'review':
-      return withKey(beginReview(request));
+      return withKey(requestReview(request));
     case 'ask':
-      return withKey(askCorrespondent(request, context({ now })));
+      return withKey(requestApproval(request, context({ now })));
     case 'lapse':
-      return withKey(lapse(request, context({ now })));
+      return withKey(lapseRequest(request, context({ now })));
     case 'dispute':
-      return withKey(dispute(request, context({ actor: carla.email, now })));
-    case 'fulfil': {
-      const tried = fulfil(request, key, context({ now }));
+      return withKey(disputeDecision(request, context({ actor: carla.email, now })));
+    case 'fulfill': {
+      const tried = fulfill(request, key, context({ now }));
       return tried.ok ? { ...tried, key: tried.granted?.key ?? key } : tried;
     }
   }
 }
 
 describe('whatever is tried in turn', () => {
-  const step = fc.record({ move: fc.constantFrom(...moves), minutes: fc.integer({ min: 0, max: 3 * 24 * 60 }) });
-  const start = fc.constantFrom<() => Way>(
+  const step = fc.record({ move: fc.constantFrom(...transitions), minutes: fc.integer({ min: 0, max: 3 * 24 * 60 }) });
+  const start = fc.constantFrom<() => TransitionCase>(
     () => ({ request: requestReceived(), key: aMak() }),
-    () => ({ request: requestReceived({ intake: { kind: 'KMSADD' } }), key: aKmsKey() }),
-    () => ({ request: requestInReview({ intake: { language: 'fr' } }), key: aMak() }),
+    () => ({ request: requestReceived({ form: { kind: 'KMSADD' } }), key: aKmsKey() }),
+    () => ({ request: requestInReview({ form: { language: 'fr' } }), key: aMak() }),
     () => ({ request: requestAwaitingApproval(), key: aMak() }),
     () => ({ request: requestApproved(), key: aMak() }),
   );
 
   /** Whether a move may be made: the table says it, and after an approval only the stop and the grant are left. */
-  function isLegal(move: Move, request: ExceptionRequest): boolean {
-    const isDecided = askOf(request)?.decision != null;
+  function isLegal(move: TransitionName, request: ExceptionRequest): boolean {
+    const isDecided = approvalRoundOf(request)?.decision != null;
     if (move === 'dispute') return isDecided;
-    if (statusOf(request) === 'awaiting-approval' && isDecided) return move === 'reject' || move === 'fulfil';
-    return move !== 'fulfil' && legalMoves[statusOf(request)][move] !== undefined;
+    if (statusOf(request) === 'awaiting-approval' && isDecided) return move === 'reject' || move === 'fulfill';
+    return move !== 'fulfill' && transitionTable[statusOf(request)][move] !== undefined;
   }
 
   it('EXC-12 makes the legal moves only, and each leads where the table says', () => {
@@ -1287,13 +1346,15 @@ describe('whatever is tried in turn', () => {
         let way = begin();
         let now = on.mondayTen;
         for (const { move, minutes } of steps) {
-          now = later(now, { minutes });
+          now = addDuration(now, { minutes });
           const from = statusOf(way.request);
           const tried = attempt(move, way, now);
           expect(tried.ok).toBe(isLegal(move, way.request));
           if (tried.ok) {
             // Only a dispute may be raised about what has ended, and that stays ended.
-            expect(statusOf(tried.request)).toBe(legalMoves[from][move] ?? (move === 'dispute' ? from : undefined));
+            expect(statusOf(tried.request)).toBe(
+              transitionTable[from][move] ?? (move === 'dispute' ? from : undefined),
+            );
             way = tried;
           } else if (move === 'approve' || move === 'deny') {
             expect(tried.refusal.code).toMatch(/^(link-void|already-decided)$/);
@@ -1301,7 +1362,7 @@ describe('whatever is tried in turn', () => {
             expect(tried.refusal).toMatchObject({
               code: 'not-in-that-state',
               status: from,
-              allowed: allowedMoves(way.request),
+              allowed: allowedTransitions(way.request),
             });
           }
         }
@@ -1310,7 +1371,15 @@ describe('whatever is tried in turn', () => {
   });
 
   it('EXC-12 tells the truth about what is allowed: that is just what then succeeds', () => {
-    const byPeople: readonly Move[] = ['question', 'answer', 'forward', 'reject', 'withdraw', 'approve', 'deny'];
+    const byPeople: readonly TransitionName[] = [
+      'question',
+      'answer',
+      'forward',
+      'reject',
+      'withdraw',
+      'approve',
+      'deny',
+    ];
     fc.assert(
       fc.property(start, fc.array(step, { maxLength: 10 }), (begin, steps) => {
         let way = begin();
@@ -1318,7 +1387,7 @@ describe('whatever is tried in turn', () => {
           const tried = attempt(move, way, on.mondayNoon);
           if (tried.ok) way = tried;
           const succeed = byPeople.filter((each) => attempt(each, way, on.mondayNoon).ok);
-          expect(allowedMoves(way.request)).toEqual(succeed);
+          expect(allowedTransitions(way.request)).toEqual(succeed);
           if (isFinal(way.request)) expect(succeed).toEqual([]);
         }
       }),
@@ -1340,7 +1409,8 @@ describe('whatever is tried in turn', () => {
         const fulfilled = statusOf(way.request) === 'fulfilled';
         const raisedBy = limitOf(way.key.grants) - limitOf(first.key.grants);
         expect(raisedBy).toBe(fulfilled ? approvedNumber : 0);
-        if (fulfilled) expect(askOf(way.request)?.decision).toMatchObject({ decision: 'approve', by: carla.email });
+        if (fulfilled)
+          expect(approvalRoundOf(way.request)?.decision).toMatchObject({ decision: 'approve', by: carla.email });
       }),
     );
   });
@@ -1349,19 +1419,21 @@ describe('whatever is tried in turn', () => {
     fc.assert(
       fc.property(start, fc.array(step, { maxLength: 25, size: 'max' }), (begin, steps) => {
         let way = begin();
-        const written = new Set(way.request.letters.map(({ letterId }) => letterId));
+        const written = new Set(way.request.pendingNotifications.map(({ notificationId: letterId }) => letterId));
         for (const { move } of steps) {
           const tried = attempt(move, way, on.mondayNoon);
           if (!tried.ok) continue;
-          const fresh = tried.request.letters.filter((letter) => !way.request.letters.includes(letter));
-          expect(fresh).toHaveLength(tried.request.lettersWritten - way.request.lettersWritten);
-          for (const { letterId } of fresh) {
+          const fresh = tried.request.pendingNotifications.filter(
+            (letter) => !way.request.pendingNotifications.includes(letter),
+          );
+          expect(fresh).toHaveLength(tried.request.notificationCount - way.request.notificationCount);
+          for (const { notificationId: letterId } of fresh) {
             expect(written).not.toContain(letterId);
             written.add(letterId);
           }
           way = tried;
-          expect(way.request.clock.is === 'stopped').toBe(isFinal(way.request));
-          expect(way.request.clock.is === 'standing').toBe(statusOf(way.request) === 'awaiting-requester');
+          expect(way.request.clock.status === 'stopped').toBe(isFinal(way.request));
+          expect(way.request.clock.status === 'paused').toBe(statusOf(way.request) === 'awaiting-requester');
         }
       }),
     );

@@ -2,15 +2,15 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { businessMinutesBetween } from '../../../domain/calendar/business-time.ts';
 import type { Instant } from '../../../domain/calendar/instant.ts';
-import { later } from '../../../domain/calendar/instant.ts';
-import type { Clock, Holder } from '../../../domain/exceptions/sla-clock.ts';
+import { addDuration } from '../../../domain/calendar/instant.ts';
+import type { Assignee, SlaClock } from '../../../domain/exceptions/sla-clock.ts';
 import {
-  handOver,
-  holderOf,
+  assigneeOf,
+  assignTo,
+  elapsedUntil,
   isOverdue,
-  longestHolder,
+  longestAssignee,
   remainingMinutes,
-  spentUntil,
   startClock,
   stopClock,
 } from '../../../domain/exceptions/sla-clock.ts';
@@ -22,18 +22,18 @@ const fiveDays = 5 * aDay;
 const nobody = { team: 0, requester: 0, correspondent: 0 };
 
 const start = (at: Instant) => startClock(at, true, policy);
-const hand = (clock: Clock, holder: Holder, at: Instant) => handOver(clock, holder, at, policy);
-const stop = (clock: Clock, at: Instant) => stopClock(clock, at, policy);
-const left = (clock: Clock, at: Instant) => remainingMinutes(clock, at, policy);
+const hand = (clock: SlaClock, holder: Assignee, at: Instant) => assignTo(clock, holder, at, policy);
+const stop = (clock: SlaClock, at: Instant) => stopClock(clock, at, policy);
+const left = (clock: SlaClock, at: Instant) => remainingMinutes(clock, at, policy);
 
 describe('the clock of a request that has come in', () => {
   it('SLA-1 runs, with the team, to 17:00 of the fifth business day after', () => {
     expect(start(on.mondayTen)).toEqual({
-      is: 'running',
+      status: 'running',
       dueAt: on.nextMondayFive,
-      holder: 'team',
+      assignee: 'team',
       since: on.mondayTen,
-      spent: nobody,
+      elapsed: nobody,
     });
   });
 
@@ -62,10 +62,10 @@ describe('a clock that stands while the requester is asked', () => {
 
   it('SLA-2 keeps what will be left, however long it stands', () => {
     expect(standing).toEqual({
-      is: 'standing',
+      status: 'paused',
       remainingMinutes: fiveDays + 5 * 60,
       since: on.mondayNoon,
-      spent: { team: 120, requester: 0, correspondent: 0 },
+      elapsed: { team: 120, requester: 0, correspondent: 0 },
     });
     expect(left(standing, on.mondayNoon)).toBe(fiveDays + 5 * 60);
     expect(left(standing, on.nextFridayFive)).toBe(fiveDays + 5 * 60);
@@ -74,34 +74,40 @@ describe('a clock that stands while the requester is asked', () => {
 
   it('SLA-2 resumes with that, to the minute: two business days later, due two business days later', () => {
     expect(hand(standing, 'team', on.wednesdayNoon)).toEqual({
-      is: 'running',
+      status: 'running',
       dueAt: on.nextWednesdayFive,
-      holder: 'team',
+      assignee: 'team',
       since: on.wednesdayNoon,
-      spent: { team: 120, requester: 2 * aDay, correspondent: 0 },
+      elapsed: { team: 120, requester: 2 * aDay, correspondent: 0 },
     });
   });
 
   it('SLA-2 does not move the due time by an answer within the same minute, or while nobody works', () => {
     const asked = hand(start(on.mondayTen), 'requester', on.mondayEvening);
-    expect(hand(standing, 'team', later(on.mondayNoon, { seconds: 59 }))).toMatchObject({ dueAt: on.nextMondayFive });
-    expect(hand(standing, 'team', later(on.mondayNoon, { seconds: 60 }))).toMatchObject({
-      dueAt: later(on.nextTuesdayNine, { minutes: 1 }),
+    expect(hand(standing, 'team', addDuration(on.mondayNoon, { seconds: 59 }))).toMatchObject({
+      dueAt: on.nextMondayFive,
+    });
+    expect(hand(standing, 'team', addDuration(on.mondayNoon, { seconds: 60 }))).toMatchObject({
+      dueAt: addDuration(on.nextTuesdayNine, { minutes: 1 }),
     });
     expect(hand(asked, 'team', on.tuesdayNine)).toMatchObject({ dueAt: on.nextMondayFive });
   });
 
   it('SLA-2 stands over a weekend and a holiday and resumes after both', () => {
     // Friday 10:00 to Thursday 10:00 are a Friday, a Monday and a Tuesday of work: Wednesday is a holiday.
-    const received = start(later(on.fridayBeforeTheHolidayAlmostFive, { hours: -7, minutes: 1 }));
+    const received = start(addDuration(on.fridayBeforeTheHolidayAlmostFive, { hours: -7, minutes: 1 }));
     expect(received).toMatchObject({ dueAt: on.mondayAfterTheHolidayFive });
-    const asked = hand(received, 'requester', later(on.fridayBeforeTheHolidayAlmostFive, { hours: -6, minutes: 1 }));
-    const answered = hand(asked, 'team', later(on.thursdayAfterTheHolidayNine, { hours: 2 }));
-    expect(asked).toMatchObject({ is: 'standing', remainingMinutes: fiveDays + 6 * 60 });
+    const asked = hand(
+      received,
+      'requester',
+      addDuration(on.fridayBeforeTheHolidayAlmostFive, { hours: -6, minutes: 1 }),
+    );
+    const answered = hand(asked, 'team', addDuration(on.thursdayAfterTheHolidayNine, { hours: 2 }));
+    expect(asked).toMatchObject({ status: 'paused', remainingMinutes: fiveDays + 6 * 60 });
     expect(answered).toMatchObject({
-      is: 'running',
-      dueAt: later(on.mondayAfterTheHolidayFive, { days: 3 }),
-      spent: { team: 60, requester: 3 * aDay, correspondent: 0 },
+      status: 'running',
+      dueAt: addDuration(on.mondayAfterTheHolidayFive, { days: 3 }),
+      elapsed: { team: 60, requester: 3 * aDay, correspondent: 0 },
     });
   });
 
@@ -119,7 +125,7 @@ describe('who has the ball', () => {
   it('SLA-4 is the team, then whoever was given it, then nobody', () => {
     const asked = hand(start(on.mondayTen), 'correspondent', on.mondayNoon);
     const standing = hand(asked, 'requester', on.tuesdayTen);
-    expect([start(on.mondayTen), asked, standing, stop(standing, on.tuesdayFive)].map(holderOf)).toEqual([
+    expect([start(on.mondayTen), asked, standing, stop(standing, on.tuesdayFive)].map(assigneeOf)).toEqual([
       'team',
       'correspondent',
       'requester',
@@ -129,11 +135,11 @@ describe('who has the ball', () => {
 
   it('SLA-4 does not stop the clock when it is the Correspondent', () => {
     expect(hand(start(on.mondayTen), 'correspondent', on.mondayNoon)).toEqual({
-      is: 'running',
+      status: 'running',
       dueAt: on.nextMondayFive,
-      holder: 'correspondent',
+      assignee: 'correspondent',
       since: on.mondayNoon,
-      spent: { team: 120, requester: 0, correspondent: 0 },
+      elapsed: { team: 120, requester: 0, correspondent: 0 },
     });
   });
 
@@ -148,10 +154,10 @@ describe('who has the ball', () => {
     const asked = hand(start(on.mondayTen), 'correspondent', on.mondayNoon);
     const back = hand(asked, 'team', on.tuesdayTen);
     const standing = hand(back, 'requester', on.tuesdayFive);
-    expect(spentUntil(asked, on.mondayFive, policy)).toEqual({ team: 120, requester: 0, correspondent: 300 });
-    expect(spentUntil(back, on.tuesdayTen, policy)).toEqual({ team: 120, requester: 0, correspondent: 360 });
-    expect(spentUntil(standing, on.wednesdayFive, policy)).toEqual({ team: 540, requester: 480, correspondent: 360 });
-    expect(spentUntil(stop(standing, on.wednesdayFive), on.nextFridayFive, policy)).toEqual({
+    expect(elapsedUntil(asked, on.mondayFive, policy)).toEqual({ team: 120, requester: 0, correspondent: 300 });
+    expect(elapsedUntil(back, on.tuesdayTen, policy)).toEqual({ team: 120, requester: 0, correspondent: 360 });
+    expect(elapsedUntil(standing, on.wednesdayFive, policy)).toEqual({ team: 540, requester: 480, correspondent: 360 });
+    expect(elapsedUntil(stop(standing, on.wednesdayFive), on.nextFridayFive, policy)).toEqual({
       team: 540,
       requester: 480,
       correspondent: 360,
@@ -159,18 +165,18 @@ describe('who has the ball', () => {
   });
 
   it('SLA-4 has spent nothing at a moment before it came to them', () => {
-    expect(spentUntil(start(on.tuesdayTen), on.mondayTen, policy)).toEqual(nobody);
+    expect(elapsedUntil(start(on.tuesdayTen), on.mondayTen, policy)).toEqual(nobody);
   });
 });
 
 describe('a clock that is stopped', () => {
   it('SLA-4 in time says nobody was late, at the due moment too', () => {
     const stopped = {
-      is: 'stopped',
+      status: 'stopped',
       dueAt: on.nextMondayFive,
       at: on.nextMondayFive,
-      lateBecauseOf: null,
-      spent: { team: fiveDays + 7 * 60, requester: 0, correspondent: 0 },
+      breachedBy: null,
+      elapsed: { team: fiveDays + 7 * 60, requester: 0, correspondent: 0 },
     };
     expect(stop(start(on.mondayTen), on.nextMondayFive)).toEqual(stopped);
     expect(isOverdue(stop(start(on.mondayTen), on.nextMondayFive), on.nextFridayFive)).toBe(false);
@@ -178,27 +184,27 @@ describe('a clock that is stopped', () => {
   });
 
   it('SLA-4 too late says with whom it lay: whoever had it longer', () => {
-    const withTeam = stop(start(on.mondayTen), later(on.nextMondayFive, { seconds: 1 }));
-    expect(withTeam).toMatchObject({ lateBecauseOf: 'team', at: later(on.nextMondayFive, { seconds: 1 }) });
+    const withTeam = stop(start(on.mondayTen), addDuration(on.nextMondayFive, { seconds: 1 }));
+    expect(withTeam).toMatchObject({ breachedBy: 'team', at: addDuration(on.nextMondayFive, { seconds: 1 }) });
     expect(isOverdue(withTeam, on.nextFridayFive)).toBe(true);
     const withCorrespondent = stop(hand(start(on.mondayTen), 'correspondent', on.mondayNoon), on.nextTuesdayFive);
-    expect(withCorrespondent).toMatchObject({ lateBecauseOf: 'correspondent', dueAt: on.nextMondayFive });
+    expect(withCorrespondent).toMatchObject({ breachedBy: 'correspondent', dueAt: on.nextMondayFive });
     expect(left(withCorrespondent, on.nextFridayFive)).toBe(-aDay);
   });
 
   it('SLA-4 does not hold against anyone the time in which the requester was asked', () => {
-    expect(longestHolder({ team: 10, requester: 1000, correspondent: 11 })).toBe('correspondent');
-    expect(longestHolder({ team: 10, requester: 1000, correspondent: 10 })).toBe('team');
+    expect(longestAssignee({ team: 10, requester: 1000, correspondent: 11 })).toBe('correspondent');
+    expect(longestAssignee({ team: 10, requester: 1000, correspondent: 10 })).toBe('team');
   });
 
   it('SLA-2 while it stood was due when what was left would have been used', () => {
     const standing = hand(start(on.mondayTen), 'requester', on.mondayNoon);
     expect(stop(standing, on.wednesdayNoon)).toEqual({
-      is: 'stopped',
+      status: 'stopped',
       dueAt: on.nextWednesdayFive,
       at: on.wednesdayNoon,
-      lateBecauseOf: null,
-      spent: { team: 120, requester: 2 * aDay, correspondent: 0 },
+      breachedBy: null,
+      elapsed: { team: 120, requester: 2 * aDay, correspondent: 0 },
     });
   });
 
@@ -213,13 +219,13 @@ describe('being overdue', () => {
   it('SLA-1 begins after the due moment and not at it', () => {
     const clock = start(on.mondayTen);
     expect(isOverdue(clock, on.nextMondayFive)).toBe(false);
-    expect(isOverdue(clock, later(on.nextMondayFive, { seconds: 1 }))).toBe(true);
+    expect(isOverdue(clock, addDuration(on.nextMondayFive, { seconds: 1 }))).toBe(true);
   });
 
   it('SLA-2 is not so for a clock that stands with nothing left, and is with a minute less', () => {
     const clock = start(on.mondayTen);
     expect(isOverdue(hand(clock, 'requester', on.nextMondayFive), on.nextFridayFive)).toBe(false);
-    const aMinuteLater = later(on.nextTuesdayNine, { minutes: 1 });
+    const aMinuteLater = addDuration(on.nextTuesdayNine, { minutes: 1 });
     expect(isOverdue(hand(clock, 'requester', aMinuteLater), on.nextFridayFive)).toBe(true);
   });
 });
@@ -227,36 +233,36 @@ describe('being overdue', () => {
 describe('whoever has the ball in turn', () => {
   const turns = fc.array(
     fc.record({
-      holder: fc.constantFrom<Holder>('team', 'requester', 'correspondent'),
+      assignee: fc.constantFrom<Assignee>('team', 'requester', 'correspondent'),
       seconds: fc.integer({ min: 0, max: 4 * 24 * 3600 }),
     }),
     { maxLength: 12 },
   );
   const moment = fc
     .integer({ min: 0, max: 30 * 24 * 3600 })
-    .map((seconds) => later(on.fridayBeforeFallBackTen, { seconds }));
+    .map((seconds) => addDuration(on.fridayBeforeFallBackTen, { seconds }));
 
   it('SLA-2 SLA-4 what is left is what was given less what the team and the Correspondent had, to the minute', () => {
     fc.assert(
       fc.property(moment, fc.boolean(), turns, (receivedAt, inEnglish, taken) => {
         const first = startClock(receivedAt, inEnglish, policy);
         const given = remainingMinutes(first, receivedAt, policy);
-        let clock: Clock = first;
+        let clock: SlaClock = first;
         let now = receivedAt;
-        for (const { holder, seconds } of [...taken, { holder: 'team', seconds: 0 } as const]) {
-          now = later(now, { seconds });
-          const spent = spentUntil(clock, now, policy);
+        for (const { assignee, seconds } of [...taken, { assignee: 'team', seconds: 0 } as const]) {
+          now = addDuration(now, { seconds });
+          const spent = elapsedUntil(clock, now, policy);
           expect(left(clock, now)).toBe(given - spent.team - spent.correspondent);
           expect(spent.team + spent.correspondent + spent.requester).toBe(
             businessMinutesBetween(receivedAt, now, policy.supportCalendar),
           );
-          clock = hand(clock, holder, now);
-          expect(spentUntil(clock, now, policy)).toEqual(spent);
+          clock = hand(clock, assignee, now);
+          expect(elapsedUntil(clock, now, policy)).toEqual(spent);
           expect(left(clock, now)).toBe(given - spent.team - spent.correspondent);
         }
         const stopped = stop(clock, now);
-        expect(left(stopped, later(now, { days: 9 }))).toBe(left(clock, now));
-        expect(stopped).toMatchObject({ dueAt: clock.is === 'running' ? clock.dueAt : expect.anything() });
+        expect(left(stopped, addDuration(now, { days: 9 }))).toBe(left(clock, now));
+        expect(stopped).toMatchObject({ dueAt: clock.status === 'running' ? clock.dueAt : expect.anything() });
       }),
     );
   });
@@ -265,13 +271,13 @@ describe('whoever has the ball in turn', () => {
     fc.assert(
       fc.property(moment, turns, (receivedAt, taken) => {
         const first = start(receivedAt);
-        let clock: Clock = first;
+        let clock: SlaClock = first;
         let now = receivedAt;
-        for (const { holder, seconds } of taken) {
-          now = later(now, { seconds });
-          clock = hand(clock, holder === 'requester' ? 'team' : holder, now);
+        for (const { assignee, seconds } of taken) {
+          now = addDuration(now, { seconds });
+          clock = hand(clock, assignee === 'requester' ? 'team' : assignee, now);
         }
-        expect(clock).toMatchObject({ dueAt: first.is === 'running' && first.dueAt });
+        expect(clock).toMatchObject({ dueAt: first.status === 'running' && first.dueAt });
       }),
     );
   });

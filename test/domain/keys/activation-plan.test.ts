@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { ProductGroup, Program } from '../../../domain/catalog.ts';
 import { productGroups, programs } from '../../../domain/catalog.ts';
 import type { Site } from '../../../domain/keys/activation-plan.ts';
-import { plan } from '../../../domain/keys/activation-plan.ts';
+import { planActivations } from '../../../domain/keys/activation-plan.ts';
 import { policy } from '../../builders.ts';
 
 const none = { client: 0, 'server-a': 0, 'server-b': 0, 'server-c': 0 };
@@ -14,7 +14,7 @@ function site(machines: Partial<Record<ProductGroup, number>>, name = 'Elm'): Si
 
 const sites = (count: number, machines: Partial<Record<ProductGroup, number>>) =>
   Array.from({ length: count }, (_, index) => site(machines, `site ${index}`));
-const planned = (all: readonly Site[], program: Program = 'enterprise') => plan(program, all, policy);
+const planned = (all: readonly Site[], program: Program = 'enterprise') => planActivations(program, all, policy);
 const keyTypes = (machines: Partial<Record<ProductGroup, number>>) =>
   Object.fromEntries(planned([site(machines)]).sites[0]?.parts.map((part) => [part.productGroup, part.keyType]) ?? []);
 
@@ -145,7 +145,7 @@ describe('a MAK', () => {
   const unreachable = { kmsThreshold: { clients: 1_000, servers: 1_000 } };
   const ofFifty = (machines: number, callCenter = policy.callCenter) => {
     const itsPolicy = { ...policy, initialMakLimit, plan: unreachable, callCenter };
-    return plan('select', [site({ client: machines })], itsPolicy).keys;
+    return planActivations('select', [site({ client: machines })], itsPolicy).keys;
   };
 
   it.each([

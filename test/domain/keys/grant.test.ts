@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Grant } from '../../../domain/keys/grant.ts';
-import { grantUnder, limitOf, originalLimitOf } from '../../../domain/keys/grant.ts';
+import { findGrant, limitOf, originalLimitOf } from '../../../domain/keys/grant.ts';
 import { aGrant } from '../../builders.ts';
 
 const initial = aGrant({ kind: 'initial', amount: 100, reference: 'E-1001' });
@@ -62,14 +62,14 @@ describe('what a key was originally allocated', () => {
 describe('a call that is made again', () => {
   it('OVR-4 is known by its reference among the grants of its kind', () => {
     const grants = [initial, byPhone, override];
-    expect(grantUnder(grants, 'call-center', 'CALL-1')).toBe(byPhone);
-    expect(grantUnder(grants, 'override', 'CALL-1')).toBe(override);
+    expect(findGrant(grants, 'call-center', 'CALL-1')).toBe(byPhone);
+    expect(findGrant(grants, 'override', 'CALL-1')).toBe(override);
   });
 
   it('OVR-4 is unknown under another reference or as another kind', () => {
     const grants = [initial, byPhone];
-    expect(grantUnder(grants, 'call-center', 'CALL-2')).toBeUndefined();
-    expect(grantUnder(grants, 'override', 'CALL-1')).toBeUndefined();
-    expect(grantUnder([], 'override', 'CALL-1')).toBeUndefined();
+    expect(findGrant(grants, 'call-center', 'CALL-2')).toBeUndefined();
+    expect(findGrant(grants, 'override', 'CALL-1')).toBeUndefined();
+    expect(findGrant([], 'override', 'CALL-1')).toBeUndefined();
   });
 });

@@ -8,7 +8,7 @@ import {
   withCheckDigits,
   withoutCheckDigits,
 } from '../../../domain/keys/installation-id.ts';
-import { accepted, refusalOf } from '../../builders.ts';
+import { expectAccepted, expectRefusal } from '../../builders.ts';
 
 const digits45 = fc.array(fc.nat(9), { minLength: 45, maxLength: 45 }).map((digits) => digits.join(''));
 // Worked out by hand: of 12345 the digits 5, 3 and 1 count double, 10 as 1, so 1 + 4 + 6 + 2 + 2 is 15, and 5 is missing.
@@ -49,7 +49,7 @@ describe('an installation id that is well formed', () => {
       fc.property(digits45, (digits) => {
         const written = installationIdFrom(digits);
         expect(written).toMatch(/^\d{54}$/);
-        expect(accepted(parseInstallationId(written)).installationId).toBe(written);
+        expect(expectAccepted(parseInstallationId(written)).installationId).toBe(written);
         expect(withoutCheckDigits(written)).toBe(digits);
       }),
     );
@@ -64,7 +64,7 @@ describe('an installation id that is not well formed', () => {
     ['of digits in another script', `${bare.slice(0, 53)}٣`, 54],
     ['of nothing', '', 0],
   ])('OVR-1 is refused as a whole %s', (_, typed, characters) => {
-    expect(refusalOf(parseInstallationId(typed))).toEqual({
+    expect(expectRefusal(parseInstallationId(typed))).toEqual({
       code: 'invalid-installation-id',
       detail: `An installation id is 54 digits in nine groups of six, and this is not: it has ${characters} characters, spaces and hyphens aside. Read all of it from the machine again.`,
       groups: [],
@@ -72,7 +72,7 @@ describe('an installation id that is not well formed', () => {
   });
 
   it('OVR-1 names the group with a mistake in it', () => {
-    expect(refusalOf(parseInstallationId(grouped.replace('100008', '100018')))).toEqual({
+    expect(expectRefusal(parseInstallationId(grouped.replace('100008', '100018')))).toEqual({
       code: 'invalid-installation-id',
       detail: 'There is a mistake in group 4 of the installation id. Read it again.',
       groups: [4],
@@ -81,7 +81,7 @@ describe('an installation id that is not well formed', () => {
 
   it('OVR-1 names each group with a mistake in it, the first and the last too', () => {
     const typed = grouped.replace('123455', '123454').replace('999995', '899995').replace('543215', '543214');
-    expect(refusalOf(parseInstallationId(typed))).toEqual({
+    expect(expectRefusal(parseInstallationId(typed))).toEqual({
       code: 'invalid-installation-id',
       detail: 'There is a mistake in groups 1, 3, 9 of the installation id. Read them again.',
       groups: [1, 3, 9],
@@ -93,7 +93,7 @@ describe('an installation id that is not well formed', () => {
       fc.property(digits45, fc.nat(53), fc.integer({ min: 1, max: 9 }), (digits, at, off) => {
         const right = installationIdFrom(digits);
         const wrong = `${right.slice(0, at)}${(Number(right[at]) + off) % 10}${right.slice(at + 1)}`;
-        expect(refusalOf(parseInstallationId(wrong))).toMatchObject({ groups: [Math.floor(at / 6) + 1] });
+        expect(expectRefusal(parseInstallationId(wrong))).toMatchObject({ groups: [Math.floor(at / 6) + 1] });
       }),
     );
   });

@@ -1,20 +1,20 @@
 import { describe, expect, it } from 'vitest';
 import {
-  draftFor,
+  draftRequest,
   exceptionKindOf,
   maskOf,
-  refusedUnlessCovered,
-  refusedUnlessLive,
+  refuseUnlessCovered,
+  refuseUnlessLive,
 } from '../../../domain/keys/key.ts';
-import { aKmsKey, aMak, anAgreement, blocked, blocking, policy } from '../../builders.ts';
+import { aKmsKey, aMak, anAgreement, blockedState, blockingState, policy } from '../../builders.ts';
 
 describe('what needs a live key', () => {
   it('BLK-1 is not refused while the key is live', () => {
-    expect(refusedUnlessLive(aMak())).toBeUndefined();
+    expect(refuseUnlessLive(aMak())).toBeUndefined();
   });
 
   it('BLK-1 is refused once it is blocked and replaced, naming the last five of the new one', () => {
-    expect(refusedUnlessLive(aMak({ status: blocked() }))).toEqual({
+    expect(refuseUnlessLive(aMak({ state: blockedState() }))).toEqual({
       ok: false,
       refusal: {
         code: 'key-blocked',
@@ -25,7 +25,7 @@ describe('what needs a live key', () => {
   });
 
   it('BLK-1 is refused once it is blocked and not replaced, pointing to whoever knows the key in use', () => {
-    expect(refusedUnlessLive(aKmsKey({ status: blocked(null) }))).toEqual({
+    expect(refuseUnlessLive(aKmsKey({ state: blockedState(null) }))).toEqual({
       ok: false,
       refusal: {
         code: 'key-blocked',
@@ -36,7 +36,7 @@ describe('what needs a live key', () => {
   });
 
   it('BLK-2 is refused already while the key is being replaced', () => {
-    expect(refusedUnlessLive(aMak({ status: blocking }))).toEqual({
+    expect(refuseUnlessLive(aMak({ state: blockingState }))).toEqual({
       ok: false,
       refusal: {
         code: 'key-blocked',
@@ -49,11 +49,11 @@ describe('what needs a live key', () => {
 
 describe('a product that is to be activated', () => {
   it('MAK-3 is not refused when it is in the group of the MAK', () => {
-    expect(refusedUnlessCovered(aMak(), 'windows-vista-enterprise', policy)).toBeUndefined();
+    expect(refuseUnlessCovered(aMak(), 'windows-vista-enterprise', policy)).toBeUndefined();
   });
 
   it('MAK-3 is refused when it is not, naming by name and by code what the MAK covers', () => {
-    expect(refusedUnlessCovered(aMak(), 'windows-web-server-2008', policy)).toEqual({
+    expect(refuseUnlessCovered(aMak(), 'windows-web-server-2008', policy)).toEqual({
       ok: false,
       refusal: {
         code: 'product-not-covered',
@@ -66,14 +66,14 @@ describe('a product that is to be activated', () => {
 
   it('MAK-3 is refused even when it is in a lower group, which a MAK does not activate', () => {
     const mak = aMak({ productGroup: 'server-b' });
-    expect(refusedUnlessCovered(mak, 'windows-vista-business', policy)?.refusal).toMatchObject({
+    expect(refuseUnlessCovered(mak, 'windows-vista-business', policy)?.refusal).toMatchObject({
       covers: ['windows-server-2008-standard', 'windows-server-2008-enterprise'],
     });
   });
 
   it('KEY-3 is not refused when it is in a lower group than that of a KMS key, and is in a higher', () => {
-    expect(refusedUnlessCovered(aKmsKey(), 'windows-vista-business', policy)).toBeUndefined();
-    expect(refusedUnlessCovered(aKmsKey(), 'windows-server-2008-datacenter', policy)?.refusal).toMatchObject({
+    expect(refuseUnlessCovered(aKmsKey(), 'windows-vista-business', policy)).toBeUndefined();
+    expect(refuseUnlessCovered(aKmsKey(), 'windows-server-2008-datacenter', policy)?.refusal).toMatchObject({
       code: 'product-not-covered',
       covers: [
         'windows-vista-business',
@@ -89,7 +89,7 @@ describe('a product that is to be activated', () => {
 describe('an exception request that is begun for somebody', () => {
   it('MAK-5 says all that is known: of which kind, for whom, which key and how many', () => {
     expect(
-      draftFor(
+      draftRequest(
         aMak(),
         { agreement: anAgreement(), activationsRequested: 150, product: 'windows-vista-enterprise' },
         policy,
@@ -107,7 +107,11 @@ describe('an exception request that is begun for somebody', () => {
   it('OVR-3 knows an Open agreement by both of its numbers, and names a product of the key when nobody named one', () => {
     const numbers = { authorizationNumber: '65432100', licenseNumber: '45678901' };
     expect(
-      draftFor(aKmsKey(), { agreement: anAgreement({ program: 'open', numbers }), activationsRequested: 6 }, policy),
+      draftRequest(
+        aKmsKey(),
+        { agreement: anAgreement({ program: 'open', numbers }), activationsRequested: 6 },
+        policy,
+      ),
     ).toEqual({
       kind: 'KMSADD',
       organizationName: 'Alder School District',
@@ -122,7 +126,7 @@ describe('an exception request that is begun for somebody', () => {
   it('OVR-3 names no product when the catalog has none in the group of the key', () => {
     const web = policy.catalog['windows-web-server-2008'];
     const catalog = { ...policy.catalog, 'windows-web-server-2008': { ...web, group: 'server-b' } } as const;
-    const draft = draftFor(
+    const draft = draftRequest(
       aKmsKey({ productGroup: 'server-a' }),
       { agreement: anAgreement(), activationsRequested: 6 },
       { ...policy, catalog },

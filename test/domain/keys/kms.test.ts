@@ -1,22 +1,21 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Instant } from '../../../domain/calendar/instant.ts';
-import { later } from '../../../domain/calendar/instant.ts';
+import { addDuration } from '../../../domain/calendar/instant.ts';
 import { limitOf } from '../../../domain/keys/grant.ts';
 import type { KmsKey } from '../../../domain/keys/key.ts';
 import {
   activateHost,
+  countNewHosts,
+  isProbablyOnClients,
   kmsRemedies,
-  looksLikeClients,
-  newHosts,
   override,
   overrideAllowance,
-  placesTaken,
+  remainingStandardUses,
   reportClients,
-  standardUsesLeft,
+  usedHostSlots,
 } from '../../../domain/keys/kms.ts';
 import {
-  accepted,
   aGrant,
   agent,
   aHost,
@@ -24,19 +23,20 @@ import {
   aMak,
   anAgreement,
   anOverride,
-  blocked,
+  blockedState,
   context,
+  expectAccepted,
+  expectRefusal,
   hosts,
   installationId,
   policy,
-  refusalOf,
 } from '../../builders.ts';
 import * as on from '../../instants.ts';
 
 const agreement = anAgreement();
 const standard = 'windows-server-2008-standard';
 /** Long before the week of these tests, so that no host is new any more. */
-const longAgo = later(on.mondayTen, { days: -100 });
+const longAgo = addDuration(on.mondayTen, { days: -100 });
 
 const activation = (host: number) =>
   ({ installationId: installationId(host), product: standard, machineName: null }) as const;
@@ -73,7 +73,7 @@ describe('a host that activates for the first time', () => {
       installationId: installationId(7),
       machineName: 'kms-north',
       product: standard,
-      place: 'standard',
+      slot: 'standard',
       uses: 1,
       overridesSpent: 0,
       firstActivatedAt: on.mondayTen,
@@ -90,16 +90,16 @@ describe('a host that activates for the first time', () => {
 
   it('KMS-1 may be the sixth, and has no place as the seventh', () => {
     const five = aKmsKey({ hosts: hosts(5) });
-    const six = accepted(activate(five, 6)).key;
-    expect(placesTaken(six)).toBe(6);
-    expect(refusalOf(activate(six, 7)).code).toBe('activation-limit-reached');
+    const six = expectAccepted(activate(five, 6)).key;
+    expect(usedHostSlots(six)).toBe(6);
+    expect(expectRefusal(activate(six, 7)).code).toBe('activation-limit-reached');
   });
 
   it('KMS-1 may be the seventh when a KMSADD request added a place, and not the eighth', () => {
     const grants = [aGrant({ amount: 6 }), aGrant({ kind: 'exception', amount: 1 })];
-    const seven = accepted(activate(fullKey({ grants }), 7)).key;
-    expect(hostOf(seven, 7)).toMatchObject({ place: 'standard', uses: 1 });
-    expect(refusalOf(activate(seven, 8))).toMatchObject({ limit: 7, used: 7 });
+    const seven = expectAccepted(activate(fullKey({ grants }), 7)).key;
+    expect(hostOf(seven, 7)).toMatchObject({ slot: 'standard', uses: 1 });
+    expect(expectRefusal(activate(seven, 8))).toMatchObject({ limit: 7, used: 7 });
   });
 
   it('KMS-3 is refused without a place, with the two remedies of which one is begun', () => {
@@ -125,29 +125,29 @@ describe('a host that activates again', () => {
   it('KMS-1 uses its own ten and no new place, and keeps its name unless it brings one', () => {
     const known = aHost({ uses: 3, machineName: 'kms-north', firstActivatedAt: longAgo, clientsReported: 80 });
     const key = aKmsKey({ hosts: [known] });
-    expect(accepted(activate(key, 1)).host).toEqual({ ...known, uses: 4, lastActivatedAt: on.mondayTen });
+    expect(expectAccepted(activate(key, 1)).host).toEqual({ ...known, uses: 4, lastActivatedAt: on.mondayTen });
     const renamed = { ...activation(1), machineName: 'kms-south', product: 'windows-vista-business' } as const;
-    expect(accepted(activateHost(key, renamed, agreement, context({ now: on.mondayTen }))).host).toMatchObject({
+    expect(expectAccepted(activateHost(key, renamed, agreement, context({ now: on.mondayTen }))).host).toMatchObject({
       machineName: 'kms-south',
       product: 'windows-vista-business',
     });
   });
 
   it('KMS-1 may do so though every place is taken', () => {
-    const key = accepted(activate(fullKey(), 3)).key;
+    const key = expectAccepted(activate(fullKey(), 3)).key;
     expect(hostOf(key, 3)?.uses).toBe(2);
-    expect(placesTaken(key)).toBe(6);
+    expect(usedHostSlots(key)).toBe(6);
   });
 
   it('KMS-1 may use its tenth', () => {
     const key = aKmsKey({ hosts: [aHost({ uses: 9, firstActivatedAt: longAgo })] });
-    expect(accepted(activate(key, 1)).host.uses).toBe(10);
-    expect(standardUsesLeft(aHost({ uses: 9 }), policy)).toBe(1);
+    expect(expectAccepted(activate(key, 1)).host.uses).toBe(10);
+    expect(remainingStandardUses(aHost({ uses: 9 }), policy)).toBe(1);
   });
 
   it('KMS-3 is refused an eleventh use, though places are left, with the two remedies', () => {
     const key = aKmsKey({ hosts: [aHost({ uses: 10, firstActivatedAt: longAgo })] });
-    expect(standardUsesLeft(aHost({ uses: 10 }), policy)).toBe(0);
+    expect(remainingStandardUses(aHost({ uses: 10 }), policy)).toBe(0);
     expect(activate(key, 1)).toEqual({
       ok: false,
       refusal: {
@@ -166,9 +166,9 @@ describe('a host that activates again', () => {
   });
 
   it('KMS-1 leaves every other host as it was, in the order in which they came', () => {
-    const newcomer = accepted(activate(aKmsKey({ hosts: hosts(3, { firstActivatedAt: longAgo }) }), 9)).key;
+    const newcomer = expectAccepted(activate(aKmsKey({ hosts: hosts(3, { firstActivatedAt: longAgo }) }), 9)).key;
     expect(newcomer.hosts.map(({ installationId: id }) => id)).toEqual([1, 2, 3, 9].map(installationId));
-    const again = accepted(activate(newcomer, 2, on.mondayNoon));
+    const again = expectAccepted(activate(newcomer, 2, on.mondayNoon));
     const [one, , three, nine] = newcomer.hosts;
     expect(again.key.hosts).toEqual([one, again.host, three, nine]);
     expect(again.host).toMatchObject({ uses: 2, firstActivatedAt: longAgo, lastActivatedAt: on.mondayNoon });
@@ -177,25 +177,25 @@ describe('a host that activates again', () => {
 
 describe('a host that may not activate', () => {
   it('BLK-1 is refused a blocked key, a place being left', () => {
-    const key = aKmsKey({ status: blocked() });
-    expect(refusalOf(activate(key, 1))).toMatchObject({ code: 'key-blocked', replacedBy: 'QRTVW' });
+    const key = aKmsKey({ state: blockedState() });
+    expect(expectRefusal(activate(key, 1))).toMatchObject({ code: 'key-blocked', replacedBy: 'QRTVW' });
   });
 
   it('KEY-3 is refused a product above the group of the key, and given one below', () => {
     const above = { ...activation(1), product: 'windows-server-2008-datacenter' } as const;
     const below = { ...activation(1), product: 'windows-vista-enterprise' } as const;
-    expect(refusalOf(activateHost(aKmsKey(), above, agreement, context({ now: on.mondayTen }))).code).toBe(
+    expect(expectRefusal(activateHost(aKmsKey(), above, agreement, context({ now: on.mondayTen }))).code).toBe(
       'product-not-covered',
     );
-    expect(accepted(activateHost(aKmsKey(), below, agreement, context({ now: on.mondayTen }))).host.uses).toBe(1);
+    expect(expectAccepted(activateHost(aKmsKey(), below, agreement, context({ now: on.mondayTen }))).host.uses).toBe(1);
   });
 });
 
 describe('hosts that are new on one key', () => {
   it('KMS-4 are warned of when the third comes within 24 hours, and not before', () => {
-    const first = accepted(activate(aKmsKey(), 1, on.mondayTen));
-    const second = accepted(activate(first.key, 2, on.mondayNoon));
-    const third = accepted(activate(second.key, 3, later(on.tuesdayTen, { seconds: -1 })));
+    const first = expectAccepted(activate(aKmsKey(), 1, on.mondayTen));
+    const second = expectAccepted(activate(first.key, 2, on.mondayNoon));
+    const third = expectAccepted(activate(second.key, 3, addDuration(on.tuesdayTen, { seconds: -1 })));
     expect(Object.keys(first)).not.toContain('advisory');
     expect(Object.keys(second)).not.toContain('advisory');
     expect(third.advisory).toBe('kms-key-on-clients');
@@ -203,21 +203,21 @@ describe('hosts that are new on one key', () => {
 
   it('KMS-4 are not warned of when the third comes after 24 hours', () => {
     const key = aKmsKey({ hosts: hosts(2, { firstActivatedAt: on.mondayTen }) });
-    expect(accepted(activate(key, 3, on.tuesdayTen)).advisory).toBeUndefined();
+    expect(expectAccepted(activate(key, 3, on.tuesdayTen)).advisory).toBeUndefined();
   });
 
   it('KMS-4 are new by their first use and not by their last', () => {
     const old = hosts(5, { firstActivatedAt: longAgo, lastActivatedAt: on.mondayTen });
-    expect(looksLikeClients({ hosts: old }, context({ now: on.mondayTen }))).toBe(false);
-    expect(newHosts({ hosts: old }, context({ now: on.mondayTen }))).toBe(0);
-    expect(newHosts({ hosts: hosts(3) }, context({ now: on.mondayTen }))).toBe(3);
-    expect(looksLikeClients({ hosts: hosts(3) }, context({ now: on.mondayTen }))).toBe(true);
-    expect(looksLikeClients({ hosts: hosts(2) }, context({ now: on.mondayTen }))).toBe(false);
+    expect(isProbablyOnClients({ hosts: old }, context({ now: on.mondayTen }))).toBe(false);
+    expect(countNewHosts({ hosts: old }, context({ now: on.mondayTen }))).toBe(0);
+    expect(countNewHosts({ hosts: hosts(3) }, context({ now: on.mondayTen }))).toBe(3);
+    expect(isProbablyOnClients({ hosts: hosts(3) }, context({ now: on.mondayTen }))).toBe(true);
+    expect(isProbablyOnClients({ hosts: hosts(2) }, context({ now: on.mondayTen }))).toBe(false);
   });
 
   it('KMS-4 count those that came in by an override too', () => {
-    const came = hosts(3, { place: 'override' });
-    expect(looksLikeClients({ hosts: came }, context({ now: on.mondayTen }))).toBe(true);
+    const came = hosts(3, { slot: 'override' });
+    expect(isProbablyOnClients({ hosts: came }, context({ now: on.mondayTen }))).toBe(true);
   });
 });
 
@@ -238,43 +238,43 @@ describe('an override that is given', () => {
       key: {
         ...key,
         grants: [...key.grants, grant],
-        overrides: [{ installationId: installationId(7), at: on.mondayTen, callReference: 'CALL-1', spentAt: null }],
+        overrides: [{ installationId: installationId(7), at: on.mondayTen, callReference: 'CALL-1', usedAt: null }],
       },
       repeated: false,
     });
   });
 
   it('OVR-1 is no host place: the limit stays', () => {
-    expect(limitOf(accepted(give(fullKey(), 7, on.mondayTen)).key.grants)).toBe(6);
+    expect(limitOf(expectAccepted(give(fullKey(), 7, on.mondayTen)).key.grants)).toBe(6);
   });
 
   it('OVR-1 is not for a MAK', () => {
-    expect(refusalOf(override(aMak(), call(7), agreement, context({ actor: agent, now: on.mondayTen })))).toEqual({
+    expect(expectRefusal(override(aMak(), call(7), agreement, context({ actor: agent, now: on.mondayTen })))).toEqual({
       code: 'wrong-key-type',
       detail: 'Overrides are for KMS keys. The limit of a MAK can be increased instead.',
     });
   });
 
   it('BLK-1 is not for a blocked key, though a call that was made before is still answered', () => {
-    const first = accepted(override(fullKey(), call(7), agreement, context({ actor: agent, now: on.mondayTen })));
-    const key = { ...first.key, status: blocked() };
+    const first = expectAccepted(override(fullKey(), call(7), agreement, context({ actor: agent, now: on.mondayTen })));
+    const key = { ...first.key, state: blockedState() };
     expect(
-      refusalOf(override(key, call(7, 'CALL-2'), agreement, context({ actor: agent, now: on.wednesdayNoon }))).code,
+      expectRefusal(override(key, call(7, 'CALL-2'), agreement, context({ actor: agent, now: on.wednesdayNoon }))).code,
     ).toBe('key-blocked');
-    expect(accepted(override(key, call(7), agreement, context({ actor: agent, now: on.wednesdayNoon }))).repeated).toBe(
-      true,
-    );
+    expect(
+      expectAccepted(override(key, call(7), agreement, context({ actor: agent, now: on.wednesdayNoon }))).repeated,
+    ).toBe(true);
   });
 });
 
 describe('an override that is spent', () => {
   it('OVR-1 lets in a seventh host, once, which takes no place', () => {
-    const given = accepted(give(fullKey(), 7, on.mondayTen)).key;
-    const came = accepted(activate(given, 7, on.mondayNoon));
-    expect(came.host).toMatchObject({ place: 'override', uses: 1, overridesSpent: 1 });
-    expect(came.key.overrides).toEqual([{ ...given.overrides[0], spentAt: on.mondayNoon }]);
-    expect(placesTaken(came.key)).toBe(6);
-    expect(refusalOf(activate(came.key, 7, on.mondayNoon))).toMatchObject({
+    const given = expectAccepted(give(fullKey(), 7, on.mondayTen)).key;
+    const came = expectAccepted(activate(given, 7, on.mondayNoon));
+    expect(came.host).toMatchObject({ slot: 'override', uses: 1, overridesSpent: 1 });
+    expect(came.key.overrides).toEqual([{ ...given.overrides[0], usedAt: on.mondayNoon }]);
+    expect(usedHostSlots(came.key)).toBe(6);
+    expect(expectRefusal(activate(came.key, 7, on.mondayNoon))).toMatchObject({
       code: 'activation-limit-reached',
       detail: expect.stringContaining('has activated its 6 hosts'),
       limit: 6,
@@ -283,88 +283,88 @@ describe('an override that is spent', () => {
   });
 
   it('OVR-1 lets a known host use its eleventh, and not its twelfth', () => {
-    const given = accepted(give(spentKey(), 2, on.mondayTen)).key;
-    const used = accepted(activate(given, 2, on.mondayNoon));
-    expect(used.host).toMatchObject({ place: 'standard', uses: 11, overridesSpent: 1 });
-    expect(standardUsesLeft(used.host, policy)).toBe(0);
-    expect(refusalOf(activate(used.key, 2)).detail).toContain('This host has used its 10 activations');
+    const given = expectAccepted(give(spentKey(), 2, on.mondayTen)).key;
+    const used = expectAccepted(activate(given, 2, on.mondayNoon));
+    expect(used.host).toMatchObject({ slot: 'standard', uses: 11, overridesSpent: 1 });
+    expect(remainingStandardUses(used.host, policy)).toBe(0);
+    expect(expectRefusal(activate(used.key, 2)).detail).toContain('This host has used its 10 activations');
   });
 
   it('OVR-1 is for that host alone: any other is refused', () => {
-    const given = accepted(give(spentKey(), 2, on.mondayTen)).key;
-    expect(refusalOf(activate(given, 3)).code).toBe('activation-limit-reached');
-    expect(refusalOf(activate(given, 8)).code).toBe('activation-limit-reached');
-    expect(accepted(activate(given, 2)).host.uses).toBe(11);
+    const given = expectAccepted(give(spentKey(), 2, on.mondayTen)).key;
+    expect(expectRefusal(activate(given, 3)).code).toBe('activation-limit-reached');
+    expect(expectRefusal(activate(given, 8)).code).toBe('activation-limit-reached');
+    expect(expectAccepted(activate(given, 2)).host.uses).toBe(11);
   });
 
   it('OVR-1 waits until the standard allowance of its host is gone', () => {
     const key = aKmsKey({ hosts: [aHost({ uses: 9, firstActivatedAt: longAgo })], overrides: [anOverride()] });
-    const tenth = accepted(activate(key, 1));
+    const tenth = expectAccepted(activate(key, 1));
     expect(tenth.host).toMatchObject({ uses: 10, overridesSpent: 0 });
     expect(tenth.key.overrides).toEqual([anOverride()]);
-    const eleventh = accepted(activate(tenth.key, 1, on.mondayNoon));
+    const eleventh = expectAccepted(activate(tenth.key, 1, on.mondayNoon));
     expect(eleventh.host).toMatchObject({ uses: 11, overridesSpent: 1 });
-    expect(eleventh.key.overrides).toEqual([anOverride({ spentAt: on.mondayNoon })]);
+    expect(eleventh.key.overrides).toEqual([anOverride({ usedAt: on.mondayNoon })]);
   });
 
   it('OVR-1 waits, too, while there is a place for its host', () => {
     const key = aKmsKey({ overrides: [anOverride()] });
-    const came = accepted(activate(key, 1));
-    expect(came.host).toMatchObject({ place: 'standard', overridesSpent: 0 });
+    const came = expectAccepted(activate(key, 1));
+    expect(came.host).toMatchObject({ slot: 'standard', overridesSpent: 0 });
     expect(came.key.overrides).toEqual([anOverride()]);
   });
 
   it('OVR-1 is one of two at a time, the older first', () => {
     const older = anOverride({ at: on.mondayTen, callReference: 'CALL-1' });
     const newer = anOverride({ at: on.tuesdayTen, callReference: 'CALL-2' });
-    const once = accepted(activate(spentKey({ overrides: [older, newer] }), 1, on.wednesdayNoon));
-    expect(once.key.overrides).toEqual([{ ...older, spentAt: on.wednesdayNoon }, newer]);
-    const twice = accepted(activate(once.key, 1, on.thursdayFive));
+    const once = expectAccepted(activate(spentKey({ overrides: [older, newer] }), 1, on.wednesdayNoon));
+    expect(once.key.overrides).toEqual([{ ...older, usedAt: on.wednesdayNoon }, newer]);
+    const twice = expectAccepted(activate(once.key, 1, on.thursdayFive));
     expect(twice.host).toMatchObject({ uses: 12, overridesSpent: 2 });
-    expect(refusalOf(activate(twice.key, 1, on.thursdayFive)).code).toBe('activation-limit-reached');
+    expect(expectRefusal(activate(twice.key, 1, on.thursdayFive)).code).toBe('activation-limit-reached');
   });
 });
 
 describe('a host that came in by an override', () => {
   const guest = aHost({
     installationId: installationId(7),
-    place: 'override',
+    slot: 'override',
     uses: 2,
     overridesSpent: 2,
     firstActivatedAt: longAgo,
   });
 
   it('KMS-1 has no uses of its own', () => {
-    expect(standardUsesLeft(guest, policy)).toBe(0);
+    expect(remainingStandardUses(guest, policy)).toBe(0);
   });
 
   it('EXC-9 moves to a place of its own, with ten uses, once KMSADD has added one', () => {
     const grants = [aGrant({ amount: 6 }), aGrant({ kind: 'exception', amount: 1 })];
     const key = fullKey({ grants, hosts: [...hosts(6, { firstActivatedAt: longAgo }), guest] });
-    const moved = accepted(activate(key, 7));
-    expect(moved.host).toEqual({ ...guest, place: 'standard', uses: 3, lastActivatedAt: on.mondayTen });
-    expect(standardUsesLeft(moved.host, policy)).toBe(9);
-    expect(placesTaken(moved.key)).toBe(7);
+    const moved = expectAccepted(activate(key, 7));
+    expect(moved.host).toEqual({ ...guest, slot: 'standard', uses: 3, lastActivatedAt: on.mondayTen });
+    expect(remainingStandardUses(moved.host, policy)).toBe(9);
+    expect(usedHostSlots(moved.key)).toBe(7);
   });
 
   it('EXC-9 keeps an override that it did not need for its place', () => {
     const grants = [aGrant({ amount: 6 }), aGrant({ kind: 'exception', amount: 1 })];
     const unspent = anOverride({ installationId: installationId(7) });
     const key = fullKey({ grants, hosts: [...hosts(6), guest], overrides: [unspent] });
-    expect(accepted(activate(key, 7)).key.overrides).toEqual([unspent]);
+    expect(expectAccepted(activate(key, 7)).key.overrides).toEqual([unspent]);
   });
 
   it('OVR-1 may come again by another override', () => {
     const unspent = anOverride({ installationId: installationId(7) });
     const key = fullKey({ hosts: [...hosts(6, { firstActivatedAt: longAgo }), guest], overrides: [unspent] });
-    expect(accepted(activate(key, 7)).host).toMatchObject({ place: 'override', uses: 3, overridesSpent: 3 });
+    expect(expectAccepted(activate(key, 7)).host).toMatchObject({ slot: 'override', uses: 3, overridesSpent: 3 });
   });
 });
 
 describe('a second override on one day of the call centre', () => {
   it('OVR-2 is refused, and says from when on the next can be given', () => {
-    const given = accepted(give(fullKey(), 7, on.mondayTen)).key;
-    expect(refusalOf(give(given, 8, on.mondayEvening))).toEqual({
+    const given = expectAccepted(give(fullKey(), 7, on.mondayTen)).key;
+    expect(expectRefusal(give(given, 8, on.mondayEvening))).toEqual({
       code: 'override-used-today',
       detail: `This key has had its override of today. The next can be given from ${on.tuesdayMidnight} on.`,
       availableAt: on.tuesdayMidnight,
@@ -376,37 +376,40 @@ describe('a second override on one day of the call centre', () => {
     [
       'a whole day, given at its very beginning',
       on.tuesdayMidnight,
-      later(on.tuesdayMidnight, { hours: 23.99 }),
-      later(on.tuesdayMidnight, { hours: 24 }),
+      addDuration(on.tuesdayMidnight, { hours: 23.99 }),
+      addDuration(on.tuesdayMidnight, { hours: 24 }),
     ],
     [
       'a day of 23 hours, as the clocks go forward',
       on.springForwardSundayMidnight,
-      later(on.mondayAfterSpringForwardMidnight, { seconds: -1 }),
+      addDuration(on.mondayAfterSpringForwardMidnight, { seconds: -1 }),
       on.mondayAfterSpringForwardMidnight,
     ],
     [
       'a day of 25 hours, as the clocks go back',
       on.fallBackSundayMidnight,
-      later(on.mondayAfterFallBackMidnight, { seconds: -1 }),
+      addDuration(on.mondayAfterFallBackMidnight, { seconds: -1 }),
       on.mondayAfterFallBackMidnight,
     ],
   ])('OVR-2 is refused until midnight in Los Angeles and given from then on: %s', (_, given, stillToday, tomorrow) => {
-    const key = accepted(give(fullKey(), 7, given)).key;
-    expect(refusalOf(give(key, 7, stillToday))).toMatchObject({ code: 'override-used-today', availableAt: tomorrow });
-    expect(accepted(give(key, 7, tomorrow)).key.overrides).toHaveLength(2);
+    const key = expectAccepted(give(fullKey(), 7, given)).key;
+    expect(expectRefusal(give(key, 7, stillToday))).toMatchObject({
+      code: 'override-used-today',
+      availableAt: tomorrow,
+    });
+    expect(expectAccepted(give(key, 7, tomorrow)).key.overrides).toHaveLength(2);
   });
 
   it('OVR-2 is given within the hour when midnight lies between, and on one day of UTC', () => {
-    const key = accepted(give(fullKey(), 7, on.mondayBeforeMidnight)).key;
+    const key = expectAccepted(give(fullKey(), 7, on.mondayBeforeMidnight)).key;
     expect(on.mondayBeforeMidnight.slice(0, 10)).toBe(on.tuesdayMidnight.slice(0, 10));
-    expect(accepted(give(key, 7, on.tuesdayMidnight)).repeated).toBe(false);
+    expect(expectAccepted(give(key, 7, on.tuesdayMidnight)).repeated).toBe(false);
   });
 
   it('OVR-2 is refused on one day in Los Angeles that is two in UTC', () => {
-    const key = accepted(give(fullKey(), 7, on.mondayTen)).key;
+    const key = expectAccepted(give(fullKey(), 7, on.mondayTen)).key;
     expect(on.mondayTen.slice(0, 10)).not.toBe(on.mondayEvening.slice(0, 10));
-    expect(refusalOf(give(key, 7, on.mondayEvening)).code).toBe('override-used-today');
+    expect(expectRefusal(give(key, 7, on.mondayEvening)).code).toBe('override-used-today');
   });
 
   it('OVR-2 counts days in the zone that the policy names', () => {
@@ -430,15 +433,17 @@ describe('a second override on one day of the call centre', () => {
 
 describe('overrides over the life of a key', () => {
   const given = (count: number) =>
-    Array.from({ length: count }, (_, index) => anOverride({ at: later(longAgo, { days: index }), spentAt: longAgo }));
+    Array.from({ length: count }, (_, index) =>
+      anOverride({ at: addDuration(longAgo, { days: index }), usedAt: longAgo }),
+    );
 
   it('OVR-3 are five: the fifth is given', () => {
-    const key = accepted(give(fullKey({ overrides: given(4) }), 7, on.mondayTen)).key;
+    const key = expectAccepted(give(fullKey({ overrides: given(4) }), 7, on.mondayTen)).key;
     expect(key.overrides).toHaveLength(5);
   });
 
   it('OVR-3 refuses a sixth, spent or not, and begins KMSADD', () => {
-    expect(refusalOf(give(fullKey({ overrides: given(5) }), 7, on.mondayTen))).toEqual({
+    expect(expectRefusal(give(fullKey({ overrides: given(5) }), 7, on.mondayTen))).toEqual({
       code: 'overrides-exhausted',
       detail: 'This key has had all of its 5 overrides. For more, send a KMSADD request.',
       draft: { ...draft, activationsRequested: 1 },
@@ -446,20 +451,23 @@ describe('overrides over the life of a key', () => {
   });
 
   it('OVR-3 refuses a sixth as exhausted, and not as used today, on the day of the fifth', () => {
-    const key = accepted(give(fullKey({ overrides: given(4) }), 7, on.mondayTen)).key;
-    expect(refusalOf(give(key, 7, on.mondayNoon)).code).toBe('overrides-exhausted');
+    const key = expectAccepted(give(fullKey({ overrides: given(4) }), 7, on.mondayTen)).key;
+    expect(expectRefusal(give(key, 7, on.mondayNoon)).code).toBe('overrides-exhausted');
   });
 
   it('OVR-4 under a reference that was used before answers with the first grant and gives no more', () => {
-    const first = accepted(override(fullKey(), call(7), agreement, context({ actor: agent, now: on.mondayTen })));
+    const first = expectAccepted(override(fullKey(), call(7), agreement, context({ actor: agent, now: on.mondayTen })));
     const again = { ok: true, grant: first.grant, key: first.key, repeated: true };
     expect(override(first.key, call(7), agreement, context({ actor: agent, now: on.mondayTen }))).toEqual(again);
     expect(override(first.key, call(7), agreement, context({ actor: agent, now: on.tuesdayTen }))).toEqual(again);
   });
 
   it('OVR-4 under that of the fifth is still answered and not refused as exhausted', () => {
-    const fifth = accepted(give(fullKey({ overrides: given(4) }), 7, on.mondayTen, 'CALL-5'));
-    expect(accepted(give(fifth.key, 7, on.tuesdayTen, 'CALL-5'))).toMatchObject({ repeated: true, grant: fifth.grant });
+    const fifth = expectAccepted(give(fullKey({ overrides: given(4) }), 7, on.mondayTen, 'CALL-5'));
+    expect(expectAccepted(give(fifth.key, 7, on.tuesdayTen, 'CALL-5'))).toMatchObject({
+      repeated: true,
+      grant: fifth.grant,
+    });
   });
 
   it('OVR-5 can be seen before anything is promised: now, when next, and how many are left', () => {
@@ -492,9 +500,9 @@ describe('overrides over the life of a key', () => {
     fc.assert(
       fc.property(days, fc.integer({ min: 0, max: 20 * 24 * 60 }), (given, asked) => {
         const overrides = given.map((minutes) =>
-          anOverride({ at: later(on.fridayBeforeSpringForwardTen, { minutes }) }),
+          anOverride({ at: addDuration(on.fridayBeforeSpringForwardTen, { minutes }) }),
         );
-        const now = later(on.fridayBeforeSpringForwardTen, { minutes: asked });
+        const now = addDuration(on.fridayBeforeSpringForwardTen, { minutes: asked });
         const promised = overrideAllowance({ overrides }, context({ now }));
         const answer = give(fullKey({ overrides }), 7, now);
         expect(answer.ok).toBe(promised.available === 1);
@@ -548,8 +556,8 @@ describe('what a host says of the machines it serves', () => {
   it('KMS-2 charges nothing: what is left stays', () => {
     const key = aKmsKey({ hosts: [aHost({ uses: 9, firstActivatedAt: longAgo })] });
     const reported = reportClients(key, installationId(1), 5000) ?? key;
-    expect(accepted(activate(reported, 1)).host).toMatchObject({ uses: 10, clientsReported: 5000 });
-    expect(placesTaken(reported)).toBe(1);
+    expect(expectAccepted(activate(reported, 1)).host).toMatchObject({ uses: 10, clientsReported: 5000 });
+    expect(usedHostSlots(reported)).toBe(1);
   });
 
   it('KMS-2 is not taken from a host that never activated', () => {
@@ -605,7 +613,7 @@ describe('whatever is done to a KMS key in turn', () => {
         let activations = 0;
         for (const [index, each] of steps.entries()) {
           // 1 June 2026 begins in Los Angeles, and no clock changes in the weeks after it.
-          const now = later(on.mondayTen, { hours: hoursPassed - 10 });
+          const now = addDuration(on.mondayTen, { hours: hoursPassed - 10 });
           const day = Math.floor(hoursPassed / 24);
           switch (each.does) {
             case 'wait':
@@ -632,17 +640,17 @@ describe('whatever is done to a KMS key in turn', () => {
             }
           }
           expect(limitOf(key.grants)).toBe(model.places);
-          expect(placesTaken(key)).toBe(model.uses.size);
-          expect(placesTaken(key)).toBeLessThanOrEqual(limitOf(key.grants));
+          expect(usedHostSlots(key)).toBe(model.uses.size);
+          expect(usedHostSlots(key)).toBeLessThanOrEqual(limitOf(key.grants));
         }
-        const spent = key.overrides.filter(({ spentAt }) => spentAt !== null);
+        const spent = key.overrides.filter(({ usedAt: spentAt }) => spentAt !== null);
         expect(key.hosts.reduce((sum, each) => sum + each.uses, 0)).toBe(activations);
         expect(activations).toBeLessThanOrEqual(limitOf(key.grants) * 10 + spent.length);
         expect(spent.length).toBe(key.hosts.reduce((sum, each) => sum + each.overridesSpent, 0));
         expect(key.overrides.length).toBe(key.grants.filter(({ kind }) => kind === 'override').length);
         expect(key.overrides.length).toBeLessThanOrEqual(5);
         for (const each of key.hosts) {
-          expect(each.uses - each.overridesSpent).toBeLessThanOrEqual(each.place === 'standard' ? 10 : 0);
+          expect(each.uses - each.overridesSpent).toBeLessThanOrEqual(each.slot === 'standard' ? 10 : 0);
         }
       }),
     );

@@ -6,19 +6,19 @@ import {
   callCenterMaximum,
   increase,
   makRemedies,
-  refusedAtLimit,
+  refuseAtLimit,
 } from '../../../domain/keys/mak.ts';
 import {
-  accepted,
   aGrant,
   agent,
   aKmsKey,
   aMak,
   anAgreement,
-  blocked,
+  blockedState,
   context,
+  expectAccepted,
+  expectRefusal,
   policy,
-  refusalOf,
 } from '../../builders.ts';
 import { mondayTen, tuesdayTen } from '../../instants.ts';
 
@@ -70,15 +70,19 @@ describe('an increase by phone', () => {
 
   it('MAK-4 may go to double exactly, and by as little as one', () => {
     expect(
-      limitOf(accepted(increase(aMak(), call(200), agreement, context({ actor: agent, now: mondayTen }))).key.grants),
+      limitOf(
+        expectAccepted(increase(aMak(), call(200), agreement, context({ actor: agent, now: mondayTen }))).key.grants,
+      ),
     ).toBe(200);
     expect(
-      limitOf(accepted(increase(aMak(), call(101), agreement, context({ actor: agent, now: mondayTen }))).key.grants),
+      limitOf(
+        expectAccepted(increase(aMak(), call(101), agreement, context({ actor: agent, now: mondayTen }))).key.grants,
+      ),
     ).toBe(101);
   });
 
   it('MAK-5 above double is refused, and carries the MAKADD request, begun for what is missing', () => {
-    expect(refusalOf(increase(aMak(), call(201), agreement, context({ actor: agent, now: mondayTen })))).toEqual({
+    expect(expectRefusal(increase(aMak(), call(201), agreement, context({ actor: agent, now: mondayTen })))).toEqual({
       code: 'above-call-center-limit',
       detail: 'By phone this key can be raised to 200 at most. For more, send a MAKADD request.',
       maximumLimit: 200,
@@ -94,15 +98,15 @@ describe('an increase by phone', () => {
   });
 
   it('MAK-4 over all calls together goes no further than double', () => {
-    const once = accepted(increase(aMak(), call(160), agreement, context({ actor: agent, now: mondayTen }))).key;
+    const once = expectAccepted(increase(aMak(), call(160), agreement, context({ actor: agent, now: mondayTen }))).key;
     expect(
-      refusalOf(increase(once, call(201, 'CALL-2'), agreement, context({ actor: agent, now: tuesdayTen }))),
+      expectRefusal(increase(once, call(201, 'CALL-2'), agreement, context({ actor: agent, now: tuesdayTen }))),
     ).toMatchObject({
       code: 'above-call-center-limit',
       maximumLimit: 200,
       draft: { activationsRequested: 41 },
     });
-    const twice = accepted(
+    const twice = expectAccepted(
       increase(once, call(200, 'CALL-2'), agreement, context({ actor: agent, now: tuesdayTen })),
     ).key;
     expect(limitOf(twice.grants)).toBe(200);
@@ -110,7 +114,9 @@ describe('an increase by phone', () => {
   });
 
   it.each([100, 99, 0])('MAK-4 to %i is refused as no raise of 100, with the limit of today', (newLimit) => {
-    expect(refusalOf(increase(aMak(), call(newLimit), agreement, context({ actor: agent, now: mondayTen })))).toEqual({
+    expect(
+      expectRefusal(increase(aMak(), call(newLimit), agreement, context({ actor: agent, now: mondayTen }))),
+    ).toEqual({
       code: 'limit-not-raised',
       detail: 'The limit is 100 already. Ask for a new limit above that.',
       limit: 100,
@@ -120,7 +126,7 @@ describe('an increase by phone', () => {
   it('MAK-4 of a key above double is refused either as no raise or as above what a call can give', () => {
     const raised = aMak({ grants: [aGrant({ amount: 100 }), byException] });
     const codeOf = (newLimit: number) =>
-      refusalOf(increase(raised, call(newLimit), agreement, context({ actor: agent, now: mondayTen }))).code;
+      expectRefusal(increase(raised, call(newLimit), agreement, context({ actor: agent, now: mondayTen }))).code;
     expect([codeOf(200), codeOf(600), codeOf(601)]).toEqual([
       'limit-not-raised',
       'limit-not-raised',
@@ -129,7 +135,7 @@ describe('an increase by phone', () => {
   });
 
   it('OVR-4 under a reference that was used before answers with the first grant and gives no more', () => {
-    const first = accepted(increase(aMak(), call(150), agreement, context({ actor: agent, now: mondayTen })));
+    const first = expectAccepted(increase(aMak(), call(150), agreement, context({ actor: agent, now: mondayTen })));
     expect(increase(first.key, call(180), agreement, context({ actor: agent, now: tuesdayTen }))).toEqual({
       ok: true,
       grant: first.grant,
@@ -140,25 +146,27 @@ describe('an increase by phone', () => {
 
   it('OVR-4 is not taken for repeated because an exception had that reference', () => {
     const raised = aMak({ grants: [aGrant({ amount: 100 }), { ...byException, amount: 10, reference: 'CALL-1' }] });
-    expect(accepted(increase(raised, call(150), agreement, context({ actor: agent, now: mondayTen })))).toMatchObject({
+    expect(
+      expectAccepted(increase(raised, call(150), agreement, context({ actor: agent, now: mondayTen }))),
+    ).toMatchObject({
       repeated: false,
       grant: { kind: 'call-center', amount: 40 },
     });
   });
 
   it('BLK-1 of a blocked key is refused, though a call that was made before is still answered', () => {
-    const first = accepted(increase(aMak(), call(150), agreement, context({ actor: agent, now: mondayTen })));
-    const mak = { ...first.key, status: blocked() };
+    const first = expectAccepted(increase(aMak(), call(150), agreement, context({ actor: agent, now: mondayTen })));
+    const mak = { ...first.key, state: blockedState() };
     expect(
-      refusalOf(increase(mak, call(160, 'CALL-2'), agreement, context({ actor: agent, now: tuesdayTen }))).code,
+      expectRefusal(increase(mak, call(160, 'CALL-2'), agreement, context({ actor: agent, now: tuesdayTen }))).code,
     ).toBe('key-blocked');
-    expect(accepted(increase(mak, call(150), agreement, context({ actor: agent, now: tuesdayTen }))).repeated).toBe(
-      true,
-    );
+    expect(
+      expectAccepted(increase(mak, call(150), agreement, context({ actor: agent, now: tuesdayTen }))).repeated,
+    ).toBe(true);
   });
 
   it('KMS-1 of a KMS key is refused: its hosts are given overrides instead', () => {
-    expect(refusalOf(increase(aKmsKey(), call(12), agreement, context({ actor: agent, now: mondayTen })))).toEqual({
+    expect(expectRefusal(increase(aKmsKey(), call(12), agreement, context({ actor: agent, now: mondayTen })))).toEqual({
       code: 'wrong-key-type',
       detail: 'A KMS key has no limit to raise by phone; give its host an override instead.',
     });
@@ -204,7 +212,7 @@ describe('a MAK that has run out', () => {
   };
 
   it('MAK-5 is refused with both ways out: so much by phone now, or a MAKADD request, begun', () => {
-    expect(refusedAtLimit(aMak(), 100, { agreement, product: 'windows-vista-enterprise' }, policy)).toEqual({
+    expect(refuseAtLimit(aMak(), 100, { agreement, product: 'windows-vista-enterprise' }, policy)).toEqual({
       ok: false,
       refusal: {
         code: 'activation-limit-reached',
@@ -222,7 +230,7 @@ describe('a MAK that has run out', () => {
 
   it('MAK-5 is refused with MAKADD as the only way when the call centre has given all that it can', () => {
     const raised = aMak({ grants: [aGrant({ amount: 100 }), aGrant({ kind: 'call-center', amount: 100 })] });
-    expect(refusedAtLimit(raised, 200, { agreement, product: 'windows-vista-enterprise' }, policy)).toEqual({
+    expect(refuseAtLimit(raised, 200, { agreement, product: 'windows-vista-enterprise' }, policy)).toEqual({
       ok: false,
       refusal: {
         code: 'activation-limit-reached',

@@ -2,9 +2,9 @@ import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
-  drawProductKey,
-  keysHidden,
+  generateProductKey,
   maskedKey,
+  maskProductKeys,
   parseProductKey,
   productKeySymbols,
 } from '../../../domain/keys/product-key.ts';
@@ -17,7 +17,7 @@ describe('a product key that is drawn', () => {
   it('KEY-5 is 25 symbols in five groups, each drawn from all 24', () => {
     const bounds: number[] = [];
     let next = 0;
-    const drawn = drawProductKey((bound) => {
+    const drawn = generateProductKey((bound) => {
       bounds.push(bound);
       next += 1;
       return (next - 1) % bound;
@@ -32,8 +32,8 @@ describe('a product key that is drawn', () => {
   });
 
   it('KEY-5 uses whatever the source gives, up to its last symbol', () => {
-    expect(drawProductKey(() => 23).reveal()).toBe('99999-99999-99999-99999-99999');
-    expect(drawProductKey(() => 0).reveal()).toBe('BBBBB-BBBBB-BBBBB-BBBBB-BBBBB');
+    expect(generateProductKey(() => 23).reveal()).toBe('99999-99999-99999-99999-99999');
+    expect(generateProductKey(() => 0).reveal()).toBe('BBBBB-BBBBB-BBBBB-BBBBB-BBBBB');
   });
 });
 
@@ -61,7 +61,7 @@ describe('a product key that somebody types', () => {
   it('KEY-5 is any key that was ever drawn', () => {
     fc.assert(
       fc.property(fc.array(fc.nat(23), { minLength: 25, maxLength: 25 }), (draws) => {
-        const drawn = drawProductKey(() => draws.shift() ?? 0);
+        const drawn = generateProductKey(() => draws.shift() ?? 0);
         expect(parseProductKey(drawn.reveal())?.reveal()).toBe(drawn.reveal());
       }),
     );
@@ -93,13 +93,13 @@ describe('a product key within what people write', () => {
     ['with spaces', text.replaceAll('-', ' ')],
     ['in one piece', text.replaceAll('-', '')],
   ])('KEY-6 is masked %s, and nothing else is', (_, typed) => {
-    expect(keysHidden(`Our key ${typed}, and ${typed}.\nBCDFG`)).toBe(
+    expect(maskProductKeys(`Our key ${typed}, and ${typed}.\nBCDFG`)).toBe(
       `Our key ${maskedKey('6789B')}, and ${maskedKey('6789B')}.\nBCDFG`,
     );
   });
 
   it('KEY-6 is not seen in what is longer, shorter, or has a symbol that no key has', () => {
     for (const other of [`${text}X`, text.slice(1), `A${text.slice(1)}`, maskedKey('6789B'), ''])
-      expect(keysHidden(other)).toBe(other);
+      expect(maskProductKeys(other)).toBe(other);
   });
 });

@@ -1,23 +1,28 @@
 import { describe, expect, it } from 'vitest';
-import { later } from '../../../domain/calendar/instant.ts';
+import { addDuration } from '../../../domain/calendar/instant.ts';
 import { limitOf } from '../../../domain/keys/grant.ts';
 import type { Key } from '../../../domain/keys/key.ts';
-import { beginReplacement, completeReplacement, validate, withoutHosts } from '../../../domain/keys/replacement.ts';
 import {
-  accepted,
+  beginReplacement,
+  completeReplacement,
+  validateInstallation,
+  withoutMovedHosts,
+} from '../../../domain/keys/replacement.ts';
+import {
   aGrant,
   aKmsKey,
   aMak,
   anAgreement,
   anOverride,
-  blocked,
-  blocking,
+  blockedState,
+  blockingState,
   context,
+  expectAccepted,
+  expectRefusal,
   hosts,
   ines,
   installationId,
   policy,
-  refusalOf,
   successor,
 } from '../../builders.ts';
 import { mondayTen, tuesdayTen } from '../../instants.ts';
@@ -28,11 +33,13 @@ describe('a live key', () => {
   it.each<Key>([aMak(), aKmsKey({ hosts: hosts(2) })])(
     'BLK-2 is held from the beginning of its replacement, its successor settled: $type',
     (key) => {
-      const begun = accepted(beginReplacement(key, ask, successor, context({ actor: ines.email, now: tuesdayTen })));
-      const status = { is: 'blocking', since: tuesdayTen, by: ines.email, reason: 'It leaked.', successor };
-      expect(begun.key).toEqual({ ...key, status });
-      expect(begun.deed).toMatchObject({ actor: ines.email, action: 'replacement-begun', reference: 'CALL-1' });
-      expect(begun.deed.detail).toContain(`ending in ${key.lastFive} is being replaced by one ending in QRTVW`);
+      const begun = expectAccepted(
+        beginReplacement(key, ask, successor, context({ actor: ines.email, now: tuesdayTen })),
+      );
+      const state = { status: 'blocking', since: tuesdayTen, by: ines.email, reason: 'It leaked.', successor };
+      expect(begun.key).toEqual({ ...key, state });
+      expect(begun.event).toMatchObject({ actor: ines.email, action: 'replacement-begun', reference: 'CALL-1' });
+      expect(begun.event.detail).toContain(`ending in ${key.lastFive} is being replaced by one ending in QRTVW`);
     },
   );
 
@@ -43,13 +50,13 @@ describe('a live key', () => {
 
 describe('a key that is held or blocked', () => {
   it.each([
-    ['held', blocking, null],
-    ['blocked', blocked(), successor.lastFive],
-    ['blocked without a successor', blocked(null), null],
+    ['held', blockingState, null],
+    ['blocked', blockedState(), successor.lastFive],
+    ['blocked without a successor', blockedState(null), null],
   ] as const)('BLK-2 is not replaced again while it is %s', (_, status, replacedBy) => {
-    const refusal = refusalOf(
+    const refusal = expectRefusal(
       beginReplacement(
-        aMak({ status }),
+        aMak({ state: status }),
         ask,
         { keyId: 'key-3', lastFive: 'CCCCC' },
         context({ actor: ines.email, now: tuesdayTen }),
@@ -60,15 +67,15 @@ describe('a key that is held or blocked', () => {
 
   it('BLK-2 is not completed twice', () => {
     expect(
-      completeReplacement(aMak({ status: blocked() }), anAgreement(), context({ now: tuesdayTen })),
+      completeReplacement(aMak({ state: blockedState() }), anAgreement(), context({ now: tuesdayTen })),
     ).toBeUndefined();
   });
 });
 
 describe('a replacement that is completed', () => {
   it('BLK-2 LED-1 is told in the history, with the limit of the new key and the reason', () => {
-    const key = aMak({ status: blocking });
-    expect(completeReplacement(key, anAgreement(), context({ now: tuesdayTen }))?.deed).toMatchObject({
+    const key = aMak({ state: blockingState });
+    expect(completeReplacement(key, anAgreement(), context({ now: tuesdayTen }))?.event).toMatchObject({
       action: 'key-blocked',
       detail: `The key ending in ${key.lastFive} was blocked and replaced by the one ending in QRTVW, with a limit of ${limitOf(key.grants)}: It leaked.`,
     });
@@ -80,15 +87,15 @@ describe('a replacement that is completed', () => {
   ];
 
   it('BLK-1 sets both marks, for activation and for validation, and names the successor', () => {
-    const key = aMak({ status: blocking, grants: raised });
+    const key = aMak({ state: blockingState, grants: raised });
     const completed = completeReplacement(key, anAgreement(), context({ now: tuesdayTen }));
-    const status = { is: 'blocked', at: tuesdayTen, validationAt: tuesdayTen, replacedBy: successor };
-    expect(completed?.blocked).toEqual({ ...key, status });
-    expect(completed?.deed).toMatchObject({ actor: ines.email, action: 'key-blocked', reference: successor.keyId });
+    const state = { status: 'blocked', at: tuesdayTen, validationAt: tuesdayTen, replacedBy: successor };
+    expect(completed?.blocked).toEqual({ ...key, state });
+    expect(completed?.event).toMatchObject({ actor: ines.email, action: 'key-blocked', reference: successor.keyId });
   });
 
   it('BLK-2 KEY-4 gives a MAK the standard allowance of its group, whatever the old one had been raised to', () => {
-    const key = aMak({ status: blocking, grants: raised });
+    const key = aMak({ state: blockingState, grants: raised });
     const issued = completeReplacement(key, anAgreement(), context({ now: tuesdayTen }))?.issued;
     // 80 licenses of the group by 1.2, rounded up to the next ten.
     expect(issued).toEqual({
@@ -97,7 +104,7 @@ describe('a replacement that is completed', () => {
       lastFive: successor.lastFive,
       agreementId: key.agreementId,
       productGroup: key.productGroup,
-      status: { is: 'live' },
+      state: { status: 'live' },
       grants: [{ kind: 'initial', amount: 100, at: tuesdayTen, by: ines.email, reference: 'E-1001', approvedBy: null }],
       issuedAt: tuesdayTen,
       replaces: key.keyId,
@@ -105,7 +112,7 @@ describe('a replacement that is completed', () => {
   });
 
   it('BLK-2 KMS-1 OVR-3 gives a KMS key its six places and five overrides anew, and no host', () => {
-    const key = aKmsKey({ status: blocking, hosts: hosts(6), overrides: [anOverride(), anOverride()] });
+    const key = aKmsKey({ state: blockingState, hosts: hosts(6), overrides: [anOverride(), anOverride()] });
     const issued = completeReplacement(key, anAgreement(), context({ now: tuesdayTen }))?.issued;
     expect(issued).toMatchObject({
       type: 'KMS',
@@ -122,8 +129,8 @@ describe('an installation that is validated', () => {
   const good = { genuine: true, reason: null, graceEndsAt: null };
 
   it('VAL-1 is genuine when it has activated, and never was when it has not', () => {
-    expect(validate(aMak(), true, context({ now: mondayTen }))).toEqual(good);
-    expect(validate(aMak(), false, context({ now: mondayTen }))).toEqual({
+    expect(validateInstallation(aMak(), true, context({ now: mondayTen }))).toEqual(good);
+    expect(validateInstallation(aMak(), false, context({ now: mondayTen }))).toEqual({
       ...good,
       genuine: false,
       reason: 'never-activated',
@@ -131,7 +138,7 @@ describe('an installation that is validated', () => {
   });
 
   it('VAL-1 is not genuine with a key that was never issued', () => {
-    expect(validate(undefined, false, context({ now: mondayTen }))).toEqual({
+    expect(validateInstallation(undefined, false, context({ now: mondayTen }))).toEqual({
       ...good,
       genuine: false,
       reason: 'unknown-key',
@@ -139,33 +146,39 @@ describe('an installation that is validated', () => {
   });
 
   it('VAL-1 BLK-1 is as genuine as before while its key is only held', () => {
-    expect(validate(aMak({ status: blocking }), true, context({ now: tuesdayTen }))).toEqual(good);
+    expect(validateInstallation(aMak({ state: blockingState }), true, context({ now: tuesdayTen }))).toEqual(good);
   });
 
   it('VAL-1 stays genuine for thirty days after the block, and not a second longer', () => {
-    const key = aMak({ status: blocked() });
-    const graceEndsAt = later(mondayTen, { days: 30 });
+    const key = aMak({ state: blockedState() });
+    const graceEndsAt = addDuration(mondayTen, { days: 30 });
     const inGrace = { genuine: true, reason: null, graceEndsAt };
     const after = { genuine: false, reason: 'key-blocked', graceEndsAt };
-    expect(validate(key, true, context({ now: mondayTen }))).toEqual(inGrace);
-    expect(validate(key, true, context({ now: later(graceEndsAt, { seconds: -1 }) }))).toEqual(inGrace);
-    expect(validate(key, true, context({ now: graceEndsAt }))).toEqual(after);
-    expect(validate(key, true, context({ now: later(graceEndsAt, { seconds: 1 }) }))).toEqual(after);
+    expect(validateInstallation(key, true, context({ now: mondayTen }))).toEqual(inGrace);
+    expect(validateInstallation(key, true, context({ now: addDuration(graceEndsAt, { seconds: -1 }) }))).toEqual(
+      inGrace,
+    );
+    expect(validateInstallation(key, true, context({ now: graceEndsAt }))).toEqual(after);
+    expect(validateInstallation(key, true, context({ now: addDuration(graceEndsAt, { seconds: 1 }) }))).toEqual(after);
   });
 
   it('VAL-1 takes the grace from the policy, and counts it from the mark for validation', () => {
     const short = { ...policy, validation: { graceDays: 0 } };
-    expect(validate(aMak({ status: blocked() }), true, context({ now: mondayTen, policy: short }))).toMatchObject({
+    expect(
+      validateInstallation(aMak({ state: blockedState() }), true, context({ now: mondayTen, policy: short })),
+    ).toMatchObject({
       genuine: false,
     });
     const laterMarked = aMak({
-      status: { is: 'blocked', at: mondayTen, validationAt: tuesdayTen, replacedBy: successor },
+      state: { status: 'blocked', at: mondayTen, validationAt: tuesdayTen, replacedBy: successor },
     });
-    expect(validate(laterMarked, true, context({ now: tuesdayTen })).graceEndsAt).toBe(later(tuesdayTen, { days: 30 }));
+    expect(validateInstallation(laterMarked, true, context({ now: tuesdayTen })).graceEndsAt).toBe(
+      addDuration(tuesdayTen, { days: 30 }),
+    );
   });
 
   it('VAL-1 has no grace when it never activated with the blocked key', () => {
-    expect(validate(aMak({ status: blocked() }), false, context({ now: mondayTen }))).toMatchObject({
+    expect(validateInstallation(aMak({ state: blockedState() }), false, context({ now: mondayTen }))).toMatchObject({
       genuine: false,
       reason: 'key-blocked',
     });
@@ -173,22 +186,22 @@ describe('an installation that is validated', () => {
 });
 
 describe('a KMS key that was replaced', () => {
-  const key = aKmsKey({ status: blocked(), hosts: hosts(3) });
+  const key = aKmsKey({ state: blockedState(), hosts: hosts(3) });
 
   it('BLK-3 loses the hosts that have activated with a successor, and nothing else', () => {
     const [first, , third] = key.hosts;
-    expect(withoutHosts(key, [installationId(2), installationId(9)])).toEqual({ ...key, hosts: [first, third] });
-    expect(withoutHosts(key, [1, 2, 3].map(installationId))).toEqual({ ...key, hosts: [] });
+    expect(withoutMovedHosts(key, [installationId(2), installationId(9)])).toEqual({ ...key, hosts: [first, third] });
+    expect(withoutMovedHosts(key, [1, 2, 3].map(installationId))).toEqual({ ...key, hosts: [] });
   });
 
   it('BLK-3 stays as it is when none of them is on it any more', () => {
-    expect(withoutHosts(key, [installationId(9)])).toBeUndefined();
-    expect(withoutHosts(key, [])).toBeUndefined();
+    expect(withoutMovedHosts(key, [installationId(9)])).toBeUndefined();
+    expect(withoutMovedHosts(key, [])).toBeUndefined();
   });
 
   it('BLK-3 is another matter while it is live or held, and for a MAK', () => {
-    expect(withoutHosts(aKmsKey({ hosts: hosts(3) }), [installationId(2)])).toBeUndefined();
-    expect(withoutHosts(aKmsKey({ status: blocking, hosts: hosts(3) }), [installationId(2)])).toBeUndefined();
-    expect(withoutHosts(aMak({ status: blocked() }), [installationId(2)])).toBeUndefined();
+    expect(withoutMovedHosts(aKmsKey({ hosts: hosts(3) }), [installationId(2)])).toBeUndefined();
+    expect(withoutMovedHosts(aKmsKey({ state: blockingState, hosts: hosts(3) }), [installationId(2)])).toBeUndefined();
+    expect(withoutMovedHosts(aMak({ state: blockedState() }), [installationId(2)])).toBeUndefined();
   });
 });

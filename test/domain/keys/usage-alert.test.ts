@@ -1,20 +1,24 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Instant } from '../../../domain/calendar/instant.ts';
-import { later } from '../../../domain/calendar/instant.ts';
-import type { Use } from '../../../domain/keys/usage-alert.ts';
+import { addDuration } from '../../../domain/calendar/instant.ts';
+import type { KeyUsage } from '../../../domain/keys/usage-alert.ts';
 import {
-  clientsAlert,
+  decideClientAlert,
+  decideUsageAlert,
+  emptyAlertHistory,
+  limitIncreasesSince,
   nextUsageAlertAt,
-  nothingTold,
-  raisesSince,
-  usageAlert,
 } from '../../../domain/keys/usage-alert.ts';
 import { aGrant, aHost, installationId, policy } from '../../builders.ts';
 import { mondayTen, tuesdayTen } from '../../instants.ts';
 
-const told = (...percents: number[]) => ({ percents, limit: 50, clientsAt: null });
-const use = (used: number, limit: number, raises: Use['raises'] = []): Use => ({ used, limit, raises });
+const told = (...percents: number[]) => ({ percents, limit: 50, clientsAlertedAt: null });
+const use = (used: number, limit: number, raises: KeyUsage['limitIncreases'] = []): KeyUsage => ({
+  used,
+  limit,
+  limitIncreases: raises,
+});
 
 describe('the use of a limit', () => {
   it.each<[used: number, limit: number, percent: number | null]>([
@@ -32,42 +36,45 @@ describe('the use of a limit', () => {
     [1, 1, 100],
     [0, 0, null],
   ])('ALR-1 of %i of %i tells %s', (used, limit, percent) => {
-    expect(usageAlert(use(used, limit), nothingTold, policy).tell).toBe(percent);
+    expect(decideUsageAlert(use(used, limit), emptyAlertHistory, policy).alertPercent).toBe(percent);
   });
 
   it('ALR-1 is told once, the highest share alone, and the lower ones never after it', () => {
-    const first = usageAlert(use(48, 50), nothingTold, policy);
-    expect(first).toEqual({ tell: 95, told: told(80, 95) });
-    expect(usageAlert(use(48, 50), first.told, policy)).toEqual({ tell: null, told: told(80, 95) });
-    expect(usageAlert(use(50, 50), first.told, policy)).toEqual({ tell: 100, told: told(80, 95, 100) });
+    const first = decideUsageAlert(use(48, 50), emptyAlertHistory, policy);
+    expect(first).toEqual({ alertPercent: 95, history: told(80, 95) });
+    expect(decideUsageAlert(use(48, 50), first.history, policy)).toEqual({ alertPercent: null, history: told(80, 95) });
+    expect(decideUsageAlert(use(50, 50), first.history, policy)).toEqual({
+      alertPercent: 100,
+      history: told(80, 95, 100),
+    });
   });
 
   it('ALR-1 is told again only after a grant took it back below', () => {
     // 50 of 60 are below 95 %, and above 80 %.
     const to60 = { limit: 60, used: 50 };
-    const raised = usageAlert(use(50, 60, [to60]), told(80, 95, 100), policy);
-    expect(raised).toEqual({ tell: null, told: { ...told(80), limit: 60 } });
-    expect(usageAlert(use(57, 60), raised.told, policy).tell).toBe(95);
+    const raised = decideUsageAlert(use(50, 60, [to60]), told(80, 95, 100), policy);
+    expect(raised).toEqual({ alertPercent: null, history: { ...told(80), limit: 60 } });
+    expect(decideUsageAlert(use(57, 60), raised.history, policy).alertPercent).toBe(95);
     const to100 = { limit: 100, used: 50 };
-    expect(usageAlert(use(50, 100, [to100]), told(80, 95, 100), policy).told.percents).toEqual([]);
-    expect(usageAlert(use(80, 100), told(), policy).tell).toBe(80);
+    expect(decideUsageAlert(use(50, 100, [to100]), told(80, 95, 100), policy).history.percents).toEqual([]);
+    expect(decideUsageAlert(use(80, 100), told(), policy).alertPercent).toBe(80);
   });
 
   it('ALR-1 is told again when a grant took it back below and nobody looked until it was there once more', () => {
-    expect(usageAlert(use(80, 100, [{ limit: 100, used: 50 }]), told(80, 95, 100), policy).tell).toBe(80);
-    expect(usageAlert(use(60, 60, [{ limit: 60, used: 50 }]), told(80), policy).tell).toBe(100);
+    expect(decideUsageAlert(use(80, 100, [{ limit: 100, used: 50 }]), told(80, 95, 100), policy).alertPercent).toBe(80);
+    expect(decideUsageAlert(use(60, 60, [{ limit: 60, used: 50 }]), told(80), policy).alertPercent).toBe(100);
     // Raised twice: the first grant took it below 80 %, the second came when it was there again.
     const twice = [
       { limit: 100, used: 50 },
       { limit: 110, used: 100 },
     ];
-    expect(usageAlert(use(100, 110, twice), told(80), policy).tell).toBe(80);
+    expect(decideUsageAlert(use(100, 110, twice), told(80), policy).alertPercent).toBe(80);
     // At 80 % it has been all the time.
-    expect(usageAlert(use(50, 60, [{ limit: 60, used: 48 }]), told(80), policy).tell).toBeNull();
+    expect(decideUsageAlert(use(50, 60, [{ limit: 60, used: 48 }]), told(80), policy).alertPercent).toBeNull();
   });
 
   it('KEY-8 ALR-1 reckons what was used when each later limit was granted', () => {
-    const hour = (hours: number) => later(mondayTen, { hours });
+    const hour = (hours: number) => addDuration(mondayTen, { hours });
     const grants = [
       aGrant({ amount: 50, at: hour(0) }),
       aGrant({ kind: 'override', amount: 1, at: hour(1) }),
@@ -75,17 +82,20 @@ describe('the use of a limit', () => {
       aGrant({ kind: 'exception', amount: 40, at: hour(4) }),
     ];
     const usedAt = [hour(5), hour(1), hour(2), hour(3), hour(4)];
-    expect(raisesSince({ limit: 50 }, grants, usedAt)).toEqual([
+    expect(limitIncreasesSince({ limit: 50 }, grants, usedAt)).toEqual([
       { limit: 60, used: 2 },
       { limit: 100, used: 4 },
     ]);
-    expect(raisesSince({ limit: 60 }, grants, usedAt)).toEqual([{ limit: 100, used: 4 }]);
-    expect(raisesSince({ limit: 100 }, grants, usedAt)).toEqual([]);
+    expect(limitIncreasesSince({ limit: 60 }, grants, usedAt)).toEqual([{ limit: 100, used: 4 }]);
+    expect(limitIncreasesSince({ limit: 100 }, grants, usedAt)).toEqual([]);
   });
 
   it('ALR-1 leaves alone what was told of clients', () => {
-    const before = { ...told(), clientsAt: mondayTen };
-    expect(usageAlert(use(50, 50), before, policy).told).toEqual({ ...told(80, 95, 100), clientsAt: mondayTen });
+    const before = { ...told(), clientsAlertedAt: mondayTen };
+    expect(decideUsageAlert(use(50, 50), before, policy).history).toEqual({
+      ...told(80, 95, 100),
+      clientsAlertedAt: mondayTen,
+    });
   });
 
   const limits = fc.integer({ min: 1, max: 1_000_000 });
@@ -96,26 +106,26 @@ describe('the use of a limit', () => {
       fc.property(limits, tellings, (limit, before) => {
         const at = nextUsageAlertAt(limit, before, policy);
         if (at === null) {
-          expect(usageAlert(use(limit, limit), before, policy).tell).toBeNull();
+          expect(decideUsageAlert(use(limit, limit), before, policy).alertPercent).toBeNull();
         } else {
-          expect(usageAlert(use(at, limit), before, policy).tell).not.toBeNull();
-          expect(usageAlert(use(at - 1, limit), before, policy).tell).toBeNull();
+          expect(decideUsageAlert(use(at, limit), before, policy).alertPercent).not.toBeNull();
+          expect(decideUsageAlert(use(at - 1, limit), before, policy).alertPercent).toBeNull();
         }
       }),
     );
-    expect(nextUsageAlertAt(0, nothingTold, policy)).toBeNull();
+    expect(nextUsageAlertAt(0, emptyAlertHistory, policy)).toBeNull();
   });
 
   it('ALR-1 tells each share once between two grants, in whatever steps the use rises', () => {
     const steps = fc.array(fc.integer({ min: 0, max: 40 }), { maxLength: 30 });
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 200 }), steps, (limit, rises) => {
-        let before = nothingTold;
+        let before = emptyAlertHistory;
         let used = 0;
         const heard: number[] = [];
         for (const rise of rises) {
           used = Math.min(limit, used + rise);
-          const { tell, told: next } = usageAlert(use(used, limit), before, policy);
+          const { alertPercent: tell, history: next } = decideUsageAlert(use(used, limit), before, policy);
           if (tell !== null) heard.push(tell);
           before = next;
         }
@@ -131,7 +141,7 @@ describe('new hosts on a KMS key', () => {
   const since = (...times: Instant[]) => ({
     hosts: times.map((at, index) => aHost({ installationId: installationId(index), firstActivatedAt: at })),
   });
-  const hours = (count: number, seconds = 0) => later(mondayTen, { hours: count, seconds });
+  const hours = (count: number, seconds = 0) => addDuration(mondayTen, { hours: count, seconds });
 
   it.each([
     ['two within the hours', since(mondayTen, hours(1)), null],
@@ -141,34 +151,34 @@ describe('new hosts on a KMS key', () => {
     ['the third when they are over', since(mondayTen, hours(1), hours(24)), null],
     [
       'three within them, and others long before',
-      since(later(mondayTen, { days: -9 }), hours(0), hours(1), hours(2)),
+      since(addDuration(mondayTen, { days: -9 }), hours(0), hours(1), hours(2)),
       3,
     ],
     ['none at all', since(), null],
   ])('KMS-4 %s', (_, key, count) => {
-    expect(clientsAlert(key, nothingTold, policy).hosts).toBe(count);
+    expect(decideClientAlert(key, emptyAlertHistory, policy).hosts).toBe(count);
   });
 
   it('KMS-4 is told once in the hours, however many more come in them, and again after', () => {
-    const first = clientsAlert(since(mondayTen, hours(1), hours(2)), nothingTold, policy);
-    expect(first.told).toEqual({ ...nothingTold, clientsAt: hours(2) });
-    expect(clientsAlert(since(mondayTen, hours(1), hours(2)), first.told, policy)).toEqual({
+    const first = decideClientAlert(since(mondayTen, hours(1), hours(2)), emptyAlertHistory, policy);
+    expect(first.history).toEqual({ ...emptyAlertHistory, clientsAlertedAt: hours(2) });
+    expect(decideClientAlert(since(mondayTen, hours(1), hours(2)), first.history, policy)).toEqual({
       hosts: null,
-      told: first.told,
+      history: first.history,
     });
-    expect(clientsAlert(since(hours(1), hours(2), hours(26, -1)), first.told, policy).hosts).toBeNull();
+    expect(decideClientAlert(since(hours(1), hours(2), hours(26, -1)), first.history, policy).hosts).toBeNull();
     const dayAfter = since(hours(24), hours(25), hours(26));
-    expect(clientsAlert(dayAfter, first.told, policy)).toEqual({
+    expect(decideClientAlert(dayAfter, first.history, policy)).toEqual({
       hosts: 3,
-      told: { ...nothingTold, clientsAt: hours(26) },
+      history: { ...emptyAlertHistory, clientsAlertedAt: hours(26) },
     });
   });
 
   it('KMS-4 leaves alone what was told of the use', () => {
     const before = told(80);
-    expect(clientsAlert(since(tuesdayTen, tuesdayTen, tuesdayTen), before, policy).told).toEqual({
+    expect(decideClientAlert(since(tuesdayTen, tuesdayTen, tuesdayTen), before, policy).history).toEqual({
       ...before,
-      clientsAt: tuesdayTen,
+      clientsAlertedAt: tuesdayTen,
     });
   });
 });

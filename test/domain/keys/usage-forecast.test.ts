@@ -2,9 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { dueAt, startOfBusiness, startOfDay, startOfNextDay } from '../../../domain/calendar/business-time.ts';
 import type { Instant } from '../../../domain/calendar/instant.ts';
-import { fromEpochMilliseconds, instant, later } from '../../../domain/calendar/instant.ts';
-import type { History } from '../../../domain/keys/usage-forecast.ts';
-import { forecast, usualApproval } from '../../../domain/keys/usage-forecast.ts';
+import { addDuration, fromEpochMilliseconds, instant } from '../../../domain/calendar/instant.ts';
+import type { UsageHistory } from '../../../domain/keys/usage-forecast.ts';
+import { forecastUsage, medianApprovalBusinessDays } from '../../../domain/keys/usage-forecast.ts';
 import { policy } from '../../builders.ts';
 import { holidayNoon, mondayNoon } from '../../instants.ts';
 
@@ -14,52 +14,54 @@ const silence = { perDay: null, runsOutOn: null, askBy: null, inWords: null };
 
 /** So many activations on each of the last days, the oldest of them just so many days ago. */
 function daily(days: number, aDay: number, until: Instant = now): Instant[] {
-  return Array.from({ length: days * aDay }, (_, index) => later(until, { days: -(1 + Math.floor(index / aDay)) }));
+  return Array.from({ length: days * aDay }, (_, index) =>
+    addDuration(until, { days: -(1 + Math.floor(index / aDay)) }),
+  );
 }
 
-function aHistory(facts: Partial<History> = {}): History {
+function aHistory(facts: Partial<UsageHistory> = {}): UsageHistory {
   return { activatedAt: daily(28, 1), remaining: 10, usualApprovalBusinessDays: 0, ...facts };
 }
 
 describe('a history that is too short', () => {
   it('ALR-2 says nothing before a week is over, and speaks when it is', () => {
-    const first = later(now, { days: -7 });
+    const first = addDuration(now, { days: -7 });
     const others = daily(5, 1);
     const almost = fromEpochMilliseconds(Date.parse(first) + 1);
-    expect(forecast(aHistory({ activatedAt: [almost, ...others] }), now, policy)).toEqual(silence);
-    expect(forecast(aHistory({ activatedAt: [first, ...others] }), now, policy).perDay).toBeCloseTo(6 / 7, 2);
+    expect(forecastUsage(aHistory({ activatedAt: [almost, ...others] }), now, policy)).toEqual(silence);
+    expect(forecastUsage(aHistory({ activatedAt: [first, ...others] }), now, policy).perDay).toBeCloseTo(6 / 7, 2);
   });
 
   it('ALR-2 says nothing of fewer than five activations', () => {
-    const long = [later(now, { days: -20 })];
-    expect(forecast(aHistory({ activatedAt: [...long, ...daily(3, 1)] }), now, policy)).toEqual(silence);
-    expect(forecast(aHistory({ activatedAt: [...long, ...daily(4, 1)] }), now, policy).perDay).toBe(0.25);
-    expect(forecast(aHistory({ activatedAt: [] }), now, policy)).toEqual(silence);
+    const long = [addDuration(now, { days: -20 })];
+    expect(forecastUsage(aHistory({ activatedAt: [...long, ...daily(3, 1)] }), now, policy)).toEqual(silence);
+    expect(forecastUsage(aHistory({ activatedAt: [...long, ...daily(4, 1)] }), now, policy).perDay).toBe(0.25);
+    expect(forecastUsage(aHistory({ activatedAt: [] }), now, policy)).toEqual(silence);
   });
 
   it('ALR-2 counts the activations of the last four weeks, and none before or yet to come', () => {
-    const edge = later(now, { days: -28 });
+    const edge = addDuration(now, { days: -28 });
     const before = fromEpochMilliseconds(Date.parse(edge) - 1);
     const ahead = fromEpochMilliseconds(Date.parse(now) + 1);
     const four = daily(4, 1);
-    expect(forecast(aHistory({ activatedAt: [edge, ...four] }), now, policy).perDay).toBeCloseTo(5 / 28, 2);
-    expect(forecast(aHistory({ activatedAt: [before, ...four] }), now, policy)).toEqual(silence);
-    expect(forecast(aHistory({ activatedAt: [before, ...four, ahead] }), now, policy)).toEqual(silence);
+    expect(forecastUsage(aHistory({ activatedAt: [edge, ...four] }), now, policy).perDay).toBeCloseTo(5 / 28, 2);
+    expect(forecastUsage(aHistory({ activatedAt: [before, ...four] }), now, policy)).toEqual(silence);
+    expect(forecastUsage(aHistory({ activatedAt: [before, ...four, ahead] }), now, policy)).toEqual(silence);
   });
 });
 
 describe('the pace', () => {
   it('ALR-2 is that of the last four weeks, or of all the days there were when these are fewer', () => {
-    expect(forecast(aHistory({ activatedAt: daily(14, 3) }), now, policy).perDay).toBe(3);
-    expect(forecast(aHistory({ activatedAt: daily(28, 2) }), now, policy).perDay).toBe(2);
+    expect(forecastUsage(aHistory({ activatedAt: daily(14, 3) }), now, policy).perDay).toBe(3);
+    expect(forecastUsage(aHistory({ activatedAt: daily(28, 2) }), now, policy).perDay).toBe(2);
     // What was fast long ago is over.
-    const old = daily(28, 50, later(now, { days: -28 }));
-    expect(forecast(aHistory({ activatedAt: [...old, ...daily(28, 1)] }), now, policy).perDay).toBeCloseTo(1, 0);
+    const old = daily(28, 50, addDuration(now, { days: -28 }));
+    expect(forecastUsage(aHistory({ activatedAt: [...old, ...daily(28, 1)] }), now, policy).perDay).toBeCloseTo(1, 0);
   });
 
   it('ALR-2 gives the day on which what is left is used up', () => {
     const runsOut = (remaining: number, aDay = 1) =>
-      forecast(aHistory({ activatedAt: daily(28, aDay), remaining }), now, policy).runsOutOn;
+      forecastUsage(aHistory({ activatedAt: daily(28, aDay), remaining }), now, policy).runsOutOn;
     expect(runsOut(10)).toBe('2026-06-11');
     expect(runsOut(1)).toBe('2026-06-02');
     expect(runsOut(11, 2)).toBe('2026-06-06');
@@ -67,7 +69,7 @@ describe('the pace', () => {
   });
 
   it('ALR-2 looks three years ahead, and no further', () => {
-    const at = (remaining: number) => forecast(aHistory({ remaining }), now, policy);
+    const at = (remaining: number) => forecastUsage(aHistory({ remaining }), now, policy);
     expect(at(1_095)).toMatchObject({ perDay: 1, runsOutOn: '2029-05-31' });
     expect(at(1_096)).toEqual({ perDay: 1, runsOutOn: null, askBy: null, inWords: null });
   });
@@ -76,13 +78,13 @@ describe('the pace', () => {
     // In Los Angeles it is still Sunday evening.
     const late = instant('2026-06-01T05:00:00Z');
     const history = aHistory({ activatedAt: daily(28, 1, late), remaining: 1 });
-    expect(forecast(history, late, policy).runsOutOn).toBe('2026-06-01');
+    expect(forecastUsage(history, late, policy).runsOutOn).toBe('2026-06-01');
   });
 });
 
 describe('the last safe day to ask', () => {
   const askBy = (remaining: number, usualApprovalBusinessDays = 0, at = now) =>
-    forecast(aHistory({ activatedAt: daily(28, 1, at), remaining, usualApprovalBusinessDays }), at, policy);
+    forecastUsage(aHistory({ activatedAt: daily(28, 1, at), remaining, usualApprovalBusinessDays }), at, policy);
 
   it.each<[what: string, remaining: number, runsOutOn: string, askBy: string]>([
     ['a Thursday', 10, '2026-06-11', '2026-06-03'],
@@ -96,7 +98,7 @@ describe('the last safe day to ask', () => {
   });
 
   it('ALR-2 SLA-1 passes over a holiday', () => {
-    const at = later(holidayNoon, { days: -20 });
+    const at = addDuration(holidayNoon, { days: -20 });
     // Veterans Day is Wednesday 11 November: neither it nor the day after it gains a day by it.
     expect(askBy(19, 0, at)).toMatchObject({ runsOutOn: '2026-11-10', askBy: '2026-11-02' });
     expect(askBy(20, 0, at)).toMatchObject({ runsOutOn: '2026-11-11', askBy: '2026-11-03' });
@@ -147,7 +149,7 @@ describe('the last safe day to ask', () => {
   it('ALR-2 comes no later the faster a key is used', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 30 }), fc.integer({ min: 0, max: 900 }), (aDay, remaining) => {
-        const at = (pace: number) => forecast(aHistory({ activatedAt: daily(28, pace), remaining }), now, policy);
+        const at = (pace: number) => forecastUsage(aHistory({ activatedAt: daily(28, pace), remaining }), now, policy);
         expect(String(at(aDay + 1).askBy) <= String(at(aDay).askBy)).toBe(true);
       }),
       { numRuns: 40 },
@@ -156,9 +158,9 @@ describe('the last safe day to ask', () => {
 });
 
 describe('the forecast in words', () => {
-  const words = (facts: Partial<History>, at = now) => forecast(aHistory(facts), at, policy).inWords;
+  const words = (facts: Partial<UsageHistory>, at = now) => forecastUsage(aHistory(facts), at, policy).inWords;
 
-  it.each<[facts: Partial<History>, sentence: string]>([
+  it.each<[facts: Partial<UsageHistory>, sentence: string]>([
     // Friday 19 June is a holiday.
     [{ remaining: 20 }, 'At the pace of the last four weeks you run out on 21 June; ask by 11 June.'],
     [
@@ -183,7 +185,7 @@ describe('the forecast in words', () => {
     const pace = (weeks: number) => {
       const window = { ...policy.alerts.forecast, windowDays: 7 * weeks };
       const itsPolicy = { ...policy, alerts: { ...policy.alerts, forecast: window } };
-      const { inWords } = forecast(aHistory({ activatedAt: daily(7 * weeks, 1) }), now, itsPolicy);
+      const { inWords } = forecastUsage(aHistory({ activatedAt: daily(7 * weeks, 1) }), now, itsPolicy);
       return /^At the pace of (.*) you run out/.exec(inWords ?? '')?.[1];
     };
     expect([1, 2, 3, 4, 5, 6, 7].map(pace)).toEqual([
@@ -218,6 +220,6 @@ describe('how long an approval usually takes', () => {
     [[10 * aDay, 0, aDay], 1],
     [[40 * aDay, aDay, 2 * aDay, 0], 1.5],
   ])('ALR-2 is the median: of %j minutes %d business days', (minutes, days) => {
-    expect(usualApproval(minutes, policy)).toBe(days);
+    expect(medianApprovalBusinessDays(minutes, policy)).toBe(days);
   });
 });
