@@ -43,7 +43,7 @@ export async function measure(): Promise<readonly Measurement[]> {
     const tokenOf = async (email: string, ...roles: string[]) =>
       (await post('/_local/tokens', null, { email, roles }, tokenSchema)).token;
 
-    const admin = await tokenOf('olga@vendor.example', 'licensing-admins');
+    const admin = await tokenOf('olga.berg@vendor.example', 'licensing-admins');
     const activations = (warmUpRounds + rounds) * requestsPerRound;
     const createKey = async (number: number, limit: number): Promise<string> => {
       const { program, level, organization, contacts, noticesCorrespondent } = anAgreement(`BENCH-${number}`, limit);

@@ -231,7 +231,7 @@ async function buildRequests(size: number): Promise<GrowthFixture> {
                   exceptionId,
                   (request) =>
                     rejectRequest(request, 'It is not needed.', {
-                      actor: 'rui@licensing.example',
+                      actor: 'tomas.novak@vendor.example',
                       now: fixedNow,
                       policy: store.policy,
                     }),

@@ -190,8 +190,8 @@ export async function countRequests(): Promise<Readonly<Record<string, ResourceU
     return mailsSchema.parse(await response.json()).items.length;
   };
 
-  const admin = await token('olga@vendor.example', 'licensing-admins');
-  const team = await token('rui@licensing.example', 'exceptions-team');
+  const admin = await token('olga.berg@vendor.example', 'licensing-admins');
+  const team = await token('tomas.novak@vendor.example', 'exceptions-team');
   const ines = await token('ines@alder.example');
   const requester = { name: 'Inés Oliveira', email: 'ines@alder.example', phone: '+1 425 555 0101' };
   const registeredSchema = z.object({ agreementId: z.string() });
@@ -203,7 +203,7 @@ export async function countRequests(): Promise<Readonly<Record<string, ResourceU
       organization: { name: 'Alder School District', country: 'US', language: 'en' },
       products: [{ product: 'windows-vista-business', licenses: 20 }],
       contacts: [requester],
-      noticesCorrespondent: { name: 'Carla Weiss', email: 'carla@alder.example', phone: '+1 425 555 0103' },
+      noticesCorrespondent: { name: 'Noor Haddad', email: 'noor@alder.example', phone: '+1 425 555 0103' },
     }),
   );
   const keys = `/agreements/${registered.agreementId}/keys`;
@@ -229,7 +229,7 @@ export async function countRequests(): Promise<Readonly<Record<string, ResourceU
     return `/exceptions/${exceptionId}`;
   };
   const approve = async () => {
-    const [mail] = await mailsTo('carla@alder.example');
+    const [mail] = await mailsTo('noor@alder.example');
     const path = /https?:\/\/[^/\s]+(\/approvals\/[\w-]+)/.exec(mail?.text ?? '')?.[1] ?? '';
     const code = /\b(\d{6})\b/.exec(mail?.text?.replaceAll(/\S*\/\S*/g, '') ?? '')?.[1] ?? '';
     await callApi('GET', path, null);

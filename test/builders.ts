@@ -44,15 +44,15 @@ export function context(facts: Partial<Context> = {}): Context {
 // ---- People
 
 export const ines: Person = { name: 'Inés Oliveira', email: 'ines@alder.example', phone: '+1 425 555 0101' };
-export const tom: Person = { name: 'Tom Brandt', email: 'tom@alder.example', phone: '+1 425 555 0102' };
+export const jorge: Person = { name: 'Jorge Ruiz', email: 'jorge@alder.example', phone: '+1 425 555 0102' };
 /** The Notices Correspondent. */
-export const carla: Person = { name: 'Carla Weiss', email: 'carla@alder.example', phone: '+1 425 555 0103' };
+export const noor: Person = { name: 'Noor Haddad', email: 'noor@alder.example', phone: '+1 425 555 0103' };
 /** On no list of the agreement. */
 export const mallory: Person = { name: 'Mallory Crane', email: 'mallory@birch.example', phone: '+1 425 555 0199' };
 /** Of the exceptions team. */
-export const reviewer = 'rui@licensing.example';
+export const reviewer = 'tomas.novak@vendor.example';
 /** Of the call centre. */
-export const agent = 'ada@callcenter.example';
+export const agent = 'carla.ortiz@vendor.example';
 
 // ---- Agreements
 
@@ -67,8 +67,8 @@ export function anAgreement(facts: Partial<Agreement> = {}): Agreement {
       { product: 'windows-vista-business', licenses: 80 },
       { product: 'windows-server-2008-standard', licenses: 10 },
     ],
-    contacts: [ines, tom],
-    noticesCorrespondent: carla,
+    contacts: [ines, jorge],
+    noticesCorrespondent: noor,
     pendingNoticesCorrespondent: null,
     deputy: null,
     ...facts,
@@ -267,7 +267,7 @@ function requestDecided(decision: 'approve' | 'deny', made: StateOptions): Excep
   const before = requestAwaitingApproval(made);
   const choice = { decision, comment: null } as const;
   return expectAccepted(
-    recordDecision(before, before.rounds, choice, context({ actor: carla.email, now: before.receivedAt })),
+    recordDecision(before, before.rounds, choice, context({ actor: noor.email, now: before.receivedAt })),
   ).request;
 }
 

@@ -11,7 +11,7 @@ const installationId = '001016002022003038004044005058006064007070008086009092';
  * name means several things, under the last names on the way to it. A field that is not here gets the first value that
  * its schema names; one that may be missing is left out then.
  */
-const world: Readonly<Record<string, unknown>> = {
+const exampleValues: Readonly<Record<string, unknown>> = {
   // People
   name: 'Ada Lind',
   email: 'ada.lind@contoso.example',
@@ -83,10 +83,10 @@ const world: Readonly<Record<string, unknown>> = {
   approvedBy: null,
   'from POST /keys/{keyId}/overrides.kind': 'override',
   'from POST /keys/{keyId}/overrides.amount': 1,
-  'from POST /keys/{keyId}/overrides.by': 'carla.agent@vendor.example',
+  'from POST /keys/{keyId}/overrides.by': 'carla.ortiz@vendor.example',
   'from POST /keys/{keyId}/overrides.reference': 'CALL-2027-03-01-0412',
   'from POST /keys/{keyId}/increases.kind': 'call-center',
-  'from POST /keys/{keyId}/increases.by': 'carla.agent@vendor.example',
+  'from POST /keys/{keyId}/increases.by': 'carla.ortiz@vendor.example',
   'from POST /keys/{keyId}/increases.reference': 'CALL-2027-03-01-0412',
   sequence: 1,
   actor: 'ada.lind@contoso.example',
@@ -203,11 +203,11 @@ const world: Readonly<Record<string, unknown>> = {
 };
 
 /** What the world has to say of a place: the longest name that fits decides. Components on the way are not part of a name. */
-function told(path: readonly string[]): { readonly value: unknown } | undefined {
+function findExampleValue(path: readonly string[]): { readonly value: unknown } | undefined {
   for (const [start, first] of path.entries()) {
     const fields = path.slice(start + 1).filter((each) => !isComponent(each));
     const name = [first, ...fields].join('.');
-    if (Object.hasOwn(world, name)) return { value: world[name] };
+    if (Object.hasOwn(exampleValues, name)) return { value: exampleValues[name] };
   }
   return undefined;
 }
@@ -227,8 +227,8 @@ export function exampleOf(
   path: readonly string[],
 ): unknown {
   if (schema.const !== undefined) return schema.const;
-  const known = told(path);
-  if (known !== undefined) return known.value;
+  const exampleValue = findExampleValue(path);
+  if (exampleValue !== undefined) return exampleValue.value;
   const { $ref } = schema;
   if ($ref !== undefined) {
     const name = $ref.slice($ref.lastIndexOf('/') + 1);
@@ -237,7 +237,7 @@ export function exampleOf(
   if (schema.enum !== undefined) return schema.enum[0];
   const [first] = schema.oneOf ?? schema.anyOf ?? [];
   if (schema.properties === undefined && first !== undefined) return exampleOf(first, components, path);
-  if (schema.properties !== undefined) return objectExample(schema, components, path);
+  if (schema.properties !== undefined) return exampleObjectOf(schema, components, path);
   if (schema.type === 'array') {
     const { items } = schema;
     return typeof items === 'object' && !Array.isArray(items) ? [exampleOf(items, components, path)] : [];
@@ -248,16 +248,16 @@ export function exampleOf(
   return null;
 }
 
-function objectExample(
+function exampleObjectOf(
   schema: Schema,
   components: Readonly<Record<string, Schema>>,
   path: readonly string[],
 ): Readonly<Record<string, unknown>> {
   const fields = Object.entries(schema.properties ?? {}).flatMap(([name, member]) => {
     const at = [...path, name];
-    const known = told(at);
-    const isLeftOut = known === undefined ? !schema.required?.includes(name) : known.value === undefined;
-    return isLeftOut || typeof member !== 'object' ? [] : [[name, exampleOf(member, components, at)] as const];
+    const exampleValue = findExampleValue(at);
+    const isOmitted = exampleValue === undefined ? !schema.required?.includes(name) : exampleValue.value === undefined;
+    return isOmitted || typeof member !== 'object' ? [] : [[name, exampleOf(member, components, at)] as const];
   });
   return Object.fromEntries(fields);
 }

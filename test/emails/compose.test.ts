@@ -157,7 +157,7 @@ describe('what each letter has to say, in both parts', () => {
     [
       'AGR-5 to the deputy, for whom they stand in',
       'correspondent: approval wanted, deputy',
-      ['You stand in for Carla Weiss, who is the Notices Correspondent', 'deputy of the Notices Correspondent'],
+      ['You stand in for Noor Haddad, who is the Notices Correspondent', 'deputy of the Notices Correspondent'],
     ],
     [
       'SLA-5 in a reminder, when it was asked first and that the earlier links work',
@@ -173,7 +173,7 @@ describe('what each letter has to say, in both parts', () => {
     [
       'EXC-13 that it came, its number, and when the answer is due',
       'requester: received, plain',
-      ['Its number is X-1.', `Our answer is due by ${due}.`, 'we ask Carla Weiss', '150 more activations'],
+      ['Its number is X-1.', `Our answer is due by ${due}.`, 'we ask Noor Haddad', '150 more activations'],
     ],
     [
       'EXC-8 SLA-3 SLA-7 that the team reads it first, why it takes longer, and that the date is sooner',
@@ -199,7 +199,7 @@ describe('what each letter has to say, in both parts', () => {
     [
       'EXC-6 who is asked, and when it lapses',
       'requester: forwarded',
-      ['we asked Carla Weiss', 'approve 150 more activations', `Without an answer by ${lapse}`, due],
+      ['we asked Noor Haddad', 'approve 150 more activations', `Without an answer by ${lapse}`, due],
     ],
     [
       'EXC-7 that the team put forward a smaller number',
@@ -209,17 +209,17 @@ describe('what each letter has to say, in both parts', () => {
     [
       'APR-8 to the requester, that it was approved, by whom, with what comment',
       'requester: approved',
-      ['was approved on Tuesday 2 June 2026, 10:00', 'carla@alder.example', 'Agreed with the board.'],
+      ['was approved on Tuesday 2 June 2026, 10:00', 'noor@alder.example', 'Agreed with the board.'],
     ],
     [
       'APR-8 to the Correspondent, what was decided, and what to do if it was not them',
       'correspondent: decided, approved',
-      ['was approved by carla@alder.example', 'Agreed with the board.', 'If this was not you', 'Reply to this mail'],
+      ['was approved by noor@alder.example', 'Agreed with the board.', 'If this was not you', 'Reply to this mail'],
     ],
     [
       'APR-8 to the Correspondent, that it was denied',
       'correspondent: decided, denied',
-      ['was denied by carla@alder.example', 'Please use the KMS host.', 'the limit stays as it is'],
+      ['was denied by noor@alder.example', 'Please use the KMS host.', 'the limit stays as it is'],
     ],
     [
       'APR-8 to the Correspondent, the link to disown it',
@@ -253,22 +253,22 @@ describe('what each letter has to say, in both parts', () => {
       'team: disputed too late',
       ['The limit was raised already', '350 activations in all', 'the key can be blocked and a new one assigned'],
     ],
-    ['APR-8 the same to the supervisors', 'supervisors: disputed', ['The limit was raised already', 'Carla Weiss']],
+    ['APR-8 the same to the supervisors', 'supervisors: disputed', ['The limit was raised already', 'Noor Haddad']],
     [
       'EXC-6 that the Correspondent has not been reached, and that only the agreement can change that',
       'team: undeliverable',
-      ['asks Carla Weiss', 'could not be delivered', 'change it in the agreement', `lapses on ${lapse}`],
+      ['asks Noor Haddad', 'could not be delivered', 'change it in the agreement', `lapses on ${lapse}`],
     ],
     [
       'EXC-6 to the requester, that the Correspondent has not been reached, and what to do',
       'requester: undeliverable',
-      ['the approval of Carla Weiss', 'could not be delivered', 'have it changed in the agreement', due],
+      ['the approval of Noor Haddad', 'could not be delivered', 'have it changed in the agreement', due],
     ],
     ['EXC-9 the same to the Correspondent', 'correspondent: fulfilled', ['350 activations in all']],
     [
       'EXC-11 that it was denied, why, and whom to talk to',
       'requester: denied',
-      ['was denied on Tuesday 2 June 2026', 'Please use the KMS host.', 'stays as it was', 'talk to Carla Weiss'],
+      ['was denied on Tuesday 2 June 2026', 'Please use the KMS host.', 'stays as it was', 'talk to Noor Haddad'],
     ],
     ['EXC-7 the reason of a rejection', 'requester: rejected', ['Too many.', 'stays as it was']],
     ['EXC-8 that it had been approved', 'requester: rejected after approval', ['It had been approved before']],
@@ -287,7 +287,7 @@ describe('what each letter has to say, in both parts', () => {
     [
       'SLA-6 that the Correspondent was silent',
       'requester: lapsed, correspondent silent',
-      ['We asked Carla Weiss', 'no answer for 10 business days', 'talk to Carla Weiss and then ask again'],
+      ['We asked Noor Haddad', 'no answer for 10 business days', 'talk to Noor Haddad and then ask again'],
     ],
     [
       'SLA-6 that the requester was silent',
@@ -307,7 +307,7 @@ describe('what each letter has to say, in both parts', () => {
         'in “pt-BR”',
         'more than 1,000',
         'it names Mallory Crane (mallory@birch[.]example)',
-        'the one of the agreement, Carla Weiss, will be asked',
+        'the one of the agreement, Noor Haddad, will be asked',
         'needed by Wednesday 3 June 2026, before our answer is due',
         '1,400 activations',
         '+1 425 555 0101',
@@ -321,7 +321,7 @@ describe('what each letter has to say, in both parts', () => {
       [
         `due by ${due}`,
         '2 business days',
-        'The request waits for the Notices Correspondent, Carla Weiss',
+        'The request waits for the Notices Correspondent, Noor Haddad',
         `lapses on ${lapse}`,
       ],
     ],

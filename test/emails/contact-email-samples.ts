@@ -1,7 +1,7 @@
 import type { AgreementNotification, AgreementNotificationContent } from '../../domain/agreement-notification.ts';
 import { instant } from '../../domain/calendar/instant.ts';
 import type { AgreementEmailContext } from '../../emails/contacts.ts';
-import { carla, ines, policy, tom } from '../builders.ts';
+import { noor, ines, policy, jorge } from '../builders.ts';
 import { mondayTen, tuesdayTen, wednesdayNoon } from '../instants.ts';
 import { consoleUrl } from './request-email-samples.ts';
 
@@ -22,11 +22,11 @@ export function aNotification(
 
 export const contactEmailContext: AgreementEmailContext = { now: mondayTen, policy, consoleUrl };
 
-/** Tom takes over from Carla on Tuesday. */
+/** Jorge takes over from Noor on Tuesday. */
 export const correspondentChanges = {
   kind: 'correspondent-changes',
-  from: carla,
-  to: tom,
+  from: noor,
+  to: jorge,
   effectiveAt: tuesdayTen,
 } as const;
 export const makUsed = {
@@ -63,11 +63,11 @@ export const contactEmailSamples: readonly {
   context: AgreementEmailContext;
 }[] = [
   sample('correspondent changes, to a contact', aNotification(correspondentChanges)),
-  sample('correspondent changes, to the former', aNotification(correspondentChanges, { to: carla })),
-  sample('correspondent changes, to the successor', aNotification(correspondentChanges, { to: tom })),
+  sample('correspondent changes, to the former', aNotification(correspondentChanges, { to: noor })),
+  sample('correspondent changes, to the successor', aNotification(correspondentChanges, { to: jorge })),
   sample('correspondent changed, to a contact', aNotification(correspondentChanges), wednesdayNoon),
-  sample('correspondent changed, to the former', aNotification(correspondentChanges, { to: carla }), wednesdayNoon),
-  sample('correspondent changed, to the successor', aNotification(correspondentChanges, { to: tom }), wednesdayNoon),
+  sample('correspondent changed, to the former', aNotification(correspondentChanges, { to: noor }), wednesdayNoon),
+  sample('correspondent changed, to the successor', aNotification(correspondentChanges, { to: jorge }), wednesdayNoon),
   sample('MAK at 80 %', aNotification(makUsed)),
   sample('MAK at 95 %, nothing to forecast', aNotification({ ...makUsed, percent: 95, used: 99, forecast: null })),
   sample('MAK used up', aNotification({ ...makUsed, percent: 100, used: 100, forecast: null })),

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { renderAgreementEmail } from '../../emails/contacts.ts';
 import type { Email } from '../../emails/layout.ts';
-import { carla, mallory, tom } from '../builders.ts';
+import { noor, mallory, jorge } from '../builders.ts';
 import { mondayTen, tuesdayTen } from '../instants.ts';
 import {
   aNotification,
@@ -74,10 +74,10 @@ describe('what each notice has to say, in both parts', () => {
       'AGR-4 to a contact, who follows whom, when, and what to do if it is not right',
       'correspondent changes, to a contact',
       [
-        'Tom Brandt becomes the Notices Correspondent',
-        `It takes effect on ${effect}. Until then Carla Weiss is still asked`,
-        'carla@alder.example',
-        'tom@alder.example',
+        'Jorge Ruiz becomes the Notices Correspondent',
+        `It takes effect on ${effect}. Until then Noor Haddad is still asked`,
+        'noor@alder.example',
+        'jorge@alder.example',
         'is asked again, and the links in earlier mails stop working',
         'phone the activation call centre before then, on a number that you already have',
         'on the Authorized Contact List',
@@ -96,7 +96,7 @@ describe('what each notice has to say, in both parts', () => {
     [
       'AGR-4 when it has taken effect before the mail went out',
       'correspondent changed, to a contact',
-      [`It took effect on ${effect}.`, 'Tom Brandt is now', 'phone the activation call centre now'],
+      [`It took effect on ${effect}.`, 'Jorge Ruiz is now', 'phone the activation call centre now'],
     ],
     ['AGR-4 the same to the one who left', 'correspondent changed, to the former', ['because you were the Notices']],
     ['AGR-4 the same to the one who followed', 'correspondent changed, to the successor', ['You are now the Notices']],
@@ -176,7 +176,7 @@ describe('what each notice has to say, in both parts', () => {
   });
 
   it('knows its reader by the address, however it is written', () => {
-    const to = { ...tom, email: ' TOM@Alder.example ' };
+    const to = { ...jorge, email: ' JORGE@Alder.example ' };
     expect(renderAgreementEmail(aNotification(correspondentChanges, { to }), contactEmailContext).subject).toContain(
       'You become',
     );
@@ -188,13 +188,13 @@ describe('what others wrote in a notice', () => {
     renderAgreementEmail(aNotification(makReplaced, { organizationName: of }), contactEmailContext),
     renderAgreementEmail(
       aNotification(
-        { ...correspondentChanges, to: { ...tom, name: of } },
-        { to: { ...carla, name: of }, organizationName: of },
+        { ...correspondentChanges, to: { ...jorge, name: of } },
+        { to: { ...noor, name: of }, organizationName: of },
       ),
       contactEmailContext,
     ),
     renderAgreementEmail(aNotification(makUsed, { organizationName: of }), contactEmailContext),
-    renderAgreementEmail(aNotification(kmsUsed, { to: { name: of, email: carla.email } }), contactEmailContext),
+    renderAgreementEmail(aNotification(kmsUsed, { to: { name: of, email: noor.email } }), contactEmailContext),
     renderAgreementEmail(aNotification(onClients, { organizationName: of }), contactEmailContext),
   ];
 

@@ -10,7 +10,7 @@ import {
 import { Secret } from '../../domain/secret.ts';
 import type { EmailContext } from '../../emails/request-email.ts';
 import {
-  carla,
+  noor,
   context,
   expectAccepted,
   ines,
@@ -28,7 +28,7 @@ import {
   requestRejected,
   requestWithdrawn,
   reviewer,
-  tom,
+  jorge,
 } from '../builders.ts';
 import {
   mondayTen,
@@ -49,7 +49,7 @@ export const consoleUrl = 'https://portal.licensing.example/';
 export function emailContext(role: DirectRecipient, overrides: Partial<EmailContext> = {}): EmailContext {
   const name = {
     requester: ines.name,
-    correspondent: carla.name,
+    correspondent: noor.name,
     team: 'exceptions team',
     supervisors: 'supervisors',
   }[role];
@@ -61,7 +61,7 @@ export function emailContext(role: DirectRecipient, overrides: Partial<EmailCont
     keyType: 'MAK',
     limit: 200,
     productName: 'Windows Vista Business',
-    correspondentName: carla.name,
+    correspondentName: noor.name,
     answer: null,
     now: mondayTen,
     policy,
@@ -101,7 +101,7 @@ const approvedWithComment = expectAccepted(
     awaiting,
     1,
     { decision: 'approve', comment: 'Agreed with the board.' },
-    context({ actor: carla.email, now: tuesdayTen }),
+    context({ actor: noor.email, now: tuesdayTen }),
   ),
 ).request;
 const deniedWithComment = expectAccepted(
@@ -109,7 +109,7 @@ const deniedWithComment = expectAccepted(
     awaiting,
     1,
     { decision: 'deny', comment: 'Please use the KMS host.' },
-    context({ actor: carla.email, now: tuesdayTen }),
+    context({ actor: noor.email, now: tuesdayTen }),
   ),
 ).request;
 const rejectedAfterApproval = expectAccepted(
@@ -120,7 +120,7 @@ const rejectedAfterApproval = expectAccepted(
   ),
 ).request;
 const withdrawnLate = expectAccepted(
-  withdrawRequest(awaiting, null, context({ actor: tom.email, now: wednesdayNoon })),
+  withdrawRequest(awaiting, null, context({ actor: jorge.email, now: wednesdayNoon })),
 ).request;
 const awaitingRequester = expectAccepted(
   askQuestion(
@@ -131,10 +131,10 @@ const awaitingRequester = expectAccepted(
 ).request;
 
 const disputedEarly = expectAccepted(
-  disputeDecision(approvedWithComment, context({ actor: carla.email, now: wednesdayNoon })),
+  disputeDecision(approvedWithComment, context({ actor: noor.email, now: wednesdayNoon })),
 ).request;
 const disputedLate = expectAccepted(
-  disputeDecision(requestFulfilled(withReason), context({ actor: carla.email, now: wednesdayNoon })),
+  disputeDecision(requestFulfilled(withReason), context({ actor: noor.email, now: wednesdayNoon })),
 ).request;
 
 /** Every letter that there is, each in the situations in which it is written: what the tests loop over. */
@@ -171,7 +171,7 @@ export const requestEmailSamples: readonly { name: string; kind: NotificationKin
   sample('approval wanted, deputy', 'approval-requested', 'correspondent', {
     request: awaiting,
     link,
-    to: { role: 'correspondent', name: tom.name, deputyOf: carla.name },
+    to: { role: 'correspondent', name: jorge.name, deputyOf: noor.name },
   }),
   sample('approval reminder', 'approval-reminder', 'correspondent', { request: awaiting, link, now: wednesdayNoon }),
   sample('approval reminder, late', 'approval-reminder', 'correspondent', {

@@ -91,9 +91,9 @@ export async function setUpFuzzSystem(callApi: CallApi): Promise<FuzzSystem> {
   const advanced = await callApi('POST', '/_local/clock', { advance: 'P91D' });
   if (advanced.status !== 200) throw new Error(`The clock was not wound: ${JSON.stringify(advanced.body)}`);
   const staff = {
-    'licensing-admins': await signIn('olga@vendor.example', 'licensing-admins'),
-    'call-center': await signIn('ada@vendor.example', 'call-center'),
-    'exceptions-team': await signIn('rui@vendor.example', 'exceptions-team'),
+    'licensing-admins': await signIn('olga.berg@vendor.example', 'licensing-admins'),
+    'call-center': await signIn('carla.ortiz@vendor.example', 'call-center'),
+    'exceptions-team': await signIn('tomas.novak@vendor.example', 'exceptions-team'),
   };
   const outsider = await signIn('mallory@nowhere.example');
   const system: FuzzSystem = {
@@ -130,8 +130,8 @@ async function registerCustomer(system: FuzzSystem, callApi: CallApi, program: s
     program === 'open'
       ? { authorizationNumber: `AUTH${number}`, licenseNumber: `LIC${number}` }
       : { agreementNumber: `FUZZ-${number}` };
-  const contacts = [person('Ines'), person('Tom')];
-  const correspondent = person('Carla');
+  const contacts = [person('Ines'), person('Jorge')];
+  const correspondent = person('Noor');
   const agreement = {
     program,
     ...numbers,
@@ -247,9 +247,11 @@ export async function collectLinks({ correspondent, links, disputes }: Customer,
 function tamperedToken(token: string): string {
   const [head = '', claims = '', signature = ''] = token.split('.');
   const originalClaims = JSON.parse(Buffer.from(claims, 'base64url').toString('utf8'));
-  return [head, encodeBase64Url({ ...originalClaims, email: 'olga@vendor.example', sub: 'changed' }), signature].join(
-    '.',
-  );
+  return [
+    head,
+    encodeBase64Url({ ...originalClaims, email: 'olga.berg@vendor.example', sub: 'changed' }),
+    signature,
+  ].join('.');
 }
 
 /** The same claims under no signature at all. */

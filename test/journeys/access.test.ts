@@ -4,25 +4,34 @@ import type { Route } from '../../functions/manifest.ts';
 import { allRoutes, needsToken } from '../../functions/manifest.ts';
 import { localAudience, localIssuer } from '../../local/emulators/cognito.ts';
 import { installationId } from '../builders.ts';
-import { refusedWith } from './contract.ts';
-import { activate, intakeOf, issueMak, kmsIntakeOf, newCustomer, request, reveal, signInStaff } from './customer.ts';
-import type { Answer } from './response.ts';
-import { everythingKept, startSystem, storeOf } from './system.ts';
+import type { HttpResponse } from './response.ts';
+import { expectProblem } from './contract.ts';
+import {
+  activate,
+  requestFormOf,
+  issueMak,
+  kmsRequestFormOf,
+  newCustomer,
+  submitRequest,
+  revealProductKey,
+  signInStaff,
+} from './customer.ts';
+import { sortedItems, startSystem, openStore } from './system.ts';
 
 const system = await startSystem();
 const staff = await signInStaff(system);
 const [ours, theirs] = await Promise.all([newCustomer(system, staff), newCustomer(system, staff)]);
 const mak = await issueMak(ours);
-const productKey = await reveal(ours, mak);
+const productKey = await revealProductKey(ours, mak);
 await activate(system, productKey, 1);
-const { exceptionId } = await request(system, ours, intakeOf(ours, mak));
+const { exceptionId } = await submitRequest(system, ours, requestFormOf(ours, mak));
 
 const callers = {
   nobody: undefined,
   /** On the Authorized Contact List of the agreement. */
   contact: ours.ines,
   /** Its Notices Correspondent, who is on no list. */
-  correspondent: ours.carla,
+  correspondent: ours.noor,
   /** A contact of another agreement. */
   stranger: theirs.ines,
   admin: staff.admin,
@@ -35,21 +44,21 @@ const ids = { agreementId: ours.agreementId, keyId: mak.keyId, exceptionId };
 const absent = { agreementId: 'E-00000000', keyId: '0'.repeat(32), exceptionId: 'EX-2222-2222-2222' };
 
 /** A call, and what everybody who may not make it is told. Whoever is not named may. */
-type Call = {
+type RouteAccess = {
   readonly body?: unknown;
   readonly query?: string;
   readonly no: Readonly<Partial<Record<CallerName, 403 | 404 | 422>>>;
 };
 
-const seen: Call = { no: { stranger: 404 } };
-const byAdmin: Call['no'] = { contact: 403, correspondent: 403, stranger: 403, agent: 403, team: 403 };
-const byAgent: Call['no'] = { contact: 403, correspondent: 403, stranger: 403, admin: 403, team: 403 };
-const byTeam: Call['no'] = { contact: 403, correspondent: 403, stranger: 403, admin: 403, agent: 403 };
+const seen: RouteAccess = { no: { stranger: 404 } };
+const byAdmin: RouteAccess['no'] = { contact: 403, correspondent: 403, stranger: 403, agent: 403, team: 403 };
+const byAgent: RouteAccess['no'] = { contact: 403, correspondent: 403, stranger: 403, admin: 403, team: 403 };
+const byTeam: RouteAccess['no'] = { contact: 403, correspondent: 403, stranger: 403, admin: 403, agent: 403 };
 /** Seeing an agreement is not yet speaking for it. */
-const byContact: Call['no'] = { correspondent: 403, stranger: 404, admin: 403, agent: 403, team: 403 };
+const byContact: RouteAccess['no'] = { correspondent: 403, stranger: 404, admin: 403, agent: 403, team: 403 };
 
 /** The contract's “who”, route by route, in the order in which they are called at the end. */
-const calls: Readonly<Partial<Record<Route, Call>>> = {
+const calls: Readonly<Partial<Record<Route, RouteAccess>>> = {
   'GET /agreements': { no: {} },
   'GET /agreements/{agreementId}': seen,
   'GET /agreements/{agreementId}/keys': seen,
@@ -76,7 +85,7 @@ const calls: Readonly<Partial<Record<Route, Call>>> = {
     no: byAgent,
   },
   // A stranger is told what anybody is told who names an agreement that is not there.
-  'POST /exceptions': { body: kmsIntakeOf(ours), no: { stranger: 422, admin: 403, team: 403 } },
+  'POST /exceptions': { body: kmsRequestFormOf(ours), no: { stranger: 422, admin: 403, team: 403 } },
   'POST /exceptions/{exceptionId}/questions': { body: { text: 'Which schools?' }, no: byTeam },
   'POST /exceptions/{exceptionId}/answers': { body: { text: 'Elm and Fir.' }, no: byContact },
   'POST /exceptions/{exceptionId}/review': { body: { decision: 'reject', reason: 'Too many.' }, no: byTeam },
@@ -95,43 +104,45 @@ const calls: Readonly<Partial<Record<Route, Call>>> = {
 const table = Object.entries(calls).map(([route, call]) => ({ route: route as Route, ...call }));
 
 function send(
-  { route, body, query = '' }: Call & { route: Route },
+  { route, body, query = '' }: RouteAccess & { route: Route },
   token: string | undefined,
   named = ids,
-): Promise<Answer> {
+): Promise<HttpResponse> {
   const [method = '', path = ''] = route.split(' ');
   const filled = path.replaceAll(/\{(\w+)\}/g, (_, name: keyof typeof ids) => named[name]);
-  return system.ask({ method, path: `${filled}${query}`, token, body });
+  return system.send({ method, path: `${filled}${query}`, token, body });
 }
 
-const store = await storeOf(system);
+const store = await openStore(system);
 
 /** All of an answer that could tell one from another: its headers but for the request's own id and the time. */
-function tellingOf({ status, headers, text }: Answer) {
+function tellingOf({ status, headers, text }: HttpResponse) {
   const { 'x-request-id': _, date: __, ...telling } = Object.fromEntries(headers);
   return { status, text, telling };
 }
 
 describe('who may call', () => {
   it('is told here for every route that asks who calls', () => {
-    const asking = allRoutes().filter(({ who }) => needsToken(who));
+    const asking = allRoutes().filter(({ audience: who }) => needsToken(who));
     expect(table.map(({ route }) => route).toSorted()).toEqual(asking.map(({ route }) => route).toSorted());
   });
 
   it.each(table)('AGR-3 is kept to by $route: everybody else is refused, and nothing changes', async (call) => {
-    const before = await everythingKept(store);
+    const before = await sortedItems(store);
     for (const [name, caller] of Object.entries(callers)) {
       const status = name === 'nobody' ? 401 : call.no[name as CallerName];
       if (status === undefined) continue;
       const codes = { 401: 'unauthenticated', 403: 'forbidden', 404: 'not-found', 422: 'requester-not-authorized' };
-      refusedWith(await send(call, caller?.token), status, codes[status]);
+      expectProblem(await send(call, caller?.token), status, codes[status]);
     }
-    expect(await everythingKept(store)).toEqual(before);
+    expect(await sortedItems(store)).toEqual(before);
   });
 
   it.each(table)('AGR-3 $route answers a stranger about what is hidden as about what is not there', async (call) => {
     const absentBody =
-      call.route === 'POST /exceptions' ? { ...kmsIntakeOf(ours), agreementNumber: absent.agreementId } : call.body;
+      call.route === 'POST /exceptions'
+        ? { ...kmsRequestFormOf(ours), agreementNumber: absent.agreementId }
+        : call.body;
     const hidden = await send(call, callers.stranger.token);
     const notThere = await send({ ...call, body: absentBody }, callers.stranger.token, absent);
     if (call.no.stranger === undefined) return;
@@ -143,7 +154,7 @@ describe('who may call', () => {
       expect((await theirs.ines.get(path)).text).not.toContain(ours.agreementId);
     }
     const hidden = await theirs.ines.get(`/exceptions?agreementId=${ours.agreementId}`);
-    refusedWith(hidden, 404, 'not-found');
+    expectProblem(hidden, 404, 'not-found');
     expect(tellingOf(hidden)).toEqual(
       tellingOf(await theirs.ines.get(`/exceptions?agreementId=${absent.agreementId}`)),
     );
@@ -155,7 +166,7 @@ describe('who may call', () => {
         const byRoleAlone = [byAdmin, byAgent, byTeam].includes(call.no) && call.no[name as CallerName] === 403;
         if (caller === undefined || byRoleAlone || call.route.startsWith('PUT') || call.route.startsWith('POST /exc'))
           continue;
-        refusedWith(await send(call, caller.token, absent), 404, 'not-found');
+        expectProblem(await send(call, caller.token, absent), 404, 'not-found');
       }
     }
   });
@@ -205,15 +216,15 @@ describe('a token that is not good', () => {
       'very long': `${good}${'x'.repeat(5_000)}`,
       'one that the page of approval takes': 'A'.repeat(43),
     };
-    const before = await everythingKept(store);
+    const before = await sortedItems(store);
     for (const call of table) {
       for (const [what, token] of Object.entries(bad)) {
         const answer = await send(call, token);
         expect(answer.status, `${what}: ${call.route}`).toBe(401);
-        refusedWith(answer, 401, 'unauthenticated');
+        expectProblem(answer, 401, 'unauthenticated');
       }
     }
-    expect(await everythingKept(store)).toEqual(before);
+    expect(await sortedItems(store)).toEqual(before);
     expect(claimed).toMatchObject({ iss: localIssuer, aud: localAudience });
   });
 
@@ -226,14 +237,14 @@ describe('a token that is not good', () => {
       [path, { 'X-Authorization': `Bearer ${token}` }],
       [path, { Authorization: `Basic ${token}` }],
     ] as const) {
-      refusedWith(await system.ask({ method: 'GET', path: asked, headers }), 401, 'unauthenticated');
+      expectProblem(await system.send({ method: 'GET', path: asked, headers }), 401, 'unauthenticated');
     }
   });
 
   it('is one that has expired', async () => {
     expect((await callers.contact.get('/agreements')).status).toBe(200);
-    await system.wind('P91D');
-    refusedWith(await callers.contact.get('/agreements'), 401, 'unauthenticated');
+    await system.advanceClock('P91D');
+    expectProblem(await callers.contact.get('/agreements'), 401, 'unauthenticated');
     const renewed = await system.signIn(callers.contact.email);
     expect((await renewed.get('/agreements')).status).toBe(200);
   });

@@ -7,21 +7,21 @@ import { instant } from '../../domain/calendar/instant.ts';
 import { Secret } from '../../domain/secret.ts';
 import { decideByLink } from '../../store/approval-links.ts';
 import type { Exception } from './contract.ts';
-import { entrySchema, exceptionSchema, grantSchema, listOf, taken } from './contract.ts';
-import type { Customer, Link } from './customer.ts';
+import { ledgerEntrySchema, exceptionSchema, grantSchema, listOf, expectStatus } from './contract.ts';
+import type { Customer, ApprovalLink } from './customer.ts';
 import {
   decide,
-  exceptionNow,
-  intakeOf,
+  getException,
+  requestFormOf,
   issueMak,
-  linksOf,
-  makNow,
+  approvalLinksOf,
+  getMak,
   newCustomer,
   newestLink,
-  request,
+  submitRequest,
   signInStaff,
 } from './customer.ts';
-import { startSystem, storeOf } from './system.ts';
+import { startSystem, openStore } from './system.ts';
 
 // Whatever is cut off in the middle goes on after: nothing is lost, and nothing is done twice.
 
@@ -37,13 +37,13 @@ const vaultSecret = () => readFileSync(join(folder, 'vault-secret'), 'utf8').tri
 async function awaitingApproval() {
   const customer = await newCustomer(system, staff);
   const mak = await issueMak(customer);
-  const asked = await request(system, customer, intakeOf(customer, mak));
+  const asked = await submitRequest(system, customer, requestFormOf(customer, mak));
   return { customer, mak, asked, link: await newestLink(system, customer) };
 }
 
 /** Records a decision as the approval page does, and dies before the workflow hears of it. */
-async function decideAndDie({ path, code }: Link, decision: 'approve' | 'deny'): Promise<void> {
-  const store = await storeOf(system, vaultSecret());
+async function decideAndDie({ path, code }: ApprovalLink, decision: 'approve' | 'deny'): Promise<void> {
+  const store = await openStore(system, vaultSecret());
   const token = new Secret(path.slice('/approvals/'.length));
   const answer = { code: new Secret(code), decision, comment: null };
   const outcome = await decideByLink(store, token, answer, instant(await system.now()));
@@ -51,11 +51,15 @@ async function decideAndDie({ path, code }: Link, decision: 'approve' | 'deny'):
 }
 
 async function expectRaisedOnce({ ines }: Customer, keyId: string, asked: Exception): Promise<void> {
-  const grants = taken(await ines.get(`/keys/${keyId}/grants`), 200, listOf(grantSchema)).items;
+  const grants = expectStatus(await ines.get(`/keys/${keyId}/grants`), 200, listOf(grantSchema)).items;
   expect(grants.map(({ kind, amount, reference }) => [kind, amount, reference]).slice(1)).toEqual([
     ['exception', 150, asked.exceptionId],
   ]);
-  const history = taken(await ines.get(`/exceptions/${asked.exceptionId}/history`), 200, listOf(entrySchema)).items;
+  const history = expectStatus(
+    await ines.get(`/exceptions/${asked.exceptionId}/history`),
+    200,
+    listOf(ledgerEntrySchema),
+  ).items;
   expect(history.map(({ action }) => action).filter((action) => /approved|fulfilled/.test(action))).toEqual([
     'approved',
     'fulfilled',
@@ -79,15 +83,15 @@ describe('a decision that was recorded and not passed on', () => {
     const { customer, mak, asked, link } = await awaitingApproval();
     await decideAndDie(link, 'approve');
     await system.settle();
-    expect(await exceptionNow(customer, asked.exceptionId)).toMatchObject({
+    expect(await getException(customer, asked.exceptionId)).toMatchObject({
       status: 'awaiting-approval',
       approval: { decision: 'approve' },
     });
-    expect(await makNow(customer, mak)).toMatchObject({ limit: 50 });
-    await system.wind('PT2M');
-    expect(await exceptionNow(customer, asked.exceptionId)).toMatchObject({ status: 'fulfilled' });
-    await system.wind('P2D');
-    expect(await makNow(customer, mak)).toMatchObject({ limit: 200 });
+    expect(await getMak(customer, mak)).toMatchObject({ limit: 50 });
+    await system.advanceClock('PT2M');
+    expect(await getException(customer, asked.exceptionId)).toMatchObject({ status: 'fulfilled' });
+    await system.advanceClock('P2D');
+    expect(await getMak(customer, mak)).toMatchObject({ limit: 200 });
     await expectRaisedOnce(customer, mak.keyId, asked);
     expect((await system.workflow(asked.exceptionId)).executions).toMatchObject([{ status: 'SUCCEEDED' }]);
   });
@@ -95,12 +99,12 @@ describe('a decision that was recorded and not passed on', () => {
   it('APR-6 is passed on when it was a denial, too', async () => {
     const { customer, mak, asked, link } = await awaitingApproval();
     await decideAndDie(link, 'deny');
-    expect(await exceptionNow(customer, asked.exceptionId)).toMatchObject({ status: 'denied' });
-    await system.wind('PT2M');
+    expect(await getException(customer, asked.exceptionId)).toMatchObject({ status: 'denied' });
+    await system.advanceClock('PT2M');
     expect((await system.workflow(asked.exceptionId)).executions).toMatchObject([{ status: 'SUCCEEDED' }]);
     const mails = await system.mailsTo(customer.ines.email);
     expect(mails.filter(({ subject }) => subject.startsWith('Not approved'))).toHaveLength(1);
-    expect(await makNow(customer, mak)).toMatchObject({ limit: 50 });
+    expect(await getMak(customer, mak)).toMatchObject({ limit: 50 });
   });
 
   it('EXC-8 can still be stopped by the team, after the approval and before the limit is raised', async () => {
@@ -108,16 +112,16 @@ describe('a decision that was recorded and not passed on', () => {
     await decideAndDie(link, 'approve');
     const review = { decision: 'reject', reason: 'The order was cancelled.' };
     const rejected = await staff.team.post(`/exceptions/${asked.exceptionId}/review`, review);
-    expect(taken(rejected, 202, exceptionSchema)).toMatchObject({ status: 'rejected' });
-    await system.wind('P2D');
-    expect(await exceptionNow(customer, asked.exceptionId)).toMatchObject({
+    expect(expectStatus(rejected, 202, exceptionSchema)).toMatchObject({ status: 'rejected' });
+    await system.advanceClock('P2D');
+    expect(await getException(customer, asked.exceptionId)).toMatchObject({
       status: 'rejected',
       reason: 'The order was cancelled.',
       approval: { decision: 'approve' },
       decidedBy: staff.team.email,
     });
-    expect(await makNow(customer, mak)).toMatchObject({ limit: 50 });
-    for (const { email } of [customer.ines, customer.carla]) {
+    expect(await getMak(customer, mak)).toMatchObject({ limit: 50 });
+    for (const { email } of [customer.ines, customer.noor]) {
       expect((await system.mailsTo(email)).at(-1)?.text, email).toContain('The order was cancelled.');
     }
     expect((await system.workflow(asked.exceptionId)).executions).toMatchObject([{ status: 'SUCCEEDED' }]);
@@ -139,10 +143,10 @@ describe('a system that is killed', () => {
     const answered = await Promise.all(deciding);
 
     await startAgain();
-    await system.wind('P2D');
+    await system.advanceClock('P2D');
     for (const [index, { customer, mak, asked, link }] of stories.entries()) {
       const again = await signedIn(customer);
-      const { status } = await exceptionNow(again, asked.exceptionId);
+      const { status } = await getException(again, asked.exceptionId);
       // What was told to be recorded is.
       if (answered[index] === 200) expect(status).toBe('fulfilled');
       expect(['fulfilled', 'awaiting-approval']).toContain(status);
@@ -152,7 +156,7 @@ describe('a system that is killed', () => {
       } else {
         expect((await decide(system, link, 'deny')).status).toBe(409);
       }
-      expect(await makNow(again, mak)).toMatchObject({ limit: 200 });
+      expect(await getMak(again, mak)).toMatchObject({ limit: 200 });
       await expectRaisedOnce(again, mak.keyId, asked);
     }
   });
@@ -170,23 +174,23 @@ describe('a workflow execution that was lost', () => {
     expect((await decide(system, decided.link, 'approve')).status).toBe(200);
     await system.settle();
     const hers = await signedIn(decided.customer);
-    expect(await exceptionNow(hers, decided.asked.exceptionId)).toMatchObject({ status: 'fulfilled' });
+    expect(await getException(hers, decided.asked.exceptionId)).toMatchObject({ status: 'fulfilled' });
     await expectRaisedOnce(hers, decided.mak.keyId, decided.asked);
 
     // The other is found by the sweep, which looks in from time to time.
-    await system.wind('PT25H');
+    await system.advanceClock('PT25H');
     const { executions, states } = await system.workflow(asked.exceptionId);
     expect(executions).toMatchObject([{ name: `${asked.exceptionId}-2`, status: 'RUNNING' }]);
     expect(states.at(-1)?.state).toBe('Ask the Correspondent and wait');
     const again = await signedIn(customer);
-    expect(await exceptionNow(again, asked.exceptionId)).toMatchObject({ status: 'awaiting-approval' });
-    const [first] = await linksOf(system, customer);
+    expect(await getException(again, asked.exceptionId)).toMatchObject({ status: 'awaiting-approval' });
+    const [first] = await approvalLinksOf(system, customer);
     expect(first).toEqual(link);
-    const subjects = (await system.mailsTo(customer.carla.email)).map(({ subject }) => subject);
+    const subjects = (await system.mailsTo(customer.noor.email)).map(({ subject }) => subject);
     expect(subjects.filter((subject) => subject.startsWith('Your decision'))).toHaveLength(1);
     expect((await decide(system, link, 'approve')).status).toBe(200);
     await system.settle();
-    expect(await makNow(again, mak)).toMatchObject({ limit: 200 });
+    expect(await getMak(again, mak)).toMatchObject({ limit: 200 });
     await expectRaisedOnce(again, mak.keyId, asked);
     expect((await system.workflow(asked.exceptionId)).executions).toMatchObject([{ status: 'SUCCEEDED' }]);
   });

@@ -3,19 +3,26 @@ import type { z } from 'zod';
 import type { Agreement } from '../../domain/agreement.ts';
 import type { Product, ProductGroup } from '../../domain/catalog.ts';
 import { installationId } from '../builders.ts';
+import type { HttpResponse } from './response.ts';
 import type { Exception, Mail } from './contract.ts';
-import { exceptionSchema, kmsKeySchema, makSchema, registeredSchema, revealedSchema, taken } from './contract.ts';
-import type { Answer } from './response.ts';
-import type { Person, System } from './system.ts';
+import {
+  exceptionSchema,
+  kmsKeySchema,
+  makSchema,
+  registeredSchema,
+  revealedSchema,
+  expectStatus,
+} from './contract.ts';
+import type { SignedInUser, System } from './system.ts';
 
 /** The people of the vendor, signed in. */
-export type Staff = { readonly admin: Person; readonly agent: Person; readonly team: Person };
+export type Staff = { readonly admin: SignedInUser; readonly agent: SignedInUser; readonly team: SignedInUser };
 
 export async function signInStaff(system: System): Promise<Staff> {
   const [admin, agent, team] = await Promise.all([
-    system.signIn('olga@vendor.example', 'licensing-admins'),
-    system.signIn('ada@callcenter.example', 'call-center'),
-    system.signIn('rui@licensing.example', 'exceptions-team'),
+    system.signIn('olga.berg@vendor.example', 'licensing-admins'),
+    system.signIn('carla.ortiz@vendor.example', 'call-center'),
+    system.signIn('tomas.novak@vendor.example', 'exceptions-team'),
   ]);
   return { admin, agent, team };
 }
@@ -27,10 +34,10 @@ export type Customer = {
   readonly registration: ReturnType<typeof registrationOf>;
   readonly kmsKey: z.infer<typeof kmsKeySchema>;
   /** On the Authorized Contact List, both of them. */
-  readonly ines: Person;
-  readonly tom: Person;
+  readonly ines: SignedInUser;
+  readonly jorge: SignedInUser;
   /** The Notices Correspondent, on no list. */
-  readonly carla: Person;
+  readonly noor: SignedInUser;
 };
 
 const phone = '+1 425 555 0101';
@@ -48,9 +55,9 @@ export function registrationOf(agreementNumber: string, facts: Partial<Pick<Agre
     ],
     contacts: [
       { name: 'Inés Oliveira', email: `ines@${at}`, phone },
-      { name: 'Tom Brandt', email: `tom@${at}`, phone },
+      { name: 'Jorge Ruiz', email: `jorge@${at}`, phone },
     ],
-    noticesCorrespondent: { name: 'Carla Weiss', email: `carla@${at}`, phone },
+    noticesCorrespondent: { name: 'Noor Haddad', email: `noor@${at}`, phone },
     ...facts,
   } as const;
 }
@@ -62,49 +69,53 @@ export async function newCustomer(
   facts: Parameters<typeof registrationOf>[1] = {},
 ): Promise<Customer> {
   const registration = registrationOf(`E-${randomUUID().slice(0, 8)}`, facts);
-  const registered = taken(await admin.post('/agreements', registration), 201, registeredSchema);
+  const registered = expectStatus(await admin.post('/agreements', registration), 201, registeredSchema);
   const [kmsKey] = registered.keys;
   const at = (name: string) => `${name}@${registration.agreementNumber.toLowerCase()}.example`;
-  const [ines, tom, carla] = await Promise.all(['ines', 'tom', 'carla'].map((name) => system.signIn(at(name))));
-  if (ines === undefined || tom === undefined || carla === undefined) throw new Error('not all are signed in');
-  return { agreementId: registered.agreementId, registration, kmsKey: kmsKeySchema.parse(kmsKey), ines, tom, carla };
+  const [ines, jorge, noor] = await Promise.all(['ines', 'jorge', 'noor'].map((name) => system.signIn(at(name))));
+  if (ines === undefined || jorge === undefined || noor === undefined) throw new Error('not all are signed in');
+  return { agreementId: registered.agreementId, registration, kmsKey: kmsKeySchema.parse(kmsKey), ines, jorge, noor };
 }
 
 /** Gets the customer a MAK; with 20 licenses or fewer of its group it allows 50 activations. */
 export async function issueMak({ agreementId, ines }: Customer, productGroup: ProductGroup = 'client') {
-  return taken(await ines.post(`/agreements/${agreementId}/keys`, { type: 'MAK', productGroup }), 201, makSchema);
+  return expectStatus(
+    await ines.post(`/agreements/${agreementId}/keys`, { type: 'MAK', productGroup }),
+    201,
+    makSchema,
+  );
 }
 
-export async function reveal({ ines }: Customer, { keyId }: { readonly keyId: string }): Promise<string> {
-  return taken(await ines.post(`/keys/${keyId}/reveal`), 200, revealedSchema).productKey;
+export async function revealProductKey({ ines }: Customer, { keyId }: { readonly keyId: string }): Promise<string> {
+  return expectStatus(await ines.post(`/keys/${keyId}/reveal`), 200, revealedSchema).productKey;
 }
 
-export async function makNow({ ines }: Customer, { keyId }: { readonly keyId: string }) {
-  return taken(await ines.get(`/keys/${keyId}`), 200, makSchema);
+export async function getMak({ ines }: Customer, { keyId }: { readonly keyId: string }) {
+  return expectStatus(await ines.get(`/keys/${keyId}`), 200, makSchema);
 }
 
-export async function kmsKeyNow({ ines, kmsKey }: Customer) {
-  return taken(await ines.get(`/keys/${kmsKey.keyId}`), 200, kmsKeySchema);
+export async function getKmsKey({ ines, kmsKey }: Customer) {
+  return expectStatus(await ines.get(`/keys/${kmsKey.keyId}`), 200, kmsKeySchema);
 }
 
 /** A machine that activates: each number is one machine. */
 export function activate(
-  { ask }: System,
+  { send }: System,
   productKey: string,
   machine: number,
   product: Product = 'windows-vista-business',
-): Promise<Answer> {
+): Promise<HttpResponse> {
   const body = { productKey, installationId: installationId(machine), product, machineName: `PC-${machine}` };
-  return ask({ method: 'POST', path: '/activations', body });
+  return send({ method: 'POST', path: '/activations', body });
 }
 
 /** Activates the machines from one number to another, all at once. */
-export function activateAll(system: System, productKey: string, from: number, to: number): Promise<Answer[]> {
+export function activateAll(system: System, productKey: string, from: number, to: number): Promise<HttpResponse[]> {
   return Promise.all(Array.from({ length: to - from + 1 }, (_, index) => activate(system, productKey, from + index)));
 }
 
 /** A complete request of Inés's: MAKADD, more than the call centre can give, nothing to flag. */
-export function intakeOf(
+export function requestFormOf(
   { registration }: Customer,
   { lastFive }: { readonly lastFive: string },
   facts: Readonly<Record<string, unknown>> = {},
@@ -125,8 +136,8 @@ export function intakeOf(
 }
 
 /** The same for the customer's KMS key: ten more host places. */
-export function kmsIntakeOf(customer: Customer, facts: Readonly<Record<string, unknown>> = {}) {
-  return intakeOf(customer, customer.kmsKey, {
+export function kmsRequestFormOf(customer: Customer, facts: Readonly<Record<string, unknown>> = {}) {
+  return requestFormOf(customer, customer.kmsKey, {
     kind: 'KMSADD',
     product: 'windows-server-2008-standard',
     activationsRequested: 10,
@@ -135,49 +146,49 @@ export function kmsIntakeOf(customer: Customer, facts: Readonly<Record<string, u
 }
 
 /** Sends a request that is taken, and waits until its workflow waits for somebody. Answers how it stands then. */
-export async function request(
+export async function submitRequest(
   system: System,
   customer: Customer,
-  intake: Readonly<Record<string, unknown>>,
+  form: Readonly<Record<string, unknown>>,
 ): Promise<Exception> {
-  const { exceptionId } = taken(await customer.ines.post('/exceptions', intake), 202, exceptionSchema);
+  const { exceptionId } = expectStatus(await customer.ines.post('/exceptions', form), 202, exceptionSchema);
   await system.settle();
-  return exceptionNow(customer, exceptionId);
+  return getException(customer, exceptionId);
 }
 
-export async function exceptionNow({ ines }: Customer, exceptionId: string): Promise<Exception> {
-  return taken(await ines.get(`/exceptions/${exceptionId}`), 200, exceptionSchema);
+export async function getException({ ines }: Customer, exceptionId: string): Promise<Exception> {
+  return expectStatus(await ines.get(`/exceptions/${exceptionId}`), 200, exceptionSchema);
 }
 
 /** What an approval mail carries: the way to the page, and the code for it. */
-export type Link = { readonly path: string; readonly code: string };
+export type ApprovalLink = { readonly path: string; readonly code: string };
 
 /** The link in a mail; undefined in one that carries none. */
-export function linkIn({ text }: Mail): Link | undefined {
+export function approvalLinkIn({ text }: Mail): ApprovalLink | undefined {
   const path = /https?:\/\/[^/\s]+(\/approvals\/[\w-]+)/.exec(text ?? '')?.[1];
   const code = /\b(\d{6})\b/.exec(text?.replaceAll(/\S*\/\S*/g, '') ?? '')?.[1];
   return path === undefined || code === undefined ? undefined : { path, code };
 }
 
 /** The links that the Notices Correspondent has been mailed, oldest first. */
-export async function linksOf(system: System, { carla }: Customer): Promise<readonly Link[]> {
-  return (await system.mailsTo(carla.email)).flatMap((mail) => linkIn(mail) ?? []);
+export async function approvalLinksOf(system: System, { noor }: Customer): Promise<readonly ApprovalLink[]> {
+  return (await system.mailsTo(noor.email)).flatMap((mail) => approvalLinkIn(mail) ?? []);
 }
 
-export async function newestLink(system: System, customer: Customer): Promise<Link> {
-  const newest = (await linksOf(system, customer)).at(-1);
-  if (newest === undefined) throw new Error(`No approval mail came to ${customer.carla.email}.`);
+export async function newestLink(system: System, customer: Customer): Promise<ApprovalLink> {
+  const newest = (await approvalLinksOf(system, customer)).at(-1);
+  if (newest === undefined) throw new Error(`No approval mail came to ${customer.noor.email}.`);
   return newest;
 }
 
 /** Decides by the form of the page. */
 export function decide(
-  { ask }: System,
-  { path, code }: Link,
+  { send }: System,
+  { path, code }: ApprovalLink,
   decision: 'approve' | 'deny',
   comment = '',
-): Promise<Answer> {
-  return ask({ method: 'POST', path, body: new URLSearchParams({ code, decision, comment }) });
+): Promise<HttpResponse> {
+  return send({ method: 'POST', path, body: new URLSearchParams({ code, decision, comment }) });
 }
 
 /** A six-digit code that is not this one. */

@@ -1,59 +1,61 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import type { HttpResponse } from './response.ts';
 import {
-  entrySchema,
+  ledgerEntrySchema,
   exceptionSchema,
   grantSchema,
   listOf,
   makSchema,
-  refusedWith,
+  expectProblem,
   revealedSchema,
-  taken,
+  expectStatus,
 } from './contract.ts';
-import { intakeOf, issueMak, kmsIntakeOf, makNow, newCustomer, signInStaff } from './customer.ts';
-import type { Answer } from './response.ts';
-import { everythingKept, startSystem, storeOf } from './system.ts';
+import { requestFormOf, issueMak, kmsRequestFormOf, getMak, newCustomer, signInStaff } from './customer.ts';
+import { sortedItems, startSystem, openStore } from './system.ts';
 
 const system = await startSystem();
 const staff = await signInStaff(system);
 const customer = await newCustomer(system, staff);
-const { ines, tom, agreementId } = customer;
+const { ines, jorge, agreementId } = customer;
 const mak = await issueMak(customer);
 const newKey = () => ({ 'Idempotency-Key': `key ${randomUUID()}` });
 
-const same = (one: Answer, other: Answer) => {
+const same = (one: HttpResponse, other: HttpResponse) => {
   expect([other.status, other.text]).toEqual([one.status, one.text]);
   expect(other.headers.get('content-type')).toBe(one.headers.get('content-type'));
   expect(other.headers.get('x-request-id')).not.toBe(one.headers.get('x-request-id'));
 };
 const historyOf = async (keyId: string) =>
-  taken(await ines.get(`/keys/${keyId}/history`), 200, listOf(entrySchema)).items.map(({ action }) => action);
+  expectStatus(await ines.get(`/keys/${keyId}/history`), 200, listOf(ledgerEntrySchema)).items.map(
+    ({ action }) => action,
+  );
 
 describe('a request sent again with its idempotency key', () => {
   it('answers as the first time, and makes nothing more', async () => {
     const header = newKey();
     const once = await ines.post(`/agreements/${agreementId}/keys`, { type: 'MAK', productGroup: 'server-b' }, header);
-    const { keyId } = taken(once, 201, makSchema);
+    const { keyId } = expectStatus(once, 201, makSchema);
     same(once, await ines.post(`/agreements/${agreementId}/keys`, { type: 'MAK', productGroup: 'server-b' }, header));
     // Without it, it is another request.
     const again = await ines.post(`/agreements/${agreementId}/keys`, { type: 'MAK', productGroup: 'server-b' });
-    expect(refusedWith(again, 409, 'mak-already-issued').keyId).toBe(keyId);
+    expect(expectProblem(again, 409, 'mak-already-issued').keyId).toBe(keyId);
   });
 
   it('answers as the first time although the world has moved on', async () => {
     const header = newKey();
     const call = { newLimit: 60, callReference: 'CALL-1', callerName: 'Inés Oliveira' };
     const once = await staff.agent.post(`/keys/${mak.keyId}/increases`, call, header);
-    taken(once, 201, grantSchema);
+    expectStatus(once, 201, grantSchema);
     same(once, await staff.agent.post(`/keys/${mak.keyId}/increases`, call, header));
-    expect((await makNow(customer, mak)).limit).toBe(60);
+    expect((await getMak(customer, mak)).limit).toBe(60);
   });
 
   it('answers a no as the first time, too', async () => {
     const header = newKey();
     const call = { newLimit: 60, callReference: 'CALL-2', callerName: 'Inés Oliveira' };
     const once = await staff.agent.post(`/keys/${mak.keyId}/increases`, call, header);
-    refusedWith(once, 409, 'limit-not-raised');
+    expectProblem(once, 409, 'limit-not-raised');
     same(once, await staff.agent.post(`/keys/${mak.keyId}/increases`, call, header));
   });
 
@@ -61,10 +63,10 @@ describe('a request sent again with its idempotency key', () => {
     const header = newKey();
     const before = (await historyOf(mak.keyId)).length;
     const once = await ines.post(`/keys/${mak.keyId}/reveal`, undefined, header);
-    const { productKey } = taken(once, 200, revealedSchema);
+    const { productKey } = expectStatus(once, 200, revealedSchema);
     same(once, await ines.post(`/keys/${mak.keyId}/reveal`, undefined, header));
     expect((await historyOf(mak.keyId)).slice(before)).toEqual(['key-revealed']);
-    const kept = JSON.stringify(await everythingKept(await storeOf(system)));
+    const kept = JSON.stringify(await sortedItems(await openStore(system)));
     expect(kept).not.toContain(productKey);
     expect(kept).not.toContain(productKey.replaceAll('-', ''));
     expect(kept).toContain('IDEMPOTENCY#');
@@ -72,12 +74,12 @@ describe('a request sent again with its idempotency key', () => {
 
   it('EXC-5 makes one request', async () => {
     const header = newKey();
-    const intake = intakeOf(customer, mak);
+    const intake = requestFormOf(customer, mak);
     const once = await ines.post('/exceptions', intake, header);
-    const { exceptionId } = taken(once, 202, exceptionSchema);
+    const { exceptionId } = expectStatus(once, 202, exceptionSchema);
     same(once, await ines.post('/exceptions', intake, header));
     const other = await ines.post('/exceptions', intake);
-    expect(refusedWith(other, 409, 'exception-already-open').exceptionId).toBe(exceptionId);
+    expect(expectProblem(other, 409, 'exception-already-open').exceptionId).toBe(exceptionId);
   });
 });
 
@@ -86,7 +88,7 @@ describe('an idempotency key that was used', () => {
     const header = newKey();
     const at = `/keys/${mak.keyId}/increases`;
     const call = { newLimit: 70, callReference: 'CALL-3', callerName: 'Inés Oliveira' };
-    taken(await staff.agent.post(at, call, header), 201, grantSchema);
+    expectStatus(await staff.agent.post(at, call, header), 201, grantSchema);
     for (const answer of [
       await staff.agent.post(at, { ...call, newLimit: 80 }, header),
       await staff.agent.post(`/keys/${customer.kmsKey.keyId}/increases`, call, header),
@@ -96,16 +98,16 @@ describe('an idempotency key that was used', () => {
         header,
       ),
     ]) {
-      refusedWith(answer, 409, 'idempotency-key-reused');
+      expectProblem(answer, 409, 'idempotency-key-reused');
     }
-    expect((await makNow(customer, mak)).limit).toBe(70);
+    expect((await getMak(customer, mak)).limit).toBe(70);
   });
 
   it('is free for everybody else', async () => {
     const header = newKey();
     const [hers, his] = [
       await ines.post(`/keys/${mak.keyId}/reveal`, undefined, header),
-      await tom.post(`/keys/${mak.keyId}/reveal`, undefined, header),
+      await jorge.post(`/keys/${mak.keyId}/reveal`, undefined, header),
     ];
     expect([hers.status, his.status]).toEqual([200, 200]);
     expect((await historyOf(mak.keyId)).slice(-2)).toEqual(['key-revealed', 'key-revealed']);
@@ -114,26 +116,28 @@ describe('an idempotency key that was used', () => {
   it('is not used up by what was refused at the door', async () => {
     const header = newKey();
     const at = `/keys/${mak.keyId}/increases`;
-    refusedWith(await staff.agent.post(at, {}, header), 422, 'invalid-request');
-    refusedWith(await ines.post(at, {}, header), 403, 'forbidden');
+    expectProblem(await staff.agent.post(at, {}, header), 422, 'invalid-request');
+    expectProblem(await ines.post(at, {}, header), 403, 'forbidden');
     const call = { newLimit: 75, callReference: 'CALL-4', callerName: 'Inés Oliveira' };
-    taken(await staff.agent.post(at, call, header), 201, grantSchema);
+    expectStatus(await staff.agent.post(at, call, header), 201, grantSchema);
   });
 
   it('may be 255 characters long', async () => {
     const header = { 'Idempotency-Key': `${'x'.repeat(254)}~` };
-    taken(await ines.post(`/keys/${mak.keyId}/reveal`, undefined, header), 200, revealedSchema);
+    expectStatus(await ines.post(`/keys/${mak.keyId}/reveal`, undefined, header), 200, revealedSchema);
   });
 });
 
 describe('the same request sent many times at once', () => {
   it('EXC-5 makes one with an idempotency key: each is told of it, or that it still runs', async () => {
     const header = newKey();
-    const intake = kmsIntakeOf(customer);
+    const intake = kmsRequestFormOf(customer);
     const answers = await Promise.all(Array.from({ length: 10 }, () => ines.post('/exceptions', intake, header)));
-    const made = answers.filter(({ status }) => status === 202).map((answer) => taken(answer, 202, exceptionSchema));
+    const made = answers
+      .filter(({ status }) => status === 202)
+      .map((answer) => expectStatus(answer, 202, exceptionSchema));
     for (const answer of answers.filter(({ status }) => status !== 202))
-      refusedWith(answer, 409, 'request-in-progress');
+      expectProblem(answer, 409, 'request-in-progress');
     expect(new Set(made.map(({ exceptionId }) => exceptionId)).size).toBe(1);
     same(await ines.post('/exceptions', intake, header), await ines.post('/exceptions', intake, header));
     await system.settle();
@@ -143,14 +147,16 @@ describe('the same request sent many times at once', () => {
   });
 
   it('EXC-5 makes one without: all others are told which is open', async () => {
-    const intake = kmsIntakeOf(customer);
+    const intake = kmsRequestFormOf(customer);
     const answers = await Promise.all(Array.from({ length: 10 }, () => ines.post('/exceptions', intake)));
-    const made = answers.filter(({ status }) => status === 202).map((answer) => taken(answer, 202, exceptionSchema));
+    const made = answers
+      .filter(({ status }) => status === 202)
+      .map((answer) => expectStatus(answer, 202, exceptionSchema));
     expect(made).toHaveLength(1);
     for (const answer of answers.filter(({ status }) => status !== 202)) {
-      expect(refusedWith(answer, 409, 'exception-already-open').exceptionId).toBe(made[0]?.exceptionId);
+      expect(expectProblem(answer, 409, 'exception-already-open').exceptionId).toBe(made[0]?.exceptionId);
     }
-    const open = taken(await ines.get('/exceptions?status=open'), 200, listOf(exceptionSchema)).items;
+    const open = expectStatus(await ines.get('/exceptions?status=open'), 200, listOf(exceptionSchema)).items;
     expect(open.filter(({ kind }) => kind === 'KMSADD')).toHaveLength(1);
   });
 });
@@ -159,9 +165,9 @@ describe('an idempotency key where there is none to give', () => {
   it('is not looked at: reading, putting, and calling as a machine are repeatable anyway', async () => {
     const header = { 'Idempotency-Key': 'x'.repeat(300) };
     const activation = { productKey: 'none', installationId: '1', product: 'windows-vista-business' };
-    const answer = await system.ask({ method: 'POST', path: '/activations', body: activation, headers: header });
-    refusedWith(answer, 422, 'invalid-installation-id');
-    const read = await system.ask({ method: 'GET', path: '/agreements', token: ines.token, headers: header });
+    const answer = await system.send({ method: 'POST', path: '/activations', body: activation, headers: header });
+    expectProblem(answer, 422, 'invalid-installation-id');
+    const read = await system.send({ method: 'GET', path: '/agreements', token: ines.token, headers: header });
     expect(read.status).toBe(200);
   });
 });
@@ -169,13 +175,13 @@ describe('an idempotency key where there is none to give', () => {
 describe('an idempotency key of yesterday', () => {
   it('is forgotten after 24 hours: what was refused then is asked anew', async () => {
     const header = newKey();
-    const intake = kmsIntakeOf(customer);
+    const intake = kmsRequestFormOf(customer);
     const refused = await ines.post('/exceptions', intake, header);
-    const { exceptionId } = refusedWith(refused, 409, 'exception-already-open');
-    taken(await ines.post(`/exceptions/${exceptionId}/withdrawal`), 202, exceptionSchema);
-    await system.wind('PT23H59M');
+    const { exceptionId } = expectProblem(refused, 409, 'exception-already-open');
+    expectStatus(await ines.post(`/exceptions/${exceptionId}/withdrawal`), 202, exceptionSchema);
+    await system.advanceClock('PT23H59M');
     same(refused, await ines.post('/exceptions', intake, header));
-    await system.wind('PT2M');
-    taken(await ines.post('/exceptions', intake, header), 202, exceptionSchema);
+    await system.advanceClock('PT2M');
+    expectStatus(await ines.post('/exceptions', intake, header), 202, exceptionSchema);
   });
 });

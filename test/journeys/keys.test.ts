@@ -10,21 +10,21 @@ import {
   listOf,
   makSchema,
   problemSchema,
-  refusedWith,
+  expectProblem,
   registeredSchema,
-  taken,
+  expectStatus,
 } from './contract.ts';
 import type { Customer } from './customer.ts';
 import {
   activate,
   activateAll,
-  intakeOf,
+  requestFormOf,
   issueMak,
-  makNow,
+  getMak,
   newCustomer,
   registrationOf,
-  request,
-  reveal,
+  submitRequest,
+  revealProductKey,
   signInStaff,
 } from './customer.ts';
 import { startSystem } from './system.ts';
@@ -35,14 +35,14 @@ import { startSystem } from './system.ts';
 const system = await startSystem();
 const staff = await signInStaff(system);
 
-const post = (path: string, body: object) => system.ask({ method: 'POST', path, body });
+const post = (path: string, body: object) => system.send({ method: 'POST', path, body });
 const verdictSchema = z.strictObject({
   genuine: z.boolean(),
   reason: z.enum(['unknown-key', 'key-blocked', 'never-activated']).nullable(),
   graceEndsAt: z.string().nullable(),
 });
 const validate = async (productKey: string, machine: number) =>
-  taken(await post('/validations', { productKey, installationId: installationId(machine) }), 200, verdictSchema);
+  expectStatus(await post('/validations', { productKey, installationId: installationId(machine) }), 200, verdictSchema);
 const replacedSchema = z.looseObject({ blocked: keySchema, issued: keySchema });
 const replace = (customer: Customer, keyId: string, more: object = {}) =>
   customer.ines.post(`/keys/${keyId}/replacements`, { reason: 'It was lost.', ...more });
@@ -50,18 +50,22 @@ const replace = (customer: Customer, keyId: string, more: object = {}) =>
 describe('an agreement', () => {
   it('AGR-1 KEY-1 gets a KMS key when it covers Windows Vista, of its highest group, and is registered once', async () => {
     const registration = registrationOf('E-first');
-    const { keys, ...agreement } = taken(await staff.admin.post('/agreements', registration), 201, registeredSchema);
+    const { keys, ...agreement } = expectStatus(
+      await staff.admin.post('/agreements', registration),
+      201,
+      registeredSchema,
+    );
     expect(agreement).toMatchObject({ agreementId: 'E-first', ...registration });
     expect(keys).toMatchObject([
       { type: 'KMS', productGroup: 'server-b', limit: 6, used: 0, remaining: 6, status: 'live' },
     ]);
-    const again = refusedWith(await staff.admin.post('/agreements', registration), 409, 'agreement-exists');
+    const again = expectProblem(await staff.admin.post('/agreements', registration), 409, 'agreement-exists');
     expect(again.agreementId).toBe('E-first');
 
     const serversOnly = registrationOf('E-servers', {
       products: [{ product: 'windows-server-2008-standard', licenses: 10 }],
     });
-    expect(taken(await staff.admin.post('/agreements', serversOnly), 201, registeredSchema).keys).toEqual([]);
+    expect(expectStatus(await staff.admin.post('/agreements', serversOnly), 201, registeredSchema).keys).toEqual([]);
   });
 
   it('AGR-1 of the program Open is known by its two numbers together', async () => {
@@ -73,7 +77,7 @@ describe('an agreement', () => {
       authorizationNumber: '61204577ZZE',
       licenseNumber: '4198',
     };
-    const open = taken(await staff.admin.post('/agreements', registration), 201, registeredSchema);
+    const open = expectStatus(await staff.admin.post('/agreements', registration), 201, registeredSchema);
     expect(open).toMatchObject({
       agreementId: '61204577ZZE-4198',
       authorizationNumber: '61204577ZZE',
@@ -81,43 +85,43 @@ describe('an agreement', () => {
     });
     expect(open).not.toHaveProperty('agreementNumber');
     const ines = await system.signIn(registration.contacts[0].email);
-    expect(taken(await ines.get('/agreements/61204577ZZE-4198'), 200, agreementSchema).program).toBe('open');
+    expect(expectStatus(await ines.get('/agreements/61204577ZZE-4198'), 200, agreementSchema).program).toBe('open');
   });
 
   it('AGR-3 is seen by who is on its list now, and by nobody who was', async () => {
     const customer = await newCustomer(system, staff);
     const at = `/agreements/${customer.agreementId}`;
-    const [, tom] = customer.registration.contacts;
-    taken(await staff.admin.put(`${at}/contacts`, { contacts: [tom] }), 200, agreementSchema);
-    refusedWith(await customer.ines.get(at), 404, 'not-found');
-    expect(taken(await customer.ines.get('/agreements'), 200, listOf(agreementSchema)).items).toEqual([]);
-    expect(taken(await customer.tom.get(at), 200, agreementSchema).contacts).toEqual([tom]);
+    const [, jorge] = customer.registration.contacts;
+    expectStatus(await staff.admin.put(`${at}/contacts`, { contacts: [jorge] }), 200, agreementSchema);
+    expectProblem(await customer.ines.get(at), 404, 'not-found');
+    expect(expectStatus(await customer.ines.get('/agreements'), 200, listOf(agreementSchema)).items).toEqual([]);
+    expect(expectStatus(await customer.jorge.get(at), 200, agreementSchema).contacts).toEqual([jorge]);
   });
 });
 
 describe('a MAK', () => {
   it('KEY-2 KEY-6 is issued on request, once for each group, and shown whole only on request', async () => {
     const customer = await newCustomer(system, staff);
-    const { ines, tom, agreementId } = customer;
+    const { ines, jorge, agreementId } = customer;
     const at = `/agreements/${agreementId}/keys`;
     const mak = await issueMak(customer);
-    const taken409 = refusedWith(
-      await tom.post(at, { type: 'MAK', productGroup: 'client' }),
+    const taken409 = expectProblem(
+      await jorge.post(at, { type: 'MAK', productGroup: 'client' }),
       409,
       'mak-already-issued',
     );
     expect(taken409.keyId).toBe(mak.keyId);
-    const uncovered = refusedWith(
+    const uncovered = expectProblem(
       await ines.post(at, { type: 'MAK', productGroup: 'server-c' }),
       422,
       'product-not-covered',
     );
     expect(uncovered.covers).toContain('windows-vista-business');
     const byAgent = await staff.agent.post(at, { type: 'MAK', productGroup: 'server-b' });
-    const other = taken(byAgent, 201, makSchema);
-    const keys = taken(await ines.get(at), 200, listOf(keySchema)).items.map(({ keyId }) => keyId);
+    const other = expectStatus(byAgent, 201, makSchema);
+    const keys = expectStatus(await ines.get(at), 200, listOf(keySchema)).items.map(({ keyId }) => keyId);
     expect(keys.toSorted()).toEqual([customer.kmsKey.keyId, mak.keyId, other.keyId].toSorted());
-    const productKey = await reveal(customer, mak);
+    const productKey = await revealProductKey(customer, mak);
     expect(productKey.slice(-5)).toBe(mak.lastFive);
     for (const path of [at, `/keys/${mak.keyId}`, `/keys/${mak.keyId}/history`, `/keys/${mak.keyId}/grants`]) {
       expect((await ines.get(path)).text).not.toContain(productKey.slice(0, 23));
@@ -137,7 +141,7 @@ describe('machines that are not connected', () => {
   it('MAK-6 activate in one batch: each line has its own answer, in order, and what still fits is granted', async () => {
     const customer = await newCustomer(system, staff);
     const mak = await issueMak(customer);
-    const productKey = await reveal(customer, mak);
+    const productKey = await revealProductKey(customer, mak);
     await activateAll(system, productKey, 1, 46);
     const lines = [1, 47, 48, 47, 49, 50, 51, 52].map((machine) => ({
       installationId: installationId(machine),
@@ -148,7 +152,7 @@ describe('machines that are not connected', () => {
       { installationId: '123', product: 'windows-vista-business' },
     ];
     const answer = await post('/activations/batch', { productKey, activations: [...odd, ...lines] });
-    const { results } = taken(answer, 200, batchSchema);
+    const { results } = expectStatus(answer, 200, batchSchema);
     expect(results.map((line) => line.installationId)).toEqual([...odd, ...lines].map((line) => line.installationId));
     expect(results.map(({ status, problem }) => problem?.code ?? status)).toEqual([
       'product-not-covered',
@@ -167,12 +171,12 @@ describe('machines that are not connected', () => {
       if (problem !== undefined) expect(problem.status).toBe(status);
     }
     expect(results[3]?.activation).toEqual(results[5]?.activation);
-    expect(await makNow(customer, mak)).toMatchObject({ used: 50, remaining: 0 });
+    expect(await getMak(customer, mak)).toMatchObject({ used: 50, remaining: 0 });
   });
 
   it('MAK-6 are at least one and at most ninety', async () => {
     const customer = await newCustomer(system, staff);
-    const productKey = await reveal(customer, await issueMak(customer));
+    const productKey = await revealProductKey(customer, await issueMak(customer));
     const lines = (count: number) =>
       Array.from({ length: count }, (_, index) => ({
         installationId: installationId(index + 1),
@@ -180,9 +184,11 @@ describe('machines that are not connected', () => {
       }));
     const batch = (count: number, key = productKey) =>
       post('/activations/batch', { productKey: key, activations: lines(count) });
-    expect(taken(await batch(90), 200, batchSchema).results.filter(({ status }) => status === 201)).toHaveLength(50);
-    for (const count of [0, 91]) refusedWith(await batch(count), 422, 'invalid-request');
-    refusedWith(await batch(1, 'BBBBB-BBBBB-BBBBB-BBBBB-BBBBB'), 404, 'unknown-key');
+    expect(expectStatus(await batch(90), 200, batchSchema).results.filter(({ status }) => status === 201)).toHaveLength(
+      50,
+    );
+    for (const count of [0, 91]) expectProblem(await batch(count), 422, 'invalid-request');
+    expectProblem(await batch(1, 'BBBBB-BBBBB-BBBBB-BBBBB-BBBBB'), 404, 'unknown-key');
   });
 });
 
@@ -199,14 +205,14 @@ describe('a plan', () => {
       { name: 'Elm', client: 400, 'server-a': 0, 'server-b': 12, 'server-c': 0 },
       { name: 'Fir', client: 8, 'server-a': 0, 'server-b': 0, 'server-c': 0 },
     ];
-    const mixed = taken(await customer.ines.post('/plans', { program: 'enterprise', sites }), 200, planSchema);
+    const mixed = expectStatus(await customer.ines.post('/plans', { program: 'enterprise', sites }), 200, planSchema);
     expect(mixed.advice).toBe('mix');
     expect(mixed.sites.map(({ name, kmsHosts }) => [name, kmsHosts > 0])).toEqual([
       ['Elm', true],
       ['Fir', false],
     ]);
     expect(new Set(mixed.keys.map(({ type }) => type))).toEqual(new Set(['MAK', 'KMS']));
-    const small = taken(
+    const small = expectStatus(
       await customer.ines.post('/plans', { program: 'open', sites: sites.slice(1) }),
       200,
       planSchema,
@@ -224,18 +230,20 @@ describe('a forecast', () => {
     });
     const customer = await newCustomer(system, staff);
     const mak = await issueMak(customer);
-    const forecast = taken(await customer.ines.get(`/keys/${mak.keyId}/forecast`), 200, forecastSchema);
+    const forecast = expectStatus(await customer.ines.get(`/keys/${mak.keyId}/forecast`), 200, forecastSchema);
     expect(forecast).toMatchObject({ runsOutOn: null, askBy: null });
   });
 });
 
 describe('the service', () => {
   it('says that it is well, and describes itself to programs and to people', async () => {
-    const health = await system.ask({ method: 'GET', path: '/health' });
-    expect(taken(health, 200, z.looseObject({ status: z.literal('ok'), version: z.string() })).status).toBe('ok');
-    const described = await system.ask({ method: 'GET', path: '/openapi.json' });
-    expect(taken(described, 200, z.looseObject({ openapi: z.string() })).openapi).toMatch(/^3\.1\./);
-    const docs = await system.ask({ method: 'GET', path: '/docs' });
+    const health = await system.send({ method: 'GET', path: '/health' });
+    expect(expectStatus(health, 200, z.looseObject({ status: z.literal('ok'), version: z.string() })).status).toBe(
+      'ok',
+    );
+    const described = await system.send({ method: 'GET', path: '/openapi.json' });
+    expect(expectStatus(described, 200, z.looseObject({ openapi: z.string() })).openapi).toMatch(/^3\.1\./);
+    const docs = await system.send({ method: 'GET', path: '/docs' });
     expect([docs.status, docs.headers.get('content-type')]).toEqual([200, expect.stringContaining('text/html')]);
   });
 });
@@ -245,15 +253,15 @@ describe('a key that is replaced', () => {
     const customer = await newCustomer(system, staff);
     const { ines } = customer;
     const mak = await issueMak(customer);
-    const productKey = await reveal(customer, mak);
+    const productKey = await revealProductKey(customer, mak);
     await activateAll(system, productKey, 1, 3);
     expect(await validate(productKey, 1)).toEqual({ genuine: true, reason: null, graceEndsAt: null });
     expect(await validate(productKey, 9)).toEqual({ genuine: false, reason: 'never-activated', graceEndsAt: null });
     expect(await validate('BBBBB-BBBBB-BBBBB-BBBBB-BBBBB', 1)).toMatchObject({ reason: 'unknown-key' });
-    const open = await request(system, customer, intakeOf(customer, mak));
+    const open = await submitRequest(system, customer, requestFormOf(customer, mak));
 
     const answer = await replace(customer, mak.keyId, { callReference: 'CALL-1' });
-    const { blocked, issued } = taken(answer, 201, replacedSchema);
+    const { blocked, issued } = expectStatus(answer, 201, replacedSchema);
     expect(blocked).toMatchObject({
       keyId: mak.keyId,
       status: 'blocked',
@@ -272,37 +280,39 @@ describe('a key that is replaced', () => {
     });
     // The same call again is the same replacement; another is refused.
     const again = await replace(customer, mak.keyId, { callReference: 'CALL-1' });
-    expect(taken(again, 201, replacedSchema).issued.keyId).toBe(issued.keyId);
-    expect(refusedWith(await replace(customer, mak.keyId), 409, 'key-blocked').replacedBy).toBe(issued.lastFive);
-    expect(refusedWith(await activate(system, productKey, 4), 403, 'key-blocked').replacedBy).toBe(issued.lastFive);
+    expect(expectStatus(again, 201, replacedSchema).issued.keyId).toBe(issued.keyId);
+    expect(expectProblem(await replace(customer, mak.keyId), 409, 'key-blocked').replacedBy).toBe(issued.lastFive);
+    expect(expectProblem(await activate(system, productKey, 4), 403, 'key-blocked').replacedBy).toBe(issued.lastFive);
 
-    const newKey = await reveal(customer, issued);
-    taken(await activate(system, newKey, 1), 201, activationSchema);
-    expect(await makNow(customer, issued)).toMatchObject({ used: 1 });
+    const newKey = await revealProductKey(customer, issued);
+    expectStatus(await activate(system, newKey, 1), 201, activationSchema);
+    expect(await getMak(customer, issued)).toMatchObject({ used: 1 });
 
     // A request for the old key has nothing left to be raised.
-    await system.wind('PT5M');
-    expect(taken(await ines.get(`/exceptions/${open.exceptionId}`), 200, exceptionSchema).status).toBe('rejected');
+    await system.advanceClock('PT5M');
+    expect(expectStatus(await ines.get(`/exceptions/${open.exceptionId}`), 200, exceptionSchema).status).toBe(
+      'rejected',
+    );
 
     const inGrace = await validate(productKey, 2);
     expect(inGrace).toMatchObject({ genuine: true, reason: null, graceEndsAt: expect.any(String) });
     expect(await validate(productKey, 9)).toMatchObject({ genuine: false, reason: 'key-blocked' });
-    await system.wind('P30D');
+    await system.advanceClock('P30D');
     expect(await validate(productKey, 2)).toEqual({ ...inGrace, genuine: false, reason: 'key-blocked' });
     expect(await validate(newKey, 1)).toMatchObject({ genuine: true });
   });
 
   it('BLK-2 replaces a KMS key by one with the standard allowance', async () => {
     const customer = await newCustomer(system, await signInStaff(system));
-    const productKey = await reveal(customer, customer.kmsKey);
+    const productKey = await revealProductKey(customer, customer.kmsKey);
     await activate(system, productKey, 1, 'windows-server-2008-standard');
-    const { issued } = taken(await replace(customer, customer.kmsKey.keyId), 201, replacedSchema);
+    const { issued } = expectStatus(await replace(customer, customer.kmsKey.keyId), 201, replacedSchema);
     expect(kmsKeySchema.parse(issued)).toMatchObject({
       limit: 6,
       used: 0,
       hosts: [],
       overrides: { granted: 0, remaining: 5 },
     });
-    refusedWith(await activate(system, productKey, 1, 'windows-server-2008-standard'), 403, 'key-blocked');
+    expectProblem(await activate(system, productKey, 1, 'windows-server-2008-standard'), 403, 'key-blocked');
   });
 });

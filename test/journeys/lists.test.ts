@@ -3,17 +3,26 @@ import type { z } from 'zod';
 import {
   activatedMachineSchema,
   agreementSchema,
-  entrySchema,
+  ledgerEntrySchema,
   exceptionSchema,
   fieldErrorsSchema,
   grantSchema,
   keySchema,
   listOf,
-  refusedWith,
-  taken,
+  expectProblem,
+  expectStatus,
 } from './contract.ts';
-import { activateAll, intakeOf, issueMak, kmsIntakeOf, newCustomer, request, reveal, signInStaff } from './customer.ts';
-import type { Person } from './system.ts';
+import {
+  activateAll,
+  requestFormOf,
+  issueMak,
+  kmsRequestFormOf,
+  newCustomer,
+  submitRequest,
+  revealProductKey,
+  signInStaff,
+} from './customer.ts';
+import type { SignedInUser } from './system.ts';
 import { startSystem } from './system.ts';
 
 const system = await startSystem();
@@ -25,24 +34,24 @@ const { ines } = first;
 const others = [await newCustomer(system, staff), await newCustomer(system, staff)];
 for (const { agreementId, registration } of others) {
   const contacts = [...first.registration.contacts, ...registration.contacts];
-  taken(await staff.admin.put(`/agreements/${agreementId}/contacts`, { contacts }), 200, agreementSchema);
+  expectStatus(await staff.admin.put(`/agreements/${agreementId}/contacts`, { contacts }), 200, agreementSchema);
 }
 const mak = await issueMak(first);
 await issueMak(first, 'server-b');
 for (const newLimit of [55, 60, 70]) {
   const call = { newLimit, callReference: `CALL-${newLimit}`, callerName: 'Inés Oliveira' };
-  taken(await staff.agent.post(`/keys/${mak.keyId}/increases`, call), 201, grantSchema);
+  expectStatus(await staff.agent.post(`/keys/${mak.keyId}/increases`, call), 201, grantSchema);
 }
-const machines = await activateAll(system, await reveal(first, mak), 1, 55);
+const machines = await activateAll(system, await revealProductKey(first, mak), 1, 55);
 expect(machines.map(({ status }) => status)).toEqual(Array.from({ length: 55 }, () => 201));
 
 // Requests that are due at different times: the third is in another language, the fourth waits for its requester.
 const requests = [
-  await request(system, first, intakeOf(first, mak)),
-  await request(system, first, kmsIntakeOf(first)),
+  await submitRequest(system, first, requestFormOf(first, mak)),
+  await submitRequest(system, first, kmsRequestFormOf(first)),
   ...(await Promise.all(
     others.map(async (customer, index) =>
-      request(system, customer, kmsIntakeOf(customer, index === 0 ? { language: 'fr' } : {})),
+      submitRequest(system, customer, kmsRequestFormOf(customer, index === 0 ? { language: 'fr' } : {})),
     ),
   )),
 ];
@@ -51,27 +60,27 @@ await staff.team.post(`/exceptions/${ids[3]}/questions`, { text: 'Which schools?
 await ines.post(`/exceptions/${ids[1]}/withdrawal`);
 await system.settle();
 
-type List = { readonly path: string; readonly by: Person; readonly entry: z.ZodType; readonly count: number };
+type List = { readonly path: string; readonly by: SignedInUser; readonly entry: z.ZodType; readonly count: number };
 const lists: readonly List[] = [
   { path: '/agreements', by: ines, entry: agreementSchema, count: 3 },
   { path: `/agreements/${first.agreementId}/keys`, by: ines, entry: keySchema, count: 3 },
   { path: `/keys/${mak.keyId}/activations`, by: ines, entry: activatedMachineSchema, count: 55 },
   { path: `/keys/${mak.keyId}/grants`, by: ines, entry: grantSchema, count: 4 },
-  { path: `/keys/${mak.keyId}/history`, by: ines, entry: entrySchema, count: 5 },
+  { path: `/keys/${mak.keyId}/history`, by: ines, entry: ledgerEntrySchema, count: 5 },
   { path: `/call-center/keys?agreementId=${first.agreementId}`, by: staff.agent, entry: keySchema, count: 3 },
   { path: `/call-center/keys?lastFive=${mak.lastFive}`, by: staff.agent, entry: keySchema, count: 1 },
   { path: '/exceptions', by: ines, entry: exceptionSchema, count: 4 },
   { path: '/exceptions?status=open', by: staff.team, entry: exceptionSchema, count: 3 },
   { path: '/exceptions?status=withdrawn', by: staff.team, entry: exceptionSchema, count: 1 },
   { path: `/exceptions?agreementId=${first.agreementId}`, by: staff.team, entry: exceptionSchema, count: 2 },
-  { path: `/exceptions/${ids[0]}/history`, by: ines, entry: entrySchema, count: 2 },
+  { path: `/exceptions/${ids[0]}/history`, by: ines, entry: ledgerEntrySchema, count: 2 },
 ];
 
 const ask = ({ path, by }: List, more: Readonly<Record<string, string>>) =>
   by.get(`${path}${path.includes('?') ? '&' : '?'}${new URLSearchParams(more)}`);
 
 async function page(list: List, more: Readonly<Record<string, string>>) {
-  return taken(await ask(list, more), 200, listOf(list.entry));
+  return expectStatus(await ask(list, more), 200, listOf(list.entry));
 }
 
 /** The whole list, read page by page. */
@@ -118,7 +127,7 @@ describe('a list', () => {
   it.each(lists)('takes a limit from 1 to 100 and no other: $path', async (list) => {
     for (const limit of ['1', '100', '007']) expect((await ask(list, { limit })).status, limit).toBe(200);
     for (const limit of ['0', '101', '-1', '+5', '1.5', '1e1', '0x5', 'abc', '', ' 5', '٣', '9'.repeat(500), '5,6']) {
-      const { errors } = taken(await ask(list, { limit }), 422, fieldErrorsSchema);
+      const { errors } = expectStatus(await ask(list, { limit }), 422, fieldErrorsSchema);
       expect(errors, limit).toEqual([
         { pointer: '/query/limit', message: expect.stringMatching(/1 .*100|at (least|most)/) },
       ]);
@@ -138,7 +147,7 @@ describe('a list', () => {
     );
     for (const cursor of [...foreign, ...spoilt, ...forged, '', 'abc', 'null', '💥', 'x'.repeat(2_000)]) {
       if (cursor === null) continue;
-      const { errors } = taken(await ask(list, { cursor }), 422, fieldErrorsSchema);
+      const { errors } = expectStatus(await ask(list, { cursor }), 422, fieldErrorsSchema);
       expect(errors, cursor).toEqual([{ pointer: '/query/cursor', message: 'is not a cursor that this list gave' }]);
     }
   });
@@ -156,14 +165,14 @@ describe('a list', () => {
     const { nextCursor } = await page(keysOf(first.agreementId), { limit: '1' });
     const cursor = String(nextCursor);
     expect((await ask(keysOf(first.agreementId), { cursor })).status).toBe(200);
-    refusedWith(await ask(keysOf(other.agreementId), { cursor }), 422, 'invalid-request');
-    refusedWith(await ask({ ...keysOf(first.agreementId), by: first.tom }, { cursor }), 422, 'invalid-request');
+    expectProblem(await ask(keysOf(other.agreementId), { cursor }), 422, 'invalid-request');
+    expectProblem(await ask({ ...keysOf(first.agreementId), by: first.jorge }, { cursor }), 422, 'invalid-request');
     const open = await page(
       { path: '/exceptions?status=open', by: staff.team, entry: exceptionSchema, count: 0 },
       { limit: '1' },
     );
     const all: List = { path: '/exceptions', by: staff.team, entry: exceptionSchema, count: 0 };
-    refusedWith(await ask(all, { cursor: String(open.nextCursor) }), 422, 'invalid-request');
+    expectProblem(await ask(all, { cursor: String(open.nextCursor) }), 422, 'invalid-request');
   });
 });
 
@@ -171,7 +180,7 @@ describe('the list of requests', () => {
   const list = listOf(exceptionSchema);
 
   it('SLA-7 EXC-12 has those that are due soonest first, and those whose clock stands last', async () => {
-    const { items } = taken(await staff.team.get('/exceptions?status=open'), 200, list);
+    const { items } = expectStatus(await staff.team.get('/exceptions?status=open'), 200, list);
     expect(items.map(({ exceptionId }) => exceptionId)).toEqual([ids[0], ids[2], ids[3]]);
     expect(items.map(({ dueAt }) => dueAt).toSorted()).toEqual(items.map(({ dueAt }) => dueAt));
     expect(items.at(-1)?.dueAt).toBeNull();
@@ -185,20 +194,24 @@ describe('the list of requests', () => {
       ['withdrawn', [ids[1]]],
       ['fulfilled', []],
     ] as const) {
-      const { items } = taken(await staff.team.get(`/exceptions?status=${status}`), 200, list);
+      const { items } = expectStatus(await staff.team.get(`/exceptions?status=${status}`), 200, list);
       expect(
         items.map(({ exceptionId }) => exceptionId),
         status,
       ).toEqual(wanted);
     }
     for (const status of ['closed', 'OPEN', '', 'open,withdrawn']) {
-      const { errors } = taken(await staff.team.get(`/exceptions?status=${status}`), 422, fieldErrorsSchema);
+      const { errors } = expectStatus(await staff.team.get(`/exceptions?status=${status}`), 422, fieldErrorsSchema);
       expect(errors.map(({ pointer }) => pointer)).toEqual(['/query/status']);
     }
   });
 
   it('AGR-3 has only those of the agreements of who asks', async () => {
-    const { items } = taken((await others[1]?.ines.get('/exceptions')) ?? (await ines.get('/nowhere')), 200, list);
+    const { items } = expectStatus(
+      (await others[1]?.ines.get('/exceptions')) ?? (await ines.get('/nowhere')),
+      200,
+      list,
+    );
     expect(items.map(({ exceptionId }) => exceptionId)).toEqual([ids[3]]);
   });
 });
@@ -207,14 +220,14 @@ describe('the search of the call centre', () => {
   it('OVR-5 finds keys by agreement, by last five, or by both, and asks for one of them', async () => {
     const list = listOf(keySchema);
     const found = async (query: string) =>
-      taken(await staff.agent.get(`/call-center/keys?${query}`), 200, list).items.map(({ keyId }) => keyId);
+      expectStatus(await staff.agent.get(`/call-center/keys?${query}`), 200, list).items.map(({ keyId }) => keyId);
     expect(await found(`lastFive=${mak.lastFive.toLowerCase()}`)).toEqual([mak.keyId]);
     expect(await found(`agreementId=${first.agreementId}&lastFive=${mak.lastFive}`)).toEqual([mak.keyId]);
     expect(await found(`agreementId=${others[0]?.agreementId}&lastFive=${mak.lastFive}`)).toEqual([]);
     expect(await found('agreementId=E-nobody')).toEqual([]);
-    const { errors } = taken(await staff.agent.get('/call-center/keys'), 422, fieldErrorsSchema);
+    const { errors } = expectStatus(await staff.agent.get('/call-center/keys'), 422, fieldErrorsSchema);
     expect(errors.map(({ pointer }) => pointer)).toEqual(['/query/lastFive']);
-    refusedWith(await staff.agent.get('/call-center/keys?lastFive=ABCDE'), 422, 'invalid-request');
-    refusedWith(await staff.agent.get('/call-center/keys?agreementId=a%23b'), 422, 'invalid-request');
+    expectProblem(await staff.agent.get('/call-center/keys?lastFive=ABCDE'), 422, 'invalid-request');
+    expectProblem(await staff.agent.get('/call-center/keys?agreementId=a%23b'), 422, 'invalid-request');
   });
 });

@@ -6,38 +6,46 @@ import { z } from 'zod';
 import { installationId, policy } from '../builders.ts';
 import { aMail } from '../fixtures/mails.ts';
 import type { Mail } from './contract.ts';
-import { exceptionSchema, keySchema, mailsSchema, makSchema, refusedWith, revealedSchema, taken } from './contract.ts';
+import {
+  exceptionSchema,
+  keySchema,
+  mailsSchema,
+  makSchema,
+  expectProblem,
+  revealedSchema,
+  expectStatus,
+} from './contract.ts';
 import type { Customer, Staff } from './customer.ts';
 import {
   activate,
   activateAll,
   anotherCode,
   decide,
-  intakeOf,
+  requestFormOf,
   issueMak,
-  kmsIntakeOf,
+  kmsRequestFormOf,
   newCustomer,
   newestLink,
-  request,
+  submitRequest,
   signInStaff,
 } from './customer.ts';
-import type { Finding, Place, Sought } from './secret-search.ts';
-import { search } from './secret-search.ts';
-import type { Person, System } from './system.ts';
-import { everythingKept, startSystem, storeOf } from './system.ts';
+import type { Finding, SearchSource, SearchTarget } from './secret-search.ts';
+import { findSecrets } from './secret-search.ts';
+import type { SignedInUser, System } from './system.ts';
+import { sortedItems, startSystem, openStore } from './system.ts';
 
 /** A system that has lived through a story: all that was secret in it, and all that it said, kept and printed. */
-type Lived = {
-  readonly secrets: readonly Sought[];
-  readonly places: readonly Place[];
+type RunEvidence = {
+  readonly secrets: readonly SearchTarget[];
+  readonly places: readonly SearchSource[];
   readonly correspondent: string;
 };
 
 /** Follows a system, and knows what is secret in it without asking what it said of it. */
 class Witness {
   readonly #folder: string;
-  readonly #secrets = new Map<string, Sought>();
-  readonly #answers: Place[] = [];
+  readonly #secrets = new Map<string, SearchTarget>();
+  readonly #answers: SearchSource[] = [];
   #system: System | undefined;
 
   constructor(folder: string) {
@@ -48,7 +56,7 @@ class Witness {
     this.#system = await startSystem({
       folder: this.#folder,
       environment: { POWERTOOLS_LOG_LEVEL: 'DEBUG', ...environment },
-      hear: (method, path, { status, headers, text }) => {
+      onResponse: (method, path, { status, headers, text }) => {
         // What the local system answers under this path is its mail box and its sign-in, which are looked at by themselves.
         if (path.startsWith('/_local/') && !path.startsWith('/_local/workflows/')) return;
         const at = path.replace(/[\w-]{43}/, '{token}');
@@ -61,13 +69,13 @@ class Witness {
     return this.#system;
   }
 
-  keep(name: string, is: Sought['is'], value: string): void {
-    this.#secrets.set(value, { name, is, value });
+  keep(name: string, is: SearchTarget['kind'], value: string): void {
+    this.#secrets.set(value, { name, kind: is, value });
   }
 
   /** Notes the task tokens that requests are waiting with just now: each is in its request's item only while it waits. */
   async noteTaskTokens(): Promise<void> {
-    for (const { internal } of await everythingKept(await storeOf(this.#running()))) {
+    for (const { internal } of await sortedItems(await openStore(this.#running()))) {
       const { taskToken } = (internal ?? {}) as { readonly taskToken?: unknown };
       if (typeof taskToken === 'string') this.keep('task token', 'token', taskToken);
     }
@@ -79,11 +87,11 @@ class Witness {
   }
 
   async mails(): Promise<readonly Mail[]> {
-    return mailsSchema.parse((await this.#running().ask({ method: 'GET', path: '/_local/mail' })).body).items;
+    return mailsSchema.parse((await this.#running().send({ method: 'GET', path: '/_local/mail' })).body).items;
   }
 
   /** Stops the system, and collects everything. */
-  async collect(people: readonly Person[], correspondent: string): Promise<Lived> {
+  async collect(people: readonly SignedInUser[], correspondent: string): Promise<RunEvidence> {
     const system = this.#running();
     const mails = await this.mails();
     for (const { text, html } of mails) {
@@ -94,13 +102,13 @@ class Witness {
     }
     for (const { token } of people) this.keep('bearer token', 'token', token);
     this.keep('vault secret', 'token', (await readFile(join(this.#folder, 'vault-secret'), 'utf8')).trim());
-    const items = await everythingKept(await storeOf(system));
+    const items = await sortedItems(await openStore(system));
     await system.stop();
     const files = (await readdir(this.#folder, { recursive: true, withFileTypes: true })).filter((each) =>
       each.isFile(),
     );
     const places = [
-      { name: 'log', text: system.printed() },
+      { name: 'log', text: system.output() },
       ...this.#answers,
       ...mails.map((mail) => ({ name: `mail to ${mail.to}: ${mail.subject}`, text: JSON.stringify(mail) })),
       ...items.map((item) => ({
@@ -119,7 +127,7 @@ class Witness {
 }
 
 /** Where a secret may be in the clear, and nowhere else. */
-function isWhereItBelongs({ sought, place }: Finding, { correspondent }: Lived): boolean {
+function isWhereItBelongs({ sought, place }: Finding, { correspondent }: RunEvidence): boolean {
   const isIn = (...names: readonly string[]) => names.some((name) => place.name.startsWith(name));
   switch (sought.name.replace(/ of .*/, '')) {
     case 'product key':
@@ -146,8 +154,8 @@ function isWhereItBelongs({ sought, place }: Finding, { correspondent }: Lived):
 const named = ({ sought, place }: Finding) => `${sought.name} in ${place.name}`;
 
 /** The secrets that are where they must not be. */
-function leaksOf(lived: Lived): readonly string[] {
-  return search(lived.secrets, lived.places)
+function leaksOf(lived: RunEvidence): readonly string[] {
+  return findSecrets(lived.secrets, lived.places)
     .filter((finding) => !isWhereItBelongs(finding, lived))
     .map(named);
 }
@@ -163,7 +171,7 @@ async function newFolder(): Promise<string> {
 
 async function arrive(system: System, raw: Buffer, verdict = 'pass'): Promise<void> {
   const path = `/_local/inbound-mail?verdict=${verdict}`;
-  const answer = await system.ask({ method: 'POST', path, body: raw, headers: { 'Content-Type': 'message/rfc822' } });
+  const answer = await system.send({ method: 'POST', path, body: raw, headers: { 'Content-Type': 'message/rfc822' } });
   expect(answer.status, answer.text).toBe(202);
   await system.settle();
 }
@@ -199,21 +207,21 @@ function mailOf(customer: Customer, lastFive: string, number: number, more = '')
 /** Reveals a key, twice with the same Idempotency-Key, and notes it. */
 async function revealed(witness: Witness, { ines }: Customer, keyId: string): Promise<string> {
   const ask = () => ines.post(`/keys/${keyId}/reveal`, {}, { 'Idempotency-Key': `reveal ${keyId}` });
-  const { productKey } = taken(await ask(), 200, revealedSchema);
-  expect(taken(await ask(), 200, revealedSchema).productKey).toBe(productKey);
+  const { productKey } = expectStatus(await ask(), 200, revealedSchema);
+  expect(expectStatus(await ask(), 200, revealedSchema).productKey).toBe(productKey);
   witness.keep(`product key of ${keyId}`, 'product-key', productKey);
   return productKey;
 }
 
 describe('a system that has done one of everything', () => {
-  let lived: Lived;
+  let lived: RunEvidence;
 
   beforeAll(async () => {
     const witness = new Witness(await newFolder());
     const system = await witness.start();
     const staff: Staff = await signInStaff(system);
     const customer = await newCustomer(system, staff);
-    const { ines, tom, carla, kmsKey } = customer;
+    const { ines, jorge, noor, kmsKey } = customer;
     const mak = await issueMak(customer);
     const makKey = await revealed(witness, customer, mak.keyId);
     const hostKey = await revealed(witness, customer, kmsKey.keyId);
@@ -222,11 +230,11 @@ describe('a system that has done one of everything', () => {
     await activateAll(system, makKey, 1, mak.limit);
     for (const typed of [makKey, makKey.toLowerCase(), makKey.replaceAll('-', '')]) {
       await activate(system, typed, 1);
-      refusedWith(await activate(system, typed, 999), 409, 'activation-limit-reached');
-      refusedWith(await activate(system, typed, 3, 'windows-server-2008-standard'), 422, 'product-not-covered');
+      expectProblem(await activate(system, typed, 999), 409, 'activation-limit-reached');
+      expectProblem(await activate(system, typed, 3, 'windows-server-2008-standard'), 422, 'product-not-covered');
     }
-    const device = (path: string, body: unknown) => system.ask({ method: 'POST', path, body });
-    refusedWith(
+    const device = (path: string, body: unknown) => system.send({ method: 'POST', path, body });
+    expectProblem(
       await activate(system, `${makKey.slice(0, -1)}${makKey.endsWith('B') ? 'C' : 'B'}`, 5),
       404,
       'unknown-key',
@@ -253,13 +261,13 @@ describe('a system that has done one of everything', () => {
     const call = (callReference: string) => ({ callReference, callerName: 'Inés Oliveira' });
     const { agent, team } = staff;
     await agent.post(`/keys/${kmsKey.keyId}/overrides`, { installationId: installationId(7), ...call('C-1') });
-    refusedWith(
+    expectProblem(
       await agent.post(`/keys/${kmsKey.keyId}/overrides`, { installationId: installationId(8), ...call('C-2') }),
       409,
       'override-used-today',
     );
     await agent.post(`/keys/${mak.keyId}/increases`, { newLimit: mak.limit * 2, ...call('C-3') });
-    refusedWith(
+    expectProblem(
       await agent.post(`/keys/${mak.keyId}/increases`, { newLimit: mak.limit * 3, ...call('C-4') }),
       409,
       'above-call-center-limit',
@@ -268,27 +276,27 @@ describe('a system that has done one of everything', () => {
 
     // A MAKADD: a question and its answer, reminders, wrong codes, an approval, and "this was not me".
     // A whole key is in all that people write, by mistake.
-    const makadd = await request(
+    const makadd = await submitRequest(
       system,
       customer,
-      intakeOf(customer, mak, { businessReason: `Our key ${makKey} is too small.` }),
+      requestFormOf(customer, mak, { businessReason: `Our key ${makKey} is too small.` }),
     );
     await witness.noteTaskTokens();
     const question = { text: `Is it ${makKey.toLowerCase()}?` };
-    taken(await team.post(`/exceptions/${makadd.exceptionId}/questions`, question), 202, exceptionSchema);
+    expectStatus(await team.post(`/exceptions/${makadd.exceptionId}/questions`, question), 202, exceptionSchema);
     await system.settle();
     await witness.noteTaskTokens();
-    taken(
+    expectStatus(
       await ines.post(`/exceptions/${makadd.exceptionId}/answers`, { text: `It is\n${makKey}` }),
       202,
       exceptionSchema,
     );
     await system.settle();
     await team.post(`/exceptions/${makadd.exceptionId}/review`, { decision: 'forward' });
-    await system.wind('P5D');
+    await system.advanceClock('P5D');
     await witness.noteTaskTokens();
     const first = await newestLink(system, customer);
-    await system.ask({ method: 'GET', path: first.path });
+    await system.send({ method: 'GET', path: first.path });
     for (let tries = 1; tries <= 5; tries += 1)
       await decide(system, { ...first, code: anotherCode(first.code) }, 'approve');
     await system.settle();
@@ -297,12 +305,12 @@ describe('a system that has done one of everything', () => {
     expect((await decide(system, fresh, 'approve', `Fine for ${makKey.replaceAll('-', ' ')}.`)).status).toBe(200);
     expect((await decide(system, fresh, 'deny')).status).toBe(409);
     await system.settle();
-    const dispute = (await system.mailsTo(carla.email)).flatMap(
+    const dispute = (await system.mailsTo(noor.email)).flatMap(
       ({ text }) => /\/disputes\/[\w-]+/.exec(text ?? '') ?? [],
     );
     for (const path of dispute.slice(0, 1)) {
-      await system.ask({ method: 'GET', path });
-      await system.ask({ method: 'POST', path, body: new URLSearchParams() });
+      await system.send({ method: 'GET', path });
+      await system.send({ method: 'POST', path, body: new URLSearchParams() });
     }
     expect(dispute).not.toEqual([]);
 
@@ -313,26 +321,26 @@ describe('a system that has done one of everything', () => {
     await witness.noteTaskTokens();
 
     // A KMSADD that is open while its key is replaced; and the MAK is replaced, too.
-    const kmsadd = await request(system, customer, kmsIntakeOf(customer));
+    const kmsadd = await submitRequest(system, customer, kmsRequestFormOf(customer));
     await witness.noteTaskTokens();
     for (const [keyId, typed] of [
       [kmsKey.keyId, hostKey],
       [mak.keyId, makKey],
     ] as const) {
       const replaced = await ines.post(`/keys/${keyId}/replacements`, { reason: `${typed} leaked.` });
-      const { issued } = taken(replaced, 201, z.looseObject({ issued: keySchema }));
+      const { issued } = expectStatus(replaced, 201, z.looseObject({ issued: keySchema }));
       const successor = await revealed(witness, customer, issued.keyId);
       expect(successor).not.toBe(typed);
-      refusedWith(await activate(system, typed, 1), 403, 'key-blocked');
+      expectProblem(await activate(system, typed, 1), 403, 'key-blocked');
       await activate(system, successor, 1, keyId === mak.keyId ? undefined : 'windows-server-2008-standard');
       await device('/validations', { productKey: typed, installationId: installationId(2) });
     }
-    await system.wind('PT2M');
+    await system.advanceClock('PT2M');
     const told = (await system.mailsTo(ines.email)).map(({ subject }) => subject);
     expect(told.filter((subject) => subject.includes(kmsadd.exceptionId))).toHaveLength(3);
 
     // All that there is to see.
-    for (const person of [ines, tom, agent, team]) {
+    for (const person of [ines, jorge, agent, team]) {
       for (const keyId of [mak.keyId, kmsKey.keyId])
         for (const what of ['', '/activations', '/grants', '/history', '/forecast', '/allowances'])
           await person.get(`/keys/${keyId}${what}`);
@@ -344,8 +352,8 @@ describe('a system that has done one of everything', () => {
       await person.get(`/agreements/${customer.agreementId}/keys`);
       await person.get('/exceptions');
     }
-    taken(await ines.get(`/keys/${mak.keyId}`), 200, makSchema);
-    lived = await witness.collect([ines, tom, carla, staff.admin, agent, team], carla.email);
+    expectStatus(await ines.get(`/keys/${mak.keyId}`), 200, makSchema);
+    lived = await witness.collect([ines, jorge, noor, staff.admin, agent, team], noor.email);
   }, 120_000);
 
   it('KEY-6 APR-1 has no secret in the clear where it does not belong', () => {
@@ -359,7 +367,7 @@ describe('a system that has done one of everything', () => {
     expect(counted['disputes token']).toBe(1);
     for (const kind of ['approvals token', 'code', 'task token'])
       expect(counted[kind] ?? 0, kind).toBeGreaterThanOrEqual(4);
-    const found = search(lived.secrets, lived.places).filter((finding) => isWhereItBelongs(finding, lived));
+    const found = findSecrets(lived.secrets, lived.places).filter((finding) => isWhereItBelongs(finding, lived));
     const unfound = lived.secrets.filter(({ value }) => !found.some(({ sought }) => sought.value === value));
     // A token of a wait that is over is gone, and nobody keeps a bearer token.
     expect(unfound.filter(({ name }) => name !== 'bearer token' && name !== 'task token')).toEqual([]);
@@ -368,7 +376,7 @@ describe('a system that has done one of everything', () => {
   it('APR-1 mails every link in one mail alone', () => {
     for (const sought of lived.secrets.filter(({ name }) => name.endsWith('s token'))) {
       const mails = lived.places.filter(({ name }) => name.startsWith('mail '));
-      expect(search([sought], mails)).toHaveLength(1);
+      expect(findSecrets([sought], mails)).toHaveLength(1);
     }
   });
 
@@ -397,7 +405,7 @@ describe('a system that has done one of everything', () => {
 });
 
 describe('a system in strict mode', () => {
-  let lived: Lived;
+  let lived: RunEvidence;
   let mails: readonly Mail[];
 
   beforeAll(async () => {
@@ -408,17 +416,19 @@ describe('a system in strict mode', () => {
     const system = await witness.start({ POLICY_FILE: file });
     const staff = await signInStaff(system);
     const customer = await newCustomer(system, staff);
-    const { ines, tom, carla } = customer;
+    const { ines, jorge, noor } = customer;
     const mak = await issueMak(customer);
     await revealed(witness, customer, mak.keyId);
     await revealed(witness, customer, customer.kmsKey.keyId);
-    const { exceptionId } = await request(system, customer, intakeOf(customer, mak));
+    const { exceptionId } = await submitRequest(system, customer, requestFormOf(customer, mak));
     await witness.noteTaskTokens();
-    const wanted = (await system.mailsTo(carla.email)).at(-1);
+    const wanted = (await system.mailsTo(noor.email)).at(-1);
     const [path = ''] = /\/approvals\/[\w-]{43}/.exec(wanted?.text ?? '') ?? [];
-    expect((await system.ask({ method: 'GET', path })).status).toBe(200);
-    expect((await system.ask({ method: 'POST', path: `${path}/codes`, body: new URLSearchParams() })).status).toBe(202);
-    const sent = (await system.mailsTo(carla.email)).at(-1);
+    expect((await system.send({ method: 'GET', path })).status).toBe(200);
+    expect((await system.send({ method: 'POST', path: `${path}/codes`, body: new URLSearchParams() })).status).toBe(
+      202,
+    );
+    const sent = (await system.mailsTo(noor.email)).at(-1);
     const [code = ''] = /\b\d{8}\b/.exec(sent?.text ?? '') ?? [];
     const wrong = String((Number(code) + 1) % 100_000_000).padStart(8, '0');
     expect((await decide(system, { path, code: wrong }, 'approve')).status).toBe(422);
@@ -427,7 +437,7 @@ describe('a system in strict mode', () => {
     await ines.get(`/exceptions/${exceptionId}/history`);
     await system.workflow(exceptionId);
     mails = await witness.mails();
-    lived = await witness.collect([ines, tom, carla, staff.admin, staff.agent, staff.team], carla.email);
+    lived = await witness.collect([ines, jorge, noor, staff.admin, staff.agent, staff.team], noor.email);
   }, 120_000);
 
   it('KEY-6 APR-1 APR-7 has no secret in the clear where it does not belong', () => {
@@ -435,13 +445,13 @@ describe('a system in strict mode', () => {
   });
 
   it('APR-7 mails the link without a code, and the code without the link', () => {
-    const [code, ...more] = lived.secrets.filter(({ is }) => is === 'code');
+    const [code, ...more] = lived.secrets.filter(({ kind: is }) => is === 'code');
     expect(more).toEqual([]);
     expect(code?.value).toMatch(/^\d{8}$/);
     const links = lived.secrets.filter(({ name }) => name === 'approvals token');
     expect(links).toHaveLength(1);
     for (const mail of mails) {
-      const found = search(
+      const found = findSecrets(
         [...links, ...(code === undefined ? [] : [code])],
         [{ name: mail.subject, text: JSON.stringify(mail) }],
       );

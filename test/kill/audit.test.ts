@@ -4,7 +4,7 @@ import type { SystemProcess } from './system-process.ts';
 import type { CustomerRecord, RequestRecord } from './workload.ts';
 
 const ines = { email: 'ines@e-1.example' };
-const carla = { email: 'carla@e-1.example' };
+const noor = { email: 'noor@e-1.example' };
 const mailTo = ({ email }: { email: string }) => `/_local/mail?to=${encodeURIComponent(email)}`;
 
 const asked: RequestRecord = {
@@ -20,7 +20,7 @@ const asked: RequestRecord = {
 /** What a customer was told who has a machine, a host, a call with an override, and a request that raised the limit. */
 const book = (): CustomerRecord => ({
   agreementId: 'E-1',
-  people: { ines, carla },
+  people: { ines, noor },
   keys: { mak: 'mak', kms: 'kms' },
   machines: new Map([
     ['pc-1', { activationId: 'a-1', refused: false }],
@@ -47,7 +47,7 @@ const answers = () => ({
   '/exceptions?agreementId=E-1': [{ exceptionId: 'exc-1', status: 'fulfilled', activations: 150 }],
   '/exceptions/exc-1/history': ['received', 'approved', 'limit-raised'].map((action) => ({ action })),
   '/_local/workflows/exc-1': { executions: [{ status: 'SUCCEEDED' }] },
-  [mailTo(carla)]: [{ messageId: 'mail-1', to: carla.email, subject: 'Please decide', text: 'exc-1' }],
+  [mailTo(noor)]: [{ messageId: 'mail-1', to: noor.email, subject: 'Please decide', text: 'exc-1' }],
   [mailTo(ines)]: [
     { messageId: 'mail-2', to: ines.email, subject: 'It is raised', text: 'exc-1' },
     { messageId: 'mail-3', to: ines.email, subject: 'We have your request', text: 'exc-1' },
@@ -162,7 +162,7 @@ describe('the audit', () => {
   });
 
   it('EXC-11 misses a mail that was in the box, and one that must have gone out', async () => {
-    expect(await found({ answers: { [mailTo(carla)]: [] } })).toEqual([
+    expect(await found({ answers: { [mailTo(noor)]: [] } })).toEqual([
       'E-1: mails that were there and are gone: ["mail-1"] where it must be []',
     ]);
     expect(await found({ answers: { [mailTo(ines)]: [{ to: ines.email, subject: 'It is', text: 'exc-1' }] } })).toEqual(
@@ -178,7 +178,7 @@ describe('the audit', () => {
 describe('a mail that went out twice', () => {
   it('is the same one whatever the port was at that time', () => {
     const mail = (port: number) => ({
-      to: carla.email,
+      to: noor.email,
       subject: 'Decide',
       text: `http://localhost:${port}/approvals/a`,
     });

@@ -161,7 +161,7 @@ export async function auditCustomer(
 
   const mailsTo = async ({ email }: Caller) =>
     itemsIn(await get(`/_local/mail?to=${encodeURIComponent(email)}`)).map(membersOf);
-  const mailIds = new Set(names(await mailsTo(customerRecord.people.carla), 'messageId'));
+  const mailIds = new Set(names(await mailsTo(customerRecord.people.noor), 'messageId'));
   const lostMails = [...customerRecord.mailsRead].filter((mail) => !mailIds.has(mail));
   expect('mails that were there and are gone', lostMails, []);
   const toRequester = await mailsTo(customerRecord.people.ines);

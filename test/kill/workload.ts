@@ -6,7 +6,7 @@ import type { AnsweredRequest, Caller, SystemProcess } from './system-process.ts
 /** One customer's dealings with the system, and what of them was acknowledged: the book that the audit holds it against. */
 export type CustomerRecord = {
   readonly agreementId: string;
-  readonly people: { readonly ines: Caller; readonly carla: Caller };
+  readonly people: { readonly ines: Caller; readonly noor: Caller };
   keys: { readonly mak: string; readonly kms: string } | undefined;
   /** By installation id, what each machine was told in the end; null while it has no answer. */
   readonly machines: Map<string, { activationId: string | null; refused: boolean }>;
@@ -34,9 +34,9 @@ export type RequestRecord = {
 };
 type Decision = 'approve' | 'deny';
 
-const admin: Caller = { email: 'olga@vendor.example', roles: ['licensing-admins'] };
-const agent: Caller = { email: 'ada@callcenter.example', roles: ['call-center'] };
-export const team: Caller = { email: 'rui@licensing.example', roles: ['exceptions-team'] };
+const admin: Caller = { email: 'olga.berg@vendor.example', roles: ['licensing-admins'] };
+const agent: Caller = { email: 'carla.ortiz@vendor.example', roles: ['call-center'] };
+export const team: Caller = { email: 'tomas.novak@vendor.example', roles: ['exceptions-team'] };
 
 const phone = '+1 425 555 0101';
 const pollMilliseconds = 100;
@@ -69,10 +69,10 @@ export async function runCustomer(
   const agreementId = `E-${number}`;
   const at = (name: string) => ({ email: `${name}@e-${number}.example` });
   const ines = at('ines');
-  const carla = at('carla');
+  const noor = at('noor');
   const customerRecord: CustomerRecord = {
     agreementId,
-    people: { ines, carla },
+    people: { ines, noor },
     keys: undefined,
     machines: new Map(),
     hosts: new Map(),
@@ -123,7 +123,7 @@ export async function runCustomer(
         { product: 'windows-server-2008-standard', licenses: 10 },
       ],
       contacts: [requester],
-      noticesCorrespondent: { name: 'Carla Weiss', email: carla.email, phone },
+      noticesCorrespondent: { name: 'Noor Haddad', email: noor.email, phone },
     }),
   );
   onStart(customerRecord);
@@ -281,7 +281,7 @@ export async function runCustomer(
     /** The newest way to decide, once there is one that was not known before. */
     const linkAfter = async (machineRecord: number) => {
       for (let polls = 1; ; polls += 1) {
-        const mails = itemsIn(await get(team, `/_local/mail?to=${encodeURIComponent(carla.email)}`));
+        const mails = itemsIn(await get(team, `/_local/mail?to=${encodeURIComponent(noor.email)}`));
         const links = mails.flatMap((mail) => {
           const words = textIn(mail, 'text');
           customerRecord.mailsRead.add(textIn(mail, 'messageId'));

@@ -5,44 +5,44 @@ import type { Key } from '../../domain/keys/key.ts';
 import { attributeNameOf } from '../../store/mak-activations.ts';
 import {
   activationRecordsOf,
-  assertRule,
+  check,
+  computersOn,
   isFinal,
   isRecorded,
   itemIn,
   limitIn,
-  machinesOn,
   valuesIn,
 } from './invariants.ts';
 import type { ApprovalLink, Model, TrackedWrite } from './model.ts';
-import { machineOf, roundName, trackWrite } from './model.ts';
-import type { ItemImage, SentMail } from './network.ts';
+import { computerOf, roundName, trackWrite } from './model.ts';
+import type { ItemImage, SentEmail } from './network.ts';
 import type { Prng } from './prng.ts';
 import type { HttpRequest, HttpResponse, SimulatedSystem } from './system.ts';
 
 /*
- * Everybody who does something: customers, machines, agents, the exceptions team, Correspondents, the schedule, the stream.
- * They choose by what is in the table, so that most of what they do is worth doing, and now and then they do what is not.
+ * The workload: the operations of customers, computers, agents, the exceptions team, Correspondents, the schedule, and
+ * the stream. They are drawn from the contents of the table, so that most of them are accepted and some are refused.
  */
 
 export type Change = ItemImage & { readonly sequence: string };
 
-/** One thing that somebody does, and what they make of the answer. */
+/** One operation of one client, with the checks of its response. */
 export type Operation = { readonly description: string; run(): Promise<void> };
 
 export type RunContext = {
   readonly system: SimulatedSystem;
   readonly model: Model;
-  /** Changes of keys that the stream has not handed over yet. */
+  /** Changes of keys that the stream has not delivered yet. */
   readonly pendingChanges: Change[];
-  /** What may be sent again as it was. */
+  /** Operations that can be sent again unchanged. */
   readonly repeatable: Operation[];
-  /** What can be judged only when all that runs at once is done. */
+  /** Checks that wait until all concurrent operations are done. */
   readonly deferredChecks: (() => void)[];
 };
 
-const admin = { email: 'olga@vendor.example', roles: ['licensing-admins'] } as const;
-const agent = { email: 'ada@callcenter.example', roles: ['call-center'] } as const;
-const team = { email: 'rui@licensing.example', roles: ['exceptions-team'] } as const;
+const admin = { email: 'olga.berg@vendor.example', roles: ['licensing-admins'] } as const;
+const agent = { email: 'carla.ortiz@vendor.example', roles: ['call-center'] } as const;
+const team = { email: 'tomas.novak@vendor.example', roles: ['exceptions-team'] } as const;
 const phone = '+1 425 555 0101';
 
 type OperationName = string;
@@ -56,13 +56,13 @@ function ines(agreementId: string): Person {
   return { name: 'Inés Oliveira', email: `ines@${agreementId.toLowerCase()}.example`, phone };
 }
 
-// ---- Asking, and asking again
+// ---- Requests and repeated requests
 
 type OnSuccess = (body: HttpResponse['body'], status: number) => void;
 
 /**
- * Asks once; answers undefined when it was killed, and nobody hears of it. What was done before under the same name answers
- * so when it is asked again (MAK-4, OVR-4).
+ * Sends a request once. Returns undefined when the function was killed, so that the client gets no response. A write that
+ * is already recorded under the same name must not be refused (MAK-4, OVR-4).
  */
 async function sendOnce(
   context: RunContext,
@@ -71,17 +71,17 @@ async function sendOnce(
   trackedWrite?: TrackedWrite,
 ): Promise<HttpResponse | undefined> {
   const { items, trace } = context.system.network;
-  const wasDone = trackedWrite !== undefined && isRecorded(items, trackedWrite);
+  const isCompleted = trackedWrite !== undefined && isRecorded(items, trackedWrite);
   const response = await context.system.send(request);
-  const outcome = response === 'killed' ? 'nothing (killed)' : `${response.status} ${response.body?.code ?? ''}`;
+  const outcome = response === 'killed' ? 'no response (killed)' : `${response.status} ${response.body?.code ?? ''}`;
   trace.push(`  ${description}: ${outcome}`);
   if (response === 'killed') return undefined;
-  const refused = response.status >= 400 && response.status < 500 && response.body?.code !== 'request-in-progress';
-  assertRule(!wasDone || !refused, 'what was done is not refused when it is asked again', `${description}: ${outcome}`);
+  const isRefused = response.status >= 400 && response.status < 500 && response.body?.code !== 'request-in-progress';
+  check(!isCompleted || !isRefused, 'A completed operation is not refused when repeated', `${description}: ${outcome}`);
   return response;
 }
 
-/** Asks once, hears the answer if there is one, and may ask the same again later. */
+/** Returns an operation that sends a request once, and that can be repeated later. */
 function requestOperation(
   context: RunContext,
   description: string,
@@ -123,7 +123,7 @@ export function register(context: RunContext, name: OperationName): Operation {
       { product: 'windows-server-2008-standard', licenses: 10 },
     ],
     contacts: [ines(agreementId)],
-    noticesCorrespondent: { name: 'Carla Weiss', email: `carla@${agreementId.toLowerCase()}.example`, phone },
+    noticesCorrespondent: { name: 'Noor Haddad', email: `noor@${agreementId.toLowerCase()}.example`, phone },
   };
   const trackedWrite = trackWrite(context.model, 'AGREEMENT', 'entry', name);
   return requestOperation(
@@ -168,12 +168,8 @@ function replaceKey(context: RunContext, key: Key, name: OperationName): Operati
     ({ issued, blocked }) => {
       trackedWrite.isAcknowledged = true;
       context.model.keys.add(issued.keyId);
-      const now = itemIn<Key>(context.system.network.items, `KEY#${blocked.keyId} KEY`)?.value;
-      assertRule(
-        now?.state.status === 'blocked',
-        'BLK-2 a replaced key is blocked when it is said to be',
-        blocked.keyId,
-      );
+      const replaced = itemIn<Key>(context.system.network.items, `KEY#${blocked.keyId} KEY`)?.value;
+      check(replaced?.state.status === 'blocked', 'BLK-2 An acknowledged replacement blocks the key', blocked.keyId);
     },
   );
 }
@@ -182,7 +178,7 @@ function reveal(context: RunContext, key: Key, name: OperationName): Operation {
   const caller = customer(ines(key.agreementId));
   const request = { route: 'POST /keys/{keyId}/reveal', params: { keyId: key.keyId }, body: {}, caller };
   return requestOperation(context, `reveal ${key.lastFive}`, { ...request, idempotencyKey: name }, ({ productKey }) => {
-    assertRule(productKey === productKeyOf(context, key.keyId), 'KEY-6 the key that was asked for is shown', key.keyId);
+    check(productKey === productKeyOf(context, key.keyId), 'KEY-6 The requested key is revealed', key.keyId);
   });
 }
 
@@ -199,27 +195,21 @@ function read(context: RunContext, prng: Prng, keys: readonly Key[], requests: r
     'GET /exceptions',
     'GET /exceptions/{exceptionId}',
   ]);
-  return requestOperation(
-    context,
-    `look at ${route}`,
-    { route, params, caller: customer(ines(key.agreementId)) },
-    (body) => {
-      const shown = `${key.keyId} ${body.used} of ${body.limit}`;
-      assertRule(
-        route !== 'GET /keys/{keyId}' || body.used <= body.limit,
-        'MAK-1 no more is shown than the limit',
-        shown,
-      );
-    },
-  );
+  return requestOperation(context, route, { route, params, caller: customer(ines(key.agreementId)) }, (body) => {
+    check(
+      route !== 'GET /keys/{keyId}' || body.used <= body.limit,
+      'MAK-1 The usage never exceeds the limit',
+      `${key.keyId} ${body.used} of ${body.limit}`,
+    );
+  });
 }
 
-// ---- Machines
+// ---- Computers
 
-const machinesOfKey = 1_000_000;
+const computersPerAgreement = 1_000_000;
 
-function machine(keyNumber: number, number: number) {
-  return installationIdFrom(String(keyNumber * machinesOfKey + number).padStart(45, '0'));
+function installationIdAt(agreementNumber: number, number: number) {
+  return installationIdFrom(String(agreementNumber * computersPerAgreement + number).padStart(45, '0'));
 }
 
 function productKeyOf({ system: { store, network } }: RunContext, keyId: string): string {
@@ -228,27 +218,27 @@ function productKeyOf({ system: { store, network } }: RunContext, keyId: string)
   return store.vault.openProductKey(String(key.internal.sealedKey), keyId).reveal();
 }
 
-/** The machines of an agreement are numbered from its own number on, so that a machine can move to a successor key. */
-function numberOf(agreementId: string): number {
-  return [...agreementId].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 1_000_003, 7);
+/** Returns the number of an agreement, which its installation ids contain: a computer can move to a successor key. */
+function agreementNumberOf(agreementId: string): number {
+  return [...agreementId].reduce((sum, character) => (sum * 31 + character.charCodeAt(0)) % 1_000_003, 7);
 }
 
 function productOf(key: Key): string {
   return key.productGroup === 'client' ? 'windows-vista-business' : 'windows-server-2008-standard';
 }
 
-/** A machine: mostly a new one, now and then one that is known, of this key or of the one it replaced. */
-function someMachine(context: RunContext, key: Key, prng: Prng, machinesMax = 400) {
-  const known = context.model.machines.get(key.replaces !== null && prng.chance(0.5) ? key.replaces : key.keyId);
-  const of = key.type === 'KMS' ? 9 : Math.max(20, (known?.size ?? 0) + 25);
-  return machine(numberOf(key.agreementId), prng.below(Math.min(of, machinesMax)));
+/** Returns the id of an installation: often a new one, sometimes one that this key or its predecessor activated. */
+function drawInstallationId(context: RunContext, key: Key, prng: Prng, computersMax = 400) {
+  const computers = context.model.computers.get(key.replaces !== null && prng.chance(0.5) ? key.replaces : key.keyId);
+  const count = key.type === 'KMS' ? 9 : Math.max(20, (computers?.size ?? 0) + 25);
+  return installationIdAt(agreementNumberOf(key.agreementId), prng.below(Math.min(count, computersMax)));
 }
 
 function activate(
   context: RunContext,
   key: Key,
   prng: Prng,
-  installationId = someMachine(context, key, prng),
+  installationId = drawInstallationId(context, key, prng),
 ): Operation {
   const name = key.type === 'MAK' ? attributeNameOf(installationId) : installationId;
   const body = {
@@ -261,16 +251,16 @@ function activate(
   return {
     description,
     run: async () => {
-      const machineModel = machineOf(context.model, key.keyId, name);
-      machineModel.requests += 1;
+      const computer = computerOf(context.model, key.keyId, name);
+      computer.requests += 1;
       const limit = currentLimit(context, key.keyId);
-      const wasKnown = machineModel.acknowledgments > 0;
+      const wasActivated = computer.acknowledgments > 0;
       const response = await context.system.send({ route: 'POST /activations', body });
       context.system.network.trace.push(
         `  ${description}: ${response === 'killed' ? response : `${response.status} ${response.body?.code ?? ''}`}`,
       );
       if (response === 'killed') return;
-      recordActivation(context, key, name, response.status, response.body, limit, wasKnown);
+      checkActivation(context, key, name, response, { limit, wasActivated });
     },
   };
 }
@@ -279,56 +269,59 @@ function currentLimit({ system: { network } }: RunContext, keyId: string): numbe
   return limitIn(itemIn<Key>(network.items, `KEY#${keyId} KEY`)?.value.grants ?? []);
 }
 
-function recordActivation(
+/** Checks the response of an activation and records it in the model. `before` is the state before the request. */
+function checkActivation(
   context: RunContext,
   key: Key,
   name: string,
-  status: number,
-  body: HttpResponse['body'],
-  limitBefore: number,
-  wasKnown: boolean,
+  { status, body }: HttpResponse,
+  before: { readonly limit: number; readonly wasActivated: boolean },
 ): void {
   const { items } = context.system.network;
-  const machineModel = machineOf(context.model, key.keyId, name);
+  const computer = computerOf(context.model, key.keyId, name);
   if (status === 200 || status === 201) {
     if (key.type === 'MAK') {
-      const same = machineModel.activatedAt === null || machineModel.activatedAt === body.activatedAt;
-      assertRule(
-        same,
-        'MAK-2 a machine hears the same time',
-        `${name}: ${machineModel.activatedAt} and ${body.activatedAt}`,
+      check(
+        computer.activatedAt === null || computer.activatedAt === body.activatedAt,
+        'MAK-2 A repeated activation has the same time',
+        `${name}: ${computer.activatedAt} and ${body.activatedAt}`,
       );
-      assertRule(status === 200 || !wasKnown, 'MAK-2 a known machine is not counted again', name);
-      machineModel.activatedAt = body.activatedAt;
+      check(status === 200 || !before.wasActivated, 'MAK-2 A repeated activation does not count again', name);
+      computer.activatedAt = body.activatedAt;
     }
-    const same = machineModel.activationId === null || machineModel.activationId === body.activationId;
-    assertRule(same, 'MAK-2 a machine hears the same activation id', name);
-    machineModel.activationId = body.activationId;
-    machineModel.acknowledgments += 1;
-    assertRule(machinesOn(items, key.keyId).includes(name), 'MAK-1 an acknowledged activation is there', name);
+    check(
+      computer.activationId === null || computer.activationId === body.activationId,
+      'MAK-2 A repeated activation has the same id',
+      name,
+    );
+    computer.activationId = body.activationId;
+    computer.acknowledgments += 1;
+    check(computersOn(items, key.keyId).includes(name), 'MAK-1 Acknowledged activations are stored', name);
     return;
   }
   if (status === 409 && body.code === 'activation-limit-reached') {
     if (key.type === 'MAK') {
-      assertRule(!wasKnown, 'MAK-2 a known machine is never refused', name);
+      check(!before.wasActivated, 'MAK-2 A repeated activation is not refused', name);
       context.deferredChecks.push(() => {
         const used = activationRecordsOf(items, key.keyId).length;
-        assertRule(
-          used >= limitBefore,
-          'MAK-1 refused only when it is spent',
-          `${key.keyId} ${used} of ${limitBefore}`,
+        check(
+          used >= before.limit,
+          'MAK-1 A key refuses only when it is exhausted',
+          `${key.keyId} ${used} of ${before.limit}`,
         );
       });
     }
     return;
   }
   const isLive = itemIn<Key>(items, `KEY#${key.keyId} KEY`)?.value.state.status === 'live';
-  assertRule(status !== 403 || !isLive, 'BLK-1 only a blocked key is called blocked', key.keyId);
+  check(status !== 403 || !isLive, 'BLK-1 Only a blocked key is refused as blocked', key.keyId);
 }
 
 function activateBatch(context: RunContext, key: Key, prng: Prng, size: number, first = -1): Operation {
   const installationIds = Array.from({ length: size }, (_, index) =>
-    first >= 0 ? machine(numberOf(key.agreementId), first + index) : someMachine(context, key, prng),
+    first >= 0
+      ? installationIdAt(agreementNumberOf(key.agreementId), first + index)
+      : drawInstallationId(context, key, prng),
   );
   const activations = installationIds.map((installationId) => ({ installationId, product: productOf(key) }));
   const description = `activate a batch of ${size} on ${key.type} ${key.lastFive}`;
@@ -336,8 +329,8 @@ function activateBatch(context: RunContext, key: Key, prng: Prng, size: number, 
     description,
     run: async () => {
       const names = installationIds.map((each) => (key.type === 'MAK' ? attributeNameOf(each) : each));
-      const wereKnown = names.map((name) => machineOf(context.model, key.keyId, name).acknowledgments > 0);
-      for (const name of names) machineOf(context.model, key.keyId, name).requests += 1;
+      const wereActivated = names.map((name) => computerOf(context.model, key.keyId, name).acknowledgments > 0);
+      for (const name of names) computerOf(context.model, key.keyId, name).requests += 1;
       const limit = currentLimit(context, key.keyId);
       const productKey = productKeyOf(context, key.keyId);
       const response = await context.system.send({
@@ -348,26 +341,27 @@ function activateBatch(context: RunContext, key: Key, prng: Prng, size: number, 
       if (response === 'killed' || response.status !== 200) return;
       for (const [index, name] of names.entries()) {
         const { status, activation, problem } = response.body.results[index];
-        recordActivation(context, key, name, status, activation ?? problem, limit, wereKnown[index] ?? false);
+        const before = { limit, wasActivated: wereActivated[index] ?? false };
+        checkActivation(context, key, name, { status, body: activation ?? problem }, before);
       }
     },
   };
 }
 
 function validate(context: RunContext, key: Key, prng: Prng): Operation {
-  const installationId = someMachine(context, key, prng);
+  const installationId = drawInstallationId(context, key, prng);
   const name = key.type === 'MAK' ? attributeNameOf(installationId) : installationId;
   const body = { productKey: productKeyOf(context, key.keyId), installationId };
-  const acknowledgments = machineOf(context.model, key.keyId, name).acknowledgments > 0;
+  const isActivated = computerOf(context.model, key.keyId, name).acknowledgments > 0;
   return requestOperation(
     context,
     `validate on ${key.lastFive}`,
     { route: 'POST /validations', body },
     ({ genuine, reason }) => {
       const keyStatus = itemIn<Key>(context.system.network.items, `KEY#${key.keyId} KEY`)?.value.state.status;
-      assertRule(
-        !acknowledgments || keyStatus !== 'live' || genuine,
-        'VAL-1 who has activated is genuine',
+      check(
+        !isActivated || keyStatus !== 'live' || genuine,
+        'VAL-1 An installation that activated is genuine',
         `${name}: ${reason}`,
       );
     },
@@ -377,7 +371,7 @@ function validate(context: RunContext, key: Key, prng: Prng): Operation {
 function reportClients(context: RunContext, key: Key, prng: Prng): Operation {
   const body = {
     productKey: productKeyOf(context, key.keyId),
-    installationId: someMachine(context, key, prng),
+    installationId: drawInstallationId(context, key, prng),
     clients: prng.below(500),
   };
   return requestOperation(context, `report clients on ${key.lastFive}`, {
@@ -386,9 +380,9 @@ function reportClients(context: RunContext, key: Key, prng: Prng): Operation {
   });
 }
 
-// ---- The call centre
+// ---- The call center
 
-/** A call is known by its reference, without a key for the repetition too. */
+/** Repeats a phone call without its idempotency key: its call reference identifies it. */
 function repeatCall(context: RunContext, call: string, request: HttpRequest, trackedWrite: TrackedWrite): Operation {
   const description = `${call} (the same call)`;
   return { description, run: async () => void (await sendOnce(context, description, request, trackedWrite)) };
@@ -396,7 +390,7 @@ function repeatCall(context: RunContext, call: string, request: HttpRequest, tra
 
 function override(context: RunContext, key: Key, prng: Prng, name: OperationName): Operation {
   const trackedWrite = trackWrite(context.model, 'KEY', 'grant', name);
-  const body = { installationId: someMachine(context, key, prng), callReference: name, callerName: 'Inés' };
+  const body = { installationId: drawInstallationId(context, key, prng), callReference: name, callerName: 'Inés' };
   const request = { route: 'POST /keys/{keyId}/overrides', params: { keyId: key.keyId }, body, caller: agent };
   const operation = requestOperation(
     context,
@@ -436,9 +430,15 @@ function increase(context: RunContext, key: Key, prng: Prng, name: OperationName
 function submitRequest(context: RunContext, key: Key, prng: Prng, name: OperationName): Operation {
   const limit = limitIn(key.grants);
   const headroom = 2 * (key.grants[0]?.amount ?? 0) - limit;
-  const large = prng.chance(0.15);
+  const needsReview = prng.chance(0.15);
   const amount =
-    key.type === 'MAK' ? (large ? 1_001 : Math.max(1, headroom + 1 + prng.below(30))) : large ? 21 : 6 + prng.below(5);
+    key.type === 'MAK'
+      ? needsReview
+        ? 1_001
+        : Math.max(1, headroom + 1 + prng.below(30))
+      : needsReview
+        ? 21
+        : 6 + prng.below(5);
   const hasOtherLanguage = prng.chance(0.1);
   const hasWrongCorrespondent = prng.chance(0.1);
   const body = {
@@ -465,7 +465,7 @@ function submitRequest(context: RunContext, key: Key, prng: Prng, name: Operatio
     { route: 'POST /exceptions', body, caller, idempotencyKey: name },
     ({ exceptionId }) => {
       trackedWrite.isAcknowledged = true;
-      assertRule(id === undefined || id === exceptionId, 'EXC-5 one request has one id', `${id} and ${exceptionId}`);
+      check(id === undefined || id === exceptionId, 'EXC-5 A request has one id', `${id} and ${exceptionId}`);
       id = exceptionId;
       context.model.requests.add(exceptionId);
     },
@@ -479,12 +479,12 @@ function transition(
   name: OperationName,
   kind: string,
 ): Operation {
-  const less = prng.chance(0.5) ? { activations: Math.max(1, activations - prng.below(5)) } : {};
+  const smallerNumber = prng.chance(0.5) ? { activations: Math.max(1, activations - prng.below(5)) } : {};
   const [path, body, caller] = (
     {
       question: ['questions', { text: `Which schools? ${name}` }, team],
       answer: ['answers', { text: `Elm and Fir ${name}` }, customer(ines(agreementId))],
-      forward: ['review', { decision: 'forward', ...less }, team],
+      forward: ['review', { decision: 'forward', ...smallerNumber }, team],
       reject: ['review', { decision: 'reject', reason: `Too many ${name}` }, team],
       withdraw: ['withdrawal', { reason: `No longer ${name}` }, customer(ines(agreementId))],
     } as const
@@ -503,27 +503,27 @@ function transition(
 
 // ---- The Notices Correspondent
 
-const linkCache = new WeakMap<SentMail, { readonly link: ApprovalLink | undefined }>();
+const linkCache = new WeakMap<SentEmail, { readonly link: ApprovalLink | undefined }>();
 
-/** The link in a mail, if it carries one. */
-function linkIn(mail: SentMail): ApprovalLink | undefined {
-  const cached = linkCache.get(mail) ?? { link: parseLink(mail) };
-  linkCache.set(mail, cached);
+/** Returns the approval link in an email, if it contains one. */
+function linkIn(email: SentEmail): ApprovalLink | undefined {
+  const cached = linkCache.get(email) ?? { link: parseLink(email) };
+  linkCache.set(email, cached);
   return cached.link;
 }
 
-function parseLink({ text, to, tags }: SentMail): ApprovalLink | undefined {
+function parseLink({ text, to, tags }: SentEmail): ApprovalLink | undefined {
   const token = /https?:\/\/[^/\s]+\/approvals\/([\w-]+)/.exec(text)?.[1];
   const code = /\b(\d{6})\b/.exec(text.replaceAll(/\S*\/\S*/g, ''))?.[1];
-  const { exception, ask: round } = tags;
+  const { exception, round } = tags;
   if (token === undefined || code === undefined || exception === undefined || round === undefined) return undefined;
   return { token, code, to, exceptionId: exception, roundNumber: Number(round) };
 }
 
 function linksFor(context: RunContext, exceptionId: string): readonly ApprovalLink[] {
-  return context.system.network.mails
+  return context.system.network.emails
     .filter(({ tags }) => tags.exception === exceptionId)
-    .flatMap((mail) => linkIn(mail) ?? []);
+    .flatMap((email) => linkIn(email) ?? []);
 }
 
 function decide(
@@ -544,7 +544,7 @@ function decide(
     description,
     { route: 'POST /approvals/{token}', params: { token: link.token }, form },
     () => {
-      assertRule(!hasWrongCode, 'APR-2 a wrong code decides nothing', round);
+      check(!hasWrongCode, 'APR-2 A wrong code decides nothing', round);
       trackedWrite.isAcknowledged = true;
     },
     false,
@@ -565,9 +565,9 @@ function openLink(context: RunContext, link: ApprovalLink): Operation {
   return requestOperation(context, 'open a link', { route: 'GET /approvals/{token}', params: { token: link.token } });
 }
 
-function dispute(context: RunContext, mail: SentMail): Operation {
-  const token = /\/disputes\/([\w-]+)/.exec(mail.text)?.[1] ?? 'none';
-  return requestOperation(context, `dispute ${mail.tags.exception}`, {
+function dispute(context: RunContext, email: SentEmail): Operation {
+  const token = /\/disputes\/([\w-]+)/.exec(email.text)?.[1] ?? 'none';
+  return requestOperation(context, `dispute ${email.tags.exception}`, {
     route: 'POST /disputes/{token}',
     params: { token },
   });
@@ -576,8 +576,8 @@ function dispute(context: RunContext, mail: SentMail): Operation {
 // ---- Agreements
 
 function changeCorrespondent(context: RunContext, { agreementId }: Agreement, name: OperationName): Operation {
-  const short = name.replaceAll('#', '');
-  const body = { name: `Carla ${name}`, email: `carla-${short}@${agreementId.toLowerCase()}.example`, phone };
+  const nameInEmail = name.replaceAll('#', '');
+  const body = { name: `Noor ${name}`, email: `noor-${nameInEmail}@${agreementId.toLowerCase()}.example`, phone };
   const trackedWrite = trackWrite(context.model, 'AGREEMENT', 'entry', name);
   const route = 'PUT /agreements/{agreementId}/notices-correspondent';
   return requestOperation(
@@ -591,7 +591,7 @@ function changeCorrespondent(context: RunContext, { agreementId }: Agreement, na
 }
 
 function changeContacts(context: RunContext, { agreementId }: Agreement, name: OperationName): Operation {
-  const extra = { name: `Tom ${name}`, email: `tom-${name.replaceAll('#', '')}@alder.example`, phone };
+  const extra = { name: `Jorge ${name}`, email: `jorge-${name.replaceAll('#', '')}@alder.example`, phone };
   const trackedWrite = trackWrite(context.model, 'AGREEMENT', 'entry', name);
   const route = 'PUT /agreements/{agreementId}/contacts';
   const body = { contacts: [ines(agreementId), extra] };
@@ -626,7 +626,7 @@ function nameDeputy(context: RunContext, agreement: Agreement, name: OperationNa
   );
 }
 
-// ---- What runs by itself
+// ---- The schedule, the stream, and events
 
 export function sweep(context: RunContext): Operation {
   return {
@@ -644,10 +644,10 @@ export function deliverChanges(context: RunContext, prng: Prng): Operation {
     run: async () => {
       const some = context.pendingChanges.slice(0, 1 + prng.below(40));
       if (some.length === 0) return;
-      const isDoubled = context.system.network.conditions.profile.kind !== 'none' && prng.chance(0.15);
+      const isDuplicated = context.system.network.conditions.profile.kind !== 'none' && prng.chance(0.15);
       const isProcessed = await context.system.deliverChanges(some);
-      if (isDoubled) context.system.network.countFault('stream-duplicated');
-      if (!isProcessed || isDoubled) return;
+      if (isDuplicated) context.system.network.countFault('stream-duplicated');
+      if (!isProcessed || isDuplicated) return;
       for (const each of some) {
         const index = context.pendingChanges.indexOf(each);
         if (index >= 0) context.pendingChanges.splice(index, 1);
@@ -656,21 +656,21 @@ export function deliverChanges(context: RunContext, prng: Prng): Operation {
   };
 }
 
-/** SES reports of a mail that it took long ago. */
-function bounceMail(context: RunContext, prng: Prng): Operation {
-  const mail = prng.pick(context.system.network.mails.slice(-40));
-  const tags = Object.fromEntries(Object.entries(mail.tags).map(([name, value]) => [name, [value]]));
+/** Reports the bounce of an email that SES accepted some time ago. */
+function bounceEmail(context: RunContext, prng: Prng): Operation {
+  const email = prng.pick(context.system.network.emails.slice(-40));
+  const tags = Object.fromEntries(Object.entries(email.tags).map(([name, value]) => [name, [value]]));
   const bounceType = prng.chance(0.6) ? 'Permanent' : 'Transient';
   const detail = {
     eventType: 'Bounce',
     bounce: { bounceType, bounceSubType: 'General' },
-    mail: { messageId: mail.messageId, tags },
+    mail: { messageId: email.messageId, tags },
   };
   return {
-    description: `a ${bounceType} bounce of ${mail.tags.notification ?? 'an agreement notification'}`,
+    description: `a ${bounceType} bounce of ${email.tags.notification ?? 'an agreement notification'}`,
     run: async () => {
-      context.system.network.countFault('mail-bounced-late');
-      await context.system.sendMailEvent({ detail });
+      context.system.network.countFault('email-bounced-late');
+      await context.system.sendDeliveryEvent({ detail });
     },
   };
 }
@@ -685,7 +685,7 @@ function loseExecution(context: RunContext, name: string): Operation {
   };
 }
 
-// ---- What happens next
+// ---- Drawing operations
 
 type TableSnapshot = {
   readonly keys: readonly Key[];
@@ -696,35 +696,35 @@ type TableSnapshot = {
 };
 
 export function snapshotOf({ system: { network } }: RunContext): TableSnapshot {
-  const keys = valuesIn<Key>(network.items, 'KEY').map(({ value: state }) => state);
-  const requests = valuesIn<ExceptionRequest>(network.items, 'EXCEPTION').map(({ value: state }) => state);
+  const keys = valuesIn<Key>(network.items, 'KEY').map(({ value }) => value);
+  const requests = valuesIn<ExceptionRequest>(network.items, 'EXCEPTION').map(({ value }) => value);
   return {
     keys,
-    live: keys.filter(({ state: status }) => status.status === 'live'),
+    live: keys.filter(({ state }) => state.status === 'live'),
     requests,
-    open: requests.filter(({ state: stage }) => !isFinal(stage.status)),
+    open: requests.filter(({ state }) => !isFinal(state.status)),
     agreements: valuesIn<Agreement>(network.items, 'AGREEMENT')
-      .filter(({ item }) => 'head' in item)
-      .map(({ value: state }) => state),
+      .filter(({ item }) => 'ledgerHead' in item)
+      .map(({ value }) => value),
   };
 }
 
 const agreementsMax = 5;
 
-/** What a few do at once. Names are unique, so that what came of each can be told. */
+/** Returns a few operations to run at the same time. Their names are unique, so that each can be found in the table. */
 export function drawGroup(context: RunContext, prng: Prng, group: number): readonly Operation[] {
   const snapshot = snapshotOf(context);
   const name = (index: number) => `#${group}-${index}#`;
   if (snapshot.agreements.length === 0 || (snapshot.agreements.length < agreementsMax && prng.chance(0.04))) {
     return [register(context, name(0))];
   }
-  const contention = prng.chance(0.08) ? contendForOne(context, snapshot, prng, name) : [];
+  const contention = prng.chance(0.08) ? drawContention(context, snapshot, prng, name) : [];
   if (contention.length > 0) return contention;
-  const race = prng.chance(0.3) ? raceOfOpposites(context, snapshot, prng, name) : [];
-  if (race.length > 0) return race;
-  // What a key is issued for is waiting for it.
+  const conflict = prng.chance(0.3) ? drawConflict(context, snapshot, prng, name) : [];
+  if (conflict.length > 0) return conflict;
+  // Computers are waiting for a new key.
   const firstActivations = snapshot.live
-    .filter(({ type, keyId }) => type === 'MAK' && !context.model.machines.has(keyId) && prng.chance(0.8))
+    .filter(({ type, keyId }) => type === 'MAK' && !context.model.computers.has(keyId) && prng.chance(0.8))
     .map((key) => activateBatch(context, key, prng, 2 + prng.below(20)));
   if (firstActivations.length > 0) return firstActivations;
   const size = 2 + prng.below(3);
@@ -743,13 +743,13 @@ function drawOne(context: RunContext, snapshot: TableSnapshot, prng: Prng, name:
   const maks = live.filter(({ type }) => type === 'MAK');
   const kms = live.filter(({ type }) => type === 'KMS');
   const forOneOf =
-    <Each>(some: readonly Each[], act: (each: Each) => Operation | undefined) =>
+    <Each>(choices: readonly Each[], operationFor: (each: Each) => Operation | undefined) =>
     () =>
-      some.length === 0 ? undefined : act(prng.pick(some));
+      choices.length === 0 ? undefined : operationFor(prng.pick(choices));
   const recentLinks = open.flatMap(({ exceptionId }) => linksFor(context, exceptionId).slice(-2));
-  const anyLinks = context.system.network.mails.slice(-200).flatMap((mail) => linkIn(mail) ?? []);
-  const disputable = context.system.network.mails.filter(({ text }) => text.includes('/disputes/')).slice(-10);
-  const inState = (...stages: readonly string[]) => open.filter(({ state: stage }) => stages.includes(stage.status));
+  const anyLinks = context.system.network.emails.slice(-200).flatMap((email) => linkIn(email) ?? []);
+  const disputable = context.system.network.emails.filter(({ text }) => text.includes('/disputes/')).slice(-10);
+  const inState = (...statuses: readonly string[]) => open.filter(({ state }) => statuses.includes(state.status));
   const running = context.system.workflows.executions().filter(({ status }) => status === 'RUNNING');
   const draw = prng.weighted<() => Operation | undefined>([
     [22, forOneOf(maks, (key) => activate(context, key, prng))],
@@ -788,21 +788,21 @@ function drawOne(context: RunContext, snapshot: TableSnapshot, prng: Prng, name:
     [8, forOneOf(recentLinks, (link) => decide(context, link, prng, name))],
     [2, forOneOf(anyLinks, (link) => decide(context, link, prng, name))],
     [1, forOneOf(anyLinks, (link) => openLink(context, link))],
-    [1, forOneOf(disputable, (mail) => dispute(context, mail))],
+    [1, forOneOf(disputable, (email) => dispute(context, email))],
     [1.5, forOneOf(agreements, (agreement) => changeCorrespondent(context, agreement, name))],
     [1, forOneOf(agreements, (agreement) => changeContacts(context, agreement, name))],
     [1, forOneOf(agreements, (agreement) => nameDeputy(context, agreement, name))],
     [8, () => sweep(context)],
     [6, () => deliverChanges(context, prng)],
-    [2, () => (context.system.network.mails.length === 0 ? undefined : bounceMail(context, prng))],
+    [2, () => (context.system.network.emails.length === 0 ? undefined : bounceEmail(context, prng))],
     [1.5, forOneOf(running, (execution) => loseExecution(context, execution.name))],
     [7, forOneOf(context.repeatable, (operation) => operation)],
   ]);
   return draw();
 }
 
-/** Several who want the same at once: the last places of a MAK, or to be the one open request for a key. */
-function contendForOne(
+/** Returns operations that compete: for the last slots of a MAK, or for the one open request of a key. */
+function drawContention(
   context: RunContext,
   snapshot: TableSnapshot,
   prng: Prng,
@@ -821,13 +821,13 @@ function contendForOne(
   const [key] = prng.chance(0.7) ? maks : maks.toReversed();
   if (key === undefined) return [];
   const first = 100_000 + prng.below(800_000);
-  const newMachine = (index: number) => machine(numberOf(key.agreementId), first + index);
-  const some = Array.from({ length: 3 }, (_, index) => activate(context, key, prng, newMachine(index)));
+  const newInstallationId = (index: number) => installationIdAt(agreementNumberOf(key.agreementId), first + index);
+  const some = Array.from({ length: 3 }, (_, index) => activate(context, key, prng, newInstallationId(index)));
   return [...some, activateBatch(context, key, prng, 1 + prng.below(Math.min(60, remaining(key))), first + 10)];
 }
 
-/** Two or three that must not meet, meeting. */
-function raceOfOpposites(
+/** Returns conflicting operations: each would prevent the others if it came first. */
+function drawConflict(
   context: RunContext,
   snapshot: TableSnapshot,
   prng: Prng,
@@ -850,7 +850,7 @@ function raceOfOpposites(
     'request-withdrawn',
     'key-replaced-in-use',
   ] as const);
-  // A change that waits is not there for long.
+  // A pending change of the Correspondent is rare and does not last long.
   const kind = withPendingChange.length > 0 && prng.chance(0.7) ? 'correspondent-changed' : drawnKind;
   if (kind === 'key-replaced-in-use') {
     const key = snapshot.live.length === 0 ? undefined : prng.pick(snapshot.live);
@@ -883,40 +883,40 @@ function raceOfOpposites(
   const pending = agreement.pendingNoticesCorrespondent;
   if (pending === null) return [approve, changeCorrespondent(context, agreement, name(1))];
   network.countFault(kind);
-  // Within seconds of the moment at which the other takes over.
+  // Within seconds of the moment at which the new Correspondent takes over.
   clock.milliseconds = Math.max(clock.milliseconds, Date.parse(pending.effectiveAt) - prng.below(3_000) + 1_000);
   return [approve, sweep(context), transition(context, open, prng, name(1), 'forward')];
 }
 
-// ---- When all is calm
+// ---- Without faults
 
-/** Fills a MAK to its limit: the last place can always be used, and not one more (MAK-1). */
+/** Returns an operation that fills a MAK to its limit: the last slot can be used, and one more activation cannot (MAK-1). */
 export function fillToLimit(context: RunContext, key: Key, prng: Prng): Operation | undefined {
   const { items } = context.system.network;
   const limit = limitIn(key.grants);
   const remaining = limit - activationRecordsOf(items, key.keyId).length;
   if (remaining > 160) return undefined;
   return {
-    description: `fill ${key.lastFive} with ${remaining} more`,
+    description: `fill ${key.lastFive} with ${remaining} activations`,
     run: async () => {
       const first = 2_000 + prng.below(80_000);
-      // The last of them and one too many come one by one: a batch finds its places in another way.
+      // The last few, and one too many, activate one by one: a batch finds its slots in another way.
       const inBatches = Math.max(0, remaining - 5);
       for (let count = 0; count < inBatches; count += 90) {
         await activateBatch(context, key, prng, Math.min(90, inBatches - count), first + count).run();
       }
       for (let count = inBatches; count < remaining + 1; count += 1) {
-        await activate(context, key, prng, machine(numberOf(key.agreementId), first + count)).run();
+        await activate(context, key, prng, installationIdAt(agreementNumberOf(key.agreementId), first + count)).run();
       }
       const used = activationRecordsOf(items, key.keyId).length;
-      assertRule(used === limit, 'MAK-1 the last place can be used', `${key.keyId} ${used} of ${limit}`);
+      check(used === limit, 'MAK-1 The last slot can be used', `${key.keyId} ${used} of ${limit}`);
     },
   };
 }
 
-/** The team decides what nobody else will. */
+/** Returns operations of the team that forward every request in review, so that each request can end. */
 export function forwardPending(context: RunContext, prng: Prng, name: OperationName): readonly Operation[] {
   return snapshotOf(context)
-    .open.filter(({ state: stage }) => stage.status === 'in-review')
+    .open.filter(({ state }) => state.status === 'in-review')
     .map((request, index) => transition(context, request, prng, `${name}${index}#`, 'forward'));
 }

@@ -6,14 +6,14 @@ import { listKeys } from '../../store/keys.ts';
 import { listLedgerEntries } from '../../store/ledger.ts';
 import {
   anAgreement,
-  carla,
+  noor,
   context,
   expectAccepted,
   expectRefusal,
   ines,
   mallory,
   productKey,
-  tom,
+  jorge,
 } from '../builders.ts';
 import { mondayNine, mondayTen } from '../instants.ts';
 import { readAllPages, scanAllItems, startTestDynamoDb } from './dynamodb.ts';
@@ -140,7 +140,7 @@ describe('registering an agreement', () => {
 describe('who may see an agreement', () => {
   it('AGR-3 is everyone on its list and its Notices Correspondent, however they write their address', async () => {
     await register(anAgreement());
-    for (const person of [ines, tom, carla, { email: ' INES@Alder.Example ' }]) {
+    for (const person of [ines, jorge, noor, { email: ' INES@Alder.Example ' }]) {
       expect(await whose(person)).toEqual(['E-1001']);
     }
     expect(await whose(mallory)).toEqual([]);
@@ -159,8 +159,8 @@ describe('who may see an agreement', () => {
     expect(await findAgreement(store, 'E-1001')).toEqual(anAgreement({ contacts }));
     expect(await whose(ines)).toEqual(['E-1001']);
     expect(await whose(mallory)).toEqual(['E-1001']);
-    expect(await whose(carla)).toEqual(['E-1001']);
-    expect(await whose(tom)).toEqual([]);
+    expect(await whose(noor)).toEqual(['E-1001']);
+    expect(await whose(jorge)).toEqual([]);
     expect(await entries('AGREEMENT#E-1001')).toMatchObject([
       { sequence: 1 },
       { sequence: 2, at: mondayTen, actor: admin, action: 'contacts-changed', reference: 'change' },
@@ -168,47 +168,47 @@ describe('who may see an agreement', () => {
   });
 
   it('AGR-3 still includes a Notices Correspondent who is taken off the list', async () => {
-    await register(anAgreement({ contacts: [ines, carla] }));
+    await register(anAgreement({ contacts: [ines, noor] }));
     await changeContacts(store, 'E-1001', [ines], context({ actor: admin, operationId: 'change', now: mondayTen }));
-    expect(await whose(carla)).toEqual(['E-1001']);
+    expect(await whose(noor)).toEqual(['E-1001']);
   });
 
   it('AGR-3 in another agreement stays as it is', async () => {
     await register(anAgreement());
     await register(anAgreement({ agreementId: 'E-1002', numbers: { agreementNumber: 'E-1002' } }), 'register 2');
-    await changeContacts(store, 'E-1001', [tom], context({ actor: admin, operationId: 'change', now: mondayTen }));
+    await changeContacts(store, 'E-1001', [jorge], context({ actor: admin, operationId: 'change', now: mondayTen }));
     expect(await whose(ines)).toEqual(['E-1002']);
-    expect(await whose(tom)).toEqual(['E-1001', 'E-1002']);
+    expect(await whose(jorge)).toEqual(['E-1001', 'E-1002']);
   });
 
   it('changes nothing when the same change comes again, or names no agreement', async () => {
     await register(anAgreement());
-    await changeContacts(store, 'E-1001', [tom], context({ actor: admin, operationId: 'change', now: mondayTen }));
+    await changeContacts(store, 'E-1001', [jorge], context({ actor: admin, operationId: 'change', now: mondayTen }));
     await changeContacts(store, 'E-1001', [ines], context({ actor: admin, operationId: 'change 2', now: mondayTen }));
     const before = await scanAllItems(store);
     expect(
-      await changeContacts(store, 'E-1001', [tom], context({ actor: admin, operationId: 'change', now: mondayTen })),
+      await changeContacts(store, 'E-1001', [jorge], context({ actor: admin, operationId: 'change', now: mondayTen })),
     ).toEqual({
       ok: true,
       value: anAgreement({ contacts: [ines] }),
     });
     expect(
-      await changeContacts(store, 'E-9999', [tom], context({ actor: admin, operationId: 'change', now: mondayTen })),
+      await changeContacts(store, 'E-9999', [jorge], context({ actor: admin, operationId: 'change', now: mondayTen })),
     ).toBeUndefined();
     expect(await scanAllItems(store)).toEqual(before);
   });
 
   it('AGR-3 follows the list whatever changes come at once', async () => {
     await register(anAgreement());
-    const lists = [[ines], [tom], [mallory], [ines, tom], [tom, mallory]];
+    const lists = [[ines], [jorge], [mallory], [ines, jorge], [jorge, mallory]];
     await Promise.all(
       lists.map((contacts, number) =>
         changeContacts(store, 'E-1001', contacts, context({ actor: admin, operationId: `${number}`, now: mondayTen })),
       ),
     );
     const agreement = await findAgreement(store, 'E-1001');
-    const listed = new Set([...(agreement?.contacts ?? []), carla].map(({ email }) => email));
-    for (const person of [ines, tom, mallory, carla]) {
+    const listed = new Set([...(agreement?.contacts ?? []), noor].map(({ email }) => email));
+    for (const person of [ines, jorge, mallory, noor]) {
       expect(await whose(person)).toEqual(listed.has(person.email) ? ['E-1001'] : []);
     }
   });

@@ -21,7 +21,7 @@ import { listLedgerEntries } from '../../store/ledger.ts';
 import {
   anAgreement,
   aRequestForm,
-  carla,
+  noor,
   context,
   expectAccepted,
   expectRefusal,
@@ -29,7 +29,7 @@ import {
   policy,
   productKey,
   reviewer,
-  tom,
+  jorge,
 } from '../builders.ts';
 import {
   mondayNine,
@@ -52,7 +52,7 @@ const wrong = (number = 0) => new Secret(String(100_000 + number), '[code]');
 /** Mails a link about the question that is out: keeps what is kept of it. */
 function mail(facts: { token?: Secret; code?: Secret | null; round?: number; to?: string; expiresAt?: Instant } = {}) {
   const { token: itsToken = token, code: itsCode = code } = facts;
-  const { round = 1, to = carla.email, expiresAt = nextMondayFive } = facts;
+  const { round = 1, to = noor.email, expiresAt = nextMondayFive } = facts;
   const about = { kind: 'decision', exceptionId: 'X-1', round, to, expiresAt } as const;
   return saveLink(store, { token: itsToken, code: itsCode }, about, mondayTen);
 }
@@ -132,7 +132,7 @@ describe('a link and its code', () => {
     expect(decisionOf(answer)).toEqual({
       decision: 'approve',
       at: mondayNoon,
-      by: carla.email,
+      by: noor.email,
       comment: 'As planned.',
     });
     expect(await found()).toEqual(answer);
@@ -144,7 +144,7 @@ describe('a link and its code', () => {
     const { value: answer } = expectAccepted(await decide({ decision: 'deny' }));
     expect(answer.state).toMatchObject({
       status: 'denied',
-      round: { decision: { decision: 'deny', by: carla.email } },
+      round: { decision: { decision: 'deny', by: noor.email } },
     });
   });
 
@@ -168,7 +168,7 @@ describe('a link and its code', () => {
     const before = await scanAllItems(store);
     for (let time = 0; time < 3; time += 1) {
       expect(await openLink(store, 'decision', token)).toMatchObject({
-        link: { exceptionId: 'X-1', to: carla.email, wrongCodes: 0 },
+        link: { exceptionId: 'X-1', to: noor.email, wrongCodes: 0 },
         request: { exceptionId: 'X-1' },
       });
     }
@@ -412,18 +412,18 @@ describe('a link that is no longer good', () => {
 
   it('AGR-5 is void when another deputy is named while the first one’s answer is being written', async () => {
     const { agreementId } = anAgreement();
-    const named = (person: typeof tom, operation: string) => {
+    const named = (person: typeof jorge, operation: string) => {
       const days = { from: civilDate('2026-06-01'), to: civilDate('2026-06-05') };
       return nameDeputy(
         store,
         agreementId,
         { person, ...days },
-        context({ actor: carla.email, operationId: operation, now: mondayTen }),
+        context({ actor: noor.email, operationId: operation, now: mondayTen }),
       );
     };
-    await named(tom, 'one deputy');
+    await named(jorge, 'one deputy');
     const toDeputy = new Secret('the token of the deputy', '[token]');
-    await mail({ token: toDeputy, to: tom.email });
+    await mail({ token: toDeputy, to: jorge.email });
     const in_ = withInterruption(store, TransactWriteCommand, () => named(ines, 'another deputy'));
     expect(expectRefusal(await decide({ token: toDeputy, in_ }))).toMatchObject({
       code: 'link-void',

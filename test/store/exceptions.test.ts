@@ -45,7 +45,7 @@ import {
   anAgreement,
   aRequest,
   aRequestForm,
-  carla,
+  noor,
   context,
   expectAccepted,
   expectRefusal,
@@ -132,7 +132,7 @@ const approve = (request: ExceptionRequest) =>
     request,
     request.rounds,
     { decision: 'approve', comment: null },
-    context({ actor: carla.email, now: mondayTen }),
+    context({ actor: noor.email, now: mondayTen }),
   );
 const withdrawn = (request: ExceptionRequest) =>
   withdrawRequest(request, null, context({ actor: ines.email, now: mondayTen }));
@@ -321,13 +321,13 @@ describe('an approved request', () => {
         at: mondayNoon,
         by: 'volume-activation',
         reference: 'X-1',
-        approvedBy: carla.email,
+        approvedBy: noor.email,
       },
     ]);
     expect(await expectMakTotals(store, keyIdOf())).toMatchObject({ granted: 250, enforced: 250, inReserve: 150 });
     expect((await entries(`KEY#${keyIdOf()}`)).at(-1)).toMatchObject({
       at: mondayNoon,
-      actor: carla.email,
+      actor: noor.email,
       action: 'limit-raised',
       reference: 'X-1',
     });
@@ -361,12 +361,7 @@ describe('an approved request', () => {
       const refused = expectRefusal((await fulfillException(store, 'X-1', mondayNoon)) ?? notThere());
       expect(refused.code).toBe('not-in-that-state');
       const deny = (request: ExceptionRequest) =>
-        recordDecision(
-          request,
-          1,
-          { decision: 'deny', comment: null },
-          context({ actor: carla.email, now: mondayTen }),
-        );
+        recordDecision(request, 1, { decision: 'deny', comment: null }, context({ actor: noor.email, now: mondayTen }));
       expectAccepted(await move(operation === 'ask' ? ask(mondayTen) : deny, { operation }));
     }
     expect(await fulfillException(store, 'X-1', mondayNoon)).toMatchObject({

@@ -165,7 +165,7 @@ describe('an idempotency key that is used again', () => {
   });
 
   it.each([
-    ['another caller', { ...request, caller: 'tom@alder.example' }],
+    ['another caller', { ...request, caller: 'jorge@alder.example' }],
     ['another key', { ...request, key: 'key-2' }],
     ['a caller and key that only look the same together', { ...request, caller: 'ines@alder.examplek', key: 'ey-1' }],
   ])('is another request’s with %s', async (_, other) => {

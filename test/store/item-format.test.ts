@@ -25,7 +25,7 @@ import {
 } from '../../store/mak-activations.ts';
 import { scanReferences } from '../../store/reconciliation.ts';
 import { addReportedActivations, readAlertState, recordAlert } from '../../store/usage-alerts.ts';
-import { aRequestForm, carla, context, expectAccepted, ines, installationId, tom } from '../builders.ts';
+import { aRequestForm, noor, context, expectAccepted, ines, installationId, jorge } from '../builders.ts';
 import { mondayNine, mondayNoon, mondayTen, tuesdayTen } from '../instants.ts';
 import { scanAllItems, startTestDynamoDb } from './dynamodb.ts';
 import { createLedgers } from './ledger-fixture.ts';
@@ -50,13 +50,13 @@ beforeAll(async () => {
   const { agreement, key } = await createLedgers(store);
   ({ id: keyId } = key);
   ({ id: agreementId } = agreement);
-  await nameNewCorrespondent(store, agreementId, tom, context({ actor: 'admin', operationId: 'name' }));
+  await nameNewCorrespondent(store, agreementId, jorge, context({ actor: 'admin', operationId: 'name' }));
   const { lastFive } = (await readKey(store, keyId))?.value ?? { lastFive: '' };
   const sender = { maySpeakFor: () => true };
   const form = aRequestForm({ keyLastFive: lastFive });
   const receiving = context({ operationId: 'receive 2', now: tuesdayTen });
   expectAccepted(await createException(store, { exceptionId: 'X-2', form }, sender, receiving));
-  const about = { kind: 'decision', exceptionId: 'X-2', round: 1, to: carla.email, expiresAt: tuesdayTen } as const;
+  const about = { kind: 'decision', exceptionId: 'X-2', round: 1, to: noor.email, expiresAt: tuesdayTen } as const;
   await saveLink(store, { token, code: null }, about, mondayNoon);
   await claimIdempotencyKey(store, { caller: ines.email, key: 'key', fingerprint: 'fingerprint' }, mondayNine);
   await consumeReplyQuota(store, { category: 'answer', address: ines.email, repliesMax: 3 }, mondayNine);

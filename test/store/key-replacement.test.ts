@@ -29,13 +29,13 @@ import {
   aKmsRequestForm,
   anAgreement,
   aRequestForm,
-  carla,
+  noor,
   context,
   expectAccepted,
   ines,
   installationId,
   productKey,
-  tom,
+  jorge,
 } from '../builders.ts';
 import { mondayNine, mondayNoon, mondayTen, tuesdayTen } from '../instants.ts';
 import { scanAllItems, startTestDynamoDb, withInterceptor, withInterruption, withScheduler } from './dynamodb.ts';
@@ -133,7 +133,7 @@ async function withRequest(sort: Sort, { approved = true } = {}): Promise<string
         request,
         request.rounds,
         choice,
-        context({ actor: carla.email, now: mondayNine, policy: store.policy }),
+        context({ actor: noor.email, now: mondayNine, policy: store.policy }),
       ),
     { operationId: 'decide', now: mondayNine },
   );
@@ -235,7 +235,7 @@ async function isReplacedOnce(sort: Sort): Promise<Key> {
   } else {
     expect(limitOf(successor.grants)).toBe(6);
   }
-  expect(notifications.map(({ to }) => to.email).toSorted()).toEqual([ines.email, tom.email]);
+  expect(notifications.map(({ to }) => to.email).toSorted()).toEqual([ines.email, jorge.email]);
   for (const keyId of [old.keyId, successor.keyId])
     expect(await verifyLedger(store, `KEY#${keyId}`)).toMatchObject({ kind: 'intact' });
   const entries = (await listLedgerEntries(store, `KEY#${old.keyId}`, { limit: 100, after: null })).items;

@@ -8,7 +8,7 @@ import { ledgerEntryHash, ledgerEntrySortKey, ledgerPartition } from '../../stor
 import { createException, fulfillException, transitionException } from '../../store/exceptions.ts';
 import { issueMak, revealKey } from '../../store/keys.ts';
 import type { Owner } from '../../store/ledger.ts';
-import { anAgreement, aRequestForm, carla, context, expectAccepted, ines, productKey, tom } from '../builders.ts';
+import { anAgreement, aRequestForm, noor, context, expectAccepted, ines, productKey, jorge } from '../builders.ts';
 import { mondayNine, mondayNoon, mondayTen, tuesdayTen } from '../instants.ts';
 
 // Histories as the store writes them, and what somebody who may write the table could do to one.
@@ -29,7 +29,7 @@ export async function createLedgers(
       context({ actor: 'admin', operationId: 'register', now: mondayNine }),
     ),
   );
-  for (const [index, contacts] of [[ines], [ines, carla], [ines, tom]].entries())
+  for (const [index, contacts] of [[ines], [ines, noor], [ines, jorge]].entries())
     await changeContacts(
       store,
       agreementId,
@@ -46,7 +46,7 @@ export async function createLedgers(
     ),
   ).value;
   await revealKey(store, keyId, context({ actor: ines.email, operationId: 'reveal', now: mondayTen }));
-  await revealKey(store, keyId, context({ actor: tom.email, operationId: 'reveal again', now: mondayNoon }));
+  await revealKey(store, keyId, context({ actor: jorge.email, operationId: 'reveal again', now: mondayNoon }));
 
   const id = 'X-1';
   const sender = { maySpeakFor: () => true };
@@ -73,7 +73,7 @@ export async function createLedgers(
         request,
         request.rounds,
         choice,
-        context({ actor: carla.email, now: tuesdayTen, policy: store.policy }),
+        context({ actor: noor.email, now: tuesdayTen, policy: store.policy }),
       ),
     { operationId: 'decide', now: tuesdayTen },
   );

@@ -3,7 +3,7 @@ import { changeContacts } from '../../store/agreements.ts';
 import type { Store } from '../../store/dynamodb/table.ts';
 import type { Owner } from '../../store/ledger.ts';
 import { findOwner, listLedgerEntries, verifyLedger } from '../../store/ledger.ts';
-import { context, ines, tom } from '../builders.ts';
+import { context, ines, jorge } from '../builders.ts';
 import { tuesdayTen } from '../instants.ts';
 import { readAllPages, startTestDynamoDb } from './dynamodb.ts';
 import { createLedgers, entriesPerLedger, tamperings } from './ledger-fixture.ts';
@@ -30,7 +30,7 @@ describe('a history that was left alone', () => {
       await changeContacts(
         store,
         id,
-        index % 2 === 0 ? [ines] : [ines, tom],
+        index % 2 === 0 ? [ines] : [ines, jorge],
         context({ actor: 'admin', operationId: `more ${index}`, now: tuesdayTen }),
       );
     }

@@ -21,7 +21,7 @@ import {
   aKmsRequestForm,
   anAgreement,
   aRequestForm,
-  carla,
+  noor,
   context,
   expectAccepted,
   ines,
@@ -29,7 +29,7 @@ import {
   mallory,
   policy,
   productKey,
-  tom,
+  jorge,
 } from '../builders.ts';
 import { mondayNine, mondayTen } from '../instants.ts';
 import { scanAllItems, startTestDynamoDb } from './dynamodb.ts';
@@ -112,7 +112,7 @@ async function fulfilled(exceptionId: string): Promise<void> {
   await transitionException(
     store,
     exceptionId,
-    (request) => recordDecision(request, 1, choice, context({ actor: carla.email, now: mondayTen })),
+    (request) => recordDecision(request, 1, choice, context({ actor: noor.email, now: mondayTen })),
     { operationId: 'decide', now: mondayTen },
   );
   expectAccepted((await fulfillException(store, exceptionId, mondayTen)) ?? notThere());
@@ -261,7 +261,7 @@ describe('a table in which everything fits together', () => {
     await applyCorrespondentChange(store, agreementId, over);
     expect(await wrongIn('table')).toEqual([]);
     const people = (await scanAllItems(store)).map(({ PK }) => PK).filter((PK) => PK.startsWith('PERSON#'));
-    expect(people.toSorted()).toEqual([ines, mallory, tom].map(({ email }) => `PERSON#${email}`).toSorted());
+    expect(people.toSorted()).toEqual([ines, mallory, jorge].map(({ email }) => `PERSON#${email}`).toSorted());
   });
 
   it('says of an agreement that is not there that it is not', async () => {
@@ -501,7 +501,7 @@ type Kms = { readonly grants: readonly object[]; readonly hosts: readonly object
 
 describe('a way to something', () => {
   it.each([
-    ['AGR-3', () => ({ PK: `PERSON#${tom.email}`, SK: `AGREEMENT#${agreementId}` })],
+    ['AGR-3', () => ({ PK: `PERSON#${jorge.email}`, SK: `AGREEMENT#${agreementId}` })],
     ['KEY-7', () => ({ PK: `AGREEMENT#${agreementId}`, SK: `KEY#${makId}` })],
     ['KEY-6', () => ({ PK: `LASTFIVE#${makKey.lastFive}`, SK: `AGREEMENT#${agreementId}#KEY#${makId}` })],
     ['KEY-2', () => ({ PK: `AGREEMENT#${agreementId}`, SK: 'MAK#client' })],

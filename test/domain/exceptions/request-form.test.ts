@@ -391,15 +391,15 @@ describe('a value', () => {
   });
 
   it('EXC-1 is a person whose parts have labels of their own, right below', () => {
-    const parts = 'Name: Carla Weiss\nPhone: +1 425 555 0103\nE-mail: carla@alder.example';
+    const parts = 'Name: Noor Haddad\nPhone: +1 425 555 0103\nE-mail: noor@alder.example';
     const { form: intake } = read(`Notices Correspondent:\n${parts}\n\n${complete}`);
     expect(intake.requester).toEqual(body.requester);
     expect(intake.noticesCorrespondent).toEqual({
-      name: 'Carla Weiss',
+      name: 'Noor Haddad',
       phone: '+1 425 555 0103',
-      email: 'carla@alder.example',
+      email: 'noor@alder.example',
     });
-    expect(read(`Requester: Carla Weiss\n${parts.slice(18)}`).form.requester).toEqual(intake.noticesCorrespondent);
+    expect(read(`Requester: Noor Haddad\n${parts.slice(18)}`).form.requester).toEqual(intake.noticesCorrespondent);
   });
 
   it.each(['+1 425 555 0101', '(425) 555-0101', '425.555.0101 x12', '425/5550101ext. 1234', '4255550101 ext 123'])(
@@ -416,25 +416,25 @@ describe('a value', () => {
 
   it('EXC-1 is a person up to an empty line or cell: what comes after is somebody else’s', () => {
     for (const gap of ['', '   ', '\t']) {
-      const { form: intake } = read(`Notices Correspondent: Carla Weiss\n${gap}\nPhone: +1 425 555 0101`);
-      expect(intake.noticesCorrespondent).toEqual({ name: 'Carla Weiss', phone: undefined, email: undefined });
+      const { form: intake } = read(`Notices Correspondent: Noor Haddad\n${gap}\nPhone: +1 425 555 0101`);
+      expect(intake.noticesCorrespondent).toEqual({ name: 'Noor Haddad', phone: undefined, email: undefined });
       expect(intake.requester.phone).toBe('+1 425 555 0101');
     }
   });
 
   it('EXC-13 is a Correspondent in pieces, which say nothing twice', () => {
     const pieces = [
-      'Notices Correspondent: Carla Weiss',
+      'Notices Correspondent: Noor Haddad',
       'Notices Correspondent’s phone number: +1 425 555 0103',
-      'Notices Correspondent’s e-mail: carla@alder.example',
+      'Notices Correspondent’s e-mail: noor@alder.example',
     ].join('\n\n');
     const { form: intake, errors: faults } = read(pieces);
     expect(faults).toEqual([]);
     expect(toRequestBody(intake)).toEqual({
       requester: {},
-      noticesCorrespondent: { name: 'Carla Weiss', phone: '+1 425 555 0103', email: 'carla@alder.example' },
+      noticesCorrespondent: { name: 'Noor Haddad', phone: '+1 425 555 0103', email: 'noor@alder.example' },
     });
-    expect(Object.keys(toRequestBody(read('Notices Correspondent: Carla').form).noticesCorrespondent ?? {})).toEqual([
+    expect(Object.keys(toRequestBody(read('Notices Correspondent: Noor').form).noticesCorrespondent ?? {})).toEqual([
       'name',
     ]);
   });
@@ -448,7 +448,7 @@ describe('a value', () => {
     expect(read('License and authorization numbers: 12345678').rawValues).toEqual({ licenseNumber: '12345678' });
     const either = 'Agreement number, or license and authorization numbers';
     expect(read(`${either}: E-1001`).rawValues).toEqual({ agreementNumber: 'E-1001' });
-    expect(read(`${either}: ask Carla`).rawValues).toEqual({ agreementNumber: 'ask Carla' });
+    expect(read(`${either}: ask Noor`).rawValues).toEqual({ agreementNumber: 'ask Noor' });
   });
 
   it('EXC-1 is as much of a person as there is', () => {
@@ -457,8 +457,8 @@ describe('a value', () => {
       phone: undefined,
       email: undefined,
     });
-    expect(read("Notices Correspondent's e-mail: carla@alder.example").form.noticesCorrespondent).toMatchObject({
-      email: 'carla@alder.example',
+    expect(read("Notices Correspondent's e-mail: noor@alder.example").form.noticesCorrespondent).toMatchObject({
+      email: 'noor@alder.example',
     });
   });
 
@@ -591,7 +591,7 @@ Required date:`,
         '',
         'Kind: MAKADD',
         'Language: German',
-        'Notices Correspondent: Carla, c@d.example',
+        'Notices Correspondent: Noor, c@d.example',
         ...complete.split('\n'),
       ),
       word,

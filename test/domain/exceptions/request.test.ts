@@ -50,7 +50,7 @@ import {
   aRequestForm,
   blockedState,
   blockingState,
-  carla,
+  noor,
   context,
   expectAccepted,
   expectRefusal,
@@ -71,7 +71,7 @@ import {
   requestRejected,
   requestWithdrawn,
   reviewer,
-  tom,
+  jorge,
   withWaitingExecution,
 } from '../../builders.ts';
 import * as on from '../../instants.ts';
@@ -130,7 +130,7 @@ describe('a request that comes in', () => {
     };
     expect(expectRefusal(receiveOn(aRequestForm(), { agreement: undefined }))).toEqual(refusal);
     expect(expectRefusal(receiveOn(aRequestForm({ requester: mallory })))).toEqual(refusal);
-    expect(expectRefusal(receiveOn(aRequestForm({ requester: { ...tom, email: ines.email } })))).toEqual(refusal);
+    expect(expectRefusal(receiveOn(aRequestForm({ requester: { ...jorge, email: ines.email } })))).toEqual(refusal);
   });
 
   it('EXC-2 is taken from a requester who writes the listed name without accents and in capitals', () => {
@@ -280,16 +280,16 @@ describe('what is flagged when a request comes in', () => {
   });
 
   it('EXC-6 is another Notices Correspondent in the request than the agreement has', () => {
-    expect(flagsFor({ noticesCorrespondent: { ...carla, email: 'CARLA@alder.example ' } })).toEqual([]);
-    expect(flagsFor({ noticesCorrespondent: { ...carla, email: mallory.email } })).toEqual(['correspondent-differs']);
+    expect(flagsFor({ noticesCorrespondent: { ...noor, email: 'NOOR@alder.example ' } })).toEqual([]);
+    expect(flagsFor({ noticesCorrespondent: { ...noor, email: mallory.email } })).toEqual(['correspondent-differs']);
   });
 
   it('EXC-6 AGR-4 goes by who the Correspondent is at that moment', () => {
-    const handedOver = { person: tom, effectiveAt: on.mondayTen };
+    const handedOver = { person: jorge, effectiveAt: on.mondayTen };
     const about = { agreement: anAgreement({ pendingNoticesCorrespondent: handedOver }) };
-    expect(flagsFor({ noticesCorrespondent: tom }, about)).toEqual([]);
-    expect(flagsFor({ noticesCorrespondent: carla }, about)).toEqual(['correspondent-differs']);
-    expect(flagsFor({ requester: tom }, about)).toEqual(['requester-is-correspondent']);
+    expect(flagsFor({ noticesCorrespondent: jorge }, about)).toEqual([]);
+    expect(flagsFor({ noticesCorrespondent: noor }, about)).toEqual(['correspondent-differs']);
+    expect(flagsFor({ requester: jorge }, about)).toEqual(['requester-is-correspondent']);
   });
 
   it('SLA-7 is a required date before the day on which the answer is due', () => {
@@ -298,20 +298,20 @@ describe('what is flagged when a request comes in', () => {
   });
 
   it('EXC-8 is a requester who is the Notices Correspondent', () => {
-    const agreement = anAgreement({ contacts: [ines, carla] });
-    expect(flagsFor({ requester: carla }, { agreement })).toEqual(['requester-is-correspondent']);
+    const agreement = anAgreement({ contacts: [ines, noor] });
+    expect(flagsFor({ requester: noor }, { agreement })).toEqual(['requester-is-correspondent']);
     expect(flagsFor({ requester: ines }, { agreement })).toEqual([]);
   });
 
   it('EXC-8 is all of it at once, in one order', () => {
     const everything = {
-      requester: carla,
+      requester: noor,
       language: 'fr',
       activationsRequested: 5000,
       noticesCorrespondent: mallory,
       requiredDate: civilDate('2026-06-02'),
     };
-    expect(flagsFor(everything, { agreement: anAgreement({ contacts: [carla] }) })).toEqual(
+    expect(flagsFor(everything, { agreement: anAgreement({ contacts: [noor] }) })).toEqual(
       flags.filter((flag) => flag !== 'approval-disputed'),
     );
   });
@@ -464,13 +464,13 @@ describe('the team that forwards', () => {
     expect(deed.detail).toBe('Forwarded to the Notices Correspondent for 120. The question that was out is void.');
     const choice = { decision: 'approve', comment: null } as const;
     expect(
-      expectRefusal(recordDecision(request, 1, choice, context({ actor: carla.email, now: on.tuesdayTen }))),
+      expectRefusal(recordDecision(request, 1, choice, context({ actor: noor.email, now: on.tuesdayTen }))),
     ).toMatchObject({
       code: 'link-void',
       because: 'replaced',
     });
     expect(
-      expectAccepted(recordDecision(request, 2, choice, context({ actor: carla.email, now: on.tuesdayTen }))).request
+      expectAccepted(recordDecision(request, 2, choice, context({ actor: noor.email, now: on.tuesdayTen }))).request
         .activations,
     ).toBe(120);
   });
@@ -671,7 +671,7 @@ describe('the Correspondent who decides', () => {
     decision: 'approve' | 'deny',
     comment: string | null = null,
   ) =>
-    recordDecision(request, askNumber, choose(decision, comment), context({ actor: carla.email, now: on.tuesdayTen }));
+    recordDecision(request, askNumber, choose(decision, comment), context({ actor: noor.email, now: on.tuesdayTen }));
   const asked = allSent(requestAwaitingApproval({ at: on.mondayNoon }));
 
   it('EXC-6 approves: that is recorded, the team has the ball, both are told, and no limit is raised yet', () => {
@@ -685,7 +685,7 @@ describe('the Correspondent who decides', () => {
           askedAt: on.mondayNoon,
           remindersSent: 0,
           undeliverableAt: null,
-          decision: { decision: 'approve', at: on.tuesdayTen, by: carla.email, comment: 'Fine.' },
+          decision: { decision: 'approve', at: on.tuesdayTen, by: noor.email, comment: 'Fine.' },
         },
       },
       clock: {
@@ -702,7 +702,7 @@ describe('the Correspondent who decides', () => {
       notificationCount: 5,
     });
     expect(deed).toEqual({
-      actor: carla.email,
+      actor: noor.email,
       action: 'approved',
       detail: 'The Notices Correspondent approved 150 more. “Fine.”',
       reference: 'X-1',
@@ -719,13 +719,13 @@ describe('the Correspondent who decides', () => {
         askedAt: on.mondayNoon,
         remindersSent: 0,
         undeliverableAt: null,
-        decision: { decision: 'deny', at: on.tuesdayTen, by: carla.email, comment: null },
+        decision: { decision: 'deny', at: on.tuesdayTen, by: noor.email, comment: null },
       },
     });
     expect(request.clock.status).toBe('stopped');
     expect(lettersOf(request)).toEqual(['denied to requester', 'decided to correspondent']);
     expect(deed).toEqual({
-      actor: carla.email,
+      actor: noor.email,
       action: 'denied',
       detail: 'The Notices Correspondent denied the request.',
       reference: 'X-1',
@@ -741,9 +741,7 @@ describe('the Correspondent who decides', () => {
       const once = expectAccepted(decideOn(asked, 1, first)).request;
       for (const second of ['approve', 'deny'] as const) {
         expect(
-          expectRefusal(
-            recordDecision(once, 1, choose(second), context({ actor: carla.email, now: on.wednesdayNoon })),
-          ),
+          expectRefusal(recordDecision(once, 1, choose(second), context({ actor: noor.email, now: on.wednesdayNoon }))),
         ).toEqual({
           code: 'already-decided',
           detail: `This request was ${word} already. Nothing has been changed.`,
@@ -858,14 +856,14 @@ describe('an approved request', () => {
       at: on.tuesdayTen,
       by: 'volume-activation',
       reference: 'X-1',
-      approvedBy: carla.email,
+      approvedBy: noor.email,
     };
     const outcome = expectAccepted(fulfill(approved, mak, context({ now: on.tuesdayTen })));
     expect(outcome.granted).toEqual({
       key: { ...mak, grants: [...mak.grants, grant] },
       grant,
       event: {
-        actor: carla.email,
+        actor: noor.email,
         action: 'limit-raised',
         detail: 'The limit of the key ending in BCDFG was raised by 150. MAKADD X-1: Two new schools open in autumn.',
         reference: 'X-1',
@@ -888,7 +886,7 @@ describe('an approved request', () => {
     ).request;
     const choice = { decision: 'approve', comment: null } as const;
     const decided = expectAccepted(
-      recordDecision(smaller, 1, choice, context({ actor: carla.email, now: on.mondayTen })),
+      recordDecision(smaller, 1, choice, context({ actor: noor.email, now: on.mondayTen })),
     ).request;
     const { granted } = expectAccepted(fulfill(decided, aMak(), context({ now: on.tuesdayTen })));
     expect(limitOf(granted?.key.grants ?? [])).toBe(220);
@@ -1032,7 +1030,7 @@ describe('the letters of a request', () => {
     const choice = { decision: 'approve', comment: null } as const;
     const nowhere = [
       expectAccepted(askQuestion(asked, 'Why?', context({ actor: reviewer, now: on.tuesdayTen }))).request,
-      expectAccepted(recordDecision(asked, 1, choice, context({ actor: carla.email, now: on.tuesdayTen }))).request,
+      expectAccepted(recordDecision(asked, 1, choice, context({ actor: noor.email, now: on.tuesdayTen }))).request,
       expectAccepted(withdrawRequest(asked, null, context({ actor: ines.email, now: on.tuesdayTen }))).request,
       expectAccepted(rejectRequest(asked, 'No.', context({ actor: reviewer, now: on.tuesdayTen }))).request,
     ].flatMap(lettersOf);
@@ -1176,7 +1174,7 @@ describe('the table of legal moves', () => {
 
 describe('the Correspondent who says “this was not me”', () => {
   const disputeOn = (request: ExceptionRequest) =>
-    disputeDecision(request, context({ actor: carla.email, now: on.tuesdayTen }));
+    disputeDecision(request, context({ actor: noor.email, now: on.tuesdayTen }));
 
   it('APR-8 freezes a request whose limit was not raised yet: it is void, flagged, and before the team again', () => {
     const before = allSent(requestApproved());
@@ -1193,7 +1191,7 @@ describe('the Correspondent who says “this was not me”', () => {
     });
     expect(frozen).toBe(true);
     expect(deed).toEqual({
-      actor: carla.email,
+      actor: noor.email,
       action: 'decision-disputed',
       detail: 'The Correspondent says: “this was not me”. The request is frozen.',
       reference: 'X-1',
@@ -1221,7 +1219,7 @@ describe('the Correspondent who says “this was not me”', () => {
     expect(lettersOf(request)).toEqual(['disputed to team', 'disputed to supervisors']);
     expect(frozen).toBe(false);
     expect(deed).toEqual({
-      actor: carla.email,
+      actor: noor.email,
       action: 'decision-disputed',
       detail: 'The Correspondent says: “this was not me”, after it had ended.',
       reference: 'X-1',
@@ -1291,7 +1289,7 @@ type TransitionCase = { readonly request: ExceptionRequest; readonly key: Key };
 function attempt(move: TransitionName, { request, key }: TransitionCase, now: Instant): Result<TransitionCase> {
   const newNumber = request.activations > 1 ? request.activations - 1 : request.form.activationsRequested;
   const choose = (decision: 'approve' | 'deny') =>
-    recordDecision(request, request.rounds, { decision, comment: null }, context({ actor: carla.email, now }));
+    recordDecision(request, request.rounds, { decision, comment: null }, context({ actor: noor.email, now }));
   const withKey = (tried: Result<Transition>): Result<TransitionCase> => (tried.ok ? { ...tried, key } : tried);
   switch (move) {
     case 'question':
@@ -1314,7 +1312,7 @@ function attempt(move: TransitionName, { request, key }: TransitionCase, now: In
     case 'lapse':
       return withKey(lapseRequest(request, context({ now })));
     case 'dispute':
-      return withKey(disputeDecision(request, context({ actor: carla.email, now })));
+      return withKey(disputeDecision(request, context({ actor: noor.email, now })));
     case 'fulfill': {
       const tried = fulfill(request, key, context({ now }));
       return tried.ok ? { ...tried, key: tried.granted?.key ?? key } : tried;
@@ -1410,7 +1408,7 @@ describe('whatever is tried in turn', () => {
         const raisedBy = limitOf(way.key.grants) - limitOf(first.key.grants);
         expect(raisedBy).toBe(fulfilled ? approvedNumber : 0);
         if (fulfilled)
-          expect(approvalRoundOf(way.request)?.decision).toMatchObject({ decision: 'approve', by: carla.email });
+          expect(approvalRoundOf(way.request)?.decision).toMatchObject({ decision: 'approve', by: noor.email });
       }),
     );
   });

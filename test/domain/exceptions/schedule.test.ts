@@ -13,7 +13,7 @@ import {
 import { applyDueAction, dueActions, nextActionAt } from '../../../domain/exceptions/schedule.ts';
 import type { Policy } from '../../../domain/policy.ts';
 import {
-  carla,
+  noor,
   context,
   expectAccepted,
   ines,
@@ -153,7 +153,7 @@ describe('a Correspondent who does not answer', () => {
   it('SLA-5 is reminded no more, and SLA-6 does not lapse, once the approval is recorded', () => {
     const choice = { decision: 'approve', comment: null } as const;
     const approved = expectAccepted(
-      recordDecision(asked, 1, choice, context({ actor: carla.email, now: on.mondayNoon })),
+      recordDecision(asked, 1, choice, context({ actor: noor.email, now: on.mondayNoon })),
     ).request;
     expect(kinds(asked)).toEqual(['remind-correspondent', 'lapse', 'remind-team', 'notify-supervisors']);
     expect(kinds(approved)).toEqual(['remind-team', 'notify-supervisors']);

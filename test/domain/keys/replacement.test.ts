@@ -83,7 +83,7 @@ describe('a replacement that is completed', () => {
 
   const raised = [
     aGrant({ amount: 100 }),
-    aGrant({ kind: 'exception', amount: 500, approvedBy: 'carla@alder.example' }),
+    aGrant({ kind: 'exception', amount: 500, approvedBy: 'noor@alder.example' }),
   ];
 
   it('BLK-1 sets both marks, for activation and for validation, and names the successor', () => {

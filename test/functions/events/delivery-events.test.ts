@@ -14,7 +14,7 @@ import { nameDeputy } from '../../../store/agreements.ts';
 import { nextDueAt } from '../../../store/dynamodb/due-items.ts';
 import { createException, findException, transitionException } from '../../../store/exceptions.ts';
 import { listLedgerEntries } from '../../../store/ledger.ts';
-import { aRequestForm, carla, context, expectAccepted, ines, mallory } from '../../builders.ts';
+import { aRequestForm, noor, context, expectAccepted, ines, mallory } from '../../builders.ts';
 import { mondayNoon, mondayTen, tuesdayTen } from '../../instants.ts';
 import { startTestDynamoDb } from '../../store/dynamodb.ts';
 import { setUpHandlerEnvironment } from '../handler-invocation.ts';
@@ -119,7 +119,7 @@ describe('a mail that asks the Correspondent and does not get there', () => {
     ['is rejected', rejected, 'Bad content'],
   ])('EXC-6 %s: the request shows it, and the team and the requester are told once', async (_, what, because) => {
     const { exceptionId } = await asked();
-    const report = reportOf(carla.email, what, 'approval-requested');
+    const report = reportOf(noor.email, what, 'approval-requested');
     setClock(mondayNoon);
     await hear(report);
     expect(approvalRoundOf(await requestNow(exceptionId))).toMatchObject({
@@ -137,7 +137,7 @@ describe('a mail that asks the Correspondent and does not get there', () => {
     expect(String(await nextDueAt(store)) <= mondayNoon).toBe(true);
     await send(exceptionId, mondayNoon);
     expect(mailsTo('team@licensing.example').at(-1)).toContain('Not delivered: the approval of 150 more activations');
-    expect(mailsTo(ines.email).at(-1)).toContain('We cannot reach Carla Weiss about your request');
+    expect(mailsTo(ines.email).at(-1)).toContain('We cannot reach Noor Haddad about your request');
     const before = ses.commandCalls(SendEmailCommand).length;
 
     // The same report comes again, by itself and several times at once.
@@ -155,9 +155,9 @@ describe('a mail that asks the Correspondent and does not get there', () => {
       store,
       agreement.agreementId,
       deputy,
-      context({ actor: carla.email, operationId: 'name', now: mondayTen }),
+      context({ actor: noor.email, operationId: 'name', now: mondayTen }),
     );
-    await hear(reportOf(carla.email, bounced, 'approval-requested'));
+    await hear(reportOf(noor.email, bounced, 'approval-requested'));
     expect(await owed(exceptionId)).toContain('approval-requested to deputy');
     await send(exceptionId);
     expect(mailsTo(mallory.email)).toEqual([expect.stringContaining('Your decision, please: 150 more activations')]);
@@ -170,15 +170,15 @@ describe('a mail that asks the Correspondent and does not get there', () => {
       store,
       agreement.agreementId,
       deputy,
-      context({ actor: carla.email, operationId: 'name', now: mondayTen }),
+      context({ actor: noor.email, operationId: 'name', now: mondayTen }),
     );
-    await hear(reportOf(carla.email, bounced, 'approval-requested'));
+    await hear(reportOf(noor.email, bounced, 'approval-requested'));
     expect(await owed(exceptionId)).toEqual(['undeliverable to team', 'undeliverable to requester']);
   });
 
   it('AGR-4 is of an earlier question: nothing is held against the one that is out', async () => {
     const { exceptionId } = await asked();
-    const report = reportOf(carla.email, bounced, 'approval-requested');
+    const report = reportOf(noor.email, bounced, 'approval-requested');
     await transitionException(
       store,
       exceptionId,
@@ -193,13 +193,13 @@ describe('a mail that asks the Correspondent and does not get there', () => {
 
   it('APR-3 is of a question that is decided: it is only written down', async () => {
     const { exceptionId } = await asked();
-    const report = reportOf(carla.email, bounced, 'approval-requested');
+    const report = reportOf(noor.email, bounced, 'approval-requested');
     const choice = { decision: 'approve', comment: null } as const;
     await transitionException(
       store,
       exceptionId,
       (request) =>
-        recordDecision(request, 1, choice, context({ actor: carla.email, now: mondayNoon, policy: store.policy })),
+        recordDecision(request, 1, choice, context({ actor: noor.email, now: mondayNoon, policy: store.policy })),
       { operationId: null, now: mondayNoon },
     );
     const before = await owed(exceptionId);
@@ -210,7 +210,7 @@ describe('a mail that asks the Correspondent and does not get there', () => {
 
   it('EXC-6 is refused by the mail service at once: the same, and no letter is lost over it', async () => {
     ses.on(SendEmailCommand).callsFake(({ Destination }) => {
-      if (!Destination.ToAddresses.includes(carla.email)) return { MessageId: 'm' };
+      if (!Destination.ToAddresses.includes(noor.email)) return { MessageId: 'm' };
       throw new MessageRejected({ message: 'Address is on the list of the dead', $metadata: {} });
     });
     const { exceptionId } = await asked();
@@ -218,14 +218,14 @@ describe('a mail that asks the Correspondent and does not get there', () => {
     expect(await owed(exceptionId)).toEqual(['undeliverable to team', 'undeliverable to requester']);
     await send(exceptionId);
     expect(mailsTo('team@licensing.example').at(-1)).toContain('Not delivered');
-    expect(mailsTo(ines.email).at(-1)).toContain('We cannot reach Carla Weiss');
+    expect(mailsTo(ines.email).at(-1)).toContain('We cannot reach Noor Haddad');
   });
 });
 
 describe('whatever else is reported of a mail', () => {
   it.each([
-    ['a mailbox that is full', carla.email, full, 'approval-requested', 'mail-put-off'],
-    ['a complaint', carla.email, complained, 'approval-requested', 'mail-complained-of'],
+    ['a mailbox that is full', noor.email, full, 'approval-requested', 'mail-put-off'],
+    ['a complaint', noor.email, complained, 'approval-requested', 'mail-complained-of'],
     ['a mail to the requester', ines.email, bounced, 'forwarded', 'mail-not-delivered'],
   ])('LED-1 is written in the history of the request: %s', async (_, address, what, letter, action) => {
     const { exceptionId } = await asked();
@@ -237,7 +237,7 @@ describe('whatever else is reported of a mail', () => {
 
   it('is only counted when it is a delay: the mail may be there in a moment', async () => {
     const { exceptionId } = await asked();
-    await hear(reportOf(carla.email, delayed, 'approval-requested'));
+    await hear(reportOf(noor.email, delayed, 'approval-requested'));
     expect(await actions(exceptionId)).toEqual(['received', 'approval-asked']);
   });
 

@@ -6,7 +6,7 @@ import { addDuration } from '../../../domain/calendar/instant.ts';
 import { lambdaContext } from '../../../local/emulators/api-gateway.ts';
 import { countUsed, readKey } from '../../../store/keys.ts';
 import { listMakActivations } from '../../../store/mak-activations.ts';
-import { ines, installationId, tom } from '../../builders.ts';
+import { ines, installationId, jorge } from '../../builders.ts';
 import { mondayTen } from '../../instants.ts';
 import { readAllPages, startTestDynamoDb } from '../../store/dynamodb.ts';
 import { setUpHandlerEnvironment } from '../handler-invocation.ts';
@@ -30,10 +30,10 @@ let customerCount = 0;
 async function createCustomer(): Promise<KeyChangeFixture & { readonly email: string; readonly otherEmail: string }> {
   customerCount += 1;
   const email = `ines-${customerCount}@alder.example`;
-  const otherEmail = `tom-${customerCount}@alder.example`;
+  const otherEmail = `jorge-${customerCount}@alder.example`;
   const contacts: Agreement['contacts'] = [
     { ...ines, email },
-    { ...tom, email: otherEmail },
+    { ...jorge, email: otherEmail },
   ];
   return { ...(await createKeyChangeFixture(store, { contacts })), email, otherEmail };
 }

@@ -6,7 +6,7 @@ import { nameNewCorrespondent } from '../../../store/agreements.ts';
 import { nextDueAt } from '../../../store/dynamodb/due-items.ts';
 import { holdForReplacement } from '../../../store/key-replacement.ts';
 import { readKey, recordClients } from '../../../store/keys.ts';
-import { carla, context, ines, installationId, mallory, productKey, tom } from '../../builders.ts';
+import { noor, context, ines, installationId, mallory, productKey, jorge } from '../../builders.ts';
 import { mondayTen, tuesdayTen } from '../../instants.ts';
 import { startTestDynamoDb } from '../../store/dynamodb.ts';
 import { setUpHandlerEnvironment } from '../handler-invocation.ts';
@@ -32,7 +32,7 @@ describe('a sweep', () => {
     );
     setClock(mondayTen);
     expect(await sweep()).toEqual({ processed: 4, nextActionAt: tuesdayTen });
-    for (const { email } of [ines, tom, carla, mallory]) expect(mailsTo(email)).toHaveLength(1);
+    for (const { email } of [ines, jorge, noor, mallory]) expect(mailsTo(email)).toHaveLength(1);
     expect(await sweep()).toEqual({ processed: 0, nextActionAt: tuesdayTen });
     setClock(tuesdayTen);
     expect(await sweep()).toEqual({ processed: 1, nextActionAt: null });
@@ -63,7 +63,7 @@ describe('a sweep', () => {
       replacedBy: { lastFive: productKey(99_991).lastFive },
     });
     expect(mailsTo(ines.email)).toEqual([expect.stringContaining(`ending in ${kms.lastFive} was replaced`)]);
-    expect(mailsTo(tom.email)).toHaveLength(1);
+    expect(mailsTo(jorge.email)).toHaveLength(1);
   });
 
   it('fails as a whole, after it has seen to the rest, when a notice cannot be sent', async () => {
@@ -77,7 +77,7 @@ describe('a sweep', () => {
     );
     setClock(now);
     ses.on(SendEmailCommand).callsFake(({ Destination }) => {
-      if (Destination.ToAddresses.includes(carla.email)) throw new Error('broken');
+      if (Destination.ToAddresses.includes(noor.email)) throw new Error('broken');
       return { MessageId: 'm' };
     });
     await expect(sweep()).rejects.toThrow(/failed for 1 of 4 items: NOTIFICATION /);

@@ -4,35 +4,35 @@ import { describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { refuse } from '../../../domain/refusal.ts';
 import { Secret } from '../../../domain/secret.ts';
-import type { Answer, Call, RefusedAs } from '../../../functions/http/handler.ts';
-import { http, jsonFrom, listed, pageAsked } from '../../../functions/http/handler.ts';
+import type { HttpResponse, ApiRequest, RefusalResponse } from '../../../functions/http/handler.ts';
+import { createApiHandler, parseJson, listResponse, parsePageRequest } from '../../../functions/http/handler.ts';
 import type { Route } from '../../../functions/manifest.ts';
-import { keepTimeBy } from '../../../functions/runtime/clock.ts';
-import { theStore } from '../../../functions/runtime/store.ts';
-import { Contention } from '../../../store/dynamodb/table.ts';
-import { ines, tom } from '../../builders.ts';
+import { getStore } from '../../../functions/runtime/store.ts';
+import { setClock } from '../../../functions/runtime/clock.ts';
+import { ContentionError } from '../../../store/dynamodb/table.ts';
+import { ines, jorge } from '../../builders.ts';
 import { mondayTen } from '../../instants.ts';
-import { everyItem, startEngine } from '../../store/dynamodb.ts';
-import { whatIsPrinted } from '../captured-logs.ts';
+import { scanAllItems, startTestDynamoDb } from '../../store/dynamodb.ts';
+import { captureOutput } from '../captured-logs.ts';
 
-const engine = await startEngine();
+const engine = await startTestDynamoDb();
 const { tableName } = await engine.newStore();
 Object.assign(process.env, {
   TABLE_NAME: tableName,
   VAULT_SECRET: 'a root secret for tests, of more than 32 bytes',
   POWERTOOLS_LOG_LEVEL: 'INFO',
 });
-keepTimeBy(() => mondayTen);
-const printed = whatIsPrinted();
+setClock(() => mondayTen);
+const printed = captureOutput();
 
-type Run = (call: Call<Route>) => Promise<Answer | RefusedAs>;
+type Run = (call: ApiRequest<Route>) => Promise<HttpResponse | RefusalResponse>;
 
 /** A function of the portal whose one route does this. */
-const withRoute = (route: Route, run: Run) => http('portal', { [route]: run } as never);
+const withRoute = (route: Route, run: Run) => createApiHandler('customer', { [route]: run } as never);
 const planning = (run: Run) => withRoute('POST /plans', run);
 const plan = { program: 'open', sites: [{ name: 'Elm', client: 30 }] };
 
-type Sent = {
+type RequestOptions = {
   readonly route?: string;
   readonly body?: string | undefined;
   readonly base64?: boolean;
@@ -49,7 +49,7 @@ function event({
   headers = {},
   claims = { email: ines.email },
   query = {},
-}: Sent): APIGatewayProxyEventV2 {
+}: RequestOptions): APIGatewayProxyEventV2 {
   const [method = '', path = ''] = route.split(' ');
   return {
     version: '2.0',
@@ -75,8 +75,8 @@ const answeredSchema = z.object({
   body: z.string(),
 });
 
-async function call(handler: ReturnType<typeof withRoute>, sent: Sent | APIGatewayProxyEventV2 = {}) {
-  const asked = 'version' in sent ? sent : event(sent as Sent);
+async function call(handler: ReturnType<typeof withRoute>, sent: RequestOptions | APIGatewayProxyEventV2 = {}) {
+  const asked = 'version' in sent ? sent : event(sent as RequestOptions);
   const { statusCode, headers, body } = answeredSchema.parse(await handler(asked, {} as Context));
   const json: unknown = body.startsWith('{') ? JSON.parse(body) : undefined;
   return { status: statusCode, headers, body, json, requestId: asked.requestContext.requestId };
@@ -133,7 +133,7 @@ describe('an answer', () => {
 
 describe('a call', () => {
   it('hands over what was sent, parsed: the caller, the body, the time', async () => {
-    const seen: Call<Route>[] = [];
+    const seen: ApiRequest<Route>[] = [];
     const handler = planning((each) => {
       seen.push(each);
       return fine(each);
@@ -147,7 +147,7 @@ describe('a call', () => {
       now: mondayTen,
     });
     expect(seen[1]?.body).toMatchObject({ sites: [{ name: 'Schüle' }] });
-    expect(seen[0]?.operation).not.toBe(seen[1]?.operation);
+    expect(seen[0]?.operationId).not.toBe(seen[1]?.operationId);
   });
 
   it('reads headers whatever their case', async () => {
@@ -169,7 +169,9 @@ describe('a call', () => {
 
 describe('a failure', () => {
   it('of others’ getting in the way says to try again, and when', async () => {
-    const { status, headers, json } = await call(planning(() => Promise.reject(new Contention('bucket 5 of key 7'))));
+    const { status, headers, json } = await call(
+      planning(() => Promise.reject(new ContentionError('bucket 5 of key 7'))),
+    );
     expect([status, headers['retry-after']]).toEqual([503, '2']);
     expect(headers['content-type']).toBe('application/problem+json');
     expect(json).toMatchObject({ status: 503, code: 'busy', title: expect.any(String), detail: expect.any(String) });
@@ -192,7 +194,11 @@ describe('a failure', () => {
       accept === 'application/json'
         ? undefined
         : { html: `<h1>${requestId}</h1>`, headers: { 'content-type': 'text/html', 'referrer-policy': 'no-referrer' } };
-    const handler = http('portal', { 'POST /plans': () => Promise.reject(new Error('no')) } as never, page);
+    const handler = createApiHandler(
+      'customer',
+      { 'POST /plans': () => Promise.reject(new Error('no')) } as never,
+      page,
+    );
     const shown = await handler(event({ headers: { Accept: 'text/html' } }), {} as Context);
     expect([shown.statusCode, shown.body]).toEqual([500, `<h1>${shown.headers?.['x-request-id']}</h1>`]);
     expect(shown.headers).toMatchObject({ 'content-type': 'text/html', 'referrer-policy': 'no-referrer' });
@@ -219,7 +225,7 @@ describe('a request with an idempotency key', () => {
     const [first, second] = [await call(handler, { headers }), await call(handler, { headers })];
     expect([second.status, second.body, done]).toEqual([first.status, first.body, 1]);
     expect(second.headers['x-request-id']).toBe(second.requestId);
-    const byTom = await call(handler, { headers, claims: { email: tom.email } });
+    const byTom = await call(handler, { headers, claims: { email: jorge.email } });
     expect(byTom.json).toEqual({ done: 2 });
   });
 
@@ -251,10 +257,10 @@ describe('a request with an idempotency key', () => {
   it('is the same operation each time, also when the first came to nothing, which can be tried again at once', async () => {
     const headers = header();
     const operations: string[] = [];
-    const failingFirst = planning(({ operation }) => {
+    const failingFirst = planning(({ operationId: operation }) => {
       operations.push(operation);
       if (operations.length === 1) return Promise.reject(new Error('cut off'));
-      if (operations.length === 2) return Promise.reject(new Contention('busy'));
+      if (operations.length === 2) return Promise.reject(new ContentionError('busy'));
       return Promise.resolve({ status: 201 });
     });
     const statuses: number[] = [];
@@ -266,7 +272,7 @@ describe('a request with an idempotency key', () => {
 
   it('is answered although its answer could not be kept: it is done all the same', async () => {
     const headers = header();
-    const { client } = theStore();
+    const { client } = getStore();
     const send = client.send.bind(client);
     let calls = 0;
     vi.spyOn(client, 'send').mockImplementation((...asked: Parameters<typeof send>) => {
@@ -284,7 +290,7 @@ describe('a request with an idempotency key', () => {
     const handler = planning(() => Promise.resolve({ status: 200, body: { productKey } }));
     expect((await call(handler, { headers })).body).toContain(productKey);
     expect((await call(handler, { headers })).body).toContain(productKey);
-    expect(JSON.stringify(await everyItem(theStore()))).not.toContain('HJKMP');
+    expect(JSON.stringify(await scanAllItems(getStore()))).not.toContain('HJKMP');
   });
 });
 
@@ -292,7 +298,7 @@ describe('the log', () => {
   it('KEY-6 APR-1 tells the route, the status, the code and the caller, and never a body, a token or a key', async () => {
     const secrets = ['BCDFG-HJKMP-QRTVW-XY234-6789B', 'a-token-of-256-bits', '123456', 'a-bearer-token'];
     const [productKey = '', token = '', code = '', bearer = ''] = secrets;
-    const approving = http('approvals', {
+    const approving = createApiHandler('approvals', {
       'POST /approvals/{token}': () => Promise.resolve(refuse('wrong-code', 'Try again.', { triesLeft: 4 })),
     } as never);
     const asked = event({ route: 'POST /approvals/{token}', body: `code=${code}` });
@@ -305,7 +311,7 @@ describe('the log', () => {
       },
       {} as Context,
     );
-    const activating = http('activation', {
+    const activating = createApiHandler('activation', {
       'POST /activations': ({ body }: { body: unknown }) => Promise.reject(new Error(`of ${JSON.stringify(body)}`)),
     } as never);
     const body = JSON.stringify({ productKey, installationId: '1', product: 'windows-vista-business' });
@@ -346,21 +352,21 @@ describe('a page of a list', () => {
     ...facts,
   });
   const cursorOf = (position: string, facts: object = {}) => {
-    const answer = listed(list(facts), { items: [], next: position }, (entry) => entry);
+    const answer = listResponse(list(facts), { items: [], next: position }, (entry) => entry);
     return z.object({ nextCursor: z.string() }).parse(answer.body).nextCursor;
   };
 
   it('leads to the next by a cursor, and the last one leads nowhere', () => {
-    const answer = listed(list(), { items: [1, 2], next: null }, (entry: number) => entry * 10);
+    const answer = listResponse(list(), { items: [1, 2], next: null }, (entry: number) => entry * 10);
     expect(answer).toEqual({ status: 200, body: { items: [10, 20], nextCursor: null } });
     for (const position of ['AGREEMENT#E-1001', '5', 'ü €', '~']) {
       const cursor = cursorOf(position);
-      expect(pageAsked(list({ query: { limit: 2, cursor } }))).toEqual({
+      expect(parsePageRequest(list({ query: { limit: 2, cursor } }))).toEqual({
         ok: true,
         ask: { limit: 2, after: position },
       });
       // The next page may be of another size.
-      expect(pageAsked(list({ query: { limit: 9, cursor } }))).toMatchObject({ ok: true });
+      expect(parsePageRequest(list({ query: { limit: 9, cursor } }))).toMatchObject({ ok: true });
     }
   });
 
@@ -370,9 +376,9 @@ describe('a page of a list', () => {
       { route: 'GET /keys/{keyId}/grants' },
       { params: { keyId: '2' } },
       { query: { limit: 2, cursor, status: 'open' } },
-      { caller: { email: tom.email, roles: [] } },
+      { caller: { email: jorge.email, roles: [] } },
     ]) {
-      expect(pageAsked(list({ query: { limit: 2, cursor }, ...facts }))).toMatchObject({
+      expect(parsePageRequest(list({ query: { limit: 2, cursor }, ...facts }))).toMatchObject({
         ok: false,
         refusal: { code: 'invalid-request', errors: [{ pointer: '/query/cursor' }] },
       });
@@ -389,7 +395,7 @@ describe('the reading of JSON', () => {
     '{"__proto__":1,"__proto__":2}',
     '{"a\\\\":1,"a\\\\":1}',
   ])('refuses an object that names a field twice: %s', (text) => {
-    expect(jsonFrom(text)).toMatchObject({ ok: false, refusal: { code: 'malformed-json' } });
+    expect(parseJson(text)).toMatchObject({ ok: false, refusal: { code: 'malformed-json' } });
   });
 
   it.each([
@@ -401,12 +407,12 @@ describe('the reading of JSON', () => {
     '{"":{"":""}}',
     '"a\\":1"',
   ])('takes every other as it is: %s', (text) => {
-    expect(jsonFrom(text)).toEqual({ ok: true, value: JSON.parse(text) });
+    expect(parseJson(text)).toEqual({ ok: true, value: JSON.parse(text) });
   });
 
   it('is not out of breath however deep it goes', () => {
     const deep = `${'['.repeat(30_000)}${']'.repeat(30_000)}`;
-    expect(jsonFrom(deep).ok).toBe(true);
-    expect(jsonFrom(`${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}`).ok).toBe(true);
+    expect(parseJson(deep).ok).toBe(true);
+    expect(parseJson(`${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}`).ok).toBe(true);
   });
 });

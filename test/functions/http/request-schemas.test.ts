@@ -3,8 +3,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { z } from 'zod';
 import { fieldErrorsOf } from '../../../functions/http/handler.ts';
-import { bodies, decisionSchema, intakeSchema, queries } from '../../../functions/http/request-schemas.ts';
-import { carla, ines, productKey, tom } from '../../builders.ts';
+import { bodies, decisionSchema, requestFormSchema, queries } from '../../../functions/http/request-schemas.ts';
+import { noor, ines, productKey, jorge } from '../../builders.ts';
 
 /** What is wrong with a value: by pointer, or nothing. */
 function faults(schema: z.ZodType, value: unknown): Readonly<Record<string, string>> {
@@ -20,8 +20,8 @@ const agreement = {
   agreementNumber: 'E-1001',
   organization: { name: 'Alder School District', country: 'US', language: 'en' },
   products: [{ product: 'windows-vista-business', licenses: 80 }],
-  contacts: [ines, tom],
-  noticesCorrespondent: carla,
+  contacts: [ines, jorge],
+  noticesCorrespondent: noor,
 };
 const registering = bodies['POST /agreements'];
 
@@ -89,20 +89,20 @@ describe('the numbers of an agreement', () => {
 
   it('AGR-1 EXC-1 of a request are whichever were begun with, and complete', () => {
     const open = without(intake, 'agreementNumber');
-    expect(faults(intakeSchema, intake)).toEqual({});
-    expect(faults(intakeSchema, { ...open, authorizationNumber: '1', licenseNumber: '2' })).toEqual({});
-    expect(Object.keys(faults(intakeSchema, open))).toEqual(['/agreementNumber']);
-    expect(Object.keys(faults(intakeSchema, { ...open, licenseNumber: '2' }))).toEqual(['/authorizationNumber']);
-    expect(Object.keys(faults(intakeSchema, { ...intake, authorizationNumber: '1', licenseNumber: '2' }))).toEqual([
-      '/agreementNumber',
-    ]);
+    expect(faults(requestFormSchema, intake)).toEqual({});
+    expect(faults(requestFormSchema, { ...open, authorizationNumber: '1', licenseNumber: '2' })).toEqual({});
+    expect(Object.keys(faults(requestFormSchema, open))).toEqual(['/agreementNumber']);
+    expect(Object.keys(faults(requestFormSchema, { ...open, licenseNumber: '2' }))).toEqual(['/authorizationNumber']);
+    expect(Object.keys(faults(requestFormSchema, { ...intake, authorizationNumber: '1', licenseNumber: '2' }))).toEqual(
+      ['/agreementNumber'],
+    );
   });
 });
 
 describe('an incomplete request', () => {
   it('EXC-1 is told every missing and every wrong field at once', () => {
     expect(
-      faults(intakeSchema, { kind: 'SOMEADD', activationsRequested: 0, requester: { name: '', email: 'ines' } }),
+      faults(requestFormSchema, { kind: 'SOMEADD', activationsRequested: 0, requester: { name: '', email: 'ines' } }),
     ).toEqual({
       '/kind': 'must be MAKADD or KMSADD',
       '/organizationName': 'is missing',
@@ -120,7 +120,7 @@ describe('an incomplete request', () => {
 
   it('EXC-1 tells a field of the wrong type from one that is missing', () => {
     expect(
-      faults(intakeSchema, { ...intake, organizationName: 5, requester: [], requiredDate: null, product: 'dos' }),
+      faults(requestFormSchema, { ...intake, organizationName: 5, requester: [], requiredDate: null, product: 'dos' }),
     ).toEqual({
       '/organizationName': 'must be a text',
       '/requester': 'must be an object',
@@ -132,7 +132,7 @@ describe('an incomplete request', () => {
 
 describe('a complete request', () => {
   it('EXC-1 is read with its spaces trimmed, its last five in capitals, and English unless it says otherwise', () => {
-    const read = intakeSchema.parse({ ...intake, keyLastFive: ' bcdfg ', organizationName: '  Alder  ' });
+    const read = requestFormSchema.parse({ ...intake, keyLastFive: ' bcdfg ', organizationName: '  Alder  ' });
     expect(read).toMatchObject({
       keyLastFive: 'BCDFG',
       organizationName: 'Alder',
@@ -143,13 +143,13 @@ describe('a complete request', () => {
   });
 
   it.each(['en', 'pt-BR', 'zh-Hant-TW', 'sr-Latn'])('SLA-3 names its language by a tag: %s', (language) => {
-    expect(faults(intakeSchema, { ...intake, language })).toEqual({});
+    expect(faults(requestFormSchema, { ...intake, language })).toEqual({});
   });
 
   it.each(['', 'e', 'en_US', 'en US', '12', 'x'.repeat(36)])(
     'SLA-3 is refused a language that is none: %j',
     (language) => {
-      expect(Object.keys(faults(intakeSchema, { ...intake, language }))).toEqual(['/language']);
+      expect(Object.keys(faults(requestFormSchema, { ...intake, language }))).toEqual(['/language']);
     },
   );
 
@@ -158,8 +158,8 @@ describe('a complete request', () => {
       ['organizationName', 200],
       ['businessReason', 4_000],
     ] as const) {
-      expect(faults(intakeSchema, { ...intake, [field]: 'x'.repeat(most) })).toEqual({});
-      expect(faults(intakeSchema, { ...intake, [field]: 'x'.repeat(most + 1) })).toEqual({
+      expect(faults(requestFormSchema, { ...intake, [field]: 'x'.repeat(most) })).toEqual({});
+      expect(faults(requestFormSchema, { ...intake, [field]: 'x'.repeat(most + 1) })).toEqual({
         [`/${field}`]: `must be at most ${most} characters`,
       });
     }
@@ -170,24 +170,24 @@ describe('a complete request', () => {
       [1_000_001, true],
       [1.5, true],
     ] as const) {
-      expect(Object.keys(faults(intakeSchema, { ...intake, activationsRequested }))).toEqual(
+      expect(Object.keys(faults(requestFormSchema, { ...intake, activationsRequested }))).toEqual(
         wrong ? ['/activationsRequested'] : [],
       );
     }
   });
 
   it('takes line breaks where there are paragraphs, and nowhere marks that one cannot see', () => {
-    expect(faults(intakeSchema, { ...intake, organizationName: 'Alder\nDistrict' })).toHaveProperty(
+    expect(faults(requestFormSchema, { ...intake, organizationName: 'Alder\nDistrict' })).toHaveProperty(
       '/organizationName',
     );
     for (const unseen of ['\u0000', '\u0007', '\u001b[2J', '\u0085', '\u2028', '\u202E', '\u2066', '\ud800']) {
       for (const field of ['organizationName', 'businessReason']) {
-        expect(faults(intakeSchema, { ...intake, [field]: `a${unseen}b` }), JSON.stringify(unseen)).toHaveProperty(
+        expect(faults(requestFormSchema, { ...intake, [field]: `a${unseen}b` }), JSON.stringify(unseen)).toHaveProperty(
           `/${field}`,
         );
       }
     }
-    expect(faults(intakeSchema, { ...intake, organizationName: 'Ünïcödé 学校 🏫 O’Neil & Sons <b>' })).toEqual({});
+    expect(faults(requestFormSchema, { ...intake, organizationName: 'Ünïcödé 学校 🏫 O’Neil & Sons <b>' })).toEqual({});
   });
 });
 
@@ -199,7 +199,7 @@ describe('an agreement', () => {
     expect(faults(registering, { ...agreement, contacts: people(40) })).toEqual({});
     expect(Object.keys(faults(registering, { ...agreement, contacts: [] }))).toEqual(['/contacts']);
     expect(Object.keys(faults(registering, { ...agreement, contacts: people(41) }))).toEqual(['/contacts']);
-    const twice = [ines, { ...tom, email: ` ${ines.email.toUpperCase()}`.trim() }];
+    const twice = [ines, { ...jorge, email: ` ${ines.email.toUpperCase()}`.trim() }];
     expect(faults(registering, { ...agreement, contacts: twice })).toEqual({ '/contacts/1': 'is on the list already' });
   });
 

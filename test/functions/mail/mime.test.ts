@@ -85,7 +85,7 @@ describe('a mail with a complete form', () => {
         'Two new schools, Elm and Fir, open in autumn.\n\nNote: each gets a computer room of 70 seats.\nThe rooms must be ready a week before term begins.',
       requiredDate: '2027-06-14',
       language: 'pt',
-      noticesCorrespondent: { name: 'Carla Weiss', phone: '+1 425 555 0103', email: 'carla@alder.example' },
+      noticesCorrespondent: { name: 'Noor Haddad', phone: '+1 425 555 0103', email: 'noor@alder.example' },
     });
   });
 
@@ -120,14 +120,14 @@ describe('the sender', () => {
   });
 
   it.each([
-    ['ines@alder.example, tom@alder.example'],
-    ['<tom@alder.example> <ines@alder.example>'],
-    ['ines@alder.example <tom@alder.example>'],
-    ['ines@alder.example (tom@alder.example)'],
+    ['ines@alder.example, jorge@alder.example'],
+    ['<jorge@alder.example> <ines@alder.example>'],
+    ['ines@alder.example <jorge@alder.example>'],
+    ['ines@alder.example (jorge@alder.example)'],
     ['Alder: ines@alder.example;'],
     ['Inés Oliveira, <ines@alder.example>'],
     ['Inés Oliveira'],
-    ['ines@tom@alder.example'],
+    ['ines@jorge@alder.example'],
     ['"ines@alder.example'],
     ['<ines@alder.example'],
     [''],
@@ -137,9 +137,9 @@ describe('the sender', () => {
   });
 
   it('EXC-13 is nobody where the header is there twice, or not', async () => {
-    expect(await from('From: ines@alder.example', 'From: tom@alder.example')).toBeNull();
+    expect(await from('From: ines@alder.example', 'From: jorge@alder.example')).toBeNull();
     expect(await from('From: ines@alder.example', 'FROM : ines@alder.example')).toBeNull();
-    expect(await from('From: ines@alder.example', '\u00a0From: tom@alder.example')).toBeNull();
+    expect(await from('From: ines@alder.example', '\u00a0From: jorge@alder.example')).toBeNull();
     expect(await from('Sender: ines@alder.example')).toBeNull();
   });
 });
@@ -196,7 +196,7 @@ describe('the identity of a mail', () => {
         {},
         { '150': '151' },
         { 'two new': 'three' },
-        { 'ines@': 'tom@' },
+        { 'ines@': 'jorge@' },
         { '1 Jun': '2 Jun' },
         { '<plain@': '<other@' },
       ].map(async (change) => JSON.stringify((await reading(mailFile('plain', change))).identity)),
@@ -245,7 +245,7 @@ describe('a mail beyond what mails are', () => {
   });
 
   it('is not read into a mail that it carries', async () => {
-    const inner = `From: tom@alder.example\r\nSubject: inner\r\n\r\nProduct: inner`;
+    const inner = `From: jorge@alder.example\r\nSubject: inner\r\n\r\nProduct: inner`;
     const mixed = [...head, 'Content-Type: multipart/mixed; boundary=b'];
     const raw = aMail(mixed, `--b\r\n\r\nouter\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n${inner}\r\n--b--`);
     expect((await reading(raw)).text.trim()).toBe('outer');

@@ -13,7 +13,7 @@ import { findException, listExceptions, transitionException } from '../../../sto
 import { issueMak } from '../../../store/keys.ts';
 import { listLedgerEntries } from '../../../store/ledger.ts';
 import type { WorkflowClient } from '../../../workflows/client.ts';
-import { anAgreement, context, expectAccepted, ines, productKey, reviewer, tom } from '../../builders.ts';
+import { anAgreement, context, expectAccepted, ines, productKey, reviewer, jorge } from '../../builders.ts';
 import { aMail, mailFile } from '../../fixtures/mails.ts';
 import { mondayNine, mondayTen, tuesdayTen } from '../../instants.ts';
 import { scanAllItems, startTestDynamoDb } from '../../store/dynamodb.ts';
@@ -284,10 +284,10 @@ describe('a complete request that the rules refuse', () => {
 
 describe('a mail whose sender is not its requester', () => {
   it('EXC-13 makes nothing and is told no more than that', async () => {
-    const raw = mailFile('plain', { 'From: =?utf-8?q?In=C3=A9s_Oliveira?= <ines@': 'From: <tom@' });
+    const raw = mailFile('plain', { 'From: =?utf-8?q?In=C3=A9s_Oliveira?= <ines@': 'From: <jorge@' });
     expect(await receive(raw)).toMatchObject({ kind: 'not-accepted' });
     const { to, prose } = answer();
-    expect(to).toBe(tom.email);
+    expect(to).toBe(jorge.email);
     expect(prose).toContain('could not accept it, and nothing was made of it');
     expect(prose).not.toMatch(/E-1001|Alder School|BCDFG|Inés|authorized|list/i);
     expect(await requests()).toEqual([]);
@@ -305,7 +305,7 @@ describe('a mail that is not shown to be from its sender', () => {
   it('EXC-13 is answered in the same words, whatever was wrong with it', async () => {
     await receive(mailFile('plain'), { isVerified: false });
     await receive(mailFile('incomplete'), { isVerified: false });
-    await receive(mailFile('plain', { 'address: ines@': 'address: tom@' }));
+    await receive(mailFile('plain', { 'address: ines@': 'address: jorge@' }));
     const letters = sent.map(({ mail }) => mail.text);
     expect(new Set(letters).size).toBe(1);
   });
@@ -357,7 +357,7 @@ describe('a machine’s mail', () => {
 
 describe('a mail that cannot be read', () => {
   it('makes nothing and is not answered', async () => {
-    const two = aMail(['From: ines@alder.example', 'From: tom@alder.example'], 'hi');
+    const two = aMail(['From: ines@alder.example', 'From: jorge@alder.example'], 'hi');
     expect(await receive(two)).toEqual({ kind: 'ignored', because: 'ambiguous-sender' });
     expect(await receive(Buffer.alloc(0))).toEqual({ kind: 'ignored', because: 'ambiguous-sender' });
     expect(await receive(aMail(['From: ines@alder.example'], '\n'.repeat(300_000)))).toEqual({
@@ -409,7 +409,7 @@ describe('an answer to a question by mail', () => {
   });
 
   it('EXC-14 is any contact’s, by whatever program it was written, and in whatever case the address comes back', async () => {
-    const fromTom = mailFile('answer-with-history', { 'ines@alder.example': tom.email });
+    const fromTom = mailFile('answer-with-history', { 'ines@alder.example': jorge.email });
     expect(await reply(fromTom, replyAddress.toUpperCase())).toMatchObject({ kind: 'answer-accepted' });
     expect(await stage()).toMatchObject({ status: 'in-review', answered: { answer: 'Elm and Fir.' } });
   });
@@ -423,7 +423,7 @@ describe('an answer to a question by mail', () => {
   it.each<[who: string, raw: () => Buffer, facts: Partial<InboundMessage>]>([
     ['somebody who is not verified', () => mailFile('answer'), { isVerified: false }],
     ['somebody on no list', () => mailFile('answer', { 'ines@alder.example': 'mallory@birch.example' }), {}],
-    ['the Notices Correspondent', () => mailFile('answer', { 'ines@alder.example': 'carla@alder.example' }), {}],
+    ['the Notices Correspondent', () => mailFile('answer', { 'ines@alder.example': 'noor@alder.example' }), {}],
   ])('EXC-14 is not taken from %s', async (_, raw, facts) => {
     expect(await reply(raw(), replyAddress, facts)).toMatchObject({ kind: 'not-accepted' });
     expect((await stage())?.status).toBe('awaiting-requester');
@@ -436,7 +436,7 @@ describe('an answer to a question by mail', () => {
       (await changeContacts(
         store,
         agreement.agreementId,
-        [tom],
+        [jorge],
         context({ actor: 'admin', operationId: 'change', now: mondayTen }),
       )) ?? { ok: true },
     );

@@ -8,7 +8,7 @@ import type { Store } from '../../../store/dynamodb/table.ts';
 import type { KeyChange } from '../../../store/key-changes.ts';
 import { countUsed, readKey } from '../../../store/keys.ts';
 import { readAlertState } from '../../../store/usage-alerts.ts';
-import { ines, policy, tom } from '../../builders.ts';
+import { ines, policy, jorge } from '../../builders.ts';
 import { mondayTen, tuesdayTen, wednesdayNoon } from '../../instants.ts';
 import { startTestDynamoDb, withInterceptor, withScheduler } from '../../store/dynamodb.ts';
 import {
@@ -72,7 +72,7 @@ describe('a MAK of 100', () => {
       used = nextUsed;
       position = await recordAlertsFrom(position);
       expect(await notificationsTo(store, ines)).toEqual(alerts);
-      expect(await notificationsTo(store, tom)).toEqual(alerts);
+      expect(await notificationsTo(store, jorge)).toEqual(alerts);
     }
   });
 
@@ -255,7 +255,7 @@ describe('changes that are delivered twice, late, or concurrently', () => {
     const runs = Array.from({ length: 20 }, () => recordAlertsFor(activationsAdded(mak.keyId, 5)));
     expect((await Promise.all(runs)).reduce((sum, added) => sum + added, 0)).toBe(2);
     expect(await notificationsTo(store, ines)).toEqual(['95% of 100']);
-    expect(await notificationsTo(store, tom)).toEqual(['95% of 100']);
+    expect(await notificationsTo(store, jorge)).toEqual(['95% of 100']);
   });
 });
 

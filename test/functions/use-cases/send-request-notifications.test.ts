@@ -10,7 +10,7 @@ import { sendRequestNotifications } from '../../../functions/use-cases/send-requ
 import { startMailbox } from '../../../local/emulators/ses.ts';
 import type { Store } from '../../../store/dynamodb/table.ts';
 import { claimPending, transitionException } from '../../../store/exceptions.ts';
-import { carla, context, ines } from '../../builders.ts';
+import { noor, context, ines } from '../../builders.ts';
 import { mondayTen } from '../../instants.ts';
 import { scanAllItems, startTestDynamoDb } from '../../store/dynamodb.ts';
 import { captureOutput } from '../captured-logs.ts';
@@ -187,7 +187,7 @@ describe('a letter that can never be delivered', () => {
       },
     );
     await deliver(asked);
-    expect(sentAbout(asked).map(({ to }) => to)).toEqual([carla.email]);
+    expect(sentAbout(asked).map(({ to }) => to)).toEqual([noor.email]);
     expect((await owed(asked)).filter((letterId) => letterId.endsWith('-requester'))).toEqual([]);
     expect(printed.text()).toMatch(/notification rejected/);
     expect(printed.text()).not.toContain('nowhere');
@@ -207,7 +207,7 @@ describe('the mail that asks for approval', () => {
       },
     );
     await deliver(asked);
-    const [mail, ...others] = sentAbout(asked).filter(({ to }) => to === carla.email);
+    const [mail, ...others] = sentAbout(asked).filter(({ to }) => to === noor.email);
     expect(others).toEqual([]);
     const token = /https:\/\/service\.example\/approvals\/([\w-]{43})/.exec(mail?.text ?? '')?.[1] ?? 'none';
     const code = /\b\d{6}\b/.exec(mail?.text?.replaceAll(/\S*\/\S*/g, '') ?? '')?.[0] ?? 'none';
@@ -217,7 +217,7 @@ describe('the mail that asks for approval', () => {
     expect(table).not.toMatch(new RegExp(`"${code}"`));
     expect(printed.text()).not.toContain(token);
     for (const { to, text, html, subject } of sentAbout(asked)) {
-      if (to !== carla.email) expect(`${text} ${html}`).not.toContain(token);
+      if (to !== noor.email) expect(`${text} ${html}`).not.toContain(token);
       expect(subject).not.toContain(token);
       expect(subject).not.toContain(code);
     }

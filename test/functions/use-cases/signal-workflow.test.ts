@@ -10,7 +10,7 @@ import { suspendExecution, transitionException, updateExecution } from '../../..
 import type { WorkflowClient } from '../../../workflows/client.ts';
 import { createWorkflowClient } from '../../../workflows/client.ts';
 import definition from '../../../workflows/exception-request.asl.json' with { type: 'json' };
-import { carla, context, ines } from '../../builders.ts';
+import { noor, context, ines } from '../../builders.ts';
 import { mondayTen } from '../../instants.ts';
 import { startTestDynamoDb } from '../../store/dynamodb.ts';
 import { captureOutput } from '../captured-logs.ts';
@@ -89,7 +89,7 @@ const approve = (asked: RequestFixture) =>
         request,
         1,
         { decision: 'approve', comment: null },
-        context({ actor: carla.email, now: mondayTen }),
+        context({ actor: noor.email, now: mondayTen }),
       ),
     { operationId: 'approve', now: mondayTen },
   );
