@@ -1,6 +1,6 @@
-/** Every kind of trouble that a run makes, and how often it did. */
+/** The kinds of faults that a run injects. */
 export const faultKinds = [
-  // Between the SDK and the wire.
+  // Between the SDK and the network.
   'request-lost',
   'response-lost',
   'request-duplicated',
@@ -10,11 +10,11 @@ export const faultKinds = [
   'response-delayed',
   'stale-index',
   'batch-partial',
-  // Mail.
-  'mail-refused',
-  'mail-duplicated',
-  'mail-bounced-late',
-  // Functions, schedules, streams, workflows and clocks.
+  // Email.
+  'email-rejected',
+  'email-duplicated',
+  'email-bounced-late',
+  // Functions, schedules, streams, workflows, and clocks.
   'function-killed',
   'sweep-late',
   'sweep-twice',
@@ -22,26 +22,29 @@ export const faultKinds = [
   'task-token-expired',
   'execution-lost',
   'clock-skew',
-  // The worst moment.
+  // Conflicting operations at the worst moment.
   'key-replaced',
   'correspondent-changed',
   'request-withdrawn',
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
-/** Whom a function calls. */
-export type Service = 'table' | 'workflows' | 'mail';
+/** The services that a function calls. */
+export type Service = 'table' | 'workflows' | 'email';
 
 /**
- * How likely each is at one call; none in calm weather. In a storm one sort of it comes at most calls, of all services or
- * of the mail service alone, since what is written to the table before a mail must not be all that a mail outage hits.
+ * How likely each kind of fault is at one call. In a burst, one kind affects most calls: those of all services, or those
+ * of the email service only. Most emails are sent after a write to the table, so that a burst for all services rarely
+ * reaches them.
  */
 export type FaultProfile =
   | { readonly kind: 'none' }
   | { readonly kind: 'low' }
-  | { readonly kind: 'burst'; readonly faultKind: FaultKind; readonly scope: 'all-services' | 'mail' };
+  | { readonly kind: 'burst'; readonly faultKind: FaultKind; readonly scope: 'all-services' | 'email' };
 
 export const noFaults: FaultProfile = { kind: 'none' };
+
+const burstRate = 0.7;
 
 const lowRates: Readonly<Partial<Record<FaultKind, number>>> = {
   'request-lost': 0.012,
@@ -53,12 +56,12 @@ const lowRates: Readonly<Partial<Record<FaultKind, number>>> = {
   'response-delayed': 0.02,
   'stale-index': 0.25,
   'batch-partial': 0.03,
-  'mail-refused': 0.05,
-  'mail-duplicated': 0.06,
+  'email-rejected': 0.05,
+  'email-duplicated': 0.06,
   'task-token-expired': 0.15,
 };
 
-/** What may come as a storm. */
+/** The kinds that occur in bursts for all services. */
 export const burstFaults: readonly FaultKind[] = [
   'request-lost',
   'response-lost',
@@ -68,21 +71,21 @@ export const burstFaults: readonly FaultKind[] = [
   'response-delayed',
 ];
 
-/** What may come as a storm over the mail service. */
-export const mailBurstFaults: readonly FaultKind[] = ['request-lost', 'response-lost', 'throttled', 'server-error'];
+/** The kinds that occur in bursts for the email service only. */
+export const emailBurstFaults: readonly FaultKind[] = ['request-lost', 'response-lost', 'throttled', 'server-error'];
 
-/** How likely a call of a service meets such trouble. */
+/** Returns the probability of a kind of fault at one call of a service. */
 export function faultRate(kind: FaultKind, profile: FaultProfile, service: Service): number {
-  const isElsewhere = profile.kind === 'burst' && profile.scope === 'mail' && service !== 'mail';
+  const isElsewhere = profile.kind === 'burst' && profile.scope === 'email' && service !== 'email';
   if (profile.kind === 'none' || isElsewhere) return 0;
-  return profile.kind === 'burst' && profile.faultKind === kind ? 0.7 : (lowRates[kind] ?? 0);
+  return profile.kind === 'burst' && profile.faultKind === kind ? burstRate : (lowRates[kind] ?? 0);
 }
 
 export type FaultCounts = Record<string, number>;
 
-/** An error of the network, as Node gives it. */
+/** Returns an error of the network, in the form in which Node reports it. */
 export function networkError(name: 'TimeoutError' | 'ECONNRESET'): Error {
   return name === 'TimeoutError'
-    ? Object.assign(new Error('The request was not answered in time.'), { name })
+    ? Object.assign(new Error('The request timed out.'), { name })
     : Object.assign(new Error('socket hang up'), { code: name, errno: -104 });
 }

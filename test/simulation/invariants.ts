@@ -16,13 +16,14 @@ import type { ItemChange } from './network.ts';
 import { emailName, InvariantViolation } from './network.ts';
 
 /*
- * What must hold in the table whatever happened: after every single write (`judgeChanges`), and after every group of
- * operations (`judgeTable`). The rules are said here once more, without the product's own functions where it matters.
+ * The invariants of the table: after every write (`checkWrites`), after every group of operations (`checkTable`), and at
+ * the end (`checkFinalState`). They are written independently: where it matters, they do not use the product's functions.
  */
 
 export type Items = ReadonlyMap<string, Item>;
-type StoredItem<State> = {
-  readonly value: State;
+/** The stored attributes of an item that has a ledger. */
+type StoredItem<Value> = {
+  readonly value: Value;
   readonly internal: Readonly<Record<string, unknown>>;
   readonly version: number;
   readonly ledgerHead: { readonly sequence: number; readonly hash: string };
@@ -30,10 +31,10 @@ type StoredItem<State> = {
   readonly nextActionAt?: Instant;
 };
 
-/** What a question to the Correspondent was about, as it was asked. */
+/** An approval round as it started. */
 export type RoundRecord = { readonly activations: number; readonly askedAt: Instant };
 
-/** What is remembered of the table's past: what the table itself forgets. */
+/** Earlier contents of the table that the table does not keep. */
 export type ObservedPast = {
   readonly rounds: Map<string, RoundRecord>;
   /** Every version of every agreement, oldest first. */
@@ -41,31 +42,29 @@ export type ObservedPast = {
 };
 
 const calendar = policy.supportCalendar;
-/** As far as the clocks of two functions are apart, and a little. */
+/** The largest difference between the clocks of two functions, and two seconds more. */
 const clockSkewMilliseconds = 8_000;
 const hour = 3_600_000;
 
-export function itemIn<State>(items: Items, key: string): StoredItem<State> | undefined {
-  return ownedOf<State>(items.get(key));
+export function itemIn<Value>(items: Items, key: string): StoredItem<Value> | undefined {
+  return toStoredItem<Value>(items.get(key));
 }
 
-/** Reads an item by the names of its attributes, said here once more. */
-function ownedOf<State>(item: Item): StoredItem<State>;
-function ownedOf<State>(item: Item | undefined): StoredItem<State> | undefined;
-function ownedOf<State>(item: Item | undefined): StoredItem<State> | undefined {
-  if (item === undefined) return undefined;
-  const { value, internal, ledgerHead, ...rest } = item;
-  return { ...rest, state: value, kept: internal, ledgerHead: ledgerHead } as unknown as StoredItem<State>;
+/** Reads an item with a ledger by the names of its stored attributes. */
+function toStoredItem<Value>(item: Item): StoredItem<Value>;
+function toStoredItem<Value>(item: Item | undefined): StoredItem<Value> | undefined;
+function toStoredItem<Value>(item: Item | undefined): StoredItem<Value> | undefined {
+  return item as unknown as StoredItem<Value> | undefined;
 }
 
-export function valuesIn<State>(
+export function valuesIn<Value>(
   items: Items,
   sortKey: string,
-): { readonly item: StoredItem<State>; readonly value: State }[] {
-  const values: { readonly item: StoredItem<State>; readonly value: State }[] = [];
+): { readonly item: StoredItem<Value>; readonly value: Value }[] {
+  const values: { readonly item: StoredItem<Value>; readonly value: Value }[] = [];
   for (const [key, item] of items) {
     if (!key.endsWith(` ${sortKey}`)) continue;
-    const storedItem = ownedOf<State>(item);
+    const storedItem = toStoredItem<Value>(item);
     values.push({ item: storedItem, value: storedItem.value });
   }
   return values;
@@ -85,7 +84,7 @@ export function bucketsIn(items: Items, keyId: string): Item[] {
   return buckets;
 }
 
-/** What is read again and again of an item, which is another one as soon as it is written. */
+/** Caches what is read from an item. Each write creates a new item object, so that the cache is never stale. */
 function memoizeByItem<Read>(read: (item: Item) => Read): (item: Item) => Read {
   const cache = new WeakMap<Item, Read>();
   return (item) => {
@@ -103,8 +102,8 @@ export function activationRecordsOf(items: Items, keyId: string): string[] {
   return bucketsIn(items, keyId).flatMap(activationRecordsIn);
 }
 
-export function assertRule(holds: boolean, rule: string, about: string): asserts holds {
-  if (!holds) throw new InvariantViolation(rule, about);
+export function check(holds: boolean, invariant: string, details: string): asserts holds {
+  if (!holds) throw new InvariantViolation(invariant, details);
 }
 
 // ---- After every write
@@ -124,13 +123,13 @@ export function checkWrites(
     const [partition = '', sort = ''] = key.split(' ');
     if (partition.startsWith('KEY#') && sort !== 'ALERTS') touched.add(partition.split('#')[1] ?? '');
     if (sort.startsWith('ENTRY#')) {
-      assertRule(before === undefined && after !== undefined, 'LED-1 a history is only added to', `${key}, by ${by}`);
+      check(before === undefined && after !== undefined, 'LED-1 A ledger entry never changes', `${key}, by ${by}`);
     } else if (sort === 'KEY') {
-      checkKey(ownedOf<Key>(before), ownedOf<Key>(after), changes, model, by);
+      checkKey(toStoredItem<Key>(before), toStoredItem<Key>(after), changes, model, by);
     } else if (sort === 'BUCKET') {
       checkBucket(partition.split('#')[1] ?? '', before, after, items, model, by);
     } else if (sort === 'EXCEPTION') {
-      checkRequest(ownedOf<ExceptionRequest>(before), ownedOf<ExceptionRequest>(after), {
+      checkRequest(toStoredItem<ExceptionRequest>(before), toStoredItem<ExceptionRequest>(after), {
         changes,
         items,
         model,
@@ -139,7 +138,7 @@ export function checkWrites(
         attemptedEmails,
       });
     } else if (sort === 'AGREEMENT' && partition.startsWith('AGREEMENT#')) {
-      const agreement = ownedOf<Agreement>(after as Item).value;
+      const agreement = toStoredItem<Agreement>(after as Item).value;
       const versions = past.agreements.get(agreement.agreementId) ?? [];
       past.agreements.set(agreement.agreementId, [...versions, { at: nowMilliseconds, agreement }]);
     }
@@ -148,32 +147,32 @@ export function checkWrites(
   for (const keyId of touched) checkTotals(keyId, items, by);
 }
 
-/** What is written moves on by one version, and by one entry that carries the hash of the last (LED-1, LED-2). */
+/** Each write adds one version and one ledger entry, which carries the hash of the previous one (LED-1, LED-2). */
 function checkVersionAndLedger({ key, before, after }: ItemChange, changes: readonly ItemChange[]): void {
-  const previous = ownedOf<unknown>(before);
-  const current = ownedOf<unknown>(after as Item);
-  assertRule(
+  const previous = toStoredItem<unknown>(before);
+  const current = toStoredItem<unknown>(after as Item);
+  check(
     current.version === (previous?.version ?? 0) + 1,
-    'one write is one version',
-    `${key} went from ${previous?.version} to ${current.version}`,
+    'A write adds one version',
+    `${key}: from ${previous?.version} to ${current.version}`,
   );
   const owner = key.split(' ')[0] ?? '';
   const entries = changes.filter((each) => each.key.startsWith(`LEDGER#${owner} ENTRY#`));
-  assertRule(
+  check(
     entries.length === current.ledgerHead.sequence - (previous?.ledgerHead.sequence ?? 0),
-    'LED-1 the history tells of the change',
+    'LED-1 A change has its ledger entry',
     key,
   );
   for (const { after: entry } of entries) {
     const ledgerEntry = entry as unknown as Parameters<typeof ledgerEntryHash>[1] & { readonly hash: string };
-    assertRule(
+    check(
       ledgerEntry.previousHash === (previous?.ledgerHead.hash ?? ''),
-      'LED-2 an entry carries the hash before it',
+      'LED-2 An entry carries the hash of the previous one',
       key,
     );
-    assertRule(
+    check(
       ledgerEntry.hash === current.ledgerHead.hash && ledgerEntryHash(owner, ledgerEntry) === ledgerEntry.hash,
-      'LED-2 a hash is of what is said',
+      'LED-2 A hash covers its entry',
       key,
     );
   }
@@ -186,43 +185,45 @@ function checkKey(
   model: Model,
   by: string,
 ): void {
-  assertRule(after !== undefined, 'keys are never deleted', by);
+  check(after !== undefined, 'Keys are never deleted', by);
   const { value: currentKey } = after;
   const about = `${currentKey.type} key ${currentKey.keyId}, by ${by}`;
   const order = ['live', 'blocking', 'blocked'];
   const previous = before?.value;
   if (previous === undefined) {
-    assertRule(currentKey.state.status === 'live', 'a key begins live', about);
-    assertRule(
+    check(currentKey.state.status === 'live', 'A key starts live', about);
+    check(
       currentKey.grants.length === 1 && currentKey.grants[0]?.kind === 'initial',
-      'KEY-8 a key begins with one grant',
+      'KEY-8 A key starts with one grant',
       about,
     );
   } else {
-    assertRule(
+    check(
       order.indexOf(currentKey.state.status) >= order.indexOf(previous.state.status),
-      'BLK-2 a key that was held is never live again',
+      'BLK-2 A held key never becomes live again',
       about,
     );
-    assertRule(
+    check(
       isDeepStrictEqual(currentKey.grants.slice(0, previous.grants.length), previous.grants),
-      'KEY-8 grants are only added',
+      'KEY-8 A grant never changes',
       about,
     );
     const added = currentKey.grants.slice(previous.grants.length);
-    assertRule(added.length === 0 || previous.state.status === 'live', 'BLK-1 nothing is granted after a block', about);
+    check(added.length === 0 || previous.state.status === 'live', 'BLK-1 Nothing is granted after a block', about);
     for (const grant of added) checkGrant(grant, currentKey, changes, about);
     if (previous.type === 'KMS' && currentKey.type === 'KMS') checkHosts(previous, currentKey, model, about);
   }
   const names = currentKey.grants.map(({ kind, reference }) => `${kind} ${reference}`);
-  assertRule(new Set(names).size === names.length, 'KEY-8 each grant is given once', `${about}: ${names.join(', ')}`);
+  check(new Set(names).size === names.length, 'KEY-8 Each grant is applied once', `${about}: ${names.join(', ')}`);
   if (currentKey.type === 'MAK') {
-    const [original] = currentKey.grants;
-    const phoned = currentKey.grants.filter(({ kind }) => kind === 'call-center');
-    const sums = phoned.map((grant) => limitIn(currentKey.grants.slice(0, currentKey.grants.indexOf(grant) + 1)));
-    assertRule(
-      sums.every((sum) => sum <= 2 * (original?.amount ?? 0)),
-      'MAK-4 by phone up to double',
+    const [initial] = currentKey.grants;
+    const callCenterGrants = currentKey.grants.filter(({ kind }) => kind === 'call-center');
+    const sums = callCenterGrants.map((grant) =>
+      limitIn(currentKey.grants.slice(0, currentKey.grants.indexOf(grant) + 1)),
+    );
+    check(
+      sums.every((sum) => sum <= 2 * (initial?.amount ?? 0)),
+      'MAK-4 The call center grants at most twice the original limit',
       about,
     );
   }
@@ -230,17 +231,17 @@ function checkKey(
   if (currentKey.state.status === 'blocked' && previous?.state.status !== 'blocked') {
     const { replacedBy } = currentKey.state;
     const issued = changes.find(({ key }) => key === `KEY#${replacedBy?.keyId} KEY`);
-    assertRule(
+    check(
       issued?.after !== undefined && issued.before === undefined,
-      'BLK-2 blocked and replaced in one step',
+      'BLK-2 A key is blocked and replaced in one step',
       about,
     );
   }
   if (currentKey.state.status === 'blocking') {
-    assertRule(
+    check(
       after.nextActionKey === 'KEY' &&
         Date.parse(String(after.nextActionAt)) <= Date.parse(currentKey.state.since) + 60_000,
-      'BLK-2 a held key is on the sweep’s list',
+      "BLK-2 A held key is in the sweep's index",
       about,
     );
   }
@@ -249,59 +250,55 @@ function checkKey(
 function checkGrant(grant: Grant, key: Key, changes: readonly ItemChange[], about: string): void {
   if (grant.kind !== 'exception') return;
   const requestWrite = changes.find(({ key: name }) => name === `EXCEPTION#${grant.reference} EXCEPTION`);
-  const request = ownedOf<ExceptionRequest>(requestWrite?.after)?.value;
-  assertRule(request?.state.status === 'fulfilled', 'EXC-9 the limit is raised with the end of the request', about);
-  assertRule(
+  const request = toStoredItem<ExceptionRequest>(requestWrite?.after)?.value;
+  check(request?.state.status === 'fulfilled', 'EXC-9 The limit rises when the request closes', about);
+  check(
     request.activations === grant.amount && request.keyId === key.keyId,
-    'EXC-9 by the number approved',
+    'EXC-9 The limit rises by the approved number',
     about,
   );
-  assertRule(grant.approvedBy === request.state.round.decision?.by, 'EXC-6 a grant names who approved', about);
+  check(grant.approvedBy === request.state.round.decision?.by, 'EXC-6 A grant names its approver', about);
 }
 
 function checkHosts(previous: KmsKey, current: KmsKey, model: Model, about: string): void {
   const usesOf = (key: KmsKey) => new Map(key.hosts.map((host) => [host.installationId as string, host.uses]));
   const before = usesOf(previous);
-  const machines = model.computers.get(current.keyId);
+  const computers = model.computers.get(current.keyId);
   for (const [host, uses] of usesOf(current)) {
-    const more = uses - (before.get(host) ?? 0);
-    assertRule(more >= 0 && more <= 1, 'KMS-1 one activation is one use', `${about}, host ${host}`);
-    assertRule(more === 0 || previous.state.status === 'live', 'BLK-1 nothing is activated after a block', about);
-    assertRule(
-      uses <= (machines?.get(host)?.requests ?? 0),
-      'KMS-1 no use that nobody asked for',
-      `${about}, host ${host}`,
-    );
+    const added = uses - (before.get(host) ?? 0);
+    check(added >= 0 && added <= 1, 'KMS-1 One activation is one use', `${about}, host ${host}`);
+    check(added === 0 || previous.state.status === 'live', 'BLK-1 Nothing activates after a block', about);
+    check(uses <= (computers?.get(host)?.requests ?? 0), 'KMS-1 Each use was requested', `${about}, host ${host}`);
   }
   const removed = [...before.keys()].filter((host) => !usesOf(current).has(host));
-  assertRule(
-    removed.length === 0 || current.state.status === 'blocked',
-    'BLK-3 hosts leave a replaced key only',
-    about,
-  );
+  check(removed.length === 0 || current.state.status === 'blocked', 'BLK-3 Hosts leave only a replaced key', about);
 }
 
 function checkKmsKey(key: KmsKey, about: string): void {
-  const standard = key.hosts.filter(({ slot: place }) => place === 'standard');
+  const standardHosts = key.hosts.filter(({ slot }) => slot === 'standard');
   const limit = limitIn(key.grants);
-  assertRule(standard.length <= limit, 'KMS-1 hosts within the places', `${about}: ${standard.length} of ${limit}`);
-  assertRule(
+  check(
+    standardHosts.length <= limit,
+    'KMS-1 Hosts stay within the host slots',
+    `${about}: ${standardHosts.length} of ${limit}`,
+  );
+  check(
     new Set(key.hosts.map(({ installationId }) => installationId)).size === key.hosts.length,
-    'a host is there once',
+    'KMS-1 Each host is recorded once',
     about,
   );
   for (const host of key.hosts) {
-    assertRule(host.uses - host.overridesSpent <= 10, 'KMS-1 each host up to ten times', about);
+    check(host.uses - host.overridesSpent <= 10, 'KMS-1 Each host has ten uses', about);
     const used = key.overrides.filter((each) => each.installationId === host.installationId && each.usedAt !== null);
-    assertRule(used.length === host.overridesSpent, 'OVR-1 an override is spent once, by its host', about);
+    check(used.length === host.overridesSpent, 'OVR-1 An override is used once, by its host', about);
   }
   const uses = key.hosts.reduce((sum, host) => sum + host.uses, 0);
-  assertRule(uses <= limit * 10 + key.overrides.length, 'KMS-1 uses within places times ten and overrides', about);
+  check(uses <= limit * 10 + key.overrides.length, 'KMS-1 Uses stay within ten for each slot and the overrides', about);
   const days = key.overrides.map(({ at }) => dayIn(at, policy.callCenter.zone));
-  assertRule(days.length <= 5, 'OVR-3 five overrides in all', about);
-  assertRule(new Set(days).size === days.length, 'OVR-2 one override a day', `${about}: ${days.join(', ')}`);
+  check(days.length <= 5, 'OVR-3 Five overrides in total', about);
+  check(new Set(days).size === days.length, 'OVR-2 One override per day', `${about}: ${days.join(', ')}`);
   const overrideGrants = key.grants.filter(({ kind }) => kind === 'override');
-  assertRule(overrideGrants.length === key.overrides.length, 'KEY-8 each override is a grant', about);
+  check(overrideGrants.length === key.overrides.length, 'KEY-8 Each override is a grant', about);
 }
 
 function checkBucket(
@@ -312,37 +309,37 @@ function checkBucket(
   model: Model,
   by: string,
 ): void {
-  assertRule(after !== undefined, 'buckets are never deleted', by);
+  check(after !== undefined, 'Buckets are never deleted', by);
   const key = itemIn<Key>(items, `KEY#${keyId} KEY`)?.value;
   const about = `MAK ${keyId}, by ${by}`;
   if (key === undefined) {
-    assertRule(activationRecordsIn(after).length === 0, 'nothing is activated on a key that is not there', about);
+    check(activationRecordsIn(after).length === 0, 'Nothing activates on a missing key', about);
     return;
   }
   const allRecords = new Set(activationRecordsOf(items, keyId));
   const previousRecords = new Set(before && activationRecordsIn(before));
   const lost = [...previousRecords].filter((record) => !allRecords.has(record));
-  assertRule(
+  check(
     lost.length === 0 || key.state.status === 'blocked',
-    'MAK-1 what was activated stays',
+    'MAK-1 Activations persist',
     `${about}: ${lost.length} lost`,
   );
   const newRecords = activationRecordsIn(after).filter((record) => !previousRecords.has(record));
-  assertRule(
+  check(
     newRecords.length === 0 || key.state.status !== 'blocked',
-    'BLK-1 nothing is activated after a block',
-    `${about}: ${newRecords.length} machines`,
+    'BLK-1 Nothing activates after a block',
+    `${about}: ${newRecords.length} computers`,
   );
-  assertRule(before?.status !== 'blocked' || after.status === 'blocked', 'a bucket stays blocked', about);
-  const machines = model.computers.get(keyId);
-  assertRule(
-    newRecords.every((record) => machines?.has(record)),
-    'MAK-1 no machine that never asked',
+  check(before?.status !== 'blocked' || after.status === 'blocked', 'BLK-1 A blocked bucket stays blocked', about);
+  const computers = model.computers.get(keyId);
+  check(
+    newRecords.every((record) => computers?.has(record)),
+    'MAK-1 Each activation was requested',
     about,
   );
 }
 
-/** Grants, limit and places are the same sum, and the used ones are the machines (KEY-7, KEY-8, MAK-1). */
+/** The slots and the grants add up to the limit, and the used slots equal the computers (KEY-7, KEY-8, MAK-1). */
 function checkTotals(keyId: string, items: Items, by: string): void {
   const key = itemIn<Key>(items, `KEY#${keyId} KEY`)?.value;
   if (key?.type !== 'MAK') return;
@@ -351,17 +348,17 @@ function checkTotals(keyId: string, items: Items, by: string): void {
   const records = buckets.flatMap(activationRecordsIn);
   const sum = (name: string) => buckets.reduce((total, bucket) => total + Number(bucket[name]), 0);
   const limit = limitIn(key.grants);
-  const about = `MAK ${keyId}, by ${by}: granted ${limit}, enforced ${reserve?.limit}, used ${sum('used')}, available ${sum('available')} and ${reserve?.available}, machines ${records.length}`;
-  assertRule(new Set(records).size === records.length, 'MAK-2 a machine counts once', about);
-  assertRule(sum('used') === records.length, 'KEY-7 used are the machines', about);
-  assertRule(records.length <= limit, 'MAK-1 never past the limit', about);
-  assertRule(Number(reserve?.limit) === limit, 'KEY-8 the limit is the sum of its grants', about);
-  assertRule(
-    sum('used') + sum('available') + Number(reserve?.available) === limit,
-    'KEY-8 all places add up to the limit',
-    about,
-  );
-  assertRule(buckets.every(({ available }) => Number(available) >= 0) && Number(reserve?.available) >= 0, 'no place is owed', about);
+  const reserveAvailable = Number(reserve?.available);
+  const about =
+    `MAK ${keyId}, by ${by}: granted ${limit}, enforced ${reserve?.limit}, used ${sum('used')}, available ` +
+    `${sum('available')}, in the reserve ${reserveAvailable}, computers ${records.length}`;
+  check(new Set(records).size === records.length, 'MAK-2 A computer counts once', about);
+  check(sum('used') === records.length, 'KEY-7 Used slots equal the activated computers', about);
+  check(records.length <= limit, 'MAK-1 Activations never exceed the limit', about);
+  check(Number(reserve?.limit) === limit, 'KEY-8 The limit is the sum of the grants', about);
+  check(sum('used') + sum('available') + reserveAvailable === limit, 'KEY-8 All slots add up to the limit', about);
+  const isAnyNegative = buckets.some(({ available }) => Number(available) < 0) || reserveAvailable < 0;
+  check(!isAnyNegative, 'No slot count is negative', about);
 }
 
 const legalTransitions: Readonly<Record<ExceptionStatus, readonly ExceptionStatus[]>> = {
@@ -398,7 +395,7 @@ type ChangeContext = {
   readonly attemptedEmails: ReadonlySet<string>;
 };
 
-/** Letters that are true for ever, and so are never struck off before they were sent. */
+/** Notifications that stay true forever. They are never removed before they were sent. */
 const permanentNotifications: readonly NotificationKind[] = [
   'received',
   'fulfilled',
@@ -413,71 +410,76 @@ function checkRequest(
   after: StoredItem<ExceptionRequest> | undefined,
   context: ChangeContext,
 ): void {
-  assertRule(after !== undefined, 'requests are never deleted', context.by);
+  check(after !== undefined, 'Requests are never deleted', context.by);
   const { value: request } = after;
   const previous = before?.value;
   const about = `request ${request.exceptionId} (${previous?.state.status} to ${request.state.status}), by ${context.by}`;
   const round = 'round' in request.state ? request.state.round : null;
-  const notificationIds = request.pendingNotifications.map(({ notificationId: letterId }) => letterId);
-  assertRule(new Set(notificationIds).size === notificationIds.length, 'EXC-11 a letter is owed once', about);
+  const notificationIds = request.pendingNotifications.map(({ notificationId }) => notificationId);
+  check(new Set(notificationIds).size === notificationIds.length, 'EXC-11 A notification is pending once', about);
   if (previous === undefined) {
-    assertRule(request.state.status === 'received', 'EXC-12 a request begins received', about);
+    check(request.state.status === 'received', 'EXC-12 A request starts as received', about);
     const key = itemIn<Key>(context.items, `KEY#${request.keyId} KEY`)?.value;
-    assertRule(key?.state.status === 'live', 'BLK-1 a request begins on a live key', about);
+    check(key?.state.status === 'live', 'BLK-1 A request starts on a live key', about);
   } else {
     const { status: previousStatus } = previous.state;
-    assertRule(
+    check(
       previousStatus === request.state.status || legalTransitions[previousStatus].includes(request.state.status),
-      'EXC-12 only legal moves',
+      'EXC-12 Every transition is legal',
       about,
     );
     if (isFinal(previousStatus)) {
-      assertRule(isDeepStrictEqual(previous.state, request.state), 'EXC-12 a final state is never left', about);
-      assertRule(previous.activations === request.activations, 'EXC-12 what has ended stays', about);
+      check(isDeepStrictEqual(previous.state, request.state), 'EXC-12 A final state never changes', about);
+      check(previous.activations === request.activations, 'EXC-12 The number of an ended request never changes', about);
     }
-    assertRule(
+    check(
       request.rounds >= previous.rounds && request.rounds <= previous.rounds + 1,
-      'EXC-7 one question at a time',
+      'EXC-7 Approval rounds are numbered in order',
       about,
     );
-    assertRule(
+    check(
       request.activations === previous.activations || request.rounds === previous.rounds + 1,
-      'EXC-7 a new number is a new question',
+      'EXC-7 A new number starts a new approval round',
       about,
     );
-    const notified = (request: ExceptionRequest) => request.reminded.team + request.reminded.supervisors;
+    const overdueNotices = ({ reminded }: ExceptionRequest) => reminded.team + reminded.supervisors;
     const previousRound = 'round' in previous.state ? previous.state.round : null;
     const roundReminders =
       round !== null && round.number === previousRound?.number ? round.remindersSent - previousRound.remindersSent : 0;
-    const reminders = notified(request) - notified(previous) + roundReminders;
-    assertRule(reminders >= 0 && reminders <= 1, 'SLA-5 one reminder at a time', about);
+    const reminders = overdueNotices(request) - overdueNotices(previous) + roundReminders;
+    check(reminders >= 0 && reminders <= 1, 'SLA-5 A write adds at most one reminder', about);
     const notificationsAdded = request.notificationCount - previous.notificationCount;
-    assertRule(reminders === 0 || notificationsAdded === 1, 'SLA-5 a reminder is written when it is marked', about);
-    for (const { notificationId: letterId, kind, to } of previous.pendingNotifications) {
-      if (notificationIds.includes(letterId) || to === 'deputy' || !permanentNotifications.includes(kind)) continue;
-      const name = emailName({ exception: request.exceptionId, letter: kind, to });
-      assertRule(
-        context.attemptedEmails.has(name),
-        'EXC-11 a letter is struck off when it was sent',
-        `${about}: ${letterId}`,
+    check(reminders === 0 || notificationsAdded === 1, 'SLA-5 A reminder is recorded when it is written', about);
+    for (const { notificationId, kind, to } of previous.pendingNotifications) {
+      if (notificationIds.includes(notificationId) || to === 'deputy' || !permanentNotifications.includes(kind))
+        continue;
+      check(
+        context.attemptedEmails.has(emailName({ exception: request.exceptionId, notification: kind, to })),
+        'EXC-11 A notification is removed only after it was sent',
+        `${about}: ${notificationId}`,
       );
     }
-    const newNotifications = request.pendingNotifications.filter(
-      ({ notificationId: letterId }) => !previous.pendingNotifications.some((each) => each.notificationId === letterId),
+    const previousIds = previous.pendingNotifications.map(({ notificationId }) => notificationId);
+    // A deputy gets a copy when the notification is sent (AGR-5).
+    const hasNewReminder = request.pendingNotifications.some(
+      ({ notificationId, kind, to }) =>
+        !previousIds.includes(notificationId) &&
+        to !== 'deputy' &&
+        ['approval-reminder', 'due-soon', 'overdue'].includes(kind),
     );
-    // A deputy gets a copy when the letter goes out (AGR-5).
-    const isReminder = newNotifications.some(
-      ({ kind, to }) => to !== 'deputy' && ['approval-reminder', 'due-soon', 'overdue'].includes(kind),
-    );
-    assertRule(!isReminder || reminders === 1, 'SLA-5 each reminder is sent once', about);
+    check(!hasNewReminder || reminders === 1, 'SLA-5 Each reminder is sent once', about);
     if (previousRound?.decision != null && round?.number === previousRound.number) {
-      assertRule(isDeepStrictEqual(previousRound.decision, round.decision), 'APR-3 one decision', about);
+      check(
+        isDeepStrictEqual(previousRound.decision, round.decision),
+        'APR-3 An approval round has one decision',
+        about,
+      );
     }
     if (previous.state.status === 'awaiting-approval' && previous.state.round.decision?.decision === 'approve') {
-      assertRule(
+      check(
         ['awaiting-approval', 'fulfilled', 'rejected', 'in-review'].includes(request.state.status) &&
           request.rounds === previous.rounds,
-        'EXC-8 after an approval there is only the team’s stop',
+        'EXC-8 After an approval, only the team can stop the request',
         about,
       );
     }
@@ -494,18 +496,18 @@ function checkRequest(
   if (previous !== undefined) checkClock(previous, request, about);
 }
 
-/** Decided by who was asked, by a right code, in time, about the exact number (EXC-6, EXC-7, AGR-4). */
+/** A decision comes from the Correspondent, with the right code, in time, about the exact number (EXC-6, EXC-7, AGR-4). */
 function checkDecision(request: ExceptionRequest, { model, past }: ChangeContext, about: string): void {
   const round = 'round' in request.state ? request.state.round : null;
   const decision = round?.decision;
   if (round === null || decision === null || decision === undefined) return;
   const name = roundName(request.exceptionId, round.number);
   const record = past.rounds.get(name);
-  assertRule(record?.activations === request.activations, 'EXC-7 the exact number is decided', about);
+  check(record?.activations === request.activations, 'EXC-7 The decision is about the exact number', about);
   const minutes = businessMinutesBetween(record.askedAt, decision.at, calendar);
-  assertRule(minutes <= 10 * 8 * 60 + 1, 'SLA-6 nothing is decided after the time to answer', about);
+  check(minutes <= 10 * 8 * 60 + 1, 'SLA-6 Nothing is decided after the approval round lapses', about);
   if (decision.decision === 'approve') {
-    assertRule(model.approvers.get(name)?.has(decision.by) === true, 'EXC-6 approved by the code of the mail', about);
+    check(model.approvers.get(name)?.has(decision.by) === true, 'EXC-6 The code of the email approves', about);
   }
   const at = Date.parse(decision.at);
   const versions = past.agreements.get(request.agreementId) ?? [];
@@ -513,9 +515,9 @@ function checkDecision(request: ExceptionRequest, { model, past }: ChangeContext
     const until = versions[index + 1]?.at ?? Number.POSITIVE_INFINITY;
     return version.at <= at + clockSkewMilliseconds && until >= at - clockSkewMilliseconds;
   });
-  // Whoever decides goes by its own clock, and so does this; only which version was there then is a little uncertain.
+  // The decision's own time counts. The skew only makes uncertain which version of the agreement it was based on.
   const wasApprover = currentVersions.some(({ agreement }) => isApprover(decision.by, agreement, at));
-  assertRule(wasApprover, 'AGR-4 only who is the Correspondent decides', `${about}, ${decision.by}`);
+  check(wasApprover, 'AGR-4 Only the current Correspondent decides', `${about}, ${decision.by}`);
 }
 
 function isApprover(email: string, agreement: Agreement, at: number): boolean {
@@ -527,47 +529,51 @@ function isApprover(email: string, agreement: Agreement, at: number): boolean {
 
 function checkFulfilled(request: ExceptionRequest, { changes, items }: ChangeContext, about: string): void {
   const decision = 'round' in request.state ? request.state.round?.decision : null;
-  assertRule(decision?.decision === 'approve', 'EXC-6 nothing is granted without an approval', about);
+  check(decision?.decision === 'approve', 'EXC-6 Nothing is granted without an approval', about);
   const key = itemIn<Key>(items, `KEY#${request.keyId} KEY`)?.value;
-  assertRule(key?.state.status === 'live', 'EXC-9 only a live key is raised', about);
-  const raised = changes.some(({ key: name }) => name === `KEY#${request.keyId} KEY`);
+  check(key?.state.status === 'live', 'EXC-9 Only the limit of a live key rises', about);
+  const isRaised = changes.some(({ key: name }) => name === `KEY#${request.keyId} KEY`);
   const grants = key.grants.filter(({ kind, reference }) => kind === 'exception' && reference === request.exceptionId);
-  assertRule(raised && grants.length === 1, 'EXC-9 the limit is raised with the end of the request', about);
+  check(isRaised && grants.length === 1, 'EXC-9 The limit rises when the request closes', about);
 }
 
-/** The clock stands while the requester is asked, and nobody's time is counted twice or not at all (SLA-2, SLA-4). */
+/** The SLA clock is paused only while the requester is the assignee, and each minute has one assignee (SLA-2, SLA-4). */
 function checkClock(previous: ExceptionRequest, current: ExceptionRequest, about: string): void {
   const expectedAssignee = { 'awaiting-requester': 'requester' }[String(current.state.status)] ?? 'others';
-  const state =
-    current.clock.status === 'stopped' ? 'stopped' : current.clock.status === 'paused' ? 'requester' : 'others';
-  assertRule(
-    isFinal(current.state.status) ? state === 'stopped' : state === expectedAssignee,
-    'SLA-2 the clock stands for the requester only',
+  const assignee =
+    current.clock.status === 'stopped' ? 'nobody' : current.clock.status === 'paused' ? 'requester' : 'others';
+  check(
+    isFinal(current.state.status) ? assignee === 'nobody' : assignee === expectedAssignee,
+    'SLA-2 The clock is paused only for the requester',
     about,
   );
   if (previous.clock.status === 'stopped') {
-    assertRule(isDeepStrictEqual(previous.clock, current.clock), 'SLA-2 a stopped clock stays', about);
+    check(isDeepStrictEqual(previous.clock, current.clock), 'SLA-2 A stopped clock never changes', about);
     return;
   }
   const total = ({ clock }: ExceptionRequest) =>
     clock.elapsed.team + clock.elapsed.requester + clock.elapsed.correspondent;
   const since = current.clock.status === 'stopped' ? current.clock.at : current.clock.since;
   const passed = Math.max(0, businessMinutesBetween(previous.clock.since, since, calendar));
-  assertRule(
+  check(
     total(current) - total(previous) === passed,
-    'SLA-4 each minute is somebody’s',
+    'SLA-4 Each minute has one assignee',
     `${about}: ${total(current) - total(previous)} of ${passed}`,
   );
   if (previous.clock.status === 'running' && current.clock.status === 'running') {
-    assertRule(previous.clock.dueAt === current.clock.dueAt, 'SLA-1 the due time stays while the clock runs', about);
+    check(previous.clock.dueAt === current.clock.dueAt, 'SLA-1 The due time of a running clock never changes', about);
   }
   if (previous.clock.status === 'running' && current.clock.status === 'paused') {
-    const left = businessMinutesBetween(current.clock.since, previous.clock.dueAt, calendar);
-    assertRule(current.clock.remainingMinutes === left, 'SLA-2 the clock stands with what is left', about);
+    const remaining = businessMinutesBetween(current.clock.since, previous.clock.dueAt, calendar);
+    check(current.clock.remainingMinutes === remaining, 'SLA-2 A paused clock keeps the remaining time', about);
   }
   if (previous.clock.status === 'paused' && current.clock.status === 'running') {
-    const left = businessMinutesBetween(current.clock.since, current.clock.dueAt, calendar);
-    assertRule(left === previous.clock.remainingMinutes, 'SLA-2 it resumes with what was left', `${about}: ${left}`);
+    const remaining = businessMinutesBetween(current.clock.since, current.clock.dueAt, calendar);
+    check(
+      remaining === previous.clock.remainingMinutes,
+      'SLA-2 The clock resumes with the remaining time',
+      `${about}: ${remaining}`,
+    );
   }
 }
 
@@ -579,90 +585,87 @@ export function checkTable(items: Items, model: Model, nowMilliseconds: number):
     const about = `request ${value.exceptionId} (${value.state.status})`;
     if (isFinal(value.state.status)) {
       const hasPendingWork = value.pendingNotifications.length > 0 || value.execution.status !== 'ended';
-      assertRule(
-        !hasPendingWork || item.nextActionKey === 'EXCEPTION',
-        'APR-6 what is owed is on the sweep’s list',
-        about,
-      );
+      check(!hasPendingWork || item.nextActionKey === 'EXCEPTION', "APR-6 Pending work is in the sweep's index", about);
       continue;
     }
-    assertRule(!open.has(value.keyId), 'EXC-5 one open request per key', `${about} and ${open.get(value.keyId)}`);
+    check(!open.has(value.keyId), 'EXC-5 A key has at most one open request', `${about} and ${open.get(value.keyId)}`);
     open.set(value.keyId, value.exceptionId);
-    assertRule(
+    check(
       items.get(`KEY#${value.keyId} OPEN-REQUEST`)?.exceptionId === value.exceptionId,
-      'EXC-5 a key names its open request',
+      'EXC-5 A key references its open request',
       about,
     );
-    assertRule(item.nextActionKey === 'EXCEPTION', 'every open request is on the sweep’s list', about);
+    check(item.nextActionKey === 'EXCEPTION', "Every open request is in the sweep's index", about);
     const wait = Date.parse(String(item.nextActionAt)) - Date.parse(value.execution.since);
-    assertRule(wait <= 24 * hour, 'every open request is on the sweep’s list within its time', about);
+    check(wait <= 24 * hour, "Every open request is in the sweep's index within its time", about);
     const isSignalPending = ['start-pending', 'resume-pending'].includes(value.execution.status);
-    assertRule(!isSignalPending || wait <= 30_000, 'APR-6 a signal that is owed is on the list at once', about);
+    check(!isSignalPending || wait <= 30_000, "APR-6 A pending signal is in the sweep's index immediately", about);
   }
   for (const key of items.keys()) {
     if (!key.endsWith(' OPEN-REQUEST')) continue;
-    assertRule(open.has(key.slice('KEY#'.length, -' OPEN-REQUEST'.length)), 'EXC-5 what is not open is not named', key);
+    const keyId = key.slice('KEY#'.length, -' OPEN-REQUEST'.length);
+    check(open.has(keyId), 'EXC-5 A closed request is not referenced', key);
   }
-  const slots = new Map<string, string>();
+  const liveMaks = new Set<string>();
   for (const { value } of valuesIn<Key>(items, 'KEY')) {
     if (value.type !== 'MAK' || value.state.status === 'blocked') continue;
-    const slot = `${value.agreementId} ${value.productGroup}`;
-    assertRule(!slots.has(slot), 'KEY-2 one live MAK per group', slot);
-    slots.set(slot, value.keyId);
+    const group = `${value.agreementId} ${value.productGroup}`;
+    check(!liveMaks.has(group), 'KEY-2 A product group has one live MAK', group);
+    liveMaks.add(group);
   }
   for (const { value, item } of valuesIn<Agreement>(items, 'AGREEMENT')) {
     const pending = value.pendingNoticesCorrespondent;
-    assertRule(
+    check(
       pending === null || (item.nextActionKey === 'AGREEMENT' && item.nextActionAt === pending.effectiveAt),
-      'AGR-4 a change that is waiting is on the sweep’s list',
+      "AGR-4 A pending change of the Correspondent is in the sweep's index",
       value.agreementId,
     );
   }
   checkAcknowledged(items, model);
   for (const [key, { nextActionAt }] of items as Map<string, Item & { nextActionAt?: string }>) {
     if (!key.endsWith(' NOTIFICATION') || nextActionAt === undefined) continue;
-    assertRule(Date.parse(nextActionAt) <= nowMilliseconds + 130_000, 'a notice is claimed for a moment only', key);
+    check(
+      Date.parse(nextActionAt) <= nowMilliseconds + 130_000,
+      'A notification is claimed only for a short time',
+      key,
+    );
   }
 }
 
-/** What was acknowledged is there, and what was asked under one name happened once at most. */
+/** Acknowledged changes are stored, and an operation under one idempotency key took effect at most once. */
 function checkAcknowledged(items: Items, model: Model): void {
-  for (const id of model.requests)
-    assertRule(items.has(`EXCEPTION#${id} EXCEPTION`), 'an acknowledged request is kept', id);
-  for (const id of model.agreements) assertRule(items.has(`AGREEMENT#${id} AGREEMENT`), 'an agreement is kept', id);
-  for (const id of model.keys) assertRule(items.has(`KEY#${id} KEY`), 'an issued key is kept', id);
-  for (const [keyId, machines] of model.computers) {
-    const present = new Set(computersOn(items, keyId));
-    for (const [name, machine] of machines) {
-      if (machine.acknowledgments === 0) continue;
-      assertRule(
-        present.has(name) || hasMoved(items, keyId, name),
-        'MAK-1 an acknowledged activation is kept',
+  for (const id of model.requests) check(items.has(`EXCEPTION#${id} EXCEPTION`), 'A submitted request is stored', id);
+  for (const id of model.agreements)
+    check(items.has(`AGREEMENT#${id} AGREEMENT`), 'A registered agreement is stored', id);
+  for (const id of model.keys) check(items.has(`KEY#${id} KEY`), 'An issued key is stored', id);
+  for (const [keyId, computers] of model.computers) {
+    const recorded = new Set(computersOn(items, keyId));
+    for (const [name, computer] of computers) {
+      if (computer.acknowledgments === 0) continue;
+      check(
+        recorded.has(name) || hasMoved(items, keyId, name),
+        'MAK-1 Acknowledged activations are stored',
         `${keyId} ${name}`,
       );
     }
     const key = itemIn<Key>(items, `KEY#${keyId} KEY`)?.value;
     if (key?.type !== 'KMS') continue;
     for (const { installationId, uses } of key.hosts) {
-      const machine = machines.get(installationId);
-      assertRule(
-        uses >= (machine?.acknowledgments ?? 0),
-        'KMS-1 an acknowledged use is kept',
-        `${keyId} ${installationId}`,
-      );
+      const acknowledgments = computers.get(installationId)?.acknowledgments ?? 0;
+      check(uses >= acknowledgments, 'KMS-1 Acknowledged uses are stored', `${keyId} ${installationId}`);
     }
   }
   const counts = countTrackedWrites(items);
-  for (const { owner, recordedIn: where, text, isAcknowledged: promised } of model.trackedWrites.values()) {
-    const times = counts.get(`${owner} ${where} ${text}`) ?? 0;
-    assertRule(times <= 1, 'what is sent twice is done once', `${owner}: ${text} is there ${times} times`);
-    assertRule(times === 1 || !promised, 'what was acknowledged is kept', `${owner}: ${text}`);
+  for (const { owner, recordedIn, text, isAcknowledged } of model.trackedWrites.values()) {
+    const count = counts.get(`${owner} ${recordedIn} ${text}`) ?? 0;
+    check(count <= 1, 'A repeated operation takes effect once', `${owner}: ${text} is recorded ${count} times`);
+    check(count === 1 || !isAcknowledged, 'Acknowledged changes are stored', `${owner}: ${text}`);
   }
 }
 
-/** Names in the simulation's texts are written so: `#12-3#`. */
+/** The names of operations in the texts of the simulation, such as `#12-3#`. */
 const operationName = /#[\w-]+#/g;
-/** Entries that tell once more what another has told: the one that came with it is the one that counts. */
+/** The actions of entries that repeat the text of another entry. Only the other entry counts. */
 const repeatedActions = ['limit-raised', 'key-blocked', 'fulfilled', 'correspondent-changed'];
 
 const operationNamesIn = memoizeByItem(
@@ -670,14 +673,14 @@ const operationNamesIn = memoizeByItem(
     repeatedActions.includes(String(action)) ? new Set() : new Set(String(detail).match(operationName)),
 );
 
-/** Whether something that was asked under a name of its own has been done. */
-export function isRecorded(items: Items, { owner, recordedIn: where, text }: TrackedWrite): boolean {
-  return countTrackedWrites(items).has(`${owner} ${where} ${text}`);
+/** Returns true if the table records a tracked write. */
+export function isRecorded(items: Items, { owner, recordedIn, text }: TrackedWrite): boolean {
+  return countTrackedWrites(items).has(`${owner} ${recordedIn} ${text}`);
 }
 
 function countTrackedWrites(items: Items): Map<string, number> {
-  const times = new Map<string, number>();
-  const add = (name: string) => times.set(name, (times.get(name) ?? 0) + 1);
+  const counts = new Map<string, number>();
+  const add = (name: string) => counts.set(name, (counts.get(name) ?? 0) + 1);
   for (const [key, item] of items) {
     const [partition = '', sort = ''] = key.split(' ');
     const [owner = ''] = partition.replace(/^LEDGER#/, '').split('#');
@@ -685,10 +688,10 @@ function countTrackedWrites(items: Items): Map<string, number> {
       for (const name of operationNamesIn(item)) add(`${owner} entry ${name}`);
     }
     if (sort === 'KEY') {
-      for (const { reference } of ownedOf<Key>(item).value.grants) add(`${owner} grant ${reference}`);
+      for (const { reference } of toStoredItem<Key>(item).value.grants) add(`${owner} grant ${reference}`);
     }
   }
-  return times;
+  return counts;
 }
 
 export function computersOn(items: Items, keyId: string): readonly string[] {
@@ -697,38 +700,38 @@ export function computersOn(items: Items, keyId: string): readonly string[] {
   return key.type === 'KMS' ? key.hosts.map(({ installationId }) => installationId) : activationRecordsOf(items, keyId);
 }
 
-/** Whether a machine has left a replaced key for a successor of it (BLK-3). */
+/** Returns true if a computer moved from a replaced key to one of its successors (BLK-3). */
 function hasMoved(items: Items, keyId: string, name: string): boolean {
-  let status = itemIn<Key>(items, `KEY#${keyId} KEY`)?.value.state;
-  while (status?.status === 'blocked' && status.replacedBy !== null) {
-    const next = status.replacedBy.keyId;
-    if (computersOn(items, next).includes(name)) return true;
-    status = itemIn<Key>(items, `KEY#${next} KEY`)?.value.state;
+  let state = itemIn<Key>(items, `KEY#${keyId} KEY`)?.value.state;
+  while (state?.status === 'blocked' && state.replacedBy !== null) {
+    const successorId = state.replacedBy.keyId;
+    if (computersOn(items, successorId).includes(name)) return true;
+    state = itemIn<Key>(items, `KEY#${successorId} KEY`)?.value.state;
   }
   return false;
 }
 
-/** What must hold when nothing goes wrong any more and all time has passed. */
+/** Checks the table at the end, when there are no more faults and nothing is due. */
 export function checkFinalState(items: Items, attemptedEmails: ReadonlySet<string>): void {
   for (const { value } of valuesIn<ExceptionRequest>(items, 'EXCEPTION')) {
     const about = `request ${value.exceptionId} (${value.state.status}, ${value.execution.status})`;
-    assertRule(isFinal(value.state.status), 'every request ends', about);
-    assertRule(value.pendingNotifications.length === 0, 'EXC-11 every letter is sent in the end', about);
-    const last = emailName({ exception: value.exceptionId, letter: value.state.status, to: 'requester' });
-    assertRule(attemptedEmails.has(last), 'EXC-11 whoever asked is told how it ended', about);
-    assertRule(value.execution.status === 'ended', 'every workflow comes to its end', about);
+    check(isFinal(value.state.status), 'Every request ends', about);
+    check(value.pendingNotifications.length === 0, 'EXC-11 Every notification is sent', about);
+    const outcome = emailName({ exception: value.exceptionId, notification: value.state.status, to: 'requester' });
+    check(attemptedEmails.has(outcome), 'EXC-11 The requester is notified of the outcome', about);
+    check(value.execution.status === 'ended', 'Every execution ends', about);
   }
   for (const { value } of valuesIn<Key>(items, 'KEY')) {
-    assertRule(value.state.status !== 'blocking', 'BLK-2 every replacement is completed', value.keyId);
-    const dead = value.state.status === 'blocked' && value.type === 'MAK';
-    assertRule(
-      !dead || bucketsIn(items, value.keyId).every(({ status }) => status === 'blocked'),
-      'every bucket is blocked',
+    check(value.state.status !== 'blocking', 'BLK-2 Every replacement is completed', value.keyId);
+    const isBlockedMak = value.state.status === 'blocked' && value.type === 'MAK';
+    check(
+      !isBlockedMak || bucketsIn(items, value.keyId).every(({ status }) => status === 'blocked'),
+      'BLK-1 Every bucket of a blocked key is blocked',
       value.keyId,
     );
   }
   for (const [key, item] of items) {
-    assertRule(!key.endsWith(' NOTIFICATION'), 'every notice is sent in the end', key);
-    assertRule(item.nextActionKey === undefined, 'nothing is left on the sweep’s list', key);
+    check(!key.endsWith(' NOTIFICATION'), 'EXC-11 Every notification is sent', key);
+    check(item.nextActionKey === undefined, "Nothing is left in the sweep's index", key);
   }
 }

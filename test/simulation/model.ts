@@ -1,17 +1,20 @@
 /*
- * What the people of a run know and were promised, beside what the table says. Nothing here is read from the service:
- * it is what was asked, what was answered, and what was in the mails.
+ * The model of a run: what clients requested, what the service acknowledged, and what its emails contained. Nothing here
+ * is read from the table, so that the table can be compared with it.
  */
 
-/** A machine on a key: how often it asked, how often it was told that it is activated, and what it was told. */
-export type Machine = {
+/** A computer on a key: its requests, the acknowledged ones among them, and the activation that it was given. */
+export type Computer = {
   requests: number;
   acknowledgments: number;
   activationId: string | null;
   activatedAt: string | null;
 };
 
-/** Something that was asked under a text of its own: by that it is found in a history or among grants, once at most. */
+/**
+ * A write whose request contains a unique text. The text appears in a ledger entry or in a grant's reference, at most
+ * once.
+ */
 export type TrackedWrite = {
   readonly owner: string;
   readonly recordedIn: 'entry' | 'grant';
@@ -28,21 +31,21 @@ export type ApprovalLink = {
 };
 
 export type Model = {
-  /** By key id, then by the name of the machine's mark (MAK) or its installation id (KMS). */
-  readonly machines: Map<string, Map<string, Machine>>;
+  /** By key id, then by the attribute name of the activation record (MAK) or the installation id (KMS). */
+  readonly computers: Map<string, Map<string, Computer>>;
   readonly trackedWrites: Map<string, TrackedWrite>;
-  /** Who has entered the right code to approve, by request and question. */
+  /** The email addresses that entered the right code to approve, by approval round. */
   readonly approvers: Map<string, Set<string>>;
-  /** Ids of requests that were acknowledged. */
+  /** Ids of acknowledged requests. */
   readonly requests: Set<string>;
   readonly agreements: Set<string>;
-  /** Keys that were promised to be issued. */
+  /** Ids of keys whose issue was acknowledged. */
   readonly keys: Set<string>;
 };
 
 export function newModel(): Model {
   return {
-    machines: new Map(),
+    computers: new Map(),
     trackedWrites: new Map(),
     approvers: new Map(),
     requests: new Set(),
@@ -51,14 +54,21 @@ export function newModel(): Model {
   };
 }
 
-export function machineOf(model: Model, keyId: string, name: string): Machine {
-  const ofKey = model.machines.get(keyId) ?? new Map<string, Machine>();
-  model.machines.set(keyId, ofKey);
-  const machine = ofKey.get(name) ?? { requests: 0, acknowledgments: 0, activationId: null, activatedAt: null };
-  ofKey.set(name, machine);
-  return machine;
+/** Returns the model of a computer on a key, and adds it when it is missing. */
+export function computerOf(model: Model, keyId: string, name: string): Computer {
+  const computersOfKey = model.computers.get(keyId) ?? new Map<string, Computer>();
+  model.computers.set(keyId, computersOfKey);
+  const computer = computersOfKey.get(name) ?? {
+    requests: 0,
+    acknowledgments: 0,
+    activationId: null,
+    activatedAt: null,
+  };
+  computersOfKey.set(name, computer);
+  return computer;
 }
 
+/** Returns the tracked write with that text, and adds it when it is missing. */
 export function trackWrite(
   model: Model,
   owner: string,
@@ -71,5 +81,5 @@ export function trackWrite(
 }
 
 export function roundName(exceptionId: string, roundNumber: number): string {
-  return `${exceptionId} question ${roundNumber}`;
+  return `${exceptionId} round ${roundNumber}`;
 }

@@ -17,20 +17,20 @@ import { faultRate, networkError, noFaults } from './faults.ts';
 import type { Prng } from './prng.ts';
 
 /*
- * What is between the SDK's clients and the wire. Every call of every function waits here for its turn, and so does every
- * timer: one goes on at a time, drawn by the seed, when nothing else can go on by itself. So one seed has one history.
- * Below it is the real DynamoDB engine, the real workflow engine, and a mail box; beside it a mirror of the table, read
- * back after each write, which says what changed in which step.
+ * The simulated network between the SDK's clients and the services. Every call and every timer of every function waits
+ * here for its turn. When nothing can continue by itself, the seed selects the next one. One seed therefore produces one
+ * run. Behind the network are the real DynamoDB emulator, the real Step Functions emulator, and a mailbox. A mirror of
+ * the table is updated after each write and shows what each step changed.
  */
 
-/** One run of one function. */
+/** One invocation of one function. */
 export type Invocation = {
   readonly name: string;
   readonly skewMilliseconds: number;
-  /** At which of its calls it is killed; null for one that lives. */
+  /** The number of the call at which the function is killed; null if it is not killed. */
   readonly killedAtCall: number | null;
   calls: number;
-  /** What went wrong on its way that it could notice. */
+  /** Injected faults that the function could notice. */
   faults: number;
   isKilled: boolean;
   readonly kill: () => void;
@@ -39,7 +39,7 @@ export type Invocation = {
 export const currentInvocation = new AsyncLocalStorage<Invocation>();
 
 type Attributes = Record<string, AttributeValue>;
-// biome-ignore lint/suspicious/noExplicitAny: a request of any of the services, as it goes over the wire.
+// biome-ignore lint/suspicious/noExplicitAny: a request to any of the services, as it is sent.
 type Body = Record<string, any>;
 type ServiceRequest = {
   readonly method: string;
@@ -57,14 +57,14 @@ type ServiceCall = {
 type Response = { readonly statusCode: number; readonly headers: Record<string, string>; readonly body: Uint8Array };
 
 export type ItemChange = { readonly key: string; readonly before: Item | undefined; readonly after: Item | undefined };
-/** A change in the database's own notation, for the stream. */
+/** A change in DynamoDB's notation, for the stream. */
 export type ItemImage = {
   readonly key: string;
   readonly before: Attributes | undefined;
   readonly after: Attributes | undefined;
 };
 
-export type SentMail = {
+export type SentEmail = {
   readonly to: string;
   readonly subject: string;
   readonly text: string;
@@ -73,13 +73,13 @@ export type SentMail = {
   readonly at: number;
 };
 
-/** The run went wrong: a rule was broken, or something did not end. */
+/** An invariant was violated, or something did not end. */
 export class InvariantViolation extends Error {
   override readonly name = 'InvariantViolation';
-  readonly rule: string;
-  constructor(rule: string, about: string) {
-    super(`${rule}: ${about}`);
-    this.rule = rule;
+  readonly invariant: string;
+  constructor(invariant: string, details: string) {
+    super(`${invariant}: ${details}`);
+    this.invariant = invariant;
   }
 }
 
@@ -87,19 +87,19 @@ export type Clock = { milliseconds: number };
 
 export type Network = {
   readonly items: ReadonlyMap<string, Item>;
-  readonly mails: readonly SentMail[];
-  /** What came to the mail service, whether it took it or not: which letter about which request, and for whom. */
+  readonly emails: readonly SentEmail[];
+  /** The emails that reached the email service, accepted or not: request, kind of notification, and recipient. */
   readonly attemptedEmails: ReadonlySet<string>;
   readonly counts: FaultCounts;
-  /** What happened since it was last emptied, for who wants to read it. */
+  /** The events since the trace was last emptied. */
   readonly trace: string[];
   conditions: { prng: Prng; profile: FaultProfile };
   countFault(kind: FaultKind): void;
-  /** Lets everything go on until nothing is under way. */
+  /** Runs pending steps until none is left. */
   runUntilIdle(): Promise<void>;
-  /** Requests that were doubled and are still on their way arrive. */
+  /** Delivers all duplicated requests that have not arrived yet. */
   deliverLate(): Promise<void>;
-  /** Somebody who is no function asks the workflow engine: the turn comes as any other. */
+  /** Calls Step Functions on behalf of an operator. The call waits for its turn like any other. */
   callWorkflows(action: string, body: Body): Promise<void>;
 };
 
@@ -107,14 +107,14 @@ type PendingStep = {
   readonly invocation: Invocation | undefined;
   readonly description: string;
   turnsToWait: number;
-  run(): Promise<void>;
+  take(): Promise<void>;
 };
 
 const turnsMax = 6_000;
 const writes = ['PutItem', 'UpdateItem', 'DeleteItem', 'TransactWriteItems', 'BatchWriteItem'];
 
 export function installNetwork(options: {
-  /** A request handler of the SDK; all of them are of one class. */
+  /** A request handler of the SDK. All clients use one class. */
   readonly handler: object;
   readonly endpoints: () => { readonly table: string; readonly workflows: string };
   readonly clock: Clock;
@@ -125,7 +125,7 @@ export function installNetwork(options: {
   const images = new Map<string, Attributes>();
   const items = new Map<string, Item>();
   const undo: { key: string; before: Attributes | undefined }[] = [];
-  const mails: SentMail[] = [];
+  const emails: SentEmail[] = [];
   const attemptedEmails = new Set<string>();
   const counts: FaultCounts = {};
   const trace: string[] = [];
@@ -138,7 +138,7 @@ export function installNetwork(options: {
 
   const network: Network = {
     items,
-    mails,
+    emails,
     attemptedEmails,
     counts,
     trace,
@@ -153,7 +153,7 @@ export function installNetwork(options: {
         if (pending.length === 0) return;
         if (turns > turnsMax)
           throw new InvariantViolation(
-            'everything comes to rest',
+            'Everything becomes idle',
             pending.map(({ description }) => description).join(', '),
           );
         const { prng } = network.conditions;
@@ -161,16 +161,16 @@ export function installNetwork(options: {
         const arriving = duplicates.findIndex(({ arrivesFrom }) => arrivesFrom <= turnsTaken);
         if (arriving >= 0 && prng.chance(0.07)) await arriveLate(arriving);
         const index = prng.below(pending.length);
-        const turn = pending[index];
-        if (turn === undefined) continue;
-        if (turn.turnsToWait > 0 && pending.length > 1) {
-          turn.turnsToWait -= 1;
+        const step = pending[index];
+        if (step === undefined) continue;
+        if (step.turnsToWait > 0 && pending.length > 1) {
+          step.turnsToWait -= 1;
           continue;
         }
         pending.splice(index, 1);
-        if (turn.invocation?.isKilled) continue;
+        if (step.invocation?.isKilled) continue;
         clock.milliseconds += prng.below(12);
-        await turn.run();
+        await step.take();
       }
     },
     async deliverLate() {
@@ -178,38 +178,38 @@ export function installNetwork(options: {
     },
     callWorkflows: (action, body) =>
       new Promise((resolve, reject) => {
-        const run = () => askWorkflows(action, body).then(resolve, reject);
-        enqueue({ invocation: undefined, description: action, turnsToWait: 0, run });
+        const take = () => callStepFunctions(action, body).then(resolve, reject);
+        enqueue({ invocation: undefined, description: action, turnsToWait: 0, take });
       }),
   };
 
   const arriveLate = async (index: number) => {
-    const [copy] = duplicates.splice(index, 1);
-    if (copy === undefined) return;
-    const { call } = copy;
-    trace.push(`    (again, late) ${call.action}`);
-    await perform(call, 'a doubled request');
+    const [duplicate] = duplicates.splice(index, 1);
+    if (duplicate === undefined) return;
+    const { call } = duplicate;
+    trace.push(`    (duplicate, late) ${call.action}`);
+    await perform(call, 'a duplicated request');
   };
 
-  const enqueue = (turn: PendingStep) => {
+  const enqueue = (step: PendingStep) => {
     arrivals += 1;
-    pending.push(turn);
+    pending.push(step);
   };
 
   async function idle(): Promise<void> {
-    for (let quiet = 0; quiet < 2; ) {
-      const before = arrivals;
+    for (let idleTurns = 0; idleTurns < 2; ) {
+      const arrivalsBefore = arrivals;
       await immediately();
-      quiet = arrivals === before ? quiet + 1 : 0;
+      idleTurns = arrivals === arrivalsBefore ? idleTurns + 1 : 0;
     }
   }
 
-  // ---- The engines below
+  // ---- The emulators
 
   async function sendToWorkflows({ method, path, headers }: ServiceRequest, text: string): Promise<Response> {
     const { hostname, port } = new URL(endpoints().workflows);
     const { 'content-length': _, ...forwardedHeaders } = headers;
-    // On a connection of its own: one that waits for the next request is closed after some seconds of real time.
+    // Each request has its own connection, because an idle one is closed after some seconds of real time.
     const sent = httpRequest({
       agent: false,
       hostname,
@@ -222,45 +222,45 @@ export function installNetwork(options: {
     sent.end(text);
     const [response] = (await responding) as [IncomingMessage];
     const body = await buffer(response);
-    // What the engine goes on with comes to its own rest first: otherwise the network would say which is sooner.
+    // The emulator finishes its own work first. Otherwise the real network would determine the order.
     await idle();
     const headerEntries = Object.entries(response.headers).map(([name, value]) => [name, String(value)]);
     return { statusCode: response.statusCode ?? 0, headers: Object.fromEntries(headerEntries), body };
   }
 
-  async function askWorkflows(action: string, body: Body): Promise<void> {
+  async function callStepFunctions(action: string, body: Body): Promise<void> {
     const request = { method: 'POST', path: '/', headers: unsigned(`AWSStepFunctions.${action}`) };
     await sendToWorkflows(request, JSON.stringify(body));
   }
 
-  let line: ReturnType<typeof openConnection> | undefined;
+  let connection: ReturnType<typeof openConnection> | undefined;
   const sendToTable = (action: string, text: string): Promise<Response> => {
-    line ??= openConnection(endpoints().table);
-    return line(unsigned(`DynamoDB_20120810.${action}`), text);
+    connection ??= openConnection(endpoints().table);
+    return connection(unsigned(`DynamoDB_20120810.${action}`), text);
   };
 
-  async function askTable(action: string, body: Body): Promise<Body> {
-    const answer = await sendToTable(action, JSON.stringify(body));
-    if (answer.statusCode !== 200) throw new Error(`${action}: ${Buffer.from(answer.body)}`);
-    return parseSorted(answer.body);
+  async function callTable(action: string, body: Body): Promise<Body> {
+    const response = await sendToTable(action, JSON.stringify(body));
+    if (response.statusCode !== 200) throw new Error(`${action}: ${Buffer.from(response.body)}`);
+    return parseSorted(response.body);
   }
 
   async function perform(call: ServiceCall, by: string): Promise<Response> {
-    if (call.service === 'mail') return acceptMail(call);
+    if (call.service === 'email') return acceptEmail(call);
     if (call.service === 'workflows') return sendToWorkflows(call.request, call.text);
     const raw = await sendToTable(call.action, call.text);
-    const answer = { ...raw, body: Buffer.from(JSON.stringify(parseSorted(raw.body))) };
-    if (answer.statusCode === 200 && writes.includes(call.action)) await readBack(call, by);
-    return answer;
+    const response = { ...raw, body: Buffer.from(JSON.stringify(parseSorted(raw.body))) };
+    if (response.statusCode === 200 && writes.includes(call.action)) await updateMirror(call, by);
+    return response;
   }
 
-  function acceptMail({ body }: ServiceCall): Response {
-    const messageId = `mail-${mails.length + 1}`;
+  function acceptEmail({ body }: ServiceCall): Response {
+    const messageId = `mail-${emails.length + 1}`;
     const tags = tagsIn(body);
     attemptedEmails.add(emailName(tags));
     const { Subject, Body } = body.Content.Simple;
     for (const to of body.Destination.ToAddresses) {
-      mails.push({
+      emails.push({
         to,
         subject: Subject.Data,
         text: Body.Text.Data,
@@ -272,32 +272,32 @@ export function installNetwork(options: {
     return respondWith(200, { MessageId: messageId });
   }
 
-  /** Reads what a write touched, and tells what it changed. */
-  async function readBack({ body, action }: ServiceCall, by: string): Promise<void> {
+  /** Reads the items that a write touched, updates the mirror, and reports the changes. */
+  async function updateMirror({ body, action }: ServiceCall, by: string): Promise<void> {
     const token = body.ClientRequestToken as string | undefined;
-    // One that comes again with its token does nothing.
+    // A request that is repeated with its token changes nothing.
     if (token !== undefined && tokens.has(token)) return;
     if (token !== undefined) tokens.add(token);
-    const keys = keysIn(action, body);
-    const [table] = keys;
-    const found = new Map<string, Attributes>();
-    // What was put is known; what was updated is read.
-    for (const { put } of keys) if (put !== undefined) found.set(keyOf(put), sortMembers(put));
-    const unknown = keys.filter(({ isKnown: known }) => !known);
+    const touched = touchedItemsIn(action, body);
+    const [{ table } = { table: '' }] = touched;
+    const current = new Map<string, Attributes>();
+    // An item that was put is known. An item that was updated must be read.
+    for (const { put } of touched) if (put !== undefined) current.set(nameOf(put), sortMembers(put));
+    const unknown = touched.filter(({ isKnown }) => !isKnown);
     for (let start = 0; start < unknown.length; start += 100) {
-      let wanted: readonly Attributes[] = unknown.slice(start, start + 100).map(({ key }) => key);
-      while (wanted.length > 0 && table !== undefined) {
-        const { Responses, UnprocessedKeys } = await askTable('BatchGetItem', {
-          RequestItems: { [table.table]: { Keys: wanted, ConsistentRead: true } },
+      let remaining: readonly Attributes[] = unknown.slice(start, start + 100).map(({ key }) => key);
+      while (remaining.length > 0) {
+        const { Responses, UnprocessedKeys } = await callTable('BatchGetItem', {
+          RequestItems: { [table]: { Keys: remaining, ConsistentRead: true } },
         });
-        for (const image of (Responses[table.table] ?? []) as Attributes[]) found.set(keyOf(image), image);
-        wanted = UnprocessedKeys?.[table.table]?.Keys ?? [];
+        for (const image of (Responses[table] ?? []) as Attributes[]) current.set(nameOf(image), image);
+        remaining = UnprocessedKeys?.[table]?.Keys ?? [];
       }
     }
     const changedImages: ItemImage[] = [];
-    for (const name of new Set(keys.map(({ key }) => keyOf(key)))) {
+    for (const name of new Set(touched.map(({ key }) => nameOf(key)))) {
       const before = images.get(name);
-      const after = found.get(name);
+      const after = current.get(name);
       if (!isDeepStrictEqual(before, after)) changedImages.push({ key: name, before, after });
     }
     const changes = changedImages.map(({ key, before, after }): ItemChange => {
@@ -308,10 +308,10 @@ export function installNetwork(options: {
         items.delete(key);
         return { key, before: previous, after: undefined };
       }
-      const current = unmarshall(after) as Item;
+      const item = unmarshall(after) as Item;
       images.set(key, after);
-      items.set(key, current);
-      return { key, before: previous, after: current };
+      items.set(key, item);
+      return { key, before: previous, after: item };
     });
     if (undo.length > 200) undo.splice(0, undo.length - 100);
     try {
@@ -321,32 +321,32 @@ export function installNetwork(options: {
     }
   }
 
-  /** What an index would answer that is so many changes behind. */
-  function staleIndexResponse(behind: number, body: Body): Response | undefined {
+  /** Returns the response of an index that is that many changes behind. */
+  function indexResponse(changesBehind: number, body: Body): Response | undefined {
     const schema = tableSchema.indexes.find(({ name }) => name === body.IndexName);
     if (schema === undefined) return undefined;
     const { partitionKey, sortKey } = schema;
-    const then = new Map(images);
-    for (const { key, before } of undo.slice(-behind).toReversed()) {
-      if (before === undefined) then.delete(key);
-      else then.set(key, before);
+    const indexed = new Map(images);
+    for (const { key, before } of undo.slice(-changesBehind).toReversed()) {
+      if (before === undefined) indexed.delete(key);
+      else indexed.set(key, before);
     }
     const values = body.ExpressionAttributeValues as Attributes;
     const condition = String(body.KeyConditionExpression);
     const [, comparison, bound] = /#sort (<=|>) (:\w+)/.exec(condition) ?? [];
     const limit = bound === undefined ? undefined : values[bound]?.S;
     const start = body.ExclusiveStartKey as Attributes | undefined;
-    const place = (image: Attributes) => `${image[sortKey]?.S} ${image.PK?.S}`;
-    const found = [...then.values()]
+    const position = (image: Attributes) => `${image[sortKey]?.S} ${image.PK?.S}`;
+    const matching = [...indexed.values()]
       .filter((image) => image[partitionKey]?.S === values[':partition']?.S && image[sortKey]?.S !== undefined)
       .filter((image) => {
         const sort = String(image[sortKey]?.S);
         return limit === undefined || (comparison === '<=' ? sort <= limit : sort > limit);
       })
-      .filter((image) => start === undefined || place(image) > place(start))
-      .toSorted((one, other) => (place(one) < place(other) ? -1 : 1));
-    if (body.ScanIndexForward === false) found.reverse();
-    const Items = found.slice(0, Number(body.Limit)).map((image) => ({
+      .filter((image) => start === undefined || position(image) > position(start))
+      .toSorted((one, other) => (position(one) < position(other) ? -1 : 1));
+    if (body.ScanIndexForward === false) matching.reverse();
+    const Items = matching.slice(0, Number(body.Limit)).map((image) => ({
       PK: image.PK,
       SK: image.SK,
       [partitionKey]: image[partitionKey],
@@ -355,7 +355,7 @@ export function installNetwork(options: {
     return respondWith(200, { Count: Items.length, ScannedCount: Items.length, Items });
   }
 
-  // ---- What goes wrong on the way
+  // ---- Injected faults
 
   async function transmit(
     call: ServiceCall,
@@ -364,21 +364,20 @@ export function installNetwork(options: {
     reject: (error: Error) => void,
   ): Promise<void> {
     const { prng, profile } = network.conditions;
-    const line = (description: string) =>
-      trace.push(`    ${invocation.name}: ${call.action}${describeCall(call)}${description}`);
-    const injectFault = (kind: FaultKind, noticed = true, times = 1) => {
+    const log = (event: string) => trace.push(`    ${invocation.name}: ${call.action}${describeCall(call)}${event}`);
+    const injectFault = (kind: FaultKind, isNoticeable = true, times = 1) => {
       if (!prng.chance(times * faultRate(kind, profile, call.service))) return false;
       network.countFault(kind);
-      if (noticed) invocation.faults += 1;
-      line(` [${kind}]`);
+      if (isNoticeable) invocation.faults += 1;
+      log(` [${kind}]`);
       return true;
     };
     invocation.calls += 1;
     if (invocation.calls === invocation.killedAtCall) {
-      const sent = prng.chance(0.5);
+      const isSent = prng.chance(0.5);
       network.countFault('function-killed');
-      line(sent ? ' [killed after it]' : ' [killed before it]');
-      if (sent) await perform(call, invocation.name);
+      log(isSent ? ' [killed after the call]' : ' [killed before the call]');
+      if (isSent) await perform(call, invocation.name);
       invocation.isKilled = true;
       invocation.kill();
       return;
@@ -388,7 +387,7 @@ export function installNetwork(options: {
     if (injectFault('throttled')) return resolve(throttledResponse(call));
     if (injectFault('server-error'))
       return resolve(errorResponse(call, 'InternalServerError', prng.chance(0.7) ? 500 : 503));
-    if (call.service === 'mail' && injectFault('mail-refused', false)) {
+    if (call.service === 'email' && injectFault('email-rejected', false)) {
       attemptedEmails.add(emailName(tagsIn(call.body)));
       return resolve(errorResponse(call, 'MessageRejected', 400));
     }
@@ -396,68 +395,67 @@ export function installNetwork(options: {
       return resolve(conflictResponse(call));
     }
     if (call.action === 'SendTaskSuccess' && injectFault('task-token-expired', false)) await expireToken(call);
-    let answer = call.body.IndexName === undefined ? undefined : await tryStaleIndex(call, line);
-    answer ??=
+    let response = call.body.IndexName === undefined ? undefined : await tryStaleIndex(call, log);
+    response ??=
       call.action.startsWith('Batch') && injectFault('batch-partial', false)
         ? await tryPartialBatch(call, invocation.name)
         : undefined;
-    answer ??= await perform(call, invocation.name);
-    line(answer.statusCode === 200 ? '' : ` -> ${errorCodeIn(answer)}`);
-    if (call.service === 'mail' && injectFault('mail-duplicated', false)) await perform(call, invocation.name);
+    response ??= await perform(call, invocation.name);
+    log(response.statusCode === 200 ? '' : ` -> ${errorCodeIn(response)}`);
+    if (call.service === 'email' && injectFault('email-duplicated', false)) await perform(call, invocation.name);
     if (injectFault('response-lost')) return reject(connectionError());
-    // A write without a condition or a token has the most to lose by it, and there are few.
-    const bare = call.body.ConditionExpression === undefined && ['BatchWriteItem', 'PutItem'].includes(call.action);
-    if (call.service !== 'mail' && injectFault('request-duplicated', false, bare ? 20 : 1)) {
-      // Some copies come at once, others when people are long busy with what the first has brought about.
+    // A duplicate does the most harm to a write without a condition or a token, and there are few of these.
+    const isUnprotected =
+      call.body.ConditionExpression === undefined && ['BatchWriteItem', 'PutItem'].includes(call.action);
+    if (call.service !== 'email' && injectFault('request-duplicated', false, isUnprotected ? 20 : 1)) {
+      // Some duplicates arrive immediately, others when the result of the first request has long been in use.
       duplicates.push({ call, arrivesFrom: turnsTaken + (prng.chance(0.5) ? 0 : prng.below(600)) });
     }
-    const waits = injectFault('response-delayed', false) ? 1 + prng.below(8) : 0;
-    if (waits === 0) return resolve(answer);
-    const late = answer;
+    const turnsToWait = injectFault('response-delayed', false) ? 1 + prng.below(8) : 0;
+    if (turnsToWait === 0) return resolve(response);
+    const lateResponse = response;
     enqueue({
       invocation,
-      description: `answer to ${call.action}`,
-      turnsToWait: waits,
-      run: async () => resolve(late),
+      description: `response to ${call.action}`,
+      turnsToWait,
+      take: async () => resolve(lateResponse),
     });
   }
 
-  async function tryStaleIndex(call: ServiceCall, line: (description: string) => void): Promise<Response | undefined> {
+  async function tryStaleIndex(call: ServiceCall, log: (event: string) => void): Promise<Response | undefined> {
     const { prng, profile } = network.conditions;
     if (!prng.chance(faultRate('stale-index', profile, call.service))) return undefined;
-    const old = staleIndexResponse(1 + prng.below(12), call.body);
-    const now = staleIndexResponse(0, call.body);
-    if (old === undefined || Buffer.from(old.body).equals(Buffer.from(now?.body ?? []))) return undefined;
+    const stale = indexResponse(1 + prng.below(12), call.body);
+    const current = indexResponse(0, call.body);
+    if (stale === undefined || Buffer.from(stale.body).equals(Buffer.from(current?.body ?? []))) return undefined;
     network.countFault('stale-index');
-    line(' [stale-index]');
-    return old;
+    log(' [stale-index]');
+    return stale;
   }
 
-  /** Does a part of a batch, and says which part was left. */
+  /** Performs the first half of a batch and returns the other half as unprocessed. */
   async function tryPartialBatch(call: ServiceCall, by: string): Promise<Response | undefined> {
-    const [[table, description] = []] = Object.entries(call.body.RequestItems as Record<string, Body>);
-    if (table === undefined || description === undefined) return undefined;
-    const all = (call.action === 'BatchGetItem' ? description.Keys : description) as Body[];
-    const done = all.slice(0, Math.floor(all.length / 2));
-    const left = all.slice(done.length);
-    const part = (some: Body[]) => ({
-      [table]: call.action === 'BatchGetItem' ? { ...description, Keys: some } : some,
-    });
+    const [[table, requests] = []] = Object.entries(call.body.RequestItems as Record<string, Body>);
+    if (table === undefined || requests === undefined) return undefined;
     const isGet = call.action === 'BatchGetItem';
-    const undone = isGet ? { UnprocessedKeys: part(left) } : { UnprocessedItems: part(left) };
-    if (done.length === 0) return respondWith(200, isGet ? { Responses: {}, ...undone } : undone);
-    const body = { ...call.body, RequestItems: part(done) };
-    const smaller = await perform({ ...call, body, text: JSON.stringify(body) }, by);
-    return respondWith(200, { ...JSON.parse(Buffer.from(smaller.body).toString()), ...undone });
+    const all = (isGet ? requests.Keys : requests) as Body[];
+    const firstHalf = all.slice(0, Math.floor(all.length / 2));
+    const rest = all.slice(firstHalf.length);
+    const part = (some: Body[]) => ({ [table]: isGet ? { ...requests, Keys: some } : some });
+    const unprocessed = isGet ? { UnprocessedKeys: part(rest) } : { UnprocessedItems: part(rest) };
+    if (firstHalf.length === 0) return respondWith(200, isGet ? { Responses: {}, ...unprocessed } : unprocessed);
+    const body = { ...call.body, RequestItems: part(firstHalf) };
+    const response = await perform({ ...call, body, text: JSON.stringify(body) }, by);
+    return respondWith(200, { ...JSON.parse(Buffer.from(response.body).toString()), ...unprocessed });
   }
 
-  /** The wait for a token runs out a moment before the token comes. */
+  /** Lets a task token expire a moment before it is used. */
   async function expireToken({ body }: ServiceCall): Promise<void> {
-    const failed = { taskToken: body.taskToken, error: 'States.Timeout', cause: 'It ran out.' };
-    await askWorkflows('SendTaskFailure', failed);
+    const failure = { taskToken: body.taskToken, error: 'States.Timeout', cause: 'It expired.' };
+    await callStepFunctions('SendTaskFailure', failure);
   }
 
-  // ---- In place of the SDK's own way out, and of every timer
+  // ---- Replacements for the transport of the SDK and for the timers
 
   const prototype = Object.getPrototypeOf(options.handler) as { handle: unknown };
   prototype.handle = (request: ServiceRequest) => {
@@ -465,28 +463,28 @@ export function installNetwork(options: {
     const invocation = currentInvocation.getStore();
     if (invocation === undefined) return perform(call, 'the simulation').then((response) => ({ response }));
     return new Promise((resolve, reject) => {
-      // A function that was killed is never answered again.
+      // A killed function gets no more responses.
       if (invocation.isKilled) return;
       enqueue({
         invocation,
         description: `${invocation.name} ${call.action}`,
         turnsToWait: 0,
-        run: () => transmit(call, invocation, (response) => resolve({ response }), reject),
+        take: () => transmit(call, invocation, (response) => resolve({ response }), reject),
       });
     });
   };
 
-  // A function never runs out of its own time, which is longer than that: it is killed instead.
+  // Longer timers never fire. They are time limits of functions, and functions are killed instead.
   const timerMillisecondsMax = 25_000;
-  const later = (milliseconds: number, fire: () => void) => {
+  const startTimer = (milliseconds: number, fire: () => void) => {
     const timer = { cleared: false, ref: () => timer, unref: () => timer, hasRef: () => true };
     if (milliseconds > timerMillisecondsMax) return timer;
     const invocation = currentInvocation.getStore();
     enqueue({
       invocation,
-      description: `a pause of ${invocation?.name ?? 'an engine'}`,
+      description: `a timer of ${invocation?.name ?? 'an emulator'}`,
       turnsToWait: 0,
-      run: async () => {
+      take: async () => {
         if (timer.cleared) return;
         clock.milliseconds += Math.round(milliseconds);
         if (invocation === undefined) currentInvocation.exit(fire);
@@ -498,27 +496,30 @@ export function installNetwork(options: {
   const clear = (timer: { cleared?: boolean } | undefined) => {
     if (timer !== undefined && timer !== null) timer.cleared = true;
   };
-  const all = {
+  const replacements = {
     setTimeout: (fire: (...values: unknown[]) => void, milliseconds = 0, ...values: unknown[]) =>
-      later(milliseconds, () => fire(...values)),
+      startTimer(milliseconds, () => fire(...values)),
     clearTimeout: clear,
-    // Nothing goes on by itself in a run: who would look every second is told when to look.
-    setInterval: () => later(Number.POSITIVE_INFINITY, () => undefined),
+    // Nothing is polled in a run. The operations of the run trigger what would otherwise run periodically.
+    setInterval: () => startTimer(Number.POSITIVE_INFINITY, () => undefined),
     clearInterval: clear,
   };
-  Object.assign(globalThis, all);
-  Object.assign(callbackTimers, all);
+  Object.assign(globalThis, replacements);
+  Object.assign(callbackTimers, replacements);
   timers.setTimeout = ((milliseconds: number, value: unknown) =>
-    new Promise<unknown>((resolve) => later(milliseconds, () => resolve(value)))) as typeof timers.setTimeout;
+    new Promise<unknown>((resolve) => startTimer(milliseconds, () => resolve(value)))) as typeof timers.setTimeout;
   syncBuiltinESMExports();
   return network;
 }
 
-/** One connection to an engine, for one request at a time: of so many small ones the way there is most of the work. */
+/**
+ * Opens a connection to an emulator and returns a function that sends one request at a time. The requests are many and
+ * small, so that an HTTP client would be most of the work.
+ */
 function openConnection(endpoint: string): (headers: ServiceRequest['headers'], text: string) => Promise<Response> {
   const { hostname, port } = new URL(endpoint);
   const socket = connect(Number(port), hostname).setNoDelay(true);
-  let answer = Promise.withResolvers<Response>();
+  let pendingResponse = Promise.withResolvers<Response>();
   let received = Buffer.alloc(0);
   socket.on('data', (chunk) => {
     received = Buffer.concat([received, chunk]);
@@ -528,30 +529,30 @@ function openConnection(endpoint: string): (headers: ServiceRequest['headers'], 
     const to = from + Number(/^content-length: (\d+)/im.exec(head)?.[1] ?? 0);
     if (end < 0 || received.length < to) return;
     const headers = { 'content-type': 'application/x-amz-json-1.0' };
-    answer.resolve({ statusCode: Number(head.slice(9, 12)), headers, body: received.subarray(from, to) });
+    pendingResponse.resolve({ statusCode: Number(head.slice(9, 12)), headers, body: received.subarray(from, to) });
     received = received.subarray(to);
   });
-  socket.on('error', (error) => answer.reject(error));
+  socket.on('error', (error) => pendingResponse.reject(error));
   let queue: Promise<unknown> = Promise.resolve();
   return (headers, text) => {
     const response = queue.then(() => {
-      answer = Promise.withResolvers();
-      const named = { ...headers, host: hostname, 'content-length': String(Buffer.byteLength(text)) };
-      const lines = Object.entries(named).map(([name, value]) => `${name}: ${value}`);
+      pendingResponse = Promise.withResolvers();
+      const allHeaders = { ...headers, host: hostname, 'content-length': String(Buffer.byteLength(text)) };
+      const lines = Object.entries(allHeaders).map(([name, value]) => `${name}: ${value}`);
       socket.write(`POST / HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n${text}`);
-      return answer.promise;
+      return pendingResponse.promise;
     });
     queue = response.catch(() => undefined);
     return response;
   };
 }
 
-/** Waits as the functions do: its turn comes when the seed says so. */
+/** Waits on a simulated timer, like the functions: the seed determines when it fires. */
 export async function pause(milliseconds: number): Promise<void> {
   await timers.setTimeout(milliseconds);
 }
 
-/** The engine gives the attributes of an item in an order of chance: here they come by their names. */
+/** Parses a response and sorts all members by name, because the emulator returns attributes in a random order. */
 function parseSorted(body: Uint8Array): Body {
   return sortMembers(JSON.parse(Buffer.from(body).toString()));
 }
@@ -559,9 +560,9 @@ function parseSorted(body: Uint8Array): Body {
 function sortMembers<Value>(value: Value): Value {
   if (typeof value !== 'object' || value === null) return value;
   if (Array.isArray(value)) return value.map(sortMembers) as Value;
-  const inside: Record<string, unknown> = {};
-  for (const name of Object.keys(value).sort()) inside[name] = sortMembers((value as Record<string, unknown>)[name]);
-  return inside as Value;
+  const sorted: Record<string, unknown> = {};
+  for (const name of Object.keys(value).sort()) sorted[name] = sortMembers((value as Record<string, unknown>)[name]);
+  return sorted as Value;
 }
 
 function toServiceCall(request: ServiceRequest): ServiceCall {
@@ -570,16 +571,16 @@ function toServiceCall(request: ServiceRequest): ServiceCall {
     byteOffset = 0,
     byteLength = 0,
   } = (request.body ?? {}) as Partial<Uint8Array>;
-  const written =
+  const requestText =
     typeof request.body === 'string' ? request.body : Buffer.from(bytes, byteOffset, byteLength).toString();
   const [service, action] = String(request.headers['x-amz-target'] ?? '').split('.');
-  const body = written === '' ? {} : JSON.parse(written);
-  // The engine is three times slower with a stream, and the mirror knows all that it would tell.
-  const text = action === 'CreateTable' ? JSON.stringify({ ...body, StreamSpecification: undefined }) : written;
+  const body = requestText === '' ? {} : JSON.parse(requestText);
+  // The emulator is three times slower with a stream, and the mirror has the same changes.
+  const text = action === 'CreateTable' ? JSON.stringify({ ...body, StreamSpecification: undefined }) : requestText;
   if (service?.startsWith('DynamoDB')) return { service: 'table', action: action ?? '', text, body, request };
   if (service === 'AWSStepFunctions') return { service: 'workflows', action: action ?? '', text, body, request };
-  if (request.path !== '/v2/email/outbound-emails') throw new Error(`Nobody answers ${request.path}.`);
-  return { service: 'mail', action: 'SendEmail', text, body, request };
+  if (request.path !== '/v2/email/outbound-emails') throw new Error(`No service has the path ${request.path}.`);
+  return { service: 'email', action: 'SendEmail', text, body, request };
 }
 
 function unsigned(target: string): Record<string, string> {
@@ -596,11 +597,11 @@ type TouchedItem = {
   readonly table: string;
   readonly key: Attributes;
   readonly put: Attributes | undefined;
-  /** Whether it is known without reading it how the item is afterwards. */
+  /** True if the item after the write is known without reading it. */
   readonly isKnown: boolean;
 };
 
-function keysIn(action: string, body: Body): TouchedItem[] {
+function touchedItemsIn(action: string, body: Body): TouchedItem[] {
   const keyIn = ({ PK, SK }: Attributes): Attributes => ({ ...(PK && { PK }), ...(SK && { SK }) });
   const toTouchedItem = (
     table: string,
@@ -615,13 +616,13 @@ function keysIn(action: string, body: Body): TouchedItem[] {
   });
   if (action === 'TransactWriteItems') {
     return (body.TransactItems as Body[]).flatMap(({ Put, Update, Delete }) => {
-      const one = Put ?? Update ?? Delete;
-      return one === undefined ? [] : [toTouchedItem(one.TableName, Put?.Item, one.Key, Update === undefined)];
+      const write = Put ?? Update ?? Delete;
+      return write === undefined ? [] : [toTouchedItem(write.TableName, Put?.Item, write.Key, Update === undefined)];
     });
   }
   if (action === 'BatchWriteItem') {
     return Object.entries(body.RequestItems as Record<string, Body[]>).flatMap(([table, requests]) =>
-      // Some of it may be left undone.
+      // A part of the batch can stay unprocessed, so the items must be read.
       requests.map(({ PutRequest, DeleteRequest }) =>
         toTouchedItem(table, undefined, PutRequest?.Item ?? DeleteRequest?.Key, false),
       ),
@@ -630,7 +631,7 @@ function keysIn(action: string, body: Body): TouchedItem[] {
   return [toTouchedItem(body.TableName, body.Item, body.Key, action !== 'UpdateItem')];
 }
 
-function keyOf({ PK, SK }: Attributes): string {
+function nameOf({ PK, SK }: Attributes): string {
   return `${PK?.S} ${SK?.S}`;
 }
 
@@ -645,9 +646,9 @@ export function emailName(tags: Readonly<Record<string, string>>): string {
 
 function describeCall({ action, body }: ServiceCall): string {
   if (action === 'SendEmail') return ` ${(body.EmailTags ?? []).map((tag: Body) => tag.Value).join(' ')}`;
-  const keys = writes.includes(action) ? keysIn(action, body).map(({ key }) => keyOf(key)) : [];
-  const read = body.Key === undefined ? (body.IndexName ?? body.name ?? '') : keyOf(body.Key);
-  return ` ${keys.length > 0 ? keys.slice(0, 4).join(', ') : read}`;
+  const keys = writes.includes(action) ? touchedItemsIn(action, body).map(({ key }) => nameOf(key)) : [];
+  const target = body.Key === undefined ? (body.IndexName ?? body.name ?? '') : nameOf(body.Key);
+  return ` ${keys.length > 0 ? keys.slice(0, 4).join(', ') : target}`;
 }
 
 function respondWith(statusCode: number, body: object, headers: Record<string, string> = {}): Response {
@@ -665,26 +666,26 @@ function errorCodeIn({ body }: Response): string {
 }
 
 function errorResponse({ service }: ServiceCall, name: string, status: number): Response {
-  const message = 'It was made to fail.';
-  return service === 'mail'
+  const message = 'The simulation injected this error.';
+  return service === 'email'
     ? respondWith(status, { message }, { 'x-amzn-errortype': name })
     : respondWith(status, { __type: name, message });
 }
 
-function throttledResponse(asked: ServiceCall): Response {
-  return asked.service === 'mail'
-    ? errorResponse(asked, 'TooManyRequestsException', 429)
-    : errorResponse(asked, 'ThrottlingException', 400);
+function throttledResponse(call: ServiceCall): Response {
+  return call.service === 'email'
+    ? errorResponse(call, 'TooManyRequestsException', 429)
+    : errorResponse(call, 'ThrottlingException', 400);
 }
 
-function conflictResponse(asked: ServiceCall): Response {
-  if (asked.action !== 'TransactWriteItems') return errorResponse(asked, 'TransactionConflictException', 400);
-  const reasons = (asked.body.TransactItems as Body[]).map((_, index) => ({
+function conflictResponse(call: ServiceCall): Response {
+  if (call.action !== 'TransactWriteItems') return errorResponse(call, 'TransactionConflictException', 400);
+  const reasons = (call.body.TransactItems as Body[]).map((_, index) => ({
     Code: index === 0 ? 'TransactionConflict' : 'None',
   }));
   return respondWith(400, {
     __type: 'TransactionCanceledException',
-    Message: 'Transaction cancelled',
+    Message: 'Transaction canceled',
     CancellationReasons: reasons,
   });
 }

@@ -1,10 +1,10 @@
-/** A small source of chance that follows from its seeds alone: the same seeds, the same history. */
+/** A small pseudorandom number generator: the same seeds produce the same numbers. */
 export type Prng = {
-  /** A whole number from 0 to below the bound. */
+  /** Returns an integer from 0 up to but not including the bound. */
   below(bound: number): number;
   chance(probability: number): boolean;
   pick<Each>(choices: readonly Each[]): Each;
-  /** One of them, each as likely as its weight. */
+  /** Returns one of the choices, each with a probability in proportion to its weight. */
   weighted<Each>(choices: readonly (readonly [weight: number, choice: Each])[]): Each;
 };
 
@@ -20,7 +20,7 @@ export function createPrng(...seeds: readonly number[]): Prng {
     chance: (probability) => next() < probability,
     pick: (choices) => {
       const choice = choices[below(choices.length)];
-      if (choice === undefined) throw new Error('There is nothing to choose from.');
+      if (choice === undefined) throw new Error('The list of choices is empty.');
       return choice;
     },
     weighted: (choices) => {
@@ -29,7 +29,7 @@ export function createPrng(...seeds: readonly number[]): Prng {
         remaining -= weight;
         if (remaining < 0) return choice;
       }
-      throw new Error('There is nothing to choose from.');
+      throw new Error('The list of choices is empty.');
     },
   };
 }

@@ -5,7 +5,7 @@ import type { Key } from '../../domain/keys/key.ts';
 import { verifyLedger } from '../../store/ledger.ts';
 import { checkAgreement, scanReferences } from '../../store/reconciliation.ts';
 import type { FaultCounts, FaultProfile } from './faults.ts';
-import { burstFaults, mailBurstFaults, noFaults } from './faults.ts';
+import { burstFaults, emailBurstFaults, noFaults } from './faults.ts';
 import type { ObservedPast } from './invariants.ts';
 import { checkFinalState, checkTable, checkWrites, valuesIn } from './invariants.ts';
 import { newModel } from './model.ts';
@@ -24,54 +24,57 @@ export type Run = {
   readonly operations: number;
   readonly calls: number;
   readonly counts: FaultCounts;
-  /** The same for the same history. */
+  /** A hash of the trace: two runs with equal hashes made the same calls in the same order. */
   readonly traceHash: string;
   readonly failure: {
     readonly group: number;
     readonly ending: boolean;
     readonly operation: number;
     readonly because: string;
-    /** The rule that was broken; null when the simulation itself went wrong. */
-    readonly rule: string | null;
+    /** The violated invariant; null when the simulation itself failed. */
+    readonly invariant: string | null;
   } | null;
-  /** What happened, group by group, when it failed. */
+  /** The events of each group of a failed run; empty for other runs. */
   readonly trace: readonly GroupTrace[];
 };
 
-/** A clock that has come so far finds no way to an end. */
+/** The lines of a group's trace that are kept for a failure. */
+const traceLinesMax = 400;
+
+/** After this many sweeps at the end, something never ends. */
 const finalSweepsMax = 3_000;
 
 export type SimulationOptions = {
   readonly seed: number;
   readonly operations: number;
-  /** Groups that are left out, to find out which of them matter. */
+  /** Groups that are left out, to find out which of them matter to a failure. */
   readonly skippedGroups: ReadonlySet<number>;
-  /** After which group it is over, and whether everything comes to its end then; null to go on to the last operation. */
+  /** The last group, and whether the final phase follows it; null for all operations and the final phase. */
   readonly stopAfter: { readonly group: number; readonly ending: boolean } | null;
 };
 
-/** Lives through as many operations as asked for, in groups that run at once, and then lets everything come to its end. */
+/** Runs operations in groups of concurrent ones. In the final phase, the clock advances until nothing is due. */
 export async function runSimulation({ seed, operations, skippedGroups, stopAfter }: SimulationOptions): Promise<Run> {
   const model = newModel();
   const past: ObservedPast = { rounds: new Map(), agreements: new Map() };
   let sequence = 0;
   const systemReference: { system: SimulatedSystem | undefined } = { system: undefined };
-  const stream: RunContext['pendingChanges'] = [];
+  const pendingChanges: RunContext['pendingChanges'] = [];
   const system = await startSimulatedSystem(seed, (changes, images, by) => {
     for (const image of images) {
       if (!image.key.startsWith('KEY#')) continue;
       sequence += 1;
-      stream.push({ ...image, sequence: String(sequence) });
+      pendingChanges.push({ ...image, sequence: String(sequence) });
     }
     if (systemReference.system === undefined) return;
     const { network, clock } = systemReference.system;
     checkWrites(changes, network.items, model, past, by, clock.milliseconds, network.attemptedEmails);
   });
   systemReference.system = system;
-  const context: RunContext = { system, model, pendingChanges: stream, repeatable: [], deferredChecks: [] };
+  const context: RunContext = { system, model, pendingChanges, repeatable: [], deferredChecks: [] };
   const { network } = system;
   const hash = createHash('sha256');
-  const trace: GroupTrace[] = [];
+  const groupTraces: GroupTrace[] = [];
   let operationCount = 0;
   let calls = 0;
   let group = 0;
@@ -97,7 +100,7 @@ export async function runSimulation({ seed, operations, skippedGroups, stopAfter
     } finally {
       calls += network.trace.length;
       hash.update(network.trace.join('\n'));
-      trace.push({ group, lines: network.trace.slice(0, 400) });
+      groupTraces.push({ group, lines: network.trace.slice(0, traceLinesMax) });
     }
   };
 
@@ -127,7 +130,7 @@ export async function runSimulation({ seed, operations, skippedGroups, stopAfter
       ending,
       operation: operationCount,
       because: error instanceof InvariantViolation ? error.message : String(error.stack),
-      rule: error instanceof InvariantViolation ? error.rule : null,
+      invariant: error instanceof InvariantViolation ? error.invariant : null,
     };
   }
   await system.stop();
@@ -139,29 +142,32 @@ export async function runSimulation({ seed, operations, skippedGroups, stopAfter
     counts: network.counts,
     traceHash,
     failure,
-    trace: failure === null ? [] : trace,
+    trace: failure === null ? [] : groupTraces,
   };
 }
 
-async function runAll(some: readonly Operation[], system: SimulatedSystem): Promise<void> {
-  let ended = 0;
+async function runAll(operations: readonly Operation[], system: SimulatedSystem): Promise<void> {
+  let completed = 0;
   const failures: { error: unknown }[] = [];
-  for (const each of some) {
-    each.run().then(
+  for (const operation of operations) {
+    operation.run().then(
       () => {
-        ended += 1;
+        completed += 1;
       },
       (error: unknown) => {
-        ended += 1;
+        completed += 1;
         failures.push({ error });
       },
     );
   }
   await system.network.runUntilIdle();
-  const [failed] = failures;
-  if (failed !== undefined) throw failed.error;
-  if (ended < some.length)
-    throw new InvariantViolation('everybody is answered', some.map(({ description: what }) => what).join(' | '));
+  const [failure] = failures;
+  if (failure !== undefined) throw failure.error;
+  if (completed < operations.length)
+    throw new InvariantViolation(
+      'Every operation completes',
+      operations.map(({ description }) => description).join(' | '),
+    );
 }
 
 function drawFaultProfile(prng: Prng): FaultProfile {
@@ -169,13 +175,13 @@ function drawFaultProfile(prng: Prng): FaultProfile {
     [30, noFaults],
     [52, { kind: 'low' }],
     [12, { kind: 'burst', faultKind: prng.pick(burstFaults), scope: 'all-services' }],
-    [6, { kind: 'burst', faultKind: prng.pick(mailBurstFaults), scope: 'mail' }],
+    [6, { kind: 'burst', faultKind: prng.pick(emailBurstFaults), scope: 'email' }],
   ]);
 }
 
 const minute = 60_000;
 
-/** Time passes between what people do: mostly a little. A sweep that should have run by then is late. */
+/** Advances the clock between two groups, mostly a little. A sweep that is due by then is late. */
 async function advanceTime({ system }: RunContext, prng: Prng): Promise<void> {
   const milliseconds = prng.weighted([
     [50, prng.below(5_000)],
@@ -187,48 +193,50 @@ async function advanceTime({ system }: RunContext, prng: Prng): Promise<void> {
   ]);
   if (milliseconds >= minute) await system.network.deliverLate();
   system.clock.milliseconds += milliseconds;
-  const waiting = [...system.network.items.values()].some(
+  const isSweepLate = [...system.network.items.values()].some(
     (item) => Date.parse(String(item.nextActionAt)) < system.clock.milliseconds - 2 * minute,
   );
-  if (waiting) system.network.countFault('sweep-late');
+  if (isSweepLate) system.network.countFault('sweep-late');
 }
 
-/** Nothing goes wrong any more: the schedule runs, time passes, and everything has to come to its end. */
+/** Runs the schedule without faults and advances the clock until nothing is due. Then everything must have ended. */
 async function runToCompletion(
   context: RunContext,
   prng: Prng,
-  runGroup: (description: string, some: readonly Operation[], prng: Prng, profile: FaultProfile) => Promise<void>,
+  runGroup: (description: string, operations: readonly Operation[], prng: Prng, profile: FaultProfile) => Promise<void>,
 ): Promise<void> {
   const { system } = context;
   await system.network.deliverLate();
   for (let round = 0; ; round += 1) {
-    if (round > finalSweepsMax)
-      throw new InvariantViolation('everything comes to its end', `after ${round} sweeps it has not`);
+    if (round > finalSweepsMax) throw new InvariantViolation('Everything ends', `not within ${round} sweeps`);
     while (context.pendingChanges.length > 0)
-      await runGroup('the end', [deliverChanges(context, prng)], prng, noFaults);
+      await runGroup('final phase', [deliverChanges(context, prng)], prng, noFaults);
     const decisions = forwardPending(context, prng, `#end-${round}-`);
-    await runGroup('the end', [...decisions, sweep(context)], prng, noFaults);
-    const times = [...system.network.items.values()].map((item) => String(item.nextActionAt ?? '~'));
-    const next = times.toSorted()[0] ?? '~';
-    if (next === '~' && decisions.length === 0) break;
-    if (next !== '~') system.clock.milliseconds = Math.max(system.clock.milliseconds + minute, Date.parse(next));
+    await runGroup('final phase', [...decisions, sweep(context)], prng, noFaults);
+    const dueTimes = [...system.network.items.values()].flatMap(({ nextActionAt }) =>
+      nextActionAt === undefined ? [] : [Date.parse(String(nextActionAt))],
+    );
+    if (dueTimes.length > 0)
+      system.clock.milliseconds = Math.max(system.clock.milliseconds + minute, Math.min(...dueTimes));
+    else if (decisions.length === 0) break;
   }
   checkFinalState(system.network.items, system.network.attemptedEmails);
-  for (const key of valuesIn<Key>(system.network.items, 'KEY').map(({ value: state }) => state)) {
+  for (const { value: key } of valuesIn<Key>(system.network.items, 'KEY')) {
     const fillOperation =
       key.type === 'MAK' && key.state.status === 'live' ? fillToLimit(context, key, prng) : undefined;
-    if (fillOperation !== undefined) await runGroup('the end', [fillOperation], prng, noFaults);
+    if (fillOperation !== undefined) await runGroup('final phase', [fillOperation], prng, noFaults);
   }
-  while (context.pendingChanges.length > 0) await runGroup('the end', [deliverChanges(context, prng)], prng, noFaults);
+  while (context.pendingChanges.length > 0)
+    await runGroup('final phase', [deliverChanges(context, prng)], prng, noFaults);
   while ([...system.network.items.keys()].some((name) => name.endsWith(' NOTIFICATION'))) {
-    await runGroup('the end', [sweep(context)], prng, noFaults);
+    await runGroup('final phase', [sweep(context)], prng, noFaults);
     system.clock.milliseconds += minute;
   }
   const running = system.workflows.executions().filter(({ status }) => status === 'RUNNING');
-  if (running.length > 0) throw new InvariantViolation('every workflow ends', String(running[0]?.name));
+  if (running.length > 0) throw new InvariantViolation('Every execution ends', String(running[0]?.name));
 }
 
-/** Looks at the whole table with the product's own eyes, and whether the mirror that was judged was right. */
+/** Checks the complete table with the product's own functions, and compares it with the mirror that was checked. */
 async function auditTable({ store, network, now }: SimulatedSystem): Promise<void> {
   for (const key of network.items.keys()) {
     const [owner = '', sort = ''] = key.split(' ');
@@ -236,17 +244,17 @@ async function auditTable({ store, network, now }: SimulatedSystem): Promise<voi
     const verified = await verifyLedger(store, owner as `KEY#${string}`);
     if (verified.kind === 'broken')
       throw new InvariantViolation(
-        'LED-2 every history verifies',
+        'LED-2 Every ledger verifies',
         `${owner}, entry ${verified.sequence}: ${verified.because}`,
       );
   }
-  for (const [agreementId, seen] of await scanReferences(store)) {
-    const { findings } = await checkAgreement(store, agreementId, now(), seen);
-    const [first] = findings;
-    if (first !== undefined)
-      throw new InvariantViolation('check-counts finds nothing', `${first.subject}: ${first.problem}`);
+  for (const [agreementId, references] of await scanReferences(store)) {
+    const { findings } = await checkAgreement(store, agreementId, now(), references);
+    const [finding] = findings;
+    if (finding !== undefined)
+      throw new InvariantViolation('check-counts finds nothing', `${finding.subject}: ${finding.problem}`);
   }
-  const seen = new Set<string>();
+  const scannedKeys = new Set<string>();
   let ExclusiveStartKey: Record<string, unknown> | undefined;
   do {
     const page = await store.client.send(
@@ -258,11 +266,11 @@ async function auditTable({ store, network, now }: SimulatedSystem): Promise<voi
     );
     for (const item of page.Items ?? []) {
       const key = `${item.PK} ${item.SK}`;
-      seen.add(key);
-      if (!isDeepStrictEqual(item, network.items.get(key))) throw new Error(`The mirror is wrong about ${key}.`);
+      scannedKeys.add(key);
+      if (!isDeepStrictEqual(item, network.items.get(key))) throw new Error(`The mirror of ${key} is wrong.`);
     }
     ExclusiveStartKey = page.LastEvaluatedKey;
   } while (ExclusiveStartKey !== undefined);
-  if (seen.size !== network.items.size)
-    throw new Error(`The mirror has ${network.items.size} items, and the table ${seen.size}.`);
+  if (scannedKeys.size !== network.items.size)
+    throw new Error(`The mirror has ${network.items.size} items, and the table has ${scannedKeys.size}.`);
 }

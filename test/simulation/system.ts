@@ -1,10 +1,12 @@
 import type { APIGatewayProxyEventV2, Context } from 'aws-lambda';
 import { fromEpochMilliseconds, type Instant } from '../../domain/calendar/instant.ts';
 import { Secret } from '../../domain/secret.ts';
+import { SendThrottledError } from '../../emails/send.ts';
 import type { StaffRole } from '../../functions/manifest.ts';
 import { allRoutes, entryNamesOf, fileOf } from '../../functions/manifest.ts';
-import { runtime } from '../../functions/runtime/clock.ts';
+import { clock as runtimeClock } from '../../functions/runtime/clock.ts';
 import { logger } from '../../functions/runtime/observability.ts';
+import { random } from '../../functions/runtime/random.ts';
 import { getStore } from '../../functions/runtime/store.ts';
 import { lambdaContext } from '../../local/emulators/api-gateway.ts';
 import { startDynamoDb } from '../../local/emulators/dynamodb.ts';
@@ -12,6 +14,7 @@ import type { StepFunctions } from '../../local/emulators/step-functions.ts';
 import { startStepFunctions } from '../../local/emulators/step-functions.ts';
 import { createTable } from '../../store/dynamodb/create-table.ts';
 import type { Store } from '../../store/dynamodb/table.ts';
+import { ContentionError } from '../../store/dynamodb/table.ts';
 import definition from '../../workflows/exception-request.asl.json' with { type: 'json' };
 import type { Clock, Invocation, ItemChange, ItemImage, Network } from './network.ts';
 import { currentInvocation, InvariantViolation, installNetwork, pause } from './network.ts';
@@ -20,10 +23,8 @@ import { createPrng } from './prng.ts';
 
 export type HttpResponse = {
   readonly status: number;
-  // biome-ignore lint/suspicious/noExplicitAny: whatever a route answers; whoever asked knows what it is.
+  // biome-ignore lint/suspicious/noExplicitAny: the body depends on the route; the caller knows its shape.
   readonly body: any;
-  /** Whether something on its way went wrong that it could notice. */
-  readonly troubled: boolean;
 };
 
 export type HttpRequest = {
@@ -35,29 +36,32 @@ export type HttpRequest = {
   readonly idempotencyKey?: string;
 };
 
-/** The whole service in this process, with everything between its parts in the hands of a seed. */
+/** The complete service in this process. A seed determines everything that happens between its parts. */
 export type SimulatedSystem = {
   readonly network: Network;
   readonly clock: Clock;
   readonly store: Store;
   readonly workflows: StepFunctions;
   now(): Instant;
-  /** Calls a route as the gateway does. `killed` when the function was killed: the caller hears nothing. */
-  send(asking: HttpRequest): Promise<HttpResponse | 'killed'>;
+  /** Calls a route as the gateway does. Returns `killed` when the function was killed: the caller gets no response. */
+  send(request: HttpRequest): Promise<HttpResponse | 'killed'>;
   sweep(): Promise<{ readonly nextActionAt: Instant | null } | 'killed' | 'failed'>;
-  /** Hands changes to what watches the table. Answers whether all were seen to. */
+  /** Delivers changes to the functions that read the table's stream. Returns true if they processed all of them. */
   deliverChanges(images: readonly (ItemImage & { readonly sequence: string })[]): Promise<boolean>;
-  sendMailEvent(event: unknown): Promise<boolean>;
-  /** Ends a running execution, as an operator or an outage does. */
+  /** Delivers a delivery event of SES. */
+  sendDeliveryEvent(event: unknown): Promise<boolean>;
+  /** Stops a running execution, as an operator or an outage does. */
   loseExecution(name: string): Promise<void>;
   stop(): Promise<void>;
 };
 
 type Handler = (event: unknown, context: Context) => Promise<unknown>;
 
-/** How likely a function is killed, and how likely its clock is another than the others'. */
+/** The probabilities that a function is killed, and that its clock differs from the others. */
 const killRate = 0.03;
 const clockSkewRate = 0.12;
+
+const noCause = 'Nothing fails without a fault';
 
 export async function startSimulatedSystem(
   seed: number,
@@ -66,7 +70,7 @@ export async function startSimulatedSystem(
   const dynamoDb = await startDynamoDb();
   Object.assign(process.env, {
     TABLE_NAME: 'simulation',
-    VAULT_SECRET: 'a root secret for simulations, of more than 32 bytes',
+    VAULT_SECRET: 'a root secret for simulations, longer than 32 bytes',
     POLICY_FILE: new URL('../../policy.json', import.meta.url).pathname,
     MAIL_FROM: 'Volume Activation <no-reply@volume-activation.example>',
     MAIL_TEAM: 'exceptions-team@volume-activation.example',
@@ -83,7 +87,7 @@ export async function startSimulatedSystem(
     AWS_ENDPOINT_URL_SESV2: dynamoDb.endpoint,
     AWS_ENDPOINT_URL_SFN: dynamoDb.endpoint,
   });
-  // On a Monday morning in Los Angeles.
+  // A Monday morning in Los Angeles.
   const clock: Clock = { milliseconds: Date.parse('2027-03-01T17:30:00.000Z') };
   const prng = createPrng(seed, 1);
   const store = getStore();
@@ -95,7 +99,7 @@ export async function startSimulatedSystem(
     prng: createPrng(seed, 2),
     onChange,
   });
-  // The engine looks at no signature, and to make them would take a sixth of a run.
+  // The emulator does not check signatures, and making them would take a sixth of a run.
   store.client.middlewareStack.remove('httpSigningMiddleware');
   seedRuntime(prng, clock);
   logger.setLogLevel('SILENT');
@@ -109,13 +113,13 @@ export async function startSimulatedSystem(
   }
   await createTable('simulation');
 
-  const load = async (is: Parameters<typeof entryNamesOf>[0]): Promise<Record<string, Handler>> =>
+  const load = async (kind: Parameters<typeof entryNamesOf>[0]): Promise<Record<string, Handler>> =>
     Object.fromEntries(
       await Promise.all(
-        entryNamesOf(is).map(async (name) => [name, (await import(`../../${fileOf(name)}`)).handler] as const),
+        entryNamesOf(kind).map(async (name) => [name, (await import(`../../${fileOf(name)}`)).handler] as const),
       ),
     );
-  const [api, steps, streams, mailEvents, schedules] = await Promise.all([
+  const [api, steps, streams, deliveryEvents, schedules] = await Promise.all([
     load('api'),
     load('step'),
     load('stream'),
@@ -124,11 +128,11 @@ export async function startSimulatedSystem(
   ]);
   const entries = new Map(allRoutes().map(({ route, entry }) => [String(route), entry]));
 
-  /** Runs a function once, which may be killed and whose clock may be apart. */
+  /** Invokes a function once. It can be killed, and its clock can differ from the others. */
   async function invoke<Result>(
     name: string,
-    run: () => Promise<Result>,
-  ): Promise<{ readonly result: Result | 'killed'; readonly troubled: boolean }> {
+    call: () => Promise<Result>,
+  ): Promise<{ readonly result: Result | 'killed'; readonly hadFaults: boolean }> {
     const { prng, profile } = network.conditions;
     const isFaultFree = profile.kind === 'none';
     const skewSeconds = !isFaultFree && prng.chance(clockSkewRate) ? prng.below(7) - 3 : 0;
@@ -143,15 +147,15 @@ export async function startSimulatedSystem(
       isKilled: false,
       kill: () => killSignal.resolve('killed'),
     };
-    const result = await Promise.race([currentInvocation.run(invocation, run), killSignal.promise]);
-    return { result, troubled: invocation.faults > 0 };
+    const result = await Promise.race([currentInvocation.run(invocation, call), killSignal.promise]);
+    return { result, hadFaults: invocation.faults > 0 };
   }
 
-  /** A failure that nothing on the way explains is a bug. */
-  async function invokeChecked(name: string, run: () => Promise<unknown>): Promise<'done' | 'killed' | 'failed'> {
+  /** Invokes a function once. A failure that no injected fault explains is a bug. */
+  async function invokeChecked(name: string, call: () => Promise<unknown>): Promise<'done' | 'killed' | 'failed'> {
     let fault: unknown;
-    const { result, troubled } = await invoke(name, () =>
-      run().then(
+    const { result, hadFaults } = await invoke(name, () =>
+      call().then(
         () => 'done' as const,
         (error: unknown) => {
           fault = error;
@@ -161,20 +165,19 @@ export async function startSimulatedSystem(
     );
     if (result === 'failed') {
       network.trace.push(`    ${name}: failed: ${String(fault)}`);
-      if (!troubled && !isContention(fault))
-        throw new InvariantViolation('nothing fails without a cause', `${name}: ${describeError(fault)}`);
+      if (!hadFaults && !isContention(fault)) throw new InvariantViolation(noCause, `${name}: ${describeError(fault)}`);
     }
     return result;
   }
 
   const stepHandlers = Object.fromEntries(
-    Object.entries(steps).map(([name, run]) => [
+    Object.entries(steps).map(([name, handler]) => [
       `\${${name}}`,
       async (input: unknown) => {
         let failure: unknown;
         let output: unknown;
-        const { result, troubled } = await invoke(name, () =>
-          run(input, lambdaContext(name)).then(
+        const { result, hadFaults } = await invoke(name, () =>
+          handler(input, lambdaContext(name)).then(
             (value) => {
               output = value;
               return 'done' as const;
@@ -189,8 +192,8 @@ export async function startSimulatedSystem(
           throw Object.assign(new Error('The function was killed.'), { name: 'Sandbox.Timedout' });
         if (result === 'failed') {
           network.trace.push(`    ${name}: failed: ${String(failure)}`);
-          if (!troubled && !isContention(failure)) {
-            network.trace.push(`    ${name}: and nothing had gone wrong: ${describeError(failure)}`);
+          if (!hadFaults && !isContention(failure)) {
+            network.trace.push(`    ${name}: and no fault explains it: ${describeError(failure)}`);
             unexplained.push(`${name}: ${describeError(failure)}`);
           }
           throw failure;
@@ -202,11 +205,11 @@ export async function startSimulatedSystem(
   const unexplained: string[] = [];
   const now = () => fromEpochMilliseconds(clock.milliseconds);
   const starting = startStepFunctions({ definition, handlers: stepHandlers, now });
-  // It waits for a timer of its own, once.
+  // While it starts, it waits for a timer of its own once.
   await network.runUntilIdle();
   workflows = await starting;
   process.env.STATE_MACHINE_ARN = workflows.stateMachineArn;
-  const engine = workflows;
+  const runningWorkflows = workflows;
   let requests = 0;
 
   return {
@@ -221,7 +224,7 @@ export async function startSimulatedSystem(
       if (handler === undefined) throw new Error(`There is no route ${request.route}.`);
       requests += 1;
       const event = eventOf(request, `request-${requests}`, now());
-      const { result, troubled } = await invoke(request.route, () =>
+      const { result, hadFaults } = await invoke(request.route, () =>
         handler(event, lambdaContext(`request-${requests}`)),
       );
       if (result === 'killed') return result;
@@ -231,18 +234,17 @@ export async function startSimulatedSystem(
         body: string;
       };
       const isJson = /json/.test(headers['content-type'] ?? '');
-      const response = { status: statusCode, body: isJson ? JSON.parse(body) : body, troubled };
-      if (response.status === 500 && !troubled)
-        throw new InvariantViolation('nothing fails without a cause', `${request.route} answered 500`);
-      if (unexplained.length > 0) throw new InvariantViolation('nothing fails without a cause', String(unexplained[0]));
+      const response = { status: statusCode, body: isJson ? JSON.parse(body) : body };
+      if (response.status === 500 && !hadFaults) throw new InvariantViolation(noCause, `${request.route} returned 500`);
+      if (unexplained.length > 0) throw new InvariantViolation(noCause, String(unexplained[0]));
       return response;
     },
     async sweep() {
-      let next: { readonly nextActionAt: Instant | null } | undefined;
-      const ended = await invokeChecked('sweep', async () => {
-        next = (await schedules.sweep?.({}, lambdaContext('sweep'))) as typeof next;
+      let output: { readonly nextActionAt: Instant | null } | undefined;
+      const result = await invokeChecked('sweep', async () => {
+        output = (await schedules.sweep?.({}, lambdaContext('sweep'))) as typeof output;
       });
-      return ended === 'done' && next !== undefined ? next : ended === 'killed' ? 'killed' : 'failed';
+      return result === 'done' && output !== undefined ? output : result === 'killed' ? 'killed' : 'failed';
     },
     async deliverChanges(images) {
       const Records = images.map(({ sequence, before, after }) => ({
@@ -252,29 +254,29 @@ export async function startSimulatedSystem(
           ...(after === undefined ? {} : { NewImage: after }),
         },
       }));
-      let all = true;
+      let areAllProcessed = true;
       for (const [name, handler] of Object.entries(streams)) {
-        const ended = await invokeChecked(name, async () => {
+        const result = await invokeChecked(name, async () => {
           const { batchItemFailures } = (await handler({ Records }, lambdaContext(name))) as {
             batchItemFailures: unknown[];
           };
-          if (batchItemFailures.length > 0) all = false;
+          if (batchItemFailures.length > 0) areAllProcessed = false;
         });
-        if (ended !== 'done') all = false;
+        if (result !== 'done') areAllProcessed = false;
       }
-      return all;
+      return areAllProcessed;
     },
-    async sendMailEvent(event) {
-      const [[name, handler] = []] = Object.entries(mailEvents);
-      if (name === undefined || handler === undefined) throw new Error('Nobody hears of mails.');
+    async sendDeliveryEvent(event) {
+      const [[name, handler] = []] = Object.entries(deliveryEvents);
+      if (name === undefined || handler === undefined) throw new Error('No function handles delivery events.');
       return (await invokeChecked(name, () => handler(event, lambdaContext(name)))) === 'done';
     },
     async loseExecution(name) {
-      const arn = engine.stateMachineArn.replace(':stateMachine:', ':execution:');
+      const arn = runningWorkflows.stateMachineArn.replace(':stateMachine:', ':execution:');
       await network.callWorkflows('StopExecution', { executionArn: `${arn}:${name}`, cause: 'It was lost.' });
     },
     async stop() {
-      await engine.stop();
+      await runningWorkflows.stop();
       store.client.destroy();
       await dynamoDb.stop();
     },
@@ -282,33 +284,34 @@ export async function startSimulatedSystem(
 }
 
 function isContention(error: unknown): boolean {
-  return error instanceof Error && /Contention|SendingThrottled/.test(error.name);
+  return error instanceof ContentionError || error instanceof SendThrottledError;
 }
 
 function describeError(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message).split('\n').slice(0, 4).join(' | ') : String(error);
 }
 
-/** Time and chance, as the functions see them, follow from the seed. */
+/** Replaces the clock and the random values of the functions, so that the seed determines them. */
 function seedRuntime(prng: Prng, clock: Clock): void {
   const digits = (count: number) => Array.from({ length: count }, () => prng.below(10)).join('');
   const letters = (count: number) =>
     Array.from({ length: count }, () =>
       'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'.charAt(prng.below(62)),
     ).join('');
-  Object.assign(runtime, {
+  Object.assign(runtimeClock, {
     now: () => fromEpochMilliseconds(clock.milliseconds + (currentInvocation.getStore()?.skewMilliseconds ?? 0)),
-    randomBelow: (bound: number) => prng.below(bound),
-    randomToken: () => new Secret(letters(43), '[token]'),
-    randomCode: (count: number) => new Secret(digits(count), '[code]'),
-    uniqueId: () => letters(20),
-    backOff: (attempt: number) => pause(prng.below(20 * 2 ** attempt)),
-  } satisfies Partial<typeof runtime>);
-  // The SDK draws from it how long it waits before it tries again.
+    backOff: (retry: number) => pause(prng.below(20 * 2 ** retry)),
+  } satisfies typeof runtimeClock);
+  Object.assign(random, {
+    below: (bound: number) => prng.below(bound),
+    token: () => new Secret(letters(43), '[token]'),
+    code: (count: number) => new Secret(digits(count), '[code]'),
+  } satisfies typeof random);
+  // The SDK uses it for the time that it waits before a retry.
   Math.random = () => prng.below(1_000_000) / 1_000_000;
 }
 
-/** An event as the HTTP API of AWS makes it (payload format 2.0). */
+/** Returns an event in the form in which an HTTP API of AWS makes it (payload format 2.0). */
 function eventOf(
   { route, params = {}, body, form, caller, idempotencyKey }: HttpRequest,
   requestId: string,
