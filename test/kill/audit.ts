@@ -7,8 +7,8 @@ import { z } from 'zod';
 import type { Instant } from '../../domain/calendar/instant.ts';
 import { openStatuses } from '../../domain/exception-status.ts';
 import { Secret } from '../../domain/secret.ts';
-import type { Store } from '../../store/dynamodb/table.ts';
 import { checkAgreement, scanReferences } from '../../store/reconciliation.ts';
+import type { Store } from '../../store/store.ts';
 import { openVault } from '../../store/vault.ts';
 import { policy } from '../builders.ts';
 import type { Statistics } from './statistics.ts';
@@ -20,14 +20,14 @@ const Key = z.object({ limit: z.int(), used: z.int(), remaining: z.int() });
 const KmsKey = z.object({ hosts: z.array(z.object({ installationId: z.string(), uses: z.int() })) });
 const Workflow = z.object({ executions: z.array(z.object({ status: z.string() })) });
 
-/** The table of the system that runs, read past the service. */
+/** Opens the table of a running system directly, without the service. */
 async function openStore(
-  engine: string,
+  endpoint: string,
   folder: string,
 ): Promise<{ readonly store: Store; readonly close: () => void }> {
   const client = DynamoDBDocumentClient.from(
     new DynamoDBClient({
-      endpoint: engine,
+      endpoint,
       region: 'us-east-1',
       credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
       maxAttempts: 1,
@@ -39,23 +39,23 @@ async function openStore(
 }
 
 /**
- * Checks what is in the table, agreement by agreement: that every key counts right, that lists and requests lead to each
- * other, and that every history is whole. Without ids it is all that is there. Answers with what is wrong.
+ * Checks the table, agreement by agreement: the counts of every key, the pointers to requests, and every ledger. Without
+ * ids, it checks all agreements. Returns the problems.
  */
 export async function auditTable(
-  engine: string,
+  endpoint: string,
   folder: string,
   agreementIds: readonly string[] | undefined,
   now: Instant,
   statistics: Statistics,
 ): Promise<readonly string[]> {
-  const { store, close } = await openStore(engine, folder);
+  const { store, close } = await openStore(endpoint, folder);
   const problems: string[] = [];
   try {
     const scanned = agreementIds === undefined ? await scanReferences(store) : undefined;
     for (const id of agreementIds ?? scanned?.keys() ?? []) {
       const report = await checkAgreement(store, id, now, scanned?.get(id));
-      problems.push(...report.findings.map(({ subject: about, problem }) => `${id}: ${about}: ${problem}`));
+      problems.push(...report.findings.map(({ subject, problem }) => `${id}: ${subject}: ${problem}`));
       statistics.agreements += 1;
       statistics.keys += report.keyCount;
       statistics.requests += report.requestCount;
@@ -67,9 +67,9 @@ export async function auditTable(
 }
 
 /**
- * Holds what the system answers about a customer against what the customer was told: nothing that was acknowledged is
- * missing, nothing is there that was never asked for or was refused, and nothing is there twice.
- * @param isOver whether all that was begun must have come to its end.
+ * Compares the system's responses with the record of a customer: nothing acknowledged is missing, nothing is recorded
+ * that was refused or never requested, and nothing is recorded twice. Returns the problems.
+ * @param isOver true if all requests and workflows must have ended.
  */
 export async function auditCustomer(
   send: SystemProcess['send'],
@@ -81,72 +81,70 @@ export async function auditCustomer(
   if (keys === undefined) return problems;
   const expect = (description: string, actual: unknown, expected: unknown) => {
     if (JSON.stringify(actual) === JSON.stringify(expected)) return;
-    problems.push(
-      `${agreementId}: ${description}: ${JSON.stringify(actual)} where it must be ${JSON.stringify(expected)}`,
-    );
+    problems.push(`${agreementId}: ${description}: ${JSON.stringify(actual)} instead of ${JSON.stringify(expected)}`);
   };
   const get = async (path: string): Promise<unknown> => {
-    const { status, text, body } = await send({ method: 'GET', path, as: team });
-    if (status !== 200) throw new Error(`GET ${path} was answered ${status} ${text}`);
+    const { status, text, body } = await send({ method: 'GET', path, caller: team });
+    if (status !== 200) throw new Error(`GET ${path} returned ${status} ${text}`);
     return body;
   };
-  const all = async (path: string): Promise<readonly Readonly<Record<string, unknown>>[]> => {
-    const actual: unknown[] = [];
+  const getAll = async (path: string): Promise<readonly Readonly<Record<string, unknown>>[]> => {
+    const items: unknown[] = [];
     for (let cursor: string | null = ''; cursor !== null; ) {
       const page: unknown = await get(
         `${path}${path.includes('?') ? '&' : '?'}limit=100${cursor === '' ? '' : `&cursor=${cursor}`}`,
       );
-      actual.push(...itemsIn(page));
-      const next = membersOf(page).nextCursor;
-      cursor = typeof next === 'string' ? encodeURIComponent(next) : null;
+      items.push(...itemsIn(page));
+      const { nextCursor } = membersOf(page);
+      cursor = typeof nextCursor === 'string' ? encodeURIComponent(nextCursor) : null;
     }
-    return actual.map(membersOf);
+    return items.map(membersOf);
   };
   const sum = (numbers: readonly unknown[]) => numbers.reduce<number>((total, each) => total + Number(each), 0);
-  const names = (items: readonly Readonly<Record<string, unknown>>[], name: string) =>
+  const valuesOf = (items: readonly Readonly<Record<string, unknown>>[], name: string) =>
     items.map((each) => String(each[name])).toSorted();
 
-  expect('keys', names(await all(`/agreements/${agreementId}/keys`), 'keyId'), [keys.mak, keys.kms].toSorted());
+  expect('keys', valuesOf(await getAll(`/agreements/${agreementId}/keys`), 'keyId'), [keys.mak, keys.kms].toSorted());
 
   const mak = Key.parse(await get(`/keys/${keys.mak}`));
-  const activated = names(await all(`/keys/${keys.mak}/activations`), 'installationId');
-  expect('machines that are there twice', activated.length - new Set(activated).size, 0);
-  expect('activations counted', mak.used, activated.length);
-  expect('activations left', mak.remaining, mak.limit - mak.used);
-  if (mak.used > mak.limit) problems.push(`${agreementId}: ${mak.used} of ${mak.limit} are used`);
-  const listed = new Set(activated);
-  for (const [machine, { activationId, refused }] of customerRecord.machines) {
-    if (activationId !== null && !listed.has(machine))
-      problems.push(`${agreementId}: machine ${machine} was activated and is not there`);
-    if (activationId === null && refused && listed.has(machine))
-      problems.push(`${agreementId}: machine ${machine} was refused and is there`);
+  const activated = valuesOf(await getAll(`/keys/${keys.mak}/activations`), 'installationId');
+  expect('computers recorded twice', activated.length - new Set(activated).size, 0);
+  expect('activations used', mak.used, activated.length);
+  expect('activations remaining', mak.remaining, mak.limit - mak.used);
+  if (mak.used > mak.limit) problems.push(`${agreementId}: ${mak.used} of ${mak.limit} activations are used`);
+  const recorded = new Set(activated);
+  for (const [computer, { activationId, isRefused }] of customerRecord.computers) {
+    if (activationId !== null && !recorded.has(computer))
+      problems.push(`${agreementId}: computer ${computer} activated and is not recorded`);
+    if (activationId === null && isRefused && recorded.has(computer))
+      problems.push(`${agreementId}: computer ${computer} was refused and is recorded`);
   }
-  for (const machine of activated)
-    if (!customerRecord.machines.has(machine)) problems.push(`${agreementId}: machine ${machine} never asked`);
+  for (const computer of activated) {
+    if (!customerRecord.computers.has(computer))
+      problems.push(`${agreementId}: computer ${computer} is recorded and never sent a request`);
+  }
 
   const kms = KmsKey.parse(await get(`/keys/${keys.kms}`));
   const hosts = new Map(kms.hosts.map((host) => [host.installationId, host]));
-  expect('hosts that are there twice', kms.hosts.length - hosts.size, 0);
-  for (const [host, { asked: requestRecord, granted }] of customerRecord.hosts) {
+  expect('hosts recorded twice', kms.hosts.length - hosts.size, 0);
+  for (const [host, { requested, granted }] of customerRecord.hosts) {
     const uses = hosts.get(host)?.uses ?? 0;
-    if (uses < granted || uses > requestRecord)
-      problems.push(
-        `${agreementId}: host ${host} asked ${requestRecord} times, was told yes ${granted} times, and ${uses} are counted`,
-      );
+    if (uses < granted || uses > requested)
+      problems.push(`${agreementId}: host ${host} has ${uses} uses: requested ${requested}, granted ${granted}`);
   }
 
-  const makGrants = await all(`/keys/${keys.mak}/grants`);
-  const grants = [...makGrants, ...(await all(`/keys/${keys.kms}/grants`))];
-  expect('what the MAK’s grants add up to', sum(makGrants.map(({ amount }) => amount)), mak.limit);
-  const requests = await all(`/exceptions?agreementId=${agreementId}`);
+  const makGrants = await getAll(`/keys/${keys.mak}/grants`);
+  const grants = [...makGrants, ...(await getAll(`/keys/${keys.kms}/grants`))];
+  expect('sum of the MAK’s grants', sum(makGrants.map(({ amount }) => amount)), mak.limit);
+  const requests = await getAll(`/exceptions?agreementId=${agreementId}`);
   for (const [callReference, amount] of customerRecord.calls) {
-    const actual = grants.filter(({ reference }) => reference === callReference).map((grant) => grant.amount);
-    if (amount !== null) expect(`grants of call ${callReference}`, actual, amount === 0 ? [] : [amount]);
-    else if (actual.length > 1) problems.push(`${agreementId}: call ${callReference} gave ${actual.length} grants`);
+    const amounts = grants.filter(({ reference }) => reference === callReference).map((grant) => grant.amount);
+    if (amount !== null) expect(`grants of call ${callReference}`, amounts, amount === 0 ? [] : [amount]);
+    else if (amounts.length > 1) problems.push(`${agreementId}: call ${callReference} has ${amounts.length} grants`);
   }
   const fulfilled = requests.filter(({ status }) => status === 'fulfilled');
   expect(
-    'what exceptions gave',
+    'grants of exception requests',
     grants
       .filter(({ kind }) => kind === 'exception')
       .map(({ reference, amount }) => `${reference} ${amount}`)
@@ -157,22 +155,22 @@ export async function auditCustomer(
   const unrequestedGrants = grants.filter(
     ({ kind, reference }) => kind !== 'initial' && !knownReferences.has(String(reference)),
   );
-  expect('grants that nobody asked for', unrequestedGrants, []);
+  expect('grants that nobody requested', unrequestedGrants, []);
 
-  const mailsTo = async ({ email }: Caller) =>
+  const emailsTo = async ({ email }: Caller) =>
     itemsIn(await get(`/_local/mail?to=${encodeURIComponent(email)}`)).map(membersOf);
-  const mailIds = new Set(names(await mailsTo(customerRecord.people.noor), 'messageId'));
-  const lostMails = [...customerRecord.mailsRead].filter((mail) => !mailIds.has(mail));
-  expect('mails that were there and are gone', lostMails, []);
-  const toRequester = await mailsTo(customerRecord.people.ines);
+  const messageIds = new Set(valuesOf(await emailsTo(customerRecord.people.noor), 'messageId'));
+  const lostEmails = [...customerRecord.emailsRead].filter((messageId) => !messageIds.has(messageId));
+  expect('emails that a client has read and that are missing', lostEmails, []);
+  const toRequester = await emailsTo(customerRecord.people.ines);
 
-  expect('requests', names(requests, 'exceptionId'), [...customerRecord.requests.keys()].toSorted());
+  expect('requests', valuesOf(requests, 'exceptionId'), [...customerRecord.requests.keys()].toSorted());
   for (const request of requests) {
     const exceptionId = String(request.exceptionId);
     const requestRecord = customerRecord.requests.get(exceptionId);
     if (requestRecord === undefined) continue;
-    const actions = (await all(`/exceptions/${exceptionId}/history`)).map(({ action }) => String(action));
-    const count = (...some: readonly string[]) => actions.filter((action) => some.includes(action)).length;
+    const actions = (await getAll(`/exceptions/${exceptionId}/history`)).map(({ action }) => String(action));
+    const count = (...names: readonly string[]) => actions.filter((action) => names.includes(action)).length;
     const about = `${exceptionId} (${request.status})`;
     expect(`${about} received`, count('received'), 1);
     expect(`${about} questions`, count('question-put'), requestRecord.questions);
@@ -187,33 +185,33 @@ export async function auditCustomer(
       ['deny', 'denied'],
     ] as const) {
       if (count(action) === 1 && !requestRecord.decisionsSent.includes(decision))
-        problems.push(`${agreementId}: ${about} was ${action} by nobody`);
-      if (requestRecord.decisionTaken === decision) expect(`${about} ${action}`, count(action), 1);
+        problems.push(`${agreementId}: ${about} was ${action}, and nobody sent that decision`);
+      if (requestRecord.acknowledgedDecision === decision) expect(`${about} ${action}`, count(action), 1);
     }
     const ends = count('limit-raised', 'fulfilled', 'denied', 'rejected', 'withdrawn', 'lapsed');
     const isOpen = openStatuses.some((status) => status === request.status);
     expect(`${about} ends`, ends, isOpen ? 0 : 1);
     if (!isOver) continue;
-    if (isOpen) problems.push(`${agreementId}: ${about} never ended`);
-    if (count('approved') === 1) expect(`${about} once approved`, request.status, 'fulfilled');
+    if (isOpen) problems.push(`${agreementId}: ${about} did not end`);
+    if (count('approved') === 1) expect(`${about} status after the approval`, request.status, 'fulfilled');
     const { executions } = Workflow.parse(await get(`/_local/workflows/${exceptionId}`));
     if (executions.at(-1)?.status !== 'SUCCEEDED')
-      problems.push(`${agreementId}: ${about}: its workflow is ${executions.at(-1)?.status}`);
-    // That it has come in, and how it ended.
-    const mailContents = new Set(toRequester.filter(({ text }) => String(text).includes(exceptionId)).map(contentOf));
-    if (mailContents.size < 2)
-      problems.push(`${agreementId}: ${about}: its requester was written to ${mailContents.size} times`);
+      problems.push(`${agreementId}: ${about}: the status of its execution is ${executions.at(-1)?.status}`);
+    // One confirms the receipt, and one reports the outcome.
+    const contents = new Set(toRequester.filter(({ text }) => String(text).includes(exceptionId)).map(contentOf));
+    if (contents.size < 2)
+      problems.push(`${agreementId}: ${about}: the number of emails to its requester is ${contents.size}`);
   }
   return problems;
 }
 
-/** The mails that went out more than once, of all that are in the box: a letter cut off after it went goes out again. */
-export function repeatedMails(mails: readonly unknown[]): number {
-  return mails.length - new Set(mails.map(contentOf)).size;
+/** Counts the emails in a mailbox that were sent more than once: a kill after sending an email repeats it. */
+export function countDuplicateEmails(emails: readonly unknown[]): number {
+  return emails.length - new Set(emails.map(contentOf)).size;
 }
 
-/** To whom a mail says what; the system's address, which every start changes, is left out. */
-function contentOf(mail: unknown): string {
-  const { to, subject, text } = membersOf(mail);
+/** Returns the recipient and the content of an email, without the system's address, which changes at every start. */
+function contentOf(email: unknown): string {
+  const { to, subject, text } = membersOf(email);
   return JSON.stringify([to, subject, text]).replaceAll(/http:\/\/localhost:\d+/g, '');
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { instant } from '../../domain/calendar/instant.ts';
 import { createPrng } from '../simulation/prng.ts';
-import { auditCustomer, auditTable, repeatedMails } from './audit.ts';
+import { auditCustomer, auditTable, countDuplicateEmails } from './audit.ts';
 import type { Statistics } from './statistics.ts';
 import type { SendOnce, SystemProcess } from './system-process.ts';
 import { createSystemProcess, RunEndedError } from './system-process.ts';
@@ -14,28 +14,26 @@ import { itemsIn, runCustomer, team, textIn } from './workload.ts';
 export type KillTestOptions = {
   readonly kills: number;
   readonly seed: number;
-  /** How many customers deal with the system at once. */
+  /** The number of customers that use the system at the same time. */
   readonly concurrency: number;
-  /** What happens is added to it. */
+  /** The totals that the test adds to. */
   readonly statistics: Statistics;
-  /** Breaks it off: what comes of it is `Ended` then. */
+  /** Aborts the test, which then throws `RunEndedError`. */
   readonly signal?: AbortSignal;
 };
 
-/** Longer than any request may be open, with what a lost workflow takes to be found. */
+/** Longer than any request can be open, including the time to find a lost execution. */
 const finalAdvances = ['P20D', 'P20D', 'P20D'];
 
-/** In operations that are acknowledged. */
-const acknowledgmentsPerLifeMax = 80;
+const acknowledgmentsPerProcessMax = 80;
 
-/** What a customer needs to come to an end, ten times over. */
+/** Ten times as long as a customer needs. */
 const completionTimeoutMilliseconds = 600_000;
 
 /**
- * Kills the local system again and again while customers deal with it, at any moment of its life, and checks after each
- * start that everything fits together; in the end, that nothing that was acknowledged is lost, nothing is there twice, and
- * all that was begun came to its end. Stops at the first thing that is wrong, and answers with what is. Leaves no process
- * and no folder behind.
+ * Kills the local system repeatedly while customers use it, and checks the table after each start. At the end, it checks
+ * that no acknowledged change is lost, nothing is recorded twice, and everything has ended. Stops at the first error and
+ * returns the problems. Leaves no process and no folder behind.
  */
 export async function runKillTest(options: KillTestOptions): Promise<readonly string[]> {
   if (options.signal?.aborted) throw new RunEndedError();
@@ -46,7 +44,7 @@ export async function runKillTest(options: KillTestOptions): Promise<readonly st
     return await runKills(options, folder, system);
   } finally {
     await system.end();
-    // An engine that was just being started ends a moment after who started it.
+    // An emulator that was still starting ends a moment after the process that started it.
     rmSync(folder, { recursive: true, maxRetries: 20, retryDelay: 50 });
   }
 }
@@ -77,12 +75,12 @@ async function runKills(options: KillTestOptions, folder: string, system: System
     };
     activeCustomers.delete(await runCustomer(system, createPrng(seed, 2, customers), 1_000 + customers, onStart));
   };
-  const timePrng = createPrng(seed, 3);
-  // What is wound on far lets requests lapse that people are about to decide; both are wanted.
-  const advanceTime = async () => {
-    await sleep(400 + timePrng.below(1_200));
+  const clockPrng = createPrng(seed, 3);
+  // A long advance lets requests lapse that are about to be decided. Both outcomes are intended.
+  const advanceClock = async () => {
+    await sleep(400 + clockPrng.below(1_200));
     await system.advanceClock(
-      timePrng.weighted([
+      clockPrng.weighted([
         [6, 'PT10M'],
         [3, 'PT3H'],
         [1, 'P1D'],
@@ -91,26 +89,33 @@ async function runKills(options: KillTestOptions, folder: string, system: System
   };
   const startCustomers = () => [
     ...Array.from({ length: concurrency }, () => untilStopping(runNextCustomer)),
-    untilStopping(advanceTime),
+    untilStopping(advanceClock),
   ];
 
   const now = async (sendOnce: SendOnce) => {
     const response = await sendOnce({ method: 'GET', path: '/_local/clock' });
     return instant(textIn(response?.body, 'now'));
   };
-  /** Lets what is begun again after a start come to rest, and looks whether what customers are at fits together. */
+  /** Lets the system recover after a start, and then checks the table for the active customers. */
   const auditActiveCustomers = async (sendOnce: SendOnce): Promise<readonly string[]> => {
     await sendOnce({ method: 'POST', path: '/_local/clock', body: { advance: 'PT1S' } });
     const ids = [...activeCustomers].map(({ agreementId }) => agreementId);
-    return auditTable(system.engine(), folder, ids, await now(sendOnce), statistics);
+    return auditTable(system.dynamoDbEndpoint(), folder, ids, await now(sendOnce), statistics);
   };
   const auditAll = async (isOver: boolean): Promise<readonly string[]> => {
-    // What was decided last is still being passed on.
+    // The workflow is still processing the last decisions.
     await system.advanceClock('PT1S');
     const findings: string[] = [];
     for (const customerRecord of customerRecords)
       findings.push(...(await auditCustomer(system.send, customerRecord, isOver)));
-    return [...findings, ...(await auditTable(system.engine(), folder, undefined, await now(system.send), statistics))];
+    const tableFindings = await auditTable(
+      system.dynamoDbEndpoint(),
+      folder,
+      undefined,
+      await now(system.send),
+      statistics,
+    );
+    return [...findings, ...tableFindings];
   };
 
   let startMilliseconds = 0;
@@ -127,13 +132,13 @@ async function runKills(options: KillTestOptions, folder: string, system: System
   await start();
   const customerRuns = startCustomers();
   while (killsLeft > 0 && problems.length === 0) {
-    // A life is as long as what is done in it, so that a slow machine has as much to lose.
-    const acknowledgmentsBeforeKill = statistics.acknowledged + prng.below(acknowledgmentsPerLifeMax);
+    // The time until a kill is counted in operations, so that it does not depend on the speed of the machine.
+    const acknowledgmentsBeforeKill = statistics.acknowledged + prng.below(acknowledgmentsPerProcessMax);
     while (statistics.acknowledged < acknowledgmentsBeforeKill && problems.length === 0 && !signal?.aborted)
       await sleep(1);
     await sleep(prng.below(30));
     await kill();
-    // Some are killed before they are up, or while they take up again what was left.
+    // Some processes are killed before they are ready, or while they recover.
     while (killsLeft > 0 && prng.chance(0.2)) {
       const starting = system.start(auditActiveCustomers);
       await Promise.race([starting, sleep(startMilliseconds * prng.pick([0.1, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9]))]);
@@ -144,10 +149,10 @@ async function runKills(options: KillTestOptions, folder: string, system: System
   }
   if (problems.length > 0) return problems;
 
-  // What was begun is finished, and nothing is begun any more.
+  // The active customers finish, and no new ones start.
   stopping = true;
   await Promise.race([Promise.all(customerRuns), sleep(completionTimeoutMilliseconds, undefined, { ref: false })]);
-  for (const { agreementId } of activeCustomers) problems.push(`${agreementId} did not come to an end.`);
+  for (const { agreementId } of activeCustomers) problems.push(`${agreementId} did not finish.`);
   if (problems.length === 0) problems.push(...(await auditAll(false)));
   if (problems.length > 0) return problems;
   for (const duration of finalAdvances) await system.advanceClock(duration);
@@ -156,20 +161,20 @@ async function runKills(options: KillTestOptions, folder: string, system: System
   return problems;
 }
 
-/** Adds up what came of it all. */
+/** Adds the outcomes of all customers to the totals. */
 async function recordOutcome(
   { send }: SystemProcess,
   customerRecords: readonly CustomerRecord[],
   statistics: Statistics,
 ): Promise<void> {
-  for (const { agreementId, machines } of customerRecords) {
-    statistics.activations += [...machines.values()].filter(({ activationId }) => activationId !== null).length;
-    const { body } = await send({ method: 'GET', path: `/exceptions?agreementId=${agreementId}`, as: team });
+  for (const { agreementId, computers } of customerRecords) {
+    statistics.activations += [...computers.values()].filter(({ activationId }) => activationId !== null).length;
+    const { body } = await send({ method: 'GET', path: `/exceptions?agreementId=${agreementId}`, caller: team });
     for (const request of itemsIn(body)) {
       const status = textIn(request, 'status');
       statistics.outcomes.set(status, (statistics.outcomes.get(status) ?? 0) + 1);
     }
   }
-  const { body: mails } = await send({ method: 'GET', path: '/_local/mail' });
-  statistics.repeatedMails += repeatedMails(itemsIn(mails));
+  const { body: emails } = await send({ method: 'GET', path: '/_local/mail' });
+  statistics.duplicateEmails += countDuplicateEmails(itemsIn(emails));
 }

@@ -1,19 +1,19 @@
-/** What happened while it was killed again and again, added up. */
+/** Totals of a kill test. */
 export type Statistics = {
   kills: number;
   killsBeforeReady: number;
   acknowledged: number;
-  /** Operations of which one answer at least was lost, so that nobody knew what had become of them. */
-  unanswered: number;
+  /** Operations that lost at least one response, so that the client could not know their outcome. */
+  lostResponses: number;
   retries: number;
   stillInProgress: number;
   clockAdvances: number;
   customers: number;
   activations: number;
-  repeatedMails: number;
-  /** How many requests ended how. */
+  duplicateEmails: number;
+  /** The number of requests in each final status. */
   readonly outcomes: Map<string, number>;
-  /** How much was looked at in the table. */
+  /** The agreements, keys, and requests that were checked in the table. */
   agreements: number;
   keys: number;
   requests: number;
@@ -24,13 +24,13 @@ export function newStatistics(): Statistics {
     kills: 0,
     killsBeforeReady: 0,
     acknowledged: 0,
-    unanswered: 0,
+    lostResponses: 0,
     retries: 0,
     stillInProgress: 0,
     clockAdvances: 0,
     customers: 0,
     activations: 0,
-    repeatedMails: 0,
+    duplicateEmails: 0,
     outcomes: new Map(),
     agreements: 0,
     keys: 0,
@@ -38,14 +38,14 @@ export function newStatistics(): Statistics {
   };
 }
 
-/** For a person. */
+/** Returns the totals as lines for the terminal, in the terms of docs/kill-test.md. */
 export function summaryOf(statistics: Statistics): string {
   const outcomes = [...statistics.outcomes].toSorted().map(([status, count]) => `${count} ${status}`);
   return [
-    `${statistics.kills} kills, ${statistics.killsBeforeReady} of them before the system was up again.`,
-    `${statistics.customers} customers had ${statistics.acknowledged} operations acknowledged. The clock was wound on ${statistics.clockAdvances} times.`,
-    `${statistics.unanswered} operations lost their answer and were sent again, ${statistics.retries} times in all; ${statistics.stillInProgress} times the first was still on the books as under way.`,
-    `${statistics.activations} machines activated. Of the requests: ${outcomes.join(', ') || 'none'}. ${statistics.repeatedMails} mails went out twice.`,
-    `Looked through in the table: ${statistics.agreements} agreements, with ${statistics.keys} keys and ${statistics.requests} requests.`,
+    `${statistics.kills} kills, ${statistics.killsBeforeReady} of them before the system was ready.`,
+    `${statistics.customers} customers, ${statistics.acknowledged} acknowledged operations, ${statistics.clockAdvances} clock advances.`,
+    `${statistics.lostResponses} operations lost their response and were repeated, ${statistics.retries} times in total; ${statistics.stillInProgress} repetitions found the first attempt still recorded as in progress.`,
+    `${statistics.activations} computers activated. Requests: ${outcomes.join(', ') || 'none'}. ${statistics.duplicateEmails} emails sent twice.`,
+    `Checked in the table: ${statistics.agreements} agreements, ${statistics.keys} keys, ${statistics.requests} requests.`,
   ].join('\n');
 }

@@ -4,47 +4,47 @@ import { descendantsOf, isRunning, spawnSystem } from '../local/child-process.ts
 import type { Prng } from '../simulation/prng.ts';
 import type { Statistics } from './statistics.ts';
 
-/** Somebody who asks, with a token; a machine and whoever holds a link have none. */
+/** A caller with a token. Computers and people with a link have none. */
 export type Caller = { readonly email: string; readonly roles?: readonly StaffRole[] };
 
 export type HttpRequest = {
   readonly method: 'GET' | 'POST';
   readonly path: string;
   readonly body?: unknown;
-  readonly as?: Caller;
+  readonly caller?: Caller;
   readonly idempotencyKey?: string;
 };
 
-/** What was answered in the end, and how often the same had to be sent again for it because an answer was lost. */
-export type AnsweredRequest = {
+/** The response to a request, and how many responses were lost before it. */
+export type HttpResponse = {
   readonly status: number;
   readonly body: unknown;
   readonly text: string;
-  readonly lost: number;
+  readonly lostResponses: number;
 };
 
-/** Asks once; undefined when the answer was lost. */
-export type SendOnce = (asking: HttpRequest) => Promise<Omit<AnsweredRequest, 'lost'> | undefined>;
+/** Sends a request once. Returns undefined when the response is lost. */
+export type SendOnce = (request: HttpRequest) => Promise<Omit<HttpResponse, 'lostResponses'> | undefined>;
 
-/** The local system on one folder, which is killed and comes back, and a client that never gives up. */
+/** The local system on one folder, which is killed and restarted, and a client that retries until it gets a response. */
 export type SystemProcess = {
   readonly statistics: Statistics;
-  /** All that was found wrong so far: here, faults that were answered while nobody was killing it, and failed starts. */
+  /** Errors that the process shows by itself: failed starts, and failed or missing responses without a kill. */
   readonly problems: string[];
-  /** Sends the same until it is answered. Once the run was ended, throws `Ended`. */
-  send(asking: HttpRequest): Promise<AnsweredRequest>;
-  /** Winds the clock on while nothing else is asked. */
+  /** Sends a request until there is a response. After `end`, it throws `RunEndedError`. */
+  send(request: HttpRequest): Promise<HttpResponse>;
+  /** Advances the clock while no other request is in flight. */
   advanceClock(duration: string): Promise<void>;
-  /** The engine's address, once it runs and until it is killed. */
-  readonly engine: () => string;
+  /** Returns the endpoint of the DynamoDB emulator. It is valid while the system runs. */
+  readonly dynamoDbEndpoint: () => string;
   /**
-   * Starts it, and lets `settle` look at it before anybody else may, and say what is wrong; comes back when it is open to
-   * all, or killed.
+   * Starts the system. `inspect` checks it before any other client can send a request, and returns the problems that it
+   * found. Resolves when the system serves all clients, or is killed.
    */
-  start(settle: (send: SendOnce) => Promise<readonly string[]>): Promise<void>;
-  /** Ends its process and its engine's as a power cut would: if it is open to all, while it is answering somebody. */
-  kill(dice: Prng): Promise<void>;
-  /** Ends it for good. From then on whoever asks or starts it is thrown `Ended`. */
+  start(inspect: (send: SendOnce) => Promise<readonly string[]>): Promise<void>;
+  /** Kills the system and its emulator, as a power failure would. If it serves clients, a request is in flight then. */
+  kill(prng: Prng): Promise<void>;
+  /** Ends the system for good. From then on, `send` and `start` throw `RunEndedError`. */
   end(): Promise<void>;
 };
 
@@ -53,22 +53,22 @@ export class RunEndedError extends Error {}
 export function createSystemProcess(folder: string, statistics: Statistics): SystemProcess {
   const problems: string[] = [];
   const tokens = new Map<string, string>();
-  let spawned: ReturnType<typeof spawnSystem> | undefined;
+  let current: ReturnType<typeof spawnSystem> | undefined;
   let address = '';
-  let engine = '';
-  let isDying = false;
-  let isOpen = false;
+  let dynamoDbEndpoint = '';
+  let isBeingKilled = false;
+  let isServing = false;
   let hasEnded = false;
-  let open = Promise.withResolvers<void>();
+  let serving = Promise.withResolvers<void>();
   let requestsInFlight = 0;
   let advancing: Promise<void> = Promise.resolve();
 
   const sendOnce: SendOnce = async (request) => {
-    const { method, path, body, as, idempotencyKey } = request;
-    const child = spawned;
+    const { method, path, body, caller, idempotencyKey } = request;
+    const child = current;
     requestsInFlight += 1;
     try {
-      const token = as === undefined ? undefined : await tokenOf(as);
+      const token = caller === undefined ? undefined : await tokenOf(caller);
       const isForm = body instanceof URLSearchParams;
       const response = await fetch(`${address}${path}`, {
         method,
@@ -82,15 +82,15 @@ export function createSystemProcess(folder: string, statistics: Statistics): Sys
       });
       const text = await response.text();
       if (response.status >= 500) {
-        // One that is too busy says so, and is asked again.
-        if (response.status !== 503 && !isDying && child === spawned)
-          problems.push(`${method} ${path} was answered ${response.status}: ${text}`);
+        // 503 is not an error: it asks the client to retry.
+        if (response.status !== 503 && !isBeingKilled && child === current)
+          problems.push(`${method} ${path} returned ${response.status}: ${text}`);
         return undefined;
       }
       return { status: response.status, text, body: text.startsWith('{') ? JSON.parse(text) : undefined };
     } catch (error) {
-      if (!isDying && child === spawned)
-        problems.push(`${method} ${path} was not answered, and nobody was killed: ${error}`);
+      if (!isBeingKilled && child === current)
+        problems.push(`${method} ${path} got no response, without a kill: ${error}`);
       return undefined;
     } finally {
       requestsInFlight -= 1;
@@ -109,29 +109,26 @@ export function createSystemProcess(folder: string, statistics: Statistics): Sys
     return token;
   };
 
-  /** Sends it until it is answered, in turn with nobody. */
-  const sendUntilAnswered = async (
-    request: HttpRequest,
-    waitForTurn: () => Promise<void>,
-  ): Promise<AnsweredRequest> => {
-    for (let lost = 0; ; ) {
-      await waitForTurn();
+  /** Sends a request until there is a response. Waits for `turn` before each attempt. */
+  const sendUntilResponse = async (request: HttpRequest, turn: () => Promise<void>): Promise<HttpResponse> => {
+    for (let lostResponses = 0; ; ) {
+      await turn();
       if (hasEnded) throw new RunEndedError();
       const response = await sendOnce(request);
       if (response === undefined) {
-        lost += 1;
+        lostResponses += 1;
         statistics.retries += 1;
-        if (lost === 1) statistics.unanswered += 1;
+        if (lostResponses === 1) statistics.lostResponses += 1;
         await sleep(20);
       } else if (response.status === 401) {
         tokens.clear();
       } else if (response.text.includes('"request-in-progress"')) {
-        // The first was killed at work; after a minute it counts as lost.
+        // The first attempt was killed. Its idempotency key can be claimed again after a minute.
         statistics.stillInProgress += 1;
         await system.advanceClock('PT61S');
       } else {
         statistics.acknowledged += 1;
-        return { ...response, lost };
+        return { ...response, lostResponses };
       }
     }
   };
@@ -139,28 +136,28 @@ export function createSystemProcess(folder: string, statistics: Statistics): Sys
   const system: SystemProcess = {
     statistics,
     problems,
-    engine: () => engine,
+    dynamoDbEndpoint: () => dynamoDbEndpoint,
     send: (request) =>
-      sendUntilAnswered(request, async () => {
-        for (let current: unknown; current !== advancing; ) {
-          current = advancing;
-          await open.promise;
+      sendUntilResponse(request, async () => {
+        for (let awaited: unknown; awaited !== advancing; ) {
+          awaited = advancing;
+          await serving.promise;
           await advancing;
         }
       }),
     advanceClock: async (duration) => {
-      // Quiet would never come while others go on asking.
+      // The system becomes idle only while no other client sends requests.
       const previous = advancing;
       const turn = Promise.withResolvers<void>();
       advancing = turn.promise;
       try {
         await previous;
         while (requestsInFlight > 0) await sleep(2);
-        const response = await sendUntilAnswered(
+        const response = await sendUntilResponse(
           { method: 'POST', path: '/_local/clock', body: { advance: duration } },
-          () => open.promise,
+          () => serving.promise,
         );
-        if (response.status !== 200) problems.push(`The clock was not wound: ${response.text}`);
+        if (response.status !== 200) problems.push(`The clock did not advance: ${response.text}`);
         statistics.clockAdvances += 1;
       } finally {
         turn.resolve();
@@ -169,34 +166,34 @@ export function createSystemProcess(folder: string, statistics: Statistics): Sys
 
     start: async (inspect) => {
       if (hasEnded) throw new RunEndedError();
-      isDying = false;
+      isBeingKilled = false;
       const child = spawnSystem({ DATA: folder });
-      spawned = child;
+      current = child;
       const readyAddress = await child.ready;
-      if (isDying) return;
+      if (isBeingKilled) return;
       if (readyAddress === undefined) {
-        problems.push(`It did not start: ${child.err()}`);
+        problems.push(`The system did not start: ${child.err()}`);
         return;
       }
       address = readyAddress;
-      engine = /DynamoDB\s+(http\S+)/.exec(child.out())?.[1] ?? '';
-      const findings = await inspect(sendOnce).catch((error: unknown) => [`It could not be looked at: ${error}`]);
-      // What was looked at while it was being killed proves nothing.
-      if (isDying) return;
+      dynamoDbEndpoint = /DynamoDB\s+(http\S+)/.exec(child.out())?.[1] ?? '';
+      const findings = await inspect(sendOnce).catch((error: unknown) => [`The inspection failed: ${error}`]);
+      // An inspection that a kill interrupted proves nothing.
+      if (isBeingKilled) return;
       problems.push(...findings);
-      isOpen = true;
-      open.resolve();
+      isServing = true;
+      serving.resolve();
     },
 
     kill: async (prng) => {
-      const child = spawned;
+      const child = current;
       if (child === undefined) return;
       const processIds = [child.pid, ...descendantsOf(child.pid)];
-      while (isOpen && requestsInFlight === 0 && !hasEnded) await sleep(1);
-      isDying = true;
-      if (isOpen) open = Promise.withResolvers();
+      while (isServing && requestsInFlight === 0 && !hasEnded) await sleep(1);
+      isBeingKilled = true;
+      if (isServing) serving = Promise.withResolvers();
       else statistics.killsBeforeReady += 1;
-      isOpen = false;
+      isServing = false;
       statistics.kills += 1;
       for (const pid of prng.chance(0.5) ? processIds : processIds.toReversed()) {
         killProcess(pid);
@@ -208,12 +205,12 @@ export function createSystemProcess(folder: string, statistics: Statistics): Sys
 
     end: async () => {
       hasEnded = true;
-      isDying = true;
-      open.resolve();
-      if (spawned === undefined) return;
-      const processIds = [spawned.pid, ...descendantsOf(spawned.pid)];
+      isBeingKilled = true;
+      serving.resolve();
+      if (current === undefined) return;
+      const processIds = [current.pid, ...descendantsOf(current.pid)];
       processIds.forEach(killProcess);
-      await spawned.ended;
+      await current.ended;
       while (processIds.some(isRunning)) await sleep(5);
     },
   };
@@ -224,6 +221,6 @@ function killProcess(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL');
   } catch {
-    // It ended by itself between two looks.
+    // The process has already ended.
   }
 }

@@ -1,36 +1,36 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { installationId } from '../builders.ts';
 import type { Prng } from '../simulation/prng.ts';
-import type { AnsweredRequest, Caller, SystemProcess } from './system-process.ts';
+import type { Caller, HttpResponse, SystemProcess } from './system-process.ts';
 
-/** One customer's dealings with the system, and what of them was acknowledged: the book that the audit holds it against. */
+/** The operations of one customer and the responses. The audit compares the system with it. */
 export type CustomerRecord = {
   readonly agreementId: string;
   readonly people: { readonly ines: Caller; readonly noor: Caller };
   keys: { readonly mak: string; readonly kms: string } | undefined;
-  /** By installation id, what each machine was told in the end; null while it has no answer. */
-  readonly machines: Map<string, { activationId: string | null; refused: boolean }>;
-  /** By installation id, how often a host asked and how often it was told that it may. */
-  readonly hosts: Map<string, { asked: number; granted: number }>;
-  /** By call reference, what the call centre gave; null while it has no answer, 0 when it was refused. */
+  /** By installation id, the last response to each computer. The activation id is null without an activation. */
+  readonly computers: Map<string, { activationId: string | null; isRefused: boolean }>;
+  /** By installation id, the number of requested and of granted uses of a host. */
+  readonly hosts: Map<string, { requested: number; granted: number }>;
+  /** By call reference, the granted amount: null without a response, 0 for a refusal. */
   readonly calls: Map<string, number | null>;
   readonly requests: Map<string, RequestRecord>;
-  /** The ids of the mails that the Correspondent has looked into. */
-  readonly mailsRead: Set<string>;
-  /** What was seen on the way that may not be. */
+  /** The ids of the emails that the Correspondent has read. */
+  readonly emailsRead: Set<string>;
+  /** Wrong responses. */
   readonly problems: string[];
 };
 
-/** What people did to one request, as far as they were told that it was done. */
+/** The acknowledged operations on one exception request. */
 export type RequestRecord = {
   readonly questions: number;
   readonly answers: number;
   readonly forwards: number;
   readonly rejected: boolean;
   readonly withdrawn: boolean;
-  /** The decisions that were sent, and the one that was taken. */
+  /** The decisions that were sent, and the acknowledged one. */
   readonly decisionsSent: readonly Decision[];
-  readonly decisionTaken: Decision | null;
+  readonly acknowledgedDecision: Decision | null;
 };
 type Decision = 'approve' | 'deny';
 
@@ -42,24 +42,24 @@ const phone = '+1 425 555 0101';
 const pollMilliseconds = 100;
 const pollsBeforeAdvance = 60;
 
-/** The members of an answer; none of what has none. */
+/** Returns the members of a response body; none if it is not an object. */
 export function membersOf(body: unknown): Readonly<Record<string, unknown>> {
   return typeof body === 'object' && body !== null ? { ...body } : {};
 }
 
 export function textIn(body: unknown, name: string): string {
   const value = membersOf(body)[name];
-  if (typeof value !== 'string') throw new Error(`An answer has no ${name}: ${JSON.stringify(body)}`);
+  if (typeof value !== 'string') throw new Error(`A response has no ${name}: ${JSON.stringify(body)}`);
   return value;
 }
 
 export function itemsIn(body: unknown): readonly unknown[] {
   const { items } = membersOf(body);
-  if (!Array.isArray(items)) throw new Error(`An answer is no list: ${JSON.stringify(body)}`);
+  if (!Array.isArray(items)) throw new Error(`A response is not a list: ${JSON.stringify(body)}`);
   return items;
 }
 
-/** Lives through the dealings of one customer, whatever is killed meanwhile, and answers with the book that was kept. */
+/** Runs all operations of one customer and returns the record of them. The system can be killed meanwhile. */
 export async function runCustomer(
   system: SystemProcess,
   prng: Prng,
@@ -74,40 +74,41 @@ export async function runCustomer(
     agreementId,
     people: { ines, noor },
     keys: undefined,
-    machines: new Map(),
+    computers: new Map(),
     hosts: new Map(),
     calls: new Map(),
     requests: new Map(),
-    mailsRead: new Set(),
+    emailsRead: new Set(),
     problems: [],
   };
 
   let postCount = 0;
-  /** Posts under an idempotency key of its own; now and then once more under the same, for the same answer. */
-  const post = async (as: Caller, path: string, body: unknown = {}): Promise<AnsweredRequest> => {
+  /** Posts with a new idempotency key. Sometimes repeats the request with the same key, which must not change anything. */
+  const post = async (caller: Caller, path: string, body: unknown = {}): Promise<HttpResponse> => {
     postCount += 1;
-    const call = { method: 'POST', path, body, as, idempotencyKey: `${agreementId}-${postCount}` } as const;
-    const response = await system.send(call);
+    const request = { method: 'POST', path, body, caller, idempotencyKey: `${agreementId}-${postCount}` } as const;
+    const response = await system.send(request);
     const before = { ...system.statistics };
-    // A no can be a yes once its answer is kept no longer, a day later.
+    // A refusal is not repeated: after a day, when its idempotency key has expired, the same request can be accepted.
     if (response.status >= 400 || !prng.chance(0.1)) return response;
-    const again = await system.send(call);
-    // An answer that was no longer kept, or could not be because the engine was killed first, is made anew: in the same
-    // status, and from how things stand by then.
-    const isKept = before.kills === system.statistics.kills && before.clockAdvances === system.statistics.clockAdvances;
-    if (again.status !== response.status || (isKept && again.text !== response.text)) {
+    const repeated = await system.send(request);
+    // A response that has expired, or that a kill prevented from being stored, is computed again. Its status is the
+    // same, and its body shows the state at that time.
+    const isStored =
+      before.kills === system.statistics.kills && before.clockAdvances === system.statistics.clockAdvances;
+    if (repeated.status !== response.status || (isStored && repeated.text !== response.text)) {
       customerRecord.problems.push(
-        `POST ${path} was answered ${response.status} ${response.text}, and then ${again.status} ${again.text}`,
+        `POST ${path} returned ${response.status} ${response.text}, and then ${repeated.status} ${repeated.text}`,
       );
     }
     return response;
   };
-  const expectStatus = async (status: number, response: Promise<AnsweredRequest>): Promise<unknown> => {
-    const reply = await response;
-    if (reply.status === status) return reply.body;
-    throw new Error(`${agreementId} was answered ${reply.status} where it must be ${status}: ${reply.text}`);
+  const expectStatus = async (status: number, sending: Promise<HttpResponse>): Promise<unknown> => {
+    const response = await sending;
+    if (response.status === status) return response.body;
+    throw new Error(`${agreementId} got ${response.status} instead of ${status}: ${response.text}`);
   };
-  const get = (as: Caller, path: string) => expectStatus(200, system.send({ method: 'GET', path, as }));
+  const get = (caller: Caller, path: string) => expectStatus(200, system.send({ method: 'GET', path, caller }));
 
   const requester = { name: 'Inés Oliveira', email: ines.email, phone };
   const organization = { name: `Alder ${number}`, country: 'US', language: 'en' };
@@ -139,103 +140,100 @@ export async function runCustomer(
   const makKey = await reveal(ids.mak);
   const kmsKey = await reveal(ids.kms);
 
-  const isActivated = (machine: string) => (customerRecord.machines.get(machine)?.activationId ?? null) !== null;
-  const machineOf = (index: number) => installationId(number * 1_000 + index);
-  const recordActivation = (machine: string, status: number, activationId: unknown, wasActivated: boolean): void => {
-    const machineRecord = customerRecord.machines.get(machine) ?? { activationId: null, refused: false };
+  const isActivated = (computer: string) => (customerRecord.computers.get(computer)?.activationId ?? null) !== null;
+  const installationIdOf = (index: number) => installationId(number * 1_000 + index);
+  const recordActivation = (computer: string, status: number, activationId: unknown, wasActivated: boolean): void => {
+    const computerRecord = customerRecord.computers.get(computer) ?? { activationId: null, isRefused: false };
     if (status === 200 || status === 201) {
       if (typeof activationId !== 'string') throw new Error('An activation has no id.');
-      if (machineRecord.activationId !== null && machineRecord.activationId !== activationId) {
+      if (computerRecord.activationId !== null && computerRecord.activationId !== activationId) {
         customerRecord.problems.push(
-          `${machine} of ${agreementId} was activated as ${machineRecord.activationId} and as ${activationId}`,
+          `${computer} of ${agreementId} activated as ${computerRecord.activationId} and as ${activationId}`,
         );
       }
-      customerRecord.machines.set(machine, { activationId, refused: false });
+      customerRecord.computers.set(computer, { activationId, isRefused: false });
     } else if (status === 409) {
-      if (wasActivated) customerRecord.problems.push(`${machine} of ${agreementId} was activated and then refused`);
-      customerRecord.machines.set(machine, { activationId: machineRecord.activationId, refused: true });
-    } else throw new Error(`A machine was answered ${status}.`);
+      if (wasActivated) customerRecord.problems.push(`${computer} of ${agreementId} activated and was then refused`);
+      customerRecord.computers.set(computer, { activationId: computerRecord.activationId, isRefused: true });
+    } else throw new Error(`An activation returned ${status}.`);
   };
 
-  async function machines(): Promise<void> {
+  async function activateComputers(): Promise<void> {
     const product = 'windows-vista-business';
     const count = 15 + prng.below(55);
-    const inBatch = prng.chance(0.4) ? Math.min(count, 10 + prng.below(40)) : 0;
+    const batchSize = prng.chance(0.4) ? Math.min(count, 10 + prng.below(40)) : 0;
     for (let index = 0; index < count; index += 1)
-      customerRecord.machines.set(machineOf(index), { activationId: null, refused: false });
-    const batch = async () => {
-      const activations = Array.from({ length: inBatch }, (_, index) => ({
-        installationId: machineOf(index),
+      customerRecord.computers.set(installationIdOf(index), { activationId: null, isRefused: false });
+    const activateBatch = async () => {
+      const activations = Array.from({ length: batchSize }, (_, index) => ({
+        installationId: installationIdOf(index),
         product,
       }));
-      if (inBatch === 0) return;
+      if (batchSize === 0) return;
       const body = await expectStatus(
         200,
         system.send({ method: 'POST', path: '/activations/batch', body: { productKey: makKey, activations } }),
       );
-      for (const line of membersOf(body).results as readonly unknown[]) {
-        const { installationId: machine, status, activation } = membersOf(line);
-        recordActivation(String(machine), Number(status), membersOf(activation).activationId, false);
+      for (const item of membersOf(body).results as readonly unknown[]) {
+        const { installationId: computer, status, activation } = membersOf(item);
+        recordActivation(String(computer), Number(status), membersOf(activation).activationId, false);
       }
     };
-    // Those that are in the batch and are asked for alone besides must count once.
+    // Some computers are in the batch and activate individually as well. They must count once.
     const singles = Array.from({ length: count }, (_, index) => index)
-      .filter((index) => index >= inBatch || prng.chance(0.2))
+      .filter((index) => index >= batchSize || prng.chance(0.2))
       .flatMap((index) => (prng.chance(0.15) ? [index, index] : [index]))
       .values();
     const activateSingles = async () => {
       for (const index of singles) {
-        const machine = machineOf(index);
-        const body = { productKey: makKey, installationId: machine, product, machineName: `PC-${index}` };
-        // Of two that are under way at once one may be refused and the other not, when the limit rises between them.
-        const wasActivated = isActivated(machine);
-        const { status, body: reply } = await system.send({ method: 'POST', path: '/activations', body });
-        recordActivation(machine, status, membersOf(reply).activationId, wasActivated);
+        const computer = installationIdOf(index);
+        const body = { productKey: makKey, installationId: computer, product, machineName: `PC-${index}` };
+        // Of two concurrent requests, one can be refused and the other accepted, if the limit rises in between.
+        const wasActivated = isActivated(computer);
+        const { status, body: response } = await system.send({ method: 'POST', path: '/activations', body });
+        recordActivation(computer, status, membersOf(response).activationId, wasActivated);
       }
     };
-    await Promise.all([batch(), activateSingles(), activateSingles(), activateSingles()]);
+    await Promise.all([activateBatch(), activateSingles(), activateSingles(), activateSingles()]);
   }
 
-  async function hosts(): Promise<void> {
+  async function activateHosts(): Promise<void> {
     for (let index = 0, count = 3 + prng.below(6); index < count; index += 1) {
-      const host = machineOf(500 + index);
-      const uses = { asked: 0, granted: 0 };
+      const host = installationIdOf(500 + index);
+      const uses = { requested: 0, granted: 0 };
       customerRecord.hosts.set(host, uses);
       for (let use = 1 + prng.below(3); use > 0; use -= 1) {
         const body = { productKey: kmsKey, installationId: host, product: 'windows-server-2008-standard' };
-        uses.asked += 1;
-        const { status, lost } = await system.send({ method: 'POST', path: '/activations', body });
-        // A host that lost its answer and asks again may have used two of its ten.
-        uses.asked += lost;
+        uses.requested += 1;
+        const { status, lostResponses } = await system.send({ method: 'POST', path: '/activations', body });
+        // A host whose response is lost and that retries can use two of its ten uses.
+        uses.requested += lostResponses;
         if (status === 200 || status === 201) uses.granted += 1;
       }
     }
   }
 
-  async function calls(): Promise<void> {
-    const recordCall = async (path: string, facts: object, amount: (body: unknown) => number) => {
+  async function callCallCenter(): Promise<void> {
+    const makeCall = async (path: string, members: object) => {
       const callReference = `C-${number}-${customerRecord.calls.size + 1}`;
       customerRecord.calls.set(callReference, null);
-      const body = { ...facts, callReference, callerName: 'Inés Oliveira' };
+      const body = { ...members, callReference, callerName: 'Inés Oliveira' };
       const { status, body: grant } = await post(agent, path, body);
-      const granted = status === 201 || status === 200;
-      customerRecord.calls.set(callReference, granted ? amount(grant) : 0);
-      if (!granted || !prng.chance(0.5)) return;
+      const isGranted = status === 201 || status === 200;
+      customerRecord.calls.set(callReference, isGranted ? Number(membersOf(grant).amount) : 0);
+      if (!isGranted || !prng.chance(0.5)) return;
       // The same call under another idempotency key is the same call (OVR-4).
-      const again = await post(agent, path, body);
-      if (again.status !== 200)
-        customerRecord.problems.push(`Call ${callReference} was answered ${status} and then ${again.status}`);
+      const repeated = await post(agent, path, body);
+      if (repeated.status !== 200)
+        customerRecord.problems.push(`Call ${callReference} returned ${status}, and then ${repeated.status}`);
     };
-    const amountIn = (body: unknown) => Number(membersOf(body).amount);
     for (let count = 1 + prng.below(3); count > 0; count -= 1) {
-      await recordCall(`/keys/${ids.kms}/overrides`, { installationId: machineOf(500 + prng.below(9)) }, amountIn);
-      if (prng.chance(0.6)) {
-        await recordCall(`/keys/${ids.mak}/increases`, { newLimit: 55 + prng.below(46) }, amountIn);
-      }
+      await makeCall(`/keys/${ids.kms}/overrides`, { installationId: installationIdOf(500 + prng.below(9)) });
+      if (prng.chance(0.6)) await makeCall(`/keys/${ids.mak}/increases`, { newLimit: 55 + prng.below(46) });
     }
   }
 
-  async function request(kind: 'MAKADD' | 'KMSADD', key: unknown): Promise<void> {
+  async function requestException(kind: 'MAKADD' | 'KMSADD', key: unknown): Promise<void> {
     const scenario = prng.pick([
       'approve',
       'approve',
@@ -259,7 +257,7 @@ export async function runCustomer(
       businessReason: 'Two new schools open in autumn.',
       requiredDate: '2099-01-04',
     });
-    if (status !== 202) throw new Error(`A request was answered ${status}: ${text}`);
+    if (status !== 202) throw new Error(`An exception request returned ${status}: ${text}`);
     const exceptionId = textIn(body, 'exceptionId');
     let requestRecord: RequestRecord = {
       questions: 0,
@@ -268,33 +266,33 @@ export async function runCustomer(
       rejected: false,
       withdrawn: false,
       decisionsSent: [],
-      decisionTaken: null,
+      acknowledgedDecision: null,
     };
-    const updateRecord = (facts: Partial<RequestRecord>) => {
-      requestRecord = { ...requestRecord, ...facts };
+    const updateRecord = (changes: Partial<RequestRecord>) => {
+      requestRecord = { ...requestRecord, ...changes };
       customerRecord.requests.set(exceptionId, requestRecord);
     };
     updateRecord({});
     const path = `/exceptions/${exceptionId}`;
-    const isAccepted = async (response: Promise<AnsweredRequest>) => (await response).status === 202;
+    const isAccepted = async (sending: Promise<HttpResponse>) => (await sending).status === 202;
 
-    /** The newest way to decide, once there is one that was not known before. */
-    const linkAfter = async (machineRecord: number) => {
+    /** Waits until there are more approval links than the given number, and returns the newest with its code. */
+    const linkAfter = async (knownLinks: number) => {
       for (let polls = 1; ; polls += 1) {
-        const mails = itemsIn(await get(team, `/_local/mail?to=${encodeURIComponent(noor.email)}`));
-        const links = mails.flatMap((mail) => {
-          const words = textIn(mail, 'text');
-          customerRecord.mailsRead.add(textIn(mail, 'messageId'));
-          const link = /https?:\/\/[^/\s]+(\/approvals\/[\w-]+)/.exec(words)?.[1];
-          const code = /\b(\d{6})\b/.exec(words.replaceAll(/\S*\/\S*/g, ''))?.[1];
-          return link === undefined || code === undefined || !words.includes(exceptionId) ? [] : [{ link, code }];
+        const emails = itemsIn(await get(team, `/_local/mail?to=${encodeURIComponent(noor.email)}`));
+        const links = emails.flatMap((email) => {
+          const text = textIn(email, 'text');
+          customerRecord.emailsRead.add(textIn(email, 'messageId'));
+          const link = /https?:\/\/[^/\s]+(\/approvals\/[\w-]+)/.exec(text)?.[1];
+          const code = /\b(\d{6})\b/.exec(text.replaceAll(/\S*\/\S*/g, ''))?.[1];
+          return link === undefined || code === undefined || !text.includes(exceptionId) ? [] : [{ link, code }];
         });
         const [newest] = links;
-        if (newest !== undefined && links.length > machineRecord) return { ...newest, count: links.length };
-        const now = textIn(await get(team, path), 'status');
-        if (!['received', 'in-review', 'awaiting-approval'].includes(now)) return undefined;
+        if (newest !== undefined && links.length > knownLinks) return { ...newest, count: links.length };
+        const current = textIn(await get(team, path), 'status');
+        if (!['received', 'in-review', 'awaiting-approval'].includes(current)) return undefined;
         if (polls === 4 * pollsBeforeAdvance) {
-          customerRecord.problems.push(`${exceptionId} is ${now}, and after a day nobody has been asked.`);
+          customerRecord.problems.push(`${exceptionId} is ${current}, and there is no approval email after a day.`);
           return undefined;
         }
         if (polls % pollsBeforeAdvance === 0)
@@ -307,14 +305,15 @@ export async function runCustomer(
       const form = () => new URLSearchParams({ code, decision, comment: '' });
       const response = await system.send({ method: 'POST', path: link, body: form() });
       if (response.status === 200) {
-        if (requestRecord.decisionTaken !== null) customerRecord.problems.push(`${exceptionId} was decided twice.`);
-        updateRecord({ decisionTaken: decision });
+        if (requestRecord.acknowledgedDecision !== null)
+          customerRecord.problems.push(`${exceptionId} was decided twice.`);
+        updateRecord({ acknowledgedDecision: decision });
         if (textIn(response.body, 'decision') !== decision)
-          customerRecord.problems.push(`${exceptionId}: ${decision} was told otherwise.`);
-        const again = await system.send({ method: 'POST', path: link, body: form() });
-        if (again.status === 200) customerRecord.problems.push(`${exceptionId} could be decided once more.`);
+          customerRecord.problems.push(`${exceptionId}: the response to ${decision} has another decision.`);
+        const repeated = await system.send({ method: 'POST', path: link, body: form() });
+        if (repeated.status === 200) customerRecord.problems.push(`${exceptionId} could be decided again.`);
       } else if (![409, 410].includes(response.status)) {
-        customerRecord.problems.push(`A decision of ${exceptionId} was answered ${response.status}: ${response.text}`);
+        customerRecord.problems.push(`A decision on ${exceptionId} returned ${response.status}: ${response.text}`);
       }
     };
 
@@ -323,7 +322,7 @@ export async function runCustomer(
       await sleep(prng.below(400));
       if (scenario === 'withdraw') updateRecord({ withdrawn: await isAccepted(post(ines, `${path}/withdrawal`, {})) });
       else {
-        const review = { decision: 'reject', reason: 'The order was cancelled.' };
+        const review = { decision: 'reject', reason: 'The order was canceled.' };
         updateRecord({ rejected: await isAccepted(post(team, `${path}/review`, review)) });
       }
       return;
@@ -342,12 +341,18 @@ export async function runCustomer(
     const decision = scenario === 'deny' ? 'deny' : 'approve';
     if (scenario === 'both') await Promise.all([decide(link, 'approve'), decide(link, 'deny')]);
     else await decide(link, decision);
-    if (requestRecord.decisionTaken !== null || requestRecord.forwards === 0) return;
-    // That question was void, because the team had changed the number: another was asked.
+    if (requestRecord.acknowledgedDecision !== null || requestRecord.forwards === 0) return;
+    // The team changed the number meanwhile, which voided the round. The new round has its own link.
     const newer = await linkAfter(link.count);
     if (newer !== undefined) await decide(newer, decision);
   }
 
-  await Promise.all([machines(), hosts(), calls(), request('MAKADD', mak), request('KMSADD', kms)]);
+  await Promise.all([
+    activateComputers(),
+    activateHosts(),
+    callCallCenter(),
+    requestException('MAKADD', mak),
+    requestException('KMSADD', kms),
+  ]);
   return customerRecord;
 }
