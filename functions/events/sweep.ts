@@ -1,10 +1,10 @@
 import middy from '@middy/core';
 import type { Instant } from '../../domain/calendar/instant.ts';
-import type { DueKind } from '../../store/dynamodb/due-items.ts';
 import { listDueItems, nextDueAt } from '../../store/dynamodb/due-items.ts';
-import type { Store } from '../../store/dynamodb/table.ts';
+import type { DueKind } from '../../store/dynamodb/schema.ts';
 import { applyDueExceptionAction } from '../../store/exceptions.ts';
 import { finishReplacement } from '../../store/key-replacement.ts';
+import type { Store } from '../../store/store.ts';
 import { clock } from '../runtime/clock.ts';
 import { logContext, logOutcome } from '../runtime/log-middleware.ts';
 import { getMailer } from '../runtime/mailer.ts';
@@ -83,7 +83,7 @@ async function* listDueIds(store: Store, kind: DueKind, now: Instant): AsyncGene
 async function processDueRequest(store: Store, exceptionId: string, now: Instant): Promise<void> {
   // Several actions can be due for one request; each is a change of its own.
   let hasMore = true;
-  while (hasMore) hasMore = (await applyDueExceptionAction(store, exceptionId, now))?.ticked ?? false;
+  while (hasMore) hasMore = (await applyDueExceptionAction(store, exceptionId, now))?.wasDue ?? false;
   await sendRequestNotifications(store, getMailer(), exceptionId, now);
   await deliverSignal(store, getWorkflowClient(), exceptionId, now);
 }

@@ -7,7 +7,7 @@ import { lapsesAt } from '../../domain/exceptions/schedule.ts';
 import { Secret } from '../../domain/secret.ts';
 import type { EmailLink } from '../../emails/request-email.ts';
 import { saveLink } from '../../store/approval-links.ts';
-import type { Store } from '../../store/dynamodb/table.ts';
+import type { Store } from '../../store/store.ts';
 import type { Mailer } from '../runtime/mailer.ts';
 import { random } from '../runtime/random.ts';
 

@@ -2,39 +2,39 @@ import { compile } from 'html-to-text';
 import { MailParser } from 'mailparser';
 import { normalizeEmail } from '../../domain/agreement.ts';
 
-/** What is read of a mail. Attachments are not. */
+/** The parts of an email that the service reads. It never reads attachments. */
 export type ParsedMessage = {
-  /** The one address that it says it is from; null where it names none, several, or one in a way that can be read in two. */
+  /** The address in the header `From`. Null if there is none, if there are several, or if it is ambiguous. */
   readonly from: string | null;
   readonly subject: string;
   readonly text: string;
-  /** Whether a machine wrote it: an answer to it could be answered, and so on without end. */
+  /** True for automatic email: a reply could be answered automatically in turn, without end. */
   readonly isAutomatic: boolean;
-  /** What stays the same however often the mail is delivered, for a fingerprint: each delivery adds lines of its own. */
+  /** The values that every copy of the email shares, for a fingerprint. Each delivery adds header lines of its own. */
   readonly identity: readonly string[];
 };
 
 /*
- * Bounds, so that no mail costs more than about a second and 300 MB. A form is a few kilobytes of text; the rest is for
- * pictures in signatures, long histories and attachments, which many send along.
+ * These limits keep the cost of an email below about one second and 300 MB. A form takes a few kilobytes. The rest allows
+ * for what many senders add: pictures in signatures, long quoted conversations, and attachments.
  */
 
-/** As large as common mail systems let a mail be. Attachments pass through unread and unkept. */
+/** The limit of common mail servers. Attachments count toward it, but are neither read nor stored. */
 export const mailBytesMax = 10 * 1024 * 1024;
-/** As many as the largest mail has when it is all attachment; each line costs much more than its bytes. */
+/** The number of lines in an attachment of the maximum size. A line costs much more than its bytes. */
 const mailLinesMax = 200_000;
-/** Real headers have a few kilobytes, with the stamps of every system that the mail went through. */
+/** A real header has a few kilobytes, including the lines of every server on the way. */
 const mailHeaderBytesMax = 128 * 1024;
-/** Parts of a mail: text, the same laid out, pictures, attachments. */
+/** The parts are the plain text, the HTML, pictures, and attachments. */
 const mailPartsMax = 100;
-/** Laid-out text, read only where there is no plain one. Its parser’s time grows with the square of what is nested. */
+/** HTML is read only if there is no plain text. The time of the parser grows with the square of the nesting depth. */
 const htmlCharactersMax = 256 * 1024;
 const htmlTagsMax = 20_000;
 const htmlDepthMax = 100;
 
 /**
- * Reads a mail as it came over the wire, whatever its encodings and character sets. Answers `unreadable` for one that is
- * beyond the bounds; a mail that is only broken is read as far as it can be.
+ * Parses a raw email in any encoding and character set. Returns `unreadable` if it exceeds a limit. Reads a malformed
+ * email as far as possible.
  */
 export async function parseMessage(raw: Buffer): Promise<ParsedMessage | 'unreadable'> {
   if (raw.length > mailBytesMax || countLines(raw) > mailLinesMax) return 'unreadable';
@@ -53,7 +53,7 @@ export async function parseMessage(raw: Buffer): Promise<ParsedMessage | 'unread
   };
 }
 
-/** The header of a mail alone, for one whose body is more than is read. */
+/** Returns only the header of a raw email, for one whose body is too large. */
 export function messageHeaderOf(raw: Buffer): Buffer {
   const [head = ''] = raw
     .subarray(0, mailHeaderBytesMax)
@@ -64,7 +64,7 @@ export function messageHeaderOf(raw: Buffer): Buffer {
 
 function countLines(raw: Buffer): number {
   let lines = 0;
-  for (let at = raw.indexOf(10); at >= 0; at = raw.indexOf(10, at + 1)) lines += 1;
+  for (let index = raw.indexOf(10); index >= 0; index = raw.indexOf(10, index + 1)) lines += 1;
   return lines;
 }
 
@@ -76,13 +76,13 @@ type MessageParts = {
   readonly html: string;
 };
 
-/** Takes a mail apart; `undefined` when it has more parts, or a longer header, than mails have. */
+/** Parses the parts of an email. Resolves to `undefined` if it has too many parts or too long a header. */
 function parseParts(raw: Buffer): Promise<MessageParts | undefined> {
   return new Promise((resolve) => {
     const parser = new MailParser({
       maxHeadSize: mailHeaderBytesMax,
       maxChildNodes: mailPartsMax,
-      // A mail inside the mail is somebody else's words.
+      // An attached email is the text of somebody else.
       ignoreEmbedded: true,
       keepDeliveryStatus: true,
       skipHtmlToText: true,
@@ -110,13 +110,13 @@ function parseParts(raw: Buffer): Promise<MessageParts | undefined> {
   });
 }
 
-/** Looks up the values of a header by its name in small letters; `undefined` where the mail does not have it. */
+/** Returns the values of a header by its lower-case name; `undefined` if the email does not have it. */
 type HeaderLookup = (name: string) => readonly string[] | undefined;
 
 function indexHeaders(lines: readonly HeaderLine[]): HeaderLookup {
   const values = Map.groupBy(
     lines.map(({ key, line }) => ({
-      // Whatever could pass for the name in another program's eyes counts as that name.
+      // Other programs may ignore these characters, so a name that contains them counts as the name without them.
       name: key.toLowerCase().replace(/[^a-z0-9-]/g, ''),
       value: line
         .slice(line.indexOf(':') + 1)
@@ -129,14 +129,14 @@ function indexHeaders(lines: readonly HeaderLine[]): HeaderLookup {
 }
 
 const addressAtom = '[^\\s<>@"(),;:\\\\]+';
-/** A bare address, or one in angle brackets behind a name: quoted, or without any mark that has a meaning of its own. */
+/** A bare address, or one in angle brackets after a display name that is quoted or has no special characters. */
 const singleMailbox = new RegExp(
   `^(?:(?:"(?:[^"\\\\]|\\\\.)*"|[^"<>@,;:()\\\\])*<(${addressAtom}@${addressAtom})>|(${addressAtom}@${addressAtom}))$`,
 );
 
 /**
- * The address of the sender. SPF, DKIM and DMARC vouched for the one that SES read in the header `From`: a header that is
- * there twice, or that two programs could read differently, names nobody.
+ * Returns the address of the sender. SPF, DKIM, and DMARC verify the address that SES read from the header `From`. So a
+ * header that is present twice, or that two programs could read differently, counts as no sender.
  */
 function singleSender(headers: HeaderLookup): string | null {
   const [from, ...others] = headers('from') ?? [];
@@ -147,8 +147,8 @@ function singleSender(headers: HeaderLookup): string | null {
 }
 
 /**
- * Whether a machine sent it: an automatic answer, a report that a mail could not be delivered, or a mail to a list
- * (RFC 3834 and what common programs write in its place).
+ * Tells whether an email is automatic: an automatic reply, a delivery report, or a mailing-list message. It checks for the
+ * headers of RFC 3834 and for those that common programs use instead.
  */
 function isAutomatic(headers: HeaderLookup, from: string | null): boolean {
   const matches = (name: string, pattern: RegExp) => headers(name)?.some((value) => pattern.test(value)) ?? false;
@@ -165,7 +165,7 @@ function isAutomatic(headers: HeaderLookup, from: string | null): boolean {
   );
 }
 
-/** Lays out text as lines: no links, no pictures; a quotation is marked as in plain text, and a cell ends with a tab. */
+/** Converts HTML to lines without links and pictures. Quotations look as in plain text, and a table cell ends with a tab. */
 const convertHtml = compile({
   wordwrap: false,
   limits: { maxDepth: htmlDepthMax, ellipsis: '' },

@@ -6,7 +6,7 @@ import type { ExceptionRequest } from '../../domain/exceptions/request.ts';
 import { limitOf } from '../../domain/keys/grant.ts';
 import type { Key } from '../../domain/keys/key.ts';
 import type { EmailContext, EmailLink } from '../../emails/request-email.ts';
-import type { Store } from '../../store/dynamodb/table.ts';
+import type { Store } from '../../store/store.ts';
 
 /** A request with its agreement and key, at the time of sending. */
 export type NotificationSubject = {

@@ -2,12 +2,12 @@ import { Secret } from '../../domain/secret.ts';
 import type { Vault } from '../../store/vault.ts';
 import { sameHash } from '../../store/vault.ts';
 
-/** The version of the secret and 88 bits: nobody finds the mark of another request by trying. */
+/** The version of the secret and 88 bits of the hash, too many to guess the signature of another request. */
 const signatureDigits = 24;
 
 /**
- * The address at which an answer to a question arrives (EXC-14): the exceptions address with the request's id and a mark
- * behind a plus sign, such as `exceptions+EX-….<mark>@…`. Without the vault nobody can make one for another request.
+ * Returns the address for the answer to a question (EXC-14): the exceptions address with the id of the request and a
+ * signature after a plus sign, such as `exceptions+EX-….<signature>@…`. Only the vault can sign for another request.
  * @param inbound the exceptions address itself.
  */
 export function replyAddressFor(exceptionId: string, inbound: string, vault: Vault): string {
@@ -16,8 +16,8 @@ export function replyAddressFor(exceptionId: string, inbound: string, vault: Vau
 }
 
 /**
- * Which request an address is for: the exceptions address itself is for `none`, one with a good mark for that request, and
- * one with another mark, or whatever else is behind its plus sign, is `forged`. Mail systems may change its case.
+ * Returns the request of a reply address. An address with anything but a valid signature after its plus sign is `forged`,
+ * and any other address, such as the exceptions address itself, is for `none`. Mail servers may change the case.
  */
 export function parseReplyAddress(
   address: string,

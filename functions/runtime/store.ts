@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { policySchema } from '../../domain/policy.ts';
 import { Secret } from '../../domain/secret.ts';
-import type { Store } from '../../store/dynamodb/table.ts';
 import { createDocumentClient } from '../../store/dynamodb/table.ts';
+import type { Store } from '../../store/store.ts';
 import { openVault } from '../../store/vault.ts';
 import { tableEnvironment } from '../environment.ts';
 import { clock } from './clock.ts';
@@ -16,11 +16,11 @@ export function getStore(): Store {
 }
 
 function createStore(): Store {
-  const { TABLE_NAME, POLICY_FILE, VAULT_SECRET } = tableEnvironment();
+  const { TABLE_NAME, POLICY_FILE, ROOT_SECRET } = tableEnvironment();
   return {
     client: createDocumentClient(),
     tableName: TABLE_NAME,
-    vault: openVault(new Secret(VAULT_SECRET)),
+    vault: openVault(new Secret(ROOT_SECRET)),
     policy: policySchema.parse(JSON.parse(readFileSync(POLICY_FILE, 'utf8'))),
     backOff: (retry) => clock.backOff(retry),
   };

@@ -1,4 +1,4 @@
-import { requestApproval } from '../../domain/exceptions/request.ts';
+import { requestApproval } from '../../domain/exceptions/approval.ts';
 import { createWaitingStep } from './waiting-step.ts';
 
 /** Requests the approval of the Notices Correspondent and waits for the decision (EXC-6). */

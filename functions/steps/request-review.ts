@@ -1,4 +1,4 @@
-import { requestReview } from '../../domain/exceptions/request.ts';
+import { requestReview } from '../../domain/exceptions/review.ts';
 import { createWaitingStep } from './waiting-step.ts';
 
 /** Requests the review of the exceptions team and waits for its result (EXC-8). */

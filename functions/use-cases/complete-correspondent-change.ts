@@ -1,8 +1,8 @@
 import type { Instant } from '../../domain/calendar/instant.ts';
-import { restartApproval } from '../../domain/exceptions/request.ts';
+import { restartApproval } from '../../domain/exceptions/approval.ts';
 import { applyCorrespondentChange, findAgreement } from '../../store/agreements.ts';
-import type { Store } from '../../store/dynamodb/table.ts';
 import { listExceptions, transitionException } from '../../store/exceptions.ts';
+import type { Store } from '../../store/store.ts';
 
 /**
  * Completes the change to a new Notices Correspondent once the waiting period is over (AGR-4). It restarts every open

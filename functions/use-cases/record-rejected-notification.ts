@@ -2,8 +2,8 @@ import { deputyAt } from '../../domain/agreement.ts';
 import { recordDeliveryEvent } from '../../domain/exceptions/delivery-failure.ts';
 import type { RequestNotification } from '../../domain/exceptions/notification.ts';
 import { approvalRoundOf } from '../../domain/exceptions/request.ts';
-import type { Store } from '../../store/dynamodb/table.ts';
 import { transitionException } from '../../store/exceptions.ts';
+import type { Store } from '../../store/store.ts';
 import type { NotificationSubject } from '../mail/notification-context.ts';
 import { logger } from '../runtime/observability.ts';
 

@@ -12,10 +12,10 @@ import {
 } from '../../domain/keys/usage-alert.ts';
 import type { Policy } from '../../domain/policy.ts';
 import { findAgreement } from '../../store/agreements.ts';
-import type { Store } from '../../store/dynamodb/table.ts';
 import type { KeyChange } from '../../store/key-changes.ts';
 import type { KeyRecord } from '../../store/keys.ts';
 import { countUsed, listUsageTimes, readKey } from '../../store/keys.ts';
+import type { Store } from '../../store/store.ts';
 import type { AlertDecision, AlertState } from '../../store/usage-alerts.ts';
 import { addReportedActivations, recordAlert } from '../../store/usage-alerts.ts';
 import { forecastKeyUsage } from './forecast-key-usage.ts';

@@ -3,7 +3,7 @@ import { renderAgreementEmail } from '../../emails/contacts.ts';
 import { SendThrottledError } from '../../emails/send.ts';
 import { claimNotification, removeNotification } from '../../store/agreement-notifications.ts';
 import { listDueItems } from '../../store/dynamodb/due-items.ts';
-import type { Store } from '../../store/dynamodb/table.ts';
+import type { Store } from '../../store/store.ts';
 import type { Mailer } from '../runtime/mailer.ts';
 import { countBusinessEvent, logger } from '../runtime/observability.ts';
 

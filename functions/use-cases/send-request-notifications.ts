@@ -6,9 +6,9 @@ import type { ExceptionRequest } from '../../domain/exceptions/request.ts';
 import { approvalRoundOf } from '../../domain/exceptions/request.ts';
 import { renderEmail } from '../../emails/compose.ts';
 import { findAgreement } from '../../store/agreements.ts';
-import type { Store } from '../../store/dynamodb/table.ts';
 import { claimPending, completeDelivery, findException } from '../../store/exceptions.ts';
 import { findKey } from '../../store/keys.ts';
+import type { Store } from '../../store/store.ts';
 import { createLink } from '../mail/approval-link.ts';
 import type { NotificationSubject } from '../mail/notification-context.ts';
 import { emailContextFor } from '../mail/notification-context.ts';
@@ -32,12 +32,12 @@ export async function sendRequestNotifications(
   if (pendingRequest === undefined || pendingRequest.pendingNotifications.length === 0) return;
   const { agreement, key } = await loadAgreementAndKey(store, pendingRequest);
   const claim = await claimPending(store, exceptionId, deputyAt(agreement, now, store.policy) !== undefined, now);
-  if (claim === undefined || claim.claimed.length === 0) return;
-  const { request, claimed: claimedNotifications } = claim;
+  if (claim === undefined || claim.notifications.length === 0) return;
+  const { request, notifications } = claim;
   const subject = { request, now, agreement, key };
   const completedIds: string[] = [];
   const failures: unknown[] = [];
-  for (const notification of claimedNotifications) {
+  for (const notification of notifications) {
     try {
       await sendNotification(store, mailer, notification, subject);
       completedIds.push(notification.notificationId);
@@ -46,7 +46,7 @@ export async function sendRequestNotifications(
       failures.push(error);
     }
   }
-  const claimedIds = claimedNotifications.map(({ notificationId }) => notificationId);
+  const claimedIds = notifications.map(({ notificationId }) => notificationId);
   const releasedIds = claimedIds.filter((notificationId) => !completedIds.includes(notificationId));
   await completeDelivery(store, exceptionId, { completedIds, releasedIds }, now);
   if (failures.length > 0) throw failures[0];

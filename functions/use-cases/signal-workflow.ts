@@ -2,8 +2,8 @@ import type { Instant } from '../../domain/calendar/instant.ts';
 import { isBefore } from '../../domain/calendar/instant.ts';
 import type { Execution } from '../../domain/exceptions/request.ts';
 import { executionDueAt } from '../../domain/exceptions/schedule.ts';
-import type { Store } from '../../store/dynamodb/table.ts';
 import { readForResume, updateExecution } from '../../store/exceptions.ts';
+import type { Store } from '../../store/store.ts';
 import type { WorkflowClient } from '../../workflows/client.ts';
 import { logger } from '../runtime/observability.ts';
 

@@ -6,7 +6,7 @@ import { nameNewCorrespondent } from '../../../store/agreements.ts';
 import { nextDueAt } from '../../../store/dynamodb/due-items.ts';
 import { holdForReplacement } from '../../../store/key-replacement.ts';
 import { readKey, recordClients } from '../../../store/keys.ts';
-import { noor, context, ines, installationId, mallory, productKey, jorge } from '../../builders.ts';
+import { context, ines, installationId, jorge, mallory, noor, productKey } from '../../builders.ts';
 import { mondayTen, tuesdayTen } from '../../instants.ts';
 import { startTestDynamoDb } from '../../store/dynamodb.ts';
 import { setUpHandlerEnvironment } from '../handler-invocation.ts';
@@ -22,7 +22,7 @@ beforeEach(() => {
 });
 
 describe('a sweep', () => {
-  it('AGR-4 mails the notices that are owed, once, and then there is nothing to do until the change takes effect', async () => {
+  it('AGR-4 sends the pending notifications once, and is next due when the change takes effect', async () => {
     const { agreement } = await createKeyChangeFixture(store);
     await nameNewCorrespondent(
       store,
@@ -39,17 +39,13 @@ describe('a sweep', () => {
     expect(ses.commandCalls(SendEmailCommand)).toHaveLength(4);
   });
 
-  it('BLK-2 completes a replacement that was begun and left, whatever was done to the key meanwhile, and tells of it', async () => {
+  it('BLK-2 completes an unfinished replacement, whatever else changed the key, and notifies the contacts', async () => {
     const { kms } = await createKeyChangeFixture(store);
     await activateHostOn(store, kms, 1, tuesdayTen);
-    const ask = { reason: 'It leaked.', reference: 'CALL-1' };
-    await holdForReplacement(
-      store,
-      kms.keyId,
-      { ...ask, drawKey: () => productKey(99_991) },
-      context({ actor: ines.email, operationId: 'replace', now: tuesdayTen }),
-    );
-    // A host goes on telling how many it serves: that the key is held must not be forgotten over it.
+    const replacement = { reason: 'It leaked.', reference: 'CALL-1', drawKey: () => productKey(99_991) };
+    const replaceContext = context({ actor: ines.email, operationId: 'replace', now: tuesdayTen });
+    await holdForReplacement(store, kms.keyId, replacement, replaceContext);
+    // A host keeps reporting its clients. The report must not undo the hold on the key.
     const report = { installationId: installationId(1), clients: 30 };
     await recordClients(store, kms.keyId, report, context({ operationId: 'report', now: tuesdayTen }));
     expect(await nextDueAt(store)).toBe(addDuration(tuesdayTen, { seconds: 60 }));
@@ -57,8 +53,8 @@ describe('a sweep', () => {
     expect((await sweep()).processed).toBe(0);
     setClock(addDuration(tuesdayTen, { seconds: 60 }));
     expect(await sweep()).toEqual({ processed: 3, nextActionAt: null });
-    const blocked = await readKey(store, kms.keyId);
-    expect(blocked?.value.state).toMatchObject({
+    const blockedKey = await readKey(store, kms.keyId);
+    expect(blockedKey?.value.state).toMatchObject({
       status: 'blocked',
       replacedBy: { lastFive: productKey(99_991).lastFive },
     });
@@ -66,7 +62,7 @@ describe('a sweep', () => {
     expect(mailsTo(jorge.email)).toHaveLength(1);
   });
 
-  it('fails as a whole, after it has seen to the rest, when a notice cannot be sent', async () => {
+  it('processes all other items and then throws, when a notification cannot be sent', async () => {
     const { agreement } = await createKeyChangeFixture(store);
     const now = addDuration(tuesdayTen, { hours: 1 });
     await nameNewCorrespondent(

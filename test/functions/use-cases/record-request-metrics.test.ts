@@ -4,13 +4,13 @@ import { policy, requestAwaitingApproval, requestFulfilled, requestWithdrawn } f
 import { mondayTen } from '../../instants.ts';
 import { captureOutput } from '../captured-logs.ts';
 
-process.env.POWERTOOLS_METRICS_NAMESPACE = 'counted';
-const { recordRequestMetrics: countRequest } = await import('../../../functions/use-cases/record-request-metrics.ts');
-const printed = captureOutput();
+process.env.POWERTOOLS_METRICS_NAMESPACE = 'record-request-metrics';
+const { recordRequestMetrics } = await import('../../../functions/use-cases/record-request-metrics.ts');
+const output = captureOutput();
 
-/** What was counted, each as its metric, its kind and its amount. */
-const counted = () =>
-  printed
+/** Returns each metric line as its metric with the amount, and its dimension. */
+const recordedMetrics = () =>
+  output
     .lines()
     .flatMap((line) => line.trim().split('\n'))
     .map((line): string => {
@@ -23,26 +23,26 @@ const counted = () =>
 
 const anHourLater = addDuration(mondayTen, { hours: 1 });
 
-describe('a request that came into a state', () => {
-  it('is counted there, and nothing more while it is open', () => {
-    countRequest(requestAwaitingApproval(), anHourLater, policy);
-    expect(counted()).toEqual(['requests 1, state awaiting-approval']);
+describe('a request in a new state', () => {
+  it('is counted by its state alone while it is open', () => {
+    recordRequestMetrics(requestAwaitingApproval(), anHourLater, policy);
+    expect(recordedMetrics()).toEqual(['requests 1, state awaiting-approval']);
   });
 
-  it('SLA-4 is counted by its end, by what was decided, and by how long it was with whom', () => {
-    countRequest(requestFulfilled(), anHourLater, policy);
-    expect(counted()).toEqual([
+  it('SLA-4 is counted by its final state, its decision, and the elapsed minutes of each assignee', () => {
+    recordRequestMetrics(requestFulfilled(), anHourLater, policy);
+    expect(recordedMetrics()).toEqual([
       'requests 1, state fulfilled',
       'approvals 1, outcome approve',
-      expect.stringMatching(/^answerMinutes \d+, ball \w+$/),
-      expect.stringMatching(/^answerMinutes \d+, ball \w+$/),
-      expect.stringMatching(/^answerMinutes \d+, ball \w+$/),
+      expect.stringMatching(/^assignee \w+, elapsedMinutes \d+$/),
+      expect.stringMatching(/^assignee \w+, elapsedMinutes \d+$/),
+      expect.stringMatching(/^assignee \w+, elapsedMinutes \d+$/),
     ]);
   });
 
-  it('SLA-4 is counted without a decision where nobody decided', () => {
-    countRequest(requestWithdrawn(), anHourLater, policy);
-    expect(counted().filter((line) => line.startsWith('approvals'))).toEqual([]);
-    expect(counted()).toContain('requests 1, state withdrawn');
+  it('SLA-4 is counted without a decision if nobody decided', () => {
+    recordRequestMetrics(requestWithdrawn(), anHourLater, policy);
+    expect(recordedMetrics().filter((line) => line.startsWith('approvals'))).toEqual([]);
+    expect(recordedMetrics()).toContain('requests 1, state withdrawn');
   });
 });

@@ -4,11 +4,11 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { addDuration } from '../../../domain/calendar/instant.ts';
 import { limitOf } from '../../../domain/keys/grant.ts';
 import { recordUsageAlerts } from '../../../functions/use-cases/record-usage-alerts.ts';
-import type { Store } from '../../../store/dynamodb/table.ts';
 import type { KeyChange } from '../../../store/key-changes.ts';
 import { countUsed, readKey } from '../../../store/keys.ts';
+import type { Store } from '../../../store/store.ts';
 import { readAlertState } from '../../../store/usage-alerts.ts';
-import { ines, policy, jorge } from '../../builders.ts';
+import { ines, jorge, policy } from '../../builders.ts';
 import { mondayTen, tuesdayTen, wednesdayNoon } from '../../instants.ts';
 import { startTestDynamoDb, withInterceptor, withScheduler } from '../../store/dynamodb.ts';
 import {

@@ -2,29 +2,30 @@ import { SESv2Client } from '@aws-sdk/client-sesv2';
 import fc from 'fast-check';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { addDuration } from '../../../domain/calendar/instant.ts';
-import { requestApproval, withdrawRequest } from '../../../domain/exceptions/request.ts';
+import { requestApproval } from '../../../domain/exceptions/approval.ts';
+import { withdrawRequest } from '../../../domain/exceptions/review.ts';
 import type { SendEmail } from '../../../emails/send.ts';
 import { createSendEmail, SendFailedError, SendThrottledError } from '../../../emails/send.ts';
 import type { Mailer } from '../../../functions/runtime/mailer.ts';
 import { sendRequestNotifications } from '../../../functions/use-cases/send-request-notifications.ts';
 import { startMailbox } from '../../../local/emulators/ses.ts';
-import type { Store } from '../../../store/dynamodb/table.ts';
 import { claimPending, transitionException } from '../../../store/exceptions.ts';
-import { noor, context, ines } from '../../builders.ts';
+import type { Store } from '../../../store/store.ts';
+import { context, ines, noor } from '../../builders.ts';
 import { mondayTen } from '../../instants.ts';
 import { scanAllItems, startTestDynamoDb } from '../../store/dynamodb.ts';
 import { captureOutput } from '../captured-logs.ts';
 import type { RequestFixture } from '../request-fixture.ts';
 import { createRequestFixture, loadRequest } from '../request-fixture.ts';
 
-const engine = await startTestDynamoDb();
-const mailBox = await startMailbox({ now: () => mondayTen });
-const ses = new SESv2Client({ endpoint: mailBox.endpoint });
+const dynamoDb = await startTestDynamoDb();
+const mailbox = await startMailbox({ now: () => mondayTen });
+const ses = new SESv2Client({ endpoint: mailbox.endpoint });
 afterAll(async () => {
   ses.destroy();
-  await mailBox.stop();
+  await mailbox.stop();
 });
-const printed = captureOutput();
+const output = captureOutput();
 
 const addresses = {
   MAIL_FROM: 'no-reply@service.example',
@@ -33,190 +34,174 @@ const addresses = {
   MAIL_INBOUND: 'requests@service.example',
   PUBLIC_URL: 'https://service.example',
 };
-const mailing: Mailer = { send: createSendEmail({ from: addresses.MAIL_FROM }, ses), addresses };
+const workingMailer: Mailer = { send: createSendEmail({ from: addresses.MAIL_FROM }, ses), addresses };
 
-/** The same way to mail, of which some calls fail before SES has taken anything. */
-function failing(fails: (call: number) => Error | undefined): Mailer {
+/** Creates a mailer whose calls fail, before SES accepts the email, if `errorOf` returns an error for the call number. */
+function createFailingMailer(errorOf: (call: number) => Error | undefined): Mailer {
   let calls = 0;
-  const send: SendEmail = (...mail) => {
+  const send: SendEmail = (...email) => {
     calls += 1;
-    const error = fails(calls);
-    return error === undefined ? mailing.send(...mail) : Promise.reject(error);
+    const error = errorOf(calls);
+    return error === undefined ? workingMailer.send(...email) : Promise.reject(error);
   };
   return { send, addresses };
 }
 
 let store: Store;
 beforeEach(async () => {
-  store = await engine.newStore();
+  store = await dynamoDb.newStore();
 });
 
-const deliver = (asked: RequestFixture, way = mailing, now = mondayTen) =>
-  sendRequestNotifications(store, way, asked.exceptionId, now);
+const sendPending = (fixture: RequestFixture, mailer = workingMailer, now = mondayTen) =>
+  sendRequestNotifications(store, mailer, fixture.exceptionId, now);
 
-/** The mails about a request: to whom, and the beginning of the subject. */
-const sentAbout = ({ exceptionId }: RequestFixture) =>
-  mailBox
+/** Returns the emails about a request, oldest first. */
+const emailsAbout = ({ exceptionId }: RequestFixture) =>
+  mailbox
     .mails()
     .toReversed()
     .filter(({ subject }) => subject.endsWith(`(${exceptionId})`));
-const toldAbout = (asked: RequestFixture) => sentAbout(asked).map(({ to, subject }) => `${to}: ${subject}`);
-const owed = async (asked: RequestFixture) =>
-  (await loadRequest(store, asked)).pendingNotifications.map(({ notificationId: letterId }) => letterId);
+const linesAbout = (fixture: RequestFixture) => emailsAbout(fixture).map(({ to, subject }) => `${to}: ${subject}`);
+const pendingOf = async (fixture: RequestFixture) => (await loadRequest(store, fixture)).pendingNotifications;
+const pendingIdsOf = async (fixture: RequestFixture) =>
+  (await pendingOf(fixture)).map(({ notificationId }) => notificationId);
 
-/** A request that owes five letters: received; asked and forwarded; withdrawn, to all three. */
-async function owingFive(): Promise<RequestFixture> {
-  const asked = await createRequestFixture(store);
-  const { exceptionId } = asked;
-  await transitionException(store, exceptionId, (request) => requestApproval(request, context({ now: mondayTen })), {
+const requestApprovalOf = ({ exceptionId }: RequestFixture) =>
+  transitionException(store, exceptionId, (request) => requestApproval(request, context({ now: mondayTen })), {
     operationId: 'ask',
     now: mondayTen,
   });
-  await deliver(
-    asked,
-    failing(() => new SendThrottledError('later')),
-  ).catch(() => undefined);
+
+/** Creates a request with five pending emails: received, approval requested, and forwarded, then withdrawn. */
+async function createRequestWithFivePending(): Promise<RequestFixture> {
+  const fixture = await createRequestFixture(store);
+  await requestApprovalOf(fixture);
+  const throttledMailer = createFailingMailer(() => new SendThrottledError('later'));
+  await sendPending(fixture, throttledMailer).catch(() => undefined);
   await transitionException(
     store,
-    exceptionId,
+    fixture.exceptionId,
     (request) => withdrawRequest(request, null, context({ actor: ines.email, now: mondayTen })),
     { operationId: 'withdraw', now: mondayTen },
   );
-  return asked;
+  return fixture;
 }
 
-describe('letters that are owed', () => {
-  it('EXC-11 are sent once each, and struck off', async () => {
-    const asked = await createRequestFixture(store);
-    const before = sentAbout(asked).length;
-    expect(await owed(asked)).toEqual(['1-received-requester']);
-    await deliver(asked);
-    await deliver(asked);
-    expect(before).toBe(0);
-    expect(toldAbout(asked)).toEqual([expect.stringContaining(`${ines.email}: We have your request`)]);
-    expect((await loadRequest(store, asked)).pendingNotifications).toEqual([]);
+describe('pending notifications', () => {
+  it('EXC-11 are sent once each and removed from the outbox', async () => {
+    const fixture = await createRequestFixture(store);
+    const sentBefore = emailsAbout(fixture).length;
+    expect(await pendingIdsOf(fixture)).toEqual(['1-received-requester']);
+    await sendPending(fixture);
+    await sendPending(fixture);
+    expect(sentBefore).toBe(0);
+    expect(linesAbout(fixture)).toEqual([expect.stringContaining(`${ines.email}: We have your request`)]);
+    expect(await pendingOf(fixture)).toEqual([]);
   });
 
-  it('EXC-11 are sent once when many send them at once', async () => {
-    const asked = await owingFive();
-    await Promise.all(Array.from({ length: 5 }, () => deliver(asked)));
-    expect(toldAbout(asked)).toHaveLength(5);
-    expect(new Set(toldAbout(asked)).size).toBe(5);
-    expect((await loadRequest(store, asked)).pendingNotifications).toEqual([]);
+  it('EXC-11 are sent once each by concurrent callers', async () => {
+    const fixture = await createRequestWithFivePending();
+    await Promise.all(Array.from({ length: 5 }, () => sendPending(fixture)));
+    expect(linesAbout(fixture)).toHaveLength(5);
+    expect(new Set(linesAbout(fixture)).size).toBe(5);
+    expect(await pendingOf(fixture)).toEqual([]);
   });
 
-  it('EXC-11 stay owed one by one when SES fails in the midst of them; it keeps none of the others, and none is lost', async () => {
-    const asked = await owingFive();
-    const letters = await owed(asked);
-    const second = failing((call) => (call === 2 ? new SendFailedError('no answer') : undefined));
-    await expect(deliver(asked, second)).rejects.toThrow(SendFailedError);
-    const left = (await loadRequest(store, asked)).pendingNotifications;
-    expect(left.map(({ notificationId: letterId }) => letterId)).toEqual(letters.slice(1, 2));
-    // Free for the next at once, not only when a claim has run out.
-    expect(left.map(({ claimedUntil }) => claimedUntil)).toEqual([null]);
-    expect(sentAbout(asked)).toHaveLength(letters.length - 1);
-    await deliver(asked);
-    expect(sentAbout(asked)).toHaveLength(letters.length);
-    expect(await owed(asked)).toEqual([]);
+  it('EXC-11 stay pending one by one when SES fails, while the others are sent', async () => {
+    const fixture = await createRequestWithFivePending();
+    const pendingIds = await pendingIdsOf(fixture);
+    const failingSecond = createFailingMailer((call) => (call === 2 ? new SendFailedError('no answer') : undefined));
+    await expect(sendPending(fixture, failingSecond)).rejects.toThrow(SendFailedError);
+    const stillPending = await pendingOf(fixture);
+    expect(stillPending.map(({ notificationId }) => notificationId)).toEqual(pendingIds.slice(1, 2));
+    // The claim is released at once, not only when it expires.
+    expect(stillPending.map(({ claimedUntil }) => claimedUntil)).toEqual([null]);
+    expect(emailsAbout(fixture)).toHaveLength(pendingIds.length - 1);
+    await sendPending(fixture);
+    expect(emailsAbout(fixture)).toHaveLength(pendingIds.length);
+    expect(await pendingIdsOf(fixture)).toEqual([]);
   });
 
-  it('EXC-11 are each sent exactly once however often SES fails in between', async () => {
+  it('EXC-11 are sent exactly once each, whichever calls of SES fail', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.boolean(), { maxLength: 8 }), async (failures) => {
-        const asked = await owingFive();
-        const letters = await owed(asked);
-        const way = failing((call) => (failures[call - 1] ? new SendThrottledError('later') : undefined));
-        for (let tries = 0; tries <= failures.length; tries += 1) await deliver(asked, way).catch(() => undefined);
-        expect(await owed(asked)).toEqual([]);
-        expect(sentAbout(asked)).toHaveLength(letters.length);
+        const fixture = await createRequestWithFivePending();
+        const pendingIds = await pendingIdsOf(fixture);
+        const mailer = createFailingMailer((call) =>
+          failures[call - 1] ? new SendThrottledError('later') : undefined,
+        );
+        for (let run = 0; run <= failures.length; run += 1) await sendPending(fixture, mailer).catch(() => undefined);
+        expect(await pendingIdsOf(fixture)).toEqual([]);
+        expect(emailsAbout(fixture)).toHaveLength(pendingIds.length);
       }),
       { numRuns: 8 },
     );
   });
 
-  it('EXC-11 of one who died while sending are sent by another once the claim is over, and not before', async () => {
-    const asked = await createRequestFixture(store);
-    await claimPending(store, asked.exceptionId, false, mondayTen);
-    const [{ claimedUntil } = { claimedUntil: null }] = (await loadRequest(store, asked)).pendingNotifications;
+  it('EXC-11 of a sender that crashed are sent once its claim has expired, and not before', async () => {
+    const fixture = await createRequestFixture(store);
+    await claimPending(store, fixture.exceptionId, false, mondayTen);
+    const [{ claimedUntil } = { claimedUntil: null }] = await pendingOf(fixture);
     if (claimedUntil === null) throw new Error('nothing was claimed');
-    await deliver(asked, mailing, addDuration(claimedUntil, { seconds: -1 }));
-    expect(sentAbout(asked)).toEqual([]);
-    await deliver(asked, mailing, claimedUntil);
-    expect(sentAbout(asked)).toHaveLength(1);
+    await sendPending(fixture, workingMailer, addDuration(claimedUntil, { seconds: -1 }));
+    expect(emailsAbout(fixture)).toEqual([]);
+    await sendPending(fixture, workingMailer, claimedUntil);
+    expect(emailsAbout(fixture)).toHaveLength(1);
   });
 
-  it('EXC-11 that are no longer true are struck off unsent', async () => {
-    const asked = await createRequestFixture(store);
+  it('EXC-11 whose content is no longer true are removed unsent', async () => {
+    const fixture = await createRequestFixture(store);
     await transitionException(
       store,
-      asked.exceptionId,
+      fixture.exceptionId,
       (request) => {
-        const next = requestApproval(request, context({ now: mondayTen }));
-        // As if the letter had been claimed before the request moved on.
-        if (!next.ok) return next;
+        const transition = requestApproval(request, context({ now: mondayTen }));
+        if (!transition.ok) return transition;
+        // As if the notification had been claimed before this transition.
         const stale = {
           notificationId: '9-review-requested-team',
           kind: 'review-requested',
           to: 'team',
           claimedUntil: null,
         } as const;
-        return { ...next, request: { ...next.request, pendingNotifications: [stale] } };
+        return { ...transition, request: { ...transition.request, pendingNotifications: [stale] } };
       },
       { operationId: 'ask', now: mondayTen },
     );
-    await deliver(asked);
-    expect(sentAbout(asked)).toEqual([]);
-    expect(await owed(asked)).toEqual([]);
+    await sendPending(fixture);
+    expect(emailsAbout(fixture)).toEqual([]);
+    expect(await pendingIdsOf(fixture)).toEqual([]);
   });
 });
 
-describe('a letter that can never be delivered', () => {
-  it('EXC-11 is struck off, keeps no other back, and is logged without the address', async () => {
-    const unreachable = { ...ines, email: 'ines@nowhere' };
-    const asked = await createRequestFixture(store, {
-      agreement: { contacts: [unreachable] },
-      form: { requester: unreachable },
-    });
-    await transitionException(
-      store,
-      asked.exceptionId,
-      (request) => requestApproval(request, context({ now: mondayTen })),
-      {
-        operationId: 'ask',
-        now: mondayTen,
-      },
-    );
-    await deliver(asked);
-    expect(sentAbout(asked).map(({ to }) => to)).toEqual([noor.email]);
-    expect((await owed(asked)).filter((letterId) => letterId.endsWith('-requester'))).toEqual([]);
-    expect(printed.text()).toMatch(/notification rejected/);
-    expect(printed.text()).not.toContain('nowhere');
+describe('a notification that SES rejects', () => {
+  it('EXC-11 is removed, does not hold back the others, and is logged without the address', async () => {
+    const requester = { ...ines, email: 'ines@nowhere' };
+    const fixture = await createRequestFixture(store, { agreement: { contacts: [requester] }, form: { requester } });
+    await requestApprovalOf(fixture);
+    await sendPending(fixture);
+    expect(emailsAbout(fixture).map(({ to }) => to)).toEqual([noor.email]);
+    expect((await pendingIdsOf(fixture)).filter((id) => id.endsWith('-requester'))).toEqual([]);
+    expect(output.text()).toMatch(/notification rejected/);
+    expect(output.text()).not.toContain('nowhere');
   });
 });
 
-describe('the mail that asks for approval', () => {
-  it('APR-1 carries a link and a code of its own, of which the table keeps hashes and the log nothing', async () => {
-    const asked = await createRequestFixture(store);
-    await transitionException(
-      store,
-      asked.exceptionId,
-      (request) => requestApproval(request, context({ now: mondayTen })),
-      {
-        operationId: 'ask',
-        now: mondayTen,
-      },
-    );
-    await deliver(asked);
-    const [mail, ...others] = sentAbout(asked).filter(({ to }) => to === noor.email);
+describe('the email that requests approval', () => {
+  it('APR-1 has its own link and code; the table has only their hashes, and the log neither', async () => {
+    const fixture = await createRequestFixture(store);
+    await requestApprovalOf(fixture);
+    await sendPending(fixture);
+    const [email, ...others] = emailsAbout(fixture).filter(({ to }) => to === noor.email);
     expect(others).toEqual([]);
-    const token = /https:\/\/service\.example\/approvals\/([\w-]{43})/.exec(mail?.text ?? '')?.[1] ?? 'none';
-    const code = /\b\d{6}\b/.exec(mail?.text?.replaceAll(/\S*\/\S*/g, '') ?? '')?.[0] ?? 'none';
+    const token = /https:\/\/service\.example\/approvals\/([\w-]{43})/.exec(email?.text ?? '')?.[1] ?? 'none';
+    const code = /\b\d{6}\b/.exec(email?.text?.replaceAll(/\S*\/\S*/g, '') ?? '')?.[0] ?? 'none';
     expect([token, code]).not.toContain('none');
     const table = JSON.stringify(await scanAllItems(store));
     expect(table).not.toContain(token);
     expect(table).not.toMatch(new RegExp(`"${code}"`));
-    expect(printed.text()).not.toContain(token);
-    for (const { to, text, html, subject } of sentAbout(asked)) {
+    expect(output.text()).not.toContain(token);
+    for (const { to, text, html, subject } of emailsAbout(fixture)) {
       if (to !== noor.email) expect(`${text} ${html}`).not.toContain(token);
       expect(subject).not.toContain(token);
       expect(subject).not.toContain(code);
