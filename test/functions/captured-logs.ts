@@ -1,19 +1,19 @@
 import { afterEach, beforeEach, vi } from 'vitest';
 
-/** What the log and the metrics print while a test runs, line by line. */
-export function whatIsPrinted(): { lines(): readonly string[]; text(): string } {
-  const printed: string[] = [];
-  const take = (chunk: unknown) => printed.push(String(chunk)) > 0;
+/** Captures what the log and the metrics print during each test, line by line. */
+export function captureOutput(): { lines(): readonly string[]; text(): string } {
+  const chunks: string[] = [];
+  const capture = (chunk: unknown) => chunks.push(String(chunk)) > 0;
   beforeEach(() => {
-    printed.length = 0;
-    // The library writes where it likes: its own console, ours, or the stream behind both.
-    for (const stream of [process.stdout, process.stderr]) vi.spyOn(stream, 'write').mockImplementation(take);
+    chunks.length = 0;
+    // The library writes to its own console, to the global one, or to the stream behind both.
+    for (const stream of [process.stdout, process.stderr]) vi.spyOn(stream, 'write').mockImplementation(capture);
     for (const method of ['log', 'info', 'warn', 'error', 'debug'] as const) {
-      vi.spyOn(console, method).mockImplementation((...said: unknown[]) => void take(said.join(' ')));
+      vi.spyOn(console, method).mockImplementation((...values: unknown[]) => void capture(values.join(' ')));
     }
   });
   afterEach(() => {
     vi.restoreAllMocks();
   });
-  return { lines: () => printed, text: () => printed.join('\n') };
+  return { lines: () => chunks, text: () => chunks.join('\n') };
 }

@@ -1,29 +1,29 @@
 import { SESv2Client, SendEmailCommand } from '@aws-sdk/client-sesv2';
 import { mockClient } from 'aws-sdk-client-mock';
 import type { Instant } from '../../domain/calendar/instant.ts';
-import type { Store } from '../../store/dynamodb/table.ts';
-import type { Engine } from '../store/dynamodb.ts';
+import type { Store } from '../../store/store.ts';
+import type { TestDynamoDb } from '../store/dynamodb.ts';
 
-/** A Lambda's surroundings: its environment, the clock it goes by, and what it mails. */
-export type Inside = {
+/** The environment of the Lambdas under test: their table, clock, and mocked SES. */
+export type HandlerEnvironment = {
   readonly store: Store;
-  readonly ses: ReturnType<typeof mockedSes>;
+  readonly ses: ReturnType<typeof mockSes>;
   setClock(now: Instant): void;
-  /** What was mailed to an address, oldest first: the subjects. */
+  /** Returns the subjects of the emails to an address, oldest first. */
   mailsTo(address: string): readonly string[];
 };
 
-const mockedSes = () => mockClient(SESv2Client);
+const mockSes = () => mockClient(SESv2Client);
 
 /**
- * Makes the surroundings of the Lambdas of this test file: one table for all of them, as in a warm process, and a mail
- * service that takes everything unless the test says otherwise. They read them when they are imported, so import them after.
+ * Sets up the environment for the Lambdas of a test file: one table for all of them, as in a warm process, and an SES that
+ * accepts every email unless the test changes it. The Lambdas read the environment on import, so import them afterward.
  */
-export async function surround(engine: Engine, start: Instant): Promise<Inside> {
-  const store = await engine.newStore();
+export async function setUpHandlerEnvironment(dynamoDb: TestDynamoDb, start: Instant): Promise<HandlerEnvironment> {
+  const store = await dynamoDb.newStore();
   Object.assign(process.env, {
     TABLE_NAME: store.tableName,
-    VAULT_SECRET: 'a root secret for tests, of more than 32 bytes',
+    ROOT_SECRET: 'a root secret for tests, of more than 32 bytes',
     POLICY_FILE: 'policy.json',
     MAIL_FROM: 'Volume Activation <no-reply@licensing.example>',
     MAIL_TEAM: 'team@licensing.example',
@@ -31,14 +31,14 @@ export async function surround(engine: Engine, start: Instant): Promise<Inside> 
     MAIL_INBOUND: 'requests@licensing.example',
     PUBLIC_URL: 'https://approve.licensing.example',
     STATE_MACHINE_ARN: 'arn:aws:states:us-east-1:000000000000:stateMachine:exception-request',
-    // What is logged and counted is looked at by no test, and would only hide what one has to say.
+    // No test with this environment reads the log or the metrics.
     POWERTOOLS_LOG_LEVEL: 'SILENT',
     POWERTOOLS_METRICS_DISABLED: 'true',
   });
-  const { keepTimeBy } = await import('../../functions/runtime/clock.ts');
+  const { setClock } = await import('../../functions/runtime/clock.ts');
   let now = start;
-  keepTimeBy(() => now);
-  const ses = mockedSes();
+  setClock(() => now);
+  const ses = mockSes();
   ses.on(SendEmailCommand).resolves({ MessageId: 'message-1' });
   return {
     store,

@@ -1,34 +1,34 @@
 import { randomUUID } from 'node:crypto';
 import type { Agreement } from '../../domain/agreement.ts';
 import type { Instant } from '../../domain/calendar/instant.ts';
-import type { ExceptionRequest, Intake } from '../../domain/exceptions/request.ts';
+import type { ExceptionRequest, RequestForm } from '../../domain/exceptions/request.ts';
 import type { Mak } from '../../domain/keys/key.ts';
 import { registerAgreement } from '../../store/agreements.ts';
-import type { Store } from '../../store/dynamodb/table.ts';
-import { findException, receiveException } from '../../store/exceptions.ts';
+import { createException, findException } from '../../store/exceptions.ts';
 import { issueMak } from '../../store/keys.ts';
-import { accepted, anAgreement, anIntake, context, ines, productKey } from '../builders.ts';
+import type { Store } from '../../store/store.ts';
+import { anAgreement, aRequestForm, context, expectAccepted, ines, productKey } from '../builders.ts';
 import { mondayNine, mondayTen } from '../instants.ts';
 
-/** A request that was just taken in, with the agreement and the key that it is about. */
-export type Asked = { readonly exceptionId: string; readonly agreement: Agreement; readonly mak: Mak };
+/** A newly received request, with its agreement and key. */
+export type RequestFixture = { readonly exceptionId: string; readonly agreement: Agreement; readonly mak: Mak };
 
-// A number that shares no factor with the symbols' count, so that no two keys end alike.
-let drawn = 0;
-const draw = () => productKey(7_919 * ++drawn);
+// The factor is coprime to the number of key characters, so that no two keys have the same last five.
+let drawCount = 0;
+const draw = () => productKey(7_919 * ++drawCount);
 
-/** Registers an agreement of its own and takes a request for its MAK in; nothing of it is sent or signalled. */
-export async function aRequestTaken(
+/** Registers a new agreement and creates a request for its MAK. Sends nothing and delivers no signal. */
+export async function createRequestFixture(
   store: Store,
   {
-    agreement: facts = {},
-    intake = {},
+    agreement: agreementOverrides = {},
+    form = {},
     at = mondayTen,
-  }: { agreement?: Partial<Agreement>; intake?: Partial<Intake>; at?: Instant } = {},
-): Promise<Asked> {
+  }: { agreement?: Partial<Agreement>; form?: Partial<RequestForm>; at?: Instant } = {},
+): Promise<RequestFixture> {
   const agreementNumber = `E-${randomUUID()}`;
-  const agreement = anAgreement({ agreementId: agreementNumber, numbers: { agreementNumber }, ...facts });
-  accepted(
+  const agreement = anAgreement({ agreementId: agreementNumber, numbers: { agreementNumber }, ...agreementOverrides });
+  expectAccepted(
     await registerAgreement(
       store,
       agreement,
@@ -36,25 +36,37 @@ export async function aRequestTaken(
       context({ actor: 'admin', operationId: 'register', now: mondayNine }),
     ),
   );
-  const mak = accepted(
+  const mak = expectAccepted(
     await issueMak(
       store,
       agreement,
       { productGroup: 'client', drawKey: draw },
       context({ actor: ines.email, operationId: 'issue', now: mondayNine }),
     ),
-  ).answer;
+  ).value;
   const exceptionId = `EX-${randomUUID().slice(0, 8)}`;
-  const asked = anIntake({ ...agreement.numbers, keyLastFive: mak.lastFive, ...intake } as Partial<Intake>);
+  const requestForm = aRequestForm({
+    ...agreement.numbers,
+    keyLastFive: mak.lastFive,
+    ...form,
+  } as Partial<RequestForm>);
   const sender = { maySpeakFor: () => true };
-  accepted(
-    await receiveException(store, { exceptionId, intake: asked }, sender, context({ operationId: 'receive', now: at })),
+  expectAccepted(
+    await createException(
+      store,
+      { exceptionId, form: requestForm },
+      sender,
+      context({ operationId: 'receive', now: at }),
+    ),
   );
   return { exceptionId, agreement, mak };
 }
 
-/** The request as it is kept now. */
-export async function kept(store: Store, { exceptionId }: Pick<Asked, 'exceptionId'>): Promise<ExceptionRequest> {
+/** Returns the request as it is stored now. */
+export async function loadRequest(
+  store: Store,
+  { exceptionId }: Pick<RequestFixture, 'exceptionId'>,
+): Promise<ExceptionRequest> {
   const request = await findException(store, exceptionId);
   if (request === undefined) throw new Error(`There is no request ${exceptionId}.`);
   return request;
