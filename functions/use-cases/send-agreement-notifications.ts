@@ -7,7 +7,7 @@ import type { Store } from '../../store/store.ts';
 import type { Mailer } from '../runtime/mailer.ts';
 import { countBusinessEvent, logger } from '../runtime/observability.ts';
 
-/** How many notifications were sent, and the ids of those that failed. The failed ones stay pending. */
+/** The number of notifications that were sent, and the ids of those that failed. The failed ones stay pending. */
 export type BatchSendResult = { readonly sent: number; readonly failed: readonly string[] };
 
 const pageSize = 25;

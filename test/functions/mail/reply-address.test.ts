@@ -17,7 +17,7 @@ describe('the reply address of a question', () => {
     expect(longest.indexOf('@')).toBeLessThanOrEqual(64);
   });
 
-  it('EXC-14 belongs to its request in any case of letters', () => {
+  it('EXC-14 belongs to its request in upper and lower case', () => {
     for (const variant of [address, address.toLowerCase(), address.toUpperCase(), ` ${address} `]) {
       expect(parseReplyAddress(variant, inbound, vault)).toEqual({ kind: 'request', exceptionId });
     }
