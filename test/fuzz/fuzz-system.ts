@@ -1,8 +1,8 @@
 import type { StaffRole } from '../../functions/manifest.ts';
 
-// What a run knows: the organizations that it has registered, their keys and requests, and everything that the service
-// has told since. A request is drawn before it is known what there is, so it names things by number, and the number is
-// looked up when it is sent.
+// The system under test, as far as a run knows it: the registered customers with their keys and requests, and values
+// from earlier responses. A request is generated before these exist. It refers to them by number, and the number is
+// resolved when the request is sent.
 
 export type CallApi = (
   method: string,
@@ -17,7 +17,7 @@ export type KnownKey = {
   readonly productGroup: string;
   readonly status: string;
   readonly lastFive: string;
-  /** Undefined for a key that nobody had shown to them. */
+  /** Undefined for a key that was never revealed. */
   readonly productKey: string | undefined;
 };
 
@@ -31,12 +31,12 @@ export type Customer = {
   readonly correspondent: KnownPerson;
   readonly keys: KnownKey[];
   readonly exceptionIds: string[];
-  /** Links that were mailed to the correspondent, with their codes. */
+  /** Approval links from emails to the Correspondent, with their codes. */
   readonly links: { readonly token: string; readonly code: string }[];
   readonly disputes: string[];
 };
 
-/** Who may send a request: by name, and the token that they send. */
+/** A caller of the API, with the token that the caller sends. */
 export type Caller = {
   readonly name: string;
   readonly roles: readonly StaffRole[];
@@ -46,15 +46,15 @@ export type Caller = {
 export type FuzzSystem = {
   readonly customers: Customer[];
   readonly staff: Readonly<Record<StaffRole, Caller>>;
-  /** Signed in, and on no agreement. */
+  /** Signed in, and not on any agreement. */
   readonly outsider: Caller;
-  /** Tokens that are none: of the wrong form, expired, changed after signing. */
+  /** Callers without a valid token: none, malformed, expired, or changed after signing. */
   readonly unauthenticated: readonly Caller[];
   readonly tokens: Map<string, string>;
-  /** Every `nextCursor` that was answered. */
+  /** The values of `nextCursor` in earlier responses. */
   readonly cursors: string[];
-  /** Keys that nobody is to be asked to show again. */
-  readonly revealAttempted: Set<string>;
+  /** Ids of the keys that a contact has tried to reveal. */
+  readonly revealAttempts: Set<string>;
 };
 
 const phone = '+1 425 555 0100';
@@ -65,31 +65,31 @@ const productsOf: Readonly<Record<string, string>> = {
   'server-c': 'windows-server-2008-datacenter',
 };
 
-/** A product that a key covers. */
+/** Returns a product that a key covers. */
 export function productFor({ productGroup }: Pick<KnownKey, 'productGroup'>): string {
   return productsOf[productGroup] ?? 'windows-vista-business';
 }
 
-/** The customer of that number, beginning again after the last. */
+/** Returns the customer with that number, modulo the number of customers. */
 export function customerAt({ customers }: FuzzSystem, number: number): Customer {
   return pick(customers, number);
 }
 
 export function pick<Each>(list: readonly Each[], number: number): Each {
-  const picked = list[number % list.length];
-  if (picked === undefined) throw new Error('There is nothing to pick from.');
-  return picked;
+  const element = list[number % list.length];
+  if (element === undefined) throw new Error('The list is empty.');
+  return element;
 }
 
-/** Makes a small world through the API of a system that has nothing yet. */
+/** Registers customers through the API of an empty system, issues their keys, and signs in all callers. */
 export async function setUpFuzzSystem(callApi: CallApi): Promise<FuzzSystem> {
   const signIn = async (email: string, ...roles: readonly StaffRole[]): Promise<Caller> => {
     const { body } = await callApi('POST', '/_local/tokens', { email, roles });
     return { name: email, roles, token: textOf(body, 'token') };
   };
   const expired = { ...(await signIn('ines@fuzz-0.example')), name: 'ines@fuzz-0.example, three months ago' };
-  const advanced = await callApi('POST', '/_local/clock', { advance: 'P91D' });
-  if (advanced.status !== 200) throw new Error(`The clock was not wound: ${JSON.stringify(advanced.body)}`);
+  const { status, body } = await callApi('POST', '/_local/clock', { advance: 'P91D' });
+  if (status !== 200) throw new Error(`The clock did not advance: ${JSON.stringify(body)}`);
   const staff = {
     'licensing-admins': await signIn('olga.berg@vendor.example', 'licensing-admins'),
     'call-center': await signIn('carla.ortiz@vendor.example', 'call-center'),
@@ -103,13 +103,13 @@ export async function setUpFuzzSystem(callApi: CallApi): Promise<FuzzSystem> {
     unauthenticated: [
       { name: 'nobody', roles: [], token: undefined },
       expired,
-      { name: 'somebody with a changed token', roles: [], token: tamperedToken(staff['licensing-admins'].token ?? '') },
-      { name: 'somebody with an unsigned token', roles: [], token: unsignedToken(outsider.token ?? '') },
-      { name: 'somebody with a word for a token', roles: [], token: 'admin' },
+      { name: 'a caller with a changed token', roles: [], token: tamperedToken(staff['licensing-admins'].token ?? '') },
+      { name: 'a caller with an unsigned token', roles: [], token: unsignedToken(outsider.token ?? '') },
+      { name: 'a caller with a malformed token', roles: [], token: 'admin' },
     ],
     tokens: new Map(),
     cursors: [],
-    revealAttempted: new Set(),
+    revealAttempts: new Set(),
   };
   for (const program of ['enterprise', 'open', 'campus-and-school', 'select'])
     await registerCustomer(system, callApi, program);
@@ -118,7 +118,7 @@ export async function setUpFuzzSystem(callApi: CallApi): Promise<FuzzSystem> {
       system.tokens.set(email, (await signIn(email)).token ?? '');
     }
   }
-  for (const customer of system.customers) await getKeys(system, callApi, customer);
+  for (const customer of system.customers) await revealKeysOf(system, callApi, customer);
   return system;
 }
 
@@ -141,7 +141,7 @@ async function registerCustomer(system: FuzzSystem, callApi: CallApi, program: s
     noticesCorrespondent: correspondent,
   };
   const { status, body } = await callApi('POST', '/agreements', agreement, system.staff['licensing-admins'].token);
-  if (status !== 201) throw new Error(`An agreement was answered ${status}: ${JSON.stringify(body)}`);
+  if (status !== 201) throw new Error(`Registering an agreement returned ${status}: ${JSON.stringify(body)}`);
   system.customers.push({
     agreementId: textOf(body, 'agreementId'),
     numbers,
@@ -155,22 +155,23 @@ async function registerCustomer(system: FuzzSystem, callApi: CallApi, program: s
   });
 }
 
-async function getKeys(system: FuzzSystem, callApi: CallApi, customer: Customer): Promise<void> {
+/** Issues a MAK and reveals all keys of a customer. */
+async function revealKeysOf(system: FuzzSystem, callApi: CallApi, customer: Customer): Promise<void> {
   const token = system.tokens.get(customer.contacts[0]?.email ?? '');
   const { agreementId } = customer;
   await callApi('POST', `/agreements/${agreementId}/keys`, { type: 'MAK', productGroup: 'client' }, token);
   const { body } = await callApi('GET', `/agreements/${agreementId}/keys`, undefined, token);
   for (const key of itemsIn(body)) {
     const keyId = textOf(key, 'keyId');
-    const shown = await callApi('POST', `/keys/${keyId}/reveal`, {}, token);
-    learnKey(customer, key, textOf(shown.body, 'productKey'));
+    const revealed = await callApi('POST', `/keys/${keyId}/reveal`, {}, token);
+    recordKey(customer, key, textOf(revealed.body, 'productKey'));
   }
 }
 
-function learnKey(customer: Customer, key: unknown, productKey?: string): void {
+function recordKey(customer: Customer, key: unknown, productKey?: string): void {
   const keyId = textOf(key, 'keyId');
   const index = customer.keys.findIndex((each) => each.keyId === keyId);
-  const info = {
+  const knownKey = {
     keyId,
     type: textOf(key, 'type') === 'KMS' ? 'KMS' : 'MAK',
     productGroup: textOf(key, 'productGroup'),
@@ -178,12 +179,12 @@ function learnKey(customer: Customer, key: unknown, productKey?: string): void {
     lastFive: textOf(key, 'lastFive'),
     productKey: productKey ?? customer.keys[index]?.productKey,
   } as const;
-  if (index >= 0) customer.keys[index] = info;
-  else customer.keys.push(info);
+  if (index >= 0) customer.keys[index] = knownKey;
+  else customer.keys.push(knownKey);
 }
 
-/** Keeps what an answer tells of things that later requests may name. */
-export function learn(system: FuzzSystem, body: unknown): void {
+/** Records the keys, requests, and cursors in a response, so that later requests can refer to them. */
+export function recordResponse(system: FuzzSystem, body: unknown): void {
   if (typeof body !== 'object' || body === null) return;
   const cursor = member(body, 'nextCursor');
   if (typeof cursor === 'string' && system.cursors.length < 500) system.cursors.push(cursor);
@@ -197,7 +198,7 @@ export function learn(system: FuzzSystem, body: unknown): void {
   for (const each of candidates) {
     const customer = system.customers.find(({ agreementId }) => agreementId === member(each, 'agreementId'));
     if (customer === undefined) continue;
-    if (member(each, 'masked') !== undefined) learnKey(customer, each);
+    if (member(each, 'masked') !== undefined) recordKey(customer, each);
     const exceptionId = member(each, 'exceptionId');
     if (typeof exceptionId === 'string' && !customer.exceptionIds.includes(exceptionId)) {
       customer.exceptionIds.push(exceptionId);
@@ -205,8 +206,8 @@ export function learn(system: FuzzSystem, body: unknown): void {
   }
 }
 
-/** Remembers the whole key that somebody was shown. */
-export function learnProductKey(system: FuzzSystem, keyId: string, productKey: string): void {
+/** Records a revealed product key. */
+export function recordProductKey(system: FuzzSystem, keyId: string, productKey: string): void {
   for (const { keys } of system.customers) {
     const index = keys.findIndex((key) => key.keyId === keyId);
     const key = keys[index];
@@ -214,27 +215,27 @@ export function learnProductKey(system: FuzzSystem, keyId: string, productKey: s
   }
 }
 
-/** Has the keys shown that have come up since. */
+/** Reveals the keys that were issued since the last call. */
 export async function revealNewKeys(system: FuzzSystem, callApi: CallApi): Promise<void> {
   for (const { keys, contacts } of system.customers) {
     for (const { keyId, productKey } of keys) {
-      if (productKey !== undefined || system.revealAttempted.has(keyId)) continue;
-      system.revealAttempted.add(keyId);
-      const shown = await callApi('POST', `/keys/${keyId}/reveal`, {}, system.tokens.get(contacts[0]?.email ?? ''));
-      if (shown.status === 200) learnProductKey(system, keyId, textOf(shown.body, 'productKey'));
+      if (productKey !== undefined || system.revealAttempts.has(keyId)) continue;
+      system.revealAttempts.add(keyId);
+      const revealed = await callApi('POST', `/keys/${keyId}/reveal`, {}, system.tokens.get(contacts[0]?.email ?? ''));
+      if (revealed.status === 200) recordProductKey(system, keyId, textOf(revealed.body, 'productKey'));
     }
   }
 }
 
-/** Looks into the mail box of a customer's correspondent for links that are not known yet. */
+/** Records the new approval and dispute links in the mailbox of a customer's Correspondent. */
 export async function collectLinks({ correspondent, links, disputes }: Customer, callApi: CallApi): Promise<void> {
   const { body } = await callApi('GET', `/_local/mail?to=${encodeURIComponent(correspondent.email)}`);
-  // The newest mail comes first, and the newest link is to be the last.
-  for (const mail of itemsIn(body).toReversed()) {
-    const text = String(member(mail, 'text') ?? '');
+  // The newest email comes first, and the newest link must be the last.
+  for (const email of itemsIn(body).toReversed()) {
+    const text = String(member(email, 'text') ?? '');
     const token = /\/approvals\/([\w-]+)/.exec(text)?.[1];
     const code = /\b(\d{6})\b/.exec(text.replaceAll(/\S*\/\S*/g, ''))?.[1];
-    // Where codes are sent apart from links, the link comes alone.
+    // With a strict policy, the code is sent separately and the email contains only the link.
     if (token !== undefined && !links.some((link) => link.token === token)) {
       links.push({ token, code: code ?? '00000000' });
     }
@@ -243,7 +244,7 @@ export async function collectLinks({ correspondent, links, disputes }: Customer,
   }
 }
 
-/** A token whose claims were changed after it was signed. */
+/** Returns a token whose claims were changed after it was signed. */
 function tamperedToken(token: string): string {
   const [head = '', claims = '', signature = ''] = token.split('.');
   const originalClaims = JSON.parse(Buffer.from(claims, 'base64url').toString('utf8'));
@@ -254,7 +255,7 @@ function tamperedToken(token: string): string {
   ].join('.');
 }
 
-/** The same claims under no signature at all. */
+/** Returns a token with the same claims and without a signature. */
 function unsignedToken(token: string): string {
   const [, claims = ''] = token.split('.');
   return [encodeBase64Url({ alg: 'none', typ: 'JWT' }), claims, ''].join('.');
@@ -264,7 +265,7 @@ function encodeBase64Url(value: object): string {
   return Buffer.from(JSON.stringify(value)).toString('base64url');
 }
 
-// ---- Reading what came back
+// ---- Reading responses
 
 export function member(value: unknown, name: string): unknown {
   return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
@@ -272,7 +273,7 @@ export function member(value: unknown, name: string): unknown {
 
 export function textOf(value: unknown, name: string): string {
   const text = member(value, name);
-  if (typeof text !== 'string') throw new Error(`An answer has no ${name}: ${JSON.stringify(value)}`);
+  if (typeof text !== 'string') throw new Error(`A response has no ${name}: ${JSON.stringify(value)}`);
   return text;
 }
 

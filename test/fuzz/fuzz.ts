@@ -10,9 +10,9 @@ import type { CallApi, FuzzSystem } from './fuzz-system.ts';
 import {
   collectLinks,
   customerAt,
-  learn,
-  learnProductKey,
   member,
+  recordProductKey,
+  recordResponse,
   revealNewKeys,
   setUpFuzzSystem,
 } from './fuzz-system.ts';
@@ -23,7 +23,7 @@ import { anyDraft } from './request-arbitrary.ts';
 
 export type Failure = {
   readonly route: string;
-  readonly complaints: readonly string[];
+  readonly violations: readonly string[];
   readonly status: number;
   readonly text: string;
   readonly curl: string;
@@ -32,22 +32,22 @@ export type Failure = {
 export type Report = {
   readonly seed: number;
   readonly requests: number;
-  /** How often each route answered with each status. */
-  readonly tally: ReadonlyMap<string, ReadonlyMap<number, number>>;
-  /** How often each problem code was answered. */
+  /** The number of responses by route and status. */
+  readonly statusCounts: ReadonlyMap<string, ReadonlyMap<number, number>>;
+  /** The number of problems by code. */
   readonly codes: ReadonlyMap<string, number>;
   readonly failures: readonly Failure[];
   readonly milliseconds: { readonly slowest: number; readonly slowestRoute: string };
 };
 
-/** After how many requests a mail box is looked into and new keys are shown, and after how many a day goes by. */
-const requestsPerMailCheck = 40;
+/** The number of requests after which new links and keys are collected, and after which the clock advances by a day. */
+const requestsPerMailboxCheck = 40;
 const requestsPerDay = 1_000;
 
 /**
- * Sends so many requests to a system that has nothing yet, one after the other, and holds every answer against the
- * description. The same seed draws the same requests; ids and keys differ from system to system. Each failure is sent again
- * in smaller and smaller forms, and the smallest that still fails in the same way is told.
+ * Sends requests to an empty system, one after the other, and compares each response with the OpenAPI document. The same
+ * seed generates the same requests; ids and keys differ between systems. A failing request is sent again in smaller
+ * forms, and the smallest one that fails in the same way is reported.
  */
 export async function fuzz(address: string, requests: number, seed: number): Promise<Report> {
   const agent = new Agent({ keepAlive: true, maxSockets: 4 });
@@ -55,19 +55,19 @@ export async function fuzz(address: string, requests: number, seed: number): Pro
     const callApi = createApiClient(address, agent);
     const system = await setUpFuzzSystem(callApi);
     const run = createRun(system, callApi, (each) => send(address, agent, each));
-    // Each failure ends a round; the next one goes on, and passes over what has been found.
-    for (let round = 0; run.sent() < requests; round += 1) {
-      await fc.check(fc.asyncProperty(anyDraft, run.holds).beforeEach(run.next), {
+    // Each failure ends a round. The next round continues and ignores the failures that are already known.
+    for (let round = 0; run.requestCount() < requests; round += 1) {
+      await fc.check(fc.asyncProperty(anyDraft, run.isAsExpected).beforeEach(run.startRequest), {
         seed: seed + round,
-        numRuns: requests - run.sent(),
+        numRuns: requests - run.requestCount(),
         maxSkipsPerRun: 0,
       });
       run.endRound();
     }
     return {
       seed,
-      requests: run.sent(),
-      ...run.found(),
+      requests: run.requestCount(),
+      ...run.results(),
       milliseconds: run.slowest(),
     };
   } finally {
@@ -80,76 +80,76 @@ function createRun(
   callApi: CallApi,
   sendRequest: (request: FuzzRequest) => Promise<ReceivedResponse>,
 ) {
-  const tally = new Map<string, Map<number, number>>();
+  const statusCounts = new Map<string, Map<number, number>>();
   const codes = new Map<string, number>();
   const failures = new Map<string, Failure>();
-  let sent = 0;
+  let requestCount = 0;
   let shrinking: { readonly signature: string; smallest: Failure } | undefined;
   let slowest = { slowest: 0, slowestRoute: '' };
 
-  const holds = async (draft: Draft): Promise<boolean> => {
+  const isAsExpected = async (draft: Draft): Promise<boolean> => {
     const request = toRequest(draft, system);
     const expectations = expectationsOf(request, draft, system);
     const startedAt = performance.now();
     const response = await sendRequest(request);
     const elapsed = performance.now() - startedAt;
     const described = operationAt(request.method, request.path);
-    const unknownRoute = isLocal(request.path) ? 'the local system’s own' : 'nowhere';
+    const unknownRoute = isLocal(request.path) ? 'a local route' : 'no route';
     const route = described === undefined ? unknownRoute : `${described.method} ${described.path}`;
     if (elapsed > slowest.slowest) slowest = { slowest: elapsed, slowestRoute: route };
-    const complaints = [
+    const violations = [
       ...(response.status >= 500 ? [`${response.status}: a fault of the service`] : []),
       ...(isLocal(request.path) ? [] : findViolations(request.method, request.path, response)),
       ...expectations
-        .filter(({ holds: asExpected }) => !asExpected(response.status))
+        .filter(({ allows }) => !allows(response.status))
         .map(({ because }) => `${response.status}, although ${because}`),
       ...leakedKeysIn(response, route, system),
     ];
-    if (response.status < 300) learnFromResponse(system, request, response);
+    if (response.status < 300) recordSuccess(system, request, response);
     if (shrinking === undefined) {
-      count(tally, route, response.status);
+      count(statusCounts, route, response.status);
       const code = codeIn(response);
       if (code !== undefined && !isLocal(request.path)) codes.set(code, (codes.get(code) ?? 0) + 1);
     }
-    if (complaints.length === 0) return true;
+    if (violations.length === 0) return true;
 
-    const signature = signatureOf(route, complaints);
+    const signature = signatureOf(route, violations);
     if (shrinking === undefined ? failures.has(signature) : shrinking.signature !== signature) return true;
-    const failure = { route, complaints, status: response.status, text: response.text, curl: curlOf(request) };
+    const failure = { route, violations, status: response.status, text: response.text, curl: curlOf(request) };
     shrinking = { signature, smallest: failure };
     return false;
   };
 
   return {
-    holds,
-    next: async () => {
+    isAsExpected,
+    startRequest: async () => {
       if (shrinking !== undefined) return;
-      sent += 1;
-      if (sent % requestsPerMailCheck === 0) {
-        await collectLinks(customerAt(system, sent / requestsPerMailCheck), callApi);
+      requestCount += 1;
+      if (requestCount % requestsPerMailboxCheck === 0) {
+        await collectLinks(customerAt(system, requestCount / requestsPerMailboxCheck), callApi);
         await revealNewKeys(system, callApi);
       }
-      if (sent % requestsPerDay === 0) await callApi('POST', '/_local/clock', { advance: 'P1D' });
+      if (requestCount % requestsPerDay === 0) await callApi('POST', '/_local/clock', { advance: 'P1D' });
     },
     endRound: () => {
       if (shrinking !== undefined) failures.set(shrinking.signature, shrinking.smallest);
       shrinking = undefined;
     },
-    sent: () => sent,
-    found: () => ({ tally, codes, failures: [...failures.values()] }),
+    requestCount: () => requestCount,
+    results: () => ({ statusCounts, codes, failures: [...failures.values()] }),
     slowest: () => slowest,
   };
 }
 
-/** Two failures are the same when they differ in values only. */
-function signatureOf(route: string, complaints: readonly string[]): string {
-  const [first = ''] = complaints;
+/** Returns the same text for failures that differ only in values. */
+function signatureOf(route: string, violations: readonly string[]): string {
+  const [first = ''] = violations;
   return `${route}: ${first.replaceAll(/"[^"]*"|“[^”]*”|\d{4,}|\/\d+/g, '…').slice(0, 120)}`;
 }
 
-function count(tally: Map<string, Map<number, number>>, route: string, status: number, times = 1): void {
-  const statuses = tally.get(route) ?? new Map<number, number>();
-  tally.set(route, statuses.set(status, (statuses.get(status) ?? 0) + times));
+function count(statusCounts: Map<string, Map<number, number>>, route: string, status: number, times = 1): void {
+  const counts = statusCounts.get(route) ?? new Map<number, number>();
+  statusCounts.set(route, counts.set(status, (counts.get(status) ?? 0) + times));
 }
 
 function codeIn({ text, headers }: ReceivedResponse): string | undefined {
@@ -158,25 +158,25 @@ function codeIn({ text, headers }: ReceivedResponse): string | undefined {
   return typeof code === 'string' ? code : undefined;
 }
 
-/** No answer but that of a reveal may hold a whole product key (KEY-6). */
+/** Only the response to a reveal can contain a full product key (KEY-6). */
 function leakedKeysIn({ text }: ReceivedResponse, route: string, { customers }: FuzzSystem): readonly string[] {
   if (route === 'POST /keys/{keyId}/reveal') return [];
   const keys = customers.flatMap((customer) => customer.keys.flatMap(({ productKey }) => productKey ?? []));
   return keys.some((key) => text.includes(key) || text.includes(key.replaceAll('-', '')))
-    ? ['shows a whole product key']
+    ? ['contains a full product key']
     : [];
 }
 
-function learnFromResponse(system: FuzzSystem, { path }: FuzzRequest, { text, headers }: ReceivedResponse): void {
+function recordSuccess(system: FuzzSystem, { path }: FuzzRequest, { text, headers }: ReceivedResponse): void {
   if (!(headers.get('content-type') ?? '').includes('json')) return;
   const body: unknown = JSON.parse(text);
-  learn(system, body);
+  recordResponse(system, body);
   const productKey = member(body, 'productKey');
   const [, , keyId = ''] = path.split('/');
-  if (typeof productKey === 'string') learnProductKey(system, keyId, productKey);
+  if (typeof productKey === 'string') recordProductKey(system, keyId, productKey);
 }
 
-// ---- The wire
+// ---- HTTP
 
 async function send(
   address: string,
@@ -184,7 +184,7 @@ async function send(
   { method, path, headers, body }: FuzzRequest,
 ): Promise<ReceivedResponse> {
   const { hostname, port } = new URL(address);
-  const sent = httpRequest({
+  const outgoing = httpRequest({
     host: hostname,
     port,
     method,
@@ -192,14 +192,14 @@ async function send(
     agent,
     headers: { ...headers, ...(body === undefined ? {} : { 'content-length': body.length }) },
   });
-  const arrived = once(sent, 'response');
-  sent.end(body);
-  const [response] = await arrived;
+  const responding = once(outgoing, 'response');
+  outgoing.end(body);
+  const [response] = await responding;
   const text = (await buffer(response)).toString('utf8');
-  const received: Readonly<Record<string, string | string[] | undefined>> = response.headers;
+  const responseHeaders: Readonly<Record<string, string | string[] | undefined>> = response.headers;
   return {
     status: response.statusCode,
-    headers: { get: (name) => received[name.toLowerCase()]?.toString() ?? null },
+    headers: { get: (name) => responseHeaders[name.toLowerCase()]?.toString() ?? null },
     text,
   };
 }
@@ -220,26 +220,26 @@ function createApiClient(address: string, agent: Agent): CallApi {
   };
 }
 
-/** Several runs as one. */
+/** Merges the reports of several systems. */
 export function mergeReports(reports: readonly Report[], seed: number): Report {
-  const tally = new Map<string, Map<number, number>>();
+  const statusCounts = new Map<string, Map<number, number>>();
   const codes = new Map<string, number>();
   for (const report of reports) {
-    for (const [route, statuses] of report.tally) {
-      for (const [status, times] of statuses) count(tally, route, status, times);
+    for (const [route, counts] of report.statusCounts) {
+      for (const [status, times] of counts) count(statusCounts, route, status, times);
     }
     for (const [code, times] of report.codes) codes.set(code, (codes.get(code) ?? 0) + times);
   }
   const failures = new Map(
     reports.flatMap((report) =>
-      report.failures.map((failure) => [signatureOf(failure.route, failure.complaints), failure]),
+      report.failures.map((failure) => [signatureOf(failure.route, failure.violations), failure]),
     ),
   );
   const slowest = reports.reduce((one, other) => (one.milliseconds.slowest < other.milliseconds.slowest ? other : one));
   return {
     seed,
     requests: reports.reduce((sum, report) => sum + report.requests, 0),
-    tally,
+    statusCounts,
     codes,
     failures: [...failures.values()],
     milliseconds: slowest.milliseconds,
@@ -248,37 +248,38 @@ export function mergeReports(reports: readonly Report[], seed: number): Report {
 
 // ---- The report
 
-/** The report as it is printed: requests by route and status, then what failed, each with a command to see it again. */
-export function formatReport({ seed, requests, tally, codes, failures, milliseconds }: Report): string {
-  const statuses = [...new Set([...tally.values()].flatMap((each) => [...each.keys()]))].toSorted();
-  const routes = [...tally.keys()].toSorted();
+/** Formats a report: a table of requests by route and status, and the failures, each with a command to reproduce it. */
+export function formatReport({ seed, requests, statusCounts, codes, failures, milliseconds }: Report): string {
+  const statuses = [...new Set([...statusCounts.values()].flatMap((counts) => [...counts.keys()]))].toSorted();
+  const routes = [...statusCounts.keys()].toSorted();
   const width = Math.max(...routes.map((route) => route.length));
   const cell = (text: string | number) => String(text).padStart(6);
   const rows = routes.map(
-    (route) => route.padEnd(width) + statuses.map((status) => cell(tally.get(route)?.get(status) ?? '·')).join(''),
+    (route) =>
+      route.padEnd(width) + statuses.map((status) => cell(statusCounts.get(route)?.get(status) ?? '·')).join(''),
   );
-  const never = routes.filter(
-    (route) => route.includes('/') && ![...(tally.get(route)?.keys() ?? [])].some((status) => status < 300),
+  const withoutSuccess = routes.filter(
+    (route) => route.includes('/') && ![...(statusCounts.get(route)?.keys() ?? [])].some((status) => status < 300),
   );
   return [
     ' '.repeat(width) + statuses.map(cell).join(''),
     ...rows,
     '',
     `${requests} requests with seed ${seed}; the slowest took ${milliseconds.slowest.toFixed(0)} ms (${milliseconds.slowestRoute}).`,
-    `Refused with: ${[...codes]
+    `Problem codes: ${[...codes]
       .toSorted()
       .map(([code, times]) => `${code} ${times}`)
       .join(', ')}.`,
-    `Never refused with: ${problemCodes.filter((code) => !codes.has(code)).join(', ')}.`,
-    ...(never.length > 0 ? [`Never answered with success: ${never.join(', ')}.`] : []),
+    `Problem codes that did not occur: ${problemCodes.filter((code) => !codes.has(code)).join(', ')}.`,
+    ...(withoutSuccess.length > 0 ? [`Routes without a successful response: ${withoutSuccess.join(', ')}.`] : []),
     failures.length === 0
-      ? 'Every answer was as described.'
-      : `${failures.length} kinds of answer were not as described:`,
-    ...failures.flatMap(({ route, complaints, status, text, curl }) => [
+      ? 'All responses are as described.'
+      : `${failures.length} kinds of responses are not as described:`,
+    ...failures.flatMap(({ route, violations, status, text, curl }) => [
       '',
       `${route} → ${status}`,
-      ...complaints.map((complaint) => `  ${complaint}`),
-      ...`${curl}`.split('\n').map((line) => `    ${line}`),
+      ...violations.map((violation) => `  ${violation}`),
+      ...curl.split('\n').map((line) => `    ${line}`),
       `  ${text.slice(0, 600)}`,
     ]),
   ].join('\n');

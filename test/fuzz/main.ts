@@ -11,11 +11,11 @@ import type { Report } from './fuzz.ts';
 import { formatReport, fuzz, mergeReports } from './fuzz.ts';
 
 /*
- * `npm run fuzz -- --requests N --seed S`: requests made of the published description, valid, nearly so and hostile,
- * against local systems that are started for it. Ends with 1 when an answer is not as described.
+ * `npm run fuzz -- --requests N --seed S`: generates valid, nearly valid, and hostile requests from the OpenAPI document
+ * and sends them to local systems that it starts. Exits with code 1 if a response is not as described.
  */
 
-/** A system becomes slower with all that it keeps, and two cores are enough for two. */
+/** A system becomes slower as its data grows. */
 const requestsPerSystem = 2_500;
 const concurrency = 2;
 
@@ -23,26 +23,26 @@ const { values } = parseArgs({ options: { requests: { type: 'string' }, seed: { 
 const requests = Number(values.requests ?? 20_000);
 const seed = Number(values.seed ?? Date.now() % 1_000_000);
 if (![requests, seed].every(Number.isInteger) || requests < 1) {
-  console.error('Say how many requests and which seed: npm run fuzz -- --requests 20000 --seed 1');
+  console.error('--requests and --seed require integers: npm run fuzz -- --requests 20000 --seed 1');
   process.exit(2);
 }
 
-// Every fourth system sends codes apart from links (APR-7): one of its routes answers nowhere else.
+// Every fourth system sends codes separately from links (APR-7). One route succeeds only there.
 const folder = mkdtempSync(join(tmpdir(), 'fuzz-'));
 process.once('exit', () => rmSync(folder, { recursive: true }));
 const strictPolicy = join(folder, 'policy.json');
 writeFileSync(strictPolicy, JSON.stringify({ ...policy, approval: { ...policy.approval, strict: true } }));
 const isStrict = (part: number) => part % 4 === 1;
 
-/** Starts a system with nothing in it, sends it a part of the requests, and stops it. */
+/** Starts an empty system, sends it a part of the requests, and stops it. */
 async function runOne(part: number): Promise<Report> {
   const child = spawn(process.execPath, ['local/main.ts', '--end-with-parent'], {
     cwd: root,
     env: { ...process.env, PORT: '0', SEED: 'none', ...(isStrict(part) ? { POLICY_FILE: strictPolicy } : {}) },
-    // Its standard input tells it when we are gone, and the faults that it logs are what we are looking for.
+    // The system ends when its standard input closes. Its log is shown, because it explains faults.
     stdio: ['pipe', 'pipe', 'inherit'],
   });
-  const ended = once(child, 'exit');
+  const exited = once(child, 'exit');
   let address = '';
   for await (const line of createInterface(child.stdout)) {
     address = /^ready (\S+)/.exec(line)?.[1] ?? '';
@@ -51,11 +51,11 @@ async function runOne(part: number): Promise<Report> {
   child.stdout.resume();
   if (address === '') throw new Error('The system did not start.');
   try {
-    const left = requests - part * requestsPerSystem;
-    return await fuzz(address, Math.min(left, requestsPerSystem), seed + part * 1_000_003);
+    const remaining = requests - part * requestsPerSystem;
+    return await fuzz(address, Math.min(remaining, requestsPerSystem), seed + part * 1_000_003);
   } finally {
     child.kill('SIGTERM');
-    await ended;
+    await exited;
   }
 }
 
@@ -69,5 +69,5 @@ await Promise.all(
 );
 const report = mergeReports(reports, seed);
 console.log(formatReport(report));
-console.log(`It took ${((performance.now() - startedAt) / 1000).toFixed(0)} s.`);
+console.log(`Duration: ${((performance.now() - startedAt) / 1000).toFixed(0)} s.`);
 process.exitCode = report.failures.length === 0 ? 0 : 1;

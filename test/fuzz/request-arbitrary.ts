@@ -5,9 +5,9 @@ import type { Schema } from '../../functions/openapi/document.ts';
 import type { DescribedOperation } from '../openapi-conformance.ts';
 import { componentAt, describedOperations } from '../openapi-conformance.ts';
 
-// Requests as they are drawn: by the description alone, before anything is known of the system they will be sent to.
+// Generates drafts of requests from the OpenAPI document alone, without knowledge of the system under test.
 
-/** A thing that the world knows, by the name of the field that it belongs in. `away` is one of somebody else's. */
+/** A placeholder for a known value of a field. `isForeign` selects a value of another customer. */
 export class Reference {
   readonly name: string;
   readonly isForeign: boolean;
@@ -23,7 +23,7 @@ export class Reference {
 }
 
 export type CallerChoice =
-  /** Somebody for whom the route is. */
+  /** A caller that the route permits. */
   | { readonly kind: 'permitted' }
   | { readonly kind: 'staff'; readonly role: StaffRole }
   | { readonly kind: 'contact' | 'correspondent' | 'other-customer' | 'outsider' }
@@ -31,7 +31,7 @@ export type CallerChoice =
 
 export type Mutation = {
   readonly kind: 'drop' | 'replace' | 'add' | 'duplicate';
-  readonly where: number;
+  readonly position: number;
   readonly value: unknown;
 };
 
@@ -47,20 +47,20 @@ export type BodyDraft =
 
 export type Draft = {
   readonly operation: DescribedOperation;
-  /** In place of the route's own, where the method is to be wrong. */
+  /** A method that replaces the route's own. */
   readonly method: string | undefined;
   readonly caller: CallerChoice;
-  /** Which customer it is about, which of their keys, requests and links, and which machine. */
+  /** The numbers of the customer, of its key, request, and link, and of the computer. */
   readonly customer: number;
   readonly number: number;
-  readonly machine: number;
+  readonly computer: number;
   readonly path: Readonly<Record<string, Reference | string>>;
   readonly query: readonly (readonly [name: string, value: Reference | string])[];
   readonly headers: Readonly<Record<string, string>>;
   readonly body: BodyDraft;
 };
 
-/** Fields that the world knows something for. */
+/** The fields with known values. */
 const referenceFields = new Set([
   'agreementId',
   'keyId',
@@ -129,7 +129,7 @@ function textFor(
   if (name === 'language')
     return isPlausible ? fc.constant('en') : fc.constantFrom('en-GB', 'de', 'pt-BR', 'zh-Hant-TW');
   if (name === 'code') return fc.stringMatching(/^\d{6}$/);
-  // One that only keeps characters out describes free text.
+  // A pattern that only excludes characters describes free text.
   if (pattern !== undefined && !pattern.startsWith('^[^')) return fc.stringMatching(new RegExp(pattern));
   const lengthMax = Math.min(maxLength ?? 40, 40);
   if (isPlausible && lengthMax > 2) return fc.stringMatching(/^[A-Z][a-z]{1,8}( [a-z]{1,8}){0,3}\.?$/);
@@ -151,16 +151,16 @@ function integerFor({ minimum = 0, maximum = 1_000_000 }: Schema, isPlausible: b
 }
 
 /**
- * Values that a schema allows; where the world knows something for the field, mostly that. Tame ones are what a sensible
- * caller would send: they contradict nothing that is known, so that most of them come through to the rules.
+ * Generates values that a schema allows, and mostly references for fields with known values. Plausible values are what a
+ * typical caller would send: they contradict no known values, so that most of the requests reach the business rules.
  */
 function valueFor(schemaOrReference: Schema, name: string, isPlausible: boolean): fc.Arbitrary<unknown> {
   if (isPlausible && referenceFields.has(name)) return fc.constant(new Reference(name, false));
   const schema = schemaOrReference.$ref === undefined ? schemaOrReference : componentAt(schemaOrReference.$ref);
-  const own = literalFor(schema, name, isPlausible);
+  const literal = literalFor(schema, name, isPlausible);
   return referenceFields.has(name)
-    ? fc.oneof({ weight: 8, arbitrary: referenceTo(name) }, { weight: 1, arbitrary: own })
-    : own;
+    ? fc.oneof({ weight: 8, arbitrary: referenceTo(name) }, { weight: 1, arbitrary: literal })
+    : literal;
 }
 
 function referenceTo(name: string): fc.Arbitrary<Reference> {
@@ -192,11 +192,11 @@ function literalFor(schema: Schema, name: string, isPlausible: boolean): fc.Arbi
       return fc.array(valueFor(items, name, isPlausible), lengths);
     }
     default:
-      throw new Error(`Nothing is drawn for ${JSON.stringify(schema)}.`);
+      throw new Error(`This schema is not supported: ${JSON.stringify(schema)}`);
   }
 }
 
-/** An object; of the ways in which it may be completed (`oneOf` beside its properties), any one. */
+/** Generates an object. If the schema has `oneOf` next to its properties, the object matches any one of the alternatives. */
 function objectFor(schema: Schema, isPlausible: boolean): fc.Arbitrary<unknown> {
   const { oneOf = [], properties = {} } = schema;
   if (oneOf.length === 0) return recordFor(properties, schema.required ?? [], isPlausible);
@@ -204,9 +204,9 @@ function objectFor(schema: Schema, isPlausible: boolean): fc.Arbitrary<unknown> 
     ...oneOf.map((alternative) => {
       const narrowed = Object.entries(alternative.properties ?? {}).filter(([, member]) => typeof member === 'object');
       const excluded = Object.entries(alternative.properties ?? {}).filter(([, member]) => member === false);
-      const left = { ...properties, ...Object.fromEntries(narrowed) };
-      for (const [name] of excluded) delete left[name];
-      return recordFor(left, [...(schema.required ?? []), ...(alternative.required ?? [])], isPlausible);
+      const remaining = { ...properties, ...Object.fromEntries(narrowed) };
+      for (const [name] of excluded) delete remaining[name];
+      return recordFor(remaining, [...(schema.required ?? []), ...(alternative.required ?? [])], isPlausible);
     }),
   );
 }
@@ -285,15 +285,15 @@ const hostileQueryValue = fc.oneof(
 );
 
 function queryFor({ parameters }: DescribedOperation): fc.Arbitrary<Draft['query']> {
-  const given = parameters.filter((each) => each.in === 'query');
-  if (given.length === 0) return fc.constant([]);
-  const one = fc.constantFrom(...given).chain(({ name, schema }) => {
-    const sent = valueFor(schema, name, false).map((value) => (value instanceof Reference ? value : String(value)));
-    const value = fc.oneof({ weight: 5, arbitrary: sent }, { weight: 1, arbitrary: hostileQueryValue });
+  const queryParameters = parameters.filter((each) => each.in === 'query');
+  if (queryParameters.length === 0) return fc.constant([]);
+  const known = fc.constantFrom(...queryParameters).chain(({ name, schema }) => {
+    const valid = valueFor(schema, name, false).map((value) => (value instanceof Reference ? value : String(value)));
+    const value = fc.oneof({ weight: 5, arbitrary: valid }, { weight: 1, arbitrary: hostileQueryValue });
     return value.map((each) => [name, each] as const);
   });
-  const unknown = fc.constant(['colour', 'blue'] as const);
-  return fc.array(fc.oneof({ weight: 12, arbitrary: one }, { weight: 1, arbitrary: unknown }), { maxLength: 3 });
+  const unknown = fc.constant(['color', 'blue'] as const);
+  return fc.array(fc.oneof({ weight: 12, arbitrary: known }, { weight: 1, arbitrary: unknown }), { maxLength: 3 });
 }
 
 const repeatedKeyHeader = fc.nat(30).map((number) => ({ 'idempotency-key': `again-${number}` }));
@@ -327,7 +327,7 @@ const headers: fc.Arbitrary<Readonly<Record<string, string>>> = fc.oneof(
 
 const mutation: fc.Arbitrary<Mutation> = fc.record({
   kind: fc.constantFrom('drop', 'replace', 'replace', 'add', 'duplicate'),
-  where: fc.nat(200),
+  position: fc.nat(200),
   value: hostileValue,
 });
 
@@ -377,12 +377,12 @@ function bodyFor({ method, operation }: DescribedOperation): fc.Arbitrary<BodyDr
   const media = operation.requestBody?.content['application/json'];
   if (media === undefined)
     return method === 'GET' ? none : fc.oneof({ weight: 6, arbitrary: none }, { weight: 1, arbitrary: rawBody });
-  const takesForm = 'application/x-www-form-urlencoded' in (operation.requestBody?.content ?? {});
+  const acceptsForm = 'application/x-www-form-urlencoded' in (operation.requestBody?.content ?? {});
   const generated = (mutationArbitrary: fc.Arbitrary<Mutation | undefined>): fc.Arbitrary<BodyDraft> =>
     fc.record({
       kind: fc.constant('generated' as const),
       value: valueFor(media.schema, '', false),
-      asForm: takesForm ? fc.boolean() : fc.constant(false),
+      asForm: acceptsForm ? fc.boolean() : fc.constant(false),
       mutation: mutationArbitrary,
     });
   return fc.oneof(
@@ -393,7 +393,7 @@ function bodyFor({ method, operation }: DescribedOperation): fc.Arbitrary<BodyDr
   );
 }
 
-/** Requests that a sensible caller would send. */
+/** Generates requests that a typical caller would send. */
 function plausibleDraftFor(operation: DescribedOperation): fc.Arbitrary<Draft> {
   const media = operation.operation.requestBody?.content['application/json'];
   const names = [...operation.path.matchAll(/\{(\w+)\}/g)].flatMap(([, name]) => name ?? []);
@@ -402,11 +402,11 @@ function plausibleDraftFor(operation: DescribedOperation): fc.Arbitrary<Draft> {
     operation: fc.constant(operation),
     method: fc.constant(undefined),
     caller: fc.constant({ kind: 'permitted' } as const),
-    // The last customer's contacts are not to be relied on.
+    // Not the last customer, whose contacts change.
     customer: fc.nat(2),
     number: fc.nat(50),
-    // Few, so that the same ones come again.
-    machine: fc.nat(8),
+    // A small range, so that computers activate again.
+    computer: fc.nat(8),
     path: fc.constant(Object.fromEntries(names.map((name) => [name, new Reference(name, false)]))),
     query: fc
       .tuple(
@@ -432,7 +432,7 @@ function plausibleDraftFor(operation: DescribedOperation): fc.Arbitrary<Draft> {
   });
 }
 
-/** Requests that are as described, nearly so, or hostile. */
+/** Generates valid, nearly valid, and hostile requests to one route. */
 function draftFor(operation: DescribedOperation): fc.Arbitrary<Draft> {
   return fc.record({
     operation: fc.constant(operation),
@@ -443,7 +443,7 @@ function draftFor(operation: DescribedOperation): fc.Arbitrary<Draft> {
     caller,
     customer: fc.nat(3),
     number: fc.nat(50),
-    machine: fc.nat(150),
+    computer: fc.nat(150),
     path: pathFor(operation),
     query: queryFor(operation),
     headers,
@@ -451,7 +451,7 @@ function draftFor(operation: DescribedOperation): fc.Arbitrary<Draft> {
   });
 }
 
-/** Any request to any route: as described, nearly so, or hostile. */
+/** Generates valid, nearly valid, and hostile requests to any route. */
 export const anyDraft: fc.Arbitrary<Draft> = fc.oneof(
   ...describedOperations.flatMap((operation) => [plausibleDraftFor(operation), draftFor(operation)]),
 );

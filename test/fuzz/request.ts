@@ -8,22 +8,22 @@ import { customerAt, member, pick, productFor } from './fuzz-system.ts';
 import type { Draft, Mutation } from './request-arbitrary.ts';
 import { Reference } from './request-arbitrary.ts';
 
-// A drafted request, with everything that it names looked up: as it goes over the wire, and what must come of it.
+// Turns a generated draft into a request: resolves its references, and determines what the response must be.
 
 export type FuzzRequest = {
   readonly method: string;
-  /** As it is sent, with its query. */
+  /** The path as it is sent, with its query. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Buffer | undefined;
   readonly caller: Caller;
 };
 
-/** What must come of a request, whatever else it is: `because` says why. */
-export type Expectation = { readonly because: string; readonly holds: (status: number) => boolean };
+/** A condition for the status of a response, and the reason for it. */
+export type Expectation = { readonly because: string; readonly allows: (status: number) => boolean };
 
 const audienceByRoute: ReadonlyMap<string, readonly Audience[]> = new Map(
-  allRoutes().map(({ route, audience: who }): [Route, readonly Audience[]] => [route, who]),
+  allRoutes().map(({ route, audience }): [Route, readonly Audience[]] => [route, audience]),
 );
 
 type ResolutionContext = {
@@ -31,18 +31,18 @@ type ResolutionContext = {
   readonly draft: Draft;
   readonly customer: Customer;
   readonly key: KnownKey;
-  /** Machines are numbered on within one request, so that the lines of a batch are not all the same. */
-  machine: number;
+  /** Rises with each installation id of a request, so that the items of a batch differ. */
+  computer: number;
 };
 
-/** What is for one type of key only is mostly sent for a key of that type. */
+/** The key type that an operation requires. It is usually sent for a key of that type. */
 const typeFor: Readonly<Record<string, KnownKey['type']>> = {
   giveOverride: 'KMS',
   reportClients: 'KMS',
   raiseLimit: 'MAK',
 };
 
-/** The last customer is there for what would lock the others out of their own agreements. */
+/** The customer for changes that would lock the others out of their own agreements. */
 const lastCustomer = 3;
 
 function contextFor(system: FuzzSystem, draft: Draft, isForeign: boolean): ResolutionContext {
@@ -50,14 +50,14 @@ function contextFor(system: FuzzSystem, draft: Draft, isForeign: boolean): Resol
   const usable = customer.keys.filter(({ status, productKey }) => status === 'live' && productKey !== undefined);
   const fitting = usable.filter(({ type }) => type === (typeFor[draft.operation.operation.operationId] ?? type));
   const keys = [fitting, usable, customer.keys].slice(draft.number % 10 === 0 ? 1 : 0).find((each) => each.length > 0);
-  // A key that is replaced has to be learned anew, with all that had happened to it: mostly one is taken that was before.
+  // Replacing a live key costs the state that earlier requests gave it. Usually, an already replaced key is chosen.
   const replaced = customer.keys.filter(({ status }) => status === 'blocked');
   const isReplacing = draft.operation.operation.operationId === 'replaceKey' && draft.number % 8 !== 0;
   const key = pick(isReplacing && replaced.length > 0 ? replaced : (keys ?? customer.keys), draft.number);
-  return { system, draft, customer, key, machine: draft.machine };
+  return { system, draft, customer, key, computer: draft.computer };
 }
 
-/** Looks up what a draft names, and writes it down as it is sent. */
+/** Resolves the references of a draft and returns the request as it is sent. */
 export function toRequest(draft: Draft, system: FuzzSystem): FuzzRequest {
   const context = contextFor(system, draft, false);
   const path = draft.operation.path.replace(/\{(\w+)\}/g, (_, name: string) => {
@@ -69,9 +69,9 @@ export function toRequest(draft: Draft, system: FuzzSystem): FuzzRequest {
     return `${name}=${encodeURIComponent(text)}`;
   });
   const method = draft.method ?? draft.operation.method;
-  // A body means nothing there, and what a server says to one is nobody's promise (RFC 9110).
-  const hasNone = method === 'GET' || method === 'HEAD';
-  const { bytes, type } = hasNone ? { bytes: undefined, type: undefined } : bodyFrom(draft, context);
+  // A body of these methods has no defined meaning, and neither has the response to it (RFC 9110).
+  const isBodyless = method === 'GET' || method === 'HEAD';
+  const { bytes, type } = isBodyless ? { bytes: undefined, type: undefined } : bodyFrom(draft, context);
   const caller = callerFrom(draft, context);
   return {
     method,
@@ -91,7 +91,7 @@ export function toRequest(draft: Draft, system: FuzzSystem): FuzzRequest {
 
 function resolveReference(reference: Reference, context: ResolutionContext): unknown {
   const target = reference.isForeign
-    ? { ...contextFor(context.system, context.draft, true), machine: context.machine }
+    ? { ...contextFor(context.system, context.draft, true), computer: context.computer }
     : context;
   const { system, draft, customer, key } = target;
   const link = customer.links.length > 0 ? pick(customer.links, draft.number) : { token: 'none', code: '000000' };
@@ -101,7 +101,7 @@ function resolveReference(reference: Reference, context: ResolutionContext): unk
     case 'keyId':
       return key.keyId;
     case 'exceptionId':
-      // The last ones are the ones that something can still happen to.
+      // The last requests are the most likely to be open.
       return customer.exceptionIds.at(-1 - (draft.number % 3)) ?? 'EX-2222-2222-2222';
     case 'token':
       return draft.operation.path.startsWith('/disputes')
@@ -110,16 +110,16 @@ function resolveReference(reference: Reference, context: ResolutionContext): unk
     case 'code':
       return (customer.links.at(-1 - (draft.number % 3)) ?? link).code;
     case 'cursor':
-      return system.cursors.length > 0 ? pick(system.cursors, draft.number * 7 + draft.machine) : 'none';
+      return system.cursors.length > 0 ? pick(system.cursors, draft.number * 7 + draft.computer) : 'none';
     case 'lastFive':
     case 'keyLastFive':
       return key.lastFive;
     case 'productKey':
       return key.productKey ?? 'BCDFG-HJKMP-QRTVW-XY234-67892';
     case 'installationId': {
-      context.machine += 1;
-      const id: string = installationId(context.machine);
-      return context.machine % 5 === 0 ? id.replaceAll(/(\d{6})(?=\d)/g, '$1-') : id;
+      context.computer += 1;
+      const id: string = installationId(context.computer);
+      return context.computer % 5 === 0 ? id.replaceAll(/(\d{6})(?=\d)/g, '$1-') : id;
     }
     case 'product':
       return productFor(key);
@@ -132,14 +132,14 @@ function resolveReference(reference: Reference, context: ResolutionContext): unk
     case 'organizationName':
       return customer.organizationName;
     case 'activationsRequested':
-      // More than the call centre can give, and little enough to go to the Correspondent at once.
+      // More than the call center can grant, and little enough to skip the review.
       return key.type === 'KMS' ? 6 + (draft.number % 10) : 60 + draft.number * 3;
     case 'callReference':
       return `CALL-${draft.number}`;
     case 'newLimit':
       return 50 + draft.number;
     default:
-      throw new Error(`The world knows nothing for ${reference.name}.`);
+      throw new Error(`There is no value for ${reference.name}.`);
   }
 }
 
@@ -173,7 +173,7 @@ function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null ? { ...value } : {};
 }
 
-/** Keeps the parts of a body from contradicting each other, and the people of most customers who they are. */
+/** Makes the members of a body consistent with each other, and keeps the contacts of most customers unchanged. */
 function makeConsistent(value: unknown, { draft, customer }: ResolutionContext): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
   const isUsual = draft.number % 8 !== 0;
@@ -181,7 +181,7 @@ function makeConsistent(value: unknown, { draft, customer }: ResolutionContext):
   const mayChange = draft.customer === lastCustomer;
   switch (draft.operation.operation.operationId) {
     case 'registerAgreement':
-      return registration(value, customer, isUsual);
+      return consistentRegistration(value, customer, isUsual);
     case 'requestException':
       return isUsual ? { ...rest, ...customer.numbers } : value;
     case 'changeContacts':
@@ -195,23 +195,22 @@ function makeConsistent(value: unknown, { draft, customer }: ResolutionContext):
   }
 }
 
-/** A registration of which each product is named once and whose id is left to the service. */
-function registration(value: object, customer: Customer, isUsual: boolean): unknown {
+/** Returns a registration that lists each product once and leaves the id to the service. */
+function consistentRegistration(value: object, customer: Customer, isUsual: boolean): unknown {
   const { agreementId: _, products, ...rest } = fieldsOf(value);
   if (!isUsual || !Array.isArray(products)) return value;
-  const each = [...new Map(products.map((entry) => [member(entry, 'product'), entry])).values()];
-  return { ...rest, products: each, noticesCorrespondent: customer.correspondent };
+  const distinctProducts = [...new Map(products.map((entry) => [member(entry, 'product'), entry])).values()];
+  return { ...rest, products: distinctProducts, noticesCorrespondent: customer.correspondent };
 }
 
-/** The same value with one thing changed. */
-function applyMutation(value: unknown, { kind, where, value: other }: Mutation): unknown {
-  const paths = pathsIn(value);
-  const path = pick(paths, where);
-  return changeAt(value, path, (found, name, parent) => {
+/** Returns the value with one change. */
+function applyMutation(value: unknown, { kind, position, value: newValue }: Mutation): unknown {
+  const path = pick(pathsIn(value), position);
+  return changeAt(value, path, (current, name, parent) => {
     if (kind === 'drop') return undefined;
-    if (kind === 'replace') return { [name]: other };
-    if (kind === 'duplicate' && Array.isArray(parent)) return { [name]: found };
-    return { [name]: found, [`${name}Too`]: other };
+    if (kind === 'replace') return { [name]: newValue };
+    if (kind === 'duplicate' && Array.isArray(parent)) return { [name]: current };
+    return { [name]: current, [`${name}Too`]: newValue };
   });
 }
 
@@ -219,21 +218,21 @@ type ValuePath = readonly string[];
 
 function pathsIn(value: unknown): readonly ValuePath[] {
   if (typeof value !== 'object' || value === null) return [[]];
-  const inside = Object.entries(value).flatMap(([name, each]) => pathsIn(each).map((path) => [name, ...path]));
-  return [[], ...inside];
+  const nestedPaths = Object.entries(value).flatMap(([name, each]) => pathsIn(each).map((path) => [name, ...path]));
+  return [[], ...nestedPaths];
 }
 
-type ValueChange = (found: unknown, name: string, parent: unknown) => object | undefined;
+type ValueChange = (current: unknown, name: string, parent: unknown) => object | undefined;
 
 function changeAt(value: unknown, [name, ...rest]: ValuePath, change: ValueChange): unknown {
   if (name === undefined) return member(change(value, 'body', undefined), 'body') ?? null;
   if (typeof value !== 'object' || value === null) return value;
-  const next = Object.entries(value).flatMap(([each, member]): [string, unknown][] => {
+  const entries = Object.entries(value).flatMap(([each, member]): [string, unknown][] => {
     if (each !== name) return [[each, member]];
     if (rest.length > 0) return [[each, changeAt(member, rest, change)]];
     return Object.entries(change(member, each, value) ?? {});
   });
-  return Array.isArray(value) ? next.map(([, member]) => member) : Object.fromEntries(next);
+  return Array.isArray(value) ? entries.map(([, member]) => member) : Object.fromEntries(entries);
 }
 
 function callerFrom(draft: Draft, { system, customer }: ResolutionContext): Caller {
@@ -272,17 +271,17 @@ function callerFrom(draft: Draft, { system, customer }: ResolutionContext): Call
   }
 }
 
-// ---- What must come of it
+// ---- Expected responses
 
 const isRefusal = (status: number) => status >= 400 && status < 500;
 
-/** Everything that must hold of the answer to a request, by the description and by who sends it. */
+/** Returns the conditions for the response to a request, from the OpenAPI document and from the caller's rights. */
 export function expectationsOf(request: FuzzRequest, draft: Draft, system: FuzzSystem): readonly Expectation[] {
   const described = operationAt(request.method, request.path);
   if (described === undefined) return [];
   const audience = audienceByRoute.get(`${described.method} ${described.path}`) ?? [];
   if (needsToken(audience) && isUnauthenticated(request.caller, system)) {
-    return [{ because: 'it came without a good token', holds: (status) => status === 401 }];
+    return [{ because: 'the request has no valid token', allows: (status) => status === 401 }];
   }
   return [
     ...descriptionExpectations(request, described, audience),
@@ -308,32 +307,32 @@ function descriptionExpectations(
   const errors = [
     ...queryErrors(described, new URLSearchParams(search)),
     ...describedBodyErrors(described, body ?? Buffer.alloc(0), headers['content-type'] ?? ''),
-    ...(hasInvalidKey ? ['the Idempotency-Key is none'] : []),
+    ...(hasInvalidKey ? ['the Idempotency-Key is invalid'] : []),
     ...(segments.some((segment) => segment.length > 200) ? ['an id is too long'] : []),
   ];
-  return errors.map((error) => ({ because: `the description forbids it: ${error}`, holds: isRefusal }));
+  return errors.map((error) => ({ because: `the OpenAPI document forbids it: ${error}`, allows: isRefusal }));
 }
 
 function describedBodyErrors(described: DescribedOperation, body: Buffer, type: string): readonly string[] {
-  const takes = described.operation.requestBody?.content ?? {};
-  if (!('application/json' in takes)) return [];
+  const content = described.operation.requestBody?.content ?? {};
+  if (!('application/json' in content)) return [];
   if (body.length > 64 * 1024) return ['the body is too large'];
-  if (type.startsWith('application/x-www-form-urlencoded') && 'application/x-www-form-urlencoded' in takes) {
+  const acceptsForm = 'application/x-www-form-urlencoded' in content;
+  if (type.startsWith('application/x-www-form-urlencoded') && acceptsForm) {
     return bodyErrors(described, Object.fromEntries(new URLSearchParams(body.toString('utf8'))));
   }
-  const isForm = 'application/x-www-form-urlencoded' in takes;
   const text = body.toString('utf8');
-  if (text.trim() === '' && !isForm) return bodyErrors(described, {});
-  if (!/^application\/(json|[\w.-]+\+json)\s*(;|$)/i.test(type)) return ['the body is of another media type'];
+  if (text.trim() === '' && !acceptsForm) return bodyErrors(described, {});
+  if (!/^application\/(json|[\w.-]+\+json)\s*(;|$)/i.test(type)) return ['the body has another media type'];
   try {
     return bodyErrors(described, JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body)));
   } catch (error) {
-    if (error instanceof SyntaxError || error instanceof TypeError) return ['the body is no JSON in UTF-8'];
+    if (error instanceof SyntaxError || error instanceof TypeError) return ['the body is not JSON in UTF-8'];
     throw error;
   }
 }
 
-/** AGR-3: what belongs to somebody else answers as if it were not there, and a role that is not theirs opens nothing. */
+/** AGR-3: data of another customer seems not to exist, and a caller needs the role that a route requires. */
 function ownershipExpectations(
   { caller }: FuzzRequest,
   draft: Draft,
@@ -342,12 +341,12 @@ function ownershipExpectations(
   system: FuzzSystem,
 ): readonly Expectation[] {
   if (!needsToken(audience) || audience.includes('signed-in')) return [];
-  const forStaffOnly = !audience.includes('customer');
+  const isForStaff = !audience.includes('customer');
   if (caller.roles.length > 0) {
     const hasRole = caller.roles.some((role) => audience.includes(role));
-    return hasRole ? [] : [{ because: 'the caller has another role', holds: isRefusal }];
+    return hasRole ? [] : [{ because: 'the caller has another role', allows: isRefusal }];
   }
-  if (forStaffOnly) return [{ because: 'it is for staff', holds: (status) => status === 403 }];
+  if (isForStaff) return [{ because: 'the route is for staff', allows: (status) => status === 403 }];
   const references = Object.values(draft.path);
   const owner = customerAt(system, draft.customer);
   const isOwner = [...owner.contacts, owner.correspondent].some(({ email }) => email === caller.name);
@@ -356,25 +355,25 @@ function ownershipExpectations(
     references.length > 0 &&
     references.every((each) => each instanceof Reference && !each.isForeign);
   return isKnown && !isOwner && described === draft.operation
-    ? [{ because: 'it is somebody else’s', holds: (status) => isRefusal(status) && status !== 403 }]
+    ? [{ because: 'it belongs to another customer', allows: (status) => isRefusal(status) && status !== 403 }]
     : [];
 }
 
-// ---- To send it again by hand
+// ---- Reproducing a request
 
-/** A command that sends the request again, with the caller's token in `$TOKEN`. */
+/** Returns a shell command that sends the request again, with the caller's token in `$TOKEN`. */
 export function curlOf({ method, path, headers, body, caller }: FuzzRequest): string {
   const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
-  const named = Object.entries(headers).filter(([name]) => name !== 'authorization');
+  const otherHeaders = Object.entries(headers).filter(([name]) => name !== 'authorization');
   const text = body?.toString('utf8') ?? '';
   const isText = body !== undefined && Buffer.from(text, 'utf8').equals(body) && !/[^\P{Cc}\n\r\t]/u.test(text);
   return [
     ...(caller.token === undefined
       ? []
-      : [`# TOKEN is that of ${caller.name}${caller.roles.length > 0 ? ` (${caller.roles})` : ''}`]),
+      : [`# TOKEN is the token of ${caller.name}${caller.roles.length > 0 ? ` (${caller.roles})` : ''}`]),
     `curl -i --path-as-is -X ${method} "$API"${quoted(path)}`,
     ...(caller.token === undefined ? [] : ['  -H "Authorization: Bearer $TOKEN"']),
-    ...named.map(([name, value]) => `  -H ${quoted(`${name}: ${value}`)}`),
+    ...otherHeaders.map(([name, value]) => `  -H ${quoted(`${name}: ${value}`)}`),
     ...(body === undefined
       ? []
       : isText
