@@ -3,10 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { projectFiles, readProjectFile } from '../project-files.ts';
 import { mutantsOf, redundancyReasonOf, redundantConditions, weakenCondition } from './condition-mutants.ts';
 
-describe('a condition of the store', () => {
-  it('is weakened by each of its parts alone, which stays in the text', () => {
+describe('weakening a condition of the store', () => {
+  it('disables each part alone and keeps it in the text', () => {
     expect(weakenCondition('#free > :none')).toEqual([
-      { what: 'without “#free > :none”', text: '((#free > :none) OR NOT (#free > :none))' },
+      { description: 'without “#free > :none”', text: '((#free > :none) OR NOT (#free > :none))' },
     ]);
     expect(weakenCondition('#a = :a AND #b = :b').map(({ text }) => text)).toEqual([
       '((#a = :a) OR NOT (#a = :a)) AND #b = :b',
@@ -14,9 +14,9 @@ describe('a condition of the store', () => {
     ]);
   });
 
-  it('that holds in one of two ways loses each of them, and both', () => {
+  it('disables each of two alternatives, and both together', () => {
     const either = '#a = :a AND (attribute_not_exists(#b) OR #c < :c)';
-    expect(weakenCondition(either).map(({ what }) => what)).toEqual([
+    expect(weakenCondition(either).map(({ description }) => description)).toEqual([
       'without “#a = :a”',
       'without “attribute_not_exists(#b) OR #c < :c”',
       'never “attribute_not_exists(#b)”',
@@ -27,20 +27,20 @@ describe('a condition of the store', () => {
     );
   });
 
-  it('is found wherever it is written, also where there are two to choose from, and where one is made elsewhere', () => {
+  it('finds conditions in literals, in both branches of a choice, and in calls that return a condition check', () => {
     const source = [
       "const a = { ConditionExpression: first ? 'attribute_not_exists(PK)' : `#version = :version` };",
-      'const b = [isUnchanged(owned)];',
+      'const b = [requireUnchanged(record)];',
     ].join('\n');
-    expect(mutantsOf('store/a.ts', source).map(({ line, what }) => `${line} ${what}`)).toEqual([
+    expect(mutantsOf('store/a.ts', source).map(({ line, description }) => `${line} ${description}`)).toEqual([
       '1 without “attribute_not_exists(PK)”',
       '1 without “#version = :version”',
-      '2 without isUnchanged(owned)',
+      '2 without requireUnchanged(record)',
     ]);
     expect(() => mutantsOf('store/a.ts', 'const c = { ConditionExpression: condition };')).toThrow('store/a.ts:1');
   });
 
-  it('that another says as well is there, each with its reason', () => {
+  it('matches each redundant condition with its reason', () => {
     const mutants = projectFiles('store')
       .filter((file) => file.endsWith('.ts'))
       .flatMap((file) => mutantsOf(file, readProjectFile(file)));
@@ -48,15 +48,15 @@ describe('a condition of the store', () => {
     expect(reasons.toSorted()).toEqual(redundantConditions.map(({ because }) => because).toSorted());
   });
 
-  it('is found in every file of the store that has one, and what is planted can be read', () => {
+  it('finds a mutant in every file of the store with a condition, and each mutant parses', () => {
     const files = projectFiles('store').filter((file) => readProjectFile(file).includes('ConditionExpression:'));
     expect(files).toContain('store/mak-activations.ts');
     for (const file of files) {
       const source = readProjectFile(file);
       const mutants = mutantsOf(file, source);
       expect(mutants).not.toEqual([]);
-      const planted = mutants.map(({ start, end, text }) => source.slice(0, start) + text + source.slice(end));
-      expect(planted.flatMap((text) => parseSync(file, text).errors)).toEqual([]);
+      const mutatedSources = mutants.map(({ start, end, text }) => source.slice(0, start) + text + source.slice(end));
+      expect(mutatedSources.flatMap((text) => parseSync(file, text).errors)).toEqual([]);
     }
   });
 });

@@ -1,91 +1,90 @@
 import { type ESTree, parseSync, Visitor } from 'vite';
-import { liveAndCurrentLayout } from '../../store/mak-activations.ts';
+import { liveAndCurrentLayout } from '../../store/mak-bucket.ts';
 
-/** A bug in the store: one thing that a write no longer looks at. */
+/** A small bug: a part of a source file is replaced by `text`. */
 export type Mutant = {
   readonly file: string;
   readonly line: number;
-  /** What is different, for people. */
-  readonly what: string;
-  /** The part of the source that is replaced, and by what. */
+  readonly description: string;
   readonly start: number;
   readonly end: number;
   readonly text: string;
 };
 
 /**
- * Conditions that say once more what another of the same transaction says, or what always holds. They stay, since whoever
- * changes the other need not know of them; no test can tell when one is missing.
+ * Conditions that repeat another condition of the same transaction, or a fact that always holds. No test can detect their
+ * removal. They stay, so that a change of one condition does not depend on the other.
  */
 export const redundantConditions: readonly {
   readonly file: string;
-  readonly what: string;
-  /** The how manieth mutant of that kind in the file. */
-  readonly nth: number;
+  readonly description: string;
+  /** The position among the mutants of the file with that description, from 1. */
+  readonly occurrence: number;
   readonly because: string;
 }[] = [
   {
     file: 'store/dynamodb/versioned-item.ts',
-    what: 'without “attribute_not_exists(PK)”',
-    nth: 1,
-    because: 'The first entry of its history is put with the same condition.',
+    description: 'without “attribute_not_exists(PK)”',
+    occurrence: 1,
+    because: 'The first entry of its ledger is written with the same condition.',
   },
   {
     file: 'store/keys.ts',
-    what: 'without “attribute_not_exists(PK)”',
-    nth: 1,
-    because: 'A key that is there has its reserve, and the key itself is put with the same condition.',
+    description: 'without “attribute_not_exists(PK)”',
+    occurrence: 1,
+    because: 'The key itself is written with the same condition, and never without its reserve.',
   },
   {
     file: 'store/key-replacement.ts',
-    what: 'without “attribute_not_exists(PK)”',
-    nth: 1,
-    because: 'A key that is there has its reserve, and the successor itself is put with the same condition.',
+    description: 'without “attribute_not_exists(PK)”',
+    occurrence: 1,
+    because: 'The successor itself is written with the same condition, and never without its reserve.',
   },
   {
     file: 'store/mak-activations.ts',
-    what: 'without “attribute_exists(PK)”',
-    nth: 1,
-    because: 'Every MAK has its reserve, which nothing takes away.',
+    description: 'without “attribute_exists(PK)”',
+    occurrence: 1,
+    because: 'Every MAK has a reserve, and nothing deletes it.',
   },
   {
     file: 'store/mak-activations.ts',
-    what: 'without “attribute_exists(PK)”',
-    nth: 2,
-    because: 'A bucket that was read is there, and nothing takes it away.',
+    description: 'without “attribute_exists(PK)”',
+    occurrence: 2,
+    because: 'The bucket was just read, and nothing deletes a bucket.',
   },
   {
     file: 'store/mak-activations.ts',
-    what: 'without “#free = :none”',
-    nth: 1,
-    because: 'Places come into the reserve only with a raise, which changes its total.',
+    description: 'without “#free = :none”',
+    occurrence: 1,
+    because: 'Slots enter the reserve only with a limit increase, which changes its total.',
   },
   {
     file: 'store/mak-activations.ts',
-    what: 'without “#bucketCount = :bucketCount”',
-    nth: 3,
-    because: 'A bucket that was split meanwhile has its other half, which is put where there is none.',
+    description: 'without “#bucketCount = :bucketCount”',
+    occurrence: 3,
+    because:
+      'If the bucket was split meanwhile, its other half exists, and that half is written only if it does not exist.',
   },
   {
     file: 'store/mak-activations.ts',
-    what: 'without “attribute_not_exists(PK)”',
-    nth: 1,
-    because: 'A bucket whose other half is there was split, and is laid out for more than before.',
+    description: 'without “attribute_not_exists(PK)”',
+    occurrence: 1,
+    because: 'If the other half exists, the bucket was split, and has a higher bucket count than was read.',
   },
 ];
 
-/** Why no test can notice a mutant, if that is known; `mutants` are all of its file. */
+/** Returns the reason why no test can detect a mutant, or undefined. `mutants` are all mutants of its file. */
 export function redundancyReasonOf(mutant: Mutant, mutants: readonly Mutant[]): string | undefined {
-  const sameMutants = mutants.filter(({ file, what }) => file === mutant.file && what === mutant.what);
-  const nth = sameMutants.indexOf(mutant) + 1;
-  return redundantConditions.find((each) => each.file === mutant.file && each.what === mutant.what && each.nth === nth)
-    ?.because;
+  const isSame = (each: { readonly file: string; readonly description: string }) =>
+    each.file === mutant.file && each.description === mutant.description;
+  const occurrence = mutants.filter(isSame).indexOf(mutant) + 1;
+  return redundantConditions.find((each) => isSame(each) && each.occurrence === occurrence)?.because;
 }
 
-/** Functions that answer with a condition for a transaction; each use of one can be forgotten. */
+/** Functions that return a condition check for a transaction. Each call of one is a condition that can be missing. */
 const checks = ['isUnchanged', 'keyIsLive'];
 
-/** Every bug of this kind that a source file of the store can have: each part of each condition, dropped alone. */
+/** Returns a mutant for each part of each condition in a source file of the store. */
 export function mutantsOf(file: string, source: string): Mutant[] {
   const mutants: Mutant[] = [];
   const lineAt = (start: number) => source.slice(0, start).split('\n').length;
@@ -97,12 +96,12 @@ export function mutantsOf(file: string, source: string): Mutant[] {
     }
     const { start, end } = node;
     if (node.type !== 'Literal' && node.type !== 'TemplateLiteral') {
-      throw new Error(`${file}:${lineAt(start)} has a condition that is not written out.`);
+      throw new Error(`${file}:${lineAt(start)} has a condition that is not a literal.`);
     }
-    for (const { what, text } of weakenCondition(
+    for (const { description, text } of weakenCondition(
       source.slice(start + 1, end - 1).replace(`\${liveAndLaidOut}`, liveAndCurrentLayout),
     )) {
-      mutants.push({ file, line: lineAt(start), what, start, end, text: `\`${text}\`` });
+      mutants.push({ file, line: lineAt(start), description, start, end, text: `\`${text}\`` });
     }
   };
   new Visitor({
@@ -115,7 +114,7 @@ export function mutantsOf(file: string, source: string): Mutant[] {
       mutants.push({
         file,
         line: lineAt(start),
-        what: `without ${check}`,
+        description: `without ${check}`,
         start,
         end,
         text: `(({ ConditionCheck: { ConditionExpression: it, ...rest } }) => ({ ConditionCheck: { ...rest, ConditionExpression: \`(\${it}) OR NOT (\${it})\` } }))(${check})`,
@@ -126,26 +125,27 @@ export function mutantsOf(file: string, source: string): Mutant[] {
 }
 
 /**
- * A condition with one of its parts dropped, in every way. The part stays in the text, since the database refuses names
- * and values that nothing uses: as something that always holds, or never where the condition holds by any of its parts.
+ * Returns a condition with each of its parts disabled in turn. The part stays in the text, because DynamoDB rejects unused
+ * names and values: it becomes always true or, as one alternative of an OR, always false.
  */
-export function weakenCondition(condition: string): { readonly what: string; readonly text: string }[] {
+export function weakenCondition(condition: string): { readonly description: string; readonly text: string }[] {
   const inner = /^\(.*\)$/.test(condition) && splitAt(condition, ' AND ').length === 1 ? condition.slice(1, -1) : null;
-  if (inner !== null) return weakenCondition(inner).map(({ what, text }) => ({ what, text: `(${text})` }));
+  if (inner !== null)
+    return weakenCondition(inner).map(({ description, text }) => ({ description, text: `(${text})` }));
   const alternatives = splitAt(condition, ' OR ');
   if (alternatives.length > 1) {
     return [
-      { what: `without “${condition}”`, text: alwaysTrue(condition) },
+      { description: `without “${condition}”`, text: alwaysTrue(condition) },
       ...alternatives.map((alternative) => ({
-        what: `never “${alternative}”`,
+        description: `never “${alternative}”`,
         text: condition.replace(alternative, () => `(${alternative} AND NOT (${alternative}))`),
       })),
     ];
   }
   const parts = splitAt(condition, ' AND ');
-  if (parts.length === 1) return [{ what: `without “${condition}”`, text: alwaysTrue(condition) }];
+  if (parts.length === 1) return [{ description: `without “${condition}”`, text: alwaysTrue(condition) }];
   return parts.flatMap((part) =>
-    weakenCondition(part).map(({ what, text }) => ({ what, text: condition.replace(part, () => text) })),
+    weakenCondition(part).map(({ description, text }) => ({ description, text: condition.replace(part, () => text) })),
   );
 }
 
@@ -153,13 +153,13 @@ function alwaysTrue(condition: string): string {
   return `((${condition}) OR NOT (${condition}))`;
 }
 
-/** The parts of a condition between some words, those inside brackets left whole. */
-function splitAt(condition: string, words: string): string[] {
+/** Splits a condition at an operator, but not inside parentheses. */
+function splitAt(condition: string, operator: string): string[] {
   const parts: string[] = [];
-  for (const piece of condition.split(words)) {
+  for (const piece of condition.split(operator)) {
     const last = parts.at(-1);
-    const isOpen = last !== undefined && last.split('(').length !== last.split(')').length;
-    if (isOpen) parts[parts.length - 1] = `${last}${words}${piece}`;
+    const isInParentheses = last !== undefined && last.split('(').length !== last.split(')').length;
+    if (isInParentheses) parts[parts.length - 1] = `${last}${operator}${piece}`;
     else parts.push(piece);
   }
   return parts;

@@ -9,74 +9,73 @@ import { findFailureWith } from './mutant-runner.ts';
 import { type Report, rowsOf, scoreOf, staticMutantsIn, tableOf } from './report.ts';
 
 /*
- * `npm run mutation` plants one small bug after another and runs the tests that should notice: in the rules of `domain/`,
- * with Stryker, and then in the conditions of the store's writes. `npm run mutation -- domain` and
- * `npm run mutation -- store` do one of the two; `-- store keys alerts` only the files whose names begin so, and
- * `-- domain -- --mutate domain/keys/mak.ts` passes on to Stryker. Ends with 1 when too many bugs go unnoticed.
+ * `npm run mutation` injects one small bug after another and runs the tests that should detect it: in the rules of
+ * `domain/`, with Stryker, and then in the conditions of the store's writes. `npm run mutation -- domain` and
+ * `npm run mutation -- store` run one part. `-- store keys mak` selects the files whose names start with these words, and
+ * `-- domain -- --mutate domain/keys/mak.ts` passes options to Stryker. Exits with code 1 if too many bugs are undetected.
  */
 
 const reportFile = 'reports/mutation/mutation.json';
 const concurrency = 2;
-/** In percent. */
-const scoreMin = 90;
+const scorePercentMin = 90;
 
 const { positionals } = parseArgs({ allowPositionals: true });
 const [target, ...rest] = positionals;
 if (target !== undefined && target !== 'domain' && target !== 'store') {
-  console.error('Say domain or store, or nothing for both: npm run mutation -- store');
+  console.error('The argument is domain or store. Without one, both parts run. Example: npm run mutation -- store');
   process.exit(2);
 }
 const results = [target === 'store' || (await mutateDomain()), target === 'domain' || (await mutateStore(rest))];
 process.exitCode = results.every(Boolean) ? 0 : 1;
 
 /**
- * Stryker switches its mutants on while a test runs. What is reckoned once, as a file is loaded, is over by then: for each
- * of these mutants it would start anew, and run every test there is. They are planted here instead, in the file itself.
+ * Mutates the rules. Stryker switches its mutants on while a test runs, which is too late for code that runs when a file
+ * is loaded: for each such static mutant, it would restart and run every test. These are written into the file instead.
  */
 async function mutateDomain(): Promise<boolean> {
   const stryker = join(root, 'node_modules/@stryker-mutator/core/bin/stryker.js');
   rmSync(join(root, reportFile), { force: true });
   await once(spawn(process.execPath, [stryker, 'run', ...rest], { cwd: root, stdio: 'inherit' }), 'exit');
   const report = JSON.parse(readProjectFile(reportFile)) as Report;
-  const killedById = new Map<string, boolean>();
+  const detectedById = new Map<string, boolean>();
   const remaining = staticMutantsIn(report).values();
   const runStaticMutants = async () => {
     for (const { id, mutant } of remaining) {
       const failure = await findFailureWith(mutant, 'test/domain');
-      killedById.set(id, failure !== undefined);
-      if (failure === undefined) console.log(`SURVIVED ${mutant.file}:${mutant.line} ${mutant.what}`);
+      detectedById.set(id, failure !== undefined);
+      if (failure === undefined) console.log(`UNDETECTED ${mutant.file}:${mutant.line} ${mutant.description}`);
     }
   };
   await Promise.all(Array.from({ length: concurrency }, runStaticMutants));
-  const rows = rowsOf(report, killedById);
+  const rows = rowsOf(report, detectedById);
   console.log(`\n${tableOf(rows)}`);
-  return scoreOf(rows) >= scoreMin;
+  return scoreOf(rows) >= scorePercentMin;
 }
 
-/** Plants each bug of the store's conditions, and says which test notices it. */
+/** Mutates the conditions of the store, and prints the test that detects each mutant. */
 async function mutateStore(filePrefixes: readonly string[]): Promise<boolean> {
   const isSelected = (file: string) =>
-    filePrefixes.length === 0 || filePrefixes.some((beginning) => file.startsWith(`store/${beginning}`));
+    filePrefixes.length === 0 || filePrefixes.some((prefix) => file.startsWith(`store/${prefix}`));
   const mutants = projectFiles('store')
     .filter((file) => file.endsWith('.ts') && isSelected(file))
     .flatMap((file) => mutantsOf(file, readProjectFile(file)));
   const baselineFailure = await findFailureWith(null, 'test/store');
   if (baselineFailure !== undefined) {
-    console.error(`The tests of the store fail as it stands: ${baselineFailure}`);
+    console.error(`The tests of the store fail without a mutant: ${baselineFailure}`);
     return false;
   }
-  const outcomes = { noticed: 0, redundant: 0, 'NOT NOTICED': 0 };
+  const outcomes = { detected: 0, redundant: 0, UNDETECTED: 0 };
   for (const mutant of mutants) {
     const failure = await findFailureWith(mutant, 'test/store');
     const reason = redundancyReasonOf(mutant, mutants);
-    const outcome = failure !== undefined ? 'noticed' : reason !== undefined ? 'redundant' : 'NOT NOTICED';
+    const outcome = failure !== undefined ? 'detected' : reason !== undefined ? 'redundant' : 'UNDETECTED';
     outcomes[outcome] += 1;
     console.log(
-      `${outcome.padEnd(11)} ${mutant.file}:${mutant.line} ${mutant.what}: ${failure ?? reason ?? 'by no test'}`,
+      `${outcome.padEnd(10)} ${mutant.file}:${mutant.line} ${mutant.description}: ${failure ?? reason ?? 'by no test'}`,
     );
   }
   console.log(
-    `${outcomes.noticed} of ${mutants.length} weakened conditions were noticed; ${outcomes['redundant']} are said by another as well.`,
+    `${outcomes.detected} of ${mutants.length} weakened conditions were detected. ${outcomes.redundant} are redundant.`,
   );
-  return outcomes['NOT NOTICED'] === 0;
+  return outcomes.UNDETECTED === 0;
 }

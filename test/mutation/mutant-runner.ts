@@ -5,12 +5,12 @@ import { createVitest, type TestRunResult, type TestSpecification, type Vitest }
 import { root } from '../project-files.ts';
 import type { Mutant } from './condition-mutants.ts';
 
-/** Far longer than all tests of a folder take. */
+/** Much longer than all tests of a folder take. */
 const runMillisecondsMax = 120_000;
 
 /**
- * The first test in a folder that fails with a bug planted, those of its own file going first; `undefined` if none does.
- * With no bug it says whether the tests pass as they are. Throws when no test has loaded what the bug was planted in.
+ * Returns the first test in a folder that fails with a mutant, or undefined. The tests of the mutated file run first.
+ * Without a mutant, it runs the tests unchanged. Throws if no test loads the mutated file.
  */
 export async function findFailureWith(mutant: Mutant | null, folder: string): Promise<string | undefined> {
   let isApplied = mutant === null;
@@ -20,10 +20,10 @@ export async function findFailureWith(mutant: Mutant | null, folder: string): Pr
       config: false,
       watch: false,
       bail: 1,
-      // It would keep what has a bug planted, and give what has none.
+      // The cache would mix up files with and without a mutant.
       fsModuleCache: false,
       include: [`${folder}/**/*.test.ts`],
-      // Those alone that load the file, whatever they load it through.
+      // Only the tests that load the file, directly or indirectly.
       ...(mutant !== null && { related: [join(root, mutant.file)] }),
       reporters: [{}],
       silent: true,
@@ -52,19 +52,19 @@ export async function findFailureWith(mutant: Mutant | null, folder: string): Pr
       const failure = specifications.length === 0 ? undefined : await runUntilFailure(vitest, specifications);
       if (failure !== undefined) return failure;
     }
-    if (!isApplied) throw new Error(`No test has loaded ${mutant?.file}.`);
+    if (!isApplied) throw new Error(`No test loads ${mutant?.file}.`);
     return undefined;
   } finally {
     await vitest.close();
-    // What the tests ended with is not what this program ends with.
+    // A failed test must not determine the exit code of this process.
     process.exitCode = 0;
   }
 }
 
-/** A test that never ends has noticed the bug, as one that fails. */
+/** Runs tests until one fails. A run that never ends counts as a failure. */
 async function runUntilFailure(vitest: Vitest, specifications: TestSpecification[]): Promise<string | undefined> {
   const timeout = new AbortController();
-  const timedOut = wait(runMillisecondsMax, 'it never ends', { signal: timeout.signal });
+  const timedOut = wait(runMillisecondsMax, 'the tests never end', { signal: timeout.signal });
   try {
     return await Promise.race([vitest.runTestSpecifications(specifications).then(failureIn), timedOut]);
   } finally {
@@ -73,14 +73,14 @@ async function runUntilFailure(vitest: Vitest, specifications: TestSpecification
   }
 }
 
-/** The name of the first test that failed, or `undefined` when all passed. */
+/** Returns the name of the first failed test, or undefined if all passed. */
 function failureIn({ testModules, unhandledErrors }: TestRunResult): string | undefined {
-  if (testModules.length === 0) throw new Error('No test was run.');
+  if (testModules.length === 0) throw new Error('No test ran.');
   for (const module of testModules) {
     for (const test of module.children.allTests('failed')) {
-      // A write that the database cannot read is a bug of the mutant, and notices nothing.
-      const unreadable = test.result().errors?.find(({ message }) => message.includes('ValidationException'));
-      if (unreadable !== undefined) throw new Error(unreadable.message);
+      // An invalid expression is a fault of the mutant itself, and detects nothing.
+      const invalidExpression = test.result().errors?.find(({ message }) => message.includes('ValidationException'));
+      if (invalidExpression !== undefined) throw new Error(invalidExpression.message);
       return test.fullName;
     }
     if (module.state() === 'failed') return module.relativeModuleId;

@@ -23,27 +23,27 @@ const report: Report = {
       mutants: [
         mutant('killed', 'Killed'),
         mutant('endless', 'Timeout'),
-        mutant('seen by nobody', 'NoCoverage'),
-        mutant('unreadable', 'CompileError'),
-        mutant('at load, one', 'Ignored', true),
-        mutant('at load, other', 'Ignored', true),
+        mutant('not covered', 'NoCoverage'),
+        mutant('invalid', 'CompileError'),
+        mutant('static, detected', 'Ignored', true),
+        mutant('static, undetected', 'Ignored', true),
       ],
     },
   },
 };
 
-describe('what Stryker reports', () => {
-  it('names the mutants that are at work only while a file is loaded, with the part of the file that each replaces', () => {
-    const found = staticMutantsIn(report);
-    expect(found.map(({ id }) => id)).toEqual(['at load, one', 'at load, other']);
-    const [{ mutant: first } = { mutant: undefined }] = found;
+describe('a report of Stryker', () => {
+  it('lists the mutants that take effect only while a file is loaded, with the text that each replaces', () => {
+    const staticMutants = staticMutantsIn(report);
+    expect(staticMutants.map(({ id }) => id)).toEqual(['static, detected', 'static, undetected']);
+    const [{ mutant: first } = { mutant: undefined }] = staticMutants;
     expect(first && source.slice(first.start, first.end)).toBe("'due-soon'");
-    expect(first).toMatchObject({ file, line, text: '""', what: 'StringLiteral: \'due-soon\' → ""' });
+    expect(first).toMatchObject({ file, line, text: '""', description: 'StringLiteral: \'due-soon\' → ""' });
   });
 
-  it('counts as noticed what failed or never ended, and as neither what could not be run', () => {
-    const rows = rowsOf(report, new Map([['at load, one', true]]));
-    expect(rows).toEqual([{ file, noticed: 3, survived: 2 }]);
+  it('counts a failed or endless run as detected, and does not count an invalid mutant', () => {
+    const rows = rowsOf(report, new Map([['static, detected', true]]));
+    expect(rows).toEqual([{ file, detected: 3, undetected: 2 }]);
     expect(scoreOf(rows)).toBe(60);
     expect(tableOf(rows)).toContain('| all | 5 | 2 | 60.0 |');
   });

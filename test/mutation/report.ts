@@ -10,19 +10,19 @@ type StrykerMutant = {
   readonly static?: boolean;
   readonly location: { readonly start: Position; readonly end: Position };
 };
-/** What Stryker writes about its mutants, as far as it is read here. */
+/** The part of Stryker's JSON report that is read here. */
 export type Report = { readonly files: Readonly<Record<string, { readonly mutants: readonly StrykerMutant[] }>> };
 
-const isLeftToRunner = ({ status, static: isStatic }: StrykerMutant) => status === 'Ignored' && isStatic === true;
+const isStaticMutant = ({ status, static: isStatic }: StrykerMutant) => status === 'Ignored' && isStatic === true;
 
-/** The mutants that Stryker has left alone because they are at work only while a file is loaded. */
+/** Returns the mutants that Stryker skipped because they take effect only while a file is loaded. */
 export function staticMutantsIn({ files }: Report): readonly { readonly id: string; readonly mutant: Mutant }[] {
   return Object.entries(files).flatMap(([file, { mutants }]) => {
     const source = readProjectFile(file);
-    return mutants.filter(isLeftToRunner).map(({ id, replacement = '', location, mutatorName }) => {
+    return mutants.filter(isStaticMutant).map(({ id, replacement = '', location, mutatorName }) => {
       const [start, end] = [offsetOf(source, location.start), offsetOf(source, location.end)];
-      const what = `${mutatorName}: ${oneLine(source.slice(start, end))} → ${oneLine(replacement)}`;
-      return { id, mutant: { file, line: location.start.line, what, start, end, text: replacement } };
+      const description = `${mutatorName}: ${oneLine(source.slice(start, end))} → ${oneLine(replacement)}`;
+      return { id, mutant: { file, line: location.start.line, description, start, end, text: replacement } };
     });
   });
 }
@@ -37,40 +37,40 @@ function oneLine(text: string): string {
   return line.length > 60 ? `${line.slice(0, 59)}…` : line;
 }
 
-export type Row = { readonly file: string; readonly noticed: number; readonly survived: number };
+export type Row = { readonly file: string; readonly detected: number; readonly undetected: number };
 
-/** How many mutants of each file a test has noticed. Those that the tests could not even be run with count as neither. */
-export function rowsOf({ files }: Report, killedById: ReadonlyMap<string, boolean>): readonly Row[] {
+/** Counts the detected and undetected mutants of each file. A mutant that the tests could not run with is not counted. */
+export function rowsOf({ files }: Report, detectedById: ReadonlyMap<string, boolean>): readonly Row[] {
   return Object.entries(files).map(([file, { mutants }]) => {
     const outcomes = mutants.map((mutant) =>
-      isLeftToRunner(mutant) ? (killedById.get(mutant.id) === true ? 'Killed' : 'Survived') : mutant.status,
+      isStaticMutant(mutant) ? (detectedById.get(mutant.id) === true ? 'Killed' : 'Survived') : mutant.status,
     );
     const count = (...statuses: readonly string[]) => outcomes.filter((status) => statuses.includes(status)).length;
-    return { file, noticed: count('Killed', 'Timeout'), survived: count('Survived', 'NoCoverage') };
+    return { file, detected: count('Killed', 'Timeout'), undetected: count('Survived', 'NoCoverage') };
   });
 }
 
 function totalOf(rows: readonly Row[]): Row {
-  const sum = (of: (row: Row) => number) => rows.reduce((total, row) => total + of(row), 0);
-  return { file: 'all', noticed: sum(({ noticed }) => noticed), survived: sum(({ survived }) => survived) };
+  const sum = (column: 'detected' | 'undetected') => rows.reduce((total, row) => total + row[column], 0);
+  return { file: 'all', detected: sum('detected'), undetected: sum('undetected') };
 }
 
-function percentOf({ noticed, survived }: Row): number {
-  return noticed + survived === 0 ? 100 : (100 * noticed) / (noticed + survived);
+function percentOf({ detected, undetected }: Row): number {
+  return detected + undetected === 0 ? 100 : (100 * detected) / (detected + undetected);
 }
 
-/** How many of all mutants were noticed, in percent. */
+/** Returns the share of detected mutants of all files, in percent. */
 export function scoreOf(rows: readonly Row[]): number {
   return percentOf(totalOf(rows));
 }
 
-/** The table of docs/mutation.md. */
+/** Returns the table of docs/mutation.md. */
 export function tableOf(rows: readonly Row[]): string {
   return [
-    '| file | mutants | not noticed | noticed, % |',
+    '| file | mutants | undetected | detected, % |',
     '|---|---:|---:|---:|',
     ...[...rows, totalOf(rows)].map(
-      (row) => `| ${row.file} | ${row.noticed + row.survived} | ${row.survived} | ${percentOf(row).toFixed(1)} |`,
+      (row) => `| ${row.file} | ${row.detected + row.undetected} | ${row.undetected} | ${percentOf(row).toFixed(1)} |`,
     ),
   ].join('\n');
 }

@@ -2,7 +2,7 @@ import { basename } from 'node:path';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-/** Begins with the tests of the very file that a bug was planted in, since they are the first to notice. */
+/** Runs the tests of the mutated file first, because they are the most likely to detect the mutant. */
 class OwnTestsFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const related = this.ctx.config.related ?? [];
@@ -12,13 +12,13 @@ class OwnTestsFirst extends BaseSequencer {
   }
 }
 
-/** The tests that must notice a bug in `domain/`: its own, and no journey that passes by. */
+/** The tests that must detect a mutant of `domain/`: its own, without journeys through the complete system. */
 export default defineConfig({
   test: {
     include: ['test/domain/**/*.test.ts'],
     silent: true,
     sequence: { sequencer: OwnTestsFirst },
-    // A test that is slow on a busy machine has found no bug; one that never ends is ended by Stryker.
+    // Long enough for a busy machine, so that a slow test does not count as detection. Stryker ends a test that never ends.
     testTimeout: 120_000,
   },
 });
