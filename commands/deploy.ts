@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { examplesIn, readStage, root, stagesInCdkJson } from '../infra/stage.ts';
+import { findPlaceholders, readStage, readStages, root } from '../infra/stage.ts';
 
 /*
  * `npm run deploy -- --stage X` makes a stage in the account that the credentials are for, or brings it up to date, and
@@ -10,10 +10,10 @@ import { examplesIn, readStage, root, stagesInCdkJson } from '../infra/stage.ts'
  */
 
 /** What the user can mend: told in one line. */
-class CannotDeploy extends Error {}
+class DeploymentError extends Error {}
 
 /** What a deployment put out, by stack and name. */
-export type Outputs = Readonly<Record<string, Readonly<Record<string, string>>>>;
+export type StackOutputs = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
 /** Where the outputs of the last deployment from this folder are. */
 export function outputsFile(stageName: string): string {
@@ -21,11 +21,11 @@ export function outputsFile(stageName: string): string {
 }
 
 /** The address of the API among the outputs. */
-export function addressIn(outputs: Outputs): string | undefined {
-  return valueNamed(/^ApiAddress/, outputs);
+export function findApiUrl(outputs: StackOutputs): string | undefined {
+  return findOutput(/^ApiUrl/, outputs);
 }
 
-function valueNamed(name: RegExp, outputs: Outputs): string | undefined {
+function findOutput(name: RegExp, outputs: StackOutputs): string | undefined {
   const [, value] =
     Object.values(outputs)
       .flatMap(Object.entries)
@@ -33,9 +33,9 @@ function valueNamed(name: RegExp, outputs: Outputs): string | undefined {
   return value;
 }
 
-function main(verb: string | undefined, rest: readonly string[]): void {
+function main(action: string | undefined, args: readonly string[]): void {
   const { values } = parseArgs({
-    args: [...rest],
+    args: [...args],
     options: {
       stage: { type: 'string' },
       // Asks nothing: for scripts.
@@ -44,25 +44,25 @@ function main(verb: string | undefined, rest: readonly string[]): void {
       emulated: { type: 'boolean', default: false },
     },
   });
-  const read = readStage(stagesInCdkJson(), values.stage);
-  if (!read.ok) throw new CannotDeploy(read.problem);
-  const { name, stage } = read;
+  const stageResult = readStage(readStages(), values.stage);
+  if (!stageResult.ok) throw new DeploymentError(stageResult.problem);
+  const { name, stage } = stageResult;
   const context = ['-c', `stage=${name}`, ...(values.emulated ? ['-c', 'emulated=true'] : [])];
-  const stacks = [`volume-activation-${name}-kept`, `volume-activation-${name}-running`] as const;
-  switch (verb) {
+  const stacks = [`volume-activation-${name}-stateful`, `volume-activation-${name}-service`] as const;
+  switch (action) {
     case 'deploy': {
-      const examples = values.emulated ? [] : examplesIn(stage);
-      if (examples.length > 0) {
-        throw new CannotDeploy(`cdk.json: context.stages.${name}: still an example: ${examples.join(', ')}`);
+      const placeholders = values.emulated ? [] : findPlaceholders(stage);
+      if (placeholders.length > 0) {
+        throw new DeploymentError(`cdk.json: context.stages.${name}: still an example: ${placeholders.join(', ')}`);
       }
       mkdirSync(join(root, 'cdk.out'), { recursive: true });
       const approval = values.yes ? ['--require-approval', 'never'] : [];
-      cdk('deploy', ...stacks, ...context, ...approval, '--outputs-file', outputsFile(name));
-      process.stdout.write(summary(name, JSON.parse(readFileSync(outputsFile(name), 'utf8'))));
+      runCdk('deploy', ...stacks, ...context, ...approval, '--outputs-file', outputsFile(name));
+      process.stdout.write(formatSummary(name, JSON.parse(readFileSync(outputsFile(name), 'utf8'))));
       return;
     }
     case 'destroy': {
-      cdk('destroy', stacks[1], '--exclusively', ...context, ...(values.yes ? ['--force'] : []));
+      runCdk('destroy', stacks[1], '--exclusively', ...context, ...(values.yes ? ['--force'] : []));
       process.stdout.write(
         `\nWhat runs is gone. The stack ${stacks[0]} still has the table, its key, the root secret and the accounts;\n` +
           `npm run deploy -- --stage ${name} puts everything back to work on them.\n\n`,
@@ -70,31 +70,31 @@ function main(verb: string | undefined, rest: readonly string[]): void {
       return;
     }
     default:
-      throw new CannotDeploy('Say what to do: node commands/deploy.ts deploy|destroy --stage X');
+      throw new DeploymentError('Say what to do: node commands/deploy.ts deploy|destroy --stage X');
   }
 }
 
-function cdk(...args: readonly string[]): void {
+function runCdk(...args: readonly string[]): void {
   const command = join(root, 'node_modules', '.bin', 'cdk');
-  if (!existsSync(command)) throw new CannotDeploy('The CDK is not installed: run npm ci first.');
+  if (!existsSync(command)) throw new DeploymentError('The CDK is not installed: run npm ci first.');
   const { status } = spawnSync(command, [...args], { cwd: root, stdio: 'inherit' });
-  if (status !== 0) throw new CannotDeploy('Nothing more was done: what went wrong is told above.');
+  if (status !== 0) throw new DeploymentError('Nothing more was done: what went wrong is told above.');
 }
 
 /** What people need of a stage that stands, and what CloudFormation could not do for them. */
-export function summary(stageName: string, outputs: Outputs): string {
+export function formatSummary(stageName: string, outputs: StackOutputs): string {
   const lines = [
-    ['API', addressIn(outputs)],
-    ['Sign-in page', valueNamed(/^SignInAddress/, outputs)],
-    ['User pool', valueNamed(/^UserPoolId/, outputs)],
-    ['Client id', valueNamed(/^ClientId/, outputs)],
-    ['Table', valueNamed(/^TableName/, outputs)],
-    ['Dashboard', valueNamed(/^DashboardAddress/, outputs)],
-  ].flatMap(([what, value]) => (value === undefined ? [] : `  ${String(what).padEnd(14)}${value}`));
+    ['API', findApiUrl(outputs)],
+    ['Sign-in page', findOutput(/^SignInUrl/, outputs)],
+    ['User pool', findOutput(/^UserPoolId/, outputs)],
+    ['Client id', findOutput(/^UserPoolClientId/, outputs)],
+    ['Table', findOutput(/^TableName/, outputs)],
+    ['Dashboard', findOutput(/^DashboardUrl/, outputs)],
+  ].flatMap(([label, value]) => (value === undefined ? [] : `  ${String(label).padEnd(14)}${value}`));
   const dns = Object.values(outputs)
     .flatMap(Object.entries)
     .flatMap(([key, value]) => (/^DnsRecord\d+$/.test(key) ? `  ${value}` : []));
-  const ruleSet = valueNamed(/ReceiptRuleSet/, outputs);
+  const ruleSet = findOutput(/ReceiptRuleSetName/, outputs);
   return [
     '',
     `Stage ${stageName} stands.`,
@@ -122,7 +122,7 @@ if (import.meta.main) {
   try {
     main(process.argv[2], process.argv.slice(3));
   } catch (error) {
-    if (!(error instanceof CannotDeploy) && !(error instanceof TypeError)) throw error;
+    if (!(error instanceof DeploymentError) && !(error instanceof TypeError)) throw error;
     process.stderr.write(`${error.message}\n`);
     process.exitCode = 1;
   }

@@ -5,7 +5,7 @@
  */
 
 /** Who may call a route. Staff roles are groups of the user pool; a customer is whoever the agreement names. */
-export type Who =
+export type Audience =
   | 'customer'
   | 'licensing-admins'
   | 'call-center'
@@ -23,77 +23,81 @@ export type StaffRole = (typeof staffRoles)[number];
 
 const staff = staffRoles;
 
-export type Right =
+export type Permission =
   | 'read-table'
   | 'write-table'
-  | 'read-vault'
+  | 'root-secret'
   | 'start-workflow'
   | 'answer-task-token'
   | 'send-mail'
   | 'read-inbound-mail';
 
 /** What a function is given to run with, and why so much. */
-export type Size = { readonly memoryMegabytes: number; readonly timeoutSeconds: number; readonly because: string };
+export type FunctionSize = {
+  readonly memoryMegabytes: number;
+  readonly timeoutSeconds: number;
+  readonly because: string;
+};
 
 /** How often a route may be called, by everybody together: for long, and in one burst. Above it the gateway answers 429. */
 export type Rate = { readonly perSecond: number; readonly burst: number };
 
-type OfEveryKind = {
+type CommonProperties = {
   /** What it is for, in a sentence. */
   readonly purpose: string;
-  readonly may: readonly Right[];
+  readonly permissions: readonly Permission[];
   /** What it costs people when it fails: the words of its alarm. */
-  readonly whenItFails: string;
-  readonly size: Size;
+  readonly failureImpact: string;
+  readonly size: FunctionSize;
   /** How many may run at once, where more would hurt. Whatever has no such number shares what the account has. */
-  readonly atOnce?: { readonly most: number; readonly because: string };
+  readonly maxConcurrency?: { readonly limit: number; readonly because: string };
 };
 
-type OfOneKind =
+type TriggerProperties =
   /** Answers HTTP routes. Each may be called as often as `rate` says, unless it has a rate of its own. */
   | {
-      readonly is: 'api';
-      readonly routes: Readonly<Record<string, readonly Who[]>>;
+      readonly kind: 'api';
+      readonly routes: Readonly<Record<string, readonly Audience[]>>;
       readonly rate: Rate;
       readonly rates?: Readonly<Record<string, Rate>>;
       /** Whether it also answers what no route is written for. */
-      readonly answersTheRest?: true;
+      readonly handlesUnmatchedRoutes?: true;
     }
   /** A step of the workflow. */
-  | { readonly is: 'step' }
+  | { readonly kind: 'step' }
   /** Runs by the clock. */
-  | { readonly is: 'schedule'; readonly every: string }
+  | { readonly kind: 'schedule'; readonly every: string }
   /** Sees every change of the table, at least once and in order for each item. */
-  | { readonly is: 'stream' }
+  | { readonly kind: 'stream' }
   /** Sees every mail that comes to the exceptions address. */
-  | { readonly is: 'inbound-mail' }
+  | { readonly kind: 'inbound-mail' }
   /** Hears which of our mails could not be delivered, and who complained of one. */
-  | { readonly is: 'mail-events' };
+  | { readonly kind: 'delivery-events' };
 
-export type Entry = OfEveryKind & OfOneKind;
+export type ManifestEntry = CommonProperties & TriggerProperties;
 
 /** What is counted of the business, and what tells one count from another: the dashboard and alarms look for these names. */
-export const counted = {
+export const businessMetrics = {
   activations: 'keyType',
   refusals: 'code',
   /** Requests by the state that they came into. */
   requests: 'state',
   approvals: 'outcome',
   /** Business minutes of a request that has ended, by who had the ball. */
-  answerMinutes: 'ball',
-  letters: 'letter',
+  elapsedMinutes: 'assignee',
+  notifications: 'notificationKind',
   /** What the mail service reported of our mails, in its own words. */
-  mailEvents: 'event',
+  deliveryEvents: 'eventType',
 } as const;
 
-const whileSomebodyWaits = {
+const interactiveSize = {
   memoryMegabytes: 1024,
   timeoutSeconds: 28,
   because:
     'Somebody waits, and the processor comes with the memory (1,769 MB is a whole one). One call of the database is tried for 13 seconds at the most, and the gateway waits for 29.',
 } as const;
 
-const withinTheWorkflow = {
+const workflowStepSize = {
   memoryMegabytes: 512,
   timeoutSeconds: 60,
   because:
@@ -102,11 +106,11 @@ const withinTheWorkflow = {
 
 export const manifest = {
   activation: {
-    is: 'api',
+    kind: 'api',
     purpose: 'Answers machines that activate.',
-    may: ['read-table', 'write-table', 'read-vault'],
-    whenItFails: 'Machines cannot activate: people are kept from working on new or rebuilt computers.',
-    size: whileSomebodyWaits,
+    permissions: ['read-table', 'write-table', 'root-secret'],
+    failureImpact: 'Machines cannot activate: people are kept from working on new or rebuilt computers.',
+    size: interactiveSize,
     rate: { perSecond: 1000, burst: 2000 },
     routes: {
       'POST /activations': ['device'],
@@ -115,12 +119,12 @@ export const manifest = {
       'POST /kms-hosts/client-reports': ['device'],
     },
   },
-  portal: {
-    is: 'api',
+  customer: {
+    kind: 'api',
     purpose: 'Shows customers and staff their agreements and keys, and issues MAKs.',
-    may: ['read-table', 'write-table', 'read-vault'],
-    whenItFails: 'License administrators cannot see their keys or get new ones.',
-    size: whileSomebodyWaits,
+    permissions: ['read-table', 'write-table', 'root-secret'],
+    failureImpact: 'License administrators cannot see their keys or get new ones.',
+    size: interactiveSize,
     rate: { perSecond: 50, burst: 100 },
     routes: {
       'GET /agreements': ['signed-in'],
@@ -140,11 +144,11 @@ export const manifest = {
     },
   },
   callCenter: {
-    is: 'api',
+    kind: 'api',
     purpose: 'Lets call-centre agents find a key and give what a phone call may give.',
-    may: ['read-table', 'write-table', 'read-vault'],
-    whenItFails: 'Callers wait on the phone: agents can give neither overrides nor increases.',
-    size: whileSomebodyWaits,
+    permissions: ['read-table', 'write-table', 'root-secret'],
+    failureImpact: 'Callers wait on the phone: agents can give neither overrides nor increases.',
+    size: interactiveSize,
     rate: { perSecond: 20, burst: 40 },
     routes: {
       'GET /call-center/keys': ['call-center'],
@@ -153,11 +157,11 @@ export const manifest = {
     },
   },
   exceptions: {
-    is: 'api',
+    kind: 'api',
     purpose: 'Takes exception requests and what people do to them.',
-    may: ['read-table', 'write-table', 'read-vault', 'start-workflow', 'answer-task-token'],
-    whenItFails: 'Requests for more activations are not taken or not moved on; their five business days run.',
-    size: whileSomebodyWaits,
+    permissions: ['read-table', 'write-table', 'root-secret', 'start-workflow', 'answer-task-token'],
+    failureImpact: 'Requests for more activations are not taken or not moved on; their five business days run.',
+    size: interactiveSize,
     rate: { perSecond: 20, burst: 40 },
     routes: {
       'POST /exceptions': ['customer', 'call-center'],
@@ -171,11 +175,11 @@ export const manifest = {
     },
   },
   approvals: {
-    is: 'api',
+    kind: 'api',
     purpose: 'Shows the approval page to who holds its link, and records the decision.',
-    may: ['read-table', 'write-table', 'read-vault', 'start-workflow', 'answer-task-token', 'send-mail'],
-    whenItFails: 'Notices Correspondents cannot answer: customers wait for activations that were asked for.',
-    size: whileSomebodyWaits,
+    permissions: ['read-table', 'write-table', 'root-secret', 'start-workflow', 'answer-task-token', 'send-mail'],
+    failureImpact: 'Notices Correspondents cannot answer: customers wait for activations that were asked for.',
+    size: interactiveSize,
     rate: { perSecond: 10, burst: 20 },
     routes: {
       'GET /approvals/{token}': ['link-holder'],
@@ -186,11 +190,11 @@ export const manifest = {
     },
   },
   admin: {
-    is: 'api',
+    kind: 'api',
     purpose: 'Registers agreements and keeps their lists of people.',
-    may: ['read-table', 'write-table', 'read-vault'],
-    whenItFails: 'New agreements get no keys, and changes of contacts do not take effect.',
-    size: whileSomebodyWaits,
+    permissions: ['read-table', 'write-table', 'root-secret'],
+    failureImpact: 'New agreements get no keys, and changes of contacts do not take effect.',
+    size: interactiveSize,
     rate: { perSecond: 5, burst: 10 },
     routes: {
       'POST /agreements': ['licensing-admins'],
@@ -198,75 +202,75 @@ export const manifest = {
       'PUT /agreements/{agreementId}/notices-correspondent': ['licensing-admins'],
     },
   },
-  about: {
-    is: 'api',
+  meta: {
+    kind: 'api',
     purpose: 'Says that the service answers, what it can do, and what no other route answers.',
-    may: [],
-    whenItFails: 'Health checks fail; the service may be well all the same.',
-    size: whileSomebodyWaits,
+    permissions: [],
+    failureImpact: 'Health checks fail; the service may be well all the same.',
+    size: interactiveSize,
     rate: { perSecond: 20, burst: 40 },
-    answersTheRest: true,
+    handlesUnmatchedRoutes: true,
     routes: {
       'GET /health': ['anyone'],
       'GET /openapi.json': ['anyone'],
       'GET /docs': ['anyone'],
     },
   },
-  seeWhereItStands: {
-    is: 'step',
+  chooseNextStep: {
+    kind: 'step',
     purpose: 'Sends what is owed by mail and says where the request goes next.',
-    may: ['read-table', 'write-table', 'read-vault', 'send-mail'],
-    whenItFails: 'Requests stop where they are and nobody is told; the sweep starts them again.',
-    size: withinTheWorkflow,
+    permissions: ['read-table', 'write-table', 'root-secret', 'send-mail'],
+    failureImpact: 'Requests stop where they are and nobody is told; the sweep starts them again.',
+    size: workflowStepSize,
   },
-  waitForReview: {
-    is: 'step',
+  requestReview: {
+    kind: 'step',
     purpose: 'Puts a request before the exceptions team and lets the workflow wait.',
-    may: ['read-table', 'write-table', 'read-vault', 'send-mail', 'answer-task-token'],
-    whenItFails: 'The exceptions team does not hear of requests that need its review.',
-    size: withinTheWorkflow,
+    permissions: ['read-table', 'write-table', 'root-secret', 'send-mail', 'answer-task-token'],
+    failureImpact: 'The exceptions team does not hear of requests that need its review.',
+    size: workflowStepSize,
   },
-  askCorrespondent: {
-    is: 'step',
+  requestApproval: {
+    kind: 'step',
     purpose: 'Asks the Notices Correspondent by mail and lets the workflow wait for the decision.',
-    may: ['read-table', 'write-table', 'read-vault', 'send-mail', 'answer-task-token'],
-    whenItFails: 'Notices Correspondents are not asked: requests wait and become late.',
-    size: withinTheWorkflow,
+    permissions: ['read-table', 'write-table', 'root-secret', 'send-mail', 'answer-task-token'],
+    failureImpact: 'Notices Correspondents are not asked: requests wait and become late.',
+    size: workflowStepSize,
   },
-  askRequester: {
-    is: 'step',
+  requestInformation: {
+    kind: 'step',
     purpose: 'Puts the question to the requester by mail and lets the workflow wait for the answer.',
-    may: ['read-table', 'write-table', 'read-vault', 'send-mail', 'answer-task-token'],
-    whenItFails: 'Requesters do not get the question on which their request waits.',
-    size: withinTheWorkflow,
+    permissions: ['read-table', 'write-table', 'root-secret', 'send-mail', 'answer-task-token'],
+    failureImpact: 'Requesters do not get the question on which their request waits.',
+    size: workflowStepSize,
   },
-  raiseTheLimit: {
-    is: 'step',
+  raiseLimit: {
+    kind: 'step',
     purpose: 'Raises the limit that was approved, exactly once.',
-    may: ['read-table', 'write-table', 'read-vault'],
-    whenItFails: 'Approved increases do not arrive: machines are still refused.',
-    size: withinTheWorkflow,
+    permissions: ['read-table', 'write-table', 'root-secret'],
+    failureImpact: 'Approved increases do not arrive: machines are still refused.',
+    size: workflowStepSize,
   },
-  tellPeople: {
-    is: 'step',
+  sendOutcome: {
+    kind: 'step',
     purpose: 'Tells everybody whom the end of a request concerns.',
-    may: ['read-table', 'write-table', 'read-vault', 'send-mail'],
-    whenItFails: 'People are not told what became of a request; the sweep tells them later.',
-    size: withinTheWorkflow,
+    permissions: ['read-table', 'write-table', 'root-secret', 'send-mail'],
+    failureImpact: 'People are not told what became of a request; the sweep tells them later.',
+    size: workflowStepSize,
   },
   inboundMail: {
-    is: 'inbound-mail',
+    kind: 'inbound-mail',
     purpose: 'Takes requests and answers that come by e-mail.',
-    may: [
+    permissions: [
       'read-table',
       'write-table',
-      'read-vault',
+      'root-secret',
       'start-workflow',
       'answer-task-token',
       'send-mail',
       'read-inbound-mail',
     ],
-    whenItFails:
+    failureImpact:
       'Requests and answers by e-mail are not read, and nobody is told; their senders believe that we have them.',
     size: {
       memoryMegabytes: 1024,
@@ -274,45 +278,52 @@ export const manifest = {
       because:
         'A mail may have 10 MB, and is read whole. Its answer is tried for 20 seconds at the most, and a mail that was lost on the way may be begun again after 60.',
     },
-    atOnce: { most: 5, because: 'Anybody may send mails: a flood of them must not take what people wait for.' },
+    maxConcurrency: {
+      limit: 5,
+      because: 'Anybody may send mails: a flood of them must not take what people wait for.',
+    },
   },
   sweep: {
-    is: 'schedule',
+    kind: 'schedule',
     purpose: 'Does what time brings: reminders, lapses, letters and signals that are still owed, lost workflows.',
-    may: ['read-table', 'write-table', 'read-vault', 'send-mail', 'start-workflow', 'answer-task-token'],
-    whenItFails: 'Nobody is reminded, nothing lapses, and what a crash left unsaid stays unsaid.',
+    permissions: ['read-table', 'write-table', 'root-secret', 'send-mail', 'start-workflow', 'answer-task-token'],
+    failureImpact: 'Nobody is reminded, nothing lapses, and what a crash left unsaid stays unsaid.',
     size: {
       memoryMegabytes: 512,
       timeoutSeconds: 300,
       because:
         'It sees to a thousand requests at the most, one after the other; what is left over is for the next run.',
     },
-    atOnce: { most: 1, because: 'Two at once would only get in each other’s way at the same requests.' },
+    maxConcurrency: { limit: 1, because: 'Two at once would only get in each other’s way at the same requests.' },
     every: 'PT1M',
   },
-  warn: {
-    is: 'stream',
+  keyChanges: {
+    kind: 'stream',
     purpose: 'Warns contacts when a limit is nearly used or a KMS key looks as if it were typed on clients.',
-    may: ['read-table', 'write-table', 'read-vault', 'send-mail'],
-    whenItFails: 'Contacts are not warned before a key runs out, and machines that have moved stay on a replaced key.',
+    permissions: ['read-table', 'write-table', 'root-secret', 'send-mail'],
+    failureImpact:
+      'Contacts are not warned before a key runs out, and machines that have moved stay on a replaced key.',
     size: {
       memoryMegabytes: 512,
       timeoutSeconds: 120,
       because:
         'A batch may make it count a few large keys, each in up to 8,192 buckets, and send a mail to each contact.',
     },
-    atOnce: { most: 10, because: 'A roll-out changes the table a thousand times a second; warning of it can wait.' },
+    maxConcurrency: {
+      limit: 10,
+      because: 'A roll-out changes the table a thousand times a second; warning of it can wait.',
+    },
   },
-  mailEvents: {
-    is: 'mail-events',
+  deliveryEvents: {
+    kind: 'delivery-events',
     purpose:
       'Hears which of our mails did not arrive or were complained of, and tells people when it was the one that asks.',
-    may: ['read-table', 'write-table', 'read-vault'],
-    whenItFails: 'Nobody is told that a Notices Correspondent cannot be reached; the request waits until it lapses.',
+    permissions: ['read-table', 'write-table', 'root-secret'],
+    failureImpact: 'Nobody is told that a Notices Correspondent cannot be reached; the request waits until it lapses.',
     size: { memoryMegabytes: 256, timeoutSeconds: 30, because: 'It reads and writes one request.' },
-    atOnce: { most: 5, because: 'A mail that bounces comes with many others; hearing of them can wait.' },
+    maxConcurrency: { limit: 5, because: 'A mail that bounces comes with many others; hearing of them can wait.' },
   },
-} as const satisfies Readonly<Record<string, Entry>>;
+} as const satisfies Readonly<Record<string, ManifestEntry>>;
 
 /** Where in its bucket the mail service puts mails that come in; the id that it gives a mail follows. */
 export const inboundMailPrefix = 'mails/';
@@ -321,11 +332,11 @@ export type Manifest = typeof manifest;
 export type EntryName = keyof Manifest;
 
 /** The entries of one sort. */
-type NamesOf<Is extends Entry['is']> = {
-  [Name in EntryName]: Manifest[Name]['is'] extends Is ? Name : never;
+type EntryNamesOf<Is extends ManifestEntry['kind']> = {
+  [Name in EntryName]: Manifest[Name]['kind'] extends Is ? Name : never;
 }[EntryName];
-export type ApiName = NamesOf<'api'>;
-export type StepName = NamesOf<'step'>;
+export type ApiName = EntryNamesOf<'api'>;
+export type StepName = EntryNamesOf<'step'>;
 
 /** A route as it is written: the method and the path with its parameters in braces. */
 export type RouteOf<Name extends ApiName> = keyof Manifest[Name]['routes'] & string;
@@ -335,47 +346,37 @@ export type Route = { [Name in ApiName]: RouteOf<Name> }[ApiName];
 export function allRoutes(): readonly {
   readonly route: Route;
   readonly entry: ApiName;
-  readonly who: readonly Who[];
+  readonly audience: readonly Audience[];
 }[] {
-  return Object.entries(manifest).flatMap(([entry, declared]) =>
-    'routes' in declared
-      ? Object.entries(declared.routes).map(([route, who]) => ({ route: route as Route, entry: entry as ApiName, who }))
+  return Object.entries(manifest).flatMap(([entry, definition]) =>
+    'routes' in definition
+      ? Object.entries(definition.routes).map(([route, audience]) => ({
+          route: route as Route,
+          entry: entry as ApiName,
+          audience,
+        }))
       : [],
   );
 }
 
 /** Whether the caller of a route must be signed in: the gateway checks the token before the function is called. */
-export function needsToken(who: readonly Who[]): boolean {
-  return !who.some((each) => each === 'device' || each === 'link-holder' || each === 'anyone');
+export function needsToken(audience: readonly Audience[]): boolean {
+  return !audience.some((each) => each === 'device' || each === 'link-holder' || each === 'anyone');
 }
 
 /** An entry's name, written with hyphens. */
-export function hyphenated(name: string): string {
+export function toKebabCase(name: string): string {
   return name.replace(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`);
 }
 
-/** The file that holds an entry's Lambda, as a path from the project's root: the kind of the entry names its folder. */
+/** Returns the file of an entry's Lambda, as a path from the project's root. The kind of the entry names the folder. */
 export function fileOf(name: string): string {
-  const { is } = (manifest as Readonly<Record<string, Entry>>)[name] ?? { is: 'api' };
-  const folder = is === 'api' ? 'api' : is === 'step' ? 'steps' : 'events';
-  return `functions/${folder}/${fileNames[name] ?? hyphenated(name)}.ts`;
+  const kind = (manifest as Readonly<Record<string, ManifestEntry>>)[name]?.kind;
+  const folder = kind === 'api' ? 'api' : kind === 'step' ? 'steps' : 'events';
+  return `functions/${folder}/${toKebabCase(name)}.ts`;
 }
 
-/** The files whose name is not their entry's. */
-const fileNames: Readonly<Record<string, string>> = {
-  portal: 'customer',
-  about: 'meta',
-  warn: 'key-changes',
-  mailEvents: 'delivery-events',
-  seeWhereItStands: 'choose-next-step',
-  waitForReview: 'request-review',
-  askCorrespondent: 'request-approval',
-  askRequester: 'request-information',
-  raiseTheLimit: 'raise-limit',
-  tellPeople: 'send-outcome',
-};
-
 /** The names of the entries of one sort. */
-export function namesOf<Is extends Entry['is']>(is: Is): readonly NamesOf<Is>[] {
-  return Object.entries(manifest).flatMap(([name, entry]) => (entry.is === is ? [name as NamesOf<Is>] : []));
+export function entryNamesOf<Is extends ManifestEntry['kind']>(kind: Is): readonly EntryNamesOf<Is>[] {
+  return Object.entries(manifest).flatMap(([name, entry]) => (entry.kind === kind ? [name as EntryNamesOf<Is>] : []));
 }

@@ -6,33 +6,33 @@ import type { IKey } from 'aws-cdk-lib/aws-kms';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import { Construct } from 'constructs';
-import type { Entry, Who } from '../functions/manifest.ts';
+import type { Audience, ManifestEntry } from '../functions/manifest.ts';
 import type { Deployment } from './deployment.ts';
-import type { Meters } from './metrics.ts';
-import type { Standing } from './service-function.ts';
+import type { Metrics } from './metrics.ts';
+import type { DeployedFunction } from './service-function.ts';
 
 /** One thing to be woken for. */
-type Watch = {
+type AlarmDefinition = {
   readonly id: string;
   /** What happened, as the alarm's name says it. */
   readonly title: string;
   /** What it costs people. */
-  readonly cost: string;
+  readonly impact: string;
   /** The paragraph of the runbook: the anchor of its heading. */
-  readonly paragraph: string;
+  readonly runbookAnchor: string;
   readonly metric: IMetric;
   /** It goes off from this value on, in so many of the last so many periods. */
-  readonly from: number;
-  readonly periods?: { readonly of: number; readonly bad: number };
+  readonly threshold: number;
+  readonly periods?: { readonly evaluationPeriods: number; readonly datapointsToAlarm: number };
   /** For what should happen: it goes off where less than `from` is counted, or nothing at all. */
-  readonly whenLess?: true;
+  readonly alarmsBelow?: true;
 };
 
 /** One fault is looked up in the log when there is time; three within five minutes are a failure. */
-const faultsThatAreAFailure = 3;
+const faultsThreshold = 3;
 /** A sender with more than a tenth of bounces, or a thousandth of complaints, is stopped by SES; we want to hear before. */
-const bounceRate = 0.05;
-const complaintRate = 0.0008;
+const bounceRateThreshold = 0.05;
+const complaintRateThreshold = 0.0008;
 
 /** The alarms of a stage. Each says in people's terms what it costs, and links the paragraph that says what to do. */
 export class Alarms extends Construct {
@@ -45,12 +45,12 @@ export class Alarms extends Construct {
       prefix,
       stage,
       key,
-      standing,
-      meters,
+      functions,
+      metrics,
     }: Pick<Deployment, 'prefix' | 'stage'> & {
       readonly key: IKey;
-      readonly standing: readonly Standing[];
-      readonly meters: Meters;
+      readonly functions: readonly DeployedFunction[];
+      readonly metrics: Metrics;
     },
   ) {
     super(scope, id);
@@ -63,22 +63,25 @@ export class Alarms extends Construct {
         conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(this).account } },
       }),
     );
-    topic.addSubscription(new EmailSubscription(stage.alarmsTo));
+    topic.addSubscription(new EmailSubscription(stage.alarmEmail));
     const action = new SnsAction(topic);
 
-    this.all = watches(standing, meters).map((watch) => {
-      const { of, bad } = watch.periods ?? { of: 1, bad: 1 };
-      const alarm = new Alarm(this, watch.id, {
-        alarmName: `${prefix}: ${watch.title}`,
-        alarmDescription: `${watch.cost} What to do: ${stage.runbook}#${watch.paragraph}`,
-        metric: watch.metric,
-        threshold: watch.from,
+    this.all = alarmDefinitions(functions, metrics).map((definition) => {
+      const { evaluationPeriods: of, datapointsToAlarm: bad } = definition.periods ?? {
+        evaluationPeriods: 1,
+        datapointsToAlarm: 1,
+      };
+      const alarm = new Alarm(this, definition.id, {
+        alarmName: `${prefix}: ${definition.title}`,
+        alarmDescription: `${definition.impact} What to do: ${stage.runbook}#${definition.runbookAnchor}`,
+        metric: definition.metric,
+        threshold: definition.threshold,
         evaluationPeriods: of,
         datapointsToAlarm: bad,
-        comparisonOperator: watch.whenLess
+        comparisonOperator: definition.alarmsBelow
           ? ComparisonOperator.LESS_THAN_THRESHOLD
           : ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-        treatMissingData: watch.whenLess ? TreatMissingData.BREACHING : TreatMissingData.NOT_BREACHING,
+        treatMissingData: definition.alarmsBelow ? TreatMissingData.BREACHING : TreatMissingData.NOT_BREACHING,
       });
       alarm.addAlarmAction(action);
       alarm.addOkAction(action);
@@ -87,150 +90,161 @@ export class Alarms extends Construct {
   }
 }
 
-function watches(standing: readonly Standing[], meters: Meters): readonly Watch[] {
-  return [...standing.flatMap((each) => watchesOver(each, meters)), ...watchesOverAll(standing, meters)];
+function alarmDefinitions(functions: readonly DeployedFunction[], metrics: Metrics): readonly AlarmDefinition[] {
+  return [...functions.flatMap((deployed) => functionAlarms(deployed, metrics)), ...serviceAlarms(functions, metrics)];
 }
 
 /** What can go wrong with one function. */
-function watchesOver(each: Standing, meters: Meters): readonly Watch[] {
-  const { name, entry } = each;
-  const cost = entry.whenItFails;
-  const deadLetters = meters.deadLetters(each);
+function functionAlarms(deployed: DeployedFunction, metrics: Metrics): readonly AlarmDefinition[] {
+  const { name, entry } = deployed;
+  const impact = entry.failureImpact;
+  const deadLettersMetric = metrics.deadLetters(deployed);
   return [
     {
       id: `${name}Faults`,
       title: `${name} fails`,
-      cost,
-      paragraph: 'a-function-fails',
-      metric: meters.faults(each),
-      from: faultsThatAreAFailure,
+      impact,
+      runbookAnchor: 'a-function-fails',
+      metric: metrics.faults(deployed),
+      threshold: faultsThreshold,
     },
     // Where only so many may run at once, others wait as they should.
-    ...(entry.atOnce === undefined
+    ...(entry.maxConcurrency === undefined
       ? [
           {
             id: `${name}Throttles`,
             title: `${name} is throttled`,
-            cost,
-            paragraph: 'a-function-is-throttled',
-            metric: meters.throttles(each),
-            from: 1,
+            impact,
+            runbookAnchor: 'a-function-is-throttled',
+            metric: metrics.throttles(deployed),
+            threshold: 1,
           },
         ]
       : []),
-    ...(deadLetters === undefined
+    ...(deadLettersMetric === undefined
       ? []
       : [
           {
             id: `${name}DeadLetters`,
-            title: `${name} gave up on something`,
-            cost,
-            paragraph: 'dead-letters',
-            metric: deadLetters,
-            from: 1,
+            title: `${name} has dead letters`,
+            impact,
+            runbookAnchor: 'dead-letters',
+            metric: deadLettersMetric,
+            threshold: 1,
           },
         ]),
-    ...(entry.is === 'schedule' ? [notRun(each, entry, meters)] : []),
+    ...(entry.kind === 'schedule' ? [missedRunAlarm(deployed, entry, metrics)] : []),
   ];
 }
 
-function notRun(each: Standing, entry: Entry & { readonly is: 'schedule' }, meters: Meters): Watch {
+function missedRunAlarm(
+  deployed: DeployedFunction,
+  entry: ManifestEntry & { readonly kind: 'schedule' },
+  metrics: Metrics,
+): AlarmDefinition {
   const fiveRuns = Duration.seconds(Math.max(300, 5 * Duration.parse(entry.every).toSeconds()));
   return {
-    id: `${each.name}NotRun`,
-    title: `${each.name} has not run`,
-    cost: entry.whenItFails,
-    paragraph: 'the-sweep-has-not-run',
-    metric: meters.runsDone(each, fiveRuns),
-    from: 1,
-    whenLess: true,
+    id: `${deployed.name}NotRun`,
+    title: `${deployed.name} has not run`,
+    impact: entry.failureImpact,
+    runbookAnchor: 'the-sweep-has-not-run',
+    metric: metrics.completedRuns(deployed, fiveRuns),
+    threshold: 1,
+    alarmsBelow: true,
   };
 }
 
 /** What can go wrong with the service as a whole. */
-function watchesOverAll(standing: readonly Standing[], meters: Meters): readonly Watch[] {
-  const linkRoutes = routesOpenTo('link-holder', standing).map(({ route }) => route);
-  const forDevices = new Set(routesOpenTo('device', standing).map(({ name }) => name));
+function serviceAlarms(functions: readonly DeployedFunction[], metrics: Metrics): readonly AlarmDefinition[] {
+  const linkRoutes = routesOpenTo('link-holder', functions).map(({ route }) => route);
+  const deviceFunctions = new Set(routesOpenTo('device', functions).map(({ name }) => name));
   return [
     {
       id: 'ExecutionsFailed',
-      title: 'workflows fail',
-      cost: 'Exception requests are not driven on until the sweep starts them again; their five business days run.',
-      paragraph: 'workflow-executions-fail',
-      metric: meters.executionsFailed(),
-      from: 1,
+      title: 'workflow executions fail',
+      impact: 'Exception requests do not move until the sweep restarts them, while their five business days elapse.',
+      runbookAnchor: 'workflow-executions-fail',
+      metric: metrics.executionsFailed(),
+      threshold: 1,
     },
     {
-      id: 'RequestsComeDue',
-      title: 'requests come due',
-      cost: 'Customers were promised an answer within five business days, and some are without one shortly before.',
-      paragraph: 'requests-are-due-soon',
-      metric: meters.letters('due-soon'),
-      from: 1,
+      id: 'RequestsDueSoon',
+      title: 'requests are due soon',
+      impact:
+        'Customers were promised an answer within five business days, and that time is almost over for some requests.',
+      runbookAnchor: 'requests-are-due-soon',
+      metric: metrics.notificationsSent('due-soon'),
+      threshold: 1,
     },
     {
-      id: 'RequestsLate',
-      title: 'requests are late',
-      cost: 'Customers have had no answer within the five business days that they were promised.',
-      paragraph: 'requests-are-overdue',
-      metric: meters.letters('overdue'),
-      from: 1,
+      id: 'RequestsOverdue',
+      title: 'requests are overdue',
+      impact: 'Some customers did not get an answer within the five business days that they were promised.',
+      runbookAnchor: 'requests-are-overdue',
+      metric: metrics.notificationsSent('overdue'),
+      threshold: 1,
     },
     {
       id: 'MailBounces',
-      title: 'mails bounce',
-      cost: 'People do not get our mails, and SES stops a sender whose mails bounce: then nobody gets any, and no request can be approved.',
-      paragraph: 'emails-bounce',
-      metric: meters.mailRate('BounceRate'),
-      from: bounceRate,
+      title: 'emails bounce',
+      impact:
+        'Recipients do not get our emails. SES suspends a sender whose emails bounce; after that no email is sent and no request can be approved.',
+      runbookAnchor: 'emails-bounce',
+      metric: metrics.mailRate('BounceRate'),
+      threshold: bounceRateThreshold,
     },
     {
       id: 'MailComplaints',
-      title: 'mails are complained of',
-      cost: 'People call our mails unwanted, and SES stops a sender of whom too many do: then no request can be approved.',
-      paragraph: 'emails-bounce',
-      metric: meters.mailRate('ComplaintRate'),
-      from: complaintRate,
+      title: 'recipients report emails as spam',
+      impact:
+        'Recipients mark our emails as spam. SES suspends a sender with too many complaints; after that no request can be approved.',
+      runbookAnchor: 'emails-bounce',
+      metric: metrics.mailRate('ComplaintRate'),
+      threshold: complaintRateThreshold,
     },
     {
-      id: 'UnusualRefusals',
-      title: 'most calls are refused',
-      cost: 'More than half of all calls are refused: people or machines ask in vain, through a mistake of theirs or of ours.',
-      paragraph: 'the-refusal-rate-is-high',
-      metric: meters.percentRefused(100),
-      from: 50,
-      periods: { of: 3, bad: 3 },
+      id: 'HighRefusalRate',
+      title: 'most API calls are refused',
+      impact: 'More than half of all API calls are refused, because of a mistake in a client or in the service.',
+      runbookAnchor: 'the-refusal-rate-is-high',
+      metric: metrics.refusalPercent(100),
+      threshold: 50,
+      periods: { evaluationPeriods: 3, datapointsToAlarm: 3 },
     },
-    ...[...forDevices].map((name) => ({
-      id: `${name}GuessedKeys`,
-      title: 'somebody guesses product keys',
-      cost: 'Somebody tries keys that were never issued: a customer’s key could be found and spent, or a customer typed theirs from a bad copy.',
-      paragraph: 'product-keys-are-guessed',
-      metric: meters.refusals(name, 'unknown-key'),
-      from: 100,
+    ...[...deviceFunctions].map((name) => ({
+      id: `${name}KeyGuessing`,
+      title: 'product keys are being guessed',
+      impact:
+        'Somebody tries keys that were never issued. A customer’s key could be found and used up, or a customer enters a key from a bad copy.',
+      runbookAnchor: 'product-keys-are-guessed',
+      metric: metrics.refusals(name, 'unknown-key'),
+      threshold: 100,
     })),
     ...(linkRoutes.length === 0
       ? []
       : [
           {
-            id: 'GuessedLinks',
-            title: 'somebody guesses approval links or codes',
-            cost: 'Somebody tries links or codes that are not right: a customer’s increase could be approved by who may not.',
-            paragraph: 'approval-links-or-codes-are-guessed',
-            metric: meters.refusedOn(linkRoutes),
-            from: 20,
+            id: 'ApprovalLinkGuessing',
+            title: 'approval links or codes are being guessed',
+            impact:
+              'Somebody tries wrong links or codes. An increase could be approved by a person who is not allowed to.',
+            runbookAnchor: 'approval-links-or-codes-are-guessed',
+            metric: metrics.refusalsOnRoutes(linkRoutes),
+            threshold: 20,
           },
         ]),
   ];
 }
 
 function routesOpenTo(
-  who: Who,
-  standing: readonly Standing[],
+  audience: Audience,
+  functions: readonly DeployedFunction[],
 ): readonly { readonly name: string; readonly route: string }[] {
-  return standing.flatMap(({ name, entry }) =>
-    entry.is === 'api'
-      ? Object.entries(entry.routes).flatMap(([route, open]) => (open.includes(who) ? [{ name, route }] : []))
+  return functions.flatMap(({ name, entry }) =>
+    entry.kind === 'api'
+      ? Object.entries(entry.routes).flatMap(([route, audiences]) =>
+          audiences.includes(audience) ? [{ name, route }] : [],
+        )
       : [],
   );
 }

@@ -21,9 +21,9 @@ import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import { ARecord, HostedZone, RecordTarget } from 'aws-cdk-lib/aws-route53';
 import { ApiGatewayv2DomainProperties } from 'aws-cdk-lib/aws-route53-targets';
 import { Construct } from 'constructs';
-import { type Entry, needsToken, type Rate, type Who } from '../functions/manifest.ts';
+import { type Audience, type ManifestEntry, needsToken, type Rate } from '../functions/manifest.ts';
 import type { Deployment } from './deployment.ts';
-import { acknowledge } from './nag-suppressions.ts';
+import { suppressFindings } from './nag-suppressions.ts';
 
 /**
  * What of a call is logged. Never its path: the token in the path of an approval link is a secret. The route says what was
@@ -32,20 +32,20 @@ import { acknowledge } from './nag-suppressions.ts';
 const accessLogFormat = AccessLogFormat.custom(
   JSON.stringify({
     requestId: '$context.requestId',
-    at: '$context.requestTimeEpoch',
+    requestTime: '$context.requestTimeEpoch',
     route: '$context.routeKey',
     status: '$context.status',
-    milliseconds: '$context.responseLatency',
-    functionMilliseconds: '$context.integrationLatency',
-    bytes: '$context.responseLength',
-    from: '$context.identity.sourceIp',
+    latencyMilliseconds: '$context.responseLatency',
+    integrationMilliseconds: '$context.integrationLatency',
+    responseBytes: '$context.responseLength',
+    sourceIp: '$context.identity.sourceIp',
     error: '$context.error.message',
     authorizerError: '$context.authorizer.error',
   }),
 );
 
 /** Why a route has no authorizer of the gateway's: each such caller brings a credential of another kind, or needs none. */
-const withoutToken: Readonly<Record<'device' | 'link-holder' | 'anyone', string>> = {
+const noTokenReasons: Readonly<Record<'device' | 'link-holder' | 'anyone', string>> = {
   device: 'A machine has no account: the product key in the body is its credential, and the function checks it.',
   'link-holder': 'The token in the path and the code from the mail are the credential, and the function checks both.',
   anyone: 'It tells nothing that is not public.',
@@ -81,7 +81,7 @@ export class Api extends Construct {
         destination: new LogGroupLogDestination(
           new LogGroup(this, 'AccessLog', {
             logGroupName: `/aws/vendedlogs/http-api/${prefix}`,
-            retention: stage.logsForDays,
+            retention: stage.logRetentionDays,
             encryptionKey: key,
             removalPolicy: RemovalPolicy.DESTROY,
           }),
@@ -90,11 +90,11 @@ export class Api extends Construct {
       },
     });
     this.publicUrl = stage.domain === null ? this.api.apiEndpoint : `https://${stage.domain.name}`;
-    if (stage.domain !== null) this.answerAt(stage.domain);
-    new CfnOutput(this, 'Address', { key: 'ApiAddress', value: this.publicUrl });
+    if (stage.domain !== null) this.addCustomDomain(stage.domain);
+    new CfnOutput(this, 'Url', { key: 'ApiUrl', value: this.publicUrl });
   }
 
-  private answerAt({ name, zoneId, zoneName }: NonNullable<Deployment['stage']['domain']>): void {
+  private addCustomDomain({ name, zoneId, zoneName }: NonNullable<Deployment['stage']['domain']>): void {
     const zone = HostedZone.fromHostedZoneAttributes(this, 'Zone', { hostedZoneId: zoneId, zoneName });
     const domain = new DomainName(this, 'Domain', {
       domainName: name,
@@ -114,41 +114,41 @@ export class Api extends Construct {
   }
 
   /** Adds the routes of the entries with their authorizer and rates; one entry answers what no route is written for. */
-  answer(
+  addRoutes(
     entries: readonly {
       readonly name: string;
-      readonly entry: Entry & { readonly is: 'api' };
+      readonly entry: ManifestEntry & { readonly kind: 'api' };
       readonly function: IFunction;
     }[],
-    signedIn: { readonly userPool: IUserPool; readonly client: IUserPoolClient },
+    authentication: { readonly userPool: IUserPool; readonly client: IUserPoolClient },
   ): void {
-    const authorizer = new HttpUserPoolAuthorizer('SignedIn', signedIn.userPool, {
-      userPoolClients: [signedIn.client],
+    const authorizer = new HttpUserPoolAuthorizer('UserPoolAuthorizer', authentication.userPool, {
+      userPoolClients: [authentication.client],
     });
     const rates: Record<string, Rate> = {};
     const routes: HttpRoute[] = [];
-    for (const { name, entry, function: answering } of entries) {
-      const integration = new HttpLambdaIntegration(name, answering, { scopePermissionToRoute: false });
-      for (const [key, who] of Object.entries(entry.routes)) {
+    for (const { name, entry, function: handler } of entries) {
+      const integration = new HttpLambdaIntegration(name, handler, { scopePermissionToRoute: false });
+      for (const [key, audiences] of Object.entries(entry.routes)) {
         const route = new HttpRoute(this, key, {
           httpApi: this.api,
           routeKey: routeKeyOf(key),
           integration,
-          ...(needsToken(who) ? { authorizer } : {}),
+          ...(needsToken(audiences) ? { authorizer } : {}),
         });
-        if (!needsToken(who)) acknowledge(route, { 'AwsSolutions-APIG4': reasonFor(who) });
+        if (!needsToken(audiences)) suppressFindings(route, { 'AwsSolutions-APIG4': noTokenReasonFor(audiences) });
         rates[key] = entry.rates?.[key] ?? entry.rate;
         routes.push(route);
       }
-      if (entry.answersTheRest) {
-        const rest = new HttpRoute(this, '$default', {
+      if (entry.handlesUnmatchedRoutes) {
+        const catchAllRoute = new HttpRoute(this, '$default', {
           httpApi: this.api,
           routeKey: HttpRouteKey.DEFAULT,
           integration,
         });
-        acknowledge(rest, { 'AwsSolutions-APIG4': 'It says only that there is nothing at the address.' });
+        suppressFindings(catchAllRoute, { 'AwsSolutions-APIG4': 'It says only that there is nothing at the address.' });
         rates.$default = entry.rate;
-        routes.push(rest);
+        routes.push(catchAllRoute);
       }
     }
     const { defaultChild } = this.stage.node;
@@ -166,14 +166,14 @@ export class Api extends Construct {
 
 function routeKeyOf(route: string): HttpRouteKey {
   const [method = '', path = ''] = route.split(' ');
-  const known = Object.values(HttpMethod).find((each) => each === method);
-  if (known === undefined) throw new Error(`The gateway has no method ${method}.`);
-  return HttpRouteKey.with(path, known);
+  const httpMethod = Object.values(HttpMethod).find((each) => each === method);
+  if (httpMethod === undefined) throw new Error(`The gateway has no method ${method}.`);
+  return HttpRouteKey.with(path, httpMethod);
 }
 
-function reasonFor(who: readonly Who[]): string {
-  const reasons = Object.entries(withoutToken).flatMap(([each, reason]) =>
-    who.some((one) => one === each) ? reason : [],
+function noTokenReasonFor(audiences: readonly Audience[]): string {
+  const reasons = Object.entries(noTokenReasons).flatMap(([each, reason]) =>
+    audiences.some((audience) => audience === each) ? reason : [],
   );
   return reasons.join(' ');
 }

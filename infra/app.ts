@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { App, Validations } from 'aws-cdk-lib';
 import { AwsSolutionsChecks, NIST80053R5Checks } from 'cdk-nag';
 import { manifest } from '../functions/manifest.ts';
-import { build } from './stacks.ts';
+import { createStacks } from './stacks.ts';
 import { readStage, root, type Stage } from './stage.ts';
 
 /*
@@ -11,20 +11,20 @@ import { readStage, root, type Stage } from './stage.ts';
  */
 
 /** What the user can mend: told in one line. */
-class CannotBuild extends Error {}
+class ConfigurationError extends Error {}
 
 function main(): void {
   const app = new App();
-  const read = readStage(app.node.tryGetContext('stages'), app.node.tryGetContext('stage'));
-  if (!read.ok) throw new CannotBuild(read.problem);
-  const { name: stageName, stage } = read;
+  const stageResult = readStage(app.node.tryGetContext('stages'), app.node.tryGetContext('stage'));
+  if (!stageResult.ok) throw new ConfigurationError(stageResult.problem);
+  const { name: stageName, stage } = stageResult;
   checkPolicy(stageName, stage);
   const account = stage.account ?? process.env.CDK_DEFAULT_ACCOUNT;
-  build(app, {
+  createStacks(app, {
     stageName,
     stage,
     manifest,
-    version: versionOfThis(),
+    version: readPackageVersion(),
     emulated: String(app.node.tryGetContext('emulated')) === 'true',
     env: { region: stage.region, ...(account === undefined ? {} : { account }) },
   });
@@ -37,12 +37,12 @@ function checkPolicy(stageName: string, { policyFile }: Stage): void {
   try {
     JSON.parse(readFileSync(join(root, policyFile), 'utf8'));
   } catch (error) {
-    const because = error instanceof Error ? error.message : String(error);
-    throw new CannotBuild(`cdk.json: context.stages.${stageName}: policyFile cannot be read: ${because}`);
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new ConfigurationError(`cdk.json: context.stages.${stageName}: policyFile cannot be read: ${reason}`);
   }
 }
 
-function versionOfThis(): string {
+function readPackageVersion(): string {
   const { version }: { readonly version: string } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   return version;
 }
@@ -50,6 +50,6 @@ function versionOfThis(): string {
 try {
   main();
 } catch (error) {
-  console.error(error instanceof CannotBuild ? error.message : error);
+  console.error(error instanceof ConfigurationError ? error.message : error);
   process.exit(1);
 }

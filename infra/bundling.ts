@@ -39,7 +39,7 @@ function bundleFolderOf(file: string): string {
 export class Bundles {
   private readonly files: readonly string[];
   private readonly policyFile: string;
-  private made: readonly OutputFile[] | undefined;
+  private outputFiles: readonly OutputFile[] | undefined;
 
   /** @param files the handlers, as paths from the project's root. */
   constructor(files: readonly string[], policyFile: string) {
@@ -56,7 +56,7 @@ export class Bundles {
         command: [file, this.policyFile],
         local: {
           tryBundle: (folder) => {
-            for (const { path, contents } of this.bundled()) {
+            for (const { path, contents } of this.buildOnce()) {
               if (dirname(path) === bundleFolderOf(file)) writeFileSync(join(folder, basename(path)), contents);
             }
             copyFileSync(join(root, this.policyFile), join(folder, 'policy.json'));
@@ -67,8 +67,8 @@ export class Bundles {
     });
   }
 
-  private bundled(): readonly OutputFile[] {
-    this.made ??= buildSync({
+  private buildOnce(): readonly OutputFile[] {
+    this.outputFiles ??= buildSync({
       ...bundleOptions,
       entryPoints: [...this.files],
       outdir: bundleFolder,
@@ -78,6 +78,6 @@ export class Bundles {
       outExtension: { '.js': '.mjs' },
       write: false,
     }).outputFiles;
-    return this.made;
+    return this.outputFiles;
   }
 }

@@ -14,7 +14,7 @@ import { Construct } from 'constructs';
  * How mails go out: encrypted on the way, counted, and without a pixel or a rewritten link in them, for a link that another
  * site knows is no secret. What could not be delivered, and who complained, goes to the account's event bus.
  */
-export class Sending extends Construct {
+export class MailConfigurationSet extends Construct {
   readonly configurationSetName: string;
   readonly configurationSetArn: string;
 
@@ -27,7 +27,7 @@ export class Sending extends Construct {
       suppressionReasons: SuppressionReasons.BOUNCES_AND_COMPLAINTS,
       vdmOptions: { engagementMetrics: false, optimizedSharedDelivery: false },
     });
-    new ConfigurationSetEventDestination(this, 'Events', {
+    new ConfigurationSetEventDestination(this, 'EventDestination', {
       configurationSet,
       destination: EventDestination.eventBus(EventBus.fromEventBusName(this, 'DefaultBus', 'default')),
       // Opens and clicks are tracked only where they are asked for: here they are not.

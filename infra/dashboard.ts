@@ -8,8 +8,8 @@ import {
   TextWidget,
 } from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
-import type { Meters } from './metrics.ts';
-import type { Standing } from './service-function.ts';
+import type { Metrics } from './metrics.ts';
+import type { DeployedFunction } from './service-function.ts';
 
 /** One page: is anything wrong, how the business goes, and how the machinery does. */
 export class Dashboard extends Construct {
@@ -18,13 +18,13 @@ export class Dashboard extends Construct {
     id: string,
     props: {
       readonly prefix: string;
-      readonly standing: readonly Standing[];
-      readonly meters: Meters;
+      readonly functions: readonly DeployedFunction[];
+      readonly metrics: Metrics;
       readonly alarms: readonly Alarm[];
     },
   ) {
     super(scope, id);
-    const { meters, standing } = props;
+    const { metrics, functions } = props;
     const hour = Duration.hours(1);
     const dashboard = new CloudWatchDashboard(this, 'Dashboard', {
       dashboardName: props.prefix,
@@ -33,42 +33,45 @@ export class Dashboard extends Construct {
     dashboard.addWidgets(new AlarmStatusWidget({ title: 'Alarms', width: 24, height: 5, alarms: [...props.alarms] }));
     dashboard.addWidgets(heading('How the business goes'));
     dashboard.addWidgets(
-      graph('Activations an hour, by kind of key', meters.each('activations', 'Sum', hour)),
-      graph('Refusals an hour, by code', meters.each('refusals', 'Sum', hour)),
-      graph('Requests an hour that came into a state', meters.each('requests', 'Sum', hour)),
+      graph('Activations an hour, by kind of key', metrics.byDimension('activations', 'Sum', hour)),
+      graph('Refusals an hour, by code', metrics.byDimension('refusals', 'Sum', hour)),
+      graph('Requests an hour that came into a state', metrics.byDimension('requests', 'Sum', hour)),
     );
     dashboard.addWidgets(
-      graph('Approvals a day, by outcome', meters.each('approvals', 'Sum', Duration.days(1))),
+      graph('Approvals a day, by outcome', metrics.byDimension('approvals', 'Sum', Duration.days(1))),
       graph(
         'Business minutes to an answer, by who had the ball',
-        meters.each('answerMinutes', 'Average', Duration.days(1)),
+        metrics.byDimension('elapsedMinutes', 'Average', Duration.days(1)),
       ),
-      graph('Letters an hour, by kind', meters.each('letters', 'Sum', hour)),
+      graph('Letters an hour, by kind', metrics.byDimension('notifications', 'Sum', hour)),
     );
     dashboard.addWidgets(heading('How the machinery does'));
     dashboard.addWidgets(
-      graph('Calls', meters.calls(), meters.callsRefused(), meters.callsFailed()),
-      graph('Milliseconds to an answer', meters.latency(50), meters.latency(95), meters.latency(99)),
-      graph('Faults', ...standing.map((each) => meters.faults(each))),
+      graph('Calls', metrics.calls(), metrics.refusedCalls(), metrics.failedCalls()),
+      graph('Milliseconds to an answer', metrics.latency(50), metrics.latency(95), metrics.latency(99)),
+      graph('Faults', ...functions.map((deployed) => metrics.faults(deployed))),
     );
     dashboard.addWidgets(
-      graph('Milliseconds that functions run (p99)', ...standing.map((each) => meters.duration(each))),
-      graph('Throttled', ...standing.map((each) => meters.throttles(each))),
-      graph('Dead letters', ...standing.flatMap((each) => meters.deadLetters(each) ?? [])),
+      graph('Milliseconds that functions run (p99)', ...functions.map((deployed) => metrics.duration(deployed))),
+      graph('Throttled', ...functions.map((deployed) => metrics.throttles(deployed))),
+      graph('Dead letters', ...functions.flatMap((deployed) => metrics.deadLetters(deployed) ?? [])),
     );
     dashboard.addWidgets(
-      graph('Workflows', meters.executionsStarted(), meters.executionsFailed()),
-      graph('Units of the table', ...meters.tableBusy()),
+      graph('Workflows', metrics.executionsStarted(), metrics.executionsFailed()),
+      graph('Units of the table', ...metrics.consumedCapacity()),
       graph(
         'Share of mails that bounced or were complained of',
-        meters.mailRate('BounceRate'),
-        meters.mailRate('ComplaintRate'),
+        metrics.mailRate('BounceRate'),
+        metrics.mailRate('ComplaintRate'),
       ),
-      graph('Mails that did not arrive or were not wanted, an hour', meters.each('mailEvents', 'Sum', hour)),
+      graph(
+        'Mails that did not arrive or were not wanted, an hour',
+        metrics.byDimension('deliveryEvents', 'Sum', hour),
+      ),
     );
     const { region } = Stack.of(this);
-    new CfnOutput(this, 'Address', {
-      key: 'DashboardAddress',
+    new CfnOutput(this, 'Url', {
+      key: 'DashboardUrl',
       value: `https://${region}.console.aws.amazon.com/cloudwatch/home?region=${region}#dashboards/dashboard/${props.prefix}`,
     });
   }

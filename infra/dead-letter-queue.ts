@@ -1,10 +1,10 @@
 import { Duration } from 'aws-cdk-lib';
 import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
-import { acknowledge } from './nag-suppressions.ts';
+import { suppressFindings } from './nag-suppressions.ts';
 
 /** Where what failed for good is kept for two weeks, the longest there is, until somebody has looked. */
-export class DeadLetters extends Construct {
+export class DeadLetterQueue extends Construct {
   readonly queue: Queue;
 
   constructor(scope: Construct, id: string) {
@@ -14,7 +14,7 @@ export class DeadLetters extends Construct {
       enforceSSL: true,
       retentionPeriod: Duration.days(14),
     });
-    acknowledge(this.queue, {
+    suppressFindings(this.queue, {
       'AwsSolutions-SQS3': 'It is itself where dead letters go; an alarm tells of the first.',
     });
   }

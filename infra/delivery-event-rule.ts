@@ -6,14 +6,14 @@ import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 
 /** Hands a function what SES says of our own mails that did not arrive or were complained of. */
-export class MailEvents extends Construct {
+export class DeliveryEventRule extends Construct {
   constructor(
     scope: Construct,
     id: string,
     props: {
       readonly function: LambdaFunction;
       readonly configurationSetName: string;
-      readonly deadLetters: IQueue;
+      readonly deadLetterQueue: IQueue;
     },
   ) {
     super(scope, id);
@@ -26,7 +26,7 @@ export class MailEvents extends Construct {
       },
       targets: [
         new LambdaTarget(props.function, {
-          deadLetterQueue: props.deadLetters,
+          deadLetterQueue: props.deadLetterQueue,
           retryAttempts: 10,
           maxEventAge: Duration.hours(6),
         }),

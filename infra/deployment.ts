@@ -1,5 +1,5 @@
 import type { Environment as AwsEnvironment } from 'aws-cdk-lib';
-import type { Entry } from '../functions/manifest.ts';
+import type { ManifestEntry } from '../functions/manifest.ts';
 import type { Stage } from './stage.ts';
 
 /** All that the stacks are made from. */
@@ -8,7 +8,7 @@ export type Deployment = {
   readonly prefix: string;
   readonly stageName: string;
   readonly stage: Stage;
-  readonly manifest: Readonly<Record<string, Entry>>;
+  readonly manifest: Readonly<Record<string, ManifestEntry>>;
   readonly version: string;
   /** Leaves out what an emulator of AWS cannot make (listed in the docs). */
   readonly emulated: boolean;

@@ -11,14 +11,14 @@ import { Construct } from 'constructs';
 export class EncryptionKey extends Construct {
   readonly key: Key;
 
-  constructor(scope: Construct, id: string, props: { readonly prefix: string; readonly whenRemoved: RemovalPolicy }) {
+  constructor(scope: Construct, id: string, props: { readonly prefix: string; readonly removalPolicy: RemovalPolicy }) {
     super(scope, id);
     const { account, region } = Stack.of(this);
     this.key = new Key(this, 'Key', {
       alias: props.prefix,
       description: `All that ${props.prefix} keeps`,
       enableKeyRotation: true,
-      removalPolicy: props.whenRemoved,
+      removalPolicy: props.removalPolicy,
     });
     const allow = (service: string, actions: readonly string[], conditions: Record<string, Record<string, string>>) =>
       this.key.addToResourcePolicy(
@@ -29,14 +29,14 @@ export class EncryptionKey extends Construct {
           conditions,
         }),
       );
-    const ofThisAccount = { StringEquals: { 'aws:SourceAccount': account } };
+    const fromThisAccount = { StringEquals: { 'aws:SourceAccount': account } };
     // CloudWatch Logs has no source account to go by; the name of the log group is part of what it encrypts with.
     allow(
       `logs.${region}.amazonaws.com`,
       ['Encrypt', 'Decrypt', 'ReEncryptFrom', 'ReEncryptTo', 'GenerateDataKey', 'DescribeKey'],
       { ArnLike: { 'kms:EncryptionContext:aws:logs:arn': `arn:aws:logs:${region}:${account}:log-group:*` } },
     );
-    allow('cloudwatch.amazonaws.com', ['Decrypt', 'GenerateDataKey'], ofThisAccount);
-    allow('ses.amazonaws.com', ['Decrypt', 'GenerateDataKey'], ofThisAccount);
+    allow('cloudwatch.amazonaws.com', ['Decrypt', 'GenerateDataKey'], fromThisAccount);
+    allow('ses.amazonaws.com', ['Decrypt', 'GenerateDataKey'], fromThisAccount);
   }
 }

@@ -4,13 +4,13 @@ import type { IKey } from 'aws-cdk-lib/aws-kms';
 import { BlockPublicAccess, Bucket, BucketEncryption, ObjectOwnership } from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
 import { inboundMailPrefix } from '../functions/manifest.ts';
-import { acknowledge } from './nag-suppressions.ts';
+import { suppressFindings } from './nag-suppressions.ts';
 
 /** Where mails wait that came to the exceptions address: for days, until they are read and for as long as one may ask. */
 export class InboundMailBucket extends Construct {
   readonly bucket: Bucket;
 
-  constructor(scope: Construct, id: string, props: { readonly key: IKey; readonly keptForDays: number }) {
+  constructor(scope: Construct, id: string, props: { readonly key: IKey; readonly retentionDays: number }) {
     super(scope, id);
     this.bucket = new Bucket(this, 'Bucket', {
       encryption: BucketEncryption.KMS,
@@ -20,7 +20,7 @@ export class InboundMailBucket extends Construct {
       objectOwnership: ObjectOwnership.BUCKET_OWNER_ENFORCED,
       enforceSSL: true,
       lifecycleRules: [
-        { expiration: Duration.days(props.keptForDays), abortIncompleteMultipartUploadAfter: Duration.days(1) },
+        { expiration: Duration.days(props.retentionDays), abortIncompleteMultipartUploadAfter: Duration.days(1) },
       ],
       // A bucket with mails in it is not deleted with its stack; they are gone in days anyway.
       removalPolicy: RemovalPolicy.RETAIN,
@@ -34,15 +34,15 @@ export class InboundMailBucket extends Construct {
         conditions: { StringEquals: { 'aws:SourceAccount': account } },
       }),
     );
-    const shortLived =
+    const shortLivedReason =
       'Mails are here for days and then gone for good, as people may expect; what comes of one is in the table.';
-    const oneReader =
+    const singleReaderReason =
       'SES alone writes to it and one function alone reads; both leave their traces in CloudTrail and the log.';
-    acknowledge(this.bucket, {
-      'AwsSolutions-S1': oneReader,
-      'NIST.800.53.R5-S3BucketLoggingEnabled': oneReader,
-      'NIST.800.53.R5-S3BucketReplicationEnabled': shortLived,
-      'NIST.800.53.R5-S3BucketVersioningEnabled': shortLived,
+    suppressFindings(this.bucket, {
+      'AwsSolutions-S1': singleReaderReason,
+      'NIST.800.53.R5-S3BucketLoggingEnabled': singleReaderReason,
+      'NIST.800.53.R5-S3BucketReplicationEnabled': shortLivedReason,
+      'NIST.800.53.R5-S3BucketVersioningEnabled': shortLivedReason,
     });
   }
 }

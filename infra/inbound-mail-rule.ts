@@ -10,7 +10,7 @@ import { inboundMailPrefix } from '../functions/manifest.ts';
  * found out about the sender (SPF, DKIM, DMARC). One rule set of an account is active at a time, and CloudFormation cannot
  * make it so: the deployment says how.
  */
-export class InboundMail extends Construct {
+export class InboundMailRule extends Construct {
   constructor(
     scope: Construct,
     id: string,
@@ -26,7 +26,7 @@ export class InboundMail extends Construct {
     props.function.configureAsyncInvoke({ retryAttempts: 2, maxEventAge: Duration.hours(6) });
     if (props.emulated) return;
     const ruleSet = new ReceiptRuleSet(this, 'RuleSet', { receiptRuleSetName: props.prefix });
-    ruleSet.addRule('ToTheExceptionsAddress', {
+    ruleSet.addRule('ExceptionsAddress', {
       // SES takes the address with anything behind a plus sign for the same: answers to questions come so.
       recipients: [props.address],
       scanEnabled: true,
@@ -37,6 +37,6 @@ export class InboundMail extends Construct {
         new Lambda({ function: props.function, invocationType: LambdaInvocationType.EVENT }),
       ],
     });
-    new CfnOutput(this, 'Activate', { key: 'ReceiptRuleSet', value: props.prefix });
+    new CfnOutput(this, 'RuleSetName', { key: 'ReceiptRuleSetName', value: props.prefix });
   }
 }

@@ -14,16 +14,19 @@ export class MailIdentity extends Construct {
   constructor(scope: Construct, id: string, props: Pick<Stage, 'domain' | 'mail'> & { readonly emulated: boolean }) {
     super(scope, id);
     const domain = domainOf(props.mail.from);
-    const bounces = `bounces.${domain}`;
+    const bounceDomain = `bounces.${domain}`;
     const { region } = Stack.of(this);
-    this.identity = new EmailIdentity(this, 'Identity', { identity: Identity.domain(domain), mailFromDomain: bounces });
+    this.identity = new EmailIdentity(this, 'Identity', {
+      identity: Identity.domain(domain),
+      mailFromDomain: bounceDomain,
+    });
     // An emulator has no DNS, and makes up no DKIM keys.
     if (props.emulated) return;
 
     const records = [
       ...this.identity.dkimRecords.map(({ name, value }) => ({ type: 'CNAME', name, value })),
-      { type: 'MX', name: bounces, value: `10 feedback-smtp.${region}.amazonses.com` },
-      { type: 'TXT', name: bounces, value: '"v=spf1 include:amazonses.com ~all"' },
+      { type: 'MX', name: bounceDomain, value: `10 feedback-smtp.${region}.amazonses.com` },
+      { type: 'TXT', name: bounceDomain, value: '"v=spf1 include:amazonses.com ~all"' },
       { type: 'TXT', name: `_dmarc.${domain}`, value: '"v=DMARC1; p=quarantine"' },
       { type: 'MX', name: domain, value: `10 inbound-smtp.${region}.amazonaws.com` },
     ];

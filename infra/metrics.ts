@@ -3,9 +3,9 @@ import type { HttpApi } from 'aws-cdk-lib/aws-apigatewayv2';
 import { type IMetric, MathExpression, Metric, Stats } from 'aws-cdk-lib/aws-cloudwatch';
 import type { ITable, Table } from 'aws-cdk-lib/aws-dynamodb';
 import type { StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
-import { counted } from '../functions/manifest.ts';
+import { businessMetrics } from '../functions/manifest.ts';
 import type { Deployment } from './deployment.ts';
-import type { Standing } from './service-function.ts';
+import type { DeployedFunction } from './service-function.ts';
 
 /** Each stage counts for itself, also where two share an account. */
 export function metricsNamespaceOf({ stageName }: Pick<Deployment, 'stageName'>): string {
@@ -15,22 +15,22 @@ export function metricsNamespaceOf({ stageName }: Pick<Deployment, 'stageName'>)
 const period = Duration.minutes(5);
 
 /** Everything that is measured, by what it tells: five minutes at a time. Alarms and dashboard are made of these. */
-export class Meters {
+export class Metrics {
   private readonly deployment: Deployment;
-  private readonly watched: {
-    readonly standing: readonly Standing[];
+  private readonly sources: {
+    readonly functions: readonly DeployedFunction[];
     readonly api: HttpApi;
     readonly stateMachine: StateMachine;
     readonly table: Table | ITable;
   };
 
-  constructor(deployment: Deployment, watched: Meters['watched']) {
+  constructor(deployment: Deployment, sources: Metrics['sources']) {
     this.deployment = deployment;
-    this.watched = watched;
+    this.sources = sources;
   }
 
   /** Faults of one function: those that it told of, and those that ended it. */
-  faults({ name, made }: Standing): IMetric {
+  faults({ name, construct: made }: DeployedFunction): IMetric {
     return new MathExpression({
       label: name,
       period,
@@ -38,34 +38,34 @@ export class Meters {
       expression: `FILL(${name}Ended, 0) + FILL(${name}Told, 0)`,
       usingMetrics: {
         [`${name}Ended`]: made.function.metricErrors({ period, statistic: Stats.SUM }),
-        [`${name}Told`]: this.own('faults', { service: name }),
+        [`${name}Told`]: this.serviceMetric('faults', { service: name }),
       },
     });
   }
 
-  throttles({ name, made }: Standing): IMetric {
+  throttles({ name, construct: made }: DeployedFunction): IMetric {
     return made.function.metricThrottles({ label: name, period, statistic: Stats.SUM });
   }
 
-  duration({ name, made }: Standing): IMetric {
+  duration({ name, construct: made }: DeployedFunction): IMetric {
     return made.function.metricDuration({ label: name, period, statistic: Stats.p(99) });
   }
 
   /** Runs that came to their end, for what runs by the clock. */
-  runsDone({ name, made }: Standing, over: Duration): IMetric {
+  completedRuns({ name, construct: made }: DeployedFunction, window: Duration): IMetric {
     return new MathExpression({
       label: name,
-      period: over,
+      period: window,
       expression: 'FILL(begun, 0) - FILL(ended, 0)',
       usingMetrics: {
-        begun: made.function.metricInvocations({ period: over, statistic: Stats.SUM }),
-        ended: made.function.metricErrors({ period: over, statistic: Stats.SUM }),
+        begun: made.function.metricInvocations({ period: window, statistic: Stats.SUM }),
+        ended: made.function.metricErrors({ period: window, statistic: Stats.SUM }),
       },
     });
   }
 
-  deadLetters({ name, made }: Standing): IMetric | undefined {
-    return made.deadLetters?.metricApproximateNumberOfMessagesVisible({
+  deadLetters({ name, construct: made }: DeployedFunction): IMetric | undefined {
+    return made.deadLetterQueue?.metricApproximateNumberOfMessagesVisible({
       label: name,
       period,
       statistic: Stats.MAXIMUM,
@@ -73,11 +73,11 @@ export class Meters {
   }
 
   executionsStarted(): IMetric {
-    return this.watched.stateMachine.metricStarted({ label: 'started', period });
+    return this.sources.stateMachine.metricStarted({ label: 'started', period });
   }
 
   executionsFailed(): IMetric {
-    const { stateMachine } = this.watched;
+    const { stateMachine } = this.sources;
     return new MathExpression({
       label: 'failed',
       period,
@@ -91,91 +91,92 @@ export class Meters {
   }
 
   calls(): IMetric {
-    return this.watched.api.metricCount({ label: 'calls', period, statistic: Stats.SUM });
+    return this.sources.api.metricCount({ label: 'calls', period, statistic: Stats.SUM });
   }
 
-  callsRefused(): IMetric {
-    return this.watched.api.metricClientError({ label: 'refused (4xx)', period, statistic: Stats.SUM });
+  refusedCalls(): IMetric {
+    return this.sources.api.metricClientError({ label: 'refused (4xx)', period, statistic: Stats.SUM });
   }
 
-  callsFailed(): IMetric {
-    return this.watched.api.metricServerError({ label: 'failed (5xx)', period, statistic: Stats.SUM });
+  failedCalls(): IMetric {
+    return this.sources.api.metricServerError({ label: 'failed (5xx)', period, statistic: Stats.SUM });
   }
 
   latency(percentile: number): IMetric {
-    return this.watched.api.metricLatency({ label: `p${percentile}`, period, statistic: Stats.p(percentile) });
+    return this.sources.api.metricLatency({ label: `p${percentile}`, period, statistic: Stats.p(percentile) });
   }
 
   /** How many calls of a hundred were refused, told only where there are enough of them to tell. */
-  percentRefused(atLeastCalls: number): IMetric {
+  refusalPercent(atLeastCalls: number): IMetric {
     return new MathExpression({
       label: 'refused of a hundred',
       period,
       expression: `IF(calls >= ${atLeastCalls}, 100 * refused / calls, 0)`,
-      usingMetrics: { calls: this.calls(), refused: this.callsRefused() },
+      usingMetrics: { calls: this.calls(), refused: this.refusedCalls() },
     });
   }
 
   /** Calls of these routes that were refused, whatever the answer said. */
-  refusedOn(routes: readonly string[]): IMetric {
+  refusalsOnRoutes(routes: readonly string[]): IMetric {
     const perRoute = Object.fromEntries(
       routes.map((route, index) => {
         const [method = '', path = ''] = route.split(' ');
         return [
           `route${index}`,
-          this.watched.api.metricClientError({
+          this.sources.api.metricClientError({
             period,
             statistic: Stats.SUM,
-            dimensionsMap: { ApiId: this.watched.api.apiId, Stage: '$default', Method: method, Resource: path },
+            dimensionsMap: { ApiId: this.sources.api.apiId, Stage: '$default', Method: method, Resource: path },
           }),
         ];
       }),
     );
-    const sum = Object.keys(perRoute).map((each) => `FILL(${each}, 0)`);
+    const sum = Object.keys(perRoute).map((byDimension) => `FILL(${byDimension}, 0)`);
     return new MathExpression({ label: 'refused', period, expression: sum.join(' + '), usingMetrics: perRoute });
   }
 
   /** Refusals of one code by one function. */
   refusals(name: string, code: string): IMetric {
-    return this.own('refusals', { service: name, code });
+    return this.serviceMetric('refusals', { service: name, code });
   }
 
   /** Letters of one kind that went out. */
-  letters(letter: string): IMetric {
-    return this.own('letters', { [counted.letters]: letter });
+  notificationsSent(kind: string): IMetric {
+    return this.serviceMetric('notifications', { [businessMetrics.notifications]: kind });
   }
 
   /** The share of this stage’s mails that bounced or were complained of, from 0 to 1, as SES judges a sender by it. */
-  mailRate(of: 'BounceRate' | 'ComplaintRate'): IMetric {
+  mailRate(rate: 'BounceRate' | 'ComplaintRate'): IMetric {
     return new Metric({
-      label: of,
+      label: rate,
       namespace: 'AWS/SES',
-      metricName: `Reputation.${of}`,
+      metricName: `Reputation.${rate}`,
       dimensionsMap: { 'ses:configuration-set': this.deployment.prefix },
       period: Duration.hours(1),
       statistic: Stats.MAXIMUM,
     });
   }
 
-  tableBusy(): readonly IMetric[] {
+  consumedCapacity(): readonly IMetric[] {
     return (['ConsumedReadCapacityUnits', 'ConsumedWriteCapacityUnits'] as const).map((metricName) =>
-      this.watched.table.metric(metricName, { label: metricName, period, statistic: Stats.SUM }),
+      this.sources.table.metric(metricName, { label: metricName, period, statistic: Stats.SUM }),
     );
   }
 
   /** Every value that something is counted by, each a line of its own, whichever there turn out to be. */
-  each(what: keyof typeof counted, statistic: string, over: Duration): IMetric {
-    const dimensions = what === 'refusals' ? `service,${counted[what]}` : counted[what];
+  byDimension(metricName: keyof typeof businessMetrics, statistic: string, window: Duration): IMetric {
+    const dimensions =
+      metricName === 'refusals' ? `service,${businessMetrics[metricName]}` : businessMetrics[metricName];
     const namespace = metricsNamespaceOf(this.deployment);
     return new MathExpression({
       label: '',
-      period: over,
-      expression: `SEARCH('{"${namespace}",${dimensions}} MetricName="${what}"', '${statistic}', ${over.toSeconds()})`,
+      period: window,
+      expression: `SEARCH('{"${namespace}",${dimensions}} MetricName="${metricName}"', '${statistic}', ${window.toSeconds()})`,
       usingMetrics: {},
     });
   }
 
-  private own(metricName: string, dimensionsMap: Record<string, string>): Metric {
+  private serviceMetric(metricName: string, dimensionsMap: Record<string, string>): Metric {
     const namespace = metricsNamespaceOf(this.deployment);
     return new Metric({ namespace, metricName, dimensionsMap, period, statistic: Stats.SUM });
   }

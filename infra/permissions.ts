@@ -1,9 +1,9 @@
 import { Aws } from 'aws-cdk-lib';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
-import type { Right } from '../functions/manifest.ts';
+import type { Permission } from '../functions/manifest.ts';
 
 /** What rights are about, by its ARN. */
-export type Things = {
+export type ResourceArns = {
   readonly tableArn: string;
   readonly indexArns: readonly string[];
   readonly keyArn: string;
@@ -15,23 +15,28 @@ export type Things = {
   /** The bare address, as it must stand in the mails. */
   readonly mailFrom: string;
   /** Of any mail that came in. */
-  readonly inboundMailArn: string;
+  readonly inboundMailObjectArn: string;
 };
 
 /**
  * What each right of the manifest comes to: these actions, spelled out, on these things, and nothing else. No action reads
  * the table as a whole. The root secret comes with the function's environment, so that reading it needs no right here.
  */
-export function statementsFor(may: readonly Right[], things: Things): readonly PolicyStatement[] {
-  const statements: Readonly<Record<Right, readonly PolicyStatement[]>> = {
+export function statementsFor(
+  permissions: readonly Permission[],
+  resourceArns: ResourceArns,
+): readonly PolicyStatement[] {
+  const statements: Readonly<Record<Permission, readonly PolicyStatement[]>> = {
     'read-table': [
-      allow(dynamodb('GetItem', 'BatchGetItem', 'Query'), [things.tableArn]),
-      allow(dynamodb('Query'), things.indexArns),
-      throughDynamoDb(['kms:Decrypt', 'kms:DescribeKey'], things.keyArn),
+      allow(dynamodbActions('GetItem', 'BatchGetItem', 'Query'), [resourceArns.tableArn]),
+      allow(dynamodbActions('Query'), resourceArns.indexArns),
+      allowThroughDynamoDb(['kms:Decrypt', 'kms:DescribeKey'], resourceArns.keyArn),
     ],
     'write-table': [
-      allow(dynamodb('PutItem', 'UpdateItem', 'DeleteItem', 'BatchWriteItem', 'ConditionCheckItem'), [things.tableArn]),
-      throughDynamoDb(
+      allow(dynamodbActions('PutItem', 'UpdateItem', 'DeleteItem', 'BatchWriteItem', 'ConditionCheckItem'), [
+        resourceArns.tableArn,
+      ]),
+      allowThroughDynamoDb(
         [
           'kms:Decrypt',
           'kms:DescribeKey',
@@ -40,35 +45,35 @@ export function statementsFor(may: readonly Right[], things: Things): readonly P
           'kms:ReEncryptFrom',
           'kms:ReEncryptTo',
         ],
-        things.keyArn,
+        resourceArns.keyArn,
       ),
     ],
-    'read-vault': [],
+    'root-secret': [],
     'start-workflow': [
-      allow(['states:StartExecution'], [things.stateMachineArn]),
-      allow(['states:DescribeExecution'], [things.executionArn]),
+      allow(['states:StartExecution'], [resourceArns.stateMachineArn]),
+      allow(['states:DescribeExecution'], [resourceArns.executionArn]),
     ],
-    'answer-task-token': [allow(['states:SendTaskSuccess'], [things.stateMachineArn])],
+    'answer-task-token': [allow(['states:SendTaskSuccess'], [resourceArns.stateMachineArn])],
     'send-mail': [
-      allow(['ses:SendEmail'], [things.mailIdentityArn, things.configurationSetArn], {
-        StringEquals: { 'ses:FromAddress': things.mailFrom },
+      allow(['ses:SendEmail'], [resourceArns.mailIdentityArn, resourceArns.configurationSetArn], {
+        StringEquals: { 'ses:FromAddress': resourceArns.mailFrom },
       }),
     ],
     'read-inbound-mail': [
-      allow(['s3:GetObject'], [things.inboundMailArn]),
-      allow(['kms:Decrypt'], [things.keyArn], {
+      allow(['s3:GetObject'], [resourceArns.inboundMailObjectArn]),
+      allow(['kms:Decrypt'], [resourceArns.keyArn], {
         StringEquals: { 'kms:ViaService': `s3.${Aws.REGION}.amazonaws.com` },
       }),
     ],
   };
-  return may.flatMap((right) => statements[right]);
+  return permissions.flatMap((permission) => statements[permission]);
 }
 
-function dynamodb(...actions: readonly string[]): readonly string[] {
+function dynamodbActions(...actions: readonly string[]): readonly string[] {
   return actions.map((action) => `dynamodb:${action}`);
 }
 
-function throughDynamoDb(actions: readonly string[], keyArn: string): PolicyStatement {
+function allowThroughDynamoDb(actions: readonly string[], keyArn: string): PolicyStatement {
   return allow(actions, [keyArn], { StringEquals: { 'kms:ViaService': `dynamodb.${Aws.REGION}.amazonaws.com` } });
 }
 

@@ -4,8 +4,8 @@ import type { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
 import { type IScheduleTarget, ScheduleExpression, Schedule as SchedulerSchedule } from 'aws-cdk-lib/aws-scheduler';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
-import type { Entry } from '../functions/manifest.ts';
-import { acknowledge } from './nag-suppressions.ts';
+import type { ManifestEntry } from '../functions/manifest.ts';
+import { suppressFindings } from './nag-suppressions.ts';
 
 /** Calls a function by the clock. A call that could not be made is not made up for: the next one does its work. */
 export class Schedule extends Construct {
@@ -13,14 +13,14 @@ export class Schedule extends Construct {
     scope: Construct,
     id: string,
     props: {
-      readonly entry: Entry & { readonly is: 'schedule' };
+      readonly entry: ManifestEntry & { readonly kind: 'schedule' };
       readonly function: LambdaFunction;
-      readonly deadLetters: IQueue;
+      readonly deadLetterQueue: IQueue;
     },
   ) {
     super(scope, id);
     const { functionArn } = props.function;
-    const { queueArn } = props.deadLetters;
+    const { queueArn } = props.deadLetterQueue;
     const role = new Role(this, 'Role', {
       assumedBy: new ServicePrincipal('scheduler.amazonaws.com', {
         conditions: { StringEquals: { 'aws:SourceAccount': Aws.ACCOUNT_ID } },
@@ -29,7 +29,7 @@ export class Schedule extends Construct {
     });
     role.addToPolicy(new PolicyStatement({ actions: ['lambda:InvokeFunction'], resources: [functionArn] }));
     role.addToPolicy(new PolicyStatement({ actions: ['sqs:SendMessage'], resources: [queueArn] }));
-    acknowledge(role, {
+    suppressFindings(role, {
       'NIST.800.53.R5-IAMNoInlinePolicy': 'The rights are this schedule’s own and go with its role.',
     });
     // CDK’s target for Lambda would also let it call any version of the function.

@@ -5,42 +5,42 @@ import { Architecture, type Code, Function as LambdaFunction, Runtime } from 'aw
 import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
-import { type Entry, hyphenated } from '../functions/manifest.ts';
-import { DeadLetters } from './dead-letter-queue.ts';
+import { type ManifestEntry, toKebabCase } from '../functions/manifest.ts';
+import { DeadLetterQueue } from './dead-letter-queue.ts';
 import type { Deployment } from './deployment.ts';
-import { environmentOf, type Facts } from './function-environment.ts';
-import { acknowledge, rightToAnyOf } from './nag-suppressions.ts';
-import { statementsFor, type Things } from './permissions.ts';
+import { environmentOf, type FunctionSettings } from './function-environment.ts';
+import { suppressFindings, wildcardFinding } from './nag-suppressions.ts';
+import { type ResourceArns, statementsFor } from './permissions.ts';
 
 /** Which kinds nobody waits for when they are called, so that what fails must be kept somewhere. */
-function isAsynchronous({ is }: Entry): boolean {
-  return is === 'schedule' || is === 'stream' || is === 'inbound-mail' || is === 'mail-events';
+function isAsynchronous({ kind: is }: ManifestEntry): boolean {
+  return is === 'schedule' || is === 'stream' || is === 'inbound-mail' || is === 'delivery-events';
 }
 
 /** The Lambda of one manifest entry, with a role, a log and an environment of its own, none of them wider than the entry says. */
-export class EntryFunction extends Construct {
+export class ServiceFunction extends Construct {
   readonly function: LambdaFunction;
   /** Where what failed is kept, for entries that nobody waits for. */
-  readonly deadLetters: Queue | undefined;
+  readonly deadLetterQueue: Queue | undefined;
 
   constructor(
     scope: Construct,
     id: string,
     props: {
       readonly name: string;
-      readonly entry: Entry;
+      readonly entry: ManifestEntry;
       readonly code: Code;
       readonly key: IKey;
-      readonly things: Things;
-      readonly facts: Facts;
+      readonly resourceArns: ResourceArns;
+      readonly settings: FunctionSettings;
     } & Pick<Deployment, 'prefix' | 'stage'>,
   ) {
     super(scope, id);
     const { name, entry, key, stage } = props;
-    const functionName = `${props.prefix}-${hyphenated(name)}`;
-    const logGroup = new LogGroup(this, 'Log', {
+    const functionName = `${props.prefix}-${toKebabCase(name)}`;
+    const logGroup = new LogGroup(this, 'LogGroup', {
       logGroupName: `/aws/lambda/${functionName}`,
-      retention: stage.logsForDays,
+      retention: stage.logRetentionDays,
       encryptionKey: key,
       // What must be remembered is in the ledger of the table; the log goes with the function.
       removalPolicy: RemovalPolicy.DESTROY,
@@ -64,11 +64,11 @@ export class EntryFunction extends Construct {
         resources: [key.keyArn],
         conditions: { StringEquals: { 'kms:EncryptionContext:aws:lambda:FunctionArn': functionArn } },
       }),
-      ...statementsFor(entry.may, props.things),
+      ...statementsFor(entry.permissions, props.resourceArns),
     ];
     for (const statement of statements) role.addToPolicy(statement);
 
-    this.deadLetters = isAsynchronous(entry) ? new DeadLetters(this, 'DeadLetters').queue : undefined;
+    this.deadLetterQueue = isAsynchronous(entry) ? new DeadLetterQueue(this, 'DeadLetter').queue : undefined;
     this.function = new LambdaFunction(this, 'Function', {
       functionName,
       description: entry.purpose,
@@ -80,28 +80,30 @@ export class EntryFunction extends Construct {
       timeout: Duration.seconds(entry.size.timeoutSeconds),
       role,
       logGroup,
-      environment: environmentOf(name, entry, props.facts),
+      environment: environmentOf(name, entry, props.settings),
       environmentEncryption: key,
-      ...(entry.atOnce === undefined ? {} : { reservedConcurrentExecutions: entry.atOnce.most }),
+      ...(entry.maxConcurrency === undefined ? {} : { reservedConcurrentExecutions: entry.maxConcurrency.limit }),
       // A stream is read by Lambda itself, which is told of its own place for what fails.
-      ...(this.deadLetters === undefined || entry.is === 'stream' ? {} : { deadLetterQueue: this.deadLetters }),
+      ...(this.deadLetterQueue === undefined || entry.kind === 'stream'
+        ? {}
+        : { deadLetterQueue: this.deadLetterQueue }),
     });
-    acknowledge(this, reasonsFor(entry));
-    const { executionArn, inboundMailArn } = props.things;
-    acknowledge(this, {
-      ...(entry.may.includes('start-workflow') && {
-        [rightToAnyOf(this, executionArn)]:
+    suppressFindings(this, suppressionsFor(entry));
+    const { executionArn, inboundMailObjectArn: inboundMailArn } = props.resourceArns;
+    suppressFindings(this, {
+      ...(entry.permissions.includes('start-workflow') && {
+        [wildcardFinding(this, executionArn)]:
           'It asks whether an execution of this one state machine is alive; each has a name of its own.',
       }),
-      ...(entry.may.includes('read-inbound-mail') && {
-        [rightToAnyOf(this, inboundMailArn)]:
+      ...(entry.permissions.includes('read-inbound-mail') && {
+        [wildcardFinding(this, inboundMailArn)]:
           'It reads the mails that came in and nothing else of this bucket; each has a name of its own.',
       }),
     });
   }
 }
 
-function reasonsFor({ is, atOnce }: Entry): Readonly<Record<string, string>> {
+function suppressionsFor({ kind: is, maxConcurrency: atOnce }: ManifestEntry): Readonly<Record<string, string>> {
   return {
     'NIST.800.53.R5-LambdaInsideVPC':
       'It talks to DynamoDB, Step Functions, SES and S3 only, each by IAM and TLS. There is nothing in a VPC to reach, and a VPC would add a way out that needs guarding.',
@@ -123,8 +125,8 @@ function reasonsFor({ is, atOnce }: Entry): Readonly<Record<string, string>> {
 }
 
 /** One function as it stands in the stack: its entry, and what was made of it. */
-export type Standing<Is extends Entry['is'] = Entry['is']> = {
+export type DeployedFunction<Is extends ManifestEntry['kind'] = ManifestEntry['kind']> = {
   readonly name: string;
-  readonly entry: Entry & { readonly is: Is };
-  readonly made: EntryFunction;
+  readonly entry: ManifestEntry & { readonly kind: Is };
+  readonly construct: ServiceFunction;
 };

@@ -6,20 +6,20 @@ import { z } from 'zod';
 export const root = join(import.meta.dirname, '..');
 
 /** What `cdk.json` says of all stages, as it is. */
-export function stagesInCdkJson(): unknown {
+export function readStages(): unknown {
   const { context } = JSON.parse(readFileSync(join(root, 'cdk.json'), 'utf8'));
   return context?.stages;
 }
 
-const hostname = z
+const hostnameSchema = z
   .string()
   .regex(/^(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$/, 'is not a domain in lower case');
 
 /** CloudWatch keeps logs for one of these numbers of days, and for no other. */
-const retentions = [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 3653];
+const allowedRetentionDays = [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 3653];
 
 /** A plain address, or one with a name before it: `Volume Activation <no-reply@example.com>`. */
-const sender = z
+const senderSchema = z
   .string()
   .regex(/^([^<>]+ <[^<>@\s]+@[^<>@\s]+>|[^<>@\s]+@[^<>@\s]+)$/, 'is not an address to send from');
 
@@ -44,8 +44,8 @@ export const stageSchema = z
     region: z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d$/, 'is not a Region such as us-east-1'),
     domain: z
       .strictObject({
-        name: hostname.describe('The address of the API and of the approval page.'),
-        zoneName: hostname,
+        name: hostnameSchema.describe('The address of the API and of the approval page.'),
+        zoneName: hostnameSchema,
         zoneId: z.string().regex(/^Z[A-Z0-9]+$/, 'is not the id of a hosted zone, such as Z0123456789ABC'),
       })
       .refine(({ name, zoneName }) => name === zoneName || name.endsWith(`.${zoneName}`), {
@@ -56,7 +56,7 @@ export const stageSchema = z
       .describe('Without one the API answers at the address that the gateway gives it, and DNS is up to the operator.'),
     mail: z
       .strictObject({
-        from: sender,
+        from: senderSchema,
         team: z.email('is not an address').describe('The exceptions team.'),
         supervisors: z.email('is not an address').describe('Who hears of late requests.'),
         inbound: z
@@ -68,7 +68,7 @@ export const stageSchema = z
         message: 'is not at the domain of mail.from, the only one that is verified',
         path: ['inbound'],
       }),
-    alarmsTo: z.email('is not an address').describe('Who is told when an alarm goes off.'),
+    alarmEmail: z.email('is not an address').describe('Who is told when an alarm goes off.'),
     runbook: z.url('is not a URL').describe('Where the runbook is read; alarms link to its paragraphs.'),
     policyFile: z
       .string()
@@ -76,12 +76,14 @@ export const stageSchema = z
       .describe('The policy, as a path from the project’s root.'),
     signIn: z.strictObject({
       selfSignUp: z.boolean().describe('Whether people may make themselves an account, for an address that is theirs.'),
-      returnTo: z.array(z.url('is not a URL')).min(1).describe('Where the sign-in page may send people back to.'),
+      callbackUrls: z.array(z.url('is not a URL')).min(1).describe('Where the sign-in page may send people back to.'),
     }),
-    logsForDays: z.int().refine((days) => retentions.includes(days), `is not one of ${retentions.join(', ')}`),
-    inboundMailForDays: z.int().min(1).max(30).describe('How long a mail that came in is kept.'),
-    whenRemoved: z
-      .enum(['keep', 'delete'])
+    logRetentionDays: z
+      .int()
+      .refine((days) => allowedRetentionDays.includes(days), `is not one of ${allowedRetentionDays.join(', ')}`),
+    inboundMailRetentionDays: z.int().min(1).max(30).describe('How long a mail that came in is kept.'),
+    removalPolicy: z
+      .enum(['retain', 'destroy'])
       .describe('What becomes of the table, its key, the root secret and the accounts when their stack is deleted.'),
     restoredTable: z
       .strictObject({
@@ -97,7 +99,7 @@ export const stageSchema = z
 
 export type Stage = z.infer<typeof stageSchema>;
 
-export type StageRead =
+export type StageResult =
   | { readonly ok: true; readonly name: string; readonly stage: Stage }
   | { readonly ok: false; readonly problem: string };
 
@@ -105,39 +107,39 @@ export type StageRead =
  * Reads one stage out of what `cdk.json` says of all. The problem, if there is one, is one line that names each missing or
  * wrong value by its place.
  */
-export function readStage(stages: unknown, name: unknown): StageRead {
-  const known = z.record(z.string(), z.unknown()).safeParse(stages);
-  if (!known.success) return { ok: false, problem: 'cdk.json: context.stages: is missing' };
-  const names = Object.keys(known.data).join(', ');
+export function readStage(stages: unknown, name: unknown): StageResult {
+  const parsedStages = z.record(z.string(), z.unknown()).safeParse(stages);
+  if (!parsedStages.success) return { ok: false, problem: 'cdk.json: context.stages: is missing' };
+  const names = Object.keys(parsedStages.data).join(', ');
   if (name === undefined) return { ok: false, problem: `Name a stage; cdk.json has: ${names}.` };
-  if (typeof name !== 'string' || !/^[a-z][a-z0-9]{0,15}$/.test(name) || !(name in known.data)) {
+  if (typeof name !== 'string' || !/^[a-z][a-z0-9]{0,15}$/.test(name) || !(name in parsedStages.data)) {
     return { ok: false, problem: `There is no stage ${JSON.stringify(name)}; cdk.json has: ${names}.` };
   }
-  const parsed = stageSchema.safeParse(known.data[name]);
+  const parsed = stageSchema.safeParse(parsedStages.data[name]);
   if (parsed.success) return { ok: true, name, stage: parsed.data };
-  const wrong = parsed.error.issues.flatMap(whatIsWrong);
-  return { ok: false, problem: `cdk.json: context.stages.${name}: ${wrong.join('; ')}` };
+  const problems = parsed.error.issues.flatMap(describeIssue);
+  return { ok: false, problem: `cdk.json: context.stages.${name}: ${problems.join('; ')}` };
 }
 
-function whatIsWrong(issue: z.core.$ZodIssue): readonly string[] {
-  const at = (path: readonly PropertyKey[]) => path.map(String).join('.');
+function describeIssue(issue: z.core.$ZodIssue): readonly string[] {
+  const pathText = (path: readonly PropertyKey[]) => path.map(String).join('.');
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => `${at([...issue.path, key])} is not a setting`);
+    return issue.keys.map((key) => `${pathText([...issue.path, key])} is not a setting`);
   }
-  if (issue.code === 'invalid_type' && issue.input === undefined) return [`${at(issue.path)} is missing`];
-  const says = /^(is|must) /.test(issue.message) ? issue.message : `is wrong (${issue.message})`;
-  return [`${at(issue.path)} ${says}`];
+  if (issue.code === 'invalid_type' && issue.input === undefined) return [`${pathText(issue.path)} is missing`];
+  const description = /^(is|must) /.test(issue.message) ? issue.message : `is wrong (${issue.message})`;
+  return [`${pathText(issue.path)} ${description}`];
 }
 
 /**
  * The settings that still are examples: `example.com` and its like belong to nobody, so a stage with one of them can be
  * looked at but not deployed.
  */
-export function examplesIn(stage: Stage): readonly string[] {
-  const places = (value: unknown, path: string): readonly string[] => {
+export function findPlaceholders(stage: Stage): readonly string[] {
+  const pathsIn = (value: unknown, path: string): readonly string[] => {
     if (typeof value === 'string') return /(^|[.@/])example(\.(com|net|org))?([/>]|$)/.test(value) ? [path] : [];
     if (typeof value !== 'object' || value === null) return [];
-    return Object.entries(value).flatMap(([key, each]) => places(each, path === '' ? key : `${path}.${key}`));
+    return Object.entries(value).flatMap(([key, member]) => pathsIn(member, path === '' ? key : `${path}.${key}`));
   };
-  return places(stage, '');
+  return pathsIn(stage, '');
 }

@@ -10,7 +10,7 @@ import { Construct } from 'constructs';
  * Hands every change of the table to a function. A batch that fails is halved until the change that it fails for is alone;
  * that one is tried a few times more and then set aside, so that it keeps none of the others waiting.
  */
-export class StreamReader extends Construct {
+export class StreamSource extends Construct {
   constructor(
     scope: Construct,
     id: string,
@@ -18,11 +18,11 @@ export class StreamReader extends Construct {
       readonly function: LambdaFunction;
       readonly streamArn: string;
       readonly key: IKey;
-      readonly deadLetters: IQueue;
+      readonly deadLetterQueue: IQueue;
     },
   ) {
     super(scope, id);
-    const rights = [
+    const statements = [
       new PolicyStatement({
         actions: [
           'dynamodb:DescribeStream',
@@ -38,7 +38,7 @@ export class StreamReader extends Construct {
         conditions: { StringEquals: { 'kms:ViaService': `dynamodb.${Aws.REGION}.amazonaws.com` } },
       }),
     ];
-    for (const right of rights) props.function.addToRolePolicy(right);
+    for (const statement of statements) props.function.addToRolePolicy(statement);
     new EventSourceMapping(this, 'Mapping', {
       target: props.function,
       eventSourceArn: props.streamArn,
@@ -50,7 +50,7 @@ export class StreamReader extends Construct {
       retryAttempts: 5,
       // The stream itself forgets after 24 hours.
       maxRecordAge: Duration.hours(12),
-      onFailure: new SqsDlq(props.deadLetters),
+      onFailure: new SqsDlq(props.deadLetterQueue),
     });
   }
 }

@@ -11,14 +11,14 @@ import {
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import { Construct } from 'constructs';
 import { tableSchema } from '../store/dynamodb/schema.ts';
-import { acknowledge } from './nag-suppressions.ts';
+import { suppressFindings } from './nag-suppressions.ts';
 import type { Stage } from './stage.ts';
 
 /**
  * The one table, as its schema says: kept from deletion, and restorable to any second of the last 35 days. A stage can name
  * one that was restored; then everything works on that, and the stage's own stays as it is.
  */
-export class TheTable extends Construct {
+export class StoreTable extends Construct {
   readonly table: Table | ITable;
 
   constructor(
@@ -26,14 +26,14 @@ export class TheTable extends Construct {
     id: string,
     props: {
       readonly key: IKey;
-      readonly whenRemoved: RemovalPolicy;
+      readonly removalPolicy: RemovalPolicy;
       readonly deletionProtection: boolean;
-      readonly restored: Stage['restoredTable'];
+      readonly restoredTable: Stage['restoredTable'];
     },
   ) {
     super(scope, id);
     const { partitionKey, sortKey, timeToLive, stream, indexes } = tableSchema;
-    const own = new Table(this, 'Table', {
+    const ownTable = new Table(this, 'Table', {
       partitionKey: { name: partitionKey, type: AttributeType.STRING },
       sortKey: { name: sortKey, type: AttributeType.STRING },
       billingMode: BillingMode.PAY_PER_REQUEST,
@@ -43,26 +43,26 @@ export class TheTable extends Construct {
       timeToLiveAttribute: timeToLive,
       stream: StreamViewType[stream],
       deletionProtection: props.deletionProtection,
-      removalPolicy: props.whenRemoved,
+      removalPolicy: props.removalPolicy,
     });
     for (const index of indexes) {
-      own.addGlobalSecondaryIndex({
+      ownTable.addGlobalSecondaryIndex({
         indexName: index.name,
         partitionKey: { name: index.partitionKey, type: AttributeType.STRING },
         sortKey: { name: index.sortKey, type: AttributeType.STRING },
         projectionType: ProjectionType.KEYS_ONLY,
       });
     }
-    acknowledge(own, {
+    suppressFindings(ownTable, {
       'NIST.800.53.R5-DynamoDBInBackupPlan':
         'Point-in-time recovery restores any second of the last 35 days. Copies for longer are a matter of the organization’s own backup plan, which takes the table by its tag.',
     });
-    this.table = props.restored === undefined ? own : this.restored(props.restored, props.key);
+    this.table = props.restoredTable === undefined ? ownTable : this.restoredTable(props.restoredTable, props.key);
   }
 
-  private restored({ name, streamLabel }: NonNullable<Stage['restoredTable']>, encryptionKey: IKey): ITable {
+  private restoredTable({ name, streamLabel }: NonNullable<Stage['restoredTable']>, encryptionKey: IKey): ITable {
     const tableArn = Stack.of(this).formatArn({ service: 'dynamodb', resource: 'table', resourceName: name });
-    return Table.fromTableAttributes(this, 'Restored', {
+    return Table.fromTableAttributes(this, 'RestoredTable', {
       tableArn,
       tableStreamArn: `${tableArn}/stream/${streamLabel}`,
       encryptionKey,

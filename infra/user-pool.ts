@@ -17,10 +17,10 @@ import type { Stage } from './stage.ts';
  * Who can sign in: a user pool with a group for each staff role, and one client for people’s browsers. Access goes by the
  * e-mail address, so an address is proven before it counts and a new one replaces the old one only once it is proven too.
  */
-export class People extends Construct {
+export class ServiceUserPool extends Construct {
   readonly userPool: UserPool;
   readonly client: UserPoolClient;
-  readonly signInAddress: string;
+  readonly signInUrl: string;
 
   constructor(
     scope: Construct,
@@ -28,7 +28,7 @@ export class People extends Construct {
     props: {
       readonly prefix: string;
       readonly signIn: Stage['signIn'];
-      readonly whenRemoved: RemovalPolicy;
+      readonly removalPolicy: RemovalPolicy;
       readonly deletionProtection: boolean;
     },
   ) {
@@ -55,11 +55,11 @@ export class People extends Construct {
       featurePlan: FeaturePlan.PLUS,
       standardThreatProtectionMode: StandardThreatProtectionMode.FULL_FUNCTION,
       deletionProtection: props.deletionProtection,
-      removalPolicy: props.whenRemoved,
+      removalPolicy: props.removalPolicy,
     });
     for (const groupName of staffRoles) this.userPool.addGroup(groupName, { groupName });
     this.client = this.userPool.addClient('Client', {
-      userPoolClientName: 'portal',
+      userPoolClientName: 'console',
       generateSecret: false,
       preventUserExistenceErrors: true,
       // The second flow needs credentials of the account: an operator’s, for a token on the command line.
@@ -67,8 +67,8 @@ export class People extends Construct {
       oAuth: {
         flows: { authorizationCodeGrant: true },
         scopes: [OAuthScope.OPENID, OAuthScope.EMAIL, OAuthScope.PROFILE],
-        callbackUrls: [...props.signIn.returnTo],
-        logoutUrls: [...props.signIn.returnTo],
+        callbackUrls: [...props.signIn.callbackUrls],
+        logoutUrls: [...props.signIn.callbackUrls],
       },
       idTokenValidity: Duration.hours(1),
       accessTokenValidity: Duration.hours(1),
@@ -85,6 +85,6 @@ export class People extends Construct {
     const domain = this.userPool.addDomain('SignIn', {
       cognitoDomain: { domainPrefix: `${props.prefix}-${Aws.ACCOUNT_ID}` },
     });
-    this.signInAddress = domain.baseUrl();
+    this.signInUrl = domain.baseUrl();
   }
 }

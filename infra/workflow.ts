@@ -7,7 +7,7 @@ import { DefinitionBody, LogLevel, StateMachine, StateMachineType } from 'aws-cd
 import { Construct } from 'constructs';
 import definition from '../workflows/exception-request.asl.json' with { type: 'json' };
 import type { Deployment } from './deployment.ts';
-import { acknowledge } from './nag-suppressions.ts';
+import { suppressFindings } from './nag-suppressions.ts';
 
 /** The state machine's name: it is fixed, since the steps must know it before it is there. */
 export function stateMachineNameOf(prefix: string): string {
@@ -37,9 +37,9 @@ export class Workflow extends Construct {
       definitionSubstitutions: functionArns,
       tracingEnabled: true,
       logs: {
-        destination: new LogGroup(this, 'Log', {
+        destination: new LogGroup(this, 'LogGroup', {
           logGroupName: `/aws/vendedlogs/states/${stateMachineNameOf(props.prefix)}`,
-          retention: props.stage.logsForDays,
+          retention: props.stage.logRetentionDays,
           encryptionKey: props.key,
           removalPolicy: RemovalPolicy.DESTROY,
         }),
@@ -52,7 +52,7 @@ export class Workflow extends Construct {
     this.stateMachine.addToRolePolicy(
       new PolicyStatement({ actions: ['lambda:InvokeFunction'], resources: Object.values(functionArns) }),
     );
-    acknowledge(this.stateMachine, {
+    suppressFindings(this.stateMachine, {
       'AwsSolutions-SF1':
         'Every request’s history is in the ledger. The log is for what went wrong; at another level it would tell each step of each request again.',
       'AwsSolutions-IAM5[Resource::*]':

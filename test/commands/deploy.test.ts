@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { addressIn, type Outputs, summary } from '../../commands/deploy.ts';
-import { stageNamed } from '../infra/synth.ts';
+import { findApiUrl, type StackOutputs, formatSummary } from '../../commands/deploy.ts';
 import { root } from '../project-files.ts';
+import { stageNamed } from '../infra/synth.ts';
 
 function run(file: string, args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
   const { status, stderr } = spawnSync(process.execPath, [join(root, file), ...args], {
@@ -14,29 +14,29 @@ function run(file: string, args: readonly string[], environment: Readonly<Record
   return { status, stderr };
 }
 
-const outputs: Outputs = {
-  'volume-activation-x-kept': {
+const outputs: StackOutputs = {
+  'volume-activation-x-stateful': {
     TableName: 'the-table',
     UserPoolId: 'us-east-1_a',
-    ClientId: 'client',
-    SignInAddress: 'https://sign.in',
+    UserPoolClientId: 'client',
+    SignInUrl: 'https://sign.in',
   },
-  'volume-activation-x-running': { ApiAddress: 'https://api.contoso.com', DashboardAddress: 'https://dash' },
+  'volume-activation-x-service': { ApiUrl: 'https://api.contoso.com', DashboardUrl: 'https://dash' },
 };
 
 describe('what a deployment prints', () => {
   it('tells where the stage is, and how to try it', () => {
-    expect(addressIn(outputs)).toBe('https://api.contoso.com');
-    const text = summary('x', outputs);
+    expect(findApiUrl(outputs)).toBe('https://api.contoso.com');
+    const text = formatSummary('x', outputs);
     for (const value of Object.values(outputs).flatMap(Object.values)) expect(text).toContain(value);
     expect(text).toContain('npm run smoke -- --stage x');
     expect(text).not.toMatch(/DNS records|receipt-rule-set/);
   });
 
   it('asks for what CloudFormation cannot do, where there is something', () => {
-    const text = summary('x', {
+    const text = formatSummary('x', {
       ...outputs,
-      more: { DnsRecord1: 'a._domainkey.contoso.com CNAME b.dkim', ReceiptRuleSet: 'volume-activation-x' },
+      more: { DnsRecord1: 'a._domainkey.contoso.com CNAME b.dkim', ReceiptRuleSetName: 'volume-activation-x' },
     });
     expect(text).toContain('  a._domainkey.contoso.com CNAME b.dkim\n');
     expect(text).toContain('aws ses set-active-receipt-rule-set --rule-set-name volume-activation-x\n');
@@ -68,7 +68,7 @@ describe('a synthesis that cannot be', { timeout: 120_000 }, () => {
     [
       'a setting is missing',
       { region: 'us-east-1' },
-      /^cdk\.json: context\.stages\.x: domain is missing; .*alarmsTo is missing; [^\n]*\n$/,
+      /^cdk\.json: context\.stages\.x: domain is missing; .*alarmEmail is missing; [^\n]*\n$/,
     ],
     [
       'the policy is not there',

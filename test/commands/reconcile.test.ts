@@ -2,12 +2,12 @@ import { spawnSync } from 'node:child_process';
 import { DeleteCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { registerAgreement } from '../../store/agreements.ts';
-import type { Store } from '../../store/dynamodb/table.ts';
+import type { Store } from '../../store/store.ts';
 import { issueMak } from '../../store/keys.ts';
 import { anAgreement, context, expectAccepted, ines, productKey } from '../builders.ts';
 import { mondayNine } from '../instants.ts';
 import { root } from '../project-files.ts';
-import { startTestDynamoDb, testVaultSecret } from '../store/dynamodb.ts';
+import { startTestDynamoDb, testRootSecret } from '../store/dynamodb.ts';
 
 const engine = await startTestDynamoDb();
 let store: Store;
@@ -39,7 +39,7 @@ function run(...options: string[]) {
   const { status, stdout, stderr } = spawnSync(process.execPath, ['commands/reconcile.ts', ...options], {
     cwd: root,
     encoding: 'utf8',
-    env: { ...process.env, TABLE_NAME: store.tableName, VAULT_SECRET: testVaultSecret, POLICY_FILE: 'policy.json' },
+    env: { ...process.env, TABLE_NAME: store.tableName, ROOT_SECRET: testRootSecret, POLICY_FILE: 'policy.json' },
   });
   return { status, stdout, stderr };
 }

@@ -1,18 +1,18 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { smoke } from '../../commands/smoke-test.ts';
+import { runSmokeTest } from '../../commands/smoke-test.ts';
 
-type Answers = Readonly<Record<string, readonly [status: number, body: unknown]>>;
+type StubbedResponses = Readonly<Record<string, readonly [status: number, body: unknown]>>;
 
-const good: Answers = {
+const good: StubbedResponses = {
   '/health': [200, { status: 'ok', version: '1' }],
   '/agreements': [401, { message: 'Unauthorized' }],
   '/activations': [404, { code: 'unknown-key' }],
 };
 
 /** What is told of a stage that answers so. */
-async function toldOf(answers: Answers): Promise<{ readonly allRight: boolean; readonly lines: readonly string[] }> {
+async function toldOf(answers: StubbedResponses): Promise<{ readonly allRight: boolean; readonly lines: readonly string[] }> {
   const server = createServer(({ url }, response) => {
     const [status, body] = answers[url ?? ''] ?? [500, 'nothing'];
     response.writeHead(status).end(typeof body === 'string' ? body : JSON.stringify(body));
@@ -21,7 +21,7 @@ async function toldOf(answers: Answers): Promise<{ readonly allRight: boolean; r
   const { port } = server.address() as AddressInfo;
   const lines: string[] = [];
   try {
-    return { allRight: await smoke(`http://127.0.0.1:${port}/`, (line) => lines.push(line)), lines };
+    return { allRight: await runSmokeTest(`http://127.0.0.1:${port}/`, (line) => lines.push(line)), lines };
   } finally {
     server.close();
   }
@@ -42,7 +42,7 @@ describe('the smoke test', () => {
     expect((await toldOf({ ...good, '/agreements': [401, { code: 'unauthenticated' }] })).allRight).toBe(true);
   });
 
-  it.each<[string, Answers, RegExp]>([
+  it.each<[string, StubbedResponses, RegExp]>([
     ['is not well', { '/health': [200, { status: 'ill' }] }, /expected 200 with status ok, got 200 \{"status":"ill"\}/],
     ['shows agreements to anybody', { '/agreements': [200, { items: [] }] }, /expected 401/],
     ['takes any key', { '/activations': [201, {}] }, /expected 404 with code unknown-key, got 201 \{\}/],
@@ -55,7 +55,7 @@ describe('the smoke test', () => {
 
   it('says so when nobody answers', async () => {
     const lines: string[] = [];
-    expect(await smoke('http://127.0.0.1:9', (line) => lines.push(line))).toBe(false);
+    expect(await runSmokeTest('http://127.0.0.1:9', (line) => lines.push(line))).toBe(false);
     expect(lines.join('\n')).toMatch(/got no answer: /);
   });
 });

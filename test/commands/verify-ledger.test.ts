@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { Store } from '../../store/dynamodb/table.ts';
+import type { Store } from '../../store/store.ts';
 import { root } from '../project-files.ts';
 import { startTestDynamoDb } from '../store/dynamodb.ts';
 import { createLedgers, entriesPerLedger, tamperings } from '../store/ledger-fixture.ts';
@@ -19,7 +19,7 @@ function verify(words: readonly string[], environment: Readonly<Record<string, s
   const env = {
     ...process.env,
     TABLE_NAME: store.tableName,
-    VAULT_SECRET: 'a root secret for tests, of more than 32 bytes',
+    ROOT_SECRET: 'a root secret for tests, of more than 32 bytes',
     POLICY_FILE: 'policy.json',
     ...environment,
   };

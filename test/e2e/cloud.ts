@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
-import type { Outputs } from '../../commands/deploy.ts';
-import { addressIn } from '../../commands/deploy.ts';
+import type { StackOutputs } from '../../commands/deploy.ts';
+import { findApiUrl } from '../../commands/deploy.ts';
 import { root } from '../project-files.ts';
 import { lastLines, run } from './program.ts';
 
@@ -16,7 +16,7 @@ const region = 'us-east-1';
 const account = '000000000000';
 
 /** Where the deployed stage is. */
-export type Deployed = {
+export type Deployment = {
   /** The API's address as people are told it, and the address at which the emulator answers for it. */
   readonly publicAddress: string;
   readonly address: string;
@@ -24,43 +24,43 @@ export type Deployed = {
   readonly clientId: string;
 };
 
-export type Cloud = {
+export type EmulatedAccount = {
   /** Prepares the account for deployments, and makes the templates meanwhile. */
   bootstrapAndSynthesize(): Promise<void>;
-  deploy(): Promise<Deployed>;
+  deploy(): Promise<Deployment>;
   /** Makes somebody an account with a password, in the groups. */
-  addUser(deployed: Deployed, email: string, groups: readonly string[]): Promise<void>;
+  addUser(deployed: Deployment, email: string, groups: readonly string[]): Promise<void>;
   /** Signs in with the password. Answers with the identity token. */
-  signIn(deployed: Deployed, email: string): Promise<string>;
+  signIn(deployed: Deployment, email: string): Promise<string>;
   /** The mails to an address so far, oldest first. */
   mailsTo(address: string): Promise<readonly SentMail[]>;
   /** Takes Step Functions away from a function, or gives it back. */
-  cutOff(functionName: string, cut: boolean): Promise<void>;
+  disconnectStepFunctions(functionName: string, cut: boolean): Promise<void>;
 };
 
 export type SentMail = { readonly subject: string; readonly text: string };
 
-const kept = z.looseObject({ UserPoolId: z.string(), ClientId: z.string() });
-const sentMails = z.looseObject({
+const statefulOutputsSchema = z.looseObject({ UserPoolId: z.string(), UserPoolClientId: z.string() });
+const sentMailsSchema = z.looseObject({
   messages: z.record(
     z.string(),
     z.array(z.looseObject({ To: z.array(z.string()), Subject: z.string(), BodyText: z.string() })),
   ),
 });
-const signedIn = z.looseObject({ AuthenticationResult: z.looseObject({ IdToken: z.string() }) });
-const configuration = z.looseObject({
+const signInSchema = z.looseObject({ AuthenticationResult: z.looseObject({ IdToken: z.string() }) });
+const configurationSchema = z.looseObject({
   Environment: z.looseObject({ Variables: z.record(z.string(), z.string()) }),
 });
 
 /** As long as the pool wants passwords, and good for an account that is gone in a minute. */
 const password = 'Only-4-an-emulator';
 
-export function cloudAt(emulator: string, folder: string): Cloud {
+export function openEmulatedAccount(emulator: string, folder: string): EmulatedAccount {
   const prefix = `volume-activation-${stage}`;
   const assembly = join(folder, 'cdk.out');
   const outputsFile = join(folder, 'outputs.json');
 
-  async function cdk(name: string, words: readonly string[], cwd: string): Promise<void> {
+  async function cdk(name: string, args: readonly string[], cwd: string): Promise<void> {
     const log = join(folder, `cdk-${name}.log`);
     const command = join(root, 'node_modules', '.bin', 'cdk');
     const env = {
@@ -79,13 +79,13 @@ export function cloudAt(emulator: string, folder: string): Cloud {
       AWS_REGION: region,
       AWS_EC2_METADATA_DISABLED: 'true',
     };
-    const all = [...words, '--no-notices', '--no-version-reporting'];
+    const all = [...args, '--no-notices', '--no-version-reporting'];
     if (!(await run(command, all, { log, cwd, env, withinSeconds: 240 }))) {
       throw new Error(`cdk ${name} failed; its log is ${log} and ends with\n${lastLines(log, 15)}`);
     }
   }
 
-  async function ask(
+  async function callService(
     service: string,
     method: string,
     path: string,
@@ -107,7 +107,7 @@ export function cloudAt(emulator: string, folder: string): Cloud {
   }
 
   const cognito = (action: string, body: unknown) =>
-    ask(
+    callService(
       'cognito-idp',
       'POST',
       '/',
@@ -125,28 +125,28 @@ export function cloudAt(emulator: string, folder: string): Cloud {
     },
 
     async deploy() {
-      const words = ['--all', '--require-approval', 'never', '--outputs-file', outputsFile];
-      await cdk('deploy', ['deploy', '--app', assembly, ...words], folder);
-      const outputs: Outputs = JSON.parse(readFileSync(outputsFile, 'utf8'));
-      const publicAddress = addressIn(outputs);
+      const args = ['--all', '--require-approval', 'never', '--outputs-file', outputsFile];
+      await cdk('deploy', ['deploy', '--app', assembly, ...args], folder);
+      const outputs: StackOutputs = JSON.parse(readFileSync(outputsFile, 'utf8'));
+      const publicAddress = findApiUrl(outputs);
       if (publicAddress === undefined) throw new Error('The deployment put out no address.');
       const [apiId] = new URL(publicAddress).hostname.split('.');
-      const { UserPoolId: userPoolId, ClientId: clientId } = kept.parse(outputs[`${prefix}-kept`]);
+      const { UserPoolId: userPoolId, UserPoolClientId: clientId } = statefulOutputsSchema.parse(outputs[`${prefix}-stateful`]);
       return { publicAddress, address: `${emulator}/_aws/execute-api/${apiId}/$default`, userPoolId, clientId };
     },
 
     async addUser({ userPoolId: UserPoolId }, email, groups) {
-      const of = { UserPoolId, Username: email };
+      const userKey = { UserPoolId, Username: email };
       await cognito('AdminCreateUser', {
-        ...of,
+        ...userKey,
         UserAttributes: [
           { Name: 'email', Value: email },
           { Name: 'email_verified', Value: 'true' },
         ],
         MessageAction: 'SUPPRESS',
       });
-      await cognito('AdminSetUserPassword', { ...of, Password: password, Permanent: true });
-      for (const GroupName of groups) await cognito('AdminAddUserToGroup', { ...of, GroupName });
+      await cognito('AdminSetUserPassword', { ...userKey, Password: password, Permanent: true });
+      for (const GroupName of groups) await cognito('AdminAddUserToGroup', { ...userKey, GroupName });
     },
 
     async signIn({ userPoolId: UserPoolId, clientId: ClientId }, email) {
@@ -156,23 +156,23 @@ export function cloudAt(emulator: string, folder: string): Cloud {
         AuthFlow: 'ADMIN_USER_PASSWORD_AUTH',
         AuthParameters: { USERNAME: email, PASSWORD: password },
       });
-      return signedIn.parse(answer).AuthenticationResult.IdToken;
+      return signInSchema.parse(answer).AuthenticationResult.IdToken;
     },
 
     async mailsTo(address) {
-      const { messages } = sentMails.parse(await ask('email', 'GET', '/_ministack/ses/messages', {}));
+      const { messages } = sentMailsSchema.parse(await callService('email', 'GET', '/_ministack/ses/messages', {}));
       return (messages[account] ?? [])
         .filter(({ To }) => To.some((each) => each.includes(address)))
         .map(({ Subject: subject, BodyText: text }) => ({ subject, text }));
     },
 
-    async cutOff(functionName, cut) {
+    async disconnectStepFunctions(functionName, isDisconnected) {
       const path = `/2015-03-31/functions/${prefix}-${functionName}/configuration`;
-      const { Variables } = configuration.parse(await ask('lambda', 'GET', path, {})).Environment;
+      const { Variables } = configurationSchema.parse(await callService('lambda', 'GET', path, {})).Environment;
       const { AWS_ENDPOINT_URL_SFN: _, ...others } = Variables;
       // At port 9 of loopback nobody answers.
-      const changed = cut ? { ...others, AWS_ENDPOINT_URL_SFN: 'http://127.0.0.1:9' } : others;
-      await ask('lambda', 'PUT', path, { 'Content-Type': 'application/json' }, { Environment: { Variables: changed } });
+      const newVariables = isDisconnected ? { ...others, AWS_ENDPOINT_URL_SFN: 'http://127.0.0.1:9' } : others;
+      await callService('lambda', 'PUT', path, { 'Content-Type': 'application/json' }, { Environment: { Variables: newVariables } });
     },
   };
 }

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '../../local/free-port.ts';
-import { CannotRun, lastLines, run, start } from './program.ts';
+import { PrerequisiteError, lastLines, run, start } from './program.ts';
 
 /*
  * The emulator of AWS that the app is deployed to: ministack, a Python program that npm cannot bring. It is installed
@@ -14,39 +14,39 @@ const requirements = join(import.meta.dirname, 'requirements.txt');
 
 /**
  * The Python that has the emulator, installed into the folder unless it is there already in the very versions that
- * `requirements.txt` names. Throws {@link CannotRun} where there is no Python, or nothing to install from.
+ * `requirements.txt` names. Throws {@link PrerequisiteError} where there is no Python, or nothing to install from.
  */
-export async function installed(folder: string): Promise<{ readonly python: string; readonly wasThere: boolean }> {
+export async function installEmulator(folder: string): Promise<{ readonly python: string; readonly wasInstalled: boolean }> {
   const version = spawnSync('python3', ['--version'], { encoding: 'utf8' }).stdout?.trim() ?? '';
   const [, minor] = /^Python 3\.(\d+)/.exec(version) ?? [];
   if (minor === undefined || Number(minor) < 10) {
-    const found = version === '' ? 'there is no python3' : `this is ${version}`;
-    throw new CannotRun(`The emulator of AWS needs Python 3.10 or later, and ${found}.`);
+    const actual = version === '' ? 'there is no python3' : `this is ${version}`;
+    throw new PrerequisiteError(`The emulator of AWS needs Python 3.10 or later, and ${actual}.`);
   }
   const environment = join(folder, 'python');
   const python = join(environment, 'bin', 'python');
-  const mark = join(environment, 'installed.txt');
-  const wanted = `${version}\n${readFileSync(requirements, 'utf8')}`;
-  if (existsSync(python) && existsSync(mark) && readFileSync(mark, 'utf8') === wanted)
-    return { python, wasThere: true };
+  const markerFile = join(environment, 'installed.txt');
+  const expected = `${version}\n${readFileSync(requirements, 'utf8')}`;
+  if (existsSync(python) && existsSync(markerFile) && readFileSync(markerFile, 'utf8') === expected)
+    return { python, wasInstalled: true };
 
   mkdirSync(folder, { recursive: true });
   const log = join(folder, 'install.log');
   writeFileSync(log, '');
   const options = { log, cwd: folder, env: process.env, withinSeconds: 180 };
   if (!(await run('python3', ['-m', 'venv', '--clear', environment], options))) {
-    throw new CannotRun(`Python cannot make an environment (on Debian it wants the package python3-venv): see ${log}`);
+    throw new PrerequisiteError(`Python cannot make an environment (on Debian it wants the package python3-venv): see ${log}`);
   }
-  const words = ['install', '--no-input', '--disable-pip-version-check', '--progress-bar=off', '-r', requirements];
-  if (!(await run(python, ['-m', 'pip', ...words], options))) {
-    throw new CannotRun(`The emulator of AWS cannot be installed from PyPI (${lastLines(log, 1)}): see ${log}`);
+  const args = ['install', '--no-input', '--disable-pip-version-check', '--progress-bar=off', '-r', requirements];
+  if (!(await run(python, ['-m', 'pip', ...args], options))) {
+    throw new PrerequisiteError(`The emulator of AWS cannot be installed from PyPI (${lastLines(log, 1)}): see ${log}`);
   }
-  writeFileSync(mark, wanted);
-  return { python, wasThere: false };
+  writeFileSync(markerFile, expected);
+  return { python, wasInstalled: false };
 }
 
 /** It ends, with the functions that it runs, as soon as nobody holds the other end of what it reads from. */
-const endsWithParent = `
+const launcherScript = `
 import os, signal, sys, threading
 from ministack.app import main
 
@@ -64,7 +64,7 @@ export async function startEmulator(python: string, folder: string): Promise<str
   writeFileSync(join(folder, 'package.json'), '{ "type": "commonjs" }\n');
   const port = await freePort();
   const address = `http://127.0.0.1:${port}`;
-  const program = start(python, ['-c', endsWithParent], {
+  const program = start(python, ['-c', launcherScript], {
     log: join(folder, 'ministack.log'),
     cwd: folder,
     env: {
@@ -81,16 +81,16 @@ export async function startEmulator(python: string, folder: string): Promise<str
       PYTHONUNBUFFERED: '1',
     },
   });
-  let ended = false;
+  let hasEnded = false;
   void program.ended.then(() => {
-    ended = true;
+    hasEnded = true;
   });
   const deadline = performance.now() + 60_000;
-  while (!ended && performance.now() < deadline) {
+  while (!hasEnded && performance.now() < deadline) {
     if (await isReady(address)) return address;
     await sleep(100);
   }
-  throw new Error(`The emulator ${ended ? 'ended' : 'is not ready after a minute'}:\n${lastLines(program.log, 10)}`);
+  throw new Error(`The emulator ${hasEnded ? 'ended' : 'is not ready after a minute'}:\n${lastLines(program.log, 10)}`);
 }
 
 async function isReady(address: string): Promise<boolean> {

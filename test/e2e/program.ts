@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 
 /** What stands in the way of the run and is nobody's mistake in the project: told in one line. */
-export class CannotRun extends Error {}
+export class PrerequisiteError extends Error {}
 
 export type Program = {
   readonly child: ChildProcess;
@@ -17,20 +17,20 @@ export type Program = {
 type Environment = Readonly<Record<string, string | undefined>>;
 
 const running = new Set<Program>();
-let over = false;
+let isOver = false;
 
 /**
  * Starts a program that prints into a file. It leads a group of its own, so that whatever it starts ends with it.
  */
 export function start(
   command: string,
-  words: readonly string[],
+  args: readonly string[],
   { log, cwd, env }: { readonly log: string; readonly cwd: string; readonly env: Environment },
 ): Program {
-  if (over) throw new Error(`${command} is not started any more: the run is over.`);
+  if (isOver) throw new Error(`${command} is not started any more: the run is over.`);
   const out = openSync(log, 'a');
   // What it reads from stays open for as long as we live.
-  const child = spawn(command, words, { cwd, env: { ...env }, detached: true, stdio: ['pipe', out, out] });
+  const child = spawn(command, args, { cwd, env: { ...env }, detached: true, stdio: ['pipe', out, out] });
   closeSync(out);
   const ended = once(child, 'exit').then(
     ([code, signal]) => code ?? signal,
@@ -44,17 +44,17 @@ export function start(
 /** Runs a program to its end, which is due in so many seconds. Answers whether it ended well. */
 export async function run(
   command: string,
-  words: readonly string[],
+  args: readonly string[],
   {
     withinSeconds,
     ...options
   }: { readonly log: string; readonly cwd: string; readonly env: Environment; readonly withinSeconds: number },
 ): Promise<boolean> {
-  const program = start(command, words, options);
+  const program = start(command, args, options);
   program.child.stdin?.end();
-  const late = setTimeout(() => kill(program), withinSeconds * 1_000);
+  const killTimer = setTimeout(() => kill(program), withinSeconds * 1_000);
   const code = await program.ended;
-  clearTimeout(late);
+  clearTimeout(killTimer);
   kill(program);
   return code === 0;
 }
@@ -72,8 +72,8 @@ function kill(program: Program): void {
 }
 
 /** Ends every program that is still running; none is started after that. */
-export async function endAll(): Promise<void> {
-  over = true;
+export async function killAll(): Promise<void> {
+  isOver = true;
   const all = [...running];
   for (const each of all) kill(each);
   await Promise.all(all.map(({ ended }) => ended));

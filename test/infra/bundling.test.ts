@@ -7,16 +7,16 @@ import { App, Stack } from 'aws-cdk-lib';
 import { Function as LambdaFunction, Runtime } from 'aws-cdk-lib/aws-lambda';
 import { buildSync } from 'esbuild';
 import { afterAll, describe, expect, it, vi } from 'vitest';
-import { type EntryName, fileOf, namesOf } from '../../functions/manifest.ts';
+import { type EntryName, entryNamesOf, fileOf } from '../../functions/manifest.ts';
 import { Bundles, bundleOptions } from '../../infra/bundling.ts';
 
 const names: readonly EntryName[] = [
-  ...namesOf('api'),
-  ...namesOf('step'),
-  ...namesOf('schedule'),
-  ...namesOf('stream'),
-  ...namesOf('inbound-mail'),
-  ...namesOf('mail-events'),
+  ...entryNamesOf('api'),
+  ...entryNamesOf('step'),
+  ...entryNamesOf('schedule'),
+  ...entryNamesOf('stream'),
+  ...entryNamesOf('inbound-mail'),
+  ...entryNamesOf('delivery-events'),
 ];
 
 /** All handlers bundled as they are deployed, in one go: what each is made of, how large it is, and what it still asks for. */

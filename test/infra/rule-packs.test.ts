@@ -4,7 +4,7 @@ import { Topic } from 'aws-cdk-lib/aws-sns';
 import { AwsSolutionsChecks, NIST80053R5Checks } from 'cdk-nag';
 import type { IConstruct } from 'constructs';
 import { describe, expect, it, vi } from 'vitest';
-import { appWith } from './synth.ts';
+import { createApp } from './synth.ts';
 
 /** What the rule packs find in an app that nobody has acknowledged; nothing when its synthesis goes through. */
 function findingsIn(app: App): readonly string[] {
@@ -26,7 +26,7 @@ function findingsIn(app: App): readonly string[] {
 // Two packs over two stacks with all of their resources take a while on a busy machine.
 describe('the rule packs AwsSolutions and NIST 800-53 R5', { timeout: 120_000 }, () => {
   it('find nothing that is not acknowledged, and each acknowledgement gives its reason in words', () => {
-    const { app } = appWith({});
+    const { app } = createApp({});
     expect(findingsIn(app)).toEqual([]);
     const acknowledged = app.node
       .findAll()
@@ -38,7 +38,7 @@ describe('the rule packs AwsSolutions and NIST 800-53 R5', { timeout: 120_000 },
   });
 
   it('would find a topic that anybody may publish to without encryption', () => {
-    const { app } = appWith({ plant: ({ running }) => new Topic(running, 'Stray') });
+    const { app } = createApp({ modify: ({ service }) => new Topic(service, 'Stray') });
     expect(findingsIn(app)).toEqual(['AwsSolutions-SNS3', 'NIST.800.53.R5-SNSEncryptedKMS']);
   });
 });

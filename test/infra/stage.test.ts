@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { policySchema } from '../../domain/policy.ts';
-import { examplesIn, readStage, type Stage, stagesInCdkJson } from '../../infra/stage.ts';
+import { findPlaceholders, readStage, readStages, type Stage } from '../../infra/stage.ts';
 import { readProjectFile } from '../project-files.ts';
 import { stageNamed } from './synth.ts';
 
@@ -19,14 +19,14 @@ describe('the stages of cdk.json', () => {
   });
 
   it('keep what prod has, and still are examples that nobody can deploy', () => {
-    expect(stageNamed('prod').whenRemoved).toBe('keep');
-    expect(examplesIn(stageNamed('prod'))).toContain('domain.name');
-    expect(examplesIn(dev)).toEqual([
+    expect(stageNamed('prod').removalPolicy).toBe('retain');
+    expect(findPlaceholders(stageNamed('prod'))).toContain('domain.name');
+    expect(findPlaceholders(dev)).toEqual([
       'mail.from',
       'mail.team',
       'mail.supervisors',
       'mail.inbound',
-      'alarmsTo',
+      'alarmEmail',
       'runbook',
     ]);
   });
@@ -42,20 +42,20 @@ describe('a stage that is filled in', () => {
         supervisors: 'chief@contoso.com',
         inbound: 'more@keys.contoso.com',
       },
-      alarmsTo: 'ops@contoso.com',
+      alarmEmail: 'ops@contoso.com',
       runbook: 'https://wiki.contoso.com/examples/runbook',
     };
-    expect(examplesIn(mine)).toEqual([]);
+    expect(findPlaceholders(mine)).toEqual([]);
   });
 });
 
 describe('a stage with something missing or wrong', () => {
   it.each([
-    [{ alarmsTo: undefined }, 'cdk.json: context.stages.x: alarmsTo is missing'],
+    [{ alarmEmail: undefined }, 'cdk.json: context.stages.x: alarmEmail is missing'],
     [{ region: 'virginia' }, 'cdk.json: context.stages.x: region is not a Region such as us-east-1'],
     [{ account: '123' }, 'cdk.json: context.stages.x: account is not an account number of 12 digits'],
-    [{ logsForDays: 8 }, /^cdk\.json: context\.stages\.x: logsForDays is not one of 1, 3, 5, 7, 14/],
-    [{ whenRemoved: 'maybe' }, /^cdk\.json: context\.stages\.x: whenRemoved is wrong/],
+    [{ logRetentionDays: 8 }, /^cdk\.json: context\.stages\.x: logRetentionDays is not one of 1, 3, 5, 7, 14/],
+    [{ removalPolicy: 'maybe' }, /^cdk\.json: context\.stages\.x: removalPolicy is wrong/],
     [{ color: 'red' }, 'cdk.json: context.stages.x: color is not a setting'],
     [{ mail: { ...dev.mail, team: 'nobody' } }, 'cdk.json: context.stages.x: mail.team is not an address'],
     [
@@ -70,7 +70,10 @@ describe('a stage with something missing or wrong', () => {
       { restoredTable: { name: 'restored', streamLabel: 'latest' } },
       'cdk.json: context.stages.x: restoredTable.streamLabel is not a label such as 2026-06-01T16:00:00.000',
     ],
-    [{ region: undefined, alarmsTo: 'x' }, 'cdk.json: context.stages.x: region is missing; alarmsTo is not an address'],
+    [
+      { region: undefined, alarmEmail: 'x' },
+      'cdk.json: context.stages.x: region is missing; alarmEmail is not an address',
+    ],
   ])('%j is told in one line that names it', (settings, line) => {
     const problem = problemWith(settings);
     expect(problem).not.toContain('\n');
@@ -78,11 +81,11 @@ describe('a stage with something missing or wrong', () => {
   });
 
   it('is told by its name when there is none of it', () => {
-    expect(readStage(stagesInCdkJson(), 'live')).toEqual({
+    expect(readStage(readStages(), 'live')).toEqual({
       ok: false,
       problem: 'There is no stage "live"; cdk.json has: dev, prod.',
     });
-    expect(readStage(stagesInCdkJson(), undefined)).toMatchObject({
+    expect(readStage(readStages(), undefined)).toMatchObject({
       problem: 'Name a stage; cdk.json has: dev, prod.',
     });
     expect(readStage(undefined, 'dev')).toMatchObject({ problem: 'cdk.json: context.stages: is missing' });
