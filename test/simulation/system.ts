@@ -13,7 +13,7 @@ import { startDynamoDb } from '../../local/emulators/dynamodb.ts';
 import type { StepFunctions } from '../../local/emulators/step-functions.ts';
 import { startStepFunctions } from '../../local/emulators/step-functions.ts';
 import { createTable } from '../../store/dynamodb/create-table.ts';
-import type { Store } from '../../store/dynamodb/table.ts';
+import type { Store } from '../../store/store.ts';
 import { ContentionError } from '../../store/dynamodb/table.ts';
 import definition from '../../workflows/exception-request.asl.json' with { type: 'json' };
 import type { Clock, Invocation, ItemChange, ItemImage, Network } from './network.ts';
@@ -70,7 +70,7 @@ export async function startSimulatedSystem(
   const dynamoDb = await startDynamoDb();
   Object.assign(process.env, {
     TABLE_NAME: 'simulation',
-    VAULT_SECRET: 'a root secret for simulations, longer than 32 bytes',
+    ROOT_SECRET: 'a root secret for simulations, longer than 32 bytes',
     POLICY_FILE: new URL('../../policy.json', import.meta.url).pathname,
     MAIL_FROM: 'Volume Activation <no-reply@volume-activation.example>',
     MAIL_TEAM: 'exceptions-team@volume-activation.example',
@@ -102,7 +102,8 @@ export async function startSimulatedSystem(
   // The emulator does not check signatures, and making them would take a sixth of a run.
   store.client.middlewareStack.remove('httpSigningMiddleware');
   seedRuntime(prng, clock);
-  logger.setLogLevel('SILENT');
+  // The logger resets its level on every invocation, so the method itself is replaced.
+  logger.info = () => undefined;
   for (const level of ['warn', 'error'] as const) {
     logger[level] = (message, ...more: readonly unknown[]) => {
       const error = more.map((each) => (each as { error?: Error }).error).find((each) => each !== undefined);
