@@ -17,10 +17,14 @@ const backOffMillisecondsMax = 1_000;
 export const clock: Clock = {
   now: () => fromEpochMilliseconds(Date.now()),
   backOff: async (retry) => {
-    const bound = Math.min(backOffMillisecondsMax, backOffBaseMilliseconds * 2 ** (retry - 1));
-    await wait(random.below(bound + 1));
+    await wait(backOffMilliseconds(retry));
   },
 };
+
+/** Returns the time to wait before a retry. `below` draws it. */
+export function backOffMilliseconds(retry: number, below: (bound: number) => number = random.below): number {
+  return below(Math.min(backOffMillisecondsMax, backOffBaseMilliseconds * 2 ** (retry - 1)) + 1);
+}
 
 /** Replaces the source of the current time. The local system sets a clock that can be advanced. */
 export function setClock(now: () => Instant): void {
