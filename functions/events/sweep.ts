@@ -36,8 +36,8 @@ const tasks: readonly (readonly [DueKind, (store: Store, id: string, now: Instan
  * added. A failed item is logged and does not keep the others from being processed. The run then throws, so that the
  * failure raises an alarm.
  *
- * middy sets no deadline of its own. Each item is an event of its own, so a run that Lambda ends leaves nothing undone
- * that the next run does not find.
+ * The only deadline is that of Lambda. Each item is an event of its own, so the next run finds whatever a run that was cut
+ * short has left.
  */
 export const handler = middy<unknown, SweepResult>({ timeoutEarlyInMillis: 0 })
   .use(logContext())

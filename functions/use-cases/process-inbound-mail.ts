@@ -187,8 +187,7 @@ async function sendReply(
   if (!result.sent) logger.error('reply rejected', { operationId, reply: content.kind, because: result.because });
 }
 
-// ---- Requests (EXC-13)
-
+/** Submits the request in an email (EXC-13). Replies only if the request is incomplete or refused. */
 async function submitMailedRequest(
   message: IdentifiedMessage,
   dependencies: Dependencies,
@@ -262,8 +261,7 @@ function mergeFieldErrors(
   return errors.toSorted((one, other) => positionOf(one) - positionOf(other));
 }
 
-// ---- Answers to questions (EXC-14)
-
+/** Answers the open question of a request with the text of an email (EXC-14), and replies with the result. */
 async function submitAnswer(
   message: IdentifiedMessage,
   exceptionId: string,

@@ -5,7 +5,7 @@ import type { Agreement } from '../../../domain/agreement.ts';
 import { addDuration } from '../../../domain/calendar/instant.ts';
 import { lambdaContext } from '../../../local/emulators/api-gateway.ts';
 import { countUsed, readKey } from '../../../store/keys.ts';
-import { listMakActivations } from '../../../store/mak-activations.ts';
+import { listMakActivations } from '../../../store/mak-usage.ts';
 import { ines, installationId, jorge } from '../../builders.ts';
 import { mondayTen } from '../../instants.ts';
 import { readAllPages, startTestDynamoDb } from '../../store/dynamodb.ts';

@@ -95,7 +95,7 @@ describe('pending notifications', () => {
     await sendPending(fixture);
     await sendPending(fixture);
     expect(sentBefore).toBe(0);
-    expect(linesAbout(fixture)).toEqual([expect.stringContaining(`${ines.email}: We have your request`)]);
+    expect(linesAbout(fixture)).toEqual([expect.stringContaining(`${ines.email}: We received your request`)]);
     expect(await pendingOf(fixture)).toEqual([]);
   });
 
