@@ -1,9 +1,10 @@
 import { randomInt } from 'node:crypto';
 import { addDuration, civilDate } from '../domain/calendar/instant.ts';
-import { receiveRequest, rejectRequest } from '../domain/exceptions/request.ts';
+import { receiveRequest } from '../domain/exceptions/intake.ts';
+import { rejectRequest } from '../domain/exceptions/review.ts';
 import type { Mak } from '../domain/keys/key.ts';
 import { listDueItems } from '../store/dynamodb/due-items.ts';
-import type { Item, ItemKey, Store, TransactItem } from '../store/dynamodb/table.ts';
+import type { Item, ItemKey, TransactItem } from '../store/dynamodb/table.ts';
 import { commit, putAll } from '../store/dynamodb/table.ts';
 import { ledgerEntrySortKey, ledgerPartition, newItem } from '../store/dynamodb/versioned-item.ts';
 import {
@@ -15,28 +16,29 @@ import {
   transitionException,
 } from '../store/exceptions.ts';
 import { keyCreationWrites, listKeys, readKey } from '../store/keys.ts';
-import type { BucketLayout } from '../store/mak-activations.ts';
+import { activateOnMak } from '../store/mak-activations.ts';
+import type { BucketLayout } from '../store/mak-bucket.ts';
 import {
-  activateOnMak,
   attributeNameOf,
   bucketCountFor,
   bucketKey,
-  countUsedOnMak,
   encodeActivation,
   homeBucketOf,
   newBucketItems,
   newReserveItem,
-} from '../store/mak-activations.ts';
+} from '../store/mak-bucket.ts';
+import { countUsedOnMak } from '../store/mak-usage.ts';
+import type { Store } from '../store/store.ts';
 import { meterCapacity } from './capacity-meter.ts';
 import { anAgreement, drawKey, fixedNow, issueMakWithLimit, median, newStore, randomActivation } from './fixture.ts';
 import { startLoggedDynamoDb } from './logged-dynamodb.ts';
 import type { Measurement, RunOptions } from './report.ts';
 
-/* Whether what is done often stays as cheap and as fast when there is more and more of what it is done among. */
+/* Measures how the cost and the time of frequent operations grow with the number of surrounding items. */
 
-/** Something done among so many, and how it is undone, so that the next time it is done among as many. */
+/** One call of an operation, and a call that undoes it, so that the number of items stays the same. */
 type Trial = { act(): Promise<unknown>; undo?(): Promise<unknown> };
-type Operation = { readonly what: string; readonly isExpectedToRise?: true; next(): Trial };
+type Operation = { readonly label: string; readonly isExpectedToRise?: true; prepare(): Trial };
 type GrowthFixture = { readonly store: Store; readonly operations: readonly Operation[] };
 
 type GrowthSeries = {
@@ -45,11 +47,11 @@ type GrowthSeries = {
   build(size: number): Promise<GrowthFixture>;
 };
 
-/** As many on a page whatever there is, so that pages cost the same from the least size on. */
+/** Smaller than the smallest size, so that a page has the same length at every size. */
 const pageSize = 9;
 const fillRatio = 0.8;
 
-/** A MAK that is as full, whatever its limit. The places in a bucket are taken by machines whose home it is. */
+/** Builds a MAK that is 80 % full with the given number of activations, each of them in its home bucket. */
 async function buildActivations(size: number): Promise<GrowthFixture> {
   const store = await newStore();
   const keyId = store.vault.keyIdOf(drawKey());
@@ -67,13 +69,17 @@ async function buildActivations(size: number): Promise<GrowthFixture> {
     store,
     operations: [
       activationOperation(store, () => layout, buckets),
-      // All buckets are read for it, so this one rises with the key.
-      { what: 'how much is used', isExpectedToRise: true, next: () => ({ act: () => countUsedOnMak(store, layout) }) },
+      // It reads all buckets, so that its cost rises with the size of the key.
+      {
+        label: 'reading its usage',
+        isExpectedToRise: true,
+        prepare: () => ({ act: () => countUsedOnMak(store, layout) }),
+      },
     ],
   };
 }
 
-/** A machine that is not there yet and whose home bucket has a place left. */
+/** Returns a new activation whose home bucket has an available slot. */
 function newInstallation(store: Store, layout: BucketLayout, buckets: ReadonlyMap<string, Item>) {
   for (;;) {
     const activation = randomActivation();
@@ -89,14 +95,14 @@ function activationOperation(
   buckets: ReadonlyMap<string, Item>,
 ): Operation {
   return {
-    what: 'an activation',
-    next() {
+    label: 'one activation',
+    prepare() {
       const layout = anyLayout();
       const { activation, digest, bucket } = newInstallation(store, layout, buckets);
       return {
         async act() {
           const { kind } = await activateOnMak(store, layout, digest, activation);
-          if (kind !== 'activated') throw new Error(`An activation came out as ${kind}.`);
+          if (kind !== 'activated') throw new Error(`An activation returned ${kind}.`);
         },
         undo: () => putAll(store, [bucket]),
       };
@@ -104,7 +110,7 @@ function activationOperation(
   };
 }
 
-/** Keys of one agreement, each with the buckets and the pointers that it has. */
+/** Builds the keys of one agreement, with their buckets and pointers. */
 async function buildKeys(size: number): Promise<GrowthFixture> {
   const store = await newStore();
   const limit = 50;
@@ -143,23 +149,25 @@ async function buildKeys(size: number): Promise<GrowthFixture> {
     store,
     operations: [
       activationOperation(store, anyLayout, buckets),
-      { what: 'reading one', next: () => ({ act: () => readKey(store, anyLayout().keyId) }) },
+      { label: 'reading one key', prepare: () => ({ act: () => readKey(store, anyLayout().keyId) }) },
       {
-        what: 'a page of an agreement’s',
-        next: () => ({ act: () => readPage(listKeys(store, agreement.agreementId, { limit: pageSize, after: null })) }),
+        label: 'a page of an agreement’s keys',
+        prepare: () => ({
+          act: () => expectFullPage(listKeys(store, agreement.agreementId, { limit: pageSize, after: null })),
+        }),
       },
     ],
   };
 }
 
-/** Open requests, all of which are due. */
+/** Builds open requests, all of which are due. */
 async function buildRequests(size: number): Promise<GrowthFixture> {
   const store = await newStore();
   const agreement = anAgreement('GROWTH', 1);
   const { keyId } = await issueMakWithLimit(store, agreement.agreementId, 50);
   const key = (await readKey(store, keyId))?.value;
   const [requester] = agreement.contacts;
-  if (key === undefined || requester === undefined) throw new Error('There is no key to ask for.');
+  if (key === undefined || requester === undefined) throw new Error('The agreement has no key or no contact.');
   const form = {
     ...agreement.numbers,
     kind: 'MAKADD',
@@ -194,15 +202,15 @@ async function buildRequests(size: number): Promise<GrowthFixture> {
   await putAll(store, items.flat());
   const sender = { maySpeakFor: () => true };
   const soon = addDuration(fixedNow, { minutes: 5 });
-  let openedCount = 0;
+  let submittedCount = 0;
   return {
     store,
     operations: [
       {
-        what: 'opening one',
-        next() {
-          openedCount += 1;
-          const exceptionId = `opened-${String(openedCount).padStart(8, '0')}`;
+        label: 'submitting one',
+        prepare() {
+          submittedCount += 1;
+          const exceptionId = `submitted-${String(submittedCount).padStart(8, '0')}`;
           return {
             act: () =>
               expectAccepted(
@@ -219,8 +227,8 @@ async function buildRequests(size: number): Promise<GrowthFixture> {
         },
       },
       {
-        what: 'ending one',
-        next() {
+        label: 'rejecting one',
+        prepare() {
           const before = pickOne(items);
           const exceptionId = before[0]?.PK.slice('EXCEPTION#'.length) ?? '';
           return {
@@ -246,14 +254,16 @@ async function buildRequests(size: number): Promise<GrowthFixture> {
         },
       },
       {
-        what: 'what is due',
-        next: () => ({ act: () => readPage(listDueItems(store, 'EXCEPTION', soon, { limit: pageSize, after: null })) }),
+        label: 'listing due requests',
+        prepare: () => ({
+          act: () => expectFullPage(listDueItems(store, 'EXCEPTION', soon, { limit: pageSize, after: null })),
+        }),
       },
       {
-        what: 'a page of the open',
-        next: () => ({
+        label: 'a page of open requests',
+        prepare: () => ({
           act: () =>
-            readPage(listExceptions(store, { status: 'open', agreementIds: null }, { limit: pageSize, after: null })),
+            expectFullPage(listExceptions(store, { status: 'open', agreementIds: null }, { limit: pageSize, after: null })),
         }),
       },
     ],
@@ -264,9 +274,9 @@ async function expectAccepted(result: Promise<{ readonly ok: boolean } | undefin
   if (!(await result)?.ok) throw new Error('A request was refused.');
 }
 
-async function readPage(reading: Promise<{ readonly items: readonly unknown[] }>): Promise<void> {
+async function expectFullPage(reading: Promise<{ readonly items: readonly unknown[] }>): Promise<void> {
   const { items } = await reading;
-  if (items.length !== pageSize) throw new Error(`A page had ${items.length} of ${pageSize}.`);
+  if (items.length !== pageSize) throw new Error(`A page has ${items.length} items instead of ${pageSize}.`);
 }
 
 function ledgerEntryKeyOf(exceptionId: string, sequence: number): ItemKey {
@@ -282,92 +292,92 @@ async function remove(store: Store, items: readonly ItemKey[]): Promise<void> {
     store,
     items.map(({ PK, SK }) => ({ Delete: { TableName: '', Key: { PK, SK } } })),
   );
-  if (result !== 'committed') throw new Error('What was done was not undone.');
+  if (result !== 'committed') throw new Error('The operation could not be undone.');
 }
 
 function pickOne<Each>(all: readonly Each[]): Each {
   const one = all[randomInt(all.length)];
-  if (one === undefined) throw new Error('There is nothing to choose from.');
+  if (one === undefined) throw new Error('The list is empty.');
   return one;
 }
 
-export async function measure({ rounds, isLong: long }: RunOptions): Promise<readonly Measurement[]> {
-  const upTo = (most: number) => [10, 100, 1_000, 10_000, 100_000].filter((size) => size <= most);
+export async function measure({ rounds, isLong }: RunOptions): Promise<readonly Measurement[]> {
+  const upTo = (sizeMax: number) => [10, 100, 1_000, 10_000, 100_000].filter((size) => size <= sizeMax);
   const all: readonly GrowthSeries[] = [
-    { subject: 'activations on a key', sizes: upTo(long ? 100_000 : 10_000), build: buildActivations },
-    { subject: 'keys', sizes: upTo(long ? 10_000 : 1_000), build: buildKeys },
-    { subject: 'open requests', sizes: upTo(long ? 10_000 : 1_000), build: buildRequests },
+    { subject: 'activations on a key', sizes: upTo(isLong ? 100_000 : 10_000), build: buildActivations },
+    { subject: 'keys', sizes: upTo(isLong ? 10_000 : 1_000), build: buildKeys },
+    { subject: 'open requests', sizes: upTo(isLong ? 10_000 : 1_000), build: buildRequests },
   ];
-  const before = process.env.AWS_ENDPOINT_URL_DYNAMODB;
-  const engine = await startLoggedDynamoDb();
-  process.env.AWS_ENDPOINT_URL_DYNAMODB = engine.endpoint;
+  const previousEndpoint = process.env.AWS_ENDPOINT_URL_DYNAMODB;
+  const dynamoDb = await startLoggedDynamoDb();
+  process.env.AWS_ENDPOINT_URL_DYNAMODB = dynamoDb.endpoint;
   try {
     const rows: Measurement[] = [];
     for (const series of all) rows.push(...(await measureSlopes(series, rounds)));
-    const operations = await engine.operations();
+    const operations = await dynamoDb.operations();
     const requestCount = [...operations.values()].reduce((sum, count) => sum + count, 0);
-    if (requestCount === 0) throw new Error('The engine recorded nothing, so its record shows nothing.');
+    if (requestCount === 0) throw new Error('The request log is empty, so it proves nothing.');
     rows.push({
-      what: 'scans in the engine’s own record',
+      label: 'scans in the emulator’s request log',
       value: operations.get('Scan') ?? 0,
       unit: 'scans',
-      baseline: { what: 'requests', value: requestCount },
+      baseline: { label: 'requests', value: requestCount },
       target: { atMost: 0 },
       isDeterministic: true,
     });
     return rows;
   } finally {
-    await engine.stop();
-    process.env.AWS_ENDPOINT_URL_DYNAMODB = before;
+    await dynamoDb.stop();
+    process.env.AWS_ENDPOINT_URL_DYNAMODB = previousEndpoint;
   }
 }
 
 const trialsPerRound = 10;
 
-/** Takes every operation at every size in turn, and tells how steeply what it costs rises with the size. */
+/** Measures every operation at every size in turn, and returns the slopes of its cost and its time. */
 async function measureSlopes({ subject, sizes, build }: GrowthSeries, rounds: number): Promise<readonly Measurement[]> {
   const all: (Operation & Samples)[] = [];
   for (const size of sizes) {
     const { store, operations } = await build(size);
-    const metered = meterCapacity(store.client);
-    all.push(...operations.map((each) => ({ ...each, size, metered, units: [], milliseconds: [] })));
+    const meter = meterCapacity(store.client);
+    all.push(...operations.map((each) => ({ ...each, size, meter, units: [], milliseconds: [] })));
   }
   for (let trial = -trialsPerRound; trial < rounds * trialsPerRound; trial += 1) {
-    for (const { next, isExpectedToRise, metered, units, milliseconds } of all) {
-      // To look through a large key takes its time: once in a round is enough to see how it rises.
+    for (const { prepare, isExpectedToRise, meter, units, milliseconds } of all) {
+      // Reading a large key is slow. Once in a round is enough to see how it grows.
       if (isExpectedToRise && trial % trialsPerRound !== 0) continue;
-      const { act, undo } = next();
-      metered.reset();
+      const { act, undo } = prepare();
+      meter.reset();
       const startedAt = performance.now();
       await act();
       const elapsed = performance.now() - startedAt;
-      const { writeUnits, readUnits } = metered.usage;
+      const { writeUnits, readUnits } = meter.usage;
       await undo?.();
-      // The first round is for the engine and the compiler to get warm.
+      // The first round warms up the emulator and the compiler.
       if (trial < 0) continue;
       units.push(writeUnits + readUnits);
       milliseconds.push(elapsed);
     }
   }
   const largestSize = (sizes.at(-1) ?? 0).toLocaleString('en-US');
-  return [...Map.groupBy(all, ({ what }) => what)].flatMap(([what, samples]): Measurement[] => {
+  return [...Map.groupBy(all, ({ label }) => label)].flatMap(([label, samples]): Measurement[] => {
     const isExpected = samples.some(({ isExpectedToRise }) => isExpectedToRise);
     const units = samples.map((each) => [each.size, mean(each.units)] as const);
     const milliseconds = samples.map((each) => [each.size, median(each.milliseconds)] as const);
     return [
       {
-        what: `${subject}: ${what}, units`,
+        label: `${subject}: ${label}, units`,
         value: slopeOf(units),
         unit: 'slope',
-        baseline: { what: `at ${largestSize}`, value: units.at(-1)?.[1] ?? Number.NaN },
+        baseline: { label: `at ${largestSize}`, value: units.at(-1)?.[1] ?? Number.NaN },
         isDeterministic: true,
         ...(isExpected ? {} : { target: { atMost: 0.02 } }),
       },
       {
-        what: `${subject}: ${what}, time`,
+        label: `${subject}: ${label}, time`,
         value: slopeOf(milliseconds),
         unit: 'slope',
-        baseline: { what: `ms at ${largestSize}`, value: milliseconds.at(-1)?.[1] ?? Number.NaN },
+        baseline: { label: `ms at ${largestSize}`, value: milliseconds.at(-1)?.[1] ?? Number.NaN },
         ...(isExpected ? {} : { target: { atMost: 0.1 } }),
       },
     ];
@@ -376,12 +386,12 @@ async function measureSlopes({ subject, sizes, build }: GrowthSeries, rounds: nu
 
 type Samples = {
   readonly size: number;
-  readonly metered: ReturnType<typeof meterCapacity>;
+  readonly meter: ReturnType<typeof meterCapacity>;
   readonly units: number[];
   readonly milliseconds: number[];
 };
 
-/** By what power of the size the cost rises: the slope of the straight line that is nearest, both in logarithms. */
+/** Returns the power of the size with which the cost grows: the slope of a line fitted through the logarithms. */
 export function slopeOf(points: readonly (readonly [size: number, cost: number])[]): number {
   const logarithms = points.map(([size, cost]) => [Math.log10(size), Math.log10(cost)] as const);
   const meanX = mean(logarithms.map(([x]) => x));

@@ -13,24 +13,21 @@ export type ExceptionStatus = (typeof exceptionStatuses)[number];
 
 export const openStatuses = ['received', 'in-review', 'awaiting-requester', 'awaiting-approval'] as const;
 
-/** What can happen to a request. People make the first seven moves and the last; the service makes the others by itself. */
-export const transitions = [
-  'question',
-  'answer',
-  'forward',
-  'reject',
-  'withdraw',
-  'approve',
-  'deny',
-  'review',
-  'ask',
-  'fulfill',
-  'lapse',
-  'dispute',
-] as const;
+/** The transitions that people make. Only these are offered as `allowed` in a refusal. */
+export const manualTransitions = ['question', 'answer', 'forward', 'reject', 'withdraw', 'approve', 'deny'] as const;
+export type ManualTransition = (typeof manualTransitions)[number];
+
+/**
+ * Every transition of a request. The service makes `review`, `ask`, `fulfill`, and `lapse` by itself. The Notices
+ * Correspondent makes `dispute`, on a page of its own (APR-8).
+ */
+export const transitions = [...manualTransitions, 'review', 'ask', 'fulfill', 'lapse', 'dispute'] as const;
 export type TransitionName = (typeof transitions)[number];
 
-/** The legal moves (EXC-12): from each state, where each move leads. The drawing in the docs is made from this table. */
+/**
+ * The allowed transitions (EXC-12): for each status, the status that each transition leads to. The state diagram in the
+ * documentation is generated from this table.
+ */
 export const transitionTable: Readonly<
   Record<ExceptionStatus, Readonly<Partial<Record<TransitionName, ExceptionStatus>>>>
 > = {

@@ -1,6 +1,6 @@
 import type { Instant } from './calendar/instant.ts';
 import type { Product } from './catalog.ts';
-import type { ExceptionStatus, TransitionName } from './exception-status.ts';
+import type { ExceptionStatus, ManualTransition } from './exception-status.ts';
 import type { ExceptionDraft, Remedy } from './remedy.ts';
 
 /**
@@ -38,7 +38,7 @@ export type RefusalMembers = {
   'key-not-found': NoMembers;
   'not-an-exception': { readonly remedies: readonly Remedy[] };
   'exception-already-open': { readonly exceptionId: string };
-  'not-in-that-state': { readonly status: ExceptionStatus; readonly allowed: readonly TransitionName[] };
+  'not-in-that-state': { readonly status: ExceptionStatus; readonly allowed: readonly ManualTransition[] };
   // Approval link
   'link-unknown': NoMembers;
   'link-void': { readonly because: 'replaced' | 'too-many-wrong-codes' | 'late' | 'closed' };

@@ -4,43 +4,43 @@ import type { Agreement } from '../domain/agreement.ts';
 import { isApproverAt } from '../domain/agreement.ts';
 import type { Instant } from '../domain/calendar/instant.ts';
 import { addDuration, epochMilliseconds, isBefore } from '../domain/calendar/instant.ts';
-import type { ExceptionRequest } from '../domain/exceptions/request.ts';
 import {
   disputeDecision,
   recordDecision,
   refuseUnlessRoundOpen,
   reissueApprovalLink,
-} from '../domain/exceptions/request.ts';
+} from '../domain/exceptions/approval.ts';
+import type { ExceptionRequest } from '../domain/exceptions/request.ts';
 import type { RefusalResult } from '../domain/refusal.ts';
 import { refuse } from '../domain/refusal.ts';
 import type { Secret } from '../domain/secret.ts';
 import { findAgreement, readAgreement } from './agreements.ts';
-import type { ItemKey, Store } from './dynamodb/table.ts';
+import type { ItemKey } from './dynamodb/table.ts';
 import { get, putIfAbsent, rethrowTransientAsContention } from './dynamodb/table.ts';
-import type { UpdateDecision, UpdateResult } from './dynamodb/versioned-item.ts';
 import { readItem, requireUnchanged, updateWithRetry } from './dynamodb/versioned-item.ts';
 import { exceptionKey, findException, requestWrites, transitionException } from './exceptions.ts';
+import type { Store, UpdateDecision, UpdateResult } from './store.ts';
 import { sameHash } from './vault.ts';
 
 /**
- * A link that was mailed to somebody about one question: to decide it, or to say that its decision was somebody else's
- * (APR-8). Only hashes of its token and code are kept (APR-1). It is as good as its question: when that is decided,
- * changed or over, or when its reader is no longer who is asked, it decides nothing.
+ * A link in an email about one approval round: to decide, or to report that somebody else decided (APR-8). The store keeps
+ * only hashes of its token and code (APR-1). A link is valid only as long as its round: once the round is decided, replaced,
+ * or closed, or its recipient is no longer the approver, the link decides nothing.
  */
 export type ApprovalLink = {
   readonly tokenHash: string;
   readonly kind: 'decision' | 'dispute';
   readonly exceptionId: string;
   readonly round: number;
-  /** To whom it was mailed: whoever decides with it decides in this name. */
+  /** The email address of the recipient. A decision through the link is made in this name. */
   readonly to: string;
   readonly expiresAt: Instant;
-  /** The code that goes with it; null for a dispute, and in strict mode until one is asked for (APR-7). */
+  /** The current code; null for a dispute, and in strict mode until a code is requested (APR-7). */
   readonly code: { readonly hash: string; readonly expiresAt: Instant; readonly sentAt: Instant } | null;
   readonly wrongCodes: number;
 };
 
-/** For how long a link that has expired still says what became of its question. */
+/** The time for which an expired link still shows the outcome of its round. */
 const retentionDays = 180;
 
 function linkKey(tokenHash: string): ItemKey {
@@ -51,12 +51,12 @@ function tokenHashOf(store: Store, token: Secret): string {
   return store.vault.hashOf('approval token', token);
 }
 
-/** A code is short, so its hash is bound to its link's: a code that leaks from one says nothing about another. */
+/** Returns the hash of a code, bound to its link: a code is short, so equal codes of two links must not have equal hashes. */
 function codeHash(store: Store, tokenHash: string, code: Secret): string {
   return store.vault.hashOf(`approval code for ${tokenHash}`, code);
 }
 
-/** Keeps a new link before it is mailed, with its code if one is mailed with it. */
+/** Saves a new link, and its code if it has one, before the email is sent. */
 export async function saveLink(
   store: Store,
   { token, code }: { readonly token: Secret; readonly code: Secret | null },
@@ -73,16 +73,22 @@ export async function saveLink(
     wrongCodes: 0,
     expiresAtEpochSeconds: Math.ceil(epochMilliseconds(deletableAt) / 1000),
   };
-  // A copy of the call that arrives late must take back no code that was sent since, and no wrong one that was counted.
+  // A late duplicate of this call must not overwrite a newer code or the number of wrong codes.
   await putIfAbsent(store, [item]);
 }
 
-/** A code on demand may be asked for again after this, so that nobody's mail box is flooded. */
+/** The minimum time between two codes on demand, so that nobody can flood a mailbox. */
 const codeResendSeconds = 60;
 
+/** There is no code yet. */
+const noCode = 'attribute_type(#code, :null)';
+
+/** The last code was sent long enough ago. */
+const resendAllowed = '#code.#sentAt <= :before';
+
 /**
- * Keeps a fresh code for a link in strict mode, before it is mailed; the one before it is void (APR-7). Answers until when
- * it is good, or `undefined` when one was sent just before.
+ * Saves a new code for a link in strict mode before the email is sent, and so invalidates the previous code (APR-7).
+ * Returns the expiry of the code, or `undefined` if the previous code was sent less than a minute ago.
  */
 export async function saveCode(
   store: Store,
@@ -98,7 +104,7 @@ export async function saveCode(
           TableName: store.tableName,
           Key: linkKey(link.tokenHash),
           UpdateExpression: 'SET #code = :code',
-          ConditionExpression: 'attribute_type(#code, :null) OR #code.#sentAt <= :before',
+          ConditionExpression: `${noCode} OR ${resendAllowed}`,
           ExpressionAttributeNames: { '#code': 'code', '#sentAt': 'sentAt' },
           ExpressionAttributeValues: {
             ':code': { hash: codeHash(store, link.tokenHash, code), expiresAt, sentAt: now },
@@ -115,7 +121,7 @@ export async function saveCode(
   }
 }
 
-/** A link with what it is about. */
+/** A link with its request and its agreement. */
 export type LinkContext = {
   readonly link: ApprovalLink;
   readonly request: ExceptionRequest;
@@ -123,8 +129,8 @@ export type LinkContext = {
 };
 
 /**
- * Opens a link: reads it and what it is about; `undefined` for one that is not known. Nothing changes, however often and
- * by whomever it is opened (APR-2). Whether it can still decide is for `refusedUnlessGood` to say.
+ * Returns a link with its request and its agreement, or `undefined` if the token is unknown. Opening a link changes
+ * nothing (APR-2). It does not check that the link is valid; `refuseUnlessLinkValid` does.
  */
 export async function openLink(
   store: Store,
@@ -136,29 +142,31 @@ export async function openLink(
   const request = await findException(store, link.exceptionId);
   const agreement = request === undefined ? undefined : await findAgreement(store, request.agreementId);
   if (request === undefined || agreement === undefined)
-    throw new Error(`What a link to ${link.exceptionId} is about has gone.`);
+    throw new Error(
+      `The request ${link.exceptionId} of a link, or its agreement, is missing; neither is ever deleted.`,
+    );
   return { link, request, agreement };
 }
 
 async function readLink(store: Store, tokenHash: string): Promise<ApprovalLink | undefined> {
   const item = await get(store, linkKey(tokenHash));
   if (item === undefined) return undefined;
-  // A link is only ever written by `keepLink` and `keepCode`.
+  // Only `saveLink` and `saveCode` write these attributes.
   const details = item.link as Pick<ApprovalLink, 'kind' | 'exceptionId' | 'round' | 'to' | 'expiresAt'>;
   return { ...details, tokenHash, code: item.code as ApprovalLink['code'], wrongCodes: Number(item.wrongCodes) };
 }
 
-/** The refusal of a link that is not known. */
+/** Returns the refusal of an unknown link. */
 export function refuseUnknownLink(): RefusalResult {
   return refuse(
     'link-unknown',
-    'We do not know this link. Mail programs sometimes cut long links in two: copy all of it into the address bar.',
+    'This link is not valid. Email programs sometimes split long links: copy the complete link into the address bar.',
   );
 }
 
 /**
- * Refuses a link that can no longer decide, saying what happened: its question is decided or changed (APR-3), its reader is
- * no longer who is asked (AGR-4), it is late, or too many wrong codes were entered. `undefined` for a good one.
+ * Refuses a link that is no longer valid, with the reason: its round is decided or replaced (APR-3), its recipient is no
+ * longer the approver (AGR-4), it expired, or too many wrong codes were entered. Returns `undefined` for a valid link.
  */
 export function refuseUnlessLinkValid(
   store: Store,
@@ -170,20 +178,16 @@ export function refuseUnlessLinkValid(
   if (!isApproverAt(link.to, agreement, now, store.policy)) {
     return refuse(
       'link-void',
-      'Somebody else is asked for the organization now, so this link decides nothing any more.',
+      'This link is no longer valid, because another person now approves requests for the organization.',
       {
         because: 'replaced',
       },
     );
   }
   if (!isBefore(now, link.expiresAt)) {
-    return refuse(
-      'link-void',
-      'The time to answer is over. If the increase is still wanted, it can be asked for again.',
-      {
-        because: 'late',
-      },
-    );
+    return refuse('link-void', 'The time to answer is over. If the increase is still needed, submit a new request.', {
+      because: 'late',
+    });
   }
   return link.wrongCodes >= store.policy.approval.wrongCodesAllowed ? refuseTooManyWrongCodes() : undefined;
 }
@@ -191,7 +195,7 @@ export function refuseUnlessLinkValid(
 function refuseTooManyWrongCodes(): RefusalResult {
   return refuse(
     'link-void',
-    'Too many wrong codes were entered, so this link no longer works. A new one is on its way to the Notices Correspondent.',
+    'Too many wrong codes were entered, so this link is no longer valid. We are sending a new link to the Notices Correspondent.',
     { because: 'too-many-wrong-codes' },
   );
 }
@@ -202,10 +206,13 @@ export type DecisionInput = {
   readonly comment: string | null;
 };
 
+/** Fewer wrong codes were entered than the policy allows. */
+const triesRemain = '#wrong < :allowed';
+
 /**
- * Decides through a link (APR-2): with the right code, the decision is written on the request while its question is still
- * out and its reader is still who is asked, so that of two at once one wins and the other is told so (APR-4). A wrong code
- * is counted; after as many as the policy allows the link is void and a new one is owed by mail.
+ * Decides through a link (APR-2). With the correct code, it records the decision on the request, provided that the round is
+ * still open and the recipient is still the approver. If two decisions arrive at the same time, one succeeds and the other
+ * is refused (APR-4). Counts a wrong code; after as many as the policy allows, the link is void and a new link is sent.
  */
 export async function decideByLink(
   store: Store,
@@ -220,9 +227,11 @@ export async function decideByLink(
     const record = await readItem<ExceptionRequest>(store, exceptionKey(link.exceptionId));
     const agreement = record === undefined ? undefined : await readAgreement(store, record.value.agreementId);
     if (record === undefined || agreement === undefined)
-      throw new Error(`What a link to ${link.exceptionId} is about has gone.`);
+      throw new Error(
+        `The request ${link.exceptionId} of a link, or its agreement, is missing; neither is ever deleted.`,
+      );
     const refusal = refuseUnlessLinkValid(store, { link, request: record.value, agreement: agreement.value }, now);
-    if (refusal !== undefined) return { kind: 'refused', refusal: refusal };
+    if (refusal !== undefined) return { kind: 'refused', refusal };
     const { code } = link;
     if (code === null || !isBefore(now, code.expiresAt))
       return { kind: 'refused', refusal: refuseExpiredCode(store, link) };
@@ -243,7 +252,7 @@ export async function decideByLink(
           ConditionCheck: {
             TableName: '',
             Key: linkKey(tokenHash),
-            ConditionExpression: '#wrong < :allowed',
+            ConditionExpression: triesRemain,
             ExpressionAttributeNames: { '#wrong': 'wrongCodes' },
             ExpressionAttributeValues: { ':allowed': store.policy.approval.wrongCodesAllowed },
           },
@@ -258,14 +267,14 @@ export async function decideByLink(
   return result;
 }
 
-/** Where no code is out, no guess can be right, and none is counted. */
+/** Returns the refusal if there is no valid code. No guess can be correct then, so none is counted. */
 function refuseExpiredCode(store: Store, { wrongCodes }: ApprovalLink): RefusalResult {
-  return refuse('wrong-code', 'The code is no longer good. Ask for a new one on the page, and enter that.', {
+  return refuse('wrong-code', 'The code has expired. Request a new code on this page, and enter it.', {
     triesLeft: store.policy.approval.wrongCodesAllowed - wrongCodes,
   });
 }
 
-/** Counts one more wrong code, atomically, so that guesses sent all at once are counted one by one. */
+/** Counts a wrong code atomically, so that simultaneous guesses are all counted. Returns the refusal. */
 async function countWrongCode(store: Store, link: ApprovalLink): Promise<RefusalResult> {
   const { wrongCodesAllowed } = store.policy.approval;
   try {
@@ -274,7 +283,7 @@ async function countWrongCode(store: Store, link: ApprovalLink): Promise<Refusal
         TableName: store.tableName,
         Key: linkKey(link.tokenHash),
         UpdateExpression: 'SET #wrong = #wrong + :one',
-        ConditionExpression: '#wrong < :allowed',
+        ConditionExpression: triesRemain,
         ExpressionAttributeNames: { '#wrong': 'wrongCodes' },
         ExpressionAttributeValues: { ':one': 1, ':allowed': wrongCodesAllowed },
         ReturnValues: 'UPDATED_NEW',
@@ -285,7 +294,7 @@ async function countWrongCode(store: Store, link: ApprovalLink): Promise<Refusal
     const triesLeftText = `${triesLeft} ${triesLeft === 1 ? 'try' : 'tries'} left`;
     return refuse(
       'wrong-code',
-      `That is not the code from the mail. Look at the newest mail about this request and try again: ${triesLeftText}.`,
+      `This is not the code from the email. Check the newest email about this request, and try again: ${triesLeftText}.`,
       { triesLeft },
     );
   } catch (error) {
@@ -294,7 +303,7 @@ async function countWrongCode(store: Store, link: ApprovalLink): Promise<Refusal
   }
 }
 
-/** A link that became void by wrong codes owes its reader a new one: once, however often the void one is tried. */
+/** Sends a new link in place of a link that wrong codes made void: once, no matter how often the void link is used. */
 async function reissueLink(store: Store, tokenHash: string, now: Instant): Promise<void> {
   const link = await readLink(store, tokenHash);
   if (link === undefined) return;
@@ -306,7 +315,7 @@ async function reissueLink(store: Store, tokenHash: string, now: Instant): Promi
   );
 }
 
-/** Disputes a decision through the link in its mail (APR-8): once, however often it is said. */
+/** Disputes a decision through the link in its email (APR-8). It is safe to repeat. */
 export async function disputeByLink(
   store: Store,
   { link }: LinkContext,

@@ -5,21 +5,24 @@ import { addDuration } from '../domain/calendar/instant.ts';
 import type { Context } from '../domain/context.ts';
 import type { ExceptionStatus } from '../domain/exception-status.ts';
 import { exceptionStatuses, openStatuses } from '../domain/exception-status.ts';
+import { fulfillRequest } from '../domain/exceptions/approval.ts';
+import { receiveRequest } from '../domain/exceptions/intake.ts';
 import type { RequestNotification } from '../domain/exceptions/notification.ts';
 import { selectUnclaimed, withDeputyNotifications } from '../domain/exceptions/notification.ts';
 import type { ExceptionRequest, Execution, NextStep, RequestForm, Transition } from '../domain/exceptions/request.ts';
-import { approvalRoundOf, fulfill, isFinal, nextStepOf, receiveRequest } from '../domain/exceptions/request.ts';
+import { approvalRoundOf, isFinal, nextStepOf } from '../domain/exceptions/request.ts';
 import { applyDueAction, nextActionAt } from '../domain/exceptions/schedule.ts';
 import type { Policy } from '../domain/policy.ts';
 import type { Result } from '../domain/refusal.ts';
 import { Secret } from '../domain/secret.ts';
 import { readAgreement } from './agreements.ts';
+import { itemIsAbsent } from './dynamodb/conditions.ts';
 import { dueIndexKeys } from './dynamodb/due-items.ts';
 import type { Page, PageRequest } from './dynamodb/page.ts';
 import { pageOf } from './dynamodb/page.ts';
-import type { Item, ItemKey, Store, TransactItem } from './dynamodb/table.ts';
+import type { Item, ItemKey, TransactItem } from './dynamodb/table.ts';
 import { getAll, query } from './dynamodb/table.ts';
-import type { UpdateDecision, UpdateResult, Versioned, WriteContext, WriteOptions } from './dynamodb/versioned-item.ts';
+import type { Versioned, WriteContext, WriteOptions } from './dynamodb/versioned-item.ts';
 import {
   fromItem,
   isProcessed,
@@ -30,30 +33,31 @@ import {
   updateWithRetry,
 } from './dynamodb/versioned-item.ts';
 import { limitIncreaseWrites, listKeysByLastFive, readKey } from './keys.ts';
+import type { Store, UpdateDecision, UpdateResult } from './store.ts';
 
 export function exceptionKey(exceptionId: string): ItemKey {
   return { PK: `EXCEPTION#${exceptionId}`, SK: 'EXCEPTION' };
 }
 
-/** Says which request is open for a key: there is at most one (EXC-5). */
+/** Returns the key of the pointer to the open request of a key. A key has at most one open request (EXC-5). */
 export function openRequestPointer(keyId: string): ItemKey {
   return { PK: `KEY#${keyId}`, SK: 'OPEN-REQUEST' };
 }
 
-/** The request with this id; `undefined` when there is none. */
+/** Returns the request with this ID, or `undefined` if there is none. */
 export async function findException(store: Store, exceptionId: string): Promise<ExceptionRequest | undefined> {
   return (await readItem<ExceptionRequest>(store, exceptionKey(exceptionId)))?.value;
 }
 
-/** Where a request is found besides by its id: by state, by agreement, and by when time will do something to it. */
+/** Returns the index keys of a request: by status, by agreement, and by its next action. */
 export function exceptionIndexKeys(request: ExceptionRequest, policy: Policy): Readonly<Record<string, string>> {
   const { clock, exceptionId } = request;
-  // While the clock stands there is no due time: such a request comes after all that have one.
+  // A paused clock has no due time. Such a request sorts after all others.
   const due = clock.status === 'paused' ? '~' : clock.dueAt;
   return {
     statusKey: statusKey(request.state.status),
     agreementKey: `AGREEMENT#${request.agreementId}`,
-    // Answers are due at the close of a day, so many are due at once: of those, the one required first comes first (SLA-7).
+    // Answers are due at the close of a business day, so many due times are equal: then the earliest required date is first (SLA-7).
     dueKey: `${due}#${request.form.requiredDate}#${exceptionId}`,
     ...dueIndexKeys('EXCEPTION', nextActionAt(request, policy)),
   };
@@ -63,7 +67,7 @@ function statusKey(status: ExceptionStatus): string {
   return `EXCEPTION#${status}`;
 }
 
-/** What one transaction must hold to move a request on; one that ends makes room for the next request for its key. */
+/** Returns the writes that store a changed request, for one transaction. A request that closes frees its key for the next one. */
 export function requestWrites(
   store: Store,
   record: Versioned<ExceptionRequest>,
@@ -78,12 +82,12 @@ export function requestWrites(
   ];
 }
 
-/** Which agreements whoever sends a request may speak for (AGR-3). */
+/** The sender of a request, who may submit requests only for some agreements (AGR-3). */
 export type Sender = { readonly maySpeakFor: (agreement: Agreement) => boolean };
 
 /**
- * Takes a request in (EXC-2 to EXC-5, SLA-1): it is written together with its being the one open request for its key and
- * only while that key is live. The same operation again answers with the request that it made.
+ * Creates a request (EXC-2 to EXC-5, SLA-1). The same transaction sets the pointer to the open request of the key, and
+ * checks that the key is live. A repeated operation returns the request that it created.
  */
 export function createException(
   store: Store,
@@ -105,7 +109,7 @@ export function createException(
       store,
       keys.map(({ keyId }) => openRequestPointer(keyId)),
     );
-    // Read last: one that was sent twice at once must find itself rather than be refused for being open already.
+    // Read last: a duplicate sent at the same time must find its own request, and not be refused because that is open.
     const existing = await readItem<ExceptionRequest>(store, exceptionKey(exceptionId));
     if (existing !== undefined && isProcessed(existing, operationId))
       return { kind: 'no-change', value: existing.value };
@@ -132,7 +136,7 @@ export function createException(
           Put: {
             TableName: '',
             Item: { ...openRequestPointer(request.keyId), exceptionId },
-            ConditionExpression: 'attribute_not_exists(PK)',
+            ConditionExpression: itemIsAbsent,
           },
         },
         requireLiveKey(request.keyId),
@@ -141,12 +145,15 @@ export function createException(
   });
 }
 
+/** The key is live. */
+const keyIsLive = '#value.#state.#status = :live';
+
 function requireLiveKey(keyId: string): TransactItem {
   return {
     ConditionCheck: {
       TableName: '',
       Key: { PK: `KEY#${keyId}`, SK: 'KEY' },
-      ConditionExpression: '#value.#state.#status = :live',
+      ConditionExpression: keyIsLive,
       ExpressionAttributeNames: { '#value': 'value', '#state': 'state', '#status': 'status' },
       ExpressionAttributeValues: { ':live': 'live' },
     },
@@ -154,8 +161,8 @@ function requireLiveKey(keyId: string): TransactItem {
 }
 
 /**
- * Moves a request on as the rule decides; `nothing` leaves it as it is. The same operation again changes nothing.
- * Answers `undefined` when there is no such request.
+ * Applies a transition to a request. `decide` returns `no-change` to leave the request unchanged. A repeated operation
+ * changes nothing. Returns `undefined` if there is no such request.
  */
 export function transitionException(
   store: Store,
@@ -164,44 +171,52 @@ export function transitionException(
   context: WriteContext,
 ): Promise<UpdateResult<ExceptionRequest> | undefined> {
   const { operationId, now } = context;
-  return updateExisting<ExceptionRequest, ExceptionRequest>(store, exceptionKey(exceptionId), (owned) => {
-    const request = owned.value;
-    if (operationId !== null && isProcessed(owned, operationId)) return { kind: 'no-change', value: request };
+  return updateRequest(store, exceptionId, (record): UpdateDecision<ExceptionRequest> => {
+    const request = record.value;
+    if (operationId !== null && isProcessed(record, operationId)) return { kind: 'no-change', value: request };
     const decision = decide(request);
     if (decision === 'no-change') return { kind: 'no-change', value: request };
     if (!decision.ok) return { kind: 'refused', refusal: decision };
-    const { request: next, event: deed } = decision;
-    return writtenIfChanged(store, owned, { next, answer: next }, { operationId, now, event: deed });
+    const { request: changed, event } = decision;
+    return writeIfChanged(store, record, { request: changed, value: changed }, { operationId, now, event });
   });
 }
 
-/** Writes the request as it comes next, and answers; where nothing has changed there is nothing to write. */
-function writtenIfChanged<Answer>(
+function updateRequest<Value>(
   store: Store,
-  owned: Versioned<ExceptionRequest>,
-  { next, answer }: { readonly next: ExceptionRequest; readonly answer: Answer },
-  writing: WriteOptions,
-): UpdateDecision<Answer> {
-  return next === owned.value
-    ? { kind: 'no-change', value: answer }
-    : { kind: 'write', value: answer, writes: requestWrites(store, owned, next, writing) };
+  exceptionId: string,
+  decide: (record: Versioned<ExceptionRequest>) => UpdateDecision<Value> | Promise<UpdateDecision<Value>>,
+): Promise<UpdateResult<Value> | undefined> {
+  return updateExisting(store, exceptionKey(exceptionId), decide);
+}
+
+/** Decides to write the request, and to return the value. Writes nothing if the request is unchanged. */
+function writeIfChanged<Value>(
+  store: Store,
+  record: Versioned<ExceptionRequest>,
+  { request, value }: { readonly request: ExceptionRequest; readonly value: Value },
+  options: WriteOptions,
+): UpdateDecision<Value> {
+  return request === record.value
+    ? { kind: 'no-change', value }
+    : { kind: 'write', value, writes: requestWrites(store, record, request, options) };
 }
 
 /**
- * Raises the limit that was approved, and ends the request, in one transaction with the key and both histories (EXC-9):
- * whatever is retried, the grant is there once. A request that has ended already is answered as it is.
+ * Raises the limit by the approved number and closes the request. One transaction writes the request, the key, and both
+ * ledgers, so a retry cannot grant twice (EXC-9). Returns a closed request unchanged.
  */
 export function fulfillException(
   store: Store,
   exceptionId: string,
   now: Instant,
 ): Promise<UpdateResult<ExceptionRequest> | undefined> {
-  return updateExisting<ExceptionRequest, ExceptionRequest>(store, exceptionKey(exceptionId), async (record) => {
+  return updateRequest(store, exceptionId, async (record): Promise<UpdateDecision<ExceptionRequest>> => {
     if (isFinal(record.value)) return { kind: 'no-change', value: record.value };
     const keyRecord = await readKey(store, record.value.keyId);
     if (keyRecord === undefined)
-      throw new Error(`Key ${record.value.keyId} of ${exceptionId} has gone; keys are never deleted.`);
-    const decision = fulfill(record.value, keyRecord.value, { now, policy: store.policy });
+      throw new Error(`Key ${record.value.keyId} of ${exceptionId} is missing; keys are never deleted.`);
+    const decision = fulfillRequest(record.value, keyRecord.value, { now, policy: store.policy });
     if (!decision.ok) return { kind: 'refused', refusal: decision };
     const operationId = `fulfill ${exceptionId}`;
     const { request, event, granted } = decision;
@@ -222,95 +237,94 @@ export function fulfillException(
   });
 }
 
-/** How long whoever claims letters has to send them before another may try. */
+/** The time that a sender has for notifications it claimed. After that, another sender can claim them. */
 export const claimSeconds = 120;
 
-/** A request, and those of its letters that are claimed. */
-type Claimed = { readonly request: ExceptionRequest; readonly claimed: readonly RequestNotification[] };
+type ClaimedNotifications = {
+  readonly request: ExceptionRequest;
+  readonly notifications: readonly RequestNotification[];
+};
 
 /**
- * Claims the letters that are owed and that nobody else is sending.
- * @param hasDeputy whether the Correspondent has a deputy now, to whom letters are owed as well (AGR-5).
+ * Claims the pending notifications that no other sender has claimed. Returns the request with the claimed notifications.
+ * @param hasDeputy whether the Correspondent has a deputy now, who gets notifications as well (AGR-5).
  */
 export async function claimPending(
   store: Store,
   exceptionId: string,
   hasDeputy: boolean,
   now: Instant,
-): Promise<Claimed | undefined> {
-  const result = await updateExisting<ExceptionRequest, Claimed>(store, exceptionKey(exceptionId), (owned) => {
-    const request = owned.value;
-    const pending = withDeputyNotifications(request.pendingNotifications, hasDeputy);
-    const claimedNotifications = selectUnclaimed(pending, now);
-    const claimedIds = new Set(claimedNotifications.map(({ notificationId }) => notificationId));
+): Promise<ClaimedNotifications | undefined> {
+  const result = await updateRequest(store, exceptionId, (record): UpdateDecision<ClaimedNotifications> => {
+    const pending = withDeputyNotifications(record.value.pendingNotifications, hasDeputy);
+    const notifications = selectUnclaimed(pending, now);
+    const claimedIds = new Set(notifications.map(({ notificationId }) => notificationId));
     const claimedUntil = addDuration(now, { seconds: claimSeconds });
     const pendingNotifications = pending.map((notification) =>
       claimedIds.has(notification.notificationId) ? { ...notification, claimedUntil } : notification,
     );
-    const next = claimedNotifications.length === 0 ? request : { ...request, pendingNotifications };
-    return writtenIfChanged(
+    const request = notifications.length === 0 ? record.value : { ...record.value, pendingNotifications };
+    return writeIfChanged(
       store,
-      owned,
-      { next, answer: { request: next, claimed: claimedNotifications } },
+      record,
+      { request, value: { request, notifications } },
       { operationId: null, now, event: null },
     );
   });
   return result?.ok ? result.value : undefined;
 }
 
-/** Strikes off the letters that were settled, and lets go of those that were claimed and could not be sent. */
+/** Removes the completed notifications from the outbox, and releases the claims on those that could not be sent. */
 export async function completeDelivery(
   store: Store,
   exceptionId: string,
   { completedIds, releasedIds }: { readonly completedIds: readonly string[]; readonly releasedIds: readonly string[] },
   now: Instant,
 ): Promise<void> {
-  await updateExisting<ExceptionRequest, 'done'>(store, exceptionKey(exceptionId), (owned) => {
-    const request = owned.value;
-    const pendingNotifications = request.pendingNotifications
+  await updateRequest(store, exceptionId, (record): UpdateDecision<null> => {
+    const pendingNotifications = record.value.pendingNotifications
       .filter(({ notificationId }) => !completedIds.includes(notificationId))
       .map((notification) =>
         releasedIds.includes(notification.notificationId) ? { ...notification, claimedUntil: null } : notification,
       );
-    const next = { ...request, pendingNotifications };
-    return writtenIfChanged(store, owned, { next, answer: 'done' }, { operationId: null, now, event: null });
+    const request = { ...record.value, pendingNotifications };
+    return writeIfChanged(store, record, { request, value: null }, { operationId: null, now, event: null });
   });
 }
 
-/** A request, and whether anything was due. */
-type Ticked = { readonly request: ExceptionRequest; readonly ticked: boolean };
+type DueActionResult = { readonly request: ExceptionRequest; readonly wasDue: boolean };
 
-/** Does the next thing that time brings about for a request (SLA-5, SLA-6). Answers the request, and whether anything was due. */
+/** Applies the next due action of a request (SLA-5, SLA-6). Returns the request, and whether an action was due. */
 export async function applyDueExceptionAction(
   store: Store,
   exceptionId: string,
   now: Instant,
-): Promise<Ticked | undefined> {
-  const result = await updateExisting<ExceptionRequest, Ticked>(store, exceptionKey(exceptionId), (owned) => {
-    const transition = applyDueAction(owned.value, { now, policy: store.policy });
-    if (transition === undefined) return { kind: 'no-change', value: { request: owned.value, ticked: false } };
-    const { request, event: deed } = transition;
-    return writtenIfChanged(
+): Promise<DueActionResult | undefined> {
+  const result = await updateRequest(store, exceptionId, (record): UpdateDecision<DueActionResult> => {
+    const transition = applyDueAction(record.value, { now, policy: store.policy });
+    if (transition === undefined) return { kind: 'no-change', value: { request: record.value, wasDue: false } };
+    const { request, event } = transition;
+    return writeIfChanged(
       store,
-      owned,
-      { next: request, answer: { request, ticked: true } },
-      { operationId: null, now, event: deed },
+      record,
+      { request, value: { request, wasDue: true } },
+      { operationId: null, now, event },
     );
   });
   return result?.ok ? result.value : undefined;
 }
 
-/** What came of an execution's asking to wait: it waits, the request has moved on meanwhile, or another execution drives it now. */
+/** `waiting`: the execution waits. `moved-on`: the request has another next step. `superseded`: a newer execution drives it. */
 export type SuspendResult = 'waiting' | 'moved-on' | 'superseded';
 
-/** Lets an execution wait with its task token, if the request still stands where the execution believes it does. */
+/** Stores the task token of an execution that waits, if the request still has the next step that the execution performs. */
 export async function suspendExecution(
   store: Store,
   exceptionId: string,
   wait: { readonly executionNumber: number; readonly nextStep: NextStep; readonly taskToken: Secret },
   now: Instant,
 ): Promise<SuspendResult> {
-  const result = await updateExisting<ExceptionRequest, SuspendResult>(store, exceptionKey(exceptionId), (record) => {
+  const result = await updateRequest(store, exceptionId, (record): UpdateDecision<SuspendResult> => {
     const request = record.value;
     if (request.execution.executionNumber !== wait.executionNumber) return { kind: 'no-change', value: 'superseded' };
     if (nextStepOf(request) !== wait.nextStep) return { kind: 'no-change', value: 'moved-on' };
@@ -331,8 +345,8 @@ export async function suspendExecution(
 }
 
 /**
- * Says how the workflow of a request is driven from now on, if it is still driven as the caller saw it. Answers the
- * request as it is then, so that the caller sees whether it was.
+ * Sets the state of the workflow execution of a request, if that is still as the caller expects. Returns the request after
+ * that, so that the caller sees which execution drives it. Returns `undefined` if there is no such request.
  */
 export async function updateExecution(
   store: Store,
@@ -343,18 +357,17 @@ export async function updateExecution(
   }: { readonly expected: Execution; readonly nextExecution: Pick<Execution, 'status' | 'executionNumber'> },
   now: Instant,
 ): Promise<ExceptionRequest | undefined> {
-  const result = await updateExisting<ExceptionRequest, ExceptionRequest>(store, exceptionKey(exceptionId), (owned) => {
-    const request = owned.value;
-    const { status, executionNumber, since } = request.execution;
+  const result = await updateRequest(store, exceptionId, (record): UpdateDecision<ExceptionRequest> => {
+    const { status, executionNumber, since } = record.value.execution;
     const isAsExpected =
       status === expected.status && executionNumber === expected.executionNumber && since === expected.since;
-    const driven = isAsExpected ? { ...request, execution: { ...nextExecution, since: now } } : request;
-    return writtenIfChanged(store, owned, { next: driven, answer: driven }, { operationId: null, now, event: null });
+    const request = isAsExpected ? { ...record.value, execution: { ...nextExecution, since: now } } : record.value;
+    return writeIfChanged(store, record, { request, value: request }, { operationId: null, now, event: null });
   });
   return result?.ok ? result.value : undefined;
 }
 
-/** A request and the token with which its waiting execution can be woken, if one ever waited. */
+/** Returns a request and the task token of its execution; the token is null if no execution ever waited. */
 export async function readForResume(
   store: Store,
   exceptionId: string,
@@ -370,13 +383,13 @@ export async function readForResume(
 
 export type ExceptionFilter = {
   readonly status: ExceptionStatus | 'open' | null;
-  /** The agreements to which the list is confined; null for all of them. */
+  /** The agreements whose requests are listed; null for all agreements. */
   readonly agreementIds: readonly string[] | null;
 };
 
 /**
- * Requests, soonest due first. Every list is merged from partitions of an index that are in that order already, so a
- * cursor is simply the last place in the order.
+ * Returns a page of requests, earliest due time first. It merges partitions of an index that have this order, so a cursor
+ * is the sort key of the last request.
  */
 export async function listExceptions(
   store: Store,
@@ -402,10 +415,10 @@ export async function listExceptions(
             queryAgreementExceptions(store, id, statuses, { after: after ?? '', limit: limit + 1 }),
           ),
         );
-  // A request that moved on between two readings was found in both of its states.
+  // A request whose status changed between two queries is in both results.
   const uniqueItems = [...new Map(indexItems.flat().map((item) => [item.PK, item])).values()];
   const page = pageOf(uniqueItems.toSorted(compareByDueKey), limit, (item) => String(item.dueKey));
-  // The index is a moment behind: what it found is read as it is now, and left out when it no longer belongs there.
+  // The index is eventually consistent: read the current items, and leave out those whose status no longer matches.
   const items = await getAll(
     store,
     page.items.map(({ PK, SK }) => ({ PK, SK })),
@@ -437,7 +450,7 @@ function queryByDueKey(
   });
 }
 
-/** The requests of one agreement in some states: pages of the index are read until there are enough. */
+/** Returns the requests of one agreement with one of the statuses. Reads pages of the index until it has enough. */
 async function queryAgreementExceptions(
   store: Store,
   agreementId: string,
@@ -464,13 +477,13 @@ async function queryAgreementExceptions(
   return matches.slice(0, limit);
 }
 
-/** Of so many requests of an agreement, those due last, the decided ones are looked for. */
+/** The maximum number of requests that are searched for decisions, latest due time first. */
 const requestsSearchedMax = 50;
 const decisionsMax = 5;
 
 /**
- * How long the last decided requests of an agreement lay with the Notices Correspondent, in business minutes, newest first
- * (ALR-2). None when nothing was decided yet.
+ * Returns how long the Notices Correspondent took for the last decisions of an agreement, in business minutes, newest
+ * first (ALR-2). Empty if there is no decision yet.
  */
 export async function listApprovalMinutes(store: Store, agreementId: string): Promise<readonly number[]> {
   const indexItems = await query(store, {

@@ -3,7 +3,8 @@ import { notificationsFor } from '../domain/agreement-notification.ts';
 import { serviceActor } from '../domain/audit-event.ts';
 import type { Instant } from '../domain/calendar/instant.ts';
 import type { Context } from '../domain/context.ts';
-import { isFinal, rejectRequest } from '../domain/exceptions/request.ts';
+import { isFinal } from '../domain/exceptions/request.ts';
+import { rejectRequest } from '../domain/exceptions/review.ts';
 import { limitOf } from '../domain/keys/grant.ts';
 import type { InstallationId } from '../domain/keys/installation-id.ts';
 import type { Key, Successor } from '../domain/keys/key.ts';
@@ -12,17 +13,21 @@ import type { ReplacementRequest } from '../domain/keys/replacement.ts';
 import { beginReplacement, completeReplacement, withoutMovedHosts } from '../domain/keys/replacement.ts';
 import { notificationWrite } from './agreement-notifications.ts';
 import { readAgreement } from './agreements.ts';
-import type { Store, TransactItem } from './dynamodb/table.ts';
-import { get, mapInBatches, putIfAbsent } from './dynamodb/table.ts';
-import type { UpdateResult } from './dynamodb/versioned-item.ts';
+import { mapInBatches } from './dynamodb/concurrency.ts';
+import { itemIsAbsent } from './dynamodb/conditions.ts';
+import type { TransactItem } from './dynamodb/table.ts';
+import { get, putIfAbsent } from './dynamodb/table.ts';
+import type { Versioned } from './dynamodb/versioned-item.ts';
 import { isProcessed, toWrites, updateExisting, updateWithRetry } from './dynamodb/versioned-item.ts';
 import { openRequestPointer, transitionException } from './exceptions.ts';
 import { keyCreationWrites, keyIndexKeys, keyItemKey, liveMakPointer, readKey } from './keys.ts';
-import { blockBuckets, newBucketItems, newReserveItem, removeActivation } from './mak-activations.ts';
+import { newBucketItems, newReserveItem } from './mak-bucket.ts';
+import { blockBuckets, removeActivation } from './mak-usage.ts';
+import type { Store, UpdateDecision, UpdateResult } from './store.ts';
 
 /**
- * Begins to replace a key: from then on it is held, and its successor is drawn and kept, sealed. The same operation again
- * begins nothing more. `undefined` when there is no such key.
+ * Starts the replacement of a key: the key is on hold from then on, and the product key of its successor is stored, sealed.
+ * A repeated operation changes nothing. Returns `undefined` if there is no such key.
  */
 export function holdForReplacement(
   store: Store,
@@ -31,7 +36,7 @@ export function holdForReplacement(
   context: Context,
 ): Promise<UpdateResult<Key> | undefined> {
   const { operationId, now } = context;
-  return updateExisting<Key, Key>(store, keyItemKey(keyId), (record) => {
+  return updateExisting(store, keyItemKey(keyId), (record: Versioned<Key>): UpdateDecision<Key> => {
     if (isProcessed(record, operationId)) return { kind: 'no-change', value: record.value };
     const productKey = drawKey();
     const successor = { keyId: store.vault.keyIdOf(productKey), lastFive: productKey.lastFive };
@@ -50,10 +55,11 @@ export function holdForReplacement(
 }
 
 /**
- * Completes a replacement that was begun: ends the request that is open for the key, marks every bucket of a MAK as
- * blocked, lays out the successor's, and then, in one transaction, blocks the old key and issues the new one, so that never
- * both are live and never neither is known (BLK-2). That transaction comes last: until it is done, the sweep finds the key
- * and does all of it. May run any number of times and at once. Answers the successor's id, or `undefined` when none was begun.
+ * Completes a replacement: rejects the open request of the key, blocks every bucket of a MAK, and creates the buckets of
+ * the successor. Then one transaction blocks the old key and issues the new one, so that both are never live, and one of
+ * them always exists (BLK-2). That transaction is the last step: until it is committed, the sweep finds the key and runs
+ * all steps again. It is safe to repeat and to run in parallel. Returns the ID of the successor, or `undefined` if the key
+ * is not on hold and not replaced.
  */
 export async function finishReplacement(store: Store, keyId: string, now: Instant): Promise<string | undefined> {
   const heldKey = await readKey(store, keyId);
@@ -68,13 +74,13 @@ export async function finishReplacement(store: Store, keyId: string, now: Instan
     if (completion !== undefined)
       await putIfAbsent(store, newBucketItems(successor.keyId, limitOf(completion.issued.grants)));
   }
-  await updateWithRetry<'done'>(store, async () => {
+  await updateWithRetry(store, async (): Promise<UpdateDecision<null>> => {
     const keyRecord = await readKey(store, keyId);
     const completion =
       keyRecord === undefined
         ? undefined
         : completeReplacement(keyRecord.value, agreement, { now, policy: store.policy });
-    if (keyRecord === undefined || completion === undefined) return { kind: 'no-change', value: 'done' };
+    if (keyRecord === undefined || completion === undefined) return { kind: 'no-change', value: null };
     const { blocked: blockedKey, issued: issuedKey, event } = completion;
     const productKey = store.vault.openProductKey(String(keyRecord.internal.sealedSuccessorKey), issuedKey.keyId);
     const { sealedSuccessorKey: _, ...internal } = keyRecord.internal as typeof keyRecord.internal & {
@@ -84,9 +90,9 @@ export async function finishReplacement(store: Store, keyId: string, now: Instan
     const reason = keyRecord.value.state.status === 'blocking' ? keyRecord.value.state.reason : '';
     return {
       kind: 'write',
-      value: 'done',
+      value: null,
       writes: [
-        ...toWrites({ ...keyRecord, value: blockedKey, internal: internal }, { operationId: null, now, event }),
+        ...toWrites({ ...keyRecord, value: blockedKey, internal }, { operationId: null, now, event }),
         ...keyCreationWrites(store, { key: issuedKey, productKey, agreement }, context),
         ...(issuedKey.type === 'MAK' ? liveMakWrites(issuedKey) : []),
         ...replacementNotificationWrites({ blockedKey, issuedKey, reason }, agreement, now),
@@ -103,7 +109,7 @@ function liveMakWrites(issuedKey: Key): TransactItem[] {
       Put: {
         TableName: '',
         Item: newReserveItem(issuedKey.keyId, limitOf(issuedKey.grants)),
-        ConditionExpression: 'attribute_not_exists(PK)',
+        ConditionExpression: itemIsAbsent,
       },
     },
     { Put: { TableName: '', Item: { ...pointer, keyId: issuedKey.keyId } } },
@@ -129,18 +135,18 @@ function replacementNotificationWrites(
 
 async function readKeyAgreement(store: Store, key: Key): Promise<Agreement> {
   const record = await readAgreement(store, key.agreementId);
-  if (record === undefined) throw new Error(`Agreement ${key.agreementId} has gone; agreements are never deleted.`);
+  if (record === undefined) throw new Error(`Agreement ${key.agreementId} is missing; agreements are never deleted.`);
   return record.value;
 }
 
 /**
- * Ends the request that is open for a key that is being replaced: nothing is granted on it any more, and no other can be
- * opened. The sweep tells people and wakes the workflow. Does nothing more when it is done again.
+ * Rejects the open request of a key that is being replaced: the key gets no more grants and no new request. The sweep sends
+ * the notifications and resumes the workflow. It is safe to repeat.
  */
 async function rejectOpenRequest(store: Store, key: Key, successor: Successor, now: Instant): Promise<void> {
   const item = await get(store, openRequestPointer(key.keyId));
   if (item === undefined) return;
-  const reason = `The key ending in ${key.lastFive} was blocked while the request was open. The key ending in ${successor.lastFive} took its place.`;
+  const reason = `The key ending in ${key.lastFive} was blocked while the request was open. The key ending in ${successor.lastFive} replaced it.`;
   const context = { actor: serviceActor, operationId: `replaced ${key.keyId}`, now, policy: store.policy };
   await transitionException(
     store,
@@ -151,9 +157,8 @@ async function rejectOpenRequest(store: Store, key: Key, successor: Successor, n
 }
 
 /**
- * Takes machines that have activated with a key off the ones that it replaced, one before the other (BLK-3). What is not
- * there is left, so that it may run any number of times. Like the activations that it follows from, it is no entry of the
- * history (LED-1).
+ * Removes installations that activated with a key from all keys that it replaced, newest first (BLK-3). It is safe to
+ * repeat. Like the activations that cause it, it adds no ledger entry (LED-1).
  */
 export async function removeFromReplacedKeys(
   store: Store,
@@ -164,7 +169,7 @@ export async function removeFromReplacedKeys(
   let keyId = installationIds.length === 0 ? null : key.replaces;
   while (keyId !== null) {
     const replacedKey = await readKey(store, keyId);
-    if (replacedKey === undefined) throw new Error(`Key ${keyId} was replaced and has gone; keys are never deleted.`);
+    if (replacedKey === undefined) throw new Error(`Key ${keyId} was replaced and is missing; keys are never deleted.`);
     const { value, internal } = replacedKey;
     if (value.type === 'MAK') {
       const layout = { keyId, bucketCount: internal.bucketCount };
@@ -184,13 +189,13 @@ async function removeHosts(
   installationIds: readonly InstallationId[],
   now: Instant,
 ): Promise<void> {
-  await updateExisting<Key, 'done'>(store, keyItemKey(keyId), (record) => {
+  await updateExisting(store, keyItemKey(keyId), (record: Versioned<Key>): UpdateDecision<null> => {
     const key = withoutMovedHosts(record.value, installationIds);
-    if (key === undefined) return { kind: 'no-change', value: 'done' };
+    if (key === undefined) return { kind: 'no-change', value: null };
     const attributes = keyIndexKeys(key);
     return {
       kind: 'write',
-      value: 'done',
+      value: null,
       writes: toWrites({ ...record, value: key }, { operationId: null, now, event: null, attributes }),
     };
   });

@@ -4,26 +4,25 @@ import { civilDate } from '../domain/calendar/instant.ts';
 import type { Context } from '../domain/context.ts';
 import type { ExceptionStatus } from '../domain/exception-status.ts';
 import { exceptionStatuses } from '../domain/exception-status.ts';
-import type { ExceptionRequest, IntakeContext, RequestForm } from '../domain/exceptions/request.ts';
+import { fulfillRequest, recordDecision, requestApproval } from '../domain/exceptions/approval.ts';
+import type { IntakeContext } from '../domain/exceptions/intake.ts';
+import { receiveRequest } from '../domain/exceptions/intake.ts';
+import type { ExceptionRequest, RequestForm } from '../domain/exceptions/request.ts';
 import {
   answerQuestion,
   askQuestion,
   forwardRequest,
-  fulfill,
-  lapseRequest,
-  receiveRequest,
-  recordDecision,
   rejectRequest,
-  requestApproval,
   requestReview,
   withdrawRequest,
-} from '../domain/exceptions/request.ts';
+} from '../domain/exceptions/review.ts';
+import { lapseRequest } from '../domain/exceptions/schedule.ts';
 import type { Grant } from '../domain/keys/grant.ts';
 import type { InstallationId } from '../domain/keys/installation-id.ts';
 import { installationIdFrom } from '../domain/keys/installation-id.ts';
 import type { Key, KeyState, KmsHost, KmsKey, Mak, Override, Successor } from '../domain/keys/key.ts';
 import type { ProductKey } from '../domain/keys/product-key.ts';
-import { generateProductKey, productKeySymbols } from '../domain/keys/product-key.ts';
+import { generateProductKey, productKeyCharacters } from '../domain/keys/product-key.ts';
 import type { Policy } from '../domain/policy.ts';
 import { policySchema } from '../domain/policy.ts';
 import type { Refusal, Result } from '../domain/refusal.ts';
@@ -84,7 +83,7 @@ export function installationId(number: number): InstallationId {
 
 /** A well-formed product key for each whole number from 0 on; those of numbers below 24 to the fifth end differently. */
 export function productKey(number: number): ProductKey {
-  const base = productKeySymbols.length;
+  const base = productKeyCharacters.length;
   const places = Array.from({ length: 25 }, (_, place) => Math.floor(number / base ** (24 - place)) % base);
   return generateProductKey(() => places.shift() ?? 0);
 }
@@ -274,7 +273,7 @@ function requestDecided(decision: 'approve' | 'deny', made: StateOptions): Excep
 export function requestFulfilled(made: StateOptions = {}): ExceptionRequest {
   const before = requestApproved(made);
   const key = before.form.kind === 'KMSADD' ? aKmsKey() : aMak();
-  return expectAccepted(fulfill(before, key, context({ now: before.receivedAt }))).request;
+  return expectAccepted(fulfillRequest(before, key, context({ now: before.receivedAt }))).request;
 }
 
 export function requestRejected(made: StateOptions = {}): ExceptionRequest {

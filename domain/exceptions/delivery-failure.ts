@@ -1,35 +1,50 @@
 import { serviceActor } from '../audit-event.ts';
 import type { Instant } from '../calendar/instant.ts';
 import type { NotificationKind, Recipient } from './notification.ts';
+import { withNotification } from './notification.ts';
 import type { ExceptionRequest, Transition } from './request.ts';
-import { withNotification } from './request.ts';
 
-/** What the mail service reported about a letter of a request that went out. */
+/** A report of the mail service about a sent notification. */
 export type DeliveryFailure = {
   readonly notificationKind: NotificationKind;
   readonly to: Recipient;
-  /** Which question to the Correspondent the letter was about; null for a letter about none. */
+  /** The approval round that the email belongs to; null for an email that belongs to none. */
   readonly round: number | null;
   /**
-   * `not-delivered` is for good: nobody will ever read this letter there. `put-off` is a mailbox that took nothing for the
-   * days in which it was tried, and may take the next letter. `complained` is a reader who called it spam.
+   * `not-delivered` is permanent: the address does not work. `deferred` is temporary: the mailbox did not accept the
+   * email for days, but can accept the next one. `complaint`: the recipient reported the email as spam.
    */
   readonly kind: 'not-delivered' | 'deferred' | 'complaint';
-  /** The mail service's own word for why, such as `Permanent/NoEmail`. */
+  /** The reason in the mail service's words, such as `Permanent/NoEmail`. */
   readonly because: string;
 };
 
-/** The letters without which a Correspondent cannot decide. */
+/** The ledger action for each kind of failure. */
+const failureActions = {
+  'not-delivered': 'mail-not-delivered',
+  deferred: 'mail-put-off',
+  complaint: 'mail-complained-of',
+} as const;
+
+const failureDescriptions = {
+  'not-delivered': 'This email could not be delivered:',
+  deferred: 'This email was not accepted for now:',
+  complaint: 'The recipient reported this email as spam:',
+} as const;
+
+/** The notifications without which a Correspondent cannot decide. */
 const approvalNotificationKinds: readonly NotificationKind[] = ['approval-requested', 'approval-reminder'];
 
 /**
- * Writes down what became of a letter (LED-1). When the mail that asks the Correspondent did not get there, and the question
- * is still the one that is out, the request shows it, and the team and the requester are told: somebody has to find out the
- * right address, and only a change of the agreement puts it right (EXC-6). That is told once for each question.
+ * Records a delivery failure in the ledger (LED-1).
  *
- * A deputy who stands in on this day is asked then, again if need be, since now it is for the deputy alone to answer
- * (AGR-5). Outside of the named days nobody is asked in the Correspondent's place: the customer gave the deputy these days
- * and no others, and a mailbox that is broken does not lengthen them.
+ * If an email that asks the Correspondent for approval was not delivered and its round is still open, the request shows
+ * it, and the team and the requester are notified, once a round. Somebody has to find the right address, and only a
+ * change of the agreement can correct it (EXC-6).
+ *
+ * A deputy on duty is then asked again, because the deputy is now the only one who can decide (AGR-5). On other days
+ * nobody is asked in the Correspondent's place: the customer named a deputy for certain days, and a broken mailbox does
+ * not extend them.
  */
 export function recordDeliveryEvent(
   request: ExceptionRequest,
@@ -44,32 +59,24 @@ export function recordDeliveryEvent(
     reference: request.exceptionId,
   };
   const { state } = request;
-  const preventsApproval =
+  const isLostApprovalEmail =
     failure.kind === 'not-delivered' &&
     failure.to === 'correspondent' &&
-    approvalNotificationKinds.includes(failure.notificationKind) &&
+    approvalNotificationKinds.includes(failure.notificationKind);
+  const isFirstForOpenRound =
     state.status === 'awaiting-approval' &&
     state.round.number === failure.round &&
     state.round.decision === null &&
     state.round.undeliverableAt === null;
-  // What is only written down is a change too: of the history alone.
-  if (!preventsApproval) return { request: { ...request }, event };
-  const undeliverableRequest = { ...request, state: { ...state, round: { ...state.round, undeliverableAt: now } } };
+  // A new object makes the store write the request, and the ledger entry with it.
+  if (!isLostApprovalEmail || !isFirstForOpenRound) return { request: { ...request }, event };
+  const undeliverableRequest: ExceptionRequest = {
+    ...request,
+    state: { ...state, round: { ...state.round, undeliverableAt: now } },
+  };
   const notifiedRequest = withNotification(undeliverableRequest, 'undeliverable', ['team', 'requester']);
   return {
     request: hasDeputy ? withNotification(notifiedRequest, 'approval-requested', ['deputy']) : notifiedRequest,
     event,
   };
 }
-
-const failureActions = {
-  'not-delivered': 'mail-not-delivered',
-  deferred: 'mail-put-off',
-  complaint: 'mail-complained-of',
-} as const;
-
-const failureDescriptions = {
-  'not-delivered': 'Could not be delivered: the mail',
-  deferred: 'Was not taken for now: the mail',
-  complaint: 'The reader complained of the mail',
-} as const;

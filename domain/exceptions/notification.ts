@@ -1,6 +1,6 @@
 import type { Instant } from '../calendar/instant.ts';
 
-/** Every letter about a request that the service writes (EXC-11, SLA-5). */
+/** Every kind of email about a request that the service sends (EXC-11, SLA-5). */
 export const notificationKinds = [
   'received',
   'review-requested',
@@ -17,23 +17,23 @@ export const notificationKinds = [
   'lapsed',
   'due-soon',
   'overdue',
-  /** A Correspondent said that a recorded decision was not theirs (APR-8). */
+  /** The Correspondent reports that somebody else made the recorded decision (APR-8). */
   'disputed',
-  /** A fresh code for the approval page, in strict mode (APR-7). */
+  /** A new code for the approval page, in strict mode (APR-7). */
   'approval-code',
-  /** The approval mail could not be delivered. */
+  /** The email that asks for approval could not be delivered. */
   'undeliverable',
 ] as const;
 export type NotificationKind = (typeof notificationKinds)[number];
 
-/** Whose letter it can be; the deputy gets what the Correspondent gets, in a letter of its own (AGR-5). */
+/** The possible recipients. A deputy gets a copy of what the Correspondent gets, as a notification of its own (AGR-5). */
 export const recipients = ['requester', 'correspondent', 'team', 'supervisors', 'deputy'] as const;
 export type Recipient = (typeof recipients)[number];
 
-/** To whom: the address is looked up when the letter goes out, so that it goes to who it is then. */
+/** A recipient that a transition notifies. The address is looked up when the email is sent, so that it is current. */
 export type DirectRecipient = Exclude<Recipient, 'deputy'>;
 
-/** A letter that is owed. Whoever sends it claims it first for a moment, so that two do not send it at once. */
+/** A pending email about a request. A sender claims it for a short time first, so that two senders do not send it twice. */
 export type RequestNotification = {
   readonly notificationId: string;
   readonly kind: NotificationKind;
@@ -41,7 +41,50 @@ export type RequestNotification = {
   readonly claimedUntil: Instant | null;
 };
 
-/** Which of the owed letters may be sent now: those that nobody else is sending. */
+/** The outbox of a request. */
+export type Outbox = {
+  /** Pending notifications, oldest first. Each is sent once and then removed from the outbox (EXC-11). */
+  readonly pendingNotifications: readonly RequestNotification[];
+  /** How many notifications were ever added. Their ids are made from it, so that an id is never used twice. */
+  readonly notificationCount: number;
+};
+
+/**
+ * Adds one pending notification for each recipient. It is stored in the same write as the decision that it tells about,
+ * so that a decision is notified exactly once.
+ */
+export function withNotification<Owner extends Outbox>(
+  owner: Owner,
+  kind: NotificationKind,
+  to: readonly Recipient[],
+): Owner {
+  const notifications = to.map((recipient, index) => ({
+    notificationId: `${owner.notificationCount + index + 1}-${kind}-${recipient}`,
+    kind,
+    to: recipient,
+    claimedUntil: null,
+  }));
+  return {
+    ...owner,
+    pendingNotifications: [...owner.pendingNotifications, ...notifications],
+    notificationCount: owner.notificationCount + notifications.length,
+  };
+}
+
+/** The kinds that ask somebody to act on the current state of a request. */
+const actionRequestKinds: readonly NotificationKind[] = [
+  'review-requested',
+  'question',
+  'approval-requested',
+  'approval-reminder',
+];
+
+/** Drops the unsent notifications that ask for an action which the next state no longer needs. */
+export function withoutActionRequests(notifications: readonly RequestNotification[]): readonly RequestNotification[] {
+  return notifications.filter(({ kind }) => !actionRequestKinds.includes(kind));
+}
+
+/** Returns the pending notifications that no other sender has claimed. */
 export function selectUnclaimed(
   notifications: readonly RequestNotification[],
   now: Instant,
@@ -50,8 +93,8 @@ export function selectUnclaimed(
 }
 
 /**
- * While the Notices Correspondent has a deputy, each letter to the Correspondent is owed to the deputy as well (AGR-5):
- * a letter of its own, so that one that was sent is not sent again when the other could not be.
+ * Adds a copy for the deputy to each notification for the Correspondent, while there is a deputy (AGR-5). The copy is a
+ * notification of its own, so that a retry for one of the two does not send the other again.
  */
 export function withDeputyNotifications(
   notifications: readonly RequestNotification[],

@@ -1,16 +1,17 @@
 import { maskProductKeys } from '../keys/product-key.ts';
+import { attributionPatterns, dividerTexts, headerNames } from './reply-markers.ts';
 
-/** What somebody wrote in a mail, and whether there was more in it that was somebody's before: quoted, or its history. */
+/** The text that the sender wrote in an email, and whether quoted or forwarded text was removed from it. */
 export type ReplyText = { readonly text: string; readonly quotedTextRemoved: boolean };
 
-/** Nobody writes more lines by hand; what is below them is history, or meant to keep us busy. */
+/** The most lines that are read. Nobody writes more by hand: the rest is history, or an attempt to keep the service busy. */
 const lineCountMax = 20_000;
 
 /**
- * Takes from the text of a mail what its sender wrote in it (EXC-13, EXC-14): without quoted lines, without the history
- * that mail programs put below an answer, and without a signature. Answers below a quotation are kept as well as those
- * above one. Lines end with `\n`; characters that nobody sees are gone, and of a whole product key only the last five
- * symbols are left, since a key is a secret (KEY-6).
+ * Extracts the text that the sender wrote from the body of an email (EXC-13, EXC-14). Removes quoted lines, the message
+ * history that email programs append, and the signature. Keeps text below a quotation as well as text above it.
+ * Lines end with `\n`, and invisible characters are removed. A product key is masked to its last five characters, because
+ * a key is a secret (KEY-6).
  */
 export function extractReplyText(body: string): ReplyText {
   const lines = normalizeText(body).split('\n', lineCountMax);
@@ -22,24 +23,24 @@ export function extractReplyText(body: string): ReplyText {
       quotedTextRemoved = true;
       continue;
     }
-    // The mark of a signature (RFC 3676); many programs cut off its space.
+    // The signature separator (RFC 3676). Many programs remove its trailing space.
     if (/^-- ?$/.test(line)) break;
     if (dividerPattern.test(line) || isCopiedHeaderStart(lines, at)) {
       quotedTextRemoved = true;
       break;
     }
-    const attribution = countAttributionLines(lines, at);
-    if (attribution > 0) {
+    const attributionLines = countAttributionLines(lines, at);
+    if (attributionLines > 0) {
       quotedTextRemoved = true;
-      // Quoted with marks, the quotation ends where the marks do; without them, everything that follows is older.
-      if (!isQuoted(lines, at + attribution)) break;
-      at += attribution - 1;
+      // A quotation with `>` marks ends where the marks end. Without marks, everything below is older text.
+      if (!isQuoted(lines, at + attributionLines)) break;
+      at += attributionLines - 1;
       continue;
     }
-    // An empty line is just that; a tab alone is the end of a cell.
+    // Spaces alone become an empty line. A tab is kept, because it ends a table cell.
     replyLines.push(line.trim() !== '' ? line : line.includes('\t') ? '\t' : '');
   }
-  // At the end, with the rule that some programs draw above the history.
+  // Remove empty lines at the end, and the rule that some programs draw above the history.
   while (/^\s*$|^ ?[_-]{5,}$/.test(replyLines.at(-1) ?? 'none')) replyLines.pop();
   const text = replyLines
     .join('\n')
@@ -48,60 +49,24 @@ export function extractReplyText(body: string): ReplyText {
   return { text: maskProductKeys(text), quotedTextRemoved };
 }
 
-/** The text as a person sees it: one kind of line end and of space, and nothing that shows no mark. */
+/** Returns the text as a person sees it: with one kind of line end, one kind of space, and no invisible characters. */
 function normalizeText(text: string): string {
   return (
     text
       .toWellFormed()
       .replace(/\r\n?|[\u0085\u2028\u2029\v\f]/g, '\n')
       .replace(/[^\P{Zs} ]/gu, ' ')
-      // Control characters, marks that turn the direction of a text, soft hyphens and what is as wide as nothing. Joiners
-      // stay: Persian and emoji are written with them.
+      // Control characters, direction marks, soft hyphens, and zero-width characters. Joiners stay, because Persian and
+      // emoji are written with them.
       .replace(/[^\P{Cc}\n\t]|[\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff]/gu, '')
   );
 }
 
-/** The line that many programs put between an answer and what it answers, or above what they pass on. */
 const dividerPattern = new RegExp(
-  `^ *[-_*=]{2,} *(?:${[
-    'original message',
-    'original appointment',
-    'forwarded message',
-    'ursprüngliche nachricht',
-    'originalnachricht',
-    'weitergeleitete nachricht',
-    "message d['’]origine",
-    'message original',
-    'message transféré',
-    'mensaje original',
-    'mensaje reenviado',
-    'mensagem original',
-    'mensagem encaminhada',
-    'messaggio originale',
-    'messaggio inoltrato',
-    'oorspronkelijk bericht',
-    'doorgestuurd bericht',
-    'ursprungligt meddelande',
-    'oprindelig meddelelse',
-    'opprinnelig melding',
-    'alkuperäinen viesti',
-    'wiadomość oryginalna',
-    'původní zpráva',
-    'исходное сообщение',
-    '元のメッセージ',
-    '原始邮件',
-    '原始郵件',
-  ].join('|')}) *[-_*=]{2,} *$|^begin forwarded message: *$`,
+  `^ *[-_*=]{2,} *(?:${dividerTexts.join('|')}) *[-_*=]{2,} *$|^begin forwarded message: *$`,
   'iu',
 );
 
-/** The names of the header lines that Outlook and its like copy above the mail that is answered, in the languages of many. */
-const headerNames = {
-  from: 'from|von|de|da|van|från|fra|od|lähettäjä|от|差出人|发件人|寄件者',
-  sent: 'sent|date|gesendet|datum|envoyé|enviado(?: el)?|enviada(?: em)?|fecha|data|inviato|verzonden|skickat|sendt|wysłano|wysłane|odesláno|lähetetty|дата|отправлено|送信日時|日時|发送时间|寄件日期',
-  to: 'to|an|à|para|a|aan|till|til|do|komu|vastaanottaja|кому|宛先|收件人|收件者',
-  subject: 'subject|betreff|objet|asunto|assunto|oggetto|onderwerp|ämne|emne|temat|předmět|aihe|тема|件名|主题|主旨',
-} as const;
 type HeaderName = keyof typeof headerNames;
 
 const headerLine = (name: HeaderName) => new RegExp(`^ *\\*?(?:${headerNames[name]})\\*? *[:：]`, 'iu');
@@ -112,13 +77,13 @@ const headerLines = {
   subject: headerLine('subject'),
 } as const satisfies Record<HeaderName, RegExp>;
 
-/** How many lines such a copied header takes at the most: each of its four parts may be broken once. */
+/** The most lines of a copied header: each of its four fields can be broken once. */
 const copiedHeaderLinesMax = 10;
 const timeOfDay = /\b\d{1,2}[:.h]\d{2}\b/;
 
 /**
- * Whether a copied header begins here: who sent a mail, when to the minute, to whom and about what. A form has no such
- * lines; somebody who writes "From:" and "Date:" above a form by hand writes no time of day.
+ * Returns true when a copied header starts at this line: the sender, the date with a time of day, the recipient, and the
+ * subject. A form has no such lines, and a person who writes "From:" and "Date:" above a form writes no time of day.
  */
 function isCopiedHeaderStart(lines: readonly string[], at: number): boolean {
   if (!headerLines.from.test(lines[at] ?? '')) return false;
@@ -132,35 +97,19 @@ function isCopiedHeaderStart(lines: readonly string[], at: number): boolean {
   );
 }
 
-/** How a program says whose words follow: "On …, … wrote:", in the languages of many. */
-const attributionPatterns: readonly RegExp[] = [
-  /^on .+ wrote:$/iu,
-  /^(?:am|on) .+ schrieb\b.*:$/iu,
-  /^le .+ a écrit ?:$/iu,
-  /^el .+ escribió:$/iu,
-  /^em .+ escreveu:$/iu,
-  /^il .+ ha scritto:$/iu,
-  /^op .+ schreef\b.*:$/iu,
-  /^den .+ skrev\b.*:$/iu,
-  /^w dniu .+ napisał(?:\(a\)|a)?:$/iu,
-  /^.+ napsal(?:\(a\)|a)?:$/iu,
-  /^.+ пишет:$/iu,
-  /^.+写道[:：]$/u,
-  /^.+のメール[:：]$/u,
-];
-/** Longer than any of them: two dates and two addresses. */
+/** Longer than any attribution: two dates and two addresses. */
 const attributionLengthMax = 400;
 
-/** How many lines from here are such a sentence: programs break it, often before its last word. Zero where there is none. */
+/** Counts the lines of the attribution that starts here; 0 when there is none. Programs often break it before its last word. */
 function countAttributionLines(lines: readonly string[], at: number): number {
   const count = [1, 2, 3].find((each) => isAttribution(lines.slice(at, at + each))) ?? 0;
-  // In some languages it begins with a date or a name, that is with anything: what stands above it is no part of it.
+  // In some languages an attribution starts with a date or a name, so it can match one line too early.
   return isAttribution(lines.slice(at + 1, at + count)) ? 0 : count;
 }
 
 function isAttribution(lines: readonly string[]): boolean {
   const sentence = lines.map((line) => line.trim()).join(' ');
-  // Somebody may write "On Monday the board wrote:" in a sentence; a program names the minute or the address.
+  // A person can write "On Monday the board wrote:". A program adds the time of day or the address.
   const isMachineWritten = timeOfDay.test(sentence) || sentence.includes('@');
   return (
     isMachineWritten &&

@@ -5,42 +5,45 @@ import type { Instant } from '../calendar/instant.ts';
 import { addDuration, isBefore } from '../calendar/instant.ts';
 import type { Context } from '../context.ts';
 import type { Policy } from '../policy.ts';
-import type { ExceptionRequest, Transition } from './request.ts';
-import { lapseRequest, withNotification } from './request.ts';
+import type { Result } from '../refusal.ts';
+import { withNotification } from './notification.ts';
+import type { ExceptionRequest, RequestState, Transition } from './request.ts';
+import { approvalRoundOf } from './request.ts';
+import { inFinalState, involvedParties, refuseUnlessAllowed, toTransition } from './transition.ts';
 
-/** When a request lapses whose Correspondent or requester, asked at that moment, stays silent (SLA-6). */
+/** Returns when a request lapses if the Correspondent or the requester, asked at `askedAt`, does not answer (SLA-6). */
 export function lapsesAt(askedAt: Instant, policy: Policy): Instant {
   return addBusinessDays(askedAt, policy.exceptions.lapsesAfterBusinessDays, policy.supportCalendar);
 }
 
-/** What the passing of time alone brings about. */
+/** An action that becomes due by the passage of time alone. */
 type DueAction =
   | { readonly kind: 'remind-correspondent' | 'remind-team' | 'notify-supervisors' | 'lapse'; readonly at: Instant }
-  /** A letter, a start or a wake-up that is still owed after its moment of grace. */
+  /** A notification, a start, or a resume signal that is still pending after its grace period. */
   | { readonly kind: 'deliver-pending'; readonly at: Instant };
 
-/** How long a function gets to pass on what it has just written before the sweep does it instead. */
+/** How long a function has to deliver what it has written before the sweep delivers it. */
 const graceSeconds = 30;
-/** How long an execution may be on its way between two waits before the sweep looks whether it is still alive. */
+/** How long an execution can run between two waits before the sweep checks that it is alive. */
 const runningCheckMinutes = 15;
-/** How often the sweep looks whether the execution of a waiting request is still there. */
+/** How often the sweep checks that the execution of a waiting request still exists. */
 const waitingCheckHours = 24;
 
 /**
- * Everything that is scheduled for a request, in no order (SLA-5, SLA-6, APR-6): the next reminder of each kind, the
- * lapse, and whatever is owed. All of it follows from the request; nothing is remembered elsewhere.
+ * Returns everything that is scheduled for a request, in no particular order (SLA-5, SLA-6, APR-6): the next reminder of
+ * each kind, the lapse, and pending deliveries. The schedule follows from the request alone; no part of it is stored.
  */
 export function dueActions(request: ExceptionRequest, policy: Policy): readonly DueAction[] {
   return [...pendingActions(request), ...deadlineActions(request, policy)];
 }
 
-/** When the sweep must look at the request next; null when time has nothing more to do with it. */
+/** Returns when the sweep must process the request next; null when nothing is scheduled. */
 export function nextActionAt(request: ExceptionRequest, policy: Policy): Instant | null {
   const times = dueActions(request, policy).map(({ at }) => at);
   return times.reduce<Instant | null>((first, at) => (first === null || isBefore(at, first) ? at : first), null);
 }
 
-/** When the sweep should see to the workflow of a request: pass on a signal, or look whether its execution is alive. */
+/** Returns when the sweep must deliver a signal to the execution, or check that the execution is alive; null once ended. */
 export function executionDueAt({ execution }: ExceptionRequest): Instant | null {
   switch (execution.status) {
     case 'start-pending':
@@ -78,42 +81,42 @@ function deadlineActions(request: ExceptionRequest, policy: Policy): readonly Du
   }
   if (state.status === 'awaiting-approval' && state.round.decision === null) {
     const { askedAt, remindersSent } = state.round;
-    const after = exceptions.correspondentRemindedAfterBusinessDays[remindersSent];
-    if (after !== undefined) add('remind-correspondent', addBusinessDays(askedAt, after, calendar));
+    const daysAfter = exceptions.correspondentRemindedAfterBusinessDays[remindersSent];
+    if (daysAfter !== undefined) add('remind-correspondent', addBusinessDays(askedAt, daysAfter, calendar));
     add('lapse', lapsesAt(askedAt, policy));
   }
   if (clock.status === 'running') {
-    const before = exceptions.teamRemindedBeforeDueBusinessDays[reminded.team];
-    if (before !== undefined) add('remind-team', addBusinessDays(clock.dueAt, -before, calendar));
+    const daysBefore = exceptions.teamRemindedBeforeDueBusinessDays[reminded.team];
+    if (daysBefore !== undefined) add('remind-team', addBusinessDays(clock.dueAt, -daysBefore, calendar));
     const daysLate = reminded.supervisors * exceptions.supervisorsToldEveryBusinessDays;
     add('notify-supervisors', businessDaysAfterDue(clock.dueAt, daysLate, calendar));
   }
   return actions;
 }
 
-// Answers are mostly due at closing, and a count that starts at closing starts on the next business day: it would pass
-// over the first day after a breach. So it is the last minute before the due time that is carried from day to day.
+// Most answers are due at closing time. A count that starts at closing time starts on the next business day, and would
+// skip the first day after a breach. So the last minute before the due time is moved from day to day.
 function businessDaysAfterDue(due: Instant, days: number, calendar: SupportCalendar): Instant {
   return addDuration(addBusinessDays(addDuration(due, { minutes: -1 }), days, calendar), { minutes: 1 });
 }
 
 /**
- * Does the one thing of the schedule that is due first: writes a reminder and marks it as written, in one change, so
- * that it is sent once whatever is retried (SLA-5), or lets the request lapse (SLA-6). `undefined` when nothing is due.
- * What is only owed (`pass-on`) is not a change; the sweep does it by delivering letters and waking the workflow.
+ * Applies the first due action: adds a reminder and counts it in the same change, so that retries do not send it twice
+ * (SLA-5), or lets the request lapse (SLA-6). Returns `undefined` when nothing is due.
+ * A pending delivery (`deliver-pending`) changes nothing here: the sweep sends the emails and delivers the signal.
  */
 export function applyDueAction(
   request: ExceptionRequest,
   context: Pick<Context, 'now' | 'policy'>,
 ): Transition | undefined {
   const { now, policy } = context;
-  const due = deadlineActions(request, policy)
+  const dueAction = deadlineActions(request, policy)
     .filter(({ at }) => !isBefore(now, at))
     .toSorted((one, other) => one.at.localeCompare(other.at))[0];
-  if (due === undefined) return undefined;
+  if (dueAction === undefined) return undefined;
   const reference = request.exceptionId;
   const event = (action: string, detail: string) => ({ actor: serviceActor, action, detail, reference });
-  switch (due.kind) {
+  switch (dueAction.kind) {
     case 'lapse': {
       const transition = lapseRequest(request, context);
       return transition.ok ? transition : undefined;
@@ -122,7 +125,10 @@ export function applyDueAction(
       if (request.state.status !== 'awaiting-approval') return undefined;
       const { round } = request.state;
       const remindersSent = round.remindersSent + 1;
-      const nextRequest = { ...request, state: { ...request.state, round: { ...round, remindersSent } } };
+      const nextRequest: ExceptionRequest = {
+        ...request,
+        state: { ...request.state, round: { ...round, remindersSent } },
+      };
       return {
         request: withNotification(nextRequest, 'approval-reminder', ['correspondent']),
         event: event(
@@ -132,11 +138,11 @@ export function applyDueAction(
       };
     }
     case 'remind-team': {
-      const atDue = policy.exceptions.teamRemindedBeforeDueBusinessDays[request.reminded.team] === 0;
+      const isDueNow = policy.exceptions.teamRemindedBeforeDueBusinessDays[request.reminded.team] === 0;
       const nextRequest = { ...request, reminded: { ...request.reminded, team: request.reminded.team + 1 } };
       return {
-        request: withNotification(nextRequest, atDue ? 'overdue' : 'due-soon', ['team']),
-        event: event('team-reminded', atDue ? 'The answer is due now.' : 'The answer is due soon.'),
+        request: withNotification(nextRequest, isDueNow ? 'overdue' : 'due-soon', ['team']),
+        event: event('team-reminded', isDueNow ? 'The answer is due now.' : 'The answer is due soon.'),
       };
     }
     case 'notify-supervisors': {
@@ -146,12 +152,30 @@ export function applyDueAction(
       };
       return {
         request: withNotification(nextRequest, 'overdue', ['supervisors']),
-        event: event('supervisors-told', 'The answer is late; the supervisors were told.'),
+        event: event('supervisors-told', 'The answer is overdue. The supervisors were notified.'),
       };
     }
     case 'deliver-pending':
       return undefined;
   }
+}
+
+/** Ends a request because its requester or Correspondent did not answer in time (SLA-6). */
+export function lapseRequest(request: ExceptionRequest, context: Pick<Context, 'now' | 'policy'>): Result<Transition> {
+  const refusal = refuseUnlessAllowed(request, 'lapse');
+  if (refusal !== undefined) return refusal;
+  const { now, policy } = context;
+  const unresponsiveParty = request.state.status === 'awaiting-requester' ? 'requester' : 'correspondent';
+  const state: RequestState = { status: 'lapsed', at: now, unresponsiveParty, round: approvalRoundOf(request) };
+  const nextRequest = inFinalState(state, request, context);
+  const notifiedRequest = withNotification(nextRequest, 'lapsed', [...involvedParties(request), 'team']);
+  const partyName = unresponsiveParty === 'requester' ? 'requester' : 'Notices Correspondent';
+  const days = policy.exceptions.lapsesAfterBusinessDays;
+  return toTransition(notifiedRequest, {
+    actor: serviceActor,
+    action: 'lapsed',
+    detail: `The ${partyName} did not answer within ${days} business days.`,
+  });
 }
 
 function ordinal(count: number): string {

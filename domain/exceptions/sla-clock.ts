@@ -3,13 +3,16 @@ import type { Instant } from '../calendar/instant.ts';
 import { isBefore } from '../calendar/instant.ts';
 import type { Policy } from '../policy.ts';
 
-/** Who has the ball. Waiting for the requester stands the clock; waiting for the Correspondent does not (SLA-4). */
+/**
+ * The party that the request waits for. The clock is paused while it waits for the requester. It runs while it waits for
+ * the Correspondent (SLA-4).
+ */
 export type Assignee = 'team' | 'requester' | 'correspondent';
 
-/** Business minutes that each party has had the request for (SLA-4). */
+/** The business minutes for which each party was the assignee (SLA-4). */
 export type ElapsedMinutes = Readonly<Record<Assignee, number>>;
 
-/** The clock of one request: running towards its due time, standing while the requester is asked, or stopped for good. */
+/** The SLA clock of a request: running toward its due time, paused while the requester is asked, or stopped for good. */
 export type SlaClock = { readonly elapsed: ElapsedMinutes } & (
   | {
       readonly status: 'running';
@@ -21,7 +24,7 @@ export type SlaClock = { readonly elapsed: ElapsedMinutes } & (
   | { readonly status: 'stopped'; readonly dueAt: Instant; readonly at: Instant; readonly breachedBy: Assignee | null }
 );
 
-/** Starts the clock of a complete request, with the team: due as SLA-1 says, later when it is not in English (SLA-3). */
+/** Starts the clock of a complete request, assigned to the team (SLA-1). A request that is not in English is due later (SLA-3). */
 export function startClock(receivedAt: Instant, isInEnglish: boolean, policy: Policy): SlaClock {
   const { answerWithinBusinessDays, notEnglishExtraBusinessDays } = policy.exceptions;
   const businessDays = answerWithinBusinessDays + (isInEnglish ? 0 : notEnglishExtraBusinessDays);
@@ -34,7 +37,7 @@ export function startClock(receivedAt: Instant, isInEnglish: boolean, policy: Po
   };
 }
 
-/** Gives the ball to somebody else: stands the clock for the requester, and lets it run on, to the minute, after (SLA-2). */
+/** Changes the assignee. The clock is paused for the requester, and then resumes with the same minutes left (SLA-2). */
 export function assignTo(clock: SlaClock, assignee: Assignee, now: Instant, policy: Policy): SlaClock {
   if (clock.status === 'stopped' || assigneeOf(clock) === assignee) return clock;
   const elapsed = elapsedUntil(clock, now, policy);
@@ -46,7 +49,7 @@ export function assignTo(clock: SlaClock, assignee: Assignee, now: Instant, poli
   return { status: 'running', dueAt: due, assignee, since: now, elapsed };
 }
 
-/** Stops the clock when the request ends. The due time stays as it was, and a late end says with whom it lay (SLA-4). */
+/** Stops the clock when the request ends. The due time stays; a late end records who breached it (SLA-4). */
 export function stopClock(clock: SlaClock, now: Instant, policy: Policy): SlaClock {
   if (clock.status === 'stopped') return clock;
   const due =
@@ -61,7 +64,7 @@ export function stopClock(clock: SlaClock, now: Instant, policy: Policy): SlaClo
   };
 }
 
-/** Who has the ball; nobody once the clock is stopped. */
+/** Returns the current assignee; null once the clock is stopped. */
 export function assigneeOf(clock: SlaClock): Assignee | null {
   switch (clock.status) {
     case 'running':
@@ -73,7 +76,7 @@ export function assigneeOf(clock: SlaClock): Assignee | null {
   }
 }
 
-/** Business minutes that are left; negative once late. While the clock stands: what will be left (SLA-2). */
+/** Returns the business minutes left, negative when overdue. A paused clock keeps the minutes that it will resume with (SLA-2). */
 export function remainingMinutes(clock: SlaClock, now: Instant, policy: Policy): number {
   switch (clock.status) {
     case 'running':
@@ -85,7 +88,7 @@ export function remainingMinutes(clock: SlaClock, now: Instant, policy: Policy):
   }
 }
 
-/** What each party has had the request for, up to now. */
+/** Returns the business minutes of each party up to now. */
 export function elapsedUntil(clock: SlaClock, now: Instant, policy: Policy): ElapsedMinutes {
   if (clock.status === 'stopped') return clock.elapsed;
   const assignee = clock.status === 'paused' ? 'requester' : clock.assignee;
@@ -93,7 +96,7 @@ export function elapsedUntil(clock: SlaClock, now: Instant, policy: Policy): Ela
   return { ...clock.elapsed, [assignee]: clock.elapsed[assignee] + Math.max(0, minutes) };
 }
 
-/** Whether the answer is, or was, late. */
+/** Returns true when the answer is late, or was late when the clock stopped. */
 export function isOverdue(clock: SlaClock, now: Instant): boolean {
   switch (clock.status) {
     case 'running':
@@ -105,7 +108,7 @@ export function isOverdue(clock: SlaClock, now: Instant): boolean {
   }
 }
 
-/** With whom a breach lay: whoever had the request longest, the requester's own time not counting against the answer. */
+/** Returns who had the request longest. The requester's time does not count toward the due time, so it is left out. */
 export function longestAssignee(elapsed: ElapsedMinutes): Assignee {
   return elapsed.correspondent > elapsed.team ? 'correspondent' : 'team';
 }

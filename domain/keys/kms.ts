@@ -194,7 +194,7 @@ export type OverrideRequest = {
  * host alone. The same call reference answers with the grant it gave and gives no more (OVR-4).
  * Refuses a MAK, a blocked key, a second one on a day (with the instant of the next), and a sixth (with KMSADD, begun).
  */
-export function override(
+export function grantOverride(
   key: Key,
   request: OverrideRequest,
   agreement: DraftAgreement,

@@ -76,7 +76,7 @@ export type IncreaseRequest = {
  * Refuses a KMS key, a blocked key, a limit that is no raise, and one above the call centre's reach; the last carries
  * the MAKADD request, begun (MAK-5).
  */
-export function increase(
+export function increaseLimit(
   key: Key,
   request: IncreaseRequest,
   agreement: DraftAgreement,

@@ -1,7 +1,7 @@
 import { Secret } from '../secret.ts';
 
 /** The symbols of a product key: letters and digits that are not mistaken for each other (KEY-5). */
-export const productKeySymbols = 'BCDFGHJKMPQRTVWXY2346789';
+export const productKeyCharacters = 'BCDFGHJKMPQRTVWXY2346789';
 
 const groupLength = 5;
 const groupCount = 5;
@@ -31,7 +31,7 @@ export function maskedKey(lastFive: string): string {
  */
 export function generateProductKey(randomBelow: (bound: number) => number): ProductKey {
   const symbols = Array.from({ length: symbolCount }, () =>
-    productKeySymbols.charAt(randomBelow(productKeySymbols.length)),
+    productKeyCharacters.charAt(randomBelow(productKeyCharacters.length)),
   );
   return new ProductKeySecret(symbols.join(''));
 }
@@ -40,11 +40,14 @@ export function generateProductKey(randomBelow: (bound: number) => number): Prod
 export function parseProductKey(text: string): ProductKey | undefined {
   const symbols = text.toUpperCase().replace(/[\s-]/g, '');
   const isWellFormed =
-    symbols.length === symbolCount && [...symbols].every((symbol) => productKeySymbols.includes(symbol));
+    symbols.length === symbolCount && [...symbols].every((symbol) => productKeyCharacters.includes(symbol));
   return isWellFormed ? new ProductKeySecret(symbols) : undefined;
 }
 
-const productKeyPattern = new RegExp(`\\b(?:[${productKeySymbols}]{5}[- ]?){4}([${productKeySymbols}]{5})\\b`, 'gi');
+const productKeyPattern = new RegExp(
+  `\\b(?:[${productKeyCharacters}]{5}[- ]?){4}([${productKeyCharacters}]{5})\\b`,
+  'gi',
+);
 
 /** A text that people wrote, with no more than the last five of every product key in it: it is kept, and mailed (KEY-6). */
 export function maskProductKeys(text: string): string {

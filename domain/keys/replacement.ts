@@ -1,8 +1,6 @@
 import type { Agreement } from '../agreement.ts';
 import { initialMakLimit } from '../agreement.ts';
 import type { AuditEvent } from '../audit-event.ts';
-import type { Instant } from '../calendar/instant.ts';
-import { addDuration, isBefore } from '../calendar/instant.ts';
 import type { Context } from '../context.ts';
 import type { Result } from '../refusal.ts';
 import type { Grant } from './grant.ts';
@@ -84,34 +82,4 @@ export function withoutMovedHosts(key: Key, movedInstallationIds: readonly Insta
   if (key.type !== 'KMS' || key.state.status !== 'blocked') return undefined;
   const hosts = key.hosts.filter(({ installationId }) => !movedInstallationIds.includes(installationId));
   return hosts.length === key.hosts.length ? undefined : { ...key, hosts };
-}
-
-export type GenuineValidationResult = {
-  readonly genuine: boolean;
-  readonly reason: null | 'unknown-key' | 'key-blocked' | 'never-activated';
-  readonly graceEndsAt: Instant | null;
-};
-
-/**
- * Says whether an installation is genuine, and if not why (VAL-1). The installations of a blocked key stay genuine for a
- * grace, which the answer states.
- * @param key the key that the installation names; `undefined` when no such key was ever issued.
- * @param hasActivated whether this installation has activated with it.
- */
-export function validateInstallation(
-  key: Key | undefined,
-  hasActivated: boolean,
-  { now, policy }: Pick<Context, 'now' | 'policy'>,
-): GenuineValidationResult {
-  if (key === undefined) return { genuine: false, reason: 'unknown-key', graceEndsAt: null };
-  if (key.state.status !== 'blocked') {
-    return hasActivated
-      ? { genuine: true, reason: null, graceEndsAt: null }
-      : { genuine: false, reason: 'never-activated', graceEndsAt: null };
-  }
-  const graceEndsAt = addDuration(key.state.validationAt, { days: policy.validation.graceDays });
-  const inGrace = hasActivated && isBefore(now, graceEndsAt);
-  return inGrace
-    ? { genuine: true, reason: null, graceEndsAt }
-    : { genuine: false, reason: 'key-blocked', graceEndsAt };
 }

@@ -2,72 +2,76 @@ import type { Instant } from '../../domain/calendar/instant.ts';
 import type { Product, ProductGroup } from '../../domain/catalog.ts';
 import type { Context } from '../../domain/context.ts';
 import { confirmationIdFrom, type InstallationId, parseInstallationId } from '../../domain/keys/installation-id.ts';
-import { refusedUnlessCovered, refusedUnlessLive } from '../../domain/keys/key.ts';
-import { refusedAtLimit } from '../../domain/keys/mak.ts';
+import { refuseUnlessCovered, refuseUnlessLive } from '../../domain/keys/key.ts';
+import { refuseAtLimit } from '../../domain/keys/mak.ts';
 import { parseProductKey } from '../../domain/keys/product-key.ts';
-import { validate } from '../../domain/keys/replacement.ts';
+import { validateInstallation } from '../../domain/keys/validation.ts';
 import { refuse } from '../../domain/refusal.ts';
 import type { Secret } from '../../domain/secret.ts';
-import type { Store } from '../../store/dynamodb/table.ts';
-import { Contention } from '../../store/dynamodb/table.ts';
-import type { KeptKey } from '../../store/keys.ts';
+import { ContentionError } from '../../store/dynamodb/table.ts';
+import type { KeyRecord } from '../../store/keys.ts';
 import { activateKmsHost, readKey, recordClients } from '../../store/keys.ts';
-import type { Activation, Layout, MakOutcome } from '../../store/mak-activations.ts';
-import { activateOnMak, hasMark } from '../../store/mak-activations.ts';
+import type { MakActivationResult } from '../../store/mak-activations.ts';
+import { activateOnMak } from '../../store/mak-activations.ts';
 import { activateBatchOnMak } from '../../store/mak-batch-activations.ts';
-import type { Answer, RefusedAs } from '../http/handler.ts';
-import { http } from '../http/handler.ts';
+import type { Activation, BucketLayout } from '../../store/mak-bucket.ts';
+import { isActivated } from '../../store/mak-usage.ts';
+import type { Store } from '../../store/store.ts';
+import { createApiHandler } from '../http/handler.ts';
 import { problemOf } from '../http/problems.ts';
-import { count } from '../runtime/observability.ts';
-import { theStore } from '../runtime/store.ts';
+import type { HttpResponse, RefusalResponse } from '../http/response.ts';
+import { countBusinessEvent } from '../runtime/observability.ts';
+import { getStore } from '../runtime/store.ts';
 
-export const handler = http('activation', {
+export const handler = createApiHandler('activation', {
   'POST /activations': async ({ body, now, context }) => {
-    const store = theStore();
+    const store = getStore();
     const installation = parseInstallationId(body.installationId);
     if (!installation.ok) return installation;
-    const keyId = keyIdFrom(store, body.productKey);
-    if (keyId === undefined) return unknownKey();
+    const keyId = keyIdOf(store, body.productKey);
+    if (keyId === undefined) return unknownKeyRefusal();
     const { installationId } = installation;
     const { product, machineName = null } = body;
     return activate(store, keyId, { installationId, product, machineName, activatedAt: now }, context);
   },
 
   'POST /activations/batch': async ({ body, now, context }) => {
-    const store = theStore();
-    const keyId = keyIdFrom(store, body.productKey);
-    const facts = keyId === undefined ? undefined : await recall(store, keyId);
-    if (keyId === undefined || facts === undefined) return unknownKey();
-    const answers =
-      facts.type === 'MAK'
-        ? await batchOnMak(store, { keyId, facts }, body.activations, now)
-        : await batchOnKms(store, keyId, body.activations, context);
-    const results = body.activations.map(({ installationId }, index) => lineResult(installationId, answers[index]));
+    const store = getStore();
+    const keyId = keyIdOf(store, body.productKey);
+    const cachedKey = keyId === undefined ? undefined : await getCachedKey(store, keyId);
+    if (keyId === undefined || cachedKey === undefined) return unknownKeyRefusal();
+    const responses =
+      cachedKey.type === 'MAK'
+        ? await handleMakBatch(store, { keyId, cachedKey }, body.activations, now)
+        : await handleKmsBatch(store, keyId, body.activations, context);
+    const results = body.activations.map(({ installationId }, index) =>
+      toBatchResult(installationId, responses[index]),
+    );
     return { status: 200, body: { results } };
   },
 
   'POST /validations': async ({ body, context }) => {
-    const store = theStore();
+    const store = getStore();
     const installation = parseInstallationId(body.installationId);
     if (!installation.ok) return installation;
     const { installationId } = installation;
-    const keyId = keyIdFrom(store, body.productKey);
+    const keyId = keyIdOf(store, body.productKey);
     const key = keyId === undefined ? undefined : await readKey(store, keyId);
-    const hasActivated = key !== undefined && (await hasActivatedWith(store, key, installationId));
-    return { status: 200, body: validate(key?.state, hasActivated, context) };
+    const hasBeenActivated = key !== undefined && (await hasActivationOf(store, key, installationId));
+    return { status: 200, body: validateInstallation(key?.value, hasBeenActivated, context) };
   },
 
   'POST /kms-hosts/client-reports': async ({ body, context }) => {
-    const store = theStore();
+    const store = getStore();
     const installation = parseInstallationId(body.installationId);
     if (!installation.ok) return installation;
-    const keyId = keyIdFrom(store, body.productKey);
-    if (keyId === undefined) return unknownKey();
+    const keyId = keyIdOf(store, body.productKey);
+    if (keyId === undefined) return unknownKeyRefusal();
     const report = { installationId: installation.installationId, clients: body.clients };
     const outcome = await recordClients(store, keyId, report, context);
-    if (outcome === undefined) return unknownKey();
+    if (outcome === undefined) return unknownKeyRefusal();
     if (!outcome.ok) return outcome;
-    return outcome.answer.known
+    return outcome.value.isKnown
       ? { status: 204 }
       : refuse(
           'not-found',
@@ -76,12 +80,12 @@ export const handler = http('activation', {
   },
 });
 
-function keyIdFrom(store: Store, typed: Secret): string | undefined {
-  const productKey = parseProductKey(typed.reveal());
+function keyIdOf(store: Store, typedKey: Secret): string | undefined {
+  const productKey = parseProductKey(typedKey.reveal());
   return productKey === undefined ? undefined : store.vault.keyIdOf(productKey);
 }
 
-function unknownKey(): RefusedAs {
+function unknownKeyRefusal(): RefusalResponse {
   return refuse(
     'unknown-key',
     'No key like this was ever issued. Check each of its 25 symbols; a key has no 0, 1, 5, A, E, I, L, N, O, S, U or Z.',
@@ -92,34 +96,41 @@ function unknownKey(): RefusedAs {
  * What a warm function remembers of a key: only what never changes, or is found out to have changed by the write itself.
  * With it a machine's activation is one conditional write.
  */
-type Remembered = {
+type CachedKey = {
   readonly type: 'MAK' | 'KMS';
   readonly productGroup: ProductGroup;
   readonly lastFive: string;
   readonly bucketCount: number;
 };
-const remembered = new Map<string, Remembered>();
-const rememberedAtMost = 10_000;
+const keyCache = new Map<string, CachedKey>();
+const keyCacheSizeMax = 10_000;
 
-async function recall(store: Store, keyId: string): Promise<Remembered | undefined> {
-  const known = remembered.get(keyId);
-  if (known !== undefined) return known;
+async function getCachedKey(store: Store, keyId: string): Promise<CachedKey | undefined> {
+  const cachedKey = keyCache.get(keyId);
+  if (cachedKey !== undefined) return cachedKey;
   const key = await readKey(store, keyId);
-  return key === undefined ? undefined : remember(key);
+  return key === undefined ? undefined : cacheKey(key);
 }
 
-function remember({ state, kept }: KeptKey): Remembered {
-  const { keyId, type, productGroup, lastFive } = state;
-  const facts = { type, productGroup, lastFive, bucketCount: kept.bucketCount };
-  if (remembered.size >= rememberedAtMost) remembered.clear();
-  remembered.set(keyId, facts);
-  return facts;
+function cacheKey({ value: key, internal }: KeyRecord): CachedKey {
+  const { keyId, type, productGroup, lastFive } = key;
+  const cachedKey = { type, productGroup, lastFive, bucketCount: internal.bucketCount };
+  if (keyCache.size >= keyCacheSizeMax) keyCache.clear();
+  keyCache.set(keyId, cachedKey);
+  return cachedKey;
 }
 
-async function activate(store: Store, keyId: string, asked: Activation, context: Context): Promise<Answer | RefusedAs> {
-  const facts = await recall(store, keyId);
-  if (facts === undefined) return unknownKey();
-  return facts.type === 'KMS' ? onKms(store, keyId, asked, context) : onMak(store, keyId, facts, asked);
+async function activate(
+  store: Store,
+  keyId: string,
+  request: Activation,
+  context: Context,
+): Promise<HttpResponse | RefusalResponse> {
+  const cachedKey = await getCachedKey(store, keyId);
+  if (cachedKey === undefined) return unknownKeyRefusal();
+  return cachedKey.type === 'KMS'
+    ? handleKmsActivation(store, keyId, request, context)
+    : handleMakActivation(store, keyId, cachedKey, request);
 }
 
 /**
@@ -134,77 +145,96 @@ const layoutReadsMax = 4;
  */
 async function withCurrentLayout<Outcome>(
   store: Store,
-  { keyId, facts }: { readonly keyId: string; readonly facts: Remembered },
-  activateWith: (layout: Layout) => Promise<Outcome | 'laid-out-anew'>,
+  { keyId, facts }: { readonly keyId: string; readonly facts: CachedKey },
+  activateWith: (layout: BucketLayout) => Promise<Outcome | 'stale-layout'>,
 ): Promise<Outcome> {
   let { bucketCount } = facts;
   for (let reads = 1; reads <= layoutReadsMax; reads += 1) {
     // The first new reading is the remedy for a layout that has grown; only then others are in the middle of something.
-    if (reads > 2) await store.pause(reads);
+    if (reads > 2) await store.backOff(reads);
     const outcome = await activateWith({ keyId, bucketCount });
-    if (outcome !== 'laid-out-anew') return outcome;
-    ({ bucketCount } = remember(await readAgain(store, keyId)));
+    if (outcome !== 'stale-layout') return outcome;
+    ({ bucketCount } = cacheKey(await reloadKey(store, keyId)));
   }
-  throw new Contention(`Key ${keyId} and its buckets still disagree after ${layoutReadsMax} readings.`);
+  throw new ContentionError(`Key ${keyId} and its buckets still disagree after ${layoutReadsMax} readings.`);
 }
 
-async function onMak(store: Store, keyId: string, facts: Remembered, asked: Activation): Promise<Answer | RefusedAs> {
-  const notCovered = refusedUnlessCovered(facts, asked.product, store.policy);
-  if (notCovered !== undefined) return notCovered;
-  const digest = store.vault.digestOf(keyId, asked.installationId);
-  const outcome = await withCurrentLayout(store, { keyId, facts }, async (layout) => {
-    const tried = await activateOnMak(store, layout, digest, asked);
-    return tried.is === 'laid-out-anew' ? tried.is : tried;
+async function handleMakActivation(
+  store: Store,
+  keyId: string,
+  cachedKey: CachedKey,
+  request: Activation,
+): Promise<HttpResponse | RefusalResponse> {
+  const refusal = refuseUnlessCovered(cachedKey, request.product, store.policy);
+  if (refusal !== undefined) return refusal;
+  const digest = store.vault.digestOf(keyId, request.installationId);
+  const outcome = await withCurrentLayout(store, { keyId, facts: cachedKey }, async (layout) => {
+    const result = await activateOnMak(store, layout, digest, request);
+    return result.kind === 'stale-layout' ? result.kind : result;
   });
-  return answerMak(store, { keyId, digest, asked }, outcome);
+  return toMakResponse(store, { keyId, digest, request }, outcome);
 }
 
 /** What a machine is answered to what came of its activation. */
-async function answerMak(
+async function toMakResponse(
   store: Store,
-  { keyId, digest, asked }: { readonly keyId: string; readonly digest: Buffer; readonly asked: Activation },
-  outcome: Exclude<MakOutcome, { is: 'laid-out-anew' }>,
-): Promise<Answer | RefusedAs> {
-  switch (outcome.is) {
+  { keyId, digest, request }: { readonly keyId: string; readonly digest: Buffer; readonly request: Activation },
+  outcome: Exclude<MakActivationResult, { kind: 'stale-layout' }>,
+): Promise<HttpResponse | RefusalResponse> {
+  switch (outcome.kind) {
     case 'activated':
-      return activated({ keyType: 'MAK', digest, activatedAt: outcome.activation.activatedAt }, 201);
-    case 'known':
-      return activated({ keyType: 'MAK', digest, activatedAt: outcome.activation.activatedAt }, 200);
+      return activationResponse({ keyType: 'MAK', digest, activatedAt: outcome.activation.activatedAt }, 201);
+    case 'already-activated':
+      return activationResponse({ keyType: 'MAK', digest, activatedAt: outcome.activation.activatedAt }, 200);
     case 'blocked':
-    case 'spent': {
-      const { state, kept } = await readAgain(store, keyId);
-      const notLive = refusedUnlessLive(state);
-      if (notLive !== undefined) return blocked(notLive);
-      if (state.type !== 'MAK' || outcome.is === 'blocked') throw new Error(`Key ${keyId} and its buckets disagree.`);
-      return refusedAtLimit(state, outcome.used, { agreement: kept.agreement, product: asked.product }, store.policy);
+    case 'exhausted': {
+      const { value: key, internal } = await reloadKey(store, keyId);
+      const refusal = refuseUnlessLive(key);
+      if (refusal !== undefined) return blockedRefusal(refusal);
+      if (key.type !== 'MAK' || outcome.kind === 'blocked') throw new Error(`Key ${keyId} and its buckets disagree.`);
+      return refuseAtLimit(
+        key,
+        outcome.used,
+        { agreement: internal.agreement, product: request.product },
+        store.policy,
+      );
     }
   }
 }
 
-async function onKms(store: Store, keyId: string, asked: Activation, context: Context): Promise<Answer | RefusedAs> {
-  const outcome = await activateKmsHost(store, keyId, asked, context);
-  if (outcome === undefined) return unknownKey();
-  if (!outcome.ok) return outcome.refusal.code === 'key-blocked' ? blocked(outcome) : outcome;
-  const { host, advisory } = outcome.answer;
-  const more = { uses: host.uses, ...(advisory === undefined ? {} : { advisory }) };
-  const digest = store.vault.digestOf(keyId, asked.installationId);
-  return activated({ keyType: 'KMS', digest, activatedAt: asked.activatedAt }, 201, more);
+async function handleKmsActivation(
+  store: Store,
+  keyId: string,
+  request: Activation,
+  context: Context,
+): Promise<HttpResponse | RefusalResponse> {
+  const outcome = await activateKmsHost(store, keyId, request, context);
+  if (outcome === undefined) return unknownKeyRefusal();
+  if (!outcome.ok) return outcome.refusal.code === 'key-blocked' ? blockedRefusal(outcome) : outcome;
+  const { host, advisory } = outcome.value;
+  const kmsFields = { uses: host.uses, ...(advisory === undefined ? {} : { advisory }) };
+  const digest = store.vault.digestOf(keyId, request.installationId);
+  return activationResponse({ keyType: 'KMS', digest, activatedAt: request.activatedAt }, 201, kmsFields);
 }
 
-type Asked = { readonly installationId: string; readonly product: Product; readonly machineName?: string | undefined };
+type BatchRequestItem = {
+  readonly installationId: string;
+  readonly product: Product;
+  readonly machineName?: string | undefined;
+};
 
 /** Each line of a batch gets its own answer, in order; what is wrong with one keeps none of the others (MAK-6). */
-async function batchOnMak(
+async function handleMakBatch(
   store: Store,
-  { keyId, facts }: { readonly keyId: string; readonly facts: Remembered },
-  asked: readonly Asked[],
+  { keyId, cachedKey }: { readonly keyId: string; readonly cachedKey: CachedKey },
+  items: readonly BatchRequestItem[],
   now: Instant,
-): Promise<readonly (Answer | RefusedAs)[]> {
-  const parsed = asked.map(({ installationId: text, product, machineName = null }) => {
+): Promise<readonly (HttpResponse | RefusalResponse)[]> {
+  const parsed = items.map(({ installationId: text, product, machineName = null }) => {
     const installation = parseInstallationId(text);
     if (!installation.ok) return installation;
-    const notCovered = refusedUnlessCovered(facts, product, store.policy);
-    if (notCovered !== undefined) return notCovered;
+    const refusal = refuseUnlessCovered(cachedKey, product, store.policy);
+    if (refusal !== undefined) return refusal;
     const { installationId } = installation;
     const digest = store.vault.digestOf(keyId, installationId);
     return {
@@ -216,80 +246,90 @@ async function batchOnMak(
   const outcomes =
     lines.length === 0
       ? []
-      : await withCurrentLayout(store, { keyId, facts }, (layout) => activateBatchOnMak(store, layout, lines));
-  const inOrder = outcomes.values();
+      : await withCurrentLayout(store, { keyId, facts: cachedKey }, (layout) =>
+          activateBatchOnMak(store, layout, lines),
+        );
+  const outcomesInOrder = outcomes.values();
   return Promise.all(
     parsed.map((each) => {
       if (!each.ok) return each;
-      const outcome = inOrder.next().value;
+      const outcome = outcomesInOrder.next().value;
       if (outcome === undefined) throw new Error('A line of a batch was left without an answer.');
       const { digest, activation } = each.line;
       // A line can find its layout stale by itself, when the others of its batch are through already.
-      if (outcome.is === 'laid-out-anew') return onMak(store, keyId, facts, activation);
-      return answerMak(store, { keyId, digest, asked: activation }, outcome);
+      if (outcome.kind === 'stale-layout') return handleMakActivation(store, keyId, cachedKey, activation);
+      return toMakResponse(store, { keyId, digest, request: activation }, outcome);
     }),
   );
 }
 
 /** Hosts are few and share one item: a batch of them is activated one after the other. */
-async function batchOnKms(
+async function handleKmsBatch(
   store: Store,
   keyId: string,
-  asked: readonly Asked[],
+  items: readonly BatchRequestItem[],
   context: Context,
-): Promise<readonly (Answer | RefusedAs)[]> {
-  const answers: (Answer | RefusedAs)[] = [];
-  for (const [index, { installationId: text, product, machineName = null }] of asked.entries()) {
+): Promise<readonly (HttpResponse | RefusalResponse)[]> {
+  const responses: (HttpResponse | RefusalResponse)[] = [];
+  for (const [index, { installationId: text, product, machineName = null }] of items.entries()) {
     const installation = parseInstallationId(text);
     if (!installation.ok) {
-      answers.push(installation);
+      responses.push(installation);
       continue;
     }
     const { installationId } = installation;
-    const line = { installationId, product, machineName, activatedAt: context.now };
-    answers.push(await onKms(store, keyId, line, { ...context, operationId: `${context.operationId} line ${index}` }));
+    const request = { installationId, product, machineName, activatedAt: context.now };
+    responses.push(
+      await handleKmsActivation(store, keyId, request, {
+        ...context,
+        operationId: `${context.operationId} line ${index}`,
+      }),
+    );
   }
-  return answers;
+  return responses;
 }
 
-function lineResult(installationId: string, answer: Answer | RefusedAs | undefined) {
-  if (answer === undefined) throw new Error('A line of a batch was left without an answer.');
-  if ('ok' in answer) {
-    const problem = problemOf(answer.refusal, answer.status);
+function toBatchResult(installationId: string, response: HttpResponse | RefusalResponse | undefined) {
+  if (response === undefined) throw new Error('A line of a batch was left without an answer.');
+  if ('ok' in response) {
+    const problem = problemOf(response.refusal, response.status);
     return { installationId, status: problem.status, problem };
   }
-  return { installationId, status: answer.status, activation: answer.body };
+  return { installationId, status: response.status, activation: response.body };
 }
 
-async function hasActivatedWith(
+async function hasActivationOf(
   store: Store,
-  { state, kept }: KeptKey,
+  { value: key, internal }: KeyRecord,
   installationId: InstallationId,
 ): Promise<boolean> {
-  if (state.type === 'KMS') return state.hosts.some((host) => host.installationId === installationId);
-  const { keyId } = state;
+  if (key.type === 'KMS') return key.hosts.some((host) => host.installationId === installationId);
+  const { keyId } = key;
   const digest = store.vault.digestOf(keyId, installationId);
-  return hasMark(store, { keyId, bucketCount: kept.bucketCount }, digest, installationId);
+  return isActivated(store, { keyId, bucketCount: internal.bucketCount }, digest, installationId);
 }
 
 /** A device may not use a blocked key: for it that is forbidden, where staff hear of a conflict. */
-function blocked(refused: RefusedAs): RefusedAs {
-  return { ...refused, status: 403 };
+function blockedRefusal(refusalResult: RefusalResponse): RefusalResponse {
+  return { ...refusalResult, status: 403 };
 }
 
-async function readAgain(store: Store, keyId: string): Promise<KeptKey> {
+async function reloadKey(store: Store, keyId: string): Promise<KeyRecord> {
   const key = await readKey(store, keyId);
   if (key === undefined) throw new Error(`Key ${keyId} has gone; keys are never deleted.`);
   return key;
 }
 
-function activated(
+function activationResponse(
   of: { readonly keyType: 'MAK' | 'KMS'; readonly digest: Buffer; readonly activatedAt: Instant },
   status: 200 | 201,
-  more: object = {},
-): Answer {
+  extraFields: object = {},
+): HttpResponse {
   const { keyType, digest, activatedAt } = of;
   const activationId = digest.subarray(0, 16).toString('hex');
-  if (status === 201) count('activations', keyType);
-  return { status, body: { activationId, confirmationId: confirmationIdFrom(digest), keyType, activatedAt, ...more } };
+  if (status === 201) countBusinessEvent('activations', keyType);
+  return {
+    status,
+    body: { activationId, confirmationId: confirmationIdFrom(digest), keyType, activatedAt, ...extraFields },
+  };
 }

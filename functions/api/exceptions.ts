@@ -1,130 +1,154 @@
 import type { Agreement } from '../../domain/agreement.ts';
 import type { Context } from '../../domain/context.ts';
-import type { Changed, ExceptionRequest } from '../../domain/exceptions/request.ts';
-import { answer, forward, question, reject, withdraw } from '../../domain/exceptions/request.ts';
+import type { ExceptionRequest, Transition } from '../../domain/exceptions/request.ts';
+import {
+  answerQuestion,
+  askQuestion,
+  forwardRequest,
+  rejectRequest,
+  withdrawRequest,
+} from '../../domain/exceptions/review.ts';
 import type { Policy } from '../../domain/policy.ts';
-import type { Decided, Refused } from '../../domain/refusal.ts';
+import type { RefusalResult, Result } from '../../domain/refusal.ts';
 import { refuse } from '../../domain/refusal.ts';
-import { agreementsOf } from '../../store/agreements.ts';
-import type { Store } from '../../store/dynamodb/table.ts';
-import { findException, listExceptions, moveException } from '../../store/exceptions.ts';
-import { historyOf } from '../../store/ledger.ts';
-import { agreementFor } from '../http/access.ts';
-import { accessTo, forbidden, isContact, isStaffOnly } from '../http/caller.ts';
-import type { Answer, Call } from '../http/handler.ts';
-import { http, listed, notFound, pageAsked } from '../http/handler.ts';
-import { entryView, exceptionView } from '../http/views.ts';
+import { listAgreements } from '../../store/agreements.ts';
+import { findException, listExceptions, transitionException } from '../../store/exceptions.ts';
+import { listLedgerEntries } from '../../store/ledger.ts';
+import type { Store } from '../../store/store.ts';
+import { loadAgreementFor } from '../http/access.ts';
+import { accessTo, isContact, isStaffWithoutRole, refuseForbidden } from '../http/caller.ts';
+import { createApiHandler } from '../http/handler.ts';
+import { listResponse, parsePageRequest } from '../http/paging.ts';
+import type { ApiRequest } from '../http/parse-request.ts';
+import type { HttpResponse } from '../http/response.ts';
+import { notFound } from '../http/response.ts';
+import { exceptionView, ledgerEntryView } from '../http/views.ts';
 import type { Route } from '../manifest.ts';
-import { theStore } from '../runtime/store.ts';
-import { theEngine } from '../runtime/workflow-client.ts';
-import { signal } from '../use-cases/signal-workflow.ts';
-import { takeRequest } from '../use-cases/submit-request.ts';
+import { getStore } from '../runtime/store.ts';
+import { getWorkflowClient } from '../runtime/workflow-client.ts';
+import { tryDeliverSignal } from '../use-cases/signal-workflow.ts';
+import { submitRequest } from '../use-cases/submit-request.ts';
 
 /** The most agreements of one customer whose requests are put into one list; more are asked for one by one. */
-const agreementsInOneList = 100;
+const agreementsPerListMax = 100;
 
-export const handler = http('exceptions', {
-  'POST /exceptions': async ({ body, caller, who, now, context }) => {
-    const store = theStore();
-    const sender = { maySpeakFor: (agreement: Agreement) => accessTo(agreement, caller, who, now) === 'open' };
-    const taken = await takeRequest(store, theEngine(), { intake: body, sender }, context);
-    if (taken.ok) return accepted(taken.request, now, store.policy);
+export const handler = createApiHandler('exceptions', {
+  'POST /exceptions': async ({ body, caller, audience, now, context }) => {
+    const store = getStore();
+    const sender = { maySpeakFor: (agreement: Agreement) => accessTo(agreement, caller, audience, now) === 'open' };
+    const submission = await submitRequest(store, getWorkflowClient(), { form: body, sender }, context);
+    if (submission.ok) return acceptedResponse(submission.request, now, store.policy);
     // Staff who may not send requests are told so, and not that an agreement which they can see had no such contact.
-    const notTheirs = taken.refusal.code === 'requester-not-authorized' && isStaffOnly(caller, who);
-    return notTheirs ? forbidden(who) : taken;
+    const isWrongRole = submission.refusal.code === 'requester-not-authorized' && isStaffWithoutRole(caller, audience);
+    return isWrongRole ? refuseForbidden(audience) : submission;
   },
 
-  'GET /exceptions': async (call) => {
-    const store = theStore();
-    const page = pageAsked(call);
-    if (!page.ok) return page;
-    const { status = null, agreementId } = call.query;
-    const isStaff = call.caller.roles.length > 0;
+  'GET /exceptions': async (apiRequest) => {
+    const store = getStore();
+    const paging = parsePageRequest(apiRequest);
+    if (!paging.ok) return paging;
+    const { status = null, agreementId } = apiRequest.query;
+    const isStaff = apiRequest.caller.roles.length > 0;
     if (agreementId !== undefined && !isStaff) {
-      const found = await agreementFor(store, agreementId, { ...call, who: ['customer'] });
-      if (!found.ok) return found;
+      const result = await loadAgreementFor(store, agreementId, { ...apiRequest, audience: ['customer'] });
+      if (!result.ok) return result;
     }
     const agreementIds =
-      agreementId !== undefined ? [agreementId] : isStaff ? null : await own(store, call.caller.email);
-    const requests = await listExceptions(store, { status, agreementIds }, page.ask);
-    return listed(call, requests, (request) => exceptionView(request, call.now, store.policy));
+      agreementId !== undefined
+        ? [agreementId]
+        : isStaff
+          ? null
+          : await listOwnAgreementIds(store, apiRequest.caller.email);
+    const requests = await listExceptions(store, { status, agreementIds }, paging.request);
+    return listResponse(apiRequest, requests, (request) => exceptionView(request, apiRequest.now, store.policy));
   },
 
-  'GET /exceptions/{exceptionId}': async (call) => {
-    const found = await exceptionFor(call);
-    return found.ok ? { status: 200, body: exceptionView(found.request, call.now, theStore().policy) } : found;
+  'GET /exceptions/{exceptionId}': async (apiRequest) => {
+    const result = await loadExceptionFor(apiRequest);
+    return result.ok ? { status: 200, body: exceptionView(result.request, apiRequest.now, getStore().policy) } : result;
   },
 
-  'GET /exceptions/{exceptionId}/history': async (call) => {
-    const page = pageAsked(call);
-    if (!page.ok) return page;
-    const found = await exceptionFor(call);
-    if (!found.ok) return found;
-    const owner = `EXCEPTION#${call.params.exceptionId}` as const;
-    return listed(call, await historyOf(theStore(), owner, page.ask), entryView);
+  'GET /exceptions/{exceptionId}/history': async (apiRequest) => {
+    const paging = parsePageRequest(apiRequest);
+    if (!paging.ok) return paging;
+    const result = await loadExceptionFor(apiRequest);
+    if (!result.ok) return result;
+    const owner = `EXCEPTION#${apiRequest.params.exceptionId}` as const;
+    return listResponse(apiRequest, await listLedgerEntries(getStore(), owner, paging.request), ledgerEntryView);
   },
 
-  'POST /exceptions/{exceptionId}/questions': (call) =>
-    move(call, (request, context) => question(request, call.body.text, context)),
+  'POST /exceptions/{exceptionId}/questions': (apiRequest) =>
+    applyTransition(apiRequest, (request, context) => askQuestion(request, apiRequest.body.text, context)),
 
-  'POST /exceptions/{exceptionId}/answers': (call) =>
-    moveByContact(call, (request, context) => answer(request, call.body.text, context)),
+  'POST /exceptions/{exceptionId}/answers': (apiRequest) =>
+    applyContactTransition(apiRequest, (request, context) => answerQuestion(request, apiRequest.body.text, context)),
 
-  'POST /exceptions/{exceptionId}/review': (call) => {
-    const { body } = call;
-    return move(call, (request, context) =>
-      body.decision === 'forward' ? forward(request, body.activations, context) : reject(request, body.reason, context),
+  'POST /exceptions/{exceptionId}/review': (apiRequest) => {
+    const { body } = apiRequest;
+    return applyTransition(apiRequest, (request, context) =>
+      body.decision === 'forward'
+        ? forwardRequest(request, body.activations, context)
+        : rejectRequest(request, body.reason, context),
     );
   },
 
-  'POST /exceptions/{exceptionId}/withdrawal': (call) =>
-    moveByContact(call, (request, context) => withdraw(request, call.body.reason ?? null, context)),
+  'POST /exceptions/{exceptionId}/withdrawal': (apiRequest) =>
+    applyContactTransition(apiRequest, (request, context) =>
+      withdrawRequest(request, apiRequest.body.reason ?? null, context),
+    ),
 });
 
-async function own(store: Store, email: string): Promise<readonly string[]> {
-  const page = await agreementsOf(store, email, { limit: agreementsInOneList, after: null });
+async function listOwnAgreementIds(store: Store, email: string): Promise<readonly string[]> {
+  const page = await listAgreements(store, email, { limit: agreementsPerListMax, after: null });
   return page.items.map(({ agreementId }) => agreementId);
 }
 
-type ExceptionCall = Pick<Call<Route>, 'caller' | 'who' | 'now' | 'context'> & {
+type ExceptionApiRequest = Pick<ApiRequest<Route>, 'caller' | 'audience' | 'now' | 'context'> & {
   readonly params: { readonly exceptionId: string };
 };
 
 /** The request with this id, if the caller may do here what the route does (AGR-3). */
-async function exceptionFor(
-  call: ExceptionCall,
+async function loadExceptionFor(
+  apiRequest: ExceptionApiRequest,
   needsContact = false,
-): Promise<Decided<{ readonly request: ExceptionRequest }>> {
-  const store = theStore();
-  const request = await findException(store, call.params.exceptionId);
+): Promise<Result<{ readonly request: ExceptionRequest }>> {
+  const store = getStore();
+  const request = await findException(store, apiRequest.params.exceptionId);
   if (request === undefined) return notFound('request');
-  const found = await agreementFor(store, request.agreementId, call, 'request');
-  if (!found.ok) return found;
-  return needsContact && !isContact(call.caller, found.agreement)
+  const result = await loadAgreementFor(store, request.agreementId, apiRequest, 'request');
+  if (!result.ok) return result;
+  return needsContact && !isContact(apiRequest.caller, result.agreement)
     ? refuse('forbidden', 'Only a contact on the Authorized Contact List may do this.')
     : { ok: true, request };
 }
 
-type Decide = (request: ExceptionRequest, context: Context) => Decided<Changed>;
+type TransitionFunction = (request: ExceptionRequest, context: Context) => Result<Transition>;
 
-function moveByContact(call: ExceptionCall, decide: Decide): Promise<Answer | Refused> {
-  return move(call, decide, true);
+function applyContactTransition(
+  apiRequest: ExceptionApiRequest,
+  decide: TransitionFunction,
+): Promise<HttpResponse | RefusalResult> {
+  return applyTransition(apiRequest, decide, true);
 }
 
 /** Writes what the rule decides, then signals the workflow. */
-async function move(call: ExceptionCall, decide: Decide, needsContact = false): Promise<Answer | Refused> {
-  const store = theStore();
-  const found = await exceptionFor(call, needsContact);
-  if (!found.ok) return found;
-  const { exceptionId } = found.request;
-  const { context } = call;
-  const outcome = await moveException(store, exceptionId, (request) => decide(request, context), context);
+async function applyTransition(
+  apiRequest: ExceptionApiRequest,
+  decide: TransitionFunction,
+  needsContact = false,
+): Promise<HttpResponse | RefusalResult> {
+  const store = getStore();
+  const result = await loadExceptionFor(apiRequest, needsContact);
+  if (!result.ok) return result;
+  const { exceptionId } = result.request;
+  const { context } = apiRequest;
+  const outcome = await transitionException(store, exceptionId, (request) => decide(request, context), context);
   if (outcome === undefined) return notFound('request');
   if (!outcome.ok) return outcome;
-  await signal(store, theEngine(), exceptionId, call.now);
-  return accepted(outcome.answer, call.now, store.policy);
+  await tryDeliverSignal(store, getWorkflowClient(), exceptionId, apiRequest.now);
+  return acceptedResponse(outcome.value, apiRequest.now, store.policy);
 }
 
-function accepted(request: ExceptionRequest, now: Call<Route>['now'], policy: Policy): Answer {
+function acceptedResponse(request: ExceptionRequest, now: ApiRequest<Route>['now'], policy: Policy): HttpResponse {
   return { status: 202, body: exceptionView(request, now, policy) };
 }

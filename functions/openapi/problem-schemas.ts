@@ -1,9 +1,9 @@
 import * as z from 'zod';
 import { products } from '../../domain/catalog.ts';
-import { exceptionStatuses, moves } from '../../domain/exception-status.ts';
+import { exceptionStatuses, transitions } from '../../domain/exception-status.ts';
 import type { RefusalCode, RefusalMembers } from '../../domain/refusal.ts';
-import { problems } from '../http/problems.ts';
 import { exceptionDraft, exceptionId, instant, keyId, lastFive, remedy } from '../http/response-schemas.ts';
+import { problems } from '../http/problems.ts';
 
 /*
  * The problem documents (RFC 9457) that callers get in place of an answer, one for each code: what it carries beside the
@@ -11,16 +11,16 @@ import { exceptionDraft, exceptionId, instant, keyId, lastFive, remedy } from '.
  */
 
 /** What no rule refuses: the gateway's throttling, and our own trouble. */
-const troubles = {
+const serviceProblems = {
   'too-many-requests': { status: 429, title: 'Too many requests' },
   fault: { status: 500, title: 'Something went wrong on our side' },
   busy: { status: 503, title: 'Too busy just now' },
 } as const;
 
-export type TroubleCode = keyof typeof troubles;
-export type ProblemCode = RefusalCode | TroubleCode;
+export type ServiceProblemCode = keyof typeof serviceProblems;
+export type ProblemCode = RefusalCode | ServiceProblemCode;
 
-type Described = {
+type ProblemDoc = {
   /** The members that documents of this code have beside `type`, `title`, `status`, `code` and `detail`. */
   readonly members: z.ZodRawShape;
   /** When it is answered, in a sentence. */
@@ -38,7 +38,7 @@ const fieldError = z
   })
   .meta({ id: 'FieldError', description: 'One field that is missing or wrong.' });
 
-export const described = {
+export const problemDocs = {
   'invalid-request': {
     members: { errors: z.array(fieldError).min(1).readonly() },
     when: 'A field, a query parameter or a header is missing, unknown or wrong.',
@@ -179,7 +179,7 @@ export const described = {
     when: 'There is no such agreement that you may speak for, or its Authorized Contact List does not have the requester.',
     advice: 'Check the agreement’s numbers and the requester’s name and e-mail, or let a listed contact ask.',
     example:
-      'The requester is not on the Authorized Contact List of this agreement, by e-mail and name. Check both numbers and names, or let a listed contact ask.',
+      'The requester’s name and email are not on the Authorized Contact List of this agreement. Check the agreement number and the requester’s details, or ask a listed contact to submit the request.',
   },
   'key-not-found': {
     members: {},
@@ -198,19 +198,19 @@ export const described = {
     when: 'A request for this key is open.',
     advice: 'Follow the one that `exceptionId` names, or withdraw it first.',
     example:
-      'Request EX-7KQ2-MW4R-H8TD is already open for the key ending in 7CQ4H. Follow that one, or withdraw it first.',
+      'Request EX-7KQ2-MW4R-H8TD is already open for the key ending in 7CQ4H. Follow that request, or withdraw it before you submit another.',
   },
   'not-in-that-state': {
     members: {
       status: z
         .enum(exceptionStatuses)
         .describe('The state of the request. In this document alone it is not the number.'),
-      allowed: z.array(z.enum(moves)).readonly().describe('What people can do to the request now.'),
+      allowed: z.array(z.enum(transitions)).readonly().describe('What people can do to the request now.'),
     },
     when: 'The request is in a state from which this does not lead on.',
     advice: 'Read the request again: `status` says where it is, `allowed` what can be done now.',
     example:
-      'A request that is fulfilled does not take “withdraw”. It has ended, and nothing can be done to it any more.',
+      'The request is fulfilled, so “withdraw” is not possible. It has ended and cannot be changed.',
   },
   'link-unknown': {
     members: {},
@@ -223,13 +223,13 @@ export const described = {
     members: { because: z.enum(['replaced', 'too-many-wrong-codes', 'late', 'closed']) },
     when: 'The link decides nothing any more.',
     advice: 'Look for a newer mail about the same request; if there is none, nothing is needed.',
-    example: 'The request was changed after this mail was sent. If it still needs you, a newer mail asks.',
+    example: 'The request changed after we sent this email. If it still needs your decision, use the link in our latest email.',
   },
   'already-decided': {
     members: { decision: z.enum(['approve', 'deny']), decidedAt: instant },
     when: 'The question was decided, by this link or by the deputy’s.',
     advice: 'Nothing. If the decision was not yours, use the link “this was not me” in the mail about it.',
-    example: 'This request was approved already. Nothing has been changed.',
+    example: 'This request was already approved. Your answer changed nothing.',
   },
   'wrong-code': {
     members: { triesLeft: z.int().min(0) },
@@ -260,33 +260,33 @@ export const described = {
   },
 } as const satisfies Readonly<
   {
-    [Code in RefusalCode]: Described & {
+    [Code in RefusalCode]: ProblemDoc & {
       readonly members: { readonly [Member in keyof RefusalMembers[Code]]: z.ZodType };
     };
   } & {
-    [Code in TroubleCode]: Described;
+    [Code in ServiceProblemCode]: ProblemDoc;
   }
 >;
 
 /** Every code, those of refusals first. */
-export const problemCodes = Object.keys(described) as readonly ProblemCode[];
+export const problemCodes = Object.keys(problemDocs) as readonly ProblemCode[];
 
 /** What all documents of a code have in common: their usual status and their title. */
 export function problemHead(code: ProblemCode): { readonly status: number; readonly title: string } {
-  return isTrouble(code) ? troubles[code] : problems[code];
+  return isServiceProblem(code) ? serviceProblems[code] : problems[code];
 }
 
-export function isTrouble(code: ProblemCode): code is TroubleCode {
-  return code in troubles;
+export function isServiceProblem(code: ProblemCode): code is ServiceProblemCode {
+  return code in serviceProblems;
 }
 
 /** The name of a code's document among the components of the description: `key-blocked` is `KeyBlockedProblem`. */
-export function problemName(code: ProblemCode): string {
+export function problemSchemaName(code: ProblemCode): string {
   const words = code.split('-').map((word) => word.charAt(0).toUpperCase() + word.slice(1));
   return `${words.join('')}Problem`;
 }
 
-function documentOf(code: ProblemCode) {
+function createProblemSchema(code: ProblemCode) {
   return z
     .strictObject({
       type: z.literal(`urn:volume-activation:problem:${code}`),
@@ -294,16 +294,16 @@ function documentOf(code: ProblemCode) {
       status: z.int().min(400).max(599),
       code: z.literal(code),
       detail: z.string().min(1).describe('A sentence for a person, saying what to do next.'),
-      ...described[code].members,
+      ...problemDocs[code].members,
     })
-    .meta({ id: problemName(code), description: described[code].when });
+    .meta({ id: problemSchemaName(code), description: problemDocs[code].when });
 }
 
-const documents = new Map(problemCodes.map((code) => [code, documentOf(code)]));
+const problemSchemas = new Map(problemCodes.map((code) => [code, createProblemSchema(code)]));
 
 /** The whole document of a code. Its status may differ where a route answers the code in another way. */
-export function problemDocument(code: ProblemCode): ReturnType<typeof documentOf> {
-  const found = documents.get(code);
-  if (found === undefined) throw new Error(`The code ${code} has no document.`);
-  return found;
+export function problemDocumentSchema(code: ProblemCode): ReturnType<typeof createProblemSchema> {
+  const schema = problemSchemas.get(code);
+  if (schema === undefined) throw new Error(`The code ${code} has no document.`);
+  return schema;
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { correspondentChangeRecipients, notificationsFor } from '../../domain/agreement-notification.ts';
-import { anAgreement, noor, ines, mallory, jorge } from '../builders.ts';
+import { anAgreement, ines, jorge, mallory, noor } from '../builders.ts';
 import { mondayTen, tuesdayTen } from '../instants.ts';
 
 const about = { kind: 'kms-key-on-clients', lastFive: 'HJKMP', hosts: 3, withinHours: 24 } as const;

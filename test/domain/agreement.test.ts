@@ -23,7 +23,7 @@ import { addDuration, civilDate } from '../../domain/calendar/instant.ts';
 import type { Level, Product, Program } from '../../domain/catalog.ts';
 import { levels, programs } from '../../domain/catalog.ts';
 import type { Policy } from '../../domain/policy.ts';
-import { anAgreement, noor, ines, mallory, policy, jorge } from '../builders.ts';
+import { anAgreement, ines, jorge, mallory, noor, policy } from '../builders.ts';
 import { mondayBeforeMidnight, mondayNoon, mondayTen, tuesdayMidnight, tuesdayTen } from '../instants.ts';
 
 const dora = { name: 'Dora Lindt', email: 'dora@alder.example', phone: '+1 425 555 0104' };

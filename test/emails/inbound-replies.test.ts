@@ -37,7 +37,7 @@ const validationErrors = [
   { label: 'Required date', message: 'could be read in two ways; write it as 2027-06-14 or 14 June 2027' },
 ];
 const detail =
-  'The requester is not on the Authorized Contact List of this agreement, by e-mail and name. Check both numbers and names, or let a listed contact ask.';
+  'The requester’s name and email are not on the Authorized Contact List of this agreement. Check the agreement number and the requester’s details, or ask a listed contact to submit the request.';
 
 const everyAnswer: readonly InboundReply[] = [
   { kind: 'not-accepted' },

@@ -1,20 +1,16 @@
 import { addDuration, civilDate, instant } from '../../domain/calendar/instant.ts';
+import { disputeDecision, recordDecision } from '../../domain/exceptions/approval.ts';
 import type { DirectRecipient, NotificationKind } from '../../domain/exceptions/notification.ts';
-import {
-  askQuestion,
-  disputeDecision,
-  recordDecision,
-  rejectRequest,
-  withdrawRequest,
-} from '../../domain/exceptions/request.ts';
+import { askQuestion, rejectRequest, withdrawRequest } from '../../domain/exceptions/review.ts';
 import { Secret } from '../../domain/secret.ts';
 import type { EmailContext } from '../../emails/request-email.ts';
 import {
-  noor,
   context,
   expectAccepted,
   ines,
+  jorge,
   mallory,
+  noor,
   policy,
   requestAnswered,
   requestApproved,
@@ -28,7 +24,6 @@ import {
   requestRejected,
   requestWithdrawn,
   reviewer,
-  jorge,
 } from '../builders.ts';
 import {
   mondayTen,

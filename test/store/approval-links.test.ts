@@ -3,33 +3,29 @@ import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Instant } from '../../domain/calendar/instant.ts';
 import { addDuration, civilDate } from '../../domain/calendar/instant.ts';
+import { requestApproval } from '../../domain/exceptions/approval.ts';
 import type { ExceptionRequest } from '../../domain/exceptions/request.ts';
-import {
-  askQuestion,
-  forwardRequest,
-  lapseRequest,
-  requestApproval,
-  withdrawRequest,
-} from '../../domain/exceptions/request.ts';
+import { askQuestion, forwardRequest, withdrawRequest } from '../../domain/exceptions/review.ts';
+import { lapseRequest } from '../../domain/exceptions/schedule.ts';
 import { Secret } from '../../domain/secret.ts';
 import { nameDeputy, registerAgreement } from '../../store/agreements.ts';
 import { decideByLink, openLink, saveCode, saveLink } from '../../store/approval-links.ts';
-import type { Store } from '../../store/dynamodb/table.ts';
 import { createException, findException, fulfillException, transitionException } from '../../store/exceptions.ts';
 import { issueMak } from '../../store/keys.ts';
 import { listLedgerEntries } from '../../store/ledger.ts';
+import type { Store } from '../../store/store.ts';
 import {
   anAgreement,
   aRequestForm,
-  noor,
   context,
   expectAccepted,
   expectRefusal,
   ines,
+  jorge,
+  noor,
   policy,
   productKey,
   reviewer,
-  jorge,
 } from '../builders.ts';
 import {
   mondayNine,

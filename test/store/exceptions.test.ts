@@ -5,20 +5,13 @@ import type { Instant } from '../../domain/calendar/instant.ts';
 import { addDuration } from '../../domain/calendar/instant.ts';
 import type { ExceptionStatus } from '../../domain/exception-status.ts';
 import { exceptionStatuses, openStatuses } from '../../domain/exception-status.ts';
+import { recordDecision, requestApproval } from '../../domain/exceptions/approval.ts';
 import type { ExceptionRequest, RequestForm } from '../../domain/exceptions/request.ts';
-import {
-  askQuestion,
-  forwardRequest,
-  recordDecision,
-  rejectRequest,
-  requestApproval,
-  withdrawRequest,
-} from '../../domain/exceptions/request.ts';
+import { askQuestion, forwardRequest, rejectRequest, withdrawRequest } from '../../domain/exceptions/review.ts';
 import { limitOf } from '../../domain/keys/grant.ts';
 import { Secret } from '../../domain/secret.ts';
 import { registerAgreement } from '../../store/agreements.ts';
 import { listDueItems, nextDueAt } from '../../store/dynamodb/due-items.ts';
-import type { Store } from '../../store/dynamodb/table.ts';
 import { newItem, readItem, updateWithRetry } from '../../store/dynamodb/versioned-item.ts';
 import type { ExceptionFilter, Sender } from '../../store/exceptions.ts';
 import {
@@ -39,18 +32,19 @@ import {
 import { findKey, grantIncrease, issueMak, readKey } from '../../store/keys.ts';
 import { listLedgerEntries } from '../../store/ledger.ts';
 import { activateOnMak } from '../../store/mak-activations.ts';
+import type { Store } from '../../store/store.ts';
 import {
   agent,
   aKmsRequestForm,
   anAgreement,
   aRequest,
   aRequestForm,
-  noor,
   context,
   expectAccepted,
   expectRefusal,
   ines,
   installationId,
+  noor,
   productKey,
   requestApproved,
   reviewer,
@@ -570,7 +564,7 @@ describe('letters that are owed', () => {
   const ids = (letters: readonly { readonly notificationId: string }[] | undefined) =>
     letters?.map(({ notificationId }) => notificationId).toSorted();
   const claim = async (now: Instant = mondayTen, hasDeputy = false) =>
-    ids((await claimPending(store, 'X-1', hasDeputy, now))?.claimed);
+    ids((await claimPending(store, 'X-1', hasDeputy, now))?.notifications);
   let owed: readonly string[];
   beforeEach(async () => {
     const request = aRequest({ status: 'awaiting-approval' });
@@ -615,8 +609,8 @@ describe('letters that are owed', () => {
 
   it('AGR-5 are owed to the deputy as well', async () => {
     const claimed = await claimPending(store, 'X-1', true, mondayTen);
-    expect(claimed?.claimed.filter(({ to }) => to === 'deputy').length).toBeGreaterThan(0);
-    expect(ids((await findException(store, 'X-1'))?.pendingNotifications)).toEqual(ids(claimed?.claimed));
+    expect(claimed?.notifications.filter(({ to }) => to === 'deputy').length).toBeGreaterThan(0);
+    expect(ids((await findException(store, 'X-1'))?.pendingNotifications)).toEqual(ids(claimed?.notifications));
   });
 
   it('are nobody’s when there is no such request', async () => {
@@ -630,7 +624,7 @@ describe('what time brings about', () => {
   it('SLA-5 is written once when several tick at once', async () => {
     await keep({ ...aRequest({ status: 'awaiting-approval' }), pendingNotifications: [] });
     const ticks = await Promise.all([1, 2, 3].map(() => applyDueExceptionAction(store, 'X-1', tuesdayTen)));
-    expect(ticks.filter((tick) => tick?.ticked)).toHaveLength(1);
+    expect(ticks.filter((tick) => tick?.wasDue)).toHaveLength(1);
     const { pendingNotifications: letters } = (await findException(store, 'X-1')) ?? notThere();
     expect(letters.map(({ kind, to }) => [kind, to])).toEqual([['approval-reminder', 'correspondent']]);
     expect(await actions('EXCEPTION#X-1')).toEqual(['correspondent-reminded']);

@@ -3,12 +3,11 @@ import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Instant } from '../../domain/calendar/instant.ts';
 import { addDuration } from '../../domain/calendar/instant.ts';
-import { recordDecision, requestApproval } from '../../domain/exceptions/request.ts';
+import { recordDecision, requestApproval } from '../../domain/exceptions/approval.ts';
 import { limitOf } from '../../domain/keys/grant.ts';
 import type { Key } from '../../domain/keys/key.ts';
 import { registerAgreement } from '../../store/agreements.ts';
 import { listDueItems, nextDueAt } from '../../store/dynamodb/due-items.ts';
-import type { Store } from '../../store/dynamodb/table.ts';
 import { get } from '../../store/dynamodb/table.ts';
 import { createException, findException, fulfillException, transitionException } from '../../store/exceptions.ts';
 import { finishReplacement, holdForReplacement, removeFromReplacedKeys } from '../../store/key-replacement.ts';
@@ -23,19 +22,21 @@ import {
   readKey,
 } from '../../store/keys.ts';
 import { listLedgerEntries, verifyLedger } from '../../store/ledger.ts';
-import { activateOnMak, countUsedOnMak, removeActivation } from '../../store/mak-activations.ts';
+import { activateOnMak } from '../../store/mak-activations.ts';
+import { countUsedOnMak, removeActivation } from '../../store/mak-usage.ts';
+import type { Store } from '../../store/store.ts';
 import {
   agent,
   aKmsRequestForm,
   anAgreement,
   aRequestForm,
-  noor,
   context,
   expectAccepted,
   ines,
   installationId,
-  productKey,
   jorge,
+  noor,
+  productKey,
 } from '../builders.ts';
 import { mondayNine, mondayNoon, mondayTen, tuesdayTen } from '../instants.ts';
 import { scanAllItems, startTestDynamoDb, withInterceptor, withInterruption, withScheduler } from './dynamodb.ts';

@@ -1,14 +1,15 @@
 import { DeleteCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
-import { recordDecision, requestApproval } from '../../domain/exceptions/request.ts';
+import { recordDecision, requestApproval } from '../../domain/exceptions/approval.ts';
 import { changeContacts, registerAgreement } from '../../store/agreements.ts';
-import type { Item, Store } from '../../store/dynamodb/table.ts';
+import type { Item } from '../../store/dynamodb/table.ts';
 import { get } from '../../store/dynamodb/table.ts';
 import type { LedgerEntry } from '../../store/dynamodb/versioned-item.ts';
 import { ledgerEntryHash, ledgerEntrySortKey, ledgerPartition } from '../../store/dynamodb/versioned-item.ts';
 import { createException, fulfillException, transitionException } from '../../store/exceptions.ts';
 import { issueMak, revealKey } from '../../store/keys.ts';
 import type { Owner } from '../../store/ledger.ts';
-import { anAgreement, aRequestForm, noor, context, expectAccepted, ines, productKey, jorge } from '../builders.ts';
+import type { Store } from '../../store/store.ts';
+import { anAgreement, aRequestForm, context, expectAccepted, ines, jorge, noor, productKey } from '../builders.ts';
 import { mondayNine, mondayNoon, mondayTen, tuesdayTen } from '../instants.ts';
 
 // Histories as the store writes them, and what somebody who may write the table could do to one.

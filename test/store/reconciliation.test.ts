@@ -1,7 +1,8 @@
 import { DeleteCommand, PutCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { addDuration } from '../../domain/calendar/instant.ts';
-import { recordDecision, requestApproval, withdrawRequest } from '../../domain/exceptions/request.ts';
+import { recordDecision, requestApproval } from '../../domain/exceptions/approval.ts';
+import { withdrawRequest } from '../../domain/exceptions/review.ts';
 import { Secret } from '../../domain/secret.ts';
 import {
   applyCorrespondentChange,
@@ -9,27 +10,30 @@ import {
   nameNewCorrespondent,
   registerAgreement,
 } from '../../store/agreements.ts';
-import type { Item, ItemKey, Store } from '../../store/dynamodb/table.ts';
+import type { Item, ItemKey } from '../../store/dynamodb/table.ts';
 import { createException, fulfillException, transitionException } from '../../store/exceptions.ts';
 import { finishReplacement, holdForReplacement } from '../../store/key-replacement.ts';
 import { activateKmsHost, grantOverride, issueMak } from '../../store/keys.ts';
-import { activateOnMak, attributeNameOf, homeBucketOf } from '../../store/mak-activations.ts';
-import { checkAgreement, repair, scanReferences } from '../../store/reconciliation.ts';
+import { activateOnMak } from '../../store/mak-activations.ts';
+import { attributeNameOf, homeBucketOf } from '../../store/mak-bucket.ts';
+import { checkAgreement, repair } from '../../store/reconciliation.ts';
+import type { Store } from '../../store/store.ts';
+import { scanReferences } from '../../store/table-scan.ts';
 import { openVault } from '../../store/vault.ts';
 import {
   agent,
   aKmsRequestForm,
   anAgreement,
   aRequestForm,
-  noor,
   context,
   expectAccepted,
   ines,
   installationId,
+  jorge,
   mallory,
+  noor,
   policy,
   productKey,
-  jorge,
 } from '../builders.ts';
 import { mondayNine, mondayTen } from '../instants.ts';
 import { scanAllItems, startTestDynamoDb } from './dynamodb.ts';

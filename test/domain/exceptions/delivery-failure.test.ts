@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { restartApproval } from '../../../domain/exceptions/approval.ts';
 import type { DeliveryFailure } from '../../../domain/exceptions/delivery-failure.ts';
 import { recordDeliveryEvent } from '../../../domain/exceptions/delivery-failure.ts';
 import type { ExceptionRequest } from '../../../domain/exceptions/request.ts';
-import { approvalRoundOf, forwardRequest, restartApproval } from '../../../domain/exceptions/request.ts';
+import { approvalRoundOf } from '../../../domain/exceptions/request.ts';
+import { forwardRequest } from '../../../domain/exceptions/review.ts';
 import {
   context,
   expectAccepted,
@@ -42,7 +44,7 @@ describe('the mail that asks the Correspondent', () => {
       expect(deed).toEqual({
         actor: 'volume-activation',
         action: 'mail-not-delivered',
-        detail: `Could not be delivered: the mail “${letter}” to the correspondent (Permanent/NoEmail).`,
+        detail: `This email could not be delivered: “${letter}” to the correspondent (Permanent/NoEmail).`,
         reference: 'X-1',
       });
     },

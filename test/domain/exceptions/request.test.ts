@@ -4,37 +4,29 @@ import type { Instant } from '../../../domain/calendar/instant.ts';
 import { addDuration, civilDate } from '../../../domain/calendar/instant.ts';
 import type { ExceptionStatus, TransitionName } from '../../../domain/exception-status.ts';
 import { exceptionStatuses, openStatuses, transitions, transitionTable } from '../../../domain/exception-status.ts';
-import type {
-  ExceptionRequest,
-  Flag,
-  IntakeContext,
-  RequestForm,
-  Transition,
-} from '../../../domain/exceptions/request.ts';
 import {
-  allowedTransitions,
-  answerQuestion,
-  approvalRoundOf,
-  askQuestion,
   disputeDecision,
-  flags,
-  forwardRequest,
-  fulfill,
-  isFinal,
-  lapseRequest,
-  nextStepOf,
-  receiveRequest,
+  fulfillRequest,
   recordDecision,
-  refuseSecondRequest,
   refuseUnlessRoundOpen,
   reissueApprovalLink,
-  rejectRequest,
   requestApproval,
-  requestReview,
   restartApproval,
+} from '../../../domain/exceptions/approval.ts';
+import type { IntakeContext } from '../../../domain/exceptions/intake.ts';
+import { receiveRequest, refuseSecondRequest } from '../../../domain/exceptions/intake.ts';
+import { withNotification } from '../../../domain/exceptions/notification.ts';
+import type { ExceptionRequest, Flag, RequestForm, Transition } from '../../../domain/exceptions/request.ts';
+import { allowedTransitions, approvalRoundOf, flags, isFinal, nextStepOf } from '../../../domain/exceptions/request.ts';
+import {
+  answerQuestion,
+  askQuestion,
+  forwardRequest,
+  rejectRequest,
+  requestReview,
   withdrawRequest,
-  withNotification,
-} from '../../../domain/exceptions/request.ts';
+} from '../../../domain/exceptions/review.ts';
+import { lapseRequest } from '../../../domain/exceptions/schedule.ts';
 import { limitOf } from '../../../domain/keys/grant.ts';
 import type { Key } from '../../../domain/keys/key.ts';
 import type { Result } from '../../../domain/refusal.ts';
@@ -50,13 +42,14 @@ import {
   aRequestForm,
   blockedState,
   blockingState,
-  noor,
   context,
   expectAccepted,
   expectRefusal,
   ines,
   intakeContext,
+  jorge,
   mallory,
+  noor,
   requestAnswered,
   requestApproved,
   requestAwaitingApproval,
@@ -71,7 +64,6 @@ import {
   requestRejected,
   requestWithdrawn,
   reviewer,
-  jorge,
   withWaitingExecution,
 } from '../../builders.ts';
 import * as on from '../../instants.ts';
@@ -126,7 +118,7 @@ describe('a request that comes in', () => {
     const refusal = {
       code: 'requester-not-authorized',
       detail:
-        'The requester is not on the Authorized Contact List of this agreement, by e-mail and name. Check both numbers and names, or let a listed contact ask.',
+        'The requester’s name and email are not on the Authorized Contact List of this agreement. Check the agreement number and the requester’s details, or ask a listed contact to submit the request.',
     };
     expect(expectRefusal(receiveOn(aRequestForm(), { agreement: undefined }))).toEqual(refusal);
     expect(expectRefusal(receiveOn(aRequestForm({ requester: mallory })))).toEqual(refusal);
@@ -141,18 +133,19 @@ describe('a request that comes in', () => {
   it('EXC-3 is refused for last five that no key of the agreement has', () => {
     expect(expectRefusal(receiveOn(aRequestForm({ keyLastFive: 'YYYYY' }), { keys: [] }))).toEqual({
       code: 'key-not-found',
-      detail: "No key of this agreement ends in YYYYY. Look up the last five under the agreement's keys.",
+      detail:
+        'This agreement has no key that ends in YYYYY. Check the last five characters in the list of the agreement’s keys.',
     });
   });
 
   it('EXC-3 is refused for a key of the other kind, saying which process it takes', () => {
     expect(expectRefusal(receiveOn(aRequestForm(), { keys: [aKmsKey()] }))).toEqual({
       code: 'wrong-key-type',
-      detail: 'The key ending in HJKMP is a KMS key; ask for it by KMSADD.',
+      detail: 'The key ending in HJKMP is a KMS key. Submit a KMSADD request instead.',
     });
     expect(expectRefusal(receiveOn(aKmsRequestForm(), { keys: [aMak()] }))).toEqual({
       code: 'wrong-key-type',
-      detail: 'The key ending in BCDFG is a MAK key; ask for it by MAKADD.',
+      detail: 'The key ending in BCDFG is a MAK key. Submit a MAKADD request instead.',
     });
   });
 
@@ -179,7 +172,8 @@ describe('a request that comes in', () => {
     const openExceptionId = (keyId: string) => (keyId === 'mak-1' ? 'X-0' : undefined);
     const refusal = {
       code: 'exception-already-open',
-      detail: 'Request X-0 is already open for the key ending in BCDFG. Follow that one, or withdraw it first.',
+      detail:
+        'Request X-0 is already open for the key ending in BCDFG. Follow that request, or withdraw it before you submit another.',
       exceptionId: 'X-0',
     };
     expect(expectRefusal(receiveOn(aRequestForm(), { openExceptionId }))).toEqual(refusal);
@@ -201,7 +195,8 @@ describe('what a phone call could still give', () => {
   it('EXC-4 is no exception for a MAK: the refusal says to what limit and how much to ask', () => {
     expect(expectRefusal(receiveOn(aRequestForm({ activationsRequested: 100 })))).toEqual({
       code: 'not-an-exception',
-      detail: 'The call centre can raise this key to 200 during a call, which is 100 more. Ask there for 100 more.',
+      detail:
+        'The call center can raise the limit of this key to 200, which is 100 more. Call the call center and ask for 100 more.',
       remedies: [{ kind: 'call-center-increase', available: true, maximum: 100 }],
     });
   });
@@ -224,7 +219,7 @@ describe('what a phone call could still give', () => {
     expect(expectRefusal(receiveOn(intake, { keys: [aKmsKey()] }))).toEqual({
       code: 'not-an-exception',
       detail:
-        'The call centre can still give this key 5 more by overrides, one a day. Call from beside the host and ask there.',
+        'The call center can still grant 5 overrides for this key, one a day. Call the call center while you are at the host.',
       remedies: [{ kind: 'override', available: true, maximum: 5 }],
     });
   });
@@ -356,7 +351,7 @@ describe('a review', () => {
       event: {
         actor: 'volume-activation',
         action: 'review-begun',
-        detail: 'Put before the exceptions team: not-english, above-review-threshold.',
+        detail: 'Sent to the exceptions team for review: not-english, above-review-threshold.',
         reference: 'X-1',
       },
     });
@@ -433,11 +428,11 @@ describe('the team that forwards', () => {
     expect(expectAccepted(forwardOn(requestInReview(), 150)).request.activations).toBe(150);
     expect(expectRefusal(forwardOn(requestInReview(), 151))).toEqual({
       code: 'invalid-request',
-      detail: 'The number to forward must be at most the 150 that were requested; a larger number is a new request.',
+      detail: 'The number to forward must be at most the requested 150; to get more, submit a new request.',
       errors: [
         {
           pointer: '/activations',
-          message: 'must be at most the 150 that were requested; a larger number is a new request',
+          message: 'must be at most the requested 150; to get more, submit a new request',
         },
       ],
     });
@@ -461,7 +456,7 @@ describe('the team that forwards', () => {
       undeliverableAt: null,
       decision: null,
     });
-    expect(deed.detail).toBe('Forwarded to the Notices Correspondent for 120. The question that was out is void.');
+    expect(deed.detail).toBe('Forwarded to the Notices Correspondent for 120. The previous approval request is void.');
     const choice = { decision: 'approve', comment: null } as const;
     expect(
       expectRefusal(recordDecision(request, 1, choice, context({ actor: noor.email, now: on.tuesdayTen }))),
@@ -484,7 +479,7 @@ describe('the team that forwards', () => {
     const refusal = {
       code: 'not-in-that-state',
       detail:
-        'The Notices Correspondent is being asked about 150 already. Forward another number, or wait for the answer.',
+        'The Notices Correspondent is already asked to approve 150. Forward a different number, or wait for the decision.',
       status: 'awaiting-approval',
       allowed: ['question', 'forward', 'reject', 'withdraw', 'approve', 'deny'],
     };
@@ -568,7 +563,7 @@ describe('an answer to no question', () => {
     ).toEqual({
       code: 'not-in-that-state',
       detail:
-        'A request that is in-review does not take “answer”. What can be done now: question, forward, reject, withdraw.',
+        'The request is in-review, so “answer” is not possible. Possible now: question, forward, reject, withdraw.',
       status: 'in-review',
       allowed: ['question', 'forward', 'reject', 'withdraw'],
     });
@@ -606,7 +601,7 @@ describe('a request that is rejected', () => {
     expect(request.state).toMatchObject({ status: 'rejected', round: approvalRoundOf(approved) });
     expect(lettersOf(request)).toEqual(['rejected to requester', 'rejected to correspondent']);
     expect(expectRefusal(rejectOn(requestFulfilled()))).toMatchObject({ code: 'not-in-that-state', allowed: [] });
-    expect(expectRefusal(fulfill(request, aMak(), context({ now: on.tuesdayTen })))).toMatchObject({
+    expect(expectRefusal(fulfillRequest(request, aMak(), context({ now: on.tuesdayTen })))).toMatchObject({
       status: 'rejected',
     });
   });
@@ -642,7 +637,7 @@ describe('a request that is withdrawn', () => {
     expect(lettersOf(request)).toEqual(['withdrawn to requester', 'withdrawn to correspondent', 'withdrawn to team']);
     expect(refuseUnlessRoundOpen(request, 1)?.refusal).toEqual({
       code: 'link-void',
-      detail: 'The request was closed before you answered. There is nothing left to decide.',
+      detail: 'The request was closed before you decided. You do not need to do anything.',
       because: 'closed',
     });
   });
@@ -650,13 +645,13 @@ describe('a request that is withdrawn', () => {
   it('EXC-10 may not be withdrawn once it is decided', () => {
     expect(expectRefusal(withdrawOn(requestApproved()))).toEqual({
       code: 'not-in-that-state',
-      detail: 'A request that is awaiting-approval does not take “withdraw”. What can be done now: reject.',
+      detail: 'The request is awaiting-approval, so “withdraw” is not possible. Possible now: reject.',
       status: 'awaiting-approval',
       allowed: ['reject'],
     });
     expect(expectRefusal(withdrawOn(requestDenied()))).toEqual({
       code: 'not-in-that-state',
-      detail: 'A request that is denied does not take “withdraw”. It has ended; nothing can be done to it.',
+      detail: 'The request is denied, so “withdraw” is not possible. It has ended and cannot be changed.',
       status: 'denied',
       allowed: [],
     });
@@ -744,7 +739,7 @@ describe('the Correspondent who decides', () => {
           expectRefusal(recordDecision(once, 1, choose(second), context({ actor: noor.email, now: on.wednesdayNoon }))),
         ).toEqual({
           code: 'already-decided',
-          detail: `This request was ${word} already. Nothing has been changed.`,
+          detail: `This request was already ${word}. Your answer changed nothing.`,
           decision: first,
           decidedAt: on.tuesdayTen,
         });
@@ -757,7 +752,7 @@ describe('the Correspondent who decides', () => {
     const stopped = expectAccepted(
       rejectRequest(approved, 'Stop.', context({ actor: reviewer, now: on.tuesdayTen })),
     ).request;
-    const raised = expectAccepted(fulfill(approved, aMak(), context({ now: on.tuesdayTen }))).request;
+    const raised = expectAccepted(fulfillRequest(approved, aMak(), context({ now: on.tuesdayTen }))).request;
     for (const request of [stopped, raised]) {
       expect(expectRefusal(decideOn(request, 1, 'deny'))).toMatchObject({
         code: 'already-decided',
@@ -769,7 +764,7 @@ describe('the Correspondent who decides', () => {
   it('APR-3 is too late once the request has lapsed', () => {
     expect(expectRefusal(decideOn(requestLapsed(), 1, 'approve'))).toEqual({
       code: 'link-void',
-      detail: 'The time to answer is over, and the request has lapsed. It can be asked again.',
+      detail: 'The request lapsed because nobody decided in time. The requester can submit a new request.',
       because: 'late',
     });
   });
@@ -777,7 +772,8 @@ describe('the Correspondent who decides', () => {
   it('APR-3 has a void link after the request was changed', () => {
     const refusal = {
       code: 'link-void',
-      detail: 'The request was changed after this mail was sent. If it still needs you, a newer mail asks.',
+      detail:
+        'The request changed after we sent this email. If it still needs your decision, use the link in our latest email.',
       because: 'replaced',
     };
     expect(expectRefusal(decideOn(requestInSecondRound(), 1, 'approve'))).toEqual(refusal);
@@ -830,7 +826,7 @@ describe('the Correspondent who decides', () => {
     expect(deed).toEqual({
       actor: 'volume-activation',
       action: 'link-voided',
-      detail: 'Too many wrong codes were entered: the link is void, a new one is mailed.',
+      detail: 'Too many wrong codes were entered. The link is void, and a new one is sent.',
       reference: 'X-1',
     });
   });
@@ -858,7 +854,7 @@ describe('an approved request', () => {
       reference: 'X-1',
       approvedBy: noor.email,
     };
-    const outcome = expectAccepted(fulfill(approved, mak, context({ now: on.tuesdayTen })));
+    const outcome = expectAccepted(fulfillRequest(approved, mak, context({ now: on.tuesdayTen })));
     expect(outcome.granted).toEqual({
       key: { ...mak, grants: [...mak.grants, grant] },
       grant,
@@ -888,29 +884,33 @@ describe('an approved request', () => {
     const decided = expectAccepted(
       recordDecision(smaller, 1, choice, context({ actor: noor.email, now: on.mondayTen })),
     ).request;
-    const { granted } = expectAccepted(fulfill(decided, aMak(), context({ now: on.tuesdayTen })));
+    const { granted } = expectAccepted(fulfillRequest(decided, aMak(), context({ now: on.tuesdayTen })));
     expect(limitOf(granted?.key.grants ?? [])).toBe(220);
   });
 
   it('EXC-9 adds host places to a KMS key', () => {
     const request = requestApproved({ form: { kind: 'KMSADD' } });
-    const { granted } = expectAccepted(fulfill(request, aKmsKey(), context({ now: on.tuesdayTen })));
+    const { granted } = expectAccepted(fulfillRequest(request, aKmsKey(), context({ now: on.tuesdayTen })));
     expect(limitOf(granted?.key.grants ?? [])).toBe(16);
     expect(granted?.event.detail).toContain('KMSADD X-1');
   });
 
   it('EXC-9 is granted once, whatever is retried', () => {
-    const once = expectAccepted(fulfill(approved, aMak(), context({ now: on.tuesdayTen })));
-    expect(expectRefusal(fulfill(once.request, once.granted?.key ?? aMak(), context({ now: on.tuesdayTen })))).toEqual({
+    const once = expectAccepted(fulfillRequest(approved, aMak(), context({ now: on.tuesdayTen })));
+    expect(
+      expectRefusal(fulfillRequest(once.request, once.granted?.key ?? aMak(), context({ now: on.tuesdayTen }))),
+    ).toEqual({
       code: 'not-in-that-state',
-      detail: 'A request that is fulfilled does not take “fulfill”. It has ended; nothing can be done to it.',
+      detail: 'The request is fulfilled, so “fulfill” is not possible. It has ended and cannot be changed.',
       status: 'fulfilled',
       allowed: [],
     });
   });
 
   it('EXC-9 gives nothing to a key that was blocked meanwhile: the request ends, and both are told why', () => {
-    const outcome = expectAccepted(fulfill(approved, aMak({ state: blockedState() }), context({ now: on.tuesdayTen })));
+    const outcome = expectAccepted(
+      fulfillRequest(approved, aMak({ state: blockedState() }), context({ now: on.tuesdayTen })),
+    );
     const reason =
       'The key was blocked before the limit was raised. The key ending in BCDFG is blocked. Use the key ending in QRTVW, which replaced it.';
     expect(outcome.granted).toBeNull();
@@ -922,7 +922,7 @@ describe('an approved request', () => {
   it.each(requestInEachState.map((request) => [statusOf(request), request] as const))(
     'EXC-6 is what it takes: a request that is %s, not approved, grants nothing',
     (status, request) => {
-      expect(expectRefusal(fulfill(request, aMak(), context({ now: on.tuesdayTen })))).toMatchObject({
+      expect(expectRefusal(fulfillRequest(request, aMak(), context({ now: on.tuesdayTen })))).toMatchObject({
         code: 'not-in-that-state',
         status,
         allowed: allowedTransitions(request),
@@ -1193,14 +1193,16 @@ describe('the Correspondent who says “this was not me”', () => {
     expect(deed).toEqual({
       actor: noor.email,
       action: 'decision-disputed',
-      detail: 'The Correspondent says: “this was not me”. The request is frozen.',
+      detail: 'The Notices Correspondent reports that somebody else made this decision. The request is frozen.',
       reference: 'X-1',
     });
   });
 
   it('APR-8 has frozen it: nothing is granted, and it takes a new question and a new approval', () => {
     const { request } = expectAccepted(disputeOn(requestApproved()));
-    expect(expectRefusal(fulfill(request, aMak(), context({ now: on.tuesdayTen }))).code).toBe('not-in-that-state');
+    expect(expectRefusal(fulfillRequest(request, aMak(), context({ now: on.tuesdayTen }))).code).toBe(
+      'not-in-that-state',
+    );
     expect(refuseUnlessRoundOpen(request, 1)?.refusal).toMatchObject({ code: 'link-void', because: 'replaced' });
     expect(nextStepOf(request)).toBe('request-review');
     expect(
@@ -1221,7 +1223,7 @@ describe('the Correspondent who says “this was not me”', () => {
     expect(deed).toEqual({
       actor: noor.email,
       action: 'decision-disputed',
-      detail: 'The Correspondent says: “this was not me”, after it had ended.',
+      detail: 'The Notices Correspondent reports that somebody else made this decision. The request had already ended.',
       reference: 'X-1',
     });
   });
@@ -1237,7 +1239,7 @@ describe('the Correspondent who says “this was not me”', () => {
 
   it('APR-8 is refused while nothing is decided', () => {
     expect(expectRefusal(disputeOn(requestInReview())).detail).toBe(
-      'A request that is in-review does not take “dispute”. What can be done now: question, forward, reject, withdraw.',
+      'The request is in-review, so “dispute” is not possible. Possible now: question, forward, reject, withdraw.',
     );
     for (const request of [requestReceived(), requestAwaitingApproval(), requestAwaitingRequester(), requestLapsed()]) {
       expect(expectRefusal(disputeOn(request))).toMatchObject({ code: 'not-in-that-state', status: statusOf(request) });
@@ -1263,14 +1265,14 @@ describe('a Correspondent who has become another', () => {
     expect(deed).toEqual({
       actor: 'volume-activation',
       action: 'approval-asked',
-      detail: 'The Notices Correspondent has changed: the new one was asked.',
+      detail: 'The Notices Correspondent has changed. The new one was asked.',
       reference: 'X-1',
     });
   });
 
   it('AGR-4 is not asked about what is decided, or not being asked', () => {
     expect(expectRefusal(restartApproval(requestInReview(), context({ now: on.tuesdayTen }))).detail).toContain(
-      'does not take “ask”',
+      '“ask” is not possible',
     );
     for (const request of [requestApproved(), requestReceived(), requestAwaitingRequester(), requestDenied()]) {
       expect(expectRefusal(restartApproval(request, context({ now: on.tuesdayTen })))).toMatchObject({
@@ -1314,7 +1316,7 @@ function attempt(move: TransitionName, { request, key }: TransitionCase, now: In
     case 'dispute':
       return withKey(disputeDecision(request, context({ actor: noor.email, now })));
     case 'fulfill': {
-      const tried = fulfill(request, key, context({ now }));
+      const tried = fulfillRequest(request, key, context({ now }));
       return tried.ok ? { ...tried, key: tried.granted?.key ?? key } : tried;
     }
   }

@@ -2,21 +2,17 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Instant } from '../../../domain/calendar/instant.ts';
 import { addDuration, isBefore } from '../../../domain/calendar/instant.ts';
+import { recordDecision } from '../../../domain/exceptions/approval.ts';
 import type { ExceptionRequest, Transition } from '../../../domain/exceptions/request.ts';
-import {
-  answerQuestion,
-  approvalRoundOf,
-  askQuestion,
-  forwardRequest,
-  recordDecision,
-} from '../../../domain/exceptions/request.ts';
+import { approvalRoundOf } from '../../../domain/exceptions/request.ts';
+import { answerQuestion, askQuestion, forwardRequest } from '../../../domain/exceptions/review.ts';
 import { applyDueAction, dueActions, nextActionAt } from '../../../domain/exceptions/schedule.ts';
 import type { Policy } from '../../../domain/policy.ts';
 import {
-  noor,
   context,
   expectAccepted,
   ines,
+  noor,
   policy,
   requestApproved,
   requestAwaitingApproval,
@@ -228,7 +224,7 @@ describe('a team that does not answer', () => {
     expect(second?.event).toEqual({
       actor: 'volume-activation',
       action: 'supervisors-told',
-      detail: 'The answer is late; the supervisors were told.',
+      detail: 'The answer is overdue. The supervisors were notified.',
       reference: 'X-1',
     });
     expect(second?.request.reminded).toEqual({ team: 3, supervisors: 1 });

@@ -7,9 +7,9 @@ import type { KmsKey } from '../../../domain/keys/key.ts';
 import {
   activateHost,
   countNewHosts,
+  grantOverride,
   isProbablyOnClients,
   kmsRemedies,
-  override,
   overrideAllowance,
   remainingStandardUses,
   reportClients,
@@ -48,7 +48,7 @@ const call = (host: number, callReference = 'CALL-1') => ({
   callerName: 'Inés Oliveira',
 });
 const give = (key: KmsKey, host: number, at: Instant, callReference = `CALL at ${at}`) =>
-  override(key, call(host, callReference), agreement, context({ actor: agent, now: at }));
+  grantOverride(key, call(host, callReference), agreement, context({ actor: agent, now: at }));
 
 /** A key whose six places are taken by hosts 1 to 6, each of which has used all of its ten. */
 const spentKey = (facts: Partial<KmsKey> = {}) =>
@@ -232,7 +232,7 @@ describe('an override that is given', () => {
       reference: 'CALL-1',
       approvedBy: null,
     };
-    expect(override(key, call(7), agreement, context({ actor: agent, now: on.mondayTen }))).toEqual({
+    expect(grantOverride(key, call(7), agreement, context({ actor: agent, now: on.mondayTen }))).toEqual({
       ok: true,
       grant,
       key: {
@@ -249,20 +249,25 @@ describe('an override that is given', () => {
   });
 
   it('OVR-1 is not for a MAK', () => {
-    expect(expectRefusal(override(aMak(), call(7), agreement, context({ actor: agent, now: on.mondayTen })))).toEqual({
+    expect(
+      expectRefusal(grantOverride(aMak(), call(7), agreement, context({ actor: agent, now: on.mondayTen }))),
+    ).toEqual({
       code: 'wrong-key-type',
       detail: 'Overrides are for KMS keys. The limit of a MAK can be increased instead.',
     });
   });
 
   it('BLK-1 is not for a blocked key, though a call that was made before is still answered', () => {
-    const first = expectAccepted(override(fullKey(), call(7), agreement, context({ actor: agent, now: on.mondayTen })));
+    const first = expectAccepted(
+      grantOverride(fullKey(), call(7), agreement, context({ actor: agent, now: on.mondayTen })),
+    );
     const key = { ...first.key, state: blockedState() };
     expect(
-      expectRefusal(override(key, call(7, 'CALL-2'), agreement, context({ actor: agent, now: on.wednesdayNoon }))).code,
+      expectRefusal(grantOverride(key, call(7, 'CALL-2'), agreement, context({ actor: agent, now: on.wednesdayNoon })))
+        .code,
     ).toBe('key-blocked');
     expect(
-      expectAccepted(override(key, call(7), agreement, context({ actor: agent, now: on.wednesdayNoon }))).repeated,
+      expectAccepted(grantOverride(key, call(7), agreement, context({ actor: agent, now: on.wednesdayNoon }))).repeated,
     ).toBe(true);
   });
 });
@@ -456,10 +461,12 @@ describe('overrides over the life of a key', () => {
   });
 
   it('OVR-4 under a reference that was used before answers with the first grant and gives no more', () => {
-    const first = expectAccepted(override(fullKey(), call(7), agreement, context({ actor: agent, now: on.mondayTen })));
+    const first = expectAccepted(
+      grantOverride(fullKey(), call(7), agreement, context({ actor: agent, now: on.mondayTen })),
+    );
     const again = { ok: true, grant: first.grant, key: first.key, repeated: true };
-    expect(override(first.key, call(7), agreement, context({ actor: agent, now: on.mondayTen }))).toEqual(again);
-    expect(override(first.key, call(7), agreement, context({ actor: agent, now: on.tuesdayTen }))).toEqual(again);
+    expect(grantOverride(first.key, call(7), agreement, context({ actor: agent, now: on.mondayTen }))).toEqual(again);
+    expect(grantOverride(first.key, call(7), agreement, context({ actor: agent, now: on.tuesdayTen }))).toEqual(again);
   });
 
   it('OVR-4 under that of the fifth is still answered and not refused as exhausted', () => {

@@ -4,7 +4,7 @@ import { limitOf } from '../../../domain/keys/grant.ts';
 import {
   callCenterHeadroom,
   callCenterMaximum,
-  increase,
+  increaseLimit,
   makRemedies,
   refuseAtLimit,
 } from '../../../domain/keys/mak.ts';
@@ -60,7 +60,7 @@ describe('an increase by phone', () => {
       approvedBy: null,
     };
     const mak = aMak();
-    expect(increase(mak, call(150), agreement, context({ actor: agent, now: tuesdayTen }))).toEqual({
+    expect(increaseLimit(mak, call(150), agreement, context({ actor: agent, now: tuesdayTen }))).toEqual({
       ok: true,
       grant,
       key: { ...mak, grants: [...mak.grants, grant] },
@@ -71,18 +71,22 @@ describe('an increase by phone', () => {
   it('MAK-4 may go to double exactly, and by as little as one', () => {
     expect(
       limitOf(
-        expectAccepted(increase(aMak(), call(200), agreement, context({ actor: agent, now: mondayTen }))).key.grants,
+        expectAccepted(increaseLimit(aMak(), call(200), agreement, context({ actor: agent, now: mondayTen }))).key
+          .grants,
       ),
     ).toBe(200);
     expect(
       limitOf(
-        expectAccepted(increase(aMak(), call(101), agreement, context({ actor: agent, now: mondayTen }))).key.grants,
+        expectAccepted(increaseLimit(aMak(), call(101), agreement, context({ actor: agent, now: mondayTen }))).key
+          .grants,
       ),
     ).toBe(101);
   });
 
   it('MAK-5 above double is refused, and carries the MAKADD request, begun for what is missing', () => {
-    expect(expectRefusal(increase(aMak(), call(201), agreement, context({ actor: agent, now: mondayTen })))).toEqual({
+    expect(
+      expectRefusal(increaseLimit(aMak(), call(201), agreement, context({ actor: agent, now: mondayTen }))),
+    ).toEqual({
       code: 'above-call-center-limit',
       detail: 'By phone this key can be raised to 200 at most. For more, send a MAKADD request.',
       maximumLimit: 200,
@@ -98,16 +102,18 @@ describe('an increase by phone', () => {
   });
 
   it('MAK-4 over all calls together goes no further than double', () => {
-    const once = expectAccepted(increase(aMak(), call(160), agreement, context({ actor: agent, now: mondayTen }))).key;
+    const once = expectAccepted(
+      increaseLimit(aMak(), call(160), agreement, context({ actor: agent, now: mondayTen })),
+    ).key;
     expect(
-      expectRefusal(increase(once, call(201, 'CALL-2'), agreement, context({ actor: agent, now: tuesdayTen }))),
+      expectRefusal(increaseLimit(once, call(201, 'CALL-2'), agreement, context({ actor: agent, now: tuesdayTen }))),
     ).toMatchObject({
       code: 'above-call-center-limit',
       maximumLimit: 200,
       draft: { activationsRequested: 41 },
     });
     const twice = expectAccepted(
-      increase(once, call(200, 'CALL-2'), agreement, context({ actor: agent, now: tuesdayTen })),
+      increaseLimit(once, call(200, 'CALL-2'), agreement, context({ actor: agent, now: tuesdayTen })),
     ).key;
     expect(limitOf(twice.grants)).toBe(200);
     expect(twice.grants.map(({ amount }) => amount)).toEqual([100, 60, 40]);
@@ -115,7 +121,7 @@ describe('an increase by phone', () => {
 
   it.each([100, 99, 0])('MAK-4 to %i is refused as no raise of 100, with the limit of today', (newLimit) => {
     expect(
-      expectRefusal(increase(aMak(), call(newLimit), agreement, context({ actor: agent, now: mondayTen }))),
+      expectRefusal(increaseLimit(aMak(), call(newLimit), agreement, context({ actor: agent, now: mondayTen }))),
     ).toEqual({
       code: 'limit-not-raised',
       detail: 'The limit is 100 already. Ask for a new limit above that.',
@@ -126,7 +132,7 @@ describe('an increase by phone', () => {
   it('MAK-4 of a key above double is refused either as no raise or as above what a call can give', () => {
     const raised = aMak({ grants: [aGrant({ amount: 100 }), byException] });
     const codeOf = (newLimit: number) =>
-      expectRefusal(increase(raised, call(newLimit), agreement, context({ actor: agent, now: mondayTen }))).code;
+      expectRefusal(increaseLimit(raised, call(newLimit), agreement, context({ actor: agent, now: mondayTen }))).code;
     expect([codeOf(200), codeOf(600), codeOf(601)]).toEqual([
       'limit-not-raised',
       'limit-not-raised',
@@ -135,8 +141,10 @@ describe('an increase by phone', () => {
   });
 
   it('OVR-4 under a reference that was used before answers with the first grant and gives no more', () => {
-    const first = expectAccepted(increase(aMak(), call(150), agreement, context({ actor: agent, now: mondayTen })));
-    expect(increase(first.key, call(180), agreement, context({ actor: agent, now: tuesdayTen }))).toEqual({
+    const first = expectAccepted(
+      increaseLimit(aMak(), call(150), agreement, context({ actor: agent, now: mondayTen })),
+    );
+    expect(increaseLimit(first.key, call(180), agreement, context({ actor: agent, now: tuesdayTen }))).toEqual({
       ok: true,
       grant: first.grant,
       key: first.key,
@@ -147,7 +155,7 @@ describe('an increase by phone', () => {
   it('OVR-4 is not taken for repeated because an exception had that reference', () => {
     const raised = aMak({ grants: [aGrant({ amount: 100 }), { ...byException, amount: 10, reference: 'CALL-1' }] });
     expect(
-      expectAccepted(increase(raised, call(150), agreement, context({ actor: agent, now: mondayTen }))),
+      expectAccepted(increaseLimit(raised, call(150), agreement, context({ actor: agent, now: mondayTen }))),
     ).toMatchObject({
       repeated: false,
       grant: { kind: 'call-center', amount: 40 },
@@ -155,18 +163,23 @@ describe('an increase by phone', () => {
   });
 
   it('BLK-1 of a blocked key is refused, though a call that was made before is still answered', () => {
-    const first = expectAccepted(increase(aMak(), call(150), agreement, context({ actor: agent, now: mondayTen })));
+    const first = expectAccepted(
+      increaseLimit(aMak(), call(150), agreement, context({ actor: agent, now: mondayTen })),
+    );
     const mak = { ...first.key, state: blockedState() };
     expect(
-      expectRefusal(increase(mak, call(160, 'CALL-2'), agreement, context({ actor: agent, now: tuesdayTen }))).code,
+      expectRefusal(increaseLimit(mak, call(160, 'CALL-2'), agreement, context({ actor: agent, now: tuesdayTen })))
+        .code,
     ).toBe('key-blocked');
     expect(
-      expectAccepted(increase(mak, call(150), agreement, context({ actor: agent, now: tuesdayTen }))).repeated,
+      expectAccepted(increaseLimit(mak, call(150), agreement, context({ actor: agent, now: tuesdayTen }))).repeated,
     ).toBe(true);
   });
 
   it('KMS-1 of a KMS key is refused: its hosts are given overrides instead', () => {
-    expect(expectRefusal(increase(aKmsKey(), call(12), agreement, context({ actor: agent, now: mondayTen })))).toEqual({
+    expect(
+      expectRefusal(increaseLimit(aKmsKey(), call(12), agreement, context({ actor: agent, now: mondayTen }))),
+    ).toEqual({
       code: 'wrong-key-type',
       detail: 'A KMS key has no limit to raise by phone; give its host an override instead.',
     });
@@ -181,7 +194,7 @@ describe('an increase by phone', () => {
         const answered = new Map<string, number>();
         const end = asked.reduce((mak, { newLimit, callReference }) => {
           const limit = limitOf(mak.grants);
-          const answer = increase(
+          const answer = increaseLimit(
             mak,
             call(newLimit, callReference),
             agreement,

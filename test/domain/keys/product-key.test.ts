@@ -6,7 +6,7 @@ import {
   maskedKey,
   maskProductKeys,
   parseProductKey,
-  productKeySymbols,
+  productKeyCharacters,
 } from '../../../domain/keys/product-key.ts';
 import { productKey } from '../../builders.ts';
 
@@ -27,8 +27,8 @@ describe('a product key that is drawn', () => {
   });
 
   it('KEY-5 has no symbol that is mistaken for another: no vowels, and no S, 5, Z, L, N, 0 or 1', () => {
-    expect(productKeySymbols).toBe('BCDFGHJKMPQRTVWXY2346789');
-    expect(new Set(productKeySymbols).size).toBe(24);
+    expect(productKeyCharacters).toBe('BCDFGHJKMPQRTVWXY2346789');
+    expect(new Set(productKeyCharacters).size).toBe(24);
   });
 
   it('KEY-5 uses whatever the source gives, up to its last symbol', () => {

@@ -2,12 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { addDuration } from '../../../domain/calendar/instant.ts';
 import { limitOf } from '../../../domain/keys/grant.ts';
 import type { Key } from '../../../domain/keys/key.ts';
-import {
-  beginReplacement,
-  completeReplacement,
-  validateInstallation,
-  withoutMovedHosts,
-} from '../../../domain/keys/replacement.ts';
+import { beginReplacement, completeReplacement, withoutMovedHosts } from '../../../domain/keys/replacement.ts';
+import { validateInstallation } from '../../../domain/keys/validation.ts';
 import {
   aGrant,
   aKmsKey,

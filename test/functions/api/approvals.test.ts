@@ -5,19 +5,19 @@ import { join } from 'node:path';
 import { MessageRejected, SendEmailCommand } from '@aws-sdk/client-sesv2';
 import type { APIGatewayProxyEventV2, Context } from 'aws-lambda';
 import { afterAll, expect, it } from 'vitest';
-import { later } from '../../../domain/calendar/instant.ts';
-import { askCorrespondent } from '../../../domain/exceptions/request.ts';
+import { addDuration } from '../../../domain/calendar/instant.ts';
+import { requestApproval } from '../../../domain/exceptions/approval.ts';
 import { Secret } from '../../../domain/secret.ts';
-import { keepLink } from '../../../store/approval-links.ts';
-import { moveException } from '../../../store/exceptions.ts';
-import { historyOf } from '../../../store/ledger.ts';
+import { saveLink } from '../../../store/approval-links.ts';
+import { transitionException } from '../../../store/exceptions.ts';
+import { listLedgerEntries } from '../../../store/ledger.ts';
 import { context, policy } from '../../builders.ts';
 import { mondayTen } from '../../instants.ts';
-import { startEngine } from '../../store/dynamodb.ts';
-import { surround } from '../handler-invocation.ts';
-import { aRequestTaken } from '../request-fixture.ts';
+import { startTestDynamoDb } from '../../store/dynamodb.ts';
+import { setUpHandlerEnvironment } from '../handler-invocation.ts';
+import { createRequestFixture } from '../request-fixture.ts';
 
-const { store, ses } = await surround(await startEngine(), mondayTen);
+const { store, ses } = await setUpHandlerEnvironment(await startTestDynamoDb(), mondayTen);
 const folder = mkdtempSync(join(tmpdir(), 'policy-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 const strict = { ...policy, approval: { ...policy.approval, strict: true } };
@@ -26,15 +26,21 @@ process.env.POLICY_FILE = join(folder, 'policy.json');
 const { handler } = await import('../../../functions/api/approvals.ts');
 
 it('APR-7 records in the history that the mail service refused a code', async () => {
-  const { exceptionId, agreement } = await aRequestTaken(store);
-  await moveException(store, exceptionId, (request) => askCorrespondent(request, context()), {
+  const { exceptionId, agreement } = await createRequestFixture(store);
+  await transitionException(store, exceptionId, (request) => requestApproval(request, context()), {
     operationId: 'ask',
     now: mondayTen,
   });
   const token = new Secret('a'.repeat(43), '[token]');
   const to = agreement.noticesCorrespondent.email;
-  const about = { is: 'decision', exceptionId, askNumber: 1, to, expiresAt: later(mondayTen, { days: 10 }) } as const;
-  await keepLink(store, { token, code: null }, about, mondayTen);
+  const about = {
+    kind: 'decision',
+    exceptionId,
+    round: 1,
+    to,
+    expiresAt: addDuration(mondayTen, { days: 10 }),
+  } as const;
+  await saveLink(store, { token, code: null }, about, mondayTen);
 
   ses.on(SendEmailCommand).rejects(new MessageRejected({ message: 'Bad address', $metadata: { httpStatusCode: 400 } }));
   const event = {
@@ -49,7 +55,7 @@ it('APR-7 records in the history that the mail service refused a code', async ()
   } as unknown as APIGatewayProxyEventV2;
   expect(await handler(event, {} as Context)).toMatchObject({ statusCode: 202 });
 
-  const { items } = await historyOf(store, `EXCEPTION#${exceptionId}`, { limit: 10, after: null });
+  const { items } = await listLedgerEntries(store, `EXCEPTION#${exceptionId}`, { limit: 10, after: null });
   expect(items.at(-1)).toMatchObject({
     action: 'mail-not-delivered',
     detail: expect.stringContaining('“approval-code” to the correspondent'),

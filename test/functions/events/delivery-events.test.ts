@@ -118,7 +118,7 @@ describe('an approval email that does not reach the Correspondent', () => {
       at: mondayNoon,
       actor: 'volume-activation',
       action: 'mail-not-delivered',
-      detail: `Could not be delivered: the mail “approval-requested” to the correspondent (${because}).`,
+      detail: `This email could not be delivered: “approval-requested” to the correspondent (${because}).`,
     });
     // The request is due, so the sweep sends the notifications.
     expect(String(await nextDueAt(store)) <= mondayNoon).toBe(true);
@@ -143,7 +143,7 @@ describe('an approval email that does not reach the Correspondent', () => {
     await handleEvent(eventFor(noor.email, permanentBounce, 'approval-requested'));
     expect(await pendingOf(exceptionId)).toContain('approval-requested to deputy');
     await sendPending(exceptionId);
-    expect(mailsTo(mallory.email)).toEqual([expect.stringContaining('Your decision, please: 150 more activations')]);
+    expect(mailsTo(mallory.email)).toEqual([expect.stringContaining('Decision needed: 150 more activations')]);
   });
 
   it('AGR-5 is sent to no deputy outside of the named days', async () => {

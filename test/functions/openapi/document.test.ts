@@ -2,20 +2,20 @@ import { createConfig, lintFromString } from '@redocly/openapi-core';
 import { build } from 'esbuild';
 import { describe, expect, expectTypeOf, it } from 'vitest';
 import { z } from 'zod';
-import type { Plan } from '../../../domain/keys/activation-plan.ts';
+import type { ActivationPlan } from '../../../domain/keys/activation-plan.ts';
 import type { Grant } from '../../../domain/keys/grant.ts';
-import type { Verdict } from '../../../domain/keys/replacement.ts';
-import type { Forecast } from '../../../domain/keys/usage-forecast.ts';
+import type { UsageForecast } from '../../../domain/keys/usage-forecast.ts';
+import type { GenuineValidationResult } from '../../../domain/keys/validation.ts';
 import type { RefusalCode, RefusalMembers } from '../../../domain/refusal.ts';
 import type { ExceptionDraft, Remedy } from '../../../domain/remedy.ts';
 import { problems } from '../../../functions/http/problems.ts';
 import { bodies } from '../../../functions/http/request-schemas.ts';
 import type * as answers from '../../../functions/http/response-schemas.ts';
-import { allRoutes, fileOf, namesOf } from '../../../functions/manifest.ts';
-import { openApiDocument, writtenAs } from '../../../functions/openapi/document.ts';
-import type { described } from '../../../functions/openapi/problem-schemas.ts';
+import { allRoutes, entryNamesOf, fileOf } from '../../../functions/manifest.ts';
+import { openApiDocument, splitRoute } from '../../../functions/openapi/document.ts';
+import type { problemDocs } from '../../../functions/openapi/problem-schemas.ts';
 import { problemCodes } from '../../../functions/openapi/problem-schemas.ts';
-import { complaintsAbout, describedOperations, faultsOfBody } from '../../openapi-conformance.ts';
+import { bodyErrors, describedOperations, findViolations } from '../../openapi-conformance.ts';
 import { root } from '../../project-files.ts';
 
 const document = openApiDocument();
@@ -91,17 +91,17 @@ describe('the published description', () => {
     const example = z
       .record(z.string(), z.unknown())
       .parse(intake.operation.requestBody?.content['application/json']?.example);
-    expect(faultsOfBody(intake, example)).toEqual([]);
-    expect(faultsOfBody(intake, { ...example, licenseNumber: 'L-1' })).not.toEqual([]);
+    expect(bodyErrors(intake, example)).toEqual([]);
+    expect(bodyErrors(intake, { ...example, licenseNumber: 'L-1' })).not.toEqual([]);
     const { agreementNumber: _, ...unnamed } = example;
-    expect(faultsOfBody(intake, unnamed)).not.toEqual([]);
-    expect(faultsOfBody(intake, { ...unnamed, authorizationNumber: 'A-1', licenseNumber: 'L-1' })).toEqual([]);
+    expect(bodyErrors(intake, unnamed)).not.toEqual([]);
+    expect(bodyErrors(intake, { ...unnamed, authorizationNumber: 'A-1', licenseNumber: 'L-1' })).toEqual([]);
   });
 });
 
 describe('an example of the description', () => {
   it.each(Object.entries(bodies))('is a body that the service takes: %s', (route, schema) => {
-    const { method, path } = writtenAs(route as keyof typeof bodies);
+    const { method, path } = splitRoute(route as keyof typeof bodies);
     const media = document.paths[path]?.[method.toLowerCase()]?.requestBody?.content['application/json'];
     expect(schema.safeParse(media?.example).error?.issues).toBeUndefined();
   });
@@ -118,7 +118,7 @@ describe('an example of the description', () => {
           ];
           const headers = { get: (name: string) => (name.toLowerCase() === 'content-type' ? type : '1') };
           return all.flatMap((value) =>
-            complaintsAbout(method, path, { status: Number(status), headers, text: JSON.stringify(value) }),
+            findViolations(method, path, { status: Number(status), headers, text: JSON.stringify(value) }),
           );
         });
       }),
@@ -141,17 +141,17 @@ describe('an answer that is not as described', () => {
     ['no JSON', { ...well, text: '{' }, /is not JSON/],
     ['no request id', { ...well, headers: { get: () => 'application/json' as string | null } }, undefined],
   ])('is complained of: %s', (_, answered, complaint) => {
-    const complaints = complaintsAbout('GET', '/health', answered);
+    const complaints = findViolations('GET', '/health', answered);
     if (complaint !== undefined) expect(complaints).toEqual([expect.stringMatching(complaint)]);
   });
 
   it('is complained of where there is no request id', () => {
     const type = { get: (name: string) => (name === 'content-type' ? 'application/json' : null) };
-    expect(complaintsAbout('GET', '/health', { ...well, headers: type })).toEqual(['has no X-Request-Id']);
+    expect(findViolations('GET', '/health', { ...well, headers: type })).toEqual(['has no X-Request-Id']);
   });
 
   it('is complained of where no route is and yet something was answered', () => {
-    expect(complaintsAbout('GET', '/healthy', well)).toEqual(['200 where no route is, in place of 404']);
+    expect(findViolations('GET', '/healthy', well)).toEqual(['200 where no route is, in place of 404']);
   });
 
   it('is complained of where a problem names another status than its own', () => {
@@ -163,11 +163,11 @@ describe('an answer that is not as described', () => {
       detail: 'It has been reported.',
     };
     const answered = { status: 500, headers: headers('application/problem+json'), text: JSON.stringify(problem) };
-    expect(complaintsAbout('GET', '/health', answered)).toEqual(['500 names 503 as its status']);
+    expect(findViolations('GET', '/health', answered)).toEqual(['500 names 503 as its status']);
   });
 
   it('is nothing to complain of when it is as described', () => {
-    expect(complaintsAbout('GET', '/health', well)).toEqual([]);
+    expect(findViolations('GET', '/health', well)).toEqual([]);
   });
 });
 
@@ -178,7 +178,7 @@ describe('the description', () => {
     ),
   );
 
-  it.each(namesOf('api').filter((name) => name !== 'about'))(
+  it.each(entryNamesOf('api').filter((name) => name !== 'meta'))(
     'is in no bundle of a function that does work: %s',
     async (name) => {
       const { metafile } = await build({
@@ -201,12 +201,12 @@ describe('the description', () => {
 // The compiler holds the schemas of answers against what the rules give: a member that a rule gains, loses or changes does
 // not compile until it is described.
 it('takes what the rules give as it is', () => {
-  expectTypeOf<Plan>().toExtend<z.input<typeof answers.plan>>();
-  expectTypeOf<Forecast>().toExtend<z.input<typeof answers.forecast>>();
-  expectTypeOf<Verdict>().toExtend<z.input<typeof answers.validation>>();
+  expectTypeOf<ActivationPlan>().toExtend<z.input<typeof answers.plan>>();
+  expectTypeOf<UsageForecast>().toExtend<z.input<typeof answers.forecast>>();
+  expectTypeOf<GenuineValidationResult>().toExtend<z.input<typeof answers.validation>>();
   expectTypeOf<Grant>().toExtend<z.input<typeof answers.grant>>();
   expectTypeOf<Remedy>().toExtend<z.input<typeof answers.remedy>>();
   expectTypeOf<ExceptionDraft>().toExtend<z.input<typeof answers.exceptionDraft>>();
-  type Told = { [Code in RefusalCode]: z.input<z.ZodObject<(typeof described)[Code]['members']>> };
+  type Told = { [Code in RefusalCode]: z.input<z.ZodObject<(typeof problemDocs)[Code]['members']>> };
   expectTypeOf<RefusalMembers>().toExtend<Told>();
 });

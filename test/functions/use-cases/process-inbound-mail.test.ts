@@ -261,7 +261,7 @@ describe('an email with a complete request that a rule refuses', () => {
   ])('EXC-13 gets the sentence of the refusal: %s', async (code, replace, sentence) => {
     expect(await receive(mailFile('plain', replace))).toMatchObject({ kind: 'refused', code });
     expect(onlyReply().prose).toContain(sentence);
-    expect(onlyReply().prose).toContain('Nothing was made of your mail.');
+    expect(onlyReply().prose).toContain('No request was created.');
     expect(await allRequests()).toEqual([]);
   });
 
@@ -281,7 +281,7 @@ describe('an email whose sender is not its requester', () => {
     expect(await receive(raw)).toMatchObject({ kind: 'not-accepted' });
     const { to, prose } = onlyReply();
     expect(to).toBe(jorge.email);
-    expect(prose).toContain('could not accept it, and nothing was made of it');
+    expect(prose).toContain('could not process it, and nothing was created or changed');
     expect(prose).not.toMatch(/E-1001|Alder School|BCDFG|Inés|authorized|list/i);
     expect(await allRequests()).toEqual([]);
   });
@@ -458,8 +458,8 @@ describe('an email to the reply address of a question', () => {
     sentReplies.length = 0;
     const lateAnswer = mailFile('answer', { '<answer@': '<late@' });
     expect(await receiveAnswer(lateAnswer)).toMatchObject({ kind: 'answer-not-expected' });
-    expect(onlyReply().prose).toContain(`Request ${exceptionId} does not wait for an answer from you.`);
-    expect(onlyReply().prose).toContain('a question that was open has been answered already');
+    expect(onlyReply().prose).toContain(`Request ${exceptionId} is not waiting for an answer from you.`);
+    expect(onlyReply().prose).toContain('its earlier question has already been answered');
   });
 
   it('EXC-14 gets the outcome in the reply if the request is closed', async () => {
