@@ -123,7 +123,9 @@ describe('an approval email that does not reach the Correspondent', () => {
     // The request is due, so the sweep sends the notifications.
     expect(String(await nextDueAt(store)) <= mondayNoon).toBe(true);
     await sendPending(exceptionId, mondayNoon);
-    expect(mailsTo('team@licensing.example').at(-1)).toContain('Not delivered: the approval of 150 more activations');
+    expect(mailsTo('team@licensing.example').at(-1)).toContain(
+      'Not delivered: approval email for 150 more activations',
+    );
     expect(mailsTo(ines.email).at(-1)).toContain('We cannot reach Noor Haddad about your request');
     const sentBefore = ses.commandCalls(SendEmailCommand).length;
 

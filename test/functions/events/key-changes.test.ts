@@ -66,7 +66,7 @@ describe('a batch of changes', () => {
     expect(await processBatch(records)).toEqual(noFailures);
     const at95 = ['95% of the activations'];
     expect([subjectsTo(one.email), subjectsTo(one.otherEmail)]).toEqual([at95, at95]);
-    expect(subjectsTo(two.email)).toEqual([expect.stringContaining('typed on clients?')]);
+    expect(subjectsTo(two.email)).toEqual([expect.stringContaining('being used on client computers?')]);
     expect(await pendingNotifications(store)).toEqual([]);
 
     // The same batch arrives again, alone and several times at once.

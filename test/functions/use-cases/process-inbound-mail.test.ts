@@ -230,7 +230,7 @@ Required date: 06/07/2027`);
   it.each(['empty', 'no-text', 'quoted-only'])('EXC-13 may have no field at all: %s', async (name) => {
     expect(await receive(mailFile(name))).toMatchObject({ kind: 'incomplete' });
     expect(onlyReply().prose).toContain('Agreement number: is missing');
-    expect(onlyReply().prose.includes('quoted text and earlier mails')).toBe(name === 'quoted-only');
+    expect(onlyReply().prose.includes('quoted text or earlier emails')).toBe(name === 'quoted-only');
   });
 
   it('EXC-1 includes one that requests more than the maximum', async () => {

@@ -69,7 +69,7 @@ describe('pending notifications', () => {
     expect(await sendPending()).toEqual({ sent: 60, failed: [] });
     expect(recipientsOfSent()).toEqual(notifications.map(({ to }) => to.email).toSorted());
     expect(sentEmails[0]).toMatchObject({
-      subject: 'Is your KMS key ending in HJKMP typed on clients? (agreement E-1001)',
+      subject: 'Is your KMS key ending in HJKMP being used on client computers? (agreement E-1001)',
       tags: { agreementNotification: 'kms-key-on-clients' },
     });
     expect(await pendingNotifications(store)).toEqual([]);
