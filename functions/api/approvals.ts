@@ -1,239 +1,301 @@
 import { deputyAt, noticesCorrespondentAt, sameEmail } from '../../domain/agreement.ts';
 import type { Instant } from '../../domain/calendar/instant.ts';
 import { isBefore } from '../../domain/calendar/instant.ts';
-import type { Decision, ExceptionRequest } from '../../domain/exceptions/request.ts';
-import { askOf, isFinal } from '../../domain/exceptions/request.ts';
+import type { ApprovalDecision, ExceptionRequest } from '../../domain/exceptions/request.ts';
+import { approvalRoundOf, isFinal } from '../../domain/exceptions/request.ts';
 import { limitOf } from '../../domain/keys/grant.ts';
 import type { Key } from '../../domain/keys/key.ts';
-import type { Decided, Refusal, Refused } from '../../domain/refusal.ts';
+import type { Refusal, RefusalResult, Result } from '../../domain/refusal.ts';
 import { refuse } from '../../domain/refusal.ts';
 import { Secret } from '../../domain/secret.ts';
-import { compose } from '../../emails/compose.ts';
-import type { Opened } from '../../store/approval-links.ts';
+import { renderEmail } from '../../emails/compose.ts';
+import type { LinkContext } from '../../store/approval-links.ts';
 import {
   decideByLink,
   disputeByLink,
-  keepCode,
   openLink,
-  refusedUnlessGood,
-  unknownLink,
+  refuseUnknownLink,
+  refuseUnlessLinkValid,
+  saveCode,
 } from '../../store/approval-links.ts';
-import type { Store } from '../../store/dynamodb/table.ts';
 import { findKey } from '../../store/keys.ts';
-import type { CodeSource, FailedAttempt, Page, Question, Recorded, Subject } from '../http/approval-page.ts';
+import type { Store } from '../../store/store.ts';
+import type {
+  ApprovalPageData,
+  CodeSource,
+  DecisionDetails,
+  InvalidSubmission,
+  Page,
+  RequestSummary,
+} from '../http/approval-page.ts';
 import {
   alreadyDecidedPage,
+  approvalPage,
   approvalPageHeaders,
-  askPage,
-  disputedPage,
+  decisionRecordedPage,
   disputePage,
+  disputeRecordedPage,
   faultPage,
-  recordedPage,
   unknownLinkPage,
   voidLinkPage,
 } from '../http/approval-page.ts';
-import type { Answer, Call, RefusedAs } from '../http/handler.ts';
-import { fieldErrorsOf, http, jsonFrom } from '../http/handler.ts';
+import { createApiHandler } from '../http/handler.ts';
+import { parseJson } from '../http/json.ts';
+import type { ApiRequest } from '../http/parse-request.ts';
 import { decisionSchema } from '../http/request-schemas.ts';
+import type { HttpResponse, RefusalResponse } from '../http/response.ts';
+import { fieldErrorsOf } from '../http/validation-errors.ts';
+import { emailContextFor } from '../mail/notification-context.ts';
 import type { Route } from '../manifest.ts';
-import { world } from '../runtime/clock.ts';
-import { theMail } from '../runtime/mailer.ts';
-import { count } from '../runtime/observability.ts';
-import { theStore } from '../runtime/store.ts';
-import { theEngine } from '../runtime/workflow-client.ts';
-import { factsFor, recordRefusedLetter } from '../use-cases/send-request-notifications.ts';
-import { signal } from '../use-cases/signal-workflow.ts';
+import { getMailer } from '../runtime/mailer.ts';
+import { countBusinessEvent } from '../runtime/observability.ts';
+import { random } from '../runtime/random.ts';
+import { getStore } from '../runtime/store.ts';
+import { getWorkflowClient } from '../runtime/workflow-client.ts';
+import { recordRejectedNotification } from '../use-cases/record-rejected-notification.ts';
+import { tryDeliverSignal } from '../use-cases/signal-workflow.ts';
 
-export const handler = http(
+export const handler = createApiHandler(
   'approvals',
   {
-    'GET /approvals/{token}': async (call) => {
-      const store = theStore();
-      const opened = await openLink(store, 'decision', tokenOf(call));
-      if (opened === undefined) return unknown(call);
-      const no = refusedUnlessGood(store, opened, call.now);
-      if (no !== undefined) return told(call, store, { refusal: no.refusal, opened }, 410);
-      const { link, request } = opened;
-      if (wantsJson(call)) return { status: 200, body: { exception: asked(request), expiresAt: link.expiresAt } };
-      return served(200, askPage(await questionOf(store, opened, call, { attempt: null })));
+    'GET /approvals/{token}': async (apiRequest) => {
+      const store = getStore();
+      const linkContext = await openLink(store, 'decision', tokenOf(apiRequest));
+      if (linkContext === undefined) return unknownLinkResponse(apiRequest);
+      const linkRefusal = refuseUnlessLinkValid(store, linkContext, apiRequest.now);
+      if (linkRefusal !== undefined)
+        return refusalResponse(apiRequest, store, { refusal: linkRefusal.refusal, linkContext }, 410);
+      const { link, request } = linkContext;
+      if (wantsJson(apiRequest))
+        return { status: 200, body: { exception: approvalRequestView(request), expiresAt: link.expiresAt } };
+      return pageResponse(
+        200,
+        approvalPage(await loadApprovalPageData(store, linkContext, apiRequest, { invalidSubmission: null })),
+      );
     },
 
-    'POST /approvals/{token}': async (call) => {
-      const store = theStore();
-      const token = tokenOf(call);
-      const opened = await openLink(store, 'decision', token);
-      if (opened === undefined) return unknown(call);
-      const sent = fieldsOf(call);
-      if (!sent.ok) return sent;
-      const { fields } = sent;
+    'POST /approvals/{token}': async (apiRequest) => {
+      const store = getStore();
+      const token = tokenOf(apiRequest);
+      const linkContext = await openLink(store, 'decision', token);
+      if (linkContext === undefined) return unknownLinkResponse(apiRequest);
+      const form = parseFormFields(apiRequest);
+      if (!form.ok) return form;
+      const { fields } = form;
       // What became of the question is told before what is wrong with the form.
-      const no = refusedUnlessGood(store, opened, call.now);
-      if (no !== undefined) return told(call, store, { refusal: no.refusal, opened }, 409);
+      const linkRefusal = refuseUnlessLinkValid(store, linkContext, apiRequest.now);
+      if (linkRefusal !== undefined)
+        return refusalResponse(apiRequest, store, { refusal: linkRefusal.refusal, linkContext }, 409);
       const parsed = decisionSchema.safeParse(fields, { reportInput: true });
       if (!parsed.success) {
         const errors = parsed.error.issues.flatMap(fieldErrorsOf);
         const invalid = refuse('invalid-request', 'Correct the named fields and send the decision again.', { errors });
-        if (wantsJson(call)) return invalid;
-        const wrong = parsed.error.issues.map(({ path }) => path[0]);
-        const incomplete = (['code', 'decision', 'comment'] as const).filter((field) => wrong.includes(field));
-        const attempt = { comment: commentIn(fields), problem: { is: 'incomplete', fields: incomplete } } as const;
-        return refusedOn(invalid, 422, askPage(await questionOf(store, opened, call, { attempt })));
+        if (wantsJson(apiRequest)) return invalid;
+        const invalidFields = parsed.error.issues.map(({ path }) => path[0]);
+        const incompleteFields = (['code', 'decision', 'comment'] as const).filter((field) =>
+          invalidFields.includes(field),
+        );
+        const invalidSubmission = {
+          comment: commentOf(fields),
+          problem: { kind: 'incomplete', fields: incompleteFields },
+        } as const;
+        return refusalPage(
+          invalid,
+          422,
+          approvalPage(await loadApprovalPageData(store, linkContext, apiRequest, { invalidSubmission })),
+        );
       }
 
-      const outcome = await decideByLink(store, token, parsed.data, call.now);
+      const outcome = await decideByLink(store, token, parsed.data, apiRequest.now);
       // Also a refusal may have changed the request: too many wrong codes owe a new link.
-      await signal(store, theEngine(), opened.request.exceptionId, call.now);
+      await tryDeliverSignal(store, getWorkflowClient(), linkContext.request.exceptionId, apiRequest.now);
       if (outcome.ok) {
-        const decision = decisionOf(outcome.answer);
-        if (wantsJson(call)) return { status: 200, body: { decision: decision.decision, decidedAt: decision.at } };
-        return served(200, recordedPage(recordOf(store, { ...opened, request: outcome.answer })));
+        const decision = decisionOf(outcome.value);
+        if (wantsJson(apiRequest))
+          return { status: 200, body: { decision: decision.decision, decidedAt: decision.at } };
+        return pageResponse(
+          200,
+          decisionRecordedPage(decisionDetailsOf(store, { ...linkContext, request: outcome.value })),
+        );
       }
       const { refusal } = outcome;
       if (refusal.code !== 'wrong-code') {
-        const after = (await openLink(store, 'decision', token)) ?? opened;
-        return told(call, store, { refusal, opened: after }, 409);
+        const after = (await openLink(store, 'decision', token)) ?? linkContext;
+        return refusalResponse(apiRequest, store, { refusal, linkContext: after }, 409);
       }
-      if (wantsJson(call)) return outcome;
-      const problem = { is: 'wrong-code', triesLeft: refusal.triesLeft } as const;
-      const attempt = { comment: commentIn(fields), problem };
-      return refusedOn(outcome, 422, askPage(await questionOf(store, opened, call, { attempt })));
+      if (wantsJson(apiRequest)) return outcome;
+      const problem = { kind: 'wrong-code', triesLeft: refusal.triesLeft } as const;
+      const invalidSubmission = { comment: commentOf(fields), problem };
+      return refusalPage(
+        outcome,
+        422,
+        approvalPage(await loadApprovalPageData(store, linkContext, apiRequest, { invalidSubmission })),
+      );
     },
 
-    'POST /approvals/{token}/codes': async (call) => {
-      const store = theStore();
-      const opened = await openLink(store, 'decision', tokenOf(call));
-      if (opened === undefined || !store.policy.approval.strict) return unknown(call);
-      const no = refusedUnlessGood(store, opened, call.now);
-      if (no !== undefined) return told(call, store, { refusal: no.refusal, opened }, 409);
-      const goodUntil = (await mailCode(store, opened, call.now)) ?? opened.link.code?.expiresAt ?? call.now;
-      if (wantsJson(call)) return { status: 202, body: { expiresAt: goodUntil } };
-      return served(202, askPage(await questionOf(store, opened, call, { attempt: null, codeGoodUntil: goodUntil })));
+    'POST /approvals/{token}/codes': async (apiRequest) => {
+      const store = getStore();
+      const linkContext = await openLink(store, 'decision', tokenOf(apiRequest));
+      if (linkContext === undefined || !store.policy.approval.strict) return unknownLinkResponse(apiRequest);
+      const linkRefusal = refuseUnlessLinkValid(store, linkContext, apiRequest.now);
+      if (linkRefusal !== undefined)
+        return refusalResponse(apiRequest, store, { refusal: linkRefusal.refusal, linkContext }, 409);
+      const goodUntil =
+        (await sendCode(store, linkContext, apiRequest.now)) ?? linkContext.link.code?.expiresAt ?? apiRequest.now;
+      if (wantsJson(apiRequest)) return { status: 202, body: { expiresAt: goodUntil } };
+      return pageResponse(
+        202,
+        approvalPage(
+          await loadApprovalPageData(store, linkContext, apiRequest, {
+            invalidSubmission: null,
+            codeExpiresAt: goodUntil,
+          }),
+        ),
+      );
     },
 
-    'GET /disputes/{token}': async (call) => {
-      const store = theStore();
-      const opened = await openLink(store, 'dispute', tokenOf(call));
-      if (opened === undefined || !isBefore(call.now, opened.link.expiresAt)) return unknown(call);
-      const record = recordOf(store, opened);
-      if (wantsJson(call)) return { status: 200, body: { decision: record.decision, decidedAt: record.decidedAt } };
-      return served(200, disputePage(record));
+    'GET /disputes/{token}': async (apiRequest) => {
+      const store = getStore();
+      const linkContext = await openLink(store, 'dispute', tokenOf(apiRequest));
+      if (linkContext === undefined || !isBefore(apiRequest.now, linkContext.link.expiresAt))
+        return unknownLinkResponse(apiRequest);
+      const details = decisionDetailsOf(store, linkContext);
+      if (wantsJson(apiRequest))
+        return { status: 200, body: { decision: details.decision, decidedAt: details.decidedAt } };
+      return pageResponse(200, disputePage(details));
     },
 
-    'POST /disputes/{token}': async (call) => {
-      const store = theStore();
-      const opened = await openLink(store, 'dispute', tokenOf(call));
-      if (opened === undefined || !isBefore(call.now, opened.link.expiresAt)) return unknown(call);
-      const outcome = await disputeByLink(store, opened, call.now);
-      if (outcome === undefined) return unknown(call);
+    'POST /disputes/{token}': async (apiRequest) => {
+      const store = getStore();
+      const linkContext = await openLink(store, 'dispute', tokenOf(apiRequest));
+      if (linkContext === undefined || !isBefore(apiRequest.now, linkContext.link.expiresAt))
+        return unknownLinkResponse(apiRequest);
+      const outcome = await disputeByLink(store, linkContext, apiRequest.now);
+      if (outcome === undefined) return unknownLinkResponse(apiRequest);
       if (!outcome.ok) return outcome;
-      await signal(store, theEngine(), opened.request.exceptionId, call.now);
-      const { exceptionId } = opened.request;
-      const frozen = !isFinal(outcome.answer);
-      if (wantsJson(call)) return { status: 202, body: { exceptionId, frozen } };
-      return served(202, disputedPage({ exceptionId, frozen }));
+      await tryDeliverSignal(store, getWorkflowClient(), linkContext.request.exceptionId, apiRequest.now);
+      const { exceptionId } = linkContext.request;
+      const frozen = !isFinal(outcome.value);
+      if (wantsJson(apiRequest)) return { status: 202, body: { exceptionId, frozen } };
+      return pageResponse(202, disputeRecordedPage({ exceptionId, frozen }));
     },
   },
-  whenFaulty,
+  faultPageUnlessJson,
 );
 
-type LinkCall = Pick<Call<Route>, 'now' | 'raw'> & { readonly params: { readonly token: string } };
+type LinkRequest = Pick<ApiRequest<Route>, 'now' | 'rawBody'> & { readonly params: { readonly token: string } };
 
-function tokenOf({ params }: LinkCall): Secret {
+function tokenOf({ params }: LinkRequest): Secret {
   return new Secret(params.token, '[token]');
 }
 
 /** A browser gets pages; only who asks for JSON and nothing better gets JSON. */
-function wantsJson({ raw }: Pick<LinkCall, 'raw'>): boolean {
-  return asksForJson(raw.accept);
+function wantsJson({ rawBody }: Pick<LinkRequest, 'rawBody'>): boolean {
+  return asksForJson(rawBody.accept);
 }
 
 function asksForJson(accept: string): boolean {
   return accept.includes('application/json') && !accept.includes('text/html');
 }
 
-function whenFaulty(accept: string, requestId: string) {
+function faultPageUnlessJson(accept: string, requestId: string) {
   return asksForJson(accept) ? undefined : { html: faultPage({ requestId }).html, headers: approvalPageHeaders };
 }
 
 /** The fields of the form, or of a JSON object. */
-function fieldsOf({ raw }: LinkCall): Decided<{ readonly fields: Readonly<Record<string, unknown>> }> {
-  if (raw.contentType.startsWith('application/x-www-form-urlencoded')) {
-    return { ok: true, fields: Object.fromEntries(new URLSearchParams(raw.text)) };
+function parseFormFields({ rawBody }: LinkRequest): Result<{ readonly fields: Readonly<Record<string, unknown>> }> {
+  if (rawBody.contentType.startsWith('application/x-www-form-urlencoded')) {
+    return { ok: true, fields: Object.fromEntries(new URLSearchParams(rawBody.text)) };
   }
-  if (!raw.contentType.startsWith('application/json')) {
+  if (!rawBody.contentType.startsWith('application/json')) {
     return refuse('unsupported-media-type', 'Send the decision as the form of the page does, or as JSON.');
   }
-  const read = jsonFrom(raw.text);
-  if (!read.ok) return read;
-  return { ok: true, fields: typeof read.value === 'object' && read.value !== null ? { ...read.value } : {} };
+  const parsedJson = parseJson(rawBody.text);
+  if (!parsedJson.ok) return parsedJson;
+  return {
+    ok: true,
+    fields: typeof parsedJson.value === 'object' && parsedJson.value !== null ? { ...parsedJson.value } : {},
+  };
 }
 
-function commentIn(fields: Readonly<Record<string, unknown>>): string {
+function commentOf(fields: Readonly<Record<string, unknown>>): string {
   return typeof fields.comment === 'string' ? fields.comment : '';
 }
 
-function served(status: number, page: Page): Answer {
+function pageResponse(status: number, page: Page): HttpResponse {
   return { status, body: page.html, headers: approvalPageHeaders };
 }
 
 /** A refusal as a page; it is logged and counted by its code as any other is. */
-function refusedOn(no: Refused, status: number, page: Page): RefusedAs {
-  return { ...no, status, page: { html: page.html, headers: approvalPageHeaders } };
+function refusalPage(refusal: RefusalResult, status: number, page: Page): RefusalResponse {
+  return { ...refusal, status, page: { html: page.html, headers: approvalPageHeaders } };
 }
 
-function unknown(call: LinkCall): RefusedAs {
-  return wantsJson(call) ? unknownLink() : refusedOn(unknownLink(), 404, unknownLinkPage());
+function unknownLinkResponse(apiRequest: LinkRequest): RefusalResponse {
+  return wantsJson(apiRequest) ? refuseUnknownLink() : refusalPage(refuseUnknownLink(), 404, unknownLinkPage());
 }
 
 /** Tells why a link decides nothing any more, as a page or as a problem. */
-function told(
-  call: LinkCall,
+function refusalResponse(
+  apiRequest: LinkRequest,
   store: Store,
-  { refusal, opened }: { readonly refusal: Refusal; readonly opened: Opened },
-  whenDecided: 409 | 410,
-): RefusedAs {
-  const no: Refused = { ok: false, refusal };
-  const decided = refusal.code === 'already-decided';
-  if (wantsJson(call)) return decided ? { ...no, status: whenDecided } : no;
-  if (decided) return refusedOn(no, whenDecided, alreadyDecidedPage(recordOf(store, opened)));
+  { refusal, linkContext }: { readonly refusal: Refusal; readonly linkContext: LinkContext },
+  decidedStatus: 409 | 410,
+): RefusalResponse {
+  const result: RefusalResult = { ok: false, refusal };
+  const isDecided = refusal.code === 'already-decided';
+  if (wantsJson(apiRequest)) return isDecided ? { ...result, status: decidedStatus } : result;
+  if (isDecided) return refusalPage(result, decidedStatus, alreadyDecidedPage(decisionDetailsOf(store, linkContext)));
   if (refusal.code !== 'link-void') {
     throw new Error(`A link was refused with ${refusal.code}, for which there is no page.`);
   }
-  return refusedOn(no, 410, voidLinkPage({ because: refusal.because, exceptionId: opened.request.exceptionId }));
+  return refusalPage(
+    result,
+    410,
+    voidLinkPage({ because: refusal.because, exceptionId: linkContext.request.exceptionId }),
+  );
 }
 
 const strictCodeDigits = 8;
 
 /** Mails a fresh code to whom the link was mailed (APR-7). Answers until when it is good; `undefined` when one went out just now. */
-async function mailCode(
+async function sendCode(
   store: Store,
-  { link, request, agreement }: Opened,
+  { link, request, agreement }: LinkContext,
   now: Instant,
 ): Promise<Instant | undefined> {
-  const code = world.code(strictCodeDigits);
-  const expiresAt = await keepCode(store, link, code, now);
+  const code = random.code(strictCodeDigits);
+  const expiresAt = await saveCode(store, link, code, now);
   if (expiresAt === undefined) return undefined;
-  const key = await keyOf(store, request);
+  const key = await loadKey(store, request);
   const isDeputy = !sameEmail(link.to, noticesCorrespondentAt(agreement, now).email);
-  const reader = isDeputy ? deputyAt(agreement, now, store.policy) : noticesCorrespondentAt(agreement, now);
+  const recipient = isDeputy ? deputyAt(agreement, now, store.policy) : noticesCorrespondentAt(agreement, now);
   const codeLink = { url: new Secret('', '[link]'), code, expiresAt };
-  const about = { request, now, agreement, key };
+  const subject = { request, now, agreement, key };
   const to = isDeputy ? 'deputy' : 'correspondent';
-  const mail = compose('approval-code', factsFor(store, about, { to, name: reader?.name ?? link.to }, codeLink));
+  const mail = renderEmail(
+    'approval-code',
+    emailContextFor(store, subject, { to, name: recipient?.name ?? link.to }, codeLink),
+  );
   if (mail === undefined) return expiresAt;
-  const sent = await theMail().send(mail, link.to, { tags: { letter: 'approval-code' } });
-  if (sent.sent) {
-    count('letters', 'approval-code');
+  const result = await getMailer().send(mail, link.to, { tags: { notification: 'approval-code' } });
+  if (result.sent) {
+    countBusinessEvent('notifications', 'approval-code');
   } else {
-    const letterId = `approval-code ${expiresAt}`;
-    await recordRefusedLetter(store, about, { letterId, kind: 'approval-code', to, because: sent.because });
+    const notificationId = `approval-code ${expiresAt}`;
+    await recordRejectedNotification(store, subject, {
+      notificationId,
+      kind: 'approval-code',
+      to,
+      because: result.because,
+    });
   }
   return expiresAt;
 }
 
 /** What is asked, for who reads JSON. */
-function asked({ exceptionId, intake, activations }: ExceptionRequest) {
-  const { kind, organizationName, requester, product, keyLastFive, businessReason, requiredDate } = intake;
+function approvalRequestView({ exceptionId, form, activations }: ExceptionRequest) {
+  const { kind, organizationName, requester, product, keyLastFive, businessReason, requiredDate } = form;
   return {
     exceptionId,
     kind,
@@ -247,39 +309,42 @@ function asked({ exceptionId, intake, activations }: ExceptionRequest) {
   };
 }
 
-function subjectOf(store: Store, { request, agreement }: Opened): Subject {
-  const { exceptionId, intake, activations } = request;
+function requestSummaryOf(store: Store, { request, agreement }: LinkContext): RequestSummary {
+  const { exceptionId, form, activations } = request;
   return {
     exceptionId,
-    kind: intake.kind,
+    kind: form.kind,
     organizationName: agreement.organization.name,
-    requesterName: intake.requester.name,
-    productName: store.policy.catalog[intake.product].name,
-    lastFive: intake.keyLastFive,
+    requesterName: form.requester.name,
+    productName: store.policy.catalog[form.product].name,
+    lastFive: form.keyLastFive,
     activations,
   };
 }
 
-async function questionOf(
+async function loadApprovalPageData(
   store: Store,
-  opened: Opened,
-  { now, params }: LinkCall,
-  { attempt, codeGoodUntil }: { readonly attempt: FailedAttempt | null; readonly codeGoodUntil?: Instant },
-): Promise<Question> {
-  const { link, request, agreement } = opened;
-  const key = await keyOf(store, request);
-  const { requester, businessReason, requiredDate } = request.intake;
+  linkContext: LinkContext,
+  { now, params }: LinkRequest,
+  {
+    invalidSubmission,
+    codeExpiresAt,
+  }: { readonly invalidSubmission: InvalidSubmission | null; readonly codeExpiresAt?: Instant },
+): Promise<ApprovalPageData> {
+  const { link, request, agreement } = linkContext;
+  const key = await loadKey(store, request);
+  const { requester, businessReason, requiredDate } = request.form;
   const limitNow = limitOf(key.grants);
   const { strict, strictCodeMinutes: goodForMinutes } = store.policy.approval;
   // Both addresses are relative to the page that carries the form.
   const code: CodeSource =
-    codeGoodUntil !== undefined
-      ? { is: 'sent', decisionAddress: `../${params.token}`, goodForMinutes, goodUntil: codeGoodUntil }
+    codeExpiresAt !== undefined
+      ? { kind: 'sent', decisionAddress: `../${params.token}`, goodForMinutes, goodUntil: codeExpiresAt }
       : strict
-        ? { is: 'on-demand', codesAddress: `./${params.token}/codes`, goodForMinutes }
-        : { is: 'mailed' };
+        ? { kind: 'on-demand', codesAddress: `./${params.token}/codes`, goodForMinutes }
+        : { kind: 'mailed' };
   return {
-    ...subjectOf(store, opened),
+    ...requestSummaryOf(store, linkContext),
     correspondentName: noticesCorrespondentAt(agreement, now).name,
     requesterEmail: requester.email,
     requesterPhone: requester.phone,
@@ -287,27 +352,27 @@ async function questionOf(
     limitAfter: limitNow + request.activations,
     businessReason,
     requiredDate,
-    askedAt: askOf(request)?.askedAt ?? request.receivedAt,
+    askedAt: approvalRoundOf(request)?.askedAt ?? request.receivedAt,
     expiresAt: link.expiresAt,
     zone: store.policy.supportCalendar.zone,
     code,
-    attempt,
+    invalidSubmission,
   };
 }
 
-async function keyOf(store: Store, { keyId }: ExceptionRequest): Promise<Key> {
+async function loadKey(store: Store, { keyId }: ExceptionRequest): Promise<Key> {
   const key = await findKey(store, keyId);
   if (key === undefined) throw new Error(`Key ${keyId} of a request has gone; keys are never deleted.`);
   return key;
 }
 
-function recordOf(store: Store, opened: Opened): Recorded {
-  const { decision, at } = decisionOf(opened.request);
-  return { ...subjectOf(store, opened), decision, decidedAt: at, zone: store.policy.supportCalendar.zone };
+function decisionDetailsOf(store: Store, linkContext: LinkContext): DecisionDetails {
+  const { decision, at } = decisionOf(linkContext.request);
+  return { ...requestSummaryOf(store, linkContext), decision, decidedAt: at, zone: store.policy.supportCalendar.zone };
 }
 
-function decisionOf(request: ExceptionRequest): Decision {
-  const decision = askOf(request)?.decision ?? null;
+function decisionOf(request: ExceptionRequest): ApprovalDecision {
+  const decision = approvalRoundOf(request)?.decision ?? null;
   if (decision === null) throw new Error(`Request ${request.exceptionId} was told to be decided and is not.`);
   return decision;
 }

@@ -1,22 +1,24 @@
 import type { Grant } from '../../domain/keys/grant.ts';
 import { parseInstallationId } from '../../domain/keys/installation-id.ts';
 import { refuse } from '../../domain/refusal.ts';
-import { giveIncrease, giveOverride, keysEndingIn, keysOf } from '../../store/keys.ts';
-import { answerOf, http, listed, notFound, pageAsked } from '../http/handler.ts';
-import { keyAnswer } from '../http/key-view.ts';
-import { theStore } from '../runtime/store.ts';
+import { grantIncrease, grantOverride, listKeys, listKeysByLastFive } from '../../store/keys.ts';
+import { createApiHandler } from '../http/handler.ts';
+import { loadKeyView } from '../http/key-view.ts';
+import { listResponse, parsePageRequest } from '../http/paging.ts';
+import { notFound, respondWith } from '../http/response.ts';
+import { getStore } from '../runtime/store.ts';
 
-export const handler = http('callCenter', {
-  'GET /call-center/keys': async (call) => {
-    const store = theStore();
-    const page = pageAsked(call);
-    if (!page.ok) return page;
-    const { agreementId, lastFive } = call.query;
+export const handler = createApiHandler('callCenter', {
+  'GET /call-center/keys': async (apiRequest) => {
+    const store = getStore();
+    const paging = parsePageRequest(apiRequest);
+    if (!paging.ok) return paging;
+    const { agreementId, lastFive } = apiRequest.query;
     const keys =
       lastFive !== undefined
-        ? await keysEndingIn(store, lastFive, agreementId, page.ask)
+        ? await listKeysByLastFive(store, lastFive, agreementId, paging.request)
         : agreementId !== undefined
-          ? await keysOf(store, agreementId, page.ask)
+          ? await listKeys(store, agreementId, paging.request)
           : undefined;
     if (keys === undefined) {
       const message = 'is missing; search by agreementId, by lastFive, or by both';
@@ -24,26 +26,26 @@ export const handler = http('callCenter', {
         errors: [{ pointer: '/query/lastFive', message }],
       });
     }
-    const items = await Promise.all(keys.items.map((key) => keyAnswer(store, key, call.now)));
-    return listed(call, { ...keys, items }, (view) => view);
+    const items = await Promise.all(keys.items.map((key) => loadKeyView(store, key, apiRequest.now)));
+    return listResponse(apiRequest, { ...keys, items }, (view) => view);
   },
 
   'POST /keys/{keyId}/overrides': async ({ params, body, context }) => {
-    const parsed = parseInstallationId(body.installationId);
-    if (!parsed.ok) return parsed;
-    const ask = { ...body, installationId: parsed.installationId };
-    return granted(await giveOverride(theStore(), params.keyId, ask, context));
+    const installation = parseInstallationId(body.installationId);
+    if (!installation.ok) return installation;
+    const overrideRequest = { ...body, installationId: installation.installationId };
+    return grantResponse(await grantOverride(getStore(), params.keyId, overrideRequest, context));
   },
 
   'POST /keys/{keyId}/increases': async ({ params, body, context }) =>
-    granted(await giveIncrease(theStore(), params.keyId, body, context)),
+    grantResponse(await grantIncrease(getStore(), params.keyId, body, context)),
 });
 
 /** A grant that was given now is new; one that this call reference gave before is only told again (OVR-4). */
-function granted(outcome: Awaited<ReturnType<typeof giveOverride>>) {
+function grantResponse(outcome: Awaited<ReturnType<typeof grantOverride>>) {
   if (outcome === undefined) return notFound('key');
-  return answerOf(outcome, ({ grant, repeated }: { grant: Grant; repeated: boolean }) => ({
-    status: repeated ? 200 : 201,
+  return respondWith(outcome, ({ grant, isRepeat }: { grant: Grant; isRepeat: boolean }) => ({
+    status: isRepeat ? 200 : 201,
     body: grant,
   }));
 }

@@ -1,32 +1,32 @@
 import { serviceVersion } from '../environment.ts';
-import { http } from '../http/handler.ts';
+import { createApiHandler } from '../http/handler.ts';
 
 /** The description changes with a deployment only, so that whoever has just read it need not be sent it again. */
-const goodForAWhile = { 'cache-control': 'public, max-age=300' };
+const cacheHeaders = { 'cache-control': 'public, max-age=300' };
 
-export const handler = http('about', {
+export const handler = createApiHandler('meta', {
   'GET /health': async () => ({ status: 200, body: { status: 'ok', version: serviceVersion() } }),
 
   'GET /openapi.json': async () => {
-    const { document } = await theDescription();
-    return { status: 200, body: document, headers: goodForAWhile };
+    const { document } = await getDescription();
+    return { status: 200, body: document, headers: cacheHeaders };
   },
 
   'GET /docs': async () => {
-    const { page, pageHeaders } = await theDescription();
-    return { status: 200, body: page, headers: { ...pageHeaders, ...goodForAWhile } };
+    const { page, pageHeaders } = await getDescription();
+    return { status: 200, body: page, headers: { ...pageHeaders, ...cacheHeaders } };
   },
 });
 
-let made: ReturnType<typeof makeDescription> | undefined;
+let cachedDescription: ReturnType<typeof buildDescription> | undefined;
 
 /** The description, made when somebody first asks for it: the health check is not to wait for it. */
-function theDescription(): ReturnType<typeof makeDescription> {
-  made ??= makeDescription();
-  return made;
+function getDescription(): ReturnType<typeof buildDescription> {
+  cachedDescription ??= buildDescription();
+  return cachedDescription;
 }
 
-async function makeDescription() {
+async function buildDescription() {
   const [{ openApiDocument }, { docsPage, docsPageHeaders }] = await Promise.all([
     import('../openapi/document.ts'),
     import('../openapi/docs-page.ts'),

@@ -5,8 +5,8 @@ import type { CivilDate } from '../../domain/calendar/instant.ts';
 import { civilDate } from '../../domain/calendar/instant.ts';
 import { levels, productGroups, products, programs } from '../../domain/catalog.ts';
 import { exceptionStatuses } from '../../domain/exception-status.ts';
-import type { Intake } from '../../domain/exceptions/request.ts';
-import { keysHidden, productKeySymbols } from '../../domain/keys/product-key.ts';
+import type { RequestForm } from '../../domain/exceptions/request.ts';
+import { maskProductKeys, productKeyCharacters } from '../../domain/keys/product-key.ts';
 import { exceptionKinds } from '../../domain/remedy.ts';
 import { Secret } from '../../domain/secret.ts';
 import type { Route } from '../manifest.ts';
@@ -28,30 +28,30 @@ const printable = '^[^\\u0000-\\u001F\\u007F-\\u009F\\u2028\\u2029\\u202A-\\u202
 const printableOrBreaks = printable.replace('\\u001F', '\\u0008\\u000B\\u000C\\u000E-\\u001F');
 
 // What people write is kept and mailed as it is, so a product key that slips into it is masked at the door (KEY-6).
-const line = (longest: number) =>
+const singleLine = (charactersMax: number) =>
   z
     .string()
     .trim()
-    .overwrite(keysHidden)
+    .overwrite(maskProductKeys)
     .min(1, 'must not be empty')
-    .max(longest, `must be at most ${longest} characters`)
+    .max(charactersMax, `must be at most ${charactersMax} characters`)
     .refine((text) => !unprintable.test(text), 'must be one line without control characters')
     .meta({ pattern: printable });
 
-const paragraphs = (longest: number) =>
+const multiLine = (charactersMax: number) =>
   z
     .string()
     .trim()
-    .overwrite(keysHidden)
+    .overwrite(maskProductKeys)
     .min(1, 'must not be empty')
-    .max(longest, `must be at most ${longest} characters`)
+    .max(charactersMax, `must be at most ${charactersMax} characters`)
     .refine((text) => !unprintableButBreaks.test(text), 'must not hold control characters')
     .meta({ pattern: printableOrBreaks });
 
 const email = () => z.email('must be an e-mail address').max(254, 'must be at most 254 characters');
-const whole = (least: number, most: number) =>
-  z.int('must be a whole number').min(least, `must be at least ${least}`).max(most, `must be at most ${most}`);
-const day = () =>
+const integer = (min: number, max: number) =>
+  z.int('must be a whole number').min(min, `must be at least ${min}`).max(max, `must be at most ${max}`);
+const calendarDate = () =>
   z
     .string()
     .meta({ format: 'date' })
@@ -63,7 +63,7 @@ const day = () =>
         return z.NEVER;
       }
     });
-const numberOfRecord = () =>
+const recordNumber = () =>
   z
     .string()
     .trim()
@@ -74,61 +74,64 @@ const lastFive = () =>
     .string()
     .trim()
     .toUpperCase()
-    .regex(new RegExp(`^[${productKeySymbols}]{5}$`), 'must be the last five symbols of a product key');
+    .regex(new RegExp(`^[${productKeyCharacters}]{5}$`), 'must be the last five symbols of a product key');
 
 /** Somebody whom an agreement or a request names. */
-export const personSchema = () => z.strictObject({ name: line(120), email: email(), phone: line(40) });
+export const personSchema = () => z.strictObject({ name: singleLine(120), email: email(), phone: singleLine(40) });
 
-const numbers = () => ({
-  agreementNumber: numberOfRecord().optional(),
-  authorizationNumber: numberOfRecord().optional(),
-  licenseNumber: numberOfRecord().optional(),
+const agreementNumberFields = () => ({
+  agreementNumber: recordNumber().optional(),
+  authorizationNumber: recordNumber().optional(),
+  licenseNumber: recordNumber().optional(),
 });
 
-type Numbers = {
+type AgreementNumberFields = {
   readonly agreementNumber?: string | undefined;
   readonly authorizationNumber?: string | undefined;
   readonly licenseNumber?: string | undefined;
 };
-type NumberName = keyof Numbers;
-const numberNames: readonly NumberName[] = ['agreementNumber', 'authorizationNumber', 'licenseNumber'];
+type AgreementNumberName = keyof AgreementNumberFields;
+const numberNames: readonly AgreementNumberName[] = ['agreementNumber', 'authorizationNumber', 'licenseNumber'];
 
 /**
  * What is wrong with one of the numbers that name an agreement: Open is named by an authorization and a license number
  * together, every other program by an agreement number (AGR-1). A request does not say its program: there, whichever
  * numbers were begun with are completed.
  */
-function numberMistake(body: unknown, name: NumberName): string | undefined {
+function agreementNumberError(body: unknown, name: AgreementNumberName): string | undefined {
   if (typeof body !== 'object' || body === null) return undefined;
-  const given = (each: NumberName) => each in body;
-  const takesTwo = 'program' in body ? body.program === 'open' : given('authorizationNumber') || given('licenseNumber');
-  const wanted = (name === 'agreementNumber') !== takesTwo;
-  const named = takesTwo ? 'an authorization number and a license number' : 'an agreement number';
-  if (wanted && !given(name)) return `is missing; the agreement is named by ${named}`;
-  return !wanted && given(name) ? `does not belong here; the agreement is named by ${named}` : undefined;
+  const isPresent = (each: AgreementNumberName) => each in body;
+  const usesTwoNumbers =
+    'program' in body ? body.program === 'open' : isPresent('authorizationNumber') || isPresent('licenseNumber');
+  const isRequired = (name === 'agreementNumber') !== usesTwoNumbers;
+  const expectedNumbers = usesTwoNumbers ? 'an authorization number and a license number' : 'an agreement number';
+  if (isRequired && !isPresent(name)) return `is missing; the agreement is named by ${expectedNumbers}`;
+  return !isRequired && isPresent(name)
+    ? `does not belong here; the agreement is named by ${expectedNumbers}`
+    : undefined;
 }
 
 /** Checks the numbers even when other fields are wrong: all mistakes are told at once (EXC-1). */
-function naming<Schema extends z.ZodType>(schema: Schema): Schema {
+function withAgreementNumberChecks<Schema extends z.ZodType>(schema: Schema): Schema {
   return numberNames.reduce(
-    (checked, name) =>
-      checked.refine((body) => numberMistake(body, name) === undefined, {
+    (refined, name) =>
+      refined.refine((body) => agreementNumberError(body, name) === undefined, {
         path: [name],
-        error: ({ input }) => numberMistake(input, name) ?? '',
+        error: ({ input }) => agreementNumberError(input, name) ?? '',
         when: () => true,
       }),
     schema,
   );
 }
 
-function numbersFrom({ agreementNumber, authorizationNumber, licenseNumber }: Numbers): AgreementNumbers {
+function numbersFrom({ agreementNumber, authorizationNumber, licenseNumber }: AgreementNumberFields): AgreementNumbers {
   if (agreementNumber !== undefined) return { agreementNumber };
   if (authorizationNumber !== undefined && licenseNumber !== undefined) return { authorizationNumber, licenseNumber };
   throw new Error('The numbers of an agreement were taken although some are missing.');
 }
 
 /** A check that no two entries of a list have the same name. */
-function eachOnce<Entry>(nameOf: (entry: Entry) => string) {
+function requireUnique<Entry>(nameOf: (entry: Entry) => string) {
   return (entries: readonly Entry[], context: z.RefinementCtx) => {
     const names = entries.map(nameOf);
     for (const [index, name] of names.entries()) {
@@ -145,26 +148,26 @@ const contacts = () =>
     .array(personSchema())
     .min(1, 'must name at least one contact')
     .max(40, 'must name at most 40 contacts')
-    .superRefine(eachOnce(({ email: address }) => normalizeEmail(address)));
+    .superRefine(requireUnique(({ email: address }) => normalizeEmail(address)));
 
 const agreementSchema = () =>
-  naming(
+  withAgreementNumberChecks(
     z.strictObject({
       /** It follows from the numbers; who sends it along is told when it does not. */
       agreementId: z.string().describe('Follows from the numbers, and may be left out.').optional(),
       program: z.enum(programs),
       level: z.enum(levels).nullable().default(null),
-      ...numbers(),
+      ...agreementNumberFields(),
       organization: z.strictObject({
-        name: line(200),
+        name: singleLine(200),
         country: z.string().regex(/^[A-Z]{2}$/, 'must be a country code of two capital letters, such as US'),
         language: languageTag(),
       }),
       products: z
-        .array(z.strictObject({ product: z.enum(products), licenses: whole(1, 10_000_000) }))
+        .array(z.strictObject({ product: z.enum(products), licenses: integer(1, 10_000_000) }))
         .min(1, 'must name at least one product')
         .max(products.length, 'must name each product once')
-        .superRefine(eachOnce(({ product }) => product)),
+        .superRefine(requireUnique(({ product }) => product)),
       contacts: contacts(),
       noticesCorrespondent: personSchema(),
     }),
@@ -203,25 +206,25 @@ function languageTag() {
     }, 'must be a language tag such as en or pt-BR');
 }
 
-export const intakeSchema = z.lazy(() =>
-  naming(
+export const requestFormSchema = z.lazy(() =>
+  withAgreementNumberChecks(
     z.strictObject({
       kind: z.enum(exceptionKinds),
-      organizationName: line(200),
-      ...numbers(),
+      organizationName: singleLine(200),
+      ...agreementNumberFields(),
       requester: personSchema(),
       product: z.enum(products),
       keyLastFive: lastFive().describe('The last five symbols of the key that is to get more.'),
-      activationsRequested: whole(1, 1_000_000).describe('Activations of a MAK, host places of a KMS key.'),
-      businessReason: paragraphs(4_000).describe('Why. The Notices Correspondent reads it.'),
-      requiredDate: day().describe('By when it is needed.'),
+      activationsRequested: integer(1, 1_000_000).describe('Activations of a MAK, host places of a KMS key.'),
+      businessReason: multiLine(4_000).describe('Why. The Notices Correspondent reads it.'),
+      requiredDate: calendarDate().describe('By when it is needed.'),
       language: languageTag().describe('In which language the request is (BCP 47).').default('en'),
       noticesCorrespondent: personSchema()
         .describe('Whom the requester takes for the Correspondent. The one who is asked is always the agreement’s own.')
         .optional(),
     }),
   ).transform(
-    ({ agreementNumber, authorizationNumber, licenseNumber, noticesCorrespondent, ...body }): Intake => ({
+    ({ agreementNumber, authorizationNumber, licenseNumber, noticesCorrespondent, ...body }): RequestForm => ({
       ...body,
       ...numbersFrom({ agreementNumber, authorizationNumber, licenseNumber }),
       noticesCorrespondent: noticesCorrespondent ?? null,
@@ -237,17 +240,17 @@ const productKey = () =>
     .describe('The whole key: 25 symbols in any case, with or without hyphens and spaces.')
     .transform((text) => new Secret(text, '[product key]'));
 // In a batch a mistake in one is told in its own line, and the rest goes on: there anything so long is taken.
-const installationInBatch = () =>
+const batchInstallationId = () =>
   z
     .string()
     .max(120, 'must be an installation id of 54 digits')
     .describe('54 digits, nine groups of six; the groups may stand apart by spaces or hyphens.');
-const installationId = () => installationInBatch().meta({ pattern: '^[\\s-]*(\\d[\\s-]*){54}$' });
-const machineName = () => line(63).describe('How the machine calls itself.').optional();
+const installationId = () => batchInstallationId().meta({ pattern: '^[\\s-]*(\\d[\\s-]*){54}$' });
+const machineName = () => singleLine(63).describe('How the machine calls itself.').optional();
 const callReference = () =>
-  line(120).describe('The number of the call. The same one on the same key gives nothing more.');
-const callerName = () => line(120).describe('Who is on the phone.');
-const machines = () => whole(0, 10_000_000).default(0);
+  singleLine(120).describe('The number of the call. The same one on the same key gives nothing more.');
+const callerName = () => singleLine(120).describe('Who is on the phone.');
+const machineCount = () => integer(0, 10_000_000).default(0);
 
 /** The body of every route that takes one. */
 export const bodies = {
@@ -272,7 +275,7 @@ export const bodies = {
     z.strictObject({
       productKey: productKey(),
       installationId: installationId(),
-      clients: whole(0, 100_000_000).describe('How many machines the host serves.'),
+      clients: integer(0, 100_000_000).describe('How many machines the host serves.'),
     }),
   ),
   'POST /activations/batch': z.lazy(() =>
@@ -281,7 +284,7 @@ export const bodies = {
       activations: z
         .array(
           z.strictObject({
-            installationId: installationInBatch(),
+            installationId: batchInstallationId(),
             product: z.enum(products),
             machineName: machineName(),
           }),
@@ -293,14 +296,14 @@ export const bodies = {
   'POST /validations': z.lazy(() => z.strictObject({ productKey: productKey(), installationId: installationId() })),
   'POST /keys/{keyId}/replacements': z.lazy(() =>
     z.strictObject({
-      reason: paragraphs(2_000),
+      reason: multiLine(2_000),
       callReference: callReference().optional(),
     }),
   ),
   'PUT /agreements/{agreementId}/notices-correspondent': z.lazy(personSchema),
   'PUT /agreements/{agreementId}/deputy': z.lazy(() =>
     z
-      .strictObject({ person: personSchema(), from: day(), to: day() })
+      .strictObject({ person: personSchema(), from: calendarDate(), to: calendarDate() })
       .refine(({ from, to }) => from <= to, { path: ['to'], message: 'must not be before the first day' }),
   ),
   'POST /plans': z.lazy(() =>
@@ -310,11 +313,11 @@ export const bodies = {
         .array(
           z
             .strictObject({
-              name: line(120),
-              client: machines(),
-              'server-a': machines(),
-              'server-b': machines(),
-              'server-c': machines(),
+              name: singleLine(120),
+              client: machineCount(),
+              'server-a': machineCount(),
+              'server-b': machineCount(),
+              'server-c': machineCount(),
             })
             .transform(({ name, ...counts }) => ({ name, machines: counts })),
         )
@@ -327,28 +330,28 @@ export const bodies = {
   ),
   'POST /keys/{keyId}/increases': z.lazy(() =>
     z.strictObject({
-      newLimit: whole(1, 1_000_000_000).describe('The limit that the key is to have, not what is added.'),
+      newLimit: integer(1, 1_000_000_000).describe('The limit that the key is to have, not what is added.'),
       callReference: callReference(),
       callerName: callerName(),
     }),
   ),
-  'POST /exceptions': intakeSchema,
-  'POST /exceptions/{exceptionId}/questions': z.lazy(() => z.strictObject({ text: paragraphs(4_000) })),
-  'POST /exceptions/{exceptionId}/answers': z.lazy(() => z.strictObject({ text: paragraphs(4_000) })),
+  'POST /exceptions': requestFormSchema,
+  'POST /exceptions/{exceptionId}/questions': z.lazy(() => z.strictObject({ text: multiLine(4_000) })),
+  'POST /exceptions/{exceptionId}/answers': z.lazy(() => z.strictObject({ text: multiLine(4_000) })),
   'POST /exceptions/{exceptionId}/review': z.lazy(() =>
     z.discriminatedUnion(
       'decision',
       [
         z.strictObject({
           decision: z.literal('forward'),
-          activations: whole(1, 1_000_000).describe('To forward a smaller number than was requested.').optional(),
+          activations: integer(1, 1_000_000).describe('To forward a smaller number than was requested.').optional(),
         }),
-        z.strictObject({ decision: z.literal('reject'), reason: paragraphs(2_000) }),
+        z.strictObject({ decision: z.literal('reject'), reason: multiLine(2_000) }),
       ],
       { error: ({ code }) => (code === 'invalid_union' ? 'must be forward or reject' : undefined) },
     ),
   ),
-  'POST /exceptions/{exceptionId}/withdrawal': z.lazy(() => z.strictObject({ reason: paragraphs(2_000).optional() })),
+  'POST /exceptions/{exceptionId}/withdrawal': z.lazy(() => z.strictObject({ reason: multiLine(2_000).optional() })),
 } as const satisfies Partial<Record<Route, z.ZodType>>;
 
 export type BodyOf<R extends Route> = R extends keyof typeof bodies ? z.output<(typeof bodies)[R]> : undefined;
@@ -358,24 +361,24 @@ const paging = () => ({
     .string()
     .regex(/^\d{1,3}$/, 'must be a whole number from 1 to 100')
     .transform(Number)
-    .pipe(whole(1, 100))
+    .pipe(integer(1, 100))
     .default(50),
   cursor: z.string().max(1_024, 'is not a cursor that this list gave').optional(),
 });
 
-const page = z.lazy(() => z.object(paging()));
+const pageQuery = z.lazy(() => z.object(paging()));
 
 /** What the query of a route may say. A query may carry more, which is not looked at. */
 export const queries = {
-  'GET /agreements': page,
-  'GET /agreements/{agreementId}/keys': page,
-  'GET /keys/{keyId}/activations': page,
-  'GET /keys/{keyId}/grants': page,
-  'GET /keys/{keyId}/history': page,
+  'GET /agreements': pageQuery,
+  'GET /agreements/{agreementId}/keys': pageQuery,
+  'GET /keys/{keyId}/activations': pageQuery,
+  'GET /keys/{keyId}/grants': pageQuery,
+  'GET /keys/{keyId}/history': pageQuery,
   'GET /call-center/keys': z.lazy(() =>
     z.object({
       ...paging(),
-      agreementId: numberOfAgreement().optional(),
+      agreementId: agreementIdParameter().optional(),
       lastFive: lastFive().optional(),
     }),
   ),
@@ -383,15 +386,15 @@ export const queries = {
     z.object({
       ...paging(),
       status: z.enum([...exceptionStatuses, 'open']).optional(),
-      agreementId: numberOfAgreement().optional(),
+      agreementId: agreementIdParameter().optional(),
     }),
   ),
-  'GET /exceptions/{exceptionId}/history': page,
+  'GET /exceptions/{exceptionId}/history': pageQuery,
 } as const satisfies Partial<Record<Route, z.ZodType>>;
 
 export type QueryOf<R extends Route> = R extends keyof typeof queries ? z.output<(typeof queries)[R]> : undefined;
 
-function numberOfAgreement() {
+function agreementIdParameter() {
   return z
     .string()
     .trim()
@@ -411,7 +414,7 @@ export const decisionSchema = z.lazy(() =>
       .string()
       .trim()
       // A browser sends a line break as two characters and counts it as one.
-      .transform((text) => keysHidden(text.replaceAll('\r\n', '\n')))
+      .transform((text) => maskProductKeys(text.replaceAll('\r\n', '\n')))
       .pipe(z.string().max(1_000, 'The comment must be at most 1,000 characters'))
       .refine((text) => !unprintableButBreaks.test(text), 'The comment must not hold control characters')
       .optional()

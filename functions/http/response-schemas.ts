@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { levels, productGroups, products, programs } from '../../domain/catalog.ts';
 import { exceptionStatuses } from '../../domain/exception-status.ts';
 import { flags } from '../../domain/exceptions/request.ts';
-import { productKeySymbols } from '../../domain/keys/product-key.ts';
+import { productKeyCharacters } from '../../domain/keys/product-key.ts';
 import { exceptionKinds } from '../../domain/remedy.ts';
 import { personSchema } from './request-schemas.ts';
 
@@ -48,15 +48,15 @@ const machineName = z
   .max(63)
   .nullable()
   .describe('How the machine calls itself; null if it did not say.');
-export const lastFive = z.string().regex(new RegExp(`^[${productKeySymbols}]{5}$`));
+export const lastFive = z.string().regex(new RegExp(`^[${productKeyCharacters}]{5}$`));
 
 /** A list that is not to be written to. */
-const listed = <Each extends z.ZodType>(each: Each) => z.array(each).readonly();
+const readonlyList = <Each extends z.ZodType>(each: Each) => z.array(each).readonly();
 
 /** One page of a list. */
 export const pageOf = <Each extends z.ZodType>(each: Each) =>
   z.strictObject({
-    items: listed(each),
+    items: readonlyList(each),
     nextCursor: z.string().min(1).nullable().describe('Asks for the next page as `cursor`; null on the last.'),
   });
 
@@ -86,8 +86,8 @@ const agreementMembers = {
       .describe('ISO 3166-1.'),
     language: z.string().min(2).describe('BCP 47.'),
   }),
-  products: listed(z.strictObject({ product: z.enum(products), licenses: atLeastOne })),
-  contacts: listed(person).describe('The Authorized Contact List: who may ask.'),
+  products: readonlyList(z.strictObject({ product: z.enum(products), licenses: atLeastOne })),
+  contacts: readonlyList(person).describe('The Authorized Contact List: who may ask.'),
   noticesCorrespondent: person.describe('Who confirms changes.'),
   pendingNoticesCorrespondent: z
     .strictObject({ person, effectiveAt: instant })
@@ -112,7 +112,7 @@ const keyMembers = {
   agreementId,
   masked: z
     .string()
-    .regex(new RegExp(`^(\\*{5}-){4}[${productKeySymbols}]{5}$`))
+    .regex(new RegExp(`^(\\*{5}-){4}[${productKeyCharacters}]{5}$`))
     .describe('The product key with all but its last five covered.'),
   lastFive,
   status: z.enum(['live', 'blocked']),
@@ -148,20 +148,20 @@ export const kmsKey = z
     type: z.literal('KMS'),
     usesPerHost: atLeastOne,
     overrides: z.strictObject({ granted: count, remaining: count }),
-    hosts: listed(kmsHost),
+    hosts: readonlyList(kmsHost),
   })
   .meta({ id: 'KmsKey', description: 'A key that activates KMS hosts. Its limit counts host places.' });
 
 export const key = z.discriminatedUnion('type', [mak, kmsKey]).meta({ id: 'Key' });
 
 export const registeredAgreement = z
-  .strictObject({ ...agreementMembers, keys: listed(key).describe('The keys that were issued with it.') })
+  .strictObject({ ...agreementMembers, keys: readonlyList(key).describe('The keys that were issued with it.') })
   .meta({ id: 'RegisteredAgreement' });
 
-export const revealed = z.strictObject({
+export const revealedKey = z.strictObject({
   productKey: z
     .string()
-    .regex(new RegExp(`^([${productKeySymbols}]{5}-){4}[${productKeySymbols}]{5}$`))
+    .regex(new RegExp(`^([${productKeyCharacters}]{5}-){4}[${productKeyCharacters}]{5}$`))
     .describe('The whole key. Keep it as you keep a password.'),
 });
 
@@ -180,7 +180,7 @@ export const grant = z
   })
   .meta({ id: 'Grant', description: 'Something that made a limit what it is.' });
 
-export const entry = z
+export const ledgerEntry = z
   .strictObject({
     sequence: atLeastOne,
     at: instant,
@@ -213,7 +213,7 @@ export const allowances = z
   })
   .meta({ id: 'Allowances', description: '`override` is for KMS keys, `increase` for MAKs; the other one is null.' });
 
-export const replaced = z
+export const keyReplacement = z
   .strictObject({ blocked: key, issued: key })
   .meta({ id: 'Replaced', description: 'The key that was blocked, and the one that took its place.' });
 
@@ -231,11 +231,11 @@ export const forecast = z
 const sitePlan = z
   .strictObject({
     name: z.string().min(1),
-    parts: listed(
+    parts: readonlyList(
       z.strictObject({ productGroup: z.enum(productGroups), machines: atLeastOne, keyType: z.enum(['MAK', 'KMS']) }),
     ).describe('How the machines of each group are best activated.'),
     kmsHosts: count,
-    reasons: listed(z.string().min(1)),
+    reasons: readonlyList(z.string().min(1)),
   })
   .meta({ id: 'SitePlan' });
 
@@ -261,8 +261,8 @@ export const plan = z
     program: z.enum(programs),
     advice: z.enum(['mix', 'kms', 'mak']),
     summary: z.string().min(1),
-    sites: listed(sitePlan),
-    keys: listed(keyPlan),
+    sites: readonlyList(sitePlan),
+    keys: readonlyList(keyPlan),
   })
   .meta({ id: 'Plan', description: 'Which keys to use where, and what that takes.' });
 
@@ -346,7 +346,7 @@ export const exception = z
     agreementId,
     keyId,
     status: z.enum(exceptionStatuses),
-    flags: listed(z.enum(flags)).describe('Why the exceptions team looks at it first.'),
+    flags: readonlyList(z.enum(flags)).describe('Why the exceptions team looks at it first.'),
     activations: atLeastOne.describe('What would be granted: as requested, unless a smaller number was forwarded.'),
     receivedAt: instant,
     dueAt: instant.nullable().describe('When the answer is due; null while the clock stands.'),
@@ -387,7 +387,7 @@ export const exception = z
 
 // ---- Approval link
 
-export const approvalAsked = z
+export const approvalRequest = z
   .strictObject({
     exception: z.strictObject({
       exceptionId,
@@ -404,14 +404,14 @@ export const approvalAsked = z
   })
   .meta({ id: 'ApprovalAsked', description: 'What the Notices Correspondent is asked to approve.' });
 
-export const approvalDecided = z
+export const approvalDecision = z
   .strictObject({ decision: z.enum(['approve', 'deny']), decidedAt: instant })
   .meta({ id: 'ApprovalDecided' });
 
 /** Strict mode: until when the code that was mailed is good. */
-export const codeSent = z.strictObject({ expiresAt: instant }).meta({ id: 'CodeSent' });
+export const codeExpiry = z.strictObject({ expiresAt: instant }).meta({ id: 'CodeSent' });
 
-export const disputed = z
+export const disputeResult = z
   .strictObject({ exceptionId, frozen: z.boolean().describe('Whether the request could still be stopped.') })
   .meta({ id: 'Disputed' });
 
@@ -422,7 +422,7 @@ export const openApi = z.looseObject({ openapi: z.string().regex(/^3\.1\./) });
 
 // ---- As the views make them
 
-export type AgreementAnswer = z.input<typeof agreement>;
-export type KeyAnswer = z.input<typeof key>;
-export type EntryAnswer = z.input<typeof entry>;
-export type ExceptionAnswer = z.input<typeof exception>;
+export type AgreementResponse = z.input<typeof agreement>;
+export type KeyResponse = z.input<typeof key>;
+export type LedgerEntryResponse = z.input<typeof ledgerEntry>;
+export type ExceptionResponse = z.input<typeof exception>;

@@ -2,7 +2,7 @@ import type { Markup } from '../../emails/html.ts';
 import { html } from '../../emails/html.ts';
 import { stylesheet, stylesheetHash } from './docs-page-style.ts';
 import type { Content, OpenApi, Operation, Parameter, Ref, Response, Schema } from './document.ts';
-import { described, problemCodes, problemHead, problemName } from './problem-schemas.ts';
+import { problemCodes, problemDocs, problemHead, problemSchemaName } from './problem-schemas.ts';
 
 /*
  * The description as a page to read and to try from: pure, made of the document alone. It has no script and fetches
@@ -22,25 +22,23 @@ export const docsPageHeaders: Readonly<Record<string, string>> = {
   'cross-origin-opener-policy': 'same-origin',
   'cross-origin-resource-policy': 'same-origin',
   'referrer-policy': 'no-referrer',
-  'strict-transport-security': 'max-age=63072000',
-  'x-content-type-options': 'nosniff',
   'x-frame-options': 'DENY',
 };
 
-type Described = { readonly method: string; readonly path: string; readonly operation: Operation };
+type OperationEntry = { readonly method: string; readonly path: string; readonly operation: Operation };
 
 /** The whole page. */
 export function docsPage(document: OpenApi): string {
   const { info, tags, components } = document;
   const operations = Object.entries(document.paths).flatMap(([path, byMethod]) =>
-    Object.entries(byMethod).map(([method, operation]): Described => ({ method, path, operation })),
+    Object.entries(byMethod).map(([method, operation]): OperationEntry => ({ method, path, operation })),
   );
   const byTag = tags.map((tag) => ({
     ...tag,
     id: `tag-${slug(tag.name)}`,
     operations: operations.filter(({ operation }) => operation.tags.includes(tag.name)),
   }));
-  const problemNames = new Set(problemCodes.map(problemName));
+  const problemNames = new Set(problemCodes.map(problemSchemaName));
   const schemas = Object.entries(components.schemas).filter(([name]) => !problemNames.has(name));
   return html`<!doctype html>
 <html lang="en">
@@ -65,9 +63,9 @@ export function docsPage(document: OpenApi): string {
 <li><a href="#try">Try it</a></li>
 </ul>
 ${byTag.map(
-  ({ name, id, operations: listed }) => html`<h2><a href="#${id}">${name}</a></h2>
+  ({ name, id, operations: tagOperations }) => html`<h2><a href="#${id}">${name}</a></h2>
 <ul>
-${listed.map(({ operation }) => html`<li><a href="#${operation.operationId}">${operation.summary}</a></li>`)}
+${tagOperations.map(({ operation }) => html`<li><a href="#${operation.operationId}">${operation.summary}</a></li>`)}
 </ul>`,
 )}
 <h2><a href="#schemas">Shapes</a></h2>
@@ -77,31 +75,31 @@ ${listed.map(({ operation }) => html`<li><a href="#${operation.operationId}">${o
 <main id="main">
 <section class="intro" id="conventions">
 <h2>How it works</h2>
-${prose(info.description)}
+${renderMarkdown(info.description)}
 </section>
 <section id="try">
 <h2>Try it</h2>
 <p>Each route below has a command for a terminal. They need the service’s address and, where one signs in, a token:</p>
-<pre>${tryFirst}</pre>
+<pre>${tryItSetup}</pre>
 <p>The local system gives a token to anybody; elsewhere sign in as your organization does. The ids in the commands are examples:
 put in those that the lists give you.</p>
 </section>
 ${byTag.map(
-  ({ name, id, description, operations: listed }) => html`<section id="${id}">
+  ({ name, id, description, operations: tagOperations }) => html`<section id="${id}">
 <h2>${name}</h2>
-${prose(description)}
-${listed.map((each) => operationSection(each, document))}
+${renderMarkdown(description)}
+${tagOperations.map((each) => renderOperation(each, document))}
 </section>`,
 )}
 <section id="schemas">
 <h2>Shapes</h2>
 <p>What requests and answers are made of. An answer may get more members in time.</p>
-${schemas.map(([name, schema]) => schemaSection(name, schema))}
+${schemas.map(([name, schema]) => renderSchema(name, schema))}
 </section>
 <section id="errors">
 <h2>Errors</h2>
 <p>Every “no” is a problem document. Its <code>code</code> says which; the rest of it says what to do.</p>
-${problemCodes.map((code) => errorSection(code, document))}
+${problemCodes.map((code) => renderProblem(code, document))}
 </section>
 </main>
 </div>
@@ -110,82 +108,82 @@ ${problemCodes.map((code) => errorSection(code, document))}
 `.toString();
 }
 
-const tryFirst = `API=http://localhost:3000
+const tryItSetup = `API=http://localhost:3000
 TOKEN=$(curl -s "$API/_local/tokens" -d '{"email":"ada.lind@contoso.example"}' | cut -d'"' -f4)`;
 
-function operationSection({ method, path, operation }: Described, document: OpenApi): Markup {
+function renderOperation({ method, path, operation }: OperationEntry, document: OpenApi): Markup {
   const { operationId, summary, description, parameters = [], requestBody, responses } = operation;
-  const named = parameters.map((each) => parameterOf(each, document));
+  const resolvedParameters = parameters.map((each) => parameterOf(each, document));
   return html`<section class="operation" id="${operationId}" aria-labelledby="${operationId}-title">
 <h3 id="${operationId}-title">${summary}</h3>
 <p class="address"><span class="method ${method}">${method.toUpperCase()}</span> <code>${path}</code></p>
-${prose(description)}
-${named.length > 0 ? html`<h4>Parameters</h4>${fields(named.map(parameterField))}` : nothing}
-${requestBody === undefined ? nothing : bodyPart(requestBody)}
+${renderMarkdown(description)}
+${resolvedParameters.length > 0 ? html`<h4>Parameters</h4>${renderFields(resolvedParameters.map(parameterField))}` : emptyMarkup}
+${requestBody === undefined ? emptyMarkup : renderBody(requestBody)}
 <h4>Try it</h4>
-<pre>${curlOf(method, path, operation, document)}</pre>
+<pre>${curlCommand(method, path, operation, document)}</pre>
 <h4>Answers</h4>
 <dl class="answers">
-${Object.entries(responses).map(([status, each]) => answerPart(status, each, document))}
+${Object.entries(responses).map(([status, each]) => renderResponse(status, each, document))}
 </dl>
 </section>`;
 }
 
-function bodyPart({ content }: NonNullable<Operation['requestBody']>): Markup {
+function renderBody({ content }: NonNullable<Operation['requestBody']>): Markup {
   const types = Object.keys(content);
   const [first] = Object.values(content);
-  if (first === undefined) return nothing;
+  if (first === undefined) return emptyMarkup;
   const list = fieldsOf(first.schema, '');
   return html`<h4>Body</h4>
 <p class="quiet">${types.join(' or ')}</p>
-${list.length > 0 ? fields(list) : html`<p>No field is needed.</p>`}`;
+${list.length > 0 ? renderFields(list) : html`<p>No field is needed.</p>`}`;
 }
 
-function answerPart(status: string, response: Response | Ref, document: OpenApi): Markup {
+function renderResponse(status: string, response: Response | Ref, document: OpenApi): Markup {
   const { description, content = {} } = responseOf(response, document);
-  const codes = codesIn(content);
+  const codes = problemCodesIn(content);
   if (codes.length > 0) {
     const links = codes.map((code, index) => html`${index === 0 ? '' : ', '}<a href="#error-${code}">${code}</a>`);
-    const also = 'text/html' in content ? html` <span class="quiet">(or a page)</span>` : nothing;
+    const also = 'text/html' in content ? html` <span class="quiet">(or a page)</span>` : emptyMarkup;
     return html`<div><dt><code>${status}</code></dt><dd>${links}${also}</dd></div>`;
   }
   const json = content['application/json'];
   const page =
-    'text/html' in content ? html` <span class="quiet">A page, or JSON for those who ask for it.</span>` : nothing;
+    'text/html' in content ? html` <span class="quiet">A page, or JSON for those who ask for it.</span>` : emptyMarkup;
   const onlyPage = json === undefined && 'text/html' in content;
-  return html`<div><dt><code>${status}</code></dt><dd>${description}${onlyPage ? nothing : page}${
+  return html`<div><dt><code>${status}</code></dt><dd>${description}${onlyPage ? emptyMarkup : page}${
     json === undefined
-      ? nothing
+      ? emptyMarkup
       : html` ${typeOf(json.schema)}.
 <details><summary>Example</summary><pre>${JSON.stringify(json.example, null, 2)}</pre></details>`
   }</dd></div>`;
 }
 
 /** The problem codes that a response tells of, which are the names of its examples. */
-function codesIn(content: Content): readonly string[] {
+function problemCodesIn(content: Content): readonly string[] {
   return Object.keys(content['application/problem+json']?.examples ?? {});
 }
 
-function schemaSection(name: string, schema: Schema): Markup {
+function renderSchema(name: string, schema: Schema): Markup {
   const list = fieldsOf(schema, '');
   return html`<section class="schema" id="schema-${name}" aria-labelledby="schema-${name}-title">
 <h3 id="schema-${name}-title">${name}</h3>
-${schema.description === undefined ? nothing : prose(schema.description)}
-${list.length > 0 ? fields(list) : html`<p>${typeOf(schema)}</p>`}
+${schema.description === undefined ? emptyMarkup : renderMarkdown(schema.description)}
+${list.length > 0 ? renderFields(list) : html`<p>${typeOf(schema)}</p>`}
 </section>`;
 }
 
-function errorSection(code: (typeof problemCodes)[number], { components }: OpenApi): Markup {
+function renderProblem(code: (typeof problemCodes)[number], { components }: OpenApi): Markup {
   const { status, title } = problemHead(code);
-  const { when, advice, members, example } = described[code];
-  const document = components.schemas[problemName(code)];
-  const own = fieldsOf(document ?? {}, '').filter(({ name }) => name in members);
+  const { when, advice, members, example } = problemDocs[code];
+  const document = components.schemas[problemSchemaName(code)];
+  const ownFields = fieldsOf(document ?? {}, '').filter(({ name }) => name in members);
   return html`<section class="error" id="error-${code}" aria-labelledby="error-${code}-title">
 <h3 id="error-${code}-title"><code>${code}</code></h3>
 <p>${status} · ${title}</p>
-<p>${inline(when)} <strong>What to do:</strong> ${inline(advice)}</p>
+<p>${renderInline(when)} <strong>What to do:</strong> ${renderInline(advice)}</p>
 <p class="quiet">“${example}”</p>
-${own.length > 0 ? fields(own) : nothing}
+${ownFields.length > 0 ? renderFields(ownFields) : emptyMarkup}
 </section>`;
 }
 
@@ -194,26 +192,26 @@ ${own.length > 0 ? fields(own) : nothing}
 type Field = {
   readonly name: string;
   readonly type: Markup;
-  readonly needed: string;
-  readonly says: readonly string[];
+  readonly requirement: string;
+  readonly notes: readonly string[];
 };
 
-function fields(list: readonly Field[]): Markup {
+function renderFields(list: readonly Field[]): Markup {
   return html`<dl class="fields">
 ${list.map(
-  ({ name, type, needed, says }) => html`<div><dt><code>${name}</code></dt><dd>${type}${
-    needed === '' ? nothing : html` · ${needed}`
-  }${says.length > 0 ? html`<br>${says.map((each) => html`${inline(each)} `)}` : nothing}</dd></div>
+  ({ name, type, requirement, notes }) => html`<div><dt><code>${name}</code></dt><dd>${type}${
+    requirement === '' ? emptyMarkup : html` · ${requirement}`
+  }${notes.length > 0 ? html`<br>${notes.map((each) => html`${renderInline(each)} `)}` : emptyMarkup}</dd></div>
 `,
 )}</dl>`;
 }
 
-function parameterField({ name, in: place, required, description, schema }: Parameter): Field {
+function parameterField({ name, in: location, required, description, schema }: Parameter): Field {
   return {
     name,
-    type: html`${typeOf(schema)} <span class="quiet">in the ${place}</span>`,
-    needed: required ? 'required' : '',
-    says: [description, ...limitsOf(schema)],
+    type: html`${typeOf(schema)} <span class="quiet">in the ${location}</span>`,
+    requirement: required ? 'required' : '',
+    notes: [description, ...describeConstraints(schema)],
   };
 }
 
@@ -227,99 +225,99 @@ function fieldsOf(schema: Schema, prefix: string): readonly Field[] {
   return Object.entries(properties).flatMap(([name, member]) => {
     if (typeof member !== 'object') return [];
     const path = `${prefix}${name}`;
-    const needed = schema.required?.includes(name) ? 'required' : defaultOf(member);
-    const says = [...(member.description === undefined ? [] : [member.description]), ...limitsOf(member)];
-    const inside = insideOf(member);
+    const requirement = schema.required?.includes(name) ? 'required' : defaultOf(member);
+    const notes = [...(member.description === undefined ? [] : [member.description]), ...describeConstraints(member)];
+    const nested = nestedObjectOf(member);
     return [
-      { name: path, type: typeOf(member), needed, says },
-      ...(inside === undefined ? [] : fieldsOf(inside.schema, path + inside.joint)),
+      { name: path, type: typeOf(member), requirement, notes },
+      ...(nested === undefined ? [] : fieldsOf(nested.schema, path + nested.separator)),
     ];
   });
 }
 
 /** The object that a member is, or that its entries are, when it has no name of its own. */
-function insideOf(member: Schema): { readonly schema: Schema; readonly joint: string } | undefined {
-  if (member.properties !== undefined) return { schema: member, joint: '.' };
+function nestedObjectOf(member: Schema): { readonly schema: Schema; readonly separator: string } | undefined {
+  if (member.properties !== undefined) return { schema: member, separator: '.' };
   const { items } = member;
   if (typeof items === 'object' && !Array.isArray(items) && items.properties !== undefined) {
-    return { schema: items, joint: '[].' };
+    return { schema: items, separator: '[].' };
   }
   const object = member.anyOf?.find((each) => each.properties !== undefined);
-  return object === undefined ? undefined : { schema: object, joint: '.' };
+  return object === undefined ? undefined : { schema: object, separator: '.' };
 }
 
-function defaultOf({ default: usual }: Schema): string {
-  return usual === undefined ? 'optional' : `optional, ${JSON.stringify(usual)} if left out`;
+function defaultOf({ default: defaultValue }: Schema): string {
+  return defaultValue === undefined ? 'optional' : `optional, ${JSON.stringify(defaultValue)} if left out`;
 }
 
 function typeOf(schema: Schema): Markup {
   const { $ref, enum: values, anyOf, oneOf, type } = schema;
   if ($ref !== undefined) {
     const name = $ref.slice($ref.lastIndexOf('/') + 1);
-    const code = problemCodes.find((each) => problemName(each) === name);
+    const code = problemCodes.find((each) => problemSchemaName(each) === name);
     return code === undefined
       ? html`<a href="#schema-${name}">${name}</a>`
       : html`<a href="#error-${code}">${code}</a>`;
   }
   if (schema.const !== undefined) return html`<code>${String(schema.const)}</code>`;
-  if (values !== undefined) return joined(values.map((value) => html`<code>${String(value)}</code>`));
+  if (values !== undefined) return joinAlternatives(values.map((value) => html`<code>${String(value)}</code>`));
   if (schema.properties === undefined && (anyOf ?? oneOf) !== undefined) {
-    return joined((anyOf ?? oneOf ?? []).map(typeOf));
+    return joinAlternatives((anyOf ?? oneOf ?? []).map(typeOf));
   }
   if (type === 'array') {
     const { items } = schema;
     return typeof items === 'object' && !Array.isArray(items) ? html`list of ${typeOf(items)}` : html`list`;
   }
-  if (Array.isArray(type)) return joined(type.map((each) => html`${each}`));
+  if (Array.isArray(type)) return joinAlternatives(type.map((each) => html`${each}`));
   if (schema.format === 'date-time') return html`instant`;
   if (schema.format === 'date') return html`date`;
   return html`${type ?? 'anything'}`;
 }
 
-function joined(each: readonly Markup[]): Markup {
+function joinAlternatives(each: readonly Markup[]): Markup {
   return html`${each.map((one, index) => (index === 0 ? one : html`${index === each.length - 1 ? ' or ' : ', '}${one}`))}`;
 }
 
 /** The bounds of a value, in words. */
-function limitsOf(schema: Schema): readonly string[] {
+function describeConstraints(schema: Schema): readonly string[] {
   const { minimum, maximum, minLength = 0, maxLength, minItems, maxItems, pattern, format } = schema;
   const range =
     minimum !== undefined && maximum !== undefined
-      ? [`${number(minimum)} to ${number(maximum)}.`]
+      ? [`${formatNumber(minimum)} to ${formatNumber(maximum)}.`]
       : minimum !== undefined && minimum > 1
-        ? [`At least ${number(minimum)}.`]
+        ? [`At least ${formatNumber(minimum)}.`]
         : [];
   const length =
     maxLength === undefined
       ? []
-      : [`${minLength > 0 ? `${minLength} to ` : 'At most '}${number(maxLength)} characters.`];
-  const entries = maxItems === undefined ? [] : [`${minItems ?? 0} to ${number(maxItems)} entries.`];
+      : [`${minLength > 0 ? `${minLength} to ` : 'At most '}${formatNumber(maxLength)} characters.`];
+  const entries = maxItems === undefined ? [] : [`${minItems ?? 0} to ${formatNumber(maxItems)} entries.`];
   // An address is known by its name, and an instant by its; what the pattern would say beyond that helps nobody.
-  const shape = pattern === undefined || format !== undefined ? [] : [shapeOf(pattern)];
+  const shape = pattern === undefined || format !== undefined ? [] : [describePattern(pattern)];
   return [...range, ...length, ...entries, ...shape];
 }
 
 /** What a pattern asks for; one that only keeps characters out is told in words. */
-function shapeOf(pattern: string): string {
+function describePattern(pattern: string): string {
   return pattern.startsWith('^[^') ? 'No control characters.' : `Of the form \`${pattern}\`.`;
 }
 
-function number(value: number): string {
+function formatNumber(value: number): string {
   return value.toLocaleString('en');
 }
 
 // ---- A command to try
 
-function curlOf(method: string, path: string, operation: Operation, document: OpenApi): string {
+function curlCommand(method: string, path: string, operation: Operation, document: OpenApi): string {
   const parameters = (operation.parameters ?? []).map((each) => parameterOf(each, document));
-  const filled = parameters
+  const filledPath = parameters
     .filter((each) => each.in === 'path')
     .reduce((address, { name, example }) => address.replace(`{${name}}`, String(example)), path);
   const query = parameters
     .filter((each) => each.in === 'query' && each.name !== 'limit' && each.example !== undefined)
     .map(({ name, example }) => `${name}=${encodeURIComponent(String(example))}`);
   const lines = [
-    `curl ${method === 'get' ? '' : `-X ${method.toUpperCase()} `}"$API${[filled, ...(query.length > 0 ? [query.join('&')] : [])].join('?')}"`,
+    `curl ${method === 'get' ? '' : `-X ${method.toUpperCase()} `}"$API${[filledPath, ...(query.length > 0 ? [query.join('&')] : [])].join('?')}"`,
     ...(operation.security.length > 0 ? ['-H "Authorization: Bearer $TOKEN"'] : []),
     ...(parameters.some(({ name }) => name === 'Idempotency-Key') ? ['-H "Idempotency-Key: $(date +%s)"'] : []),
     ...bodyLines(operation.requestBody?.content),
@@ -330,54 +328,54 @@ function curlOf(method: string, path: string, operation: Operation, document: Op
 function bodyLines(content: Content | undefined): readonly string[] {
   const form = content?.['application/x-www-form-urlencoded']?.example;
   if (typeof form === 'object' && form !== null) {
-    return Object.entries(form).map(([name, value]) => `--data-urlencode ${quoted(`${name}=${value}`)}`);
+    return Object.entries(form).map(([name, value]) => `--data-urlencode ${shellQuote(`${name}=${value}`)}`);
   }
   const json = content?.['application/json'];
   if (json === undefined) return [];
-  return ['-H "Content-Type: application/json"', `-d ${quoted(JSON.stringify(json.example, null, 2))}`];
+  return ['-H "Content-Type: application/json"', `-d ${shellQuote(JSON.stringify(json.example, null, 2))}`];
 }
 
-function quoted(text: string): string {
+function shellQuote(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
 // ---- References and prose
 
-function parameterOf(given: Parameter | Ref, { components }: OpenApi): Parameter {
-  if (!('$ref' in given)) return given;
-  return found(components.parameters, given);
+function parameterOf(parameter: Parameter | Ref, { components }: OpenApi): Parameter {
+  if (!('$ref' in parameter)) return parameter;
+  return resolveReference(components.parameters, parameter);
 }
 
-function responseOf(given: Response | Ref, { components }: OpenApi): Response {
-  if (!('$ref' in given)) return given;
-  return found(components.responses, given);
+function responseOf(response: Response | Ref, { components }: OpenApi): Response {
+  if (!('$ref' in response)) return response;
+  return resolveReference(components.responses, response);
 }
 
-function found<Component>(components: Readonly<Record<string, Component>>, { $ref }: Ref): Component {
+function resolveReference<Component>(components: Readonly<Record<string, Component>>, { $ref }: Ref): Component {
   const component = components[$ref.slice($ref.lastIndexOf('/') + 1)];
   if (component === undefined) throw new Error(`The description refers to ${$ref}, which it does not have.`);
   return component;
 }
 
-const nothing = html``;
+const emptyMarkup = html``;
 
 function slug(name: string): string {
   return name.toLowerCase().replaceAll(/[^a-z]+/g, '-');
 }
 
 /** As much Markdown as the description is written in: paragraphs, lists, second headings, code and bold. */
-function prose(markdown: string): Markup {
+function renderMarkdown(markdown: string): Markup {
   const blocks = markdown.split(/\n{2,}|(?<=^## .*)\n/m);
   return html`${blocks.map((block) => {
-    if (block.startsWith('## ')) return html`<h3>${inline(block.slice(3))}</h3>\n`;
+    if (block.startsWith('## ')) return html`<h3>${renderInline(block.slice(3))}</h3>\n`;
     const lines = block.split('\n');
     return lines.every((line) => line.startsWith('- '))
-      ? html`<ul>\n${lines.map((line) => html`<li>${inline(line.slice(2))}</li>\n`)}</ul>\n`
-      : html`<p>${inline(block)}</p>\n`;
+      ? html`<ul>\n${lines.map((line) => html`<li>${renderInline(line.slice(2))}</li>\n`)}</ul>\n`
+      : html`<p>${renderInline(block)}</p>\n`;
   })}`;
 }
 
-function inline(text: string): Markup {
+function renderInline(text: string): Markup {
   return html`${text
     .split(/(`[^`]+`)/)
     .map((part) => (/^`.+`$/.test(part) ? html`<code>${part.slice(1, -1)}</code>` : html`${part}`))}`;

@@ -2,13 +2,13 @@ import * as z from 'zod';
 import { programs } from '../../domain/catalog.ts';
 import { problemType } from '../http/problems.ts';
 import { bodies, queries } from '../http/request-schemas.ts';
-import type { Route, Who } from '../manifest.ts';
+import type { Audience, Route } from '../manifest.ts';
 import { allRoutes, needsToken, staffRoles } from '../manifest.ts';
 import { exampleOf } from './examples.ts';
-import type { DescribedRoute } from './operations.ts';
-import { describedRoutes } from './operations.ts';
+import type { OperationDoc } from './operations.ts';
+import { operationDocs } from './operations.ts';
 import type { ProblemCode } from './problem-schemas.ts';
-import { described, problemDocument, problemHead, problemName } from './problem-schemas.ts';
+import { problemDocs, problemDocumentSchema, problemHead, problemSchemaName } from './problem-schemas.ts';
 
 /*
  * The published description of the API: an OpenAPI 3.1 document, made of the manifest, the schemas of what comes in and
@@ -95,7 +95,7 @@ const tags = {
   anyone: { name: 'The service', description: 'For anyone.' },
 } as const;
 
-const callers: Readonly<Record<Who, string>> = {
+const audienceDescriptions: Readonly<Record<Audience, string>> = {
   device: 'devices',
   customer: 'customers',
   'signed-in': 'anybody who is signed in',
@@ -106,7 +106,7 @@ const callers: Readonly<Record<Who, string>> = {
   anyone: 'anyone',
 };
 
-const about = `
+const introduction = `
 Issues volume license keys, counts what they activate, and raises their limits when the rules and the customer's Notices Correspondent say so.
 
 ## Conventions
@@ -137,15 +137,15 @@ const retryAfter = { ...requestId, 'Retry-After': { $ref: '#/components/headers/
 export function openApiDocument({ closed = false }: { readonly closed?: boolean } = {}): OpenApi {
   const schemas = new Map<string, Schema>();
   const responses = new Map<string, Response>();
-  const parts = { schemas, responses, closed };
+  const context = { schemas, responses, closed };
   const paths: Record<string, Record<string, Operation>> = {};
-  for (const { route, who } of allRoutes()) {
-    const { method, path } = writtenAs(route);
+  for (const { route, audience } of allRoutes()) {
+    const { method, path } = splitRoute(route);
     const operations = paths[path] ?? {};
-    operations[method.toLowerCase()] = operationOf(route, who, parts);
+    operations[method.toLowerCase()] = describeOperation(route, audience, context);
     paths[path] = operations;
   }
-  const inUse = new Set(
+  const usedTags = new Set(
     Object.values(paths).flatMap((operations) => Object.values(operations).flatMap((each) => each.tags)),
   );
   return {
@@ -154,15 +154,15 @@ export function openApiDocument({ closed = false }: { readonly closed?: boolean 
       title: 'Volume Activation',
       version,
       summary: 'Volume license keys, their activations, and requests for more.',
-      description: about,
+      description: introduction,
       license: { name: 'Apache License 2.0', identifier: 'Apache-2.0' },
     },
     servers: [{ url: '/', description: 'The service that this description came from.' }],
-    tags: Object.values(tags).filter(({ name }) => inUse.has(name)),
+    tags: Object.values(tags).filter(({ name }) => usedTags.has(name)),
     paths,
     components: {
-      schemas: Object.fromEntries(sorted(schemas)),
-      responses: Object.fromEntries(sorted(responses)),
+      schemas: Object.fromEntries(sortByName(schemas)),
+      responses: Object.fromEntries(sortByName(responses)),
       parameters: {
         IdempotencyKey: {
           name: 'Idempotency-Key',
@@ -198,7 +198,7 @@ export function openApiDocument({ closed = false }: { readonly closed?: boolean 
 }
 
 /** A route's method, its path, and the names in braces of the path. */
-export function writtenAs(route: Route): {
+export function splitRoute(route: Route): {
   readonly method: string;
   readonly path: string;
   readonly parameters: readonly string[];
@@ -207,44 +207,46 @@ export function writtenAs(route: Route): {
   return { method, path, parameters: [...path.matchAll(/\{(\w+)\}/g)].flatMap(([, name]) => name ?? []) };
 }
 
-type Parts = {
+type DocumentContext = {
   readonly schemas: Map<string, Schema>;
   readonly responses: Map<string, Response>;
   readonly closed: boolean;
 };
 
-function operationOf(route: Route, who: readonly Who[], parts: Parts): Operation {
-  const { operation, summary, more, answers }: DescribedRoute = describedRoutes[route];
-  const parameters = parametersOf(route, who, parts);
-  const body = bodyOf(route, parts);
-  const byWhom = who.map((each) => callers[each]).join(', ');
-  const replies = Object.entries(answers).map(([status, reply]) => [status, replyOf(route, reply, parts)] as const);
-  const refusals = [...codesOf(route, who)].map(
-    ([status, codes]) => [String(status), problemsOf(route, status, codes, parts)] as const,
+function describeOperation(route: Route, audience: readonly Audience[], context: DocumentContext): Operation {
+  const { operationId: operation, summary, notes: more, responses: answers }: OperationDoc = operationDocs[route];
+  const parameters = parametersOf(route, audience, context);
+  const body = requestBodyOf(route, context);
+  const callerNames = audience.map((each) => audienceDescriptions[each]).join(', ');
+  const responseEntries = Object.entries(answers).map(
+    ([status, reply]) => [status, describeResponse(route, reply, context)] as const,
+  );
+  const refusals = [...problemCodesOf(route, audience)].map(
+    ([status, codes]) => [String(status), problemResponseOf(route, status, codes, context)] as const,
   );
   return {
     operationId: operation,
-    tags: [tagOf(who)],
+    tags: [tagOf(audience)],
     summary,
-    description: [...(more === undefined ? [] : [more]), `Called by: ${byWhom}.`].join('\n\n'),
-    security: needsToken(who) ? [{ signIn: [] }] : [],
+    description: [...(more === undefined ? [] : [more]), `Called by: ${callerNames}.`].join('\n\n'),
+    security: needsToken(audience) ? [{ signIn: [] }] : [],
     ...(parameters.length > 0 ? { parameters } : {}),
     ...(body === undefined ? {} : { requestBody: body }),
-    responses: Object.fromEntries([...replies, ...refusals]),
+    responses: Object.fromEntries([...responseEntries, ...refusals]),
   };
 }
 
-function tagOf(who: readonly Who[]): string {
-  if (who.includes('signed-in')) return tags.customer.name;
-  const first = (['device', 'customer', 'link-holder', 'anyone', ...staffRoles] as const).find((each) =>
-    who.includes(each),
+function tagOf(audience: readonly Audience[]): string {
+  if (audience.includes('signed-in')) return tags.customer.name;
+  const primaryAudience = (['device', 'customer', 'link-holder', 'anyone', ...staffRoles] as const).find((each) =>
+    audience.includes(each),
   );
-  return tags[first ?? 'anyone'].name;
+  return tags[primaryAudience ?? 'anyone'].name;
 }
 
 // ---- What comes in
 
-const parameterWords: Readonly<Record<string, string>> = {
+const parameterDescriptions: Readonly<Record<string, string>> = {
   agreementId: 'The agreement number; for Open, `<authorizationNumber>-<licenseNumber>`.',
   keyId: 'The key’s id, as every list of keys gives it. Not the product key.',
   exceptionId: 'The id of the request.',
@@ -255,42 +257,50 @@ const parameterWords: Readonly<Record<string, string>> = {
   status: 'Only those in this state; `open` is all that are not final.',
 };
 
-function parametersOf(route: Route, who: readonly Who[], parts: Parts): readonly (Parameter | Ref)[] {
-  const { method, parameters } = writtenAs(route);
+function parametersOf(
+  route: Route,
+  audience: readonly Audience[],
+  context: DocumentContext,
+): readonly (Parameter | Ref)[] {
+  const { method, parameters } = splitRoute(route);
   const inPath = parameters.map(
     (name): Parameter => ({
       name,
       in: 'path',
       required: true,
-      description: parameterWords[name] ?? name,
+      description: parameterDescriptions[name] ?? name,
       schema: { type: 'string', minLength: 1, maxLength: 200 },
       example: exampleOf({ type: 'string' }, {}, [name]),
     }),
   );
-  const inQuery = Object.entries(querySchemaOf(route, parts)).map(
+  const inQuery = Object.entries(querySchemaOf(route, context)).map(
     ([name, schema]): Parameter => ({
       name,
       in: 'query',
       required: false,
-      description: parameterWords[name] ?? name,
+      description: parameterDescriptions[name] ?? name,
       schema,
       ...(name === 'cursor' ? {} : { example: exampleOf(schema, {}, ['Query', name]) }),
     }),
   );
-  const repeatable = method === 'POST' && needsToken(who);
-  return [...inPath, ...inQuery, ...(repeatable ? [{ $ref: '#/components/parameters/IdempotencyKey' }] : [])];
+  const acceptsIdempotencyKey = method === 'POST' && needsToken(audience);
+  return [
+    ...inPath,
+    ...inQuery,
+    ...(acceptsIdempotencyKey ? [{ $ref: '#/components/parameters/IdempotencyKey' }] : []),
+  ];
 }
 
 /** The parameters of a route's query. What is read as a number is described as one, not as the text that it is written in. */
-function querySchemaOf(route: Route, parts: Parts): Readonly<Record<string, Schema>> {
+function querySchemaOf(route: Route, context: DocumentContext): Readonly<Record<string, Schema>> {
   const query = (queries as Partial<Record<Route, z.ZodType>>)[route];
   if (query === undefined) return {};
-  const written = propertiesOf(jsonSchemaOf(query, 'input', parts));
-  const read = propertiesOf(jsonSchemaOf(query, 'output', parts));
+  const inputProperties = propertiesOf(jsonSchemaOf(query, 'input', context));
+  const outputProperties = propertiesOf(jsonSchemaOf(query, 'output', context));
   return Object.fromEntries(
-    Object.entries(written).map(([name, schema]) => {
-      const asRead = read[name];
-      return [name, asRead?.type === 'integer' ? asRead : schema];
+    Object.entries(inputProperties).map(([name, schema]) => {
+      const outputSchema = outputProperties[name];
+      return [name, outputSchema?.type === 'integer' ? outputSchema : schema];
     }),
   );
 }
@@ -301,12 +311,12 @@ function propertiesOf({ properties = {} }: Schema): Readonly<Record<string, Sche
   );
 }
 
-function bodyOf(route: Route, parts: Parts): Operation['requestBody'] {
-  const { form }: DescribedRoute = describedRoutes[route];
+function requestBodyOf(route: Route, context: DocumentContext): Operation['requestBody'] {
+  const { form }: OperationDoc = operationDocs[route];
   const body = (bodies as Partial<Record<Route, z.ZodType>>)[route] ?? form;
   if (body === undefined) return undefined;
-  const schema = jsonSchemaOf(body, 'input', parts);
-  const media = { schema, example: exampleOf(schema, Object.fromEntries(parts.schemas), [`to ${route}`]) };
+  const schema = jsonSchemaOf(body, 'input', context);
+  const media = { schema, example: exampleOf(schema, Object.fromEntries(context.schemas), [`to ${route}`]) };
   const content =
     form === undefined
       ? { 'application/json': media }
@@ -316,61 +326,69 @@ function bodyOf(route: Route, parts: Parts): Operation['requestBody'] {
 
 // ---- What goes out
 
-function replyOf(route: Route, { says, json, page }: DescribedRoute['answers'][number], parts: Parts): Response {
-  const schema = json === undefined ? undefined : jsonSchemaOf(json, 'output', parts);
+function describeResponse(
+  route: Route,
+  { description: says, json, page }: OperationDoc['responses'][number],
+  context: DocumentContext,
+): Response {
+  const schema = json === undefined ? undefined : jsonSchemaOf(json, 'output', context);
   const content: Content = {
     ...(schema === undefined
       ? {}
       : {
           'application/json': {
             schema,
-            example: exampleOf(schema, Object.fromEntries(parts.schemas), [`from ${route}`]),
+            example: exampleOf(schema, Object.fromEntries(context.schemas), [`from ${route}`]),
           },
         }),
-    ...(page ? pageContent : {}),
+    ...(page ? htmlContent : {}),
   };
   return { description: says, headers: requestId, ...(Object.keys(content).length > 0 ? { content } : {}) };
 }
 
-const pageContent: Content = { 'text/html': { schema: { type: 'string' } } };
+const htmlContent: Content = { 'text/html': { schema: { type: 'string' } } };
 
 /** The codes that a route can answer, by status: those that follow from its shape, and its own. */
-export function codesOf(route: Route, who: readonly Who[]): ReadonlyMap<number, readonly ProblemCode[]> {
-  const { refuses = {} }: DescribedRoute = describedRoutes[route];
+export function problemCodesOf(
+  route: Route,
+  audience: readonly Audience[],
+): ReadonlyMap<number, readonly ProblemCode[]> {
+  const { refusals: refuses = {} }: OperationDoc = operationDocs[route];
   const byStatus = new Map<number, Set<ProblemCode>>();
   const add = (code: ProblemCode, status: number) =>
     byStatus.set(status, (byStatus.get(status) ?? new Set()).add(code));
-  for (const code of generalCodes(route, who)) add(code, problemHead(code).status);
+  for (const code of sharedProblemCodes(route, audience)) add(code, problemHead(code).status);
   for (const [code, status] of Object.entries(refuses)) {
-    const own = code as keyof typeof refuses;
-    add(own, typeof status === 'number' ? status : problemHead(own).status);
+    const refusalCode = code as keyof typeof refuses;
+    add(refusalCode, typeof status === 'number' ? status : problemHead(refusalCode).status);
   }
   return new Map(
     [...byStatus].map(([status, codes]) => [status, [...codes]] as const).toSorted(([one], [other]) => one - other),
   );
 }
 
-function generalCodes(route: Route, who: readonly Who[]): readonly ProblemCode[] {
-  const { method, parameters } = writtenAs(route);
-  const signedIn = needsToken(who);
+function sharedProblemCodes(route: Route, audience: readonly Audience[]): readonly ProblemCode[] {
+  const { method, parameters } = splitRoute(route);
+  const needsSignIn = needsToken(audience);
   const takesBody = route in bodies;
-  const repeatable = signedIn && method === 'POST';
-  const openToAll = who.includes('signed-in') || ['customer', ...staffRoles].every((each) => who.includes(each as Who));
-  const applying: readonly (readonly [boolean, readonly ProblemCode[]])[] = [
-    [signedIn, ['unauthenticated']],
-    [signedIn && !openToAll, ['forbidden']],
+  const acceptsIdempotencyKey = needsSignIn && method === 'POST';
+  const isOpenToAll =
+    audience.includes('signed-in') || ['customer', ...staffRoles].every((each) => audience.includes(each as Audience));
+  const rules: readonly (readonly [boolean, readonly ProblemCode[]])[] = [
+    [needsSignIn, ['unauthenticated']],
+    [needsSignIn && !isOpenToAll, ['forbidden']],
     [parameters.length > 0, ['not-found']],
     [method !== 'GET', ['malformed-json', 'too-large']],
     [takesBody, ['unsupported-media-type']],
-    [takesBody || repeatable || route in queries, ['invalid-request']],
-    [repeatable, ['idempotency-key-reused', 'request-in-progress']],
+    [takesBody || acceptsIdempotencyKey || route in queries, ['invalid-request']],
+    [acceptsIdempotencyKey, ['idempotency-key-reused', 'request-in-progress']],
     [true, ['too-many-requests', 'fault', 'busy']],
   ];
-  return applying.flatMap(([applies, codes]) => (applies ? codes : []));
+  return rules.flatMap(([applies, codes]) => (applies ? codes : []));
 }
 
 /** The codes that are always told as a problem, also where a route's own refusals come as pages. */
-const neverPages: readonly ProblemCode[] = [
+const jsonOnlyCodes: readonly ProblemCode[] = [
   'malformed-json',
   'unsupported-media-type',
   'too-large',
@@ -379,27 +397,32 @@ const neverPages: readonly ProblemCode[] = [
   'busy',
 ];
 
-function problemsOf(route: Route, status: number, codes: readonly ProblemCode[], parts: Parts): Response | Ref {
-  const { answers }: DescribedRoute = describedRoutes[route];
+function problemResponseOf(
+  route: Route,
+  status: number,
+  codes: readonly ProblemCode[],
+  context: DocumentContext,
+): Response | Ref {
+  const { responses: answers }: OperationDoc = operationDocs[route];
   const hasPages = Object.values(answers).some(({ page }) => page);
-  const pages = hasPages && codes.some((code) => !neverPages.includes(code));
+  const pages = hasPages && codes.some((code) => !jsonOnlyCodes.includes(code));
   const response: Response = {
-    description: codes.map((code) => described[code].when).join(' '),
+    description: codes.map((code) => problemDocs[code].when).join(' '),
     headers: status === 429 || status === 503 ? retryAfter : requestId,
     content: {
       [problemType]: {
-        schema: problemSchema(codes, parts),
-        examples: Object.fromEntries(codes.map((code) => [code, problemExample(code, status, parts)])),
+        schema: problemResponseSchema(codes, context),
+        examples: Object.fromEntries(codes.map((code) => [code, problemExample(code, status, context)])),
       },
-      ...(pages ? pageContent : {}),
+      ...(pages ? htmlContent : {}),
       // The local system has no such gateway, and no answer of it may look like one.
-      ...((status === 401 || status === 429) && !parts.closed ? gatewayContent : {}),
+      ...((status === 401 || status === 429) && !context.closed ? gatewayContent : {}),
     },
   };
   const [only] = codes;
   if (codes.length > 1 || only === undefined || pages || status !== problemHead(only).status) return response;
-  const name = problemName(only).replace(/Problem$/, '');
-  parts.responses.set(name, response);
+  const name = problemSchemaName(only).replace(/Problem$/, '');
+  context.responses.set(name, response);
   return { $ref: `#/components/responses/${name}` };
 }
 
@@ -410,24 +433,24 @@ const gatewayContent: Content = {
   },
 };
 
-function problemSchema(codes: readonly ProblemCode[], parts: Parts): Schema {
-  const refs = codes.map((code) => jsonSchemaOf(problemDocument(code), 'output', parts));
+function problemResponseSchema(codes: readonly ProblemCode[], context: DocumentContext): Schema {
+  const refs = codes.map((code) => jsonSchemaOf(problemDocumentSchema(code), 'output', context));
   const [only] = refs;
   if (refs.length === 1 && only !== undefined) return only;
   const mapping = Object.fromEntries(codes.map((code, index) => [code, refs[index]?.$ref]));
   return { oneOf: refs, discriminator: { propertyName: 'code', mapping } };
 }
 
-function problemExample(code: ProblemCode, status: number, { schemas }: Parts) {
+function problemExample(code: ProblemCode, status: number, { schemas }: DocumentContext) {
   const { title } = problemHead(code);
-  const { members, example: detail } = described[code];
+  const { members, example: detail } = problemDocs[code];
   const components = Object.fromEntries(schemas);
-  const document = schemas.get(problemName(code)) ?? {};
-  const told = Object.entries(propertiesOf(document)).flatMap(([name, schema]) =>
-    name in members ? [[name, exampleOf(schema, components, [problemName(code), name])] as const] : [],
+  const document = schemas.get(problemSchemaName(code)) ?? {};
+  const exampleMembers = Object.entries(propertiesOf(document)).flatMap(([name, schema]) =>
+    name in members ? [[name, exampleOf(schema, components, [problemSchemaName(code), name])] as const] : [],
   );
   const type = `urn:volume-activation:problem:${code}`;
-  return { summary: title, value: { type, title, status, code, detail, ...Object.fromEntries(told) } };
+  return { summary: title, value: { type, title, status, code, detail, ...Object.fromEntries(exampleMembers) } };
 }
 
 // ---- Schemas
@@ -436,11 +459,11 @@ function problemExample(code: ProblemCode, status: number, { schemas }: Parts) {
  * The JSON Schema of what is sent (`input`) or answered (`output`). A schema that has a name becomes a component and is
  * referred to; where a request and an answer share a name, the request's has `Input` added.
  */
-function jsonSchemaOf(schema: z.ZodType, io: 'input' | 'output', { schemas, closed }: Parts): Schema {
-  const made = z.toJSONSchema(schema, {
+function jsonSchemaOf(schema: z.ZodType, io: 'input' | 'output', { schemas, closed }: DocumentContext): Schema {
+  const jsonSchemaDocument = z.toJSONSchema(schema, {
     io,
     override: ({ jsonSchema }) => {
-      Object.assign(jsonSchema, exactlyOneNaming(jsonSchema));
+      Object.assign(jsonSchema, agreementNumberConstraint(jsonSchema));
       // It says that the code may not write to it, which is no matter of the wire.
       delete jsonSchema.readOnly;
       // JavaScript's own bounds of whole numbers are none of ours.
@@ -451,7 +474,7 @@ function jsonSchemaOf(schema: z.ZodType, io: 'input' | 'output', { schemas, clos
     },
   });
   const nameOf = (id: string) => (io === 'input' ? `${id}Input` : id);
-  const { $schema: _, $defs = {}, ...root } = renamed(made, nameOf);
+  const { $schema: _, $defs = {}, ...root } = renameReferences(jsonSchemaDocument, nameOf);
   for (const [id, component] of Object.entries($defs)) {
     const { id: __, ...rest } = component as Schema & { id?: string };
     schemas.set(nameOf(id), rest);
@@ -459,7 +482,7 @@ function jsonSchemaOf(schema: z.ZodType, io: 'input' | 'output', { schemas, clos
   return root;
 }
 
-function renamed(schema: Schema, nameOf: (id: string) => string): Schema {
+function renameReferences(schema: Schema, nameOf: (id: string) => string): Schema {
   const text = JSON.stringify(schema).replaceAll(/"#\/\$defs\/(\w+)"/g, (_, id: string) =>
     JSON.stringify(`#/components/schemas/${nameOf(id)}`),
   );
@@ -470,7 +493,7 @@ function renamed(schema: Schema, nameOf: (id: string) => string): Schema {
  * What the schemas check by a rule of their own: an agreement is named by its number or, in Open, by two. A request for
  * more does not say its program, so there either will do.
  */
-function exactlyOneNaming({ properties = {} }: Schema): Schema {
+function agreementNumberConstraint({ properties = {} }: Schema): Schema {
   if (!('agreementNumber' in properties && 'authorizationNumber' in properties)) return {};
   const byOne = { required: ['agreementNumber'], properties: { authorizationNumber: false, licenseNumber: false } };
   const byTwo = { required: ['authorizationNumber', 'licenseNumber'], properties: { agreementNumber: false } };
@@ -484,6 +507,6 @@ function exactlyOneNaming({ properties = {} }: Schema): Schema {
   };
 }
 
-function sorted<Value>(entries: ReadonlyMap<string, Value>): readonly (readonly [string, Value])[] {
+function sortByName<Value>(entries: ReadonlyMap<string, Value>): readonly (readonly [string, Value])[] {
   return [...entries].toSorted(([one], [other]) => (one < other ? -1 : 1));
 }

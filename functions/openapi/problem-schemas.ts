@@ -2,8 +2,8 @@ import * as z from 'zod';
 import { products } from '../../domain/catalog.ts';
 import { exceptionStatuses, transitions } from '../../domain/exception-status.ts';
 import type { RefusalCode, RefusalMembers } from '../../domain/refusal.ts';
-import { exceptionDraft, exceptionId, instant, keyId, lastFive, remedy } from '../http/response-schemas.ts';
 import { problems } from '../http/problems.ts';
+import { exceptionDraft, exceptionId, instant, keyId, lastFive, remedy } from '../http/response-schemas.ts';
 
 /*
  * The problem documents (RFC 9457) that callers get in place of an answer, one for each code: what it carries beside the
@@ -209,8 +209,7 @@ export const problemDocs = {
     },
     when: 'The request is in a state from which this does not lead on.',
     advice: 'Read the request again: `status` says where it is, `allowed` what can be done now.',
-    example:
-      'The request is fulfilled, so “withdraw” is not possible. It has ended and cannot be changed.',
+    example: 'The request is fulfilled, so “withdraw” is not possible. It has ended and cannot be changed.',
   },
   'link-unknown': {
     members: {},
@@ -223,7 +222,8 @@ export const problemDocs = {
     members: { because: z.enum(['replaced', 'too-many-wrong-codes', 'late', 'closed']) },
     when: 'The link decides nothing any more.',
     advice: 'Look for a newer mail about the same request; if there is none, nothing is needed.',
-    example: 'The request changed after we sent this email. If it still needs your decision, use the link in our latest email.',
+    example:
+      'The request changed after we sent this email. If it still needs your decision, use the link in our latest email.',
   },
   'already-decided': {
     members: { decision: z.enum(['approve', 'deny']), decidedAt: instant },

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { engineEnvironment, mailEnvironment, serviceVersion, tableEnvironment } from '../../functions/environment.ts';
+import { mailEnvironment, serviceVersion, tableEnvironment, workflowEnvironment } from '../../functions/environment.ts';
 
 const complete: Readonly<Record<string, string>> = {
   TABLE_NAME: 'volume-activation',
-  VAULT_SECRET: 'a root secret of more than 32 bytes, told to nobody',
+  ROOT_SECRET: 'a root secret of more than 32 bytes, told to nobody',
   MAIL_FROM: 'Volume Activation <no-reply@service.example>',
   MAIL_TEAM: 'team@service.example',
   MAIL_SUPERVISORS: 'supervisors@service.example',
@@ -36,7 +36,7 @@ describe('an environment that is complete', () => {
     expect(tableEnvironment()).toMatchObject({ TABLE_NAME: 'volume-activation', POLICY_FILE: 'policy.json' });
     expect(mailEnvironment()).toMatchObject({ MAIL_TEAM: 'team@service.example' });
     expect(mailEnvironment()).not.toHaveProperty('MAIL_CONFIGURATION_SET');
-    expect(engineEnvironment().STATE_MACHINE_ARN).toContain(':stateMachine:');
+    expect(workflowEnvironment().STATE_MACHINE_ARN).toContain(':stateMachine:');
     expect(serviceVersion()).toBe('development');
     process.env.SERVICE_VERSION = '1.2.3';
     expect(serviceVersion()).toBe('1.2.3');
@@ -44,22 +44,22 @@ describe('an environment that is complete', () => {
 
   it('needs of each function only what it may touch', () => {
     process.env = { STATE_MACHINE_ARN: 'arn' };
-    expect(engineEnvironment()).toEqual({ STATE_MACHINE_ARN: 'arn' });
+    expect(workflowEnvironment()).toEqual({ STATE_MACHINE_ARN: 'arn' });
   });
 });
 
 describe('an environment that is not', () => {
-  const parts = { table: tableEnvironment, mail: mailEnvironment, engine: engineEnvironment };
+  const parts = { table: tableEnvironment, mail: mailEnvironment, workflowClient: workflowEnvironment };
 
   it.each([
     ['TABLE_NAME', parts.table],
-    ['VAULT_SECRET', parts.table],
+    ['ROOT_SECRET', parts.table],
     ['MAIL_FROM', parts.mail],
     ['MAIL_TEAM', parts.mail],
     ['MAIL_SUPERVISORS', parts.mail],
     ['MAIL_INBOUND', parts.mail],
     ['PUBLIC_URL', parts.mail],
-    ['STATE_MACHINE_ARN', parts.engine],
+    ['STATE_MACHINE_ARN', parts.workflowClient],
   ])('is told in one line that names what is missing: %s', (name, read) => {
     delete process.env[name];
     const said = complaint(read);
@@ -69,15 +69,15 @@ describe('an environment that is not', () => {
 
   it('names all that is missing at once', () => {
     process.env = {};
-    expect(complaint(tableEnvironment)).toMatch(/TABLE_NAME: .*; VAULT_SECRET: /);
+    expect(complaint(tableEnvironment)).toMatch(/TABLE_NAME: .*; ROOT_SECRET: /);
   });
 
   it('KEY-6 never repeats a value: it may be a secret', () => {
-    process.env.VAULT_SECRET = 'too-short-a-secret';
+    process.env.ROOT_SECRET = 'too-short-a-secret';
     process.env.MAIL_TEAM = 'not an address';
     process.env.PUBLIC_URL = 'not a url';
     for (const read of [tableEnvironment, mailEnvironment]) {
-      expect(complaint(read)).toMatch(/VAULT_SECRET|MAIL_TEAM.*PUBLIC_URL/);
+      expect(complaint(read)).toMatch(/ROOT_SECRET|MAIL_TEAM.*PUBLIC_URL/);
       expect(complaint(read)).not.toMatch(/too-short-a-secret|not an address|not a url/);
     }
   });

@@ -2,12 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import type { APIGatewayProxyEventV2, Context } from 'aws-lambda';
 import { describe, expect, it } from 'vitest';
-import { reserveKey } from '../../../store/mak-activations.ts';
+import { reserveKey } from '../../../store/mak-bucket.ts';
 import { context, installationId } from '../../builders.ts';
 import { mondayTen } from '../../instants.ts';
 import { startTestDynamoDb } from '../../store/dynamodb.ts';
-import { createRequestFixture } from '../request-fixture.ts';
 import { setUpHandlerEnvironment } from '../handler-invocation.ts';
+import { createRequestFixture } from '../request-fixture.ts';
 
 const { store } = await setUpHandlerEnvironment(await startTestDynamoDb(), mondayTen);
 const { handler } = await import('../../../functions/api/activation.ts');
@@ -58,7 +58,7 @@ describe('a reserve that is ahead of its key, as after a restore from a backup',
         );
         if (answers.at(-1)?.statusCode === 503) break;
       }
-      expect(await findKey(store, mak.keyId)).toMatchObject({ status: { status: 'live' } });
+      expect(await findKey(store, mak.keyId)).toMatchObject({ state: { status: 'live' } });
       expect(answers.map(({ statusCode }) => statusCode)).toContain(503);
     },
   );

@@ -169,7 +169,6 @@ describe('the headers of the pages', () => {
       'referrer-policy': 'no-referrer',
       'cache-control': 'no-store',
       'x-frame-options': 'DENY',
-      'x-content-type-options': 'nosniff',
       'cross-origin-opener-policy': 'same-origin',
     });
     const policy = approvalPageHeaders['content-security-policy']?.split('; ') ?? [];

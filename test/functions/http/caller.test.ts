@@ -2,9 +2,9 @@ import type { APIGatewayProxyEventV2 } from 'aws-lambda';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Caller } from '../../../functions/http/caller.ts';
-import { accessTo, parseCaller, isContact, isForbidden, isStaffWithoutRole } from '../../../functions/http/caller.ts';
+import { accessTo, isContact, isForbidden, isStaffWithoutRole, parseCaller } from '../../../functions/http/caller.ts';
 import { staffRoles } from '../../../functions/manifest.ts';
-import { agent, anAgreement, noor, ines, mallory, reviewer } from '../../builders.ts';
+import { agent, anAgreement, ines, mallory, noor, reviewer } from '../../builders.ts';
 import { mondayTen } from '../../instants.ts';
 
 /** An event whose token had these claims, as the gateway hands it over. */

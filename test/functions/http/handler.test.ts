@@ -4,11 +4,14 @@ import { describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { refuse } from '../../../domain/refusal.ts';
 import { Secret } from '../../../domain/secret.ts';
-import type { HttpResponse, ApiRequest, RefusalResponse } from '../../../functions/http/handler.ts';
-import { createApiHandler, parseJson, listResponse, parsePageRequest } from '../../../functions/http/handler.ts';
+import { createApiHandler } from '../../../functions/http/handler.ts';
+import { parseJson } from '../../../functions/http/json.ts';
+import { listResponse, parsePageRequest } from '../../../functions/http/paging.ts';
+import type { ApiRequest } from '../../../functions/http/parse-request.ts';
+import type { HttpResponse, RefusalResponse } from '../../../functions/http/response.ts';
 import type { Route } from '../../../functions/manifest.ts';
-import { getStore } from '../../../functions/runtime/store.ts';
 import { setClock } from '../../../functions/runtime/clock.ts';
+import { getStore } from '../../../functions/runtime/store.ts';
 import { ContentionError } from '../../../store/dynamodb/table.ts';
 import { ines, jorge } from '../../builders.ts';
 import { mondayTen } from '../../instants.ts';
@@ -19,7 +22,7 @@ const engine = await startTestDynamoDb();
 const { tableName } = await engine.newStore();
 Object.assign(process.env, {
   TABLE_NAME: tableName,
-  VAULT_SECRET: 'a root secret for tests, of more than 32 bytes',
+  ROOT_SECRET: 'a root secret for tests, of more than 32 bytes',
   POWERTOOLS_LOG_LEVEL: 'INFO',
 });
 setClock(() => mondayTen);
@@ -84,18 +87,20 @@ async function call(handler: ReturnType<typeof withRoute>, sent: RequestOptions 
 
 const fine: Run = () => Promise.resolve({ status: 201, body: { made: 1 } });
 
-describe('an answer', () => {
-  it('carries the request’s id, is kept nowhere, and says that it is JSON', async () => {
+describe('a response', () => {
+  it('has the ID of the request, is never cached, is JSON, and has the security headers', async () => {
     const { status, headers, json, requestId } = await call(planning(fine));
     expect([status, json]).toEqual([201, { made: 1 }]);
     expect(headers).toEqual({
       'cache-control': 'no-store',
       'content-type': 'application/json',
+      'Strict-Transport-Security': 'max-age=63072000',
+      'X-Content-Type-Options': 'nosniff',
       'x-request-id': requestId,
     });
   });
 
-  it('may be a page, and may be nothing', async () => {
+  it('can be a page, and can be empty', async () => {
     const page = planning(() =>
       Promise.resolve({ status: 200, body: '<p>', headers: { 'content-type': 'text/html' } }),
     );
@@ -105,7 +110,7 @@ describe('an answer', () => {
     expect(nothing.headers).not.toHaveProperty('content-type');
   });
 
-  it('is a problem where it is a no, with the status of its code or the route’s own', async () => {
+  it('is a problem document for a refusal, with the status of its code or of the route', async () => {
     const no = refuse('key-blocked', 'Use the new key.', { replacedBy: null });
     const usual = await call(planning(() => Promise.resolve(no)));
     expect(usual).toMatchObject({ status: 409, headers: { 'content-type': 'application/problem+json' } });
@@ -114,25 +119,25 @@ describe('an answer', () => {
     expect([own.status, own.json]).toEqual([403, expect.objectContaining({ status: 403 })]);
   });
 
-  it('that is a no may be a page, and is logged and counted by its code all the same', async () => {
+  it('to a refusal can be a page, and is logged and counted by its code', async () => {
     const page = { html: '<p>', headers: { 'content-type': 'text/html' } };
     const no = refuse('key-blocked', 'Use the new key.', { replacedBy: null });
     const answered = await call(planning(() => Promise.resolve({ ...no, status: 410, page })));
     expect(answered).toMatchObject({ status: 410, body: '<p>', headers: { 'content-type': 'text/html' } });
     const lines = printed.lines().filter((line) => line.includes('key-blocked'));
-    expect(lines.filter((line) => line.includes('"message":"answered"'))).toHaveLength(1);
+    expect(lines.filter((line) => line.includes('"message":"request completed"'))).toHaveLength(1);
     expect(lines.filter((line) => line.includes('"refusals"'))).toHaveLength(1);
   });
 
-  it('is not found at a route that the function does not have', async () => {
+  it('is not-found on a route that the function does not have', async () => {
     for (const route of ['$default', 'GET /nothing', 'GET /agreements']) {
       expect((await call(planning(fine), { route })).status, route).toBe(404);
     }
   });
 });
 
-describe('a call', () => {
-  it('hands over what was sent, parsed: the caller, the body, the time', async () => {
+describe('a request', () => {
+  it('reaches the handler parsed: caller, body, and time', async () => {
     const seen: ApiRequest<Route>[] = [];
     const handler = planning((each) => {
       seen.push(each);
@@ -150,14 +155,14 @@ describe('a call', () => {
     expect(seen[0]?.operationId).not.toBe(seen[1]?.operationId);
   });
 
-  it('reads headers whatever their case', async () => {
+  it('can have headers in any case', async () => {
     const { status } = await call(planning(fine), {
       headers: { 'content-type': '', 'Content-Type': 'Application/JSON; Charset=UTF-8' },
     });
     expect(status).toBe(201);
   });
 
-  it('takes no body for an empty object', async () => {
+  it('without a body counts as an empty object', async () => {
     const reveal = withRoute('POST /keys/{keyId}/reveal', fine);
     for (const body of [undefined, '', '  ', '{}']) {
       const sent = { ...event({ route: 'POST /keys/{keyId}/reveal' }), ...(body === undefined ? {} : { body }) };
@@ -167,8 +172,8 @@ describe('a call', () => {
   });
 });
 
-describe('a failure', () => {
-  it('of others’ getting in the way says to try again, and when', async () => {
+describe('an error', () => {
+  it('of contention says when to try again', async () => {
     const { status, headers, json } = await call(
       planning(() => Promise.reject(new ContentionError('bucket 5 of key 7'))),
     );
@@ -178,7 +183,7 @@ describe('a failure', () => {
     expect(JSON.stringify(json)).not.toContain('bucket 5');
   });
 
-  it('of ours is told without a detail, but with the id by which it is found in the log', async () => {
+  it('that is a fault shows no details, but the request ID that finds it in the log', async () => {
     const { status, json, requestId } = await call(
       planning(() => Promise.reject(new TypeError('x is not a function'))),
     );
@@ -189,7 +194,7 @@ describe('a failure', () => {
     expect(printed.text()).toContain(requestId);
   });
 
-  it('APR-5 is a page where people look at pages, and a problem for who asked for JSON', async () => {
+  it('APR-5 is a page for browsers, and a problem document for callers that ask for JSON', async () => {
     const page = (accept: string, requestId: string) =>
       accept === 'application/json'
         ? undefined
@@ -206,7 +211,7 @@ describe('a failure', () => {
     expect([told.statusCode, told.headers?.['content-type']]).toEqual([500, 'application/problem+json']);
   });
 
-  it('is one also when what was thrown is no error', async () => {
+  it('is a fault also when the thrown value is not an Error', async () => {
     expect((await call(planning(() => Promise.reject('a text')))).status).toBe(500);
     expect((await call(planning(() => Promise.reject(undefined)))).status).toBe(500);
   });
@@ -215,7 +220,7 @@ describe('a failure', () => {
 describe('a request with an idempotency key', () => {
   const header = () => ({ 'idempotency-key': randomUUID() });
 
-  it('is done once, and answered the same', async () => {
+  it('takes effect once, and gets the same response again', async () => {
     let done = 0;
     const handler = planning(() => {
       done += 1;
@@ -229,7 +234,7 @@ describe('a request with an idempotency key', () => {
     expect(byTom.json).toEqual({ done: 2 });
   });
 
-  it('is told that it still runs while it does', async () => {
+  it('is refused while the first one runs', async () => {
     const headers = header();
     const begun = Promise.withResolvers<void>();
     const gate = Promise.withResolvers<void>();
@@ -254,7 +259,7 @@ describe('a request with an idempotency key', () => {
     expect(other.json).toMatchObject({ status: 409, code: 'idempotency-key-reused' });
   });
 
-  it('is the same operation each time, also when the first came to nothing, which can be tried again at once', async () => {
+  it('has the same operation ID each time, also after a fault, which can be retried at once', async () => {
     const headers = header();
     const operations: string[] = [];
     const failingFirst = planning(({ operationId: operation }) => {
@@ -270,7 +275,7 @@ describe('a request with an idempotency key', () => {
     expect(new Set(operations).size).toBe(1);
   });
 
-  it('is answered although its answer could not be kept: it is done all the same', async () => {
+  it('is answered although the response could not be stored', async () => {
     const headers = header();
     const { client } = getStore();
     const send = client.send.bind(client);
@@ -281,10 +286,10 @@ describe('a request with an idempotency key', () => {
       return calls < 3 ? send(...asked) : Promise.reject(new Error('the table is gone'));
     });
     expect((await call(planning(fine), { headers })).status).toBe(201);
-    expect(printed.text()).toContain('could not keep an answer');
+    expect(printed.text()).toContain('idempotent response not stored');
   });
 
-  it('KEY-6 keeps an answer that holds a key sealed', async () => {
+  it('KEY-6 stores a response that has a product key encrypted', async () => {
     const headers = header();
     const productKey = 'BCDFG-HJKMP-QRTVW-XY234-6789B';
     const handler = planning(() => Promise.resolve({ status: 200, body: { productKey } }));
@@ -295,7 +300,7 @@ describe('a request with an idempotency key', () => {
 });
 
 describe('the log', () => {
-  it('KEY-6 APR-1 tells the route, the status, the code and the caller, and never a body, a token or a key', async () => {
+  it('KEY-6 APR-1 has the route, status, code, and caller, and never a body, token, or key', async () => {
     const secrets = ['BCDFG-HJKMP-QRTVW-XY234-6789B', 'a-token-of-256-bits', '123456', 'a-bearer-token'];
     const [productKey = '', token = '', code = '', bearer = ''] = secrets;
     const approving = createApiHandler('approvals', {
@@ -327,12 +332,12 @@ describe('the log', () => {
     for (const secret of secrets) expect(printed.text(), secret).not.toContain(secret);
   });
 
-  it('is of lines of JSON, one for each answer, that carry its id', async () => {
+  it('has one JSON line for each response, with its request ID', async () => {
     const { requestId } = await call(planning(fine));
     const lines = printed
       .lines()
       .flatMap((line) => line.split('\n'))
-      .filter((line) => line.includes('"answered"'));
+      .filter((line) => line.includes('"request completed"'));
     expect(lines).toHaveLength(1);
     expect(JSON.parse(lines[0] ?? '')).toMatchObject({
       requestId,
@@ -356,21 +361,21 @@ describe('a page of a list', () => {
     return z.object({ nextCursor: z.string() }).parse(answer.body).nextCursor;
   };
 
-  it('leads to the next by a cursor, and the last one leads nowhere', () => {
+  it('has a cursor to the next page; the last page has none', () => {
     const answer = listResponse(list(), { items: [1, 2], next: null }, (entry: number) => entry * 10);
     expect(answer).toEqual({ status: 200, body: { items: [10, 20], nextCursor: null } });
     for (const position of ['AGREEMENT#E-1001', '5', 'ü €', '~']) {
       const cursor = cursorOf(position);
       expect(parsePageRequest(list({ query: { limit: 2, cursor } }))).toEqual({
         ok: true,
-        ask: { limit: 2, after: position },
+        request: { limit: 2, after: position },
       });
       // The next page may be of another size.
       expect(parsePageRequest(list({ query: { limit: 9, cursor } }))).toMatchObject({ ok: true });
     }
   });
 
-  it('is not led to by the cursor of another list, of another filter, or of somebody else', () => {
+  it('refuses the cursor of another list, filter, or caller', () => {
     const cursor = cursorOf('5');
     for (const facts of [
       { route: 'GET /keys/{keyId}/grants' },
@@ -386,7 +391,7 @@ describe('a page of a list', () => {
   });
 });
 
-describe('the reading of JSON', () => {
+describe('parsing JSON', () => {
   it.each([
     '{"a":1,"a":2}',
     '{"a":{"b":1,"b":2}}',
@@ -394,7 +399,7 @@ describe('the reading of JSON', () => {
     '{"a":1,"\\u0061":2}',
     '{"__proto__":1,"__proto__":2}',
     '{"a\\\\":1,"a\\\\":1}',
-  ])('refuses an object that names a field twice: %s', (text) => {
+  ])('refuses an object with a duplicate name: %s', (text) => {
     expect(parseJson(text)).toMatchObject({ ok: false, refusal: { code: 'malformed-json' } });
   });
 
@@ -406,11 +411,11 @@ describe('the reading of JSON', () => {
     '{"a" : 1 , "b"\n:\t2}',
     '{"":{"":""}}',
     '"a\\":1"',
-  ])('takes every other as it is: %s', (text) => {
+  ])('accepts everything else: %s', (text) => {
     expect(parseJson(text)).toEqual({ ok: true, value: JSON.parse(text) });
   });
 
-  it('is not out of breath however deep it goes', () => {
+  it('does not overflow the stack on deep nesting', () => {
     const deep = `${'['.repeat(30_000)}${']'.repeat(30_000)}`;
     expect(parseJson(deep).ok).toBe(true);
     expect(parseJson(`${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}`).ok).toBe(true);

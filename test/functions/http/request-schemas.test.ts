@@ -2,9 +2,9 @@ import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { z } from 'zod';
-import { fieldErrorsOf } from '../../../functions/http/handler.ts';
-import { bodies, decisionSchema, requestFormSchema, queries } from '../../../functions/http/request-schemas.ts';
-import { noor, ines, productKey, jorge } from '../../builders.ts';
+import { bodies, decisionSchema, queries, requestFormSchema } from '../../../functions/http/request-schemas.ts';
+import { fieldErrorsOf } from '../../../functions/http/validation-errors.ts';
+import { ines, jorge, noor, productKey } from '../../builders.ts';
 
 /** What is wrong with a value: by pointer, or nothing. */
 function faults(schema: z.ZodType, value: unknown): Readonly<Record<string, string>> {
@@ -122,9 +122,9 @@ describe('an incomplete request', () => {
     expect(
       faults(requestFormSchema, { ...intake, organizationName: 5, requester: [], requiredDate: null, product: 'dos' }),
     ).toEqual({
-      '/organizationName': 'must be a text',
+      '/organizationName': 'must be a string',
       '/requester': 'must be an object',
-      '/requiredDate': 'must be a text',
+      '/requiredDate': 'must be a string',
       '/product': expect.stringMatching(/^must be windows-vista-business or /),
     });
   });
