@@ -1,9 +1,10 @@
 import { PutCommand } from '@aws-sdk/lib-dynamodb';
 import type { InstallationId } from '../domain/keys/installation-id.ts';
-import type { CommitResult, Store } from '../store/dynamodb/table.ts';
+import type { CommitResult } from '../store/dynamodb/table.ts';
 import { commit } from '../store/dynamodb/table.ts';
+import type { Store } from '../store/store.ts';
 
-/* The plain design, which the real one is held against: one counter, and a record for each machine. */
+/* The plain design, with which the buckets are compared: one counter, and one record per computer. */
 
 const counter = { PK: 'PLAIN', SK: 'COUNTER' };
 
@@ -11,7 +12,7 @@ export async function putCounter({ client, tableName }: Store): Promise<void> {
   await client.send(new PutCommand({ TableName: tableName, Item: { ...counter, used: 0 } }));
 }
 
-/** Tries once to activate a machine, unless that many have: a transaction of two items. */
+/** Tries once to activate a computer within the limit, in a transaction of two items. */
 export function activateOnBaseline(store: Store, installationId: InstallationId, limit: number): Promise<CommitResult> {
   return commit(store, [
     {
@@ -27,7 +28,7 @@ export function activateOnBaseline(store: Store, installationId: InstallationId,
     {
       Put: {
         TableName: '',
-        Item: { PK: `PLAIN#${installationId}`, SK: 'MACHINE' },
+        Item: { PK: `PLAIN#${installationId}`, SK: 'COMPUTER' },
         ConditionExpression: 'attribute_not_exists(PK)',
       },
     },

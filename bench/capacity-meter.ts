@@ -1,6 +1,6 @@
 import type { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 
-/** What was used of the database since the last reset: round trips, and units as DynamoDB bills them. */
+/** The consumed capacity since the last reset: round trips, and units as DynamoDB bills them. */
 export type CapacityUsage = { roundTrips: number; writeUnits: number; readUnits: number };
 
 const writes: readonly string[] = [
@@ -13,10 +13,13 @@ const writes: readonly string[] = [
 
 type ConsumedCapacity = { CapacityUnits?: number };
 
+/** The ratio between the length of an item as JSON and its size in DynamoDB. */
+const jsonOverhead = 1.4;
+
 /**
- * Counts every call of a client on its way to the wire, with the capacity that the engine says it consumed. A failed
- * conditional write is not told by the engine but billed by DynamoDB: by the size of the item it met, one unit a kilobyte,
- * and in a transaction two for each item.
+ * Counts every call of a client, with the capacity that the emulator reports. DynamoDB also bills failed conditional
+ * writes, which the emulator does not report: one unit per kilobyte of the checked item, or two units for each item of a
+ * transaction.
  */
 export function meterCapacity(client: DynamoDBDocumentClient): {
   readonly usage: CapacityUsage;
@@ -53,9 +56,9 @@ export function meterCapacity(client: DynamoDBDocumentClient): {
   };
 }
 
-/** The document client names a command without the word Item that the plain one has. */
-function isSameCommand(plain: string, given: string): boolean {
-  return plain === given || plain.replace('ItemCommand', 'Command').replace('ItemsCommand', 'Command') === given;
+/** Compares command names. The document client omits the word Item of the plain client. */
+function isSameCommand(plain: string, name: string): boolean {
+  return plain === name || plain.replace('ItemCommand', 'Command').replace('ItemsCommand', 'Command') === name;
 }
 
 function failedWriteUnits(error: unknown, input: object): number {
@@ -64,6 +67,6 @@ function failedWriteUnits(error: unknown, input: object): number {
     return 2 * input.TransactItems.length;
   }
   if (error.name !== 'ConditionalCheckFailedException') return 0;
-  const item = 'Item' in error && error.Item !== undefined ? JSON.stringify(error.Item).length : 1;
-  return Math.max(1, Math.ceil(item / 1024 / 1.4));
+  const jsonLength = 'Item' in error && error.Item !== undefined ? JSON.stringify(error.Item).length : 1;
+  return Math.max(1, Math.ceil(jsonLength / 1024 / jsonOverhead));
 }

@@ -12,16 +12,16 @@ const resourceUsageSchema = z.record(
     writeUnits: z.number(),
     readUnits: z.number(),
     httpRequests: z.number(),
-    runs: z.object({ activation: z.number(), api: z.number(), step: z.number(), watch: z.number() }),
+    invocations: z.object({ activation: z.number(), api: z.number(), step: z.number(), streamReader: z.number() }),
     transitions: z.number(),
-    mails: z.number(),
+    emails: z.number(),
     logBytes: z.number(),
   }),
 );
 
 /**
- * Counts one part in a process of its own, since the handlers keep one table for as long as they live. What its functions
- * log goes to nobody.
+ * Counts the resources of one part in a child process, because the handlers use the same table for the lifetime of a
+ * process. Discards the log of the functions.
  */
 export async function countInChildProcess(part: keyof typeof parts): Promise<Readonly<Record<string, ResourceUsage>>> {
   const child = fork(import.meta.filename, [part], { silent: true });

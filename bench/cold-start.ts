@@ -13,7 +13,7 @@ import { issueMakWithLimit, median, newStore, randomActivation, revealProductKey
 import type { Measurement, RunOptions } from './report.ts';
 import { activationUpdate } from './write-path.ts';
 
-/** An empty handler, and one that has the SDK's client as it comes and does nothing but send it an update. */
+/** Sources of an empty handler, and of one that only sends an update with the unmodified SDK client. */
 const baselineSources = {
   empty: 'export const handler = async () => ({ statusCode: 204 });',
   bare: [
@@ -27,11 +27,11 @@ const baselineSources = {
 const pairsPerRound = 5;
 
 /**
- * How large each Lambda's bundle is and how long it takes to load, beside an empty handler and the bare client; and how much
- * memory an activation function takes over many requests. The bundles are those that are deployed, and are loaded under the
- * options that Lambda is told.
+ * Measures the size and the load time of each Lambda function's bundle, compared with an empty handler and the bare client,
+ * and the memory of the activation function over many requests. The bundles are built and loaded with their deployment
+ * options.
  */
-export async function measure({ rounds, isLong: long }: RunOptions): Promise<readonly Measurement[]> {
+export async function measure({ rounds, isLong }: RunOptions): Promise<readonly Measurement[]> {
   const folder = mkdtempSync(join(tmpdir(), 'bench-start-'));
   try {
     const names = Object.keys(manifest) as EntryName[];
@@ -50,23 +50,28 @@ export async function measure({ rounds, isLong: long }: RunOptions): Promise<rea
     }
 
     const times = new Map([...bundles.keys()].map((name) => [name, [] as number[]]));
-    // Rounds are interleaved, so that a slow moment of the machine slows all alike.
+    // The rounds alternate, so that a slow moment of the machine affects all bundles.
     for (let round = 0; round < rounds; round += 1) {
       for (const [name, path] of bundles) times.get(name)?.push(loadMilliseconds(path));
     }
     const loadingMeasurement = (name: string): Measurement => ({
-      what: `loading ${name}`,
+      label: `loading ${name}`,
       value: median(times.get(name) ?? []),
       unit: 'ms',
-      baseline: { what: 'KB', value: statSync(bundles.get(name) ?? '').size / 1024 },
+      baseline: { label: 'KB', value: statSync(bundles.get(name) ?? '').size / 1024 },
     });
-    // A start is short and easily disturbed, so the two that are compared are loaded more often, one after the other.
+    // A load is short and easily disturbed. The two that are compared are loaded more often, one after the other.
     const load = (name: string) => loadMilliseconds(bundles.get(name) ?? '');
     const ratios = Array.from({ length: rounds * pairsPerRound }, () => load('activation') / load('bare'));
     return [
       ...['empty', 'bare', ...names].map(loadingMeasurement),
-      { what: 'loading activation, of the bare client', value: median(ratios), unit: '×', target: { atMost: 1.2 } },
-      ...(await measureMemory(folder, bundles, long ? 10_000 : 1_000)),
+      {
+        label: 'loading activation, relative to the bare client',
+        value: median(ratios),
+        unit: '×',
+        target: { atMost: 1.2 },
+      },
+      ...(await measureMemory(folder, bundles, isLong ? 10_000 : 1_000)),
     ];
   } finally {
     rmSync(folder, { recursive: true });
@@ -75,9 +80,9 @@ export async function measure({ rounds, isLong: long }: RunOptions): Promise<rea
 
 const deployedEnvironment = { NODE_OPTIONS: '--enable-source-maps' };
 
-/** Loads a bundle in a process of its own, and tells how long that alone took. */
+/** Loads a bundle in a new process and returns the load time. */
 function loadMilliseconds(path: string): number {
-  const script = `const before = performance.now(); await import(${JSON.stringify(path)}); console.log(performance.now() - before);`;
+  const script = `const startedAt = performance.now(); await import(${JSON.stringify(path)}); console.log(performance.now() - startedAt);`;
   return Number(
     execFileSync(process.execPath, ['--input-type=module', '-e', script], {
       env: { ...process.env, ...deployedEnvironment },
@@ -86,7 +91,7 @@ function loadMilliseconds(path: string): number {
   );
 }
 
-/** Calls the handler of a bundle with each line of a file, and tells the first call's time and the peak of the memory. */
+/** Calls the handler of a bundle with each line of a file, and sends the duration of the first call and the peak memory. */
 const callerScript = `
   const [bundle, inputs] = process.argv.slice(1);
   const { createInterface } = await import('node:readline');
@@ -94,10 +99,10 @@ const callerScript = `
   const { handler } = await import(bundle);
   let firstMilliseconds;
   for await (const line of createInterface(createReadStream(inputs))) {
-    const before = performance.now();
+    const startedAt = performance.now();
     const { statusCode = 201 } = await handler(JSON.parse(line), {});
-    firstMilliseconds ??= performance.now() - before;
-    if (statusCode !== 201) throw new Error('A call was answered ' + statusCode);
+    firstMilliseconds ??= performance.now() - startedAt;
+    if (statusCode !== 201) throw new Error('A call returned ' + statusCode);
   }
   process.send({ firstMilliseconds, peakMegabytes: process.resourceUsage().maxRSS / 1024 });
 `;
@@ -108,7 +113,7 @@ async function measureMemory(
   requests: number,
 ): Promise<readonly Measurement[]> {
   const store = await newStore();
-  // So large that no bucket runs full: the bare client would not know where else to look.
+  // So large that no bucket becomes full, because the bare client does not look for slots in other buckets.
   const layout = await issueMakWithLimit(store, 'MEMORY', requests * 6);
   const bareLayout = await issueMakWithLimit(store, 'BARE', requests * 6);
   const productKey = await revealProductKey(store, layout.keyId);
@@ -125,23 +130,23 @@ async function measureMemory(
     });
     const message = once(child, 'message');
     const [code] = await once(child, 'exit');
-    if (code !== 0) throw new Error(`Calling ${name} over and over ended with ${code}.`);
+    if (code !== 0) throw new Error(`The process that called ${name} exited with code ${code}.`);
     return z.object({ firstMilliseconds: z.number(), peakMegabytes: z.number() }).parse((await message)[0]);
   };
   const bare = await runBundle('bare');
   const activation = await runBundle('activation');
   return [
     {
-      what: 'the first activation after loading',
+      label: 'the first activation after loading',
       value: activation.firstMilliseconds,
       unit: 'ms',
-      baseline: { what: 'ms bare', value: bare.firstMilliseconds },
+      baseline: { label: 'ms bare', value: bare.firstMilliseconds },
     },
     {
-      what: `peak memory over ${requests.toLocaleString('en-US')} activations`,
+      label: `peak memory over ${requests.toLocaleString('en-US')} activations`,
       value: activation.peakMegabytes,
       unit: 'MB',
-      baseline: { what: 'MB bare', value: bare.peakMegabytes },
+      baseline: { label: 'MB bare', value: bare.peakMegabytes },
     },
   ];
 }

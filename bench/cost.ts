@@ -1,14 +1,21 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { manifest } from '../functions/manifest.ts';
 import { countInChildProcess } from './child-process-count.ts';
-import type { LambdaKind } from './prices.ts';
-import { assumedMilliseconds, billableUsageOf, costInDollars, memoryMegabytes, prices } from './prices.ts';
-import type { ResourceUsage } from './resource-usage.ts';
+
+import {
+  assumedMilliseconds,
+  billableUsageOf,
+  costInDollars,
+  functionLabels,
+  memoryMegabytes,
+  prices,
+} from './prices.ts';
+import type { FunctionKind, ResourceUsage } from './resource-usage.ts';
 
 /*
- * `npm run cost`: counts on the local engine what an activation and an exception request use of each service of AWS, prices
- * it, and writes the tables of docs/cost.md. The prices are AWS's list prices, and the durations are assumed: both stand in
- * the page.
+ * `npm run cost`: counts the AWS resources that an activation and an exception request use on the local emulators, prices
+ * them, and writes the tables of docs/cost.md. The prices are AWS's list prices, and the durations are assumed. The page
+ * shows both.
  */
 
 const rounded = (value: number) => String(Math.round(value * 100) / 100);
@@ -22,28 +29,28 @@ function markdown(head: readonly string[], rows: readonly (readonly string[])[])
 }
 
 function priceTable(): string {
-  const runs = (Object.keys(assumedMilliseconds) as LambdaKind[]).map(
-    (run) => `${run} ${assumedMilliseconds[run]} ms at ${memoryMegabytes[run]} MB`,
+  const durations = (Object.keys(assumedMilliseconds) as FunctionKind[]).map(
+    (kind) => `${functionLabels[kind]} ${assumedMilliseconds[kind]} ms at ${memoryMegabytes[kind]} MB`,
   );
   return `${Object.values(prices)
-    .map(({ said }) => `- ${said}`)
-    .join('\n')}\n\nAssumed durations of a run: ${runs.join(', ')}.`;
+    .map(({ description }) => `- ${description}`)
+    .join('\n')}\n\nAssumed durations of an invocation: ${durations.join(', ')}.`;
 }
 
-function countTable(counts: Readonly<Record<string, ResourceUsage>>, many: number, costHeading: string): string {
-  const rows = Object.entries(counts).map(([what, usage]) => {
+function countTable(counts: Readonly<Record<string, ResourceUsage>>, multiple: number, costHeading: string): string {
+  const rows = Object.entries(counts).map(([label, usage]) => {
     const billable = billableUsageOf(usage);
     return [
-      what,
+      label,
       rounded(billable.writeUnits),
       rounded(billable.readUnits),
       rounded(billable.httpRequests),
       rounded(billable.invocations),
       rounded(billable.gigabyteSeconds * 1000),
       rounded(billable.transitions),
-      rounded(billable.mails),
+      rounded(billable.emails),
       roundedUp(billable.logBytes),
-      dollars(costInDollars(usage) * many),
+      dollars(costInDollars(usage) * multiple),
     ];
   });
   const head = [
@@ -51,25 +58,25 @@ function countTable(counts: Readonly<Record<string, ResourceUsage>>, many: numbe
     'write units',
     'read units',
     'HTTP',
-    'runs',
+    'invocations',
     'GB-ms',
     'transitions',
-    'mails',
+    'emails',
     'log bytes',
     costHeading,
   ];
   return markdown(head, rows);
 }
 
-/** What a steady rate of new activations takes. */
-function rateTable(activation: ResourceUsage, watchOfHundred: ResourceUsage): string {
+/** Returns the table of the resources that a steady rate of new activations uses. */
+function rateTable(activation: ResourceUsage, batchOf100: ResourceUsage): string {
   const { rate } = manifest.activation;
   const billable = billableUsageOf(activation);
-  const watchBillable = billableUsageOf(watchOfHundred);
+  const batchBillable = billableUsageOf(batchOf100);
   const rows = [10, 1_000, 100_000].map((perSecond) => {
     const batches = Math.max(1, perSecond / 100);
-    const writes = perSecond * billable.writeUnits + batches * watchBillable.writeUnits;
-    const perHour = 3600 * (perSecond * costInDollars(activation) + batches * costInDollars(watchOfHundred));
+    const writes = perSecond * billable.writeUnits + batches * batchBillable.writeUnits;
+    const perHour = 3600 * (perSecond * costInDollars(activation) + batches * costInDollars(batchOf100));
     return [
       perSecond.toLocaleString('en-US'),
       roundedUp(writes),
@@ -83,27 +90,27 @@ function rateTable(activation: ResourceUsage, watchOfHundred: ResourceUsage): st
   });
   return markdown(
     [
-      'a second',
+      'per second',
       'write units',
       'partitions',
-      'runs at once',
-      'of the gateway’s rate',
-      'batches of the stream',
-      'logs an hour',
-      'an hour',
+      'concurrent invocations',
+      'share of the gateway rate',
+      'stream batches',
+      'logs per hour',
+      'cost per hour',
     ],
     rows,
   );
 }
 
-/** Puts tables into the page, each between its marks. */
+/** Writes the tables into docs/cost.md, each between its two comments. */
 function writeTables(tables: Readonly<Record<string, string>>): void {
   const path = 'docs/cost.md';
   const page = Object.entries(tables).reduce(
     (text, [name, table]) => {
       const pattern = new RegExp(`(<!-- ${name}: made by npm run cost -->\n)[^]*?(\n<!-- end of ${name} -->)`);
-      if (!pattern.test(text)) throw new Error(`${path} has no place for the table ${name}.`);
-      return text.replace(pattern, (_, begin: string, end: string) => `${begin}${table}${end}`);
+      if (!pattern.test(text)) throw new Error(`${path} has no comments for the table ${name}.`);
+      return text.replace(pattern, (_, start: string, end: string) => `${start}${table}${end}`);
     },
     readFileSync(path, 'utf8'),
   );
@@ -113,17 +120,17 @@ function writeTables(tables: Readonly<Record<string, string>>): void {
 async function main(): Promise<void> {
   const activations = await countInChildProcess('activations');
   const requests = await countInChildProcess('requests');
-  const { 'a new machine': aNewMachine, 'the watcher, a batch of 100': watchOfHundred } = activations;
-  if (aNewMachine === undefined || watchOfHundred === undefined) throw new Error('Activations were not counted.');
+  const { 'a new activation': newActivation, 'the stream reader, a batch of 100': batchOf100 } = activations;
+  if (newActivation === undefined || batchOf100 === undefined) throw new Error('Activations were not counted.');
   const tables = {
     prices: priceTable(),
-    activations: countTable(activations, 1e6, 'a million'),
-    requests: countTable(requests, 1e3, 'a thousand'),
-    rates: rateTable(aNewMachine, watchOfHundred),
+    activations: countTable(activations, 1e6, 'per million'),
+    requests: countTable(requests, 1e3, 'per thousand'),
+    rates: rateTable(newActivation, batchOf100),
   };
   writeTables(tables);
   for (const [name, table] of Object.entries(tables)) console.log(`\n${name}\n\n${table}`);
-  console.log('\nThey are in docs/cost.md.');
+  console.log('\nThe tables are in docs/cost.md.');
 }
 
 await main();

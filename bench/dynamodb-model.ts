@@ -8,12 +8,12 @@ import type { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import { createPrng } from '../test/simulation/prng.ts';
 
 /*
- * The limits that DynamoDB documents and the engine of this machine does not have, put between the SDK and the engine, on
- * a clock that moves only when every client waits. So what is measured does not depend on the machine, and the same run
- * comes out the same each time. The store code, the SDK and what the engine answers are the real ones.
+ * A model of DynamoDB's documented limits, which the local emulator does not have. It sits between the SDK and the
+ * emulator, with a simulated clock that advances only when every client waits. The result therefore does not depend on
+ * the machine and is the same every time. The store code, the SDK, and the emulator's responses are real.
  *
- * Each partition key is a partition of its own, as DynamoDB makes it when it is hot. A whole table has its limits too,
- * which rise with its use or when it is warmed; they are not in the model.
+ * Each partition key is a partition of its own, as in DynamoDB when the key is hot. The limits of a whole table, which
+ * rise with its use or its warm throughput, are not in the model.
  */
 
 export const limits = {
@@ -24,25 +24,25 @@ export const limits = {
   readUnitsPerSecond: 3_000,
 } as const;
 
-/** What a partition has not used within this time is lost: DynamoDB often lets it be used later, but does not promise it. */
+/** Unused capacity is lost after this time. DynamoDB often keeps it longer, but does not promise it. */
 const burstSeconds = 0.1;
 
 export type DynamoDbModel = {
-  /** The model's time, in milliseconds from its beginning. */
+  /** Returns the time of the simulated clock in milliseconds, from 0. */
   now(): number;
-  /** Lets the client that acts wait in the model's time. */
+  /** Lets the current client wait on the simulated clock. */
   wait(milliseconds: number): Promise<void>;
-  /** Lets clients act at once until all are done. Each does one thing at a time. */
+  /** Runs clients concurrently until all are done. Each client does one thing at a time. */
   run(clients: readonly (() => Promise<void>)[]): Promise<void>;
-  /** What was sent, and what of it was refused, the SDK's own attempts included. */
+  /** The requests, and the throttled and conflicting ones among them, including the SDK's retries. */
   readonly counts: { requests: number; throttled: number; conflicts: number };
 };
 
 type WaitingClient = { readonly at: number; readonly client: number; readonly resume: () => void };
 type RetryStrategy = Awaited<ReturnType<DynamoDBDocumentClient['config']['retryStrategy']>>;
 
-/** Puts the limits into a connection's way to the engine. */
-export function installLimits(connection: DynamoDBDocumentClient): DynamoDbModel {
+/** Adds the limits to a client. */
+export function installLimits(documentClient: DynamoDBDocumentClient): DynamoDbModel {
   let now = 0;
   let running = 0;
   const currentClient = new AsyncLocalStorage<number>();
@@ -51,21 +51,21 @@ export function installLimits(connection: DynamoDBDocumentClient): DynamoDbModel
   const inTransactionUntil = new Map<string, number>();
   const writtenUntil = new Map<string, number>();
   const tokenBuckets = new Map<string, TokenBucket>();
-  /** What an item cost the last time; it is charged that again, since the engine tells the cost only afterwards. */
-  const costs = new Map<string, number>();
+  /** The units of the previous request for an item. A request is charged before the emulator reports its own units. */
+  const previousUnits = new Map<string, number>();
 
   const resumeNext = () => {
     running -= 1;
     if (running > 0) return;
-    const first = waiting.reduce<WaitingClient | undefined>(
+    const earliest = waiting.reduce<WaitingClient | undefined>(
       (best, each) => (isBefore(each, best) ? each : best),
       undefined,
     );
-    if (first === undefined) return;
-    waiting.splice(waiting.indexOf(first), 1);
-    now = first.at;
+    if (earliest === undefined) return;
+    waiting.splice(waiting.indexOf(earliest), 1);
+    now = earliest.at;
     running = 1;
-    first.resume();
+    earliest.resume();
   };
   const wait = (milliseconds: number) =>
     new Promise<void>((resume) => {
@@ -73,17 +73,17 @@ export function installLimits(connection: DynamoDBDocumentClient): DynamoDbModel
       resumeNext();
     });
 
-  /** Whether all the partitions have capacity left; only then is any of it used. */
+  /** Consumes capacity of all partitions and returns true, or consumes nothing if one of them has none left. */
   const consume = (kind: ModelRequest['kind'], items: readonly Item[]) => {
     const perSecond = kind === 'read' ? limits.readUnitsPerSecond : limits.writeUnitsPerSecond;
     const charges = items.map(({ partition, name }) => {
       const key = `${kind === 'read'} ${partition}`;
       const tokenBucket = tokenBuckets.get(key) ?? new TokenBucket(perSecond);
       tokenBuckets.set(key, tokenBucket);
-      return { allowance: tokenBucket, units: costs.get(`${kind} ${name}`) ?? (kind === 'transaction' ? 2 : 1) };
+      return { tokenBucket, units: previousUnits.get(`${kind} ${name}`) ?? (kind === 'transaction' ? 2 : 1) };
     });
-    if (!charges.every(({ allowance: tokenBucket }) => tokenBucket.hasTokens(now))) return false;
-    for (const { allowance: tokenBucket, units } of charges) tokenBucket.consume(units);
+    if (!charges.every(({ tokenBucket }) => tokenBucket.hasTokens(now))) return false;
+    for (const { tokenBucket, units } of charges) tokenBucket.consume(units);
     return true;
   };
 
@@ -106,12 +106,13 @@ export function installLimits(connection: DynamoDBDocumentClient): DynamoDbModel
       : new ThrottlingException({ message: 'Throughput exceeds the limit of the partition.', $metadata: {} });
   };
 
-  connection.config.retryStrategy = async () => createRetryStrategy(await connection.config.maxAttempts(), wait);
-  connection.middlewareStack.add(
+  documentClient.config.retryStrategy = async () =>
+    createRetryStrategy(await documentClient.config.maxAttempts(), wait);
+  documentClient.middlewareStack.add(
     (next) => (args) => next({ ...args, input: { ...args.input, ReturnConsumedCapacity: 'TOTAL' } }),
-    { step: 'initialize', name: 'ask-for-cost' },
+    { step: 'initialize', name: 'return-consumed-capacity' },
   );
-  connection.middlewareStack.add(
+  documentClient.middlewareStack.add(
     (next) => async (args) => {
       const request = toModelRequest(args.input as CommandInput);
       const { kind, items } = request;
@@ -126,10 +127,10 @@ export function installLimits(connection: DynamoDBDocumentClient): DynamoDbModel
       if (error !== undefined) throw error;
       const result = await next(args);
       const units = consumedUnitsIn(result.output) / items.length;
-      for (const { name } of items) costs.set(`${kind} ${name}`, units);
+      for (const { name } of items) previousUnits.set(`${kind} ${name}`, units);
       return result;
     },
-    // Within the SDK's own attempts, and outside of what reads the engine's answer.
+    // Inside the SDK's retries, and outside the deserialization of the response.
     { step: 'deserialize', priority: 'high', name: 'limits' },
   );
   return {
@@ -139,9 +140,9 @@ export function installLimits(connection: DynamoDBDocumentClient): DynamoDbModel
     async run(clients) {
       running += clients.length;
       await Promise.all(
-        clients.map((act, client) =>
+        clients.map((runClient, client) =>
           currentClient.run(client, async () => {
-            await act();
+            await runClient();
             resumeNext();
           }),
         ),
@@ -150,29 +151,30 @@ export function installLimits(connection: DynamoDBDocumentClient): DynamoDbModel
   };
 }
 
-/** Of those who wait for the same moment, the first client goes first. */
+/** Orders clients by the time for which they wait, and then by their number. */
 function isBefore(one: WaitingClient, other: WaitingClient | undefined): boolean {
   return other === undefined || one.at < other.at || (one.at === other.at && one.client < other.client);
 }
 
 class TokenBucket {
   readonly #perSecond: number;
-  #left: number;
-  #at = 0;
+  #tokens: number;
+  #refilledAt = 0;
 
   constructor(perSecond: number) {
     this.#perSecond = perSecond;
-    this.#left = perSecond * burstSeconds;
+    this.#tokens = perSecond * burstSeconds;
   }
 
   hasTokens(now: number): boolean {
-    this.#left = Math.min(this.#perSecond * burstSeconds, this.#left + ((now - this.#at) / 1_000) * this.#perSecond);
-    this.#at = now;
-    return this.#left > 0;
+    const refill = ((now - this.#refilledAt) / 1_000) * this.#perSecond;
+    this.#tokens = Math.min(this.#perSecond * burstSeconds, this.#tokens + refill);
+    this.#refilledAt = now;
+    return this.#tokens > 0;
   }
 
   consume(units: number): void {
-    this.#left -= units;
+    this.#tokens -= units;
   }
 }
 
@@ -186,7 +188,7 @@ type CommandInput = Target & {
   readonly RequestItems?: Readonly<Record<string, { readonly Keys?: readonly Attributes[] }>>;
 };
 
-/** What a request touches, as far as an activation goes. */
+/** Returns the kind and the items of a request. It supports the requests of an activation. */
 function toModelRequest(input: CommandInput): ModelRequest {
   if (input.TransactItems !== undefined) {
     return { kind: 'transaction', items: input.TransactItems.map(({ Update, Put }) => itemAt(Update ?? Put ?? {})) };
@@ -200,13 +202,13 @@ function toModelRequest(input: CommandInput): ModelRequest {
 
 function itemAt({ Key, Item }: Target): Item {
   const { PK, SK } = Key ?? Item ?? {};
-  if (PK?.S === undefined || SK?.S === undefined) throw new Error('The model knows no such request.');
+  if (PK?.S === undefined || SK?.S === undefined) throw new Error('The model does not support this request.');
   return { partition: PK.S, name: `${PK.S} ${SK.S}` };
 }
 
 function transactionCanceled(codes: readonly string[]): TransactionCanceledException {
   return new TransactionCanceledException({
-    message: 'Transaction cancelled.',
+    message: 'Transaction canceled.',
     CancellationReasons: codes.map((Code) => ({ Code })),
     $metadata: {},
   });
@@ -220,17 +222,17 @@ function consumedUnitsIn(output: unknown): number {
 }
 
 /**
- * The SDK's standard way of trying a throttled request again, with its numbers, in the model's time. Each function has its
- * own in fact; here all clients share one.
+ * Returns the SDK's standard retry strategy for throttled requests, with its parameters, on the simulated clock. In
+ * production, each function has its own strategy. Here, all clients share one.
  */
 function createRetryStrategy(attemptsMax: number, wait: DynamoDbModel['wait']): RetryStrategy {
   const prng = createPrng(4);
   const token = (count: number) => ({ getRetryCount: () => count, getRetryDelay: () => 0 });
   return {
     acquireInitialRetryToken: async () => token(0),
-    async refreshRetryTokenForRetry(before, { errorType }) {
-      const count = before.getRetryCount();
-      if (errorType !== 'THROTTLING' || count + 1 >= attemptsMax) throw new Error('No attempt is left.');
+    async refreshRetryTokenForRetry(previous, { errorType }) {
+      const count = previous.getRetryCount();
+      if (errorType !== 'THROTTLING' || count + 1 >= attemptsMax) throw new Error('No retries are left.');
       await wait(prng.below(Math.min(20_000, 1_000 * 2 ** count)));
       return token(count + 1);
     },

@@ -1,5 +1,5 @@
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2, Context } from 'aws-lambda';
-import type { Store } from '../store/dynamodb/table.ts';
+import type { Store } from '../store/store.ts';
 import { randomInstallationId, rootSecret } from './fixture.ts';
 
 export type ApiHandler = (
@@ -7,26 +7,26 @@ export type ApiHandler = (
   context: Context,
 ) => Promise<APIGatewayProxyStructuredResultV2>;
 
-/** What the deployment tells functions of their log and metrics: what they write then is what they write there. */
+/** The log and metrics settings of a deployment, so that the functions write the same lines as there. */
 export const logSettings = {
   POWERTOOLS_LOG_LEVEL: 'INFO',
   POWERTOOLS_SERVICE_NAME: 'activation',
   POWERTOOLS_METRICS_NAMESPACE: 'volume-activation-dev',
 } as const;
 
-/** All that the activation function is told. */
+/** Returns the environment of the activation function. */
 export function functionEnvironment({ tableName }: Store): Readonly<Record<string, string>> {
-  return { TABLE_NAME: tableName, VAULT_SECRET: rootSecret, ...logSettings };
+  return { TABLE_NAME: tableName, ROOT_SECRET: rootSecret, ...logSettings };
 }
 
-/** The body of an activation, by a machine that was not there before unless one is named. */
+/** Returns the body of an activation, by default for a new installation. */
 export function activationBody(productKey: string, installationId: string = randomInstallationId()): object {
   return { productKey, installationId, product: 'windows-vista-enterprise', machineName: 'CONTOSO-PC-0001' };
 }
 
 let requests = 0;
 
-/** What the gateway hands to the function for it, with an id of the request that is as long as the gateway's. */
+/** Returns the event of API Gateway for an activation. Its request id is as long as a real one. */
 export function activationEvent(productKey: string, installationId?: string): APIGatewayProxyEventV2 {
   requests += 1;
   return {
@@ -52,7 +52,7 @@ export function activationEvent(productKey: string, installationId?: string): AP
   };
 }
 
-/** Takes what is logged from now on before it reaches the terminal. Answers with what lets it through again. */
+/** Discards everything that is written to standard output, until the returned function is called. */
 export function muteStdout(): () => void {
   const write = process.stdout.write;
   process.stdout.write = (() => true) as typeof process.stdout.write;

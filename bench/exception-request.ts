@@ -2,24 +2,24 @@ import { countInChildProcess } from './child-process-count.ts';
 import { costInDollars } from './prices.ts';
 import type { Measurement } from './report.ts';
 
-/** What an exception request takes, from the call that sends it to the last mail, through the whole local system. */
+/** Counts the resources of an exception request in the complete local system, from its submission to its last email. */
 export async function measure(): Promise<readonly Measurement[]> {
   const counts = await countInChildProcess('requests');
-  return Object.entries(counts).flatMap(([what, usage]): Measurement[] => [
+  return Object.entries(counts).flatMap(([label, usage]): Measurement[] => [
     {
-      what: `${what}: state transitions`,
+      label: `${label}: state transitions`,
       value: usage.transitions,
       unit: 'transitions',
-      // The team’s question and its answer are two more waits than the straight way has.
-      ...(what === 'approved straight' ? { target: { atMost: 8 }, isDeterministic: true } : {}),
+      // The question and the answer add two waits, so that the target applies only without them.
+      ...(label === 'approved without review' ? { target: { atMost: 8 }, isDeterministic: true } : {}),
     },
-    { what: `${what}: mails`, value: usage.mails, unit: 'mails' },
+    { label: `${label}: emails`, value: usage.emails, unit: 'emails' },
     {
-      what: `${what}: written`,
+      label: `${label}: database units`,
       value: usage.writeUnits,
       unit: 'WCU',
-      baseline: { what: 'RCU', value: usage.readUnits },
+      baseline: { label: 'RCU', value: usage.readUnits },
     },
-    { what: `${what}: cost on AWS`, value: costInDollars(usage) * 100, unit: 'US cents' },
+    { label: `${label}: cost on AWS`, value: costInDollars(usage) * 100, unit: 'US cents' },
   ]);
 }

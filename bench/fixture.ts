@@ -13,19 +13,19 @@ import { Secret } from '../domain/secret.ts';
 import { startDynamoDb } from '../local/emulators/dynamodb.ts';
 import { registerAgreement } from '../store/agreements.ts';
 import { createTable } from '../store/dynamodb/create-table.ts';
-import type { Store } from '../store/dynamodb/table.ts';
 import { createDocumentClient } from '../store/dynamodb/table.ts';
 import { issueMak, readKey } from '../store/keys.ts';
-import type { Activation, BucketLayout } from '../store/mak-activations.ts';
+import type { Activation, BucketLayout } from '../store/mak-bucket.ts';
+import type { Store } from '../store/store.ts';
 import { openVault } from '../store/vault.ts';
 
-/* What every measurement starts from: the engine, an empty table, and keys of a chosen size. */
+/* The fixture of every measurement: the DynamoDB emulator, an empty table, and keys of a chosen size. */
 
 export const fixedNow: Instant = instant('2026-06-01T16:00:00Z');
 export const policy: Policy = policySchema.parse(JSON.parse(readFileSync('policy.json', 'utf8')));
-export const rootSecret = 'a root secret for measurements, of more than 32 bytes';
+export const rootSecret = 'a root secret for measurements, longer than 32 bytes';
 
-export async function startEngine(): Promise<{ stop(): Promise<void> }> {
+export async function startEmulator(): Promise<{ stop(): Promise<void> }> {
   const dynamoDb = await startDynamoDb({});
   Object.assign(process.env, {
     AWS_ENDPOINT_URL_DYNAMODB: dynamoDb.endpoint,
@@ -38,7 +38,7 @@ export async function startEngine(): Promise<{ stop(): Promise<void> }> {
 
 let tables = 0;
 
-/** A store with a new and empty table of its own. It has no stream, so that it stays as fast as it was when it was empty. */
+/** Returns a store with an empty table of its own. The table has no stream, which would slow down the emulator. */
 export async function newStore(): Promise<Store> {
   tables += 1;
   const tableName = `bench-${process.pid}-${tables}`;
@@ -70,7 +70,7 @@ export function anAgreement(agreementId: string, licenses: number): Agreement {
 
 export const drawKey = () => generateProductKey(randomInt);
 
-/** Registers an agreement and issues a MAK of exactly that limit; 50 is the least there is. */
+/** Registers an agreement and issues a MAK with exactly that limit, which is at least 50. */
 export async function issueMakWithLimit(store: Store, agreementId: string, limit: number): Promise<BucketLayout> {
   const agreement = anAgreement(agreementId, 1);
   const { floor } = store.policy.initialMakLimit;
@@ -92,19 +92,19 @@ export async function issueMakWithLimit(store: Store, agreementId: string, limit
   );
   if (!issued.ok) throw new Error(issued.refusal.detail);
   const key = await readKey(store, issued.value.keyId);
-  if (key === undefined) throw new Error('The key that was issued is not there.');
+  if (key === undefined) throw new Error('The issued key is missing.');
   return { keyId: key.value.keyId, bucketCount: key.internal.bucketCount };
 }
 
-/** The whole product key of a key. */
+/** Returns the full product key. */
 export async function revealProductKey(store: Store, keyId: string): Promise<string> {
   const key = await readKey(store, keyId);
   if (key === undefined) throw new Error('There is no such key.');
   return store.vault.openProductKey(key.internal.sealedKey, keyId).reveal();
 }
 
-/** A number from 0 on that is less than that. */
-type RandomBelow = (count: number) => number;
+/** Returns an integer from 0 up to but not including the bound. */
+type RandomBelow = (bound: number) => number;
 
 export function randomInstallationId(below: RandomBelow = randomInt): InstallationId {
   return installationIdFrom(Array.from({ length: 9 }, () => String(below(100_000)).padStart(5, '0')).join(''));
@@ -123,7 +123,7 @@ export function median(numbers: readonly number[]): number {
   return quantile(numbers, 0.5);
 }
 
-/** The smallest number that at least that share of them does not exceed. */
+/** Returns the smallest of the numbers that is not exceeded by the given share of them. */
 export function quantile(numbers: readonly number[], share: number): number {
   const sorted = numbers.toSorted((one, other) => one - other);
   return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN;

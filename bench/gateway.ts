@@ -8,26 +8,25 @@ import type { Measurement } from './report.ts';
 const clients = 16;
 const manyKeys = 20;
 const requestsPerRound = 400;
-/** Rounds of each that are not counted, while the compiler of the system sees what is called often. */
+/** The first rounds are discarded, while the compiler of the system finds the hot code. */
 const warmUpRounds = 2;
-/** As few in a long run as in a short one: the system's table has a stream, with which the engine gets slower at each write. */
+/** The same for a long run: the system's table has a stream, with which the emulator becomes slower at each write. */
 const rounds = 5;
 
 const tokenSchema = z.object({ token: z.string() });
 const agreementSchema = z.object({ agreementId: z.string() });
 const keySchema = z.object({ keyId: z.string() });
-const revealedSchema = z.object({ productKey: z.string() });
+const revealSchema = z.object({ productKey: z.string() });
 
 /**
- * Activations a second over HTTP, through the local gateway with everything behind it, for 16 clients who each wait for their
- * answer before they ask again. The system and the clients are processes of their own, on this machine; rounds on many
- * keys and on one are taken in turn.
+ * Measures activations over HTTP through the complete local system. Each of 16 clients waits for a response before its
+ * next request. The system runs in its own process on the same machine. The rounds on many keys and on one key alternate.
  */
 export async function measure(): Promise<readonly Measurement[]> {
   const system = spawnSystem();
   try {
     const address = await waitForAddress(system);
-    const post = async <Answer>(path: string, token: string | null, body: unknown, schema: z.ZodType<Answer>) => {
+    const post = async <Value>(path: string, token: string | null, body: unknown, schema: z.ZodType<Value>) => {
       const response = await fetch(`${address}${path}`, {
         method: 'POST',
         headers: {
@@ -37,7 +36,7 @@ export async function measure(): Promise<readonly Measurement[]> {
         body: JSON.stringify(body),
       });
       const text = await response.text();
-      if (!response.ok) throw new Error(`POST ${path} was answered ${response.status}: ${text}`);
+      if (!response.ok) throw new Error(`POST ${path} returned ${response.status}: ${text}`);
       return schema.parse(JSON.parse(text));
     };
     const tokenOf = async (email: string, ...roles: string[]) =>
@@ -47,7 +46,7 @@ export async function measure(): Promise<readonly Measurement[]> {
     const activations = (warmUpRounds + rounds) * requestsPerRound;
     const createKey = async (number: number, limit: number): Promise<string> => {
       const { program, level, organization, contacts, noticesCorrespondent } = anAgreement(`BENCH-${number}`, limit);
-      const registered = await post(
+      const { agreementId } = await post(
         '/agreements',
         admin,
         {
@@ -63,9 +62,9 @@ export async function measure(): Promise<readonly Measurement[]> {
         agreementSchema,
       );
       const contact = await tokenOf(contacts[0]?.email ?? '');
-      const asked = { type: 'MAK', productGroup: 'client' };
-      const { keyId } = await post(`/agreements/${registered.agreementId}/keys`, contact, asked, keySchema);
-      return (await post(`/keys/${keyId}/reveal`, contact, {}, revealedSchema)).productKey;
+      const makRequest = { type: 'MAK', productGroup: 'client' };
+      const { keyId } = await post(`/agreements/${agreementId}/keys`, contact, makRequest, keySchema);
+      return (await post(`/keys/${keyId}/reveal`, contact, {}, revealSchema)).productKey;
     };
     const one = [await createKey(0, activations * 2)];
     const many: string[] = [];
@@ -78,23 +77,23 @@ export async function measure(): Promise<readonly Measurement[]> {
         JSON.stringify(activationBody(keys[count % keys.length] ?? '')),
       ).values();
       const milliseconds: number[] = [];
-      const before = performance.now();
+      const startedAt = performance.now();
       await Promise.all(
         Array.from({ length: clients }, async () => {
           for (const body of bodies) {
-            const asked = performance.now();
+            const sentAt = performance.now();
             const response = await fetch(`${address}/activations`, {
               method: 'POST',
               headers: { 'Content-Type': 'application/json' },
               body,
             });
             const text = await response.text();
-            if (response.status !== 201) throw new Error(`An activation was answered ${response.status}: ${text}`);
-            milliseconds.push(performance.now() - asked);
+            if (response.status !== 201) throw new Error(`An activation returned ${response.status}: ${text}`);
+            milliseconds.push(performance.now() - sentAt);
           }
         }),
       );
-      return { perSecond: (requestsPerRound * 1000) / (performance.now() - before), milliseconds };
+      return { perSecond: (requestsPerRound * 1000) / (performance.now() - startedAt), milliseconds };
     };
     const results = { many: [] as RoundResult[], one: [] as RoundResult[] };
     for (let turn = -warmUpRounds; turn < rounds; turn += 1) {
@@ -103,15 +102,15 @@ export async function measure(): Promise<readonly Measurement[]> {
       results.many.push(onMany);
       results.one.push(onOne);
     }
-    const toMeasurements = (what: string, some: readonly RoundResult[]): Measurement[] => {
+    const toMeasurements = (label: string, some: readonly RoundResult[]): Measurement[] => {
       const all = some.flatMap(({ milliseconds }) => milliseconds);
       return [
-        { what: `${what}: activations`, value: median(some.map(({ perSecond }) => perSecond)), unit: 'a second' },
+        { label: `${label}: activations`, value: median(some.map(({ perSecond }) => perSecond)), unit: 'per second' },
         {
-          what: `${what}: 99th percentile`,
+          label: `${label}: 99th percentile`,
           value: quantile(all, 0.99),
           unit: 'ms',
-          baseline: { what: 'ms median', value: median(all) },
+          baseline: { label: 'ms median', value: median(all) },
         },
       ];
     };

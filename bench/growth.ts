@@ -263,7 +263,9 @@ async function buildRequests(size: number): Promise<GrowthFixture> {
         label: 'a page of open requests',
         prepare: () => ({
           act: () =>
-            expectFullPage(listExceptions(store, { status: 'open', agreementIds: null }, { limit: pageSize, after: null })),
+            expectFullPage(
+              listExceptions(store, { status: 'open', agreementIds: null }, { limit: pageSize, after: null }),
+            ),
         }),
       },
     ],

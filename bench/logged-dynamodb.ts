@@ -5,15 +5,15 @@ import { startDynamoDb } from '../local/emulators/dynamodb.ts';
 
 export type LoggedDynamoDb = {
   readonly endpoint: string;
-  /** How often the engine, by its own record, was asked for each operation since it started. */
+  /** Returns the number of requests for each operation, from the emulator's request log. */
   operations(): Promise<ReadonlyMap<string, number>>;
   stop(): Promise<void>;
 };
 
-/** Starts a second DynamoDB engine that writes every request that it takes into a file. */
+/** Starts a second DynamoDB emulator that writes a log of its requests. */
 export async function startLoggedDynamoDb(): Promise<LoggedDynamoDb> {
   const folder = await mkdtemp(join(tmpdir(), 'bench-'));
-  const requestLog = join(folder, 'record');
+  const requestLog = join(folder, 'requests.log');
   const { endpoint, stop } = await startDynamoDb({ requestLog });
   return {
     endpoint,

@@ -1,14 +1,14 @@
 import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
-import { startEngine } from './fixture.ts';
+import { startEmulator } from './fixture.ts';
 import type { Measurement, RunOptions } from './report.ts';
 import { markdown, meetsTarget, missedTargets, table } from './report.ts';
 
 /*
- * `npm run bench`: measures what is fast, prints one table, and writes it to bench/results.json. Every ratio is taken
- * within this run. Names after the command choose some of the parts; `--long` takes longer, for figures to be quoted;
- * `--markdown` prints the table for a page.
+ * `npm run bench`: measures, prints one table, and writes it to bench/results.json. Every ratio comes from one run. Names
+ * after the command select parts. `--long` takes longer and gives the numbers to quote. `--markdown` prints the table for
+ * docs/performance.md.
  */
 
 const parts = [
@@ -23,9 +23,9 @@ const parts = [
 ] as const;
 type Part = (typeof parts)[number];
 
-type CommandLine = { readonly selected: readonly Part[]; readonly effort: RunOptions; readonly asMarkdown: boolean };
+type CommandLine = { readonly selected: readonly Part[]; readonly options: RunOptions; readonly asMarkdown: boolean };
 
-/** What was chosen on the command line, or what is wrong with it. */
+/** Returns the command line, or a sentence that says what is wrong with it. */
 function parseCommandLine(args: readonly string[]): CommandLine | string {
   try {
     const { values, positionals } = parseArgs({
@@ -36,7 +36,7 @@ function parseCommandLine(args: readonly string[]): CommandLine | string {
     const unknown = positionals.find((name) => !parts.some((part) => part === name));
     if (unknown !== undefined) return `There is no part “${unknown}”. The parts are ${parts.join(', ')}.`;
     const selected = parts.filter((part) => positionals.length === 0 || positionals.includes(part));
-    return { selected, effort: { rounds: values.long ? 25 : 5, isLong: values.long }, asMarkdown: values.markdown };
+    return { selected, options: { rounds: values.long ? 25 : 5, isLong: values.long }, asMarkdown: values.markdown };
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
@@ -48,38 +48,38 @@ async function main(args: readonly string[]): Promise<number> {
     console.error(commandLine);
     return 2;
   }
-  const { selected, effort, asMarkdown } = commandLine;
+  const { selected, options, asMarkdown } = commandLine;
   const startedAt = performance.now();
-  const engine = await startEngine();
+  const emulator = await startEmulator();
   const report: Record<string, readonly Measurement[]> = {};
   try {
     for (const part of selected) {
       process.stderr.write(`measuring ${part} …\n`);
       const { measure } = (await import(`./${part}.ts`)) as {
-        measure(effort: RunOptions): Promise<readonly Measurement[]>;
+        measure(options: RunOptions): Promise<readonly Measurement[]>;
       };
-      report[part] = await measure(effort);
+      report[part] = await measure(options);
     }
   } finally {
-    await engine.stop();
+    await emulator.stop();
   }
   const machine = `${cpus().length} × ${cpus()[0]?.model.trim() ?? 'unknown'}, Node ${process.version}`;
   const at = new Date().toISOString();
   const minutes = ((performance.now() - startedAt) / 60_000).toFixed(1);
-  writeFileSync('bench/results.json', `${JSON.stringify({ at, machine, effort, value: report }, null, 2)}\n`);
+  writeFileSync('bench/results.json', `${JSON.stringify({ at, machine, options, report }, null, 2)}\n`);
 
   const missed = missedTargets(report);
-  const failed = missed.filter(({ isDeterministic: counted }) => counted);
+  const failed = missed.filter(({ isDeterministic }) => isDeterministic);
   const withTarget = Object.values(report)
     .flat()
-    .filter((row) => meetsTarget(row) !== undefined);
+    .filter((measurement) => meetsTarget(measurement) !== undefined);
   console.log(`\n${asMarkdown ? markdown(report) : table(report)}`);
-  console.log(`\n${at.slice(0, 10)}, ${machine}; ${effort.isLong ? 'a long' : 'a short'} run of ${minutes} minutes.`);
+  console.log(`\n${at.slice(0, 10)}, ${machine}, ${options.isLong ? 'long' : 'short'} run, ${minutes} minutes.`);
   console.log(
-    `${withTarget.length - missed.length} of ${withTarget.length} figures are reached. All of it is in bench/results.json.`,
+    `${withTarget.length - missed.length} of ${withTarget.length} targets are met. The results are in bench/results.json.`,
   );
   if (failed.length > 0) {
-    console.log(`What is the same on every machine must be: ${failed.map(({ what }) => what).join('; ')}.`);
+    console.log(`Counted values that miss their target: ${failed.map(({ label }) => label).join('; ')}.`);
   }
   return failed.length > 0 ? 1 : 0;
 }

@@ -7,11 +7,11 @@ import { openVault } from '../store/vault.ts';
 import { drawKey, median, policy, rootSecret } from './fixture.ts';
 import type { Measurement, RunOptions } from './report.ts';
 
-/** How many of each are prepared before the clock runs, and how long a round of each lasts. */
+/** The samples that are prepared before the clock starts, and the duration of a round. */
 const samplesPerRound = 1_000;
 const roundMilliseconds = 50;
 
-/** What is reckoned without the database, each over and over on one core: rounds of each are taken in turn. */
+/** Measures computations without the database, on one core. The rounds of the computations alternate. */
 export async function measure({ rounds }: RunOptions): Promise<readonly Measurement[]> {
   const vault = openVault(new Secret(rootSecret));
   const { supportCalendar } = policy;
@@ -22,40 +22,43 @@ export async function measure({ rounds }: RunOptions): Promise<readonly Measurem
   const tokens = samples(() => new Secret(randomBytes(32).toString('base64url')));
 
   const all = [
-    { what: 'due dates, of moments in ten years', act: callForEach(received, (at) => dueAt(at, 5, supportCalendar)) },
     {
-      what: 'product keys, read and looked up by their keyed hash',
+      label: 'due dates of moments within ten years',
+      act: callForEach(received, (at) => dueAt(at, 5, supportCalendar)),
+    },
+    {
+      label: 'product keys, parsed and hashed for lookup',
       act: callForEach(keyTexts, (text) => {
         const productKey = parseProductKey(text);
         return productKey === undefined ? undefined : vault.keyIdOf(productKey);
       }),
     },
     {
-      what: 'tokens of approval links, by their keyed hash',
+      label: 'tokens of approval links, hashed',
       act: callForEach(tokens, (token) => vault.hashOf('approval token', token)),
     },
-  ].map((check) => ({ ...check, perSecond: [] as number[] }));
+  ].map((computation) => ({ ...computation, perSecond: [] as number[] }));
 
   for (let turn = -1; turn < rounds; turn += 1) {
     for (const { act, perSecond } of all) {
       const rate = round(act);
-      // The first round is for the compiler.
+      // The first round warms up the compiler.
       if (turn >= 0) perSecond.push(rate);
     }
   }
-  return all.map(({ what, perSecond }) => ({ what, value: median(perSecond), unit: 'a second' }));
+  return all.map(({ label, perSecond }) => ({ label, value: median(perSecond), unit: 'per second' }));
 }
 
-/** Does it for each of many, one after the other; every one must come to something. */
-function callForEach<Given>(all: readonly Given[], check: (sample: Given) => unknown): () => void {
+/** Returns a function that computes a value for each sample. Every result must be defined. */
+function callForEach<Sample>(samples: readonly Sample[], compute: (sample: Sample) => unknown): () => void {
   return () => {
-    for (const sample of all) if (check(sample) === undefined) throw new Error('A check came to nothing.');
+    for (const sample of samples) if (compute(sample) === undefined) throw new Error('A computation has no result.');
   };
 }
 
 function round(action: () => void): number {
-  const before = performance.now();
+  const startedAt = performance.now();
   let count = 0;
-  for (; performance.now() - before < roundMilliseconds; count += samplesPerRound) action();
-  return (count * 1000) / (performance.now() - before);
+  for (; performance.now() - startedAt < roundMilliseconds; count += samplesPerRound) action();
+  return (count * 1000) / (performance.now() - startedAt);
 }

@@ -1,46 +1,47 @@
 import { styleText } from 'node:util';
 
-/** One line of the table: what was measured, beside what, and what is to be reached, if anything. */
+/** One row of the table: a measured value, optionally with a baseline or detail, and a target. */
 export type Measurement = {
-  readonly what: string;
+  readonly label: string;
   readonly value: number;
   readonly unit: string;
-  /** The plain or bare thing in the same run, and what it measured. */
-  readonly baseline?: { readonly what: string; readonly value: number };
+  /** A value to compare with: usually the plain or bare implementation, measured in the same run. */
+  readonly baseline?: { readonly label: string; readonly value: number };
   readonly target?: { readonly atLeast: number } | { readonly atMost: number };
-  /** That it was counted and not timed, so that it is the same on every machine: to miss its figure is a failure. */
+  /** Set for a counted value, which is the same on every machine. Missing its target is a failure. */
   readonly isDeterministic?: true;
 };
 
-/** How much work a part is to put in: a short run is for every day, a long one for figures to be quoted. */
+/** The effort of a part: short for daily use, long for numbers to quote. */
 export type RunOptions = {
-  /** How many rounds of each thing are taken in turn. */
+  /** The number of rounds. In each round, all sides of a comparison run once. */
   readonly rounds: number;
-  /** Whether things are grown as far as they are to be measured. */
+  /** True to measure at all sizes. */
   readonly isLong: boolean;
 };
 
 export type Report = Readonly<Record<string, readonly Measurement[]>>;
 
-export function meetsTarget({ value: measured, target: reach }: Measurement): boolean | undefined {
-  if (reach === undefined) return undefined;
-  return 'atLeast' in reach ? measured >= reach.atLeast : measured <= reach.atMost;
+/** Returns undefined for a measurement without a target. */
+export function meetsTarget({ value, target }: Measurement): boolean | undefined {
+  if (target === undefined) return undefined;
+  return 'atLeast' in target ? value >= target.atLeast : value <= target.atMost;
 }
 
-/** The rows that miss their figure. */
-export function missedTargets(measured: Report): readonly Measurement[] {
-  return Object.values(measured)
+/** Returns the measurements that miss their target. */
+export function missedTargets(report: Report): readonly Measurement[] {
+  return Object.values(report)
     .flat()
-    .filter((row) => meetsTarget(row) === false);
+    .filter((measurement) => meetsTarget(measurement) === false);
 }
 
-const columnHeadings = ['', 'measured', 'beside', 'figure'] as const;
+const columnHeadings = ['', 'measured', 'baseline or detail', 'target'] as const;
 
-/** All that was measured as one table for a terminal, a heading for each part. */
-export function table(measured: Report): string {
-  const parts = Object.entries(measured).map(([part, rows]) => ({
+/** Formats a report as one table for the terminal, with a heading for each part. */
+export function table(report: Report): string {
+  const parts = Object.entries(report).map(([part, measurements]) => ({
     part,
-    rows: rows.map((row) => ({ row, cells: toCells(row) })),
+    rows: measurements.map((measurement) => ({ measurement, cells: toCells(measurement) })),
   }));
   const all = [columnHeadings, ...parts.flatMap(({ rows }) => rows.map(({ cells }) => cells))];
   const widths = columnHeadings.map((_, column) => Math.max(...all.map((cells) => (cells[column] ?? '').length)));
@@ -54,40 +55,40 @@ export function table(measured: Report): string {
     ...parts.flatMap(({ part, rows }) => [
       '',
       styleText('bold', part),
-      ...rows.map(({ row, cells }) => `${line(cells)}  ${marks[`${meetsTarget(row)}`]}`.trimEnd()),
+      ...rows.map(({ measurement, cells }) => `${line(cells)}  ${marks[`${meetsTarget(measurement)}`]}`.trimEnd()),
     ]),
   ].join('\n');
 }
 
-/** The same for a page of the docs. */
-export function markdown(measured: Report): string {
+/** Formats a report for docs/performance.md, with a table for each part. */
+export function markdown(report: Report): string {
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
-  return Object.entries(measured)
-    .map(([part, rows]) =>
+  return Object.entries(report)
+    .map(([part, measurements]) =>
       [
         line([`**${part}**`, ...columnHeadings.slice(1)]),
         '|---|---:|---|---|',
-        ...rows.map((row) => {
-          const [what, value, beside, figure] = toCells(row);
-          return line([what, value, beside, meetsTarget(row) === false ? `${figure}, **missed**` : figure]);
+        ...measurements.map((measurement) => {
+          const [label, value, baseline, target] = toCells(measurement);
+          return line([label, value, baseline, meetsTarget(measurement) === false ? `${target}, **missed**` : target]);
         }),
       ].join('\n'),
     )
     .join('\n\n');
 }
 
-function toCells({ what, value: measured, unit, baseline: beside, target: reach }: Measurement) {
-  const figure =
-    reach === undefined
+function toCells({ label, value, unit, baseline, target }: Measurement) {
+  const targetText =
+    target === undefined
       ? ''
-      : 'atLeast' in reach
-        ? `≥ ${formatNumber(reach.atLeast)}`
-        : `≤ ${formatNumber(reach.atMost)}`;
+      : 'atLeast' in target
+        ? `≥ ${formatNumber(target.atLeast)}`
+        : `≤ ${formatNumber(target.atMost)}`;
   return [
-    what,
-    `${formatNumber(measured)} ${unit}`,
-    beside === undefined ? '' : `${formatNumber(beside.value)} ${beside.what}`,
-    figure,
+    label,
+    `${formatNumber(value)} ${unit}`,
+    baseline === undefined ? '' : `${formatNumber(baseline.value)} ${baseline.label}`,
+    targetText,
   ] as const;
 }
 

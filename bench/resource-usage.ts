@@ -3,36 +3,39 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { Context } from 'aws-lambda';
 import { z } from 'zod';
 import { followStream } from '../local/emulators/dynamodb-stream.ts';
-import type { Store } from '../store/dynamodb/table.ts';
 import { listKeys } from '../store/keys.ts';
+import type { Store } from '../store/store.ts';
 import { meterCapacity } from './capacity-meter.ts';
 import type { ApiHandler } from './events.ts';
 import { activationEvent, functionEnvironment, logSettings } from './events.ts';
-import { issueMakWithLimit, newStore, randomInstallationId, revealProductKey, startEngine } from './fixture.ts';
+import { issueMakWithLimit, newStore, randomInstallationId, revealProductKey, startEmulator } from './fixture.ts';
 
-/** What something uses of each service. */
+/** The kinds of Lambda functions that are counted separately. */
+export type FunctionKind = 'activation' | 'api' | 'step' | 'streamReader';
+
+/** The resources that an operation uses, by service. */
 export type ResourceUsage = {
   readonly writeUnits: number;
   readonly readUnits: number;
   readonly httpRequests: number;
-  /** Runs of Lambdas, by what they do. */
-  readonly runs: { readonly activation: number; readonly api: number; readonly step: number; readonly watch: number };
+  /** Invocations of Lambda functions, by the kind of function. */
+  readonly invocations: Readonly<Record<FunctionKind, number>>;
   readonly transitions: number;
-  readonly mails: number;
+  readonly emails: number;
   readonly logBytes: number;
 };
 
-const noRuns = { activation: 0, api: 0, step: 0, watch: 0 };
+const noInvocations = { activation: 0, api: 0, step: 0, streamReader: 0 };
 
-/** What Lambda itself logs of a run, and what the gateway logs of a call, as long as they usually are. */
-const lambdaLogPerRun =
+/** Typical log lines that Lambda adds to an invocation, and that API Gateway writes for a call. */
+const lambdaLogPerInvocation =
   'START RequestId: 8f5070e4-5c33-4e0c-9a46-9b1f7f9b1c11 Version: $LATEST\n' +
   'END RequestId: 8f5070e4-5c33-4e0c-9a46-9b1f7f9b1c11\n' +
   'REPORT RequestId: 8f5070e4-5c33-4e0c-9a46-9b1f7f9b1c11\tDuration: 12.34 ms\tBilled Duration: 13 ms\tMemory Size: 1024 MB\tMax Memory Used: 128 MB\n';
 const gatewayLogPerCall =
   '{"requestId":"K1x2yZ3aIAMEV9w=","at":"1780331400000","route":"POST /activations","status":"201","milliseconds":"18","functionMilliseconds":"16","bytes":"412","from":"203.0.113.7","error":"-","authorizerError":"-"}\n';
 
-/** The lines that functions log from now on, instead of in the terminal. */
+/** Captures everything that is written to the terminal from now on. */
 function captureLogs() {
   const lines: string[] = [];
   const capture = (chunk: string | Uint8Array): boolean => {
@@ -50,85 +53,84 @@ function captureLogs() {
 
 type StreamFunction = (event: unknown, context: Context) => Promise<unknown>;
 
-/** Activations through the whole handler, each sort by itself, and the watcher that the stream calls after them. */
+/** Counts each kind of activation through the complete handler, and the stream reader that processes the changes. */
 export async function countActivations(): Promise<Readonly<Record<string, ResourceUsage>>> {
-  const engine = await startEngine();
+  const emulator = await startEmulator();
   const store = await newStore();
   const limit = 500;
   const layout = await issueMakWithLimit(store, 'COST', limit);
   Object.assign(process.env, functionEnvironment(store));
   const logs = captureLogs();
   const { handler } = (await import('../functions/api/activation.ts')) as { handler: ApiHandler };
-  const { handler: watch } = (await import('../functions/events/key-changes.ts')) as { handler: StreamFunction };
-  const { getStore: theStore } = await import('../functions/runtime/store.ts');
-  const { usage: used, reset } = meterCapacity(theStore().client);
+  const { handler: readStream } = (await import('../functions/events/key-changes.ts')) as { handler: StreamFunction };
+  const { getStore } = await import('../functions/runtime/store.ts');
+  const { usage, reset } = meterCapacity(getStore().client);
 
   const activate = async (productKey: string, installationId: string, status: number) => {
-    const { statusCode, body: answer } = await handler(activationEvent(productKey, installationId), {} as Context);
-    if (statusCode !== status) throw new Error(`An activation was answered ${statusCode}: ${answer}`);
+    const { statusCode, body } = await handler(activationEvent(productKey, installationId), {} as Context);
+    if (statusCode !== status) throw new Error(`An activation returned ${statusCode}: ${body}`);
   };
   const averageOver = async (times: number, action: () => Promise<unknown>): Promise<ResourceUsage> => {
     reset();
     logs.reset();
     for (let time = 0; time < times; time += 1) await action();
     return {
-      writeUnits: used.writeUnits / times,
-      readUnits: used.readUnits / times,
+      writeUnits: usage.writeUnits / times,
+      readUnits: usage.readUnits / times,
       httpRequests: 1,
-      runs: { ...noRuns, activation: 1 },
+      invocations: { ...noInvocations, activation: 1 },
       transitions: 0,
-      mails: 0,
-      logBytes: logs.bytes() / times + lambdaLogPerRun.length + gatewayLogPerCall.length,
+      emails: 0,
+      logBytes: logs.bytes() / times + lambdaLogPerInvocation.length + gatewayLogPerCall.length,
     };
   };
   const mak = await revealProductKey(store, layout.keyId);
-  const machines = Array.from({ length: limit }, () => randomInstallationId());
-  const newOne = () => activate(mak, machines[next++] ?? '', 201);
-  let next = 0;
-  await newOne();
-  const added = await averageOver(Math.floor(limit * 0.8) - 1, newOne);
+  const computers = Array.from({ length: limit }, () => randomInstallationId());
+  let activated = 0;
+  const activateNext = () => activate(mak, computers[activated++] ?? '', 201);
+  await activateNext();
+  const newActivation = await averageOver(Math.floor(limit * 0.8) - 1, activateNext);
   const records = await readStreamRecords(store);
-  const repeated = await averageOver(20, () => activate(mak, machines[0] ?? '', 200));
-  await averageOver(limit - next, newOne);
-  const refusedFirst = await averageOver(1, () => activate(mak, randomInstallationId(), 409));
-  const refused = await averageOver(20, () => activate(mak, randomInstallationId(), 409));
+  const repeatedActivation = await averageOver(20, () => activate(mak, computers[0] ?? '', 200));
+  await averageOver(limit - activated, activateNext);
+  const firstRefusal = await averageOver(1, () => activate(mak, randomInstallationId(), 409));
+  const laterRefusal = await averageOver(20, () => activate(mak, randomInstallationId(), 409));
 
-  const kms = (await listKeys(store, 'COST', { limit: 10, after: null })).items.find(
-    ({ value: state }) => state.type === 'KMS',
-  );
+  const keys = await listKeys(store, 'COST', { limit: 10, after: null });
+  const kms = keys.items.find(({ value }) => value.type === 'KMS');
   if (kms === undefined) throw new Error('The agreement has no KMS key.');
   const kmsKey = await revealProductKey(store, kms.value.keyId);
   const hosts = Array.from({ length: 6 }, () => randomInstallationId());
   let host = 0;
-  const hostAdded = await averageOver(6, () => activate(kmsKey, hosts[host++] ?? '', 201));
-  const hostAgain = await averageOver(6, () => activate(kmsKey, hosts[--host] ?? '', 201));
-  const hostRefused = await averageOver(1, () => activate(kmsKey, randomInstallationId(), 409));
+  const newHost = await averageOver(6, () => activate(kmsKey, hosts[host++] ?? '', 201));
+  const repeatedHost = await averageOver(6, () => activate(kmsKey, hosts[--host] ?? '', 201));
+  const refusedHost = await averageOver(1, () => activate(kmsKey, randomInstallationId(), 409));
 
-  const batch = async (size: number): Promise<ResourceUsage> => {
-    const batchRecords = records.slice(-size);
-    await watch({ Records: batchRecords }, {} as Context);
-    const usage = await averageOver(1, () => watch({ Records: batchRecords }, {} as Context));
-    const logBytes = usage.logBytes - gatewayLogPerCall.length;
-    return { ...usage, httpRequests: 0, runs: { ...noRuns, watch: 1 }, logBytes };
+  const countBatch = async (size: number): Promise<ResourceUsage> => {
+    const batch = { Records: records.slice(-size) };
+    await readStream(batch, {} as Context);
+    const batchUsage = await averageOver(1, () => readStream(batch, {} as Context));
+    const logBytes = batchUsage.logBytes - gatewayLogPerCall.length;
+    return { ...batchUsage, httpRequests: 0, invocations: { ...noInvocations, streamReader: 1 }, logBytes };
   };
   const counts = {
-    'a new machine': added,
-    'the same machine again': repeated,
-    'refused at the limit, the first time': refusedFirst,
-    'refused at the limit, later': refused,
-    'a new KMS host': hostAdded,
-    'a KMS host again': hostAgain,
-    'a KMS host refused': hostRefused,
-    'the watcher, a batch of 1': await batch(1),
-    'the watcher, a batch of 100': await batch(100),
+    'a new activation': newActivation,
+    'a repeated activation': repeatedActivation,
+    'the first refusal at the limit': firstRefusal,
+    'a later refusal at the limit': laterRefusal,
+    'a new KMS host': newHost,
+    'a repeated KMS host': repeatedHost,
+    'a refused KMS host': refusedHost,
+    'the stream reader, a batch of 1': await countBatch(1),
+    'the stream reader, a batch of 100': await countBatch(100),
   };
-  await engine.stop();
+  await emulator.stop();
   return counts;
 }
 
 const streamEventSchema = z.object({ Records: z.array(z.unknown()) });
 
-/** What the stream of the table has told so far, change by change. */
+/** Returns all records of the table's stream. */
 async function readStreamRecords({ tableName }: Store): Promise<readonly unknown[]> {
   const records: unknown[] = [];
   const endpoint = process.env.AWS_ENDPOINT_URL_DYNAMODB ?? '';
@@ -142,9 +144,9 @@ async function readStreamRecords({ tableName }: Store): Promise<readonly unknown
   return records;
 }
 
-const mailsSchema = z.object({ items: z.array(z.object({ text: z.string().nullable() })) });
+const mailboxSchema = z.object({ items: z.array(z.object({ text: z.string().nullable() })) });
 
-/** Exception requests through the whole local system, from the call that sends one to the last mail. */
+/** Counts exception requests in the complete local system, from the submission to the last email. */
 export async function countRequests(): Promise<Readonly<Record<string, ResourceUsage>>> {
   Object.assign(process.env, logSettings);
   const logs = captureLogs();
@@ -153,20 +155,20 @@ export async function countRequests(): Promise<Readonly<Record<string, ResourceU
   const options = { port: 0, folder: undefined, dynamoDbEndpoint: undefined };
   const system = await startSystem({ ...options, environment: process.env });
   delete process.env.POWERTOOLS_METRICS_DISABLED;
-  const { getStore: theStore } = await import('../functions/runtime/store.ts');
-  const { usage: used, reset } = meterCapacity(theStore().client);
+  const { getStore } = await import('../functions/runtime/store.ts');
+  const { usage, reset } = meterCapacity(getStore().client);
 
-  /** Answers when nothing has asked the database for a while: then workflow, stream and mails have done their part. */
+  /** Waits until the database had no requests for a while. Then the workflow, the stream, and the emails are done. */
   const whenIdle = async () => {
-    for (let before = -1; before !== used.roundTrips; ) {
-      before = used.roundTrips;
+    for (let roundTripsBefore = -1; roundTripsBefore !== usage.roundTrips; ) {
+      roundTripsBefore = usage.roundTrips;
       await wait(1_500);
     }
   };
-  let calls = 0;
+  let httpRequests = 0;
   const token = (email: string, ...roles: string[]) => system.tokens.issue({ email, roles });
   const callApi = async (method: string, path: string, bearer: string | null, body?: unknown): Promise<unknown> => {
-    calls += 1;
+    httpRequests += 1;
     const isForm = body instanceof URLSearchParams;
     const response = await fetch(`${system.address}${path}`, {
       method,
@@ -178,24 +180,24 @@ export async function countRequests(): Promise<Readonly<Record<string, ResourceU
       ...(body === undefined ? {} : { body: isForm ? body : JSON.stringify(body) }),
     });
     const text = await response.text();
-    if (!response.ok) throw new Error(`${method} ${path} was answered ${response.status}: ${text}`);
+    if (!response.ok) throw new Error(`${method} ${path} returned ${response.status}: ${text}`);
     return text.startsWith('{') ? JSON.parse(text) : text;
   };
-  const mailsTo = async (to: string) => {
+  const emailsTo = async (to: string) => {
     const response = await fetch(`${system.address}/_local/mail?to=${to}`);
-    return mailsSchema.parse(await response.json()).items;
+    return mailboxSchema.parse(await response.json()).items;
   };
-  const mailsSent = async () => {
+  const countEmails = async () => {
     const response = await fetch(`${system.address}/_local/mail`);
-    return mailsSchema.parse(await response.json()).items.length;
+    return mailboxSchema.parse(await response.json()).items.length;
   };
 
   const admin = await token('olga.berg@vendor.example', 'licensing-admins');
   const team = await token('tomas.novak@vendor.example', 'exceptions-team');
   const ines = await token('ines@alder.example');
   const requester = { name: 'Inés Oliveira', email: 'ines@alder.example', phone: '+1 425 555 0101' };
-  const registeredSchema = z.object({ agreementId: z.string() });
-  const registered = registeredSchema.parse(
+  const agreementSchema = z.object({ agreementId: z.string() });
+  const { agreementId } = agreementSchema.parse(
     await callApi('POST', '/agreements', admin, {
       program: 'enterprise',
       level: 'A',
@@ -206,12 +208,11 @@ export async function countRequests(): Promise<Readonly<Record<string, ResourceU
       noticesCorrespondent: { name: 'Noor Haddad', email: 'noor@alder.example', phone: '+1 425 555 0103' },
     }),
   );
-  const keys = `/agreements/${registered.agreementId}/keys`;
-  const issued = z
+  const mak = z
     .object({ lastFive: z.string() })
-    .parse(await callApi('POST', keys, ines, { type: 'MAK', productGroup: 'client' }));
+    .parse(await callApi('POST', `/agreements/${agreementId}/keys`, ines, { type: 'MAK', productGroup: 'client' }));
 
-  const send = async (activationsRequested: number): Promise<string> => {
+  const submit = async (activationsRequested: number): Promise<string> => {
     const { exceptionId } = z.object({ exceptionId: z.string() }).parse(
       await callApi('POST', '/exceptions', ines, {
         kind: 'MAKADD',
@@ -219,7 +220,7 @@ export async function countRequests(): Promise<Readonly<Record<string, ResourceU
         agreementNumber: 'E-COST',
         requester,
         product: 'windows-vista-business',
-        keyLastFive: issued.lastFive,
+        keyLastFive: mak.lastFive,
         activationsRequested,
         businessReason: 'Two new schools open in autumn.',
         requiredDate: '2099-01-04',
@@ -229,52 +230,53 @@ export async function countRequests(): Promise<Readonly<Record<string, ResourceU
     return `/exceptions/${exceptionId}`;
   };
   const approve = async () => {
-    const [mail] = await mailsTo('noor@alder.example');
-    const path = /https?:\/\/[^/\s]+(\/approvals\/[\w-]+)/.exec(mail?.text ?? '')?.[1] ?? '';
-    const code = /\b(\d{6})\b/.exec(mail?.text?.replaceAll(/\S*\/\S*/g, '') ?? '')?.[1] ?? '';
+    const [email] = await emailsTo('noor@alder.example');
+    const path = /https?:\/\/[^/\s]+(\/approvals\/[\w-]+)/.exec(email?.text ?? '')?.[1] ?? '';
+    const code = /\b(\d{6})\b/.exec(email?.text?.replaceAll(/\S*\/\S*/g, '') ?? '')?.[1] ?? '';
     await callApi('GET', path, null);
     await callApi('POST', path, null, new URLSearchParams({ code, decision: 'approve', comment: '' }));
     await whenIdle();
   };
   const statesSchema = z.object({ states: z.array(z.unknown()) });
-  const measureOne = async (action: () => Promise<string>): Promise<ResourceUsage> => {
+  const countRequest = async (action: () => Promise<string>): Promise<ResourceUsage> => {
     await whenIdle();
-    const mailsBefore = await mailsSent();
+    const emailsBefore = await countEmails();
     reset();
     logs.reset();
-    calls = 0;
+    httpRequests = 0;
     const path = await action();
-    const httpRequests = calls;
-    const runs = {
-      ...noRuns,
+    const invocations = {
+      ...noInvocations,
       api: logs.count('"message":"request completed"'),
       step: logs.count('"message":"step completed"'),
-      watch: logs.count('"alertsPending"'),
+      streamReader: logs.count('"alertsPending"'),
     };
-    const allRuns = runs.api + runs.step + runs.watch;
-    const units = { writeUnits: used.writeUnits, readUnits: used.readUnits };
-    const logBytes = logs.bytes() + allRuns * lambdaLogPerRun.length + httpRequests * gatewayLogPerCall.length;
+    const invocationCount = invocations.api + invocations.step + invocations.streamReader;
+    const { writeUnits, readUnits } = usage;
+    const logBytes =
+      logs.bytes() + invocationCount * lambdaLogPerInvocation.length + httpRequests * gatewayLogPerCall.length;
     const workflow = await fetch(`${system.address}/_local/workflows/${path.slice('/exceptions/'.length)}`);
     const { states } = statesSchema.parse(await workflow.json());
     return {
-      ...units,
+      writeUnits,
+      readUnits,
       httpRequests,
-      runs,
-      // Each state that was entered, and the end.
+      invocations,
+      // Each state is one transition, and the end is one more.
       transitions: states.length + 1,
-      mails: (await mailsSent()) - mailsBefore,
+      emails: (await countEmails()) - emailsBefore,
       logBytes,
     };
   };
 
   const counts = {
-    'approved straight': await measureOne(async () => {
-      const path = await send(150);
+    'approved without review': await countRequest(async () => {
+      const path = await submit(150);
       await approve();
       return path;
     }),
-    'with the team’s question': await measureOne(async () => {
-      const path = await send(1_500);
+    'with a question from the team': await countRequest(async () => {
+      const path = await submit(1_500);
       await callApi('POST', `${path}/questions`, team, { text: 'Which schools?' });
       await whenIdle();
       await callApi('POST', `${path}/answers`, ines, { text: 'Elm and Fir.' });

@@ -1,5 +1,7 @@
 import { activateKmsHost, listKeys, readKey } from '../store/keys.ts';
-import { activateOnMak, blockBuckets } from '../store/mak-activations.ts';
+import { activateOnMak } from '../store/mak-activations.ts';
+import type { Activation } from '../store/mak-bucket.ts';
+import { blockBuckets } from '../store/mak-usage.ts';
 import { activateOnBaseline, putCounter } from './baseline-counter.ts';
 import { meterCapacity } from './capacity-meter.ts';
 import {
@@ -13,82 +15,76 @@ import {
 } from './fixture.ts';
 import type { Measurement } from './report.ts';
 
-/** Fills a key from empty to full, one by one, and tells what each new activation used. */
+/** Fills a key from empty to full, one activation at a time, and returns the consumed capacity. */
 async function fillKey(limit: number) {
   const store = await newStore();
   const layout = await issueMakWithLimit(store, `FILL${limit}`, limit);
-  const { usage: used, reset } = meterCapacity(store.client);
-  const each: { writeUnits: number; roundTrips: number }[] = [];
+  const { usage, reset } = meterCapacity(store.client);
+  const usages: { writeUnits: number; roundTrips: number }[] = [];
   const activations = Array.from({ length: limit }, () => randomActivation());
   for (const activation of activations) {
     reset();
     const digest = store.vault.digestOf(layout.keyId, activation.installationId);
     const outcome = await activateOnMak(store, layout, digest, activation);
     if (outcome.kind !== 'activated') throw new Error(`The key of ${limit} was ${outcome.kind} before it was full.`);
-    each.push({ ...used });
+    usages.push({ ...usage });
   }
-  const upTo80 = each.slice(0, Math.floor(limit * 0.8));
-  const mean = (some: readonly { writeUnits: number }[]) =>
+  const usagesUpTo80 = usages.slice(0, Math.floor(limit * 0.8));
+  const roundTrips = usagesUpTo80.map((each) => each.roundTrips);
+  const meanWriteUnits = (some: readonly { writeUnits: number }[]) =>
     some.reduce((sum, { writeUnits }) => sum + writeUnits, 0) / some.length;
-  const measureOne = async (act: () => Promise<unknown>) => {
+  const measureActivation = async (activation: Activation) => {
     reset();
-    await act();
-    return { ...used };
+    await activateOnMak(store, layout, store.vault.digestOf(layout.keyId, activation.installationId), activation);
+    return { ...usage };
   };
-  const firstActivation = activations[0] ?? randomActivation();
-  const digestOf = (activation: typeof firstActivation) =>
-    store.vault.digestOf(layout.keyId, activation.installationId);
-  const repeat = await measureOne(() => activateOnMak(store, layout, digestOf(firstActivation), firstActivation));
+  const repeated = await measureActivation(activations[0] ?? randomActivation());
   const extraActivation = randomActivation();
-  const first = await measureOne(() => activateOnMak(store, layout, digestOf(extraActivation), extraActivation));
-  const refusal = await measureOne(() => activateOnMak(store, layout, digestOf(extraActivation), extraActivation));
+  const firstRefusal = await measureActivation(extraActivation);
+  const laterRefusal = await measureActivation(extraActivation);
   await blockBuckets(store, layout);
-  const blocked = await measureOne(() => activateOnMak(store, layout, digestOf(extraActivation), extraActivation));
+  const blocked = await measureActivation(extraActivation);
   return {
-    upTo80: mean(upTo80),
-    toFull: mean(each),
-    median: quantile(
-      upTo80.map(({ roundTrips }) => roundTrips),
-      0.5,
-    ),
-    p95: quantile(
-      upTo80.map(({ roundTrips }) => roundTrips),
-      0.95,
-    ),
-    repeat,
-    first,
-    refusal,
+    writeUnitsUpTo80: meanWriteUnits(usagesUpTo80),
+    writeUnitsToFull: meanWriteUnits(usages),
+    roundTripsMedian: quantile(roundTrips, 0.5),
+    roundTrips95: quantile(roundTrips, 0.95),
+    repeated,
+    firstRefusal,
+    laterRefusal,
     blocked,
   };
 }
 
-/** The write units of each activation, when the plain design fills a key. */
+/** Returns the write units per activation when the plain design fills a key. */
 async function fillBaseline(limit: number): Promise<number> {
   const store = await newStore();
   await putCounter(store);
-  const { usage: used } = meterCapacity(store.client);
+  const { usage } = meterCapacity(store.client);
   for (let count = 0; count < limit; count += 1) {
-    const committed = await activateOnBaseline(store, randomInstallationId(), limit);
-    if (committed !== 'committed') throw new Error(`A plain activation came out as ${committed}.`);
+    const result = await activateOnBaseline(store, randomInstallationId(), limit);
+    if (result !== 'committed') throw new Error(`A plain activation returned ${result}.`);
   }
-  return used.writeUnits / limit;
+  return usage.writeUnits / limit;
 }
 
-/** What is read for a product key that nobody has. */
+/** Returns the read units for a product key that was never issued. */
 async function readUnknownKey(): Promise<number> {
   const store = await newStore();
-  const { usage: used } = meterCapacity(store.client);
-  if ((await readKey(store, store.vault.keyIdOf(drawKey()))) !== undefined) throw new Error('An unknown key is known.');
-  return used.readUnits;
+  const { usage } = meterCapacity(store.client);
+  if ((await readKey(store, store.vault.keyIdOf(drawKey()))) !== undefined)
+    throw new Error('A key that was never issued exists.');
+  return usage.readUnits;
 }
 
+/** Returns the write units per activation when six hosts activate ten times each on a KMS key. */
 async function activateKmsHosts(): Promise<number> {
   const store = await newStore();
   await issueMakWithLimit(store, 'KMS', 50);
   const keys = await listKeys(store, 'KMS', { limit: 10, after: null });
-  const key = keys.items.find(({ value: state }) => state.type === 'KMS');
+  const key = keys.items.find(({ value }) => value.type === 'KMS');
   if (key === undefined) throw new Error('The agreement has no KMS key.');
-  const { usage: used } = meterCapacity(store.client);
+  const { usage } = meterCapacity(store.client);
   for (let host = 0; host < 6; host += 1) {
     const { installationId } = randomActivation();
     const request = { installationId, product: 'windows-vista-enterprise', machineName: null } as const;
@@ -100,67 +96,66 @@ async function activateKmsHosts(): Promise<number> {
         policy: store.policy,
       });
   }
-  return used.writeUnits / 60;
+  return usage.writeUnits / 60;
 }
 
-/** Write units and round trips of activations, beside the plain design in the same run. */
+/** Measures the write units and round trips of activations, and compares them with the plain design. */
 export async function measure(): Promise<readonly Measurement[]> {
-  const baseline = await fillBaseline(500);
-  const beside = { what: 'plain', value: baseline };
+  const baseline = { label: 'plain', value: await fillBaseline(500) };
   const rows: Measurement[] = [];
   for (const limit of [500, 5_000]) {
     const result = await fillKey(limit);
     const key = `key of ${limit.toLocaleString('en-US')}`;
     rows.push(
       {
-        what: `${key}: units a new activation, up to 80 %`,
-        value: result.upTo80,
+        label: `${key}: units per new activation, up to 80 %`,
+        value: result.writeUnitsUpTo80,
         unit: 'WCU',
-        baseline: beside,
+        baseline,
         target: { atMost: 1.2 },
         isDeterministic: true,
       },
       {
-        what: `${key}: units a new activation, to full`,
-        value: result.toFull,
+        label: `${key}: units per new activation, to full`,
+        value: result.writeUnitsToFull,
         unit: 'WCU',
-        baseline: beside,
+        baseline,
         target: { atMost: 1.7 },
         isDeterministic: true,
       },
       {
-        what: `${key}: round trips up to 80 %, median`,
-        value: result.median,
+        label: `${key}: round trips per activation, up to 80 %, median`,
+        value: result.roundTripsMedian,
         unit: 'trips',
         target: { atMost: 1 },
         isDeterministic: true,
       },
       {
-        what: `${key}: round trips up to 80 %, 95th percentile`,
-        value: result.p95,
+        label: `${key}: round trips per activation, up to 80 %, 95th percentile`,
+        value: result.roundTrips95,
         unit: 'trips',
         target: { atMost: 1 },
         isDeterministic: true,
       },
-      { what: `${key}: a repeat`, value: result.repeat.writeUnits, unit: 'WCU' },
-      { what: `${key}: the first refusal at the limit`, value: result.first.readUnits, unit: 'RCU' },
+      { label: `${key}: a repeated activation`, value: result.repeated.writeUnits, unit: 'WCU' },
+      { label: `${key}: the first refusal at the limit`, value: result.firstRefusal.readUnits, unit: 'RCU' },
       {
-        what: `${key}: each refusal after it`,
-        value: result.refusal.writeUnits,
+        label: `${key}: each later refusal`,
+        value: result.laterRefusal.writeUnits,
         unit: 'WCU',
-        baseline: { what: 'RCU', value: result.refusal.readUnits },
+        baseline: { label: 'RCU', value: result.laterRefusal.readUnits },
       },
       {
-        what: `${key}: on a blocked key`,
+        label: `${key}: a refusal on a blocked key`,
         value: result.blocked.writeUnits,
         unit: 'WCU',
-        baseline: { what: 'RCU', value: result.blocked.readUnits },
+        baseline: { label: 'RCU', value: result.blocked.readUnits },
       },
     );
   }
   rows.push(
-    { what: 'an unknown key', value: await readUnknownKey(), unit: 'RCU' },
-    { what: 'KMS: units an activation', value: await activateKmsHosts(), unit: 'WCU' },
+    { label: 'a refusal for an unknown key', value: await readUnknownKey(), unit: 'RCU' },
+    { label: 'KMS: units per activation', value: await activateKmsHosts(), unit: 'WCU' },
   );
   return rows;
 }

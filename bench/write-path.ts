@@ -1,8 +1,7 @@
 import type { UpdateCommandInput } from '@aws-sdk/lib-dynamodb';
 import { UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import type { Context } from 'aws-lambda';
-import type { Store } from '../store/dynamodb/table.ts';
-import type { Activation, BucketLayout } from '../store/mak-activations.ts';
+import type { Activation, BucketLayout } from '../store/mak-bucket.ts';
 import {
   attributeNameOf,
   bucketAttributeNames,
@@ -10,25 +9,25 @@ import {
   encodeActivation,
   homeBucketOf,
   liveAndCurrentLayout,
-} from '../store/mak-activations.ts';
+} from '../store/mak-bucket.ts';
+import type { Store } from '../store/store.ts';
 import type { ApiHandler } from './events.ts';
 import { activationEvent, functionEnvironment, muteStdout } from './events.ts';
 import { issueMakWithLimit, median, newStore, randomActivation, revealProductKey } from './fixture.ts';
 import type { Measurement, RunOptions } from './report.ts';
 
-/** How large the two keys are: so large that no bucket runs full, since the bare loop would not know where else to look. */
+/** So large that no bucket becomes full, because the bare loop does not look for slots in other buckets. */
 const keySize = 500_000;
-/** So many that what the collector of memory does in one round it does in each. */
+/** So many that garbage collection takes about the same time in each round. */
 const activationsPerRound = 1_000;
-/** Rounds of each that are not counted: the compiler takes some thousand calls to see what is called often. */
+/** The first rounds are discarded: the compiler needs some thousand calls to find the hot code. */
 const warmUpRounds = 5;
 
 /**
- * Activations a second through the whole handler, in process, one after the other as a Lambda is handed them, beside a bare
- * loop of the very same conditional update through the SDK, on another key of the same size in the same engine; and the
- * processor time that each takes. What is sent is made before the clock runs. Rounds are interleaved, and each ratio is the
- * median of those of neighbours. The handler logs and counts as it does when it is deployed; what it writes is taken from it
- * just before the terminal.
+ * Measures activations through the complete handler, in process, one after the other as Lambda does, and their processor
+ * time. The baseline is a loop of the same conditional update through the SDK, on another key of the same size in the same
+ * emulator. Requests are created before the clock starts. The rounds alternate, and each ratio is the median of the ratios
+ * of adjacent rounds. The handler logs as it does when it is deployed, and its output is discarded.
  */
 export async function measure({ rounds }: RunOptions): Promise<readonly Measurement[]> {
   const store = await newStore();
@@ -42,7 +41,7 @@ export async function measure({ rounds }: RunOptions): Promise<readonly Measurem
     const event = activationEvent(productKey);
     return async () => {
       const { statusCode } = await handler(event, {} as Context);
-      if (statusCode !== 201) throw new Error(`An activation was answered ${statusCode}.`);
+      if (statusCode !== 201) throw new Error(`An activation returned ${statusCode}.`);
     };
   };
   const bare = () => {
@@ -68,25 +67,25 @@ export async function measure({ rounds }: RunOptions): Promise<readonly Measurem
     (median(roundResults.map(({ cpuSeconds }) => cpuSeconds)) / activationsPerRound) * 1e6;
   return [
     {
-      what: 'activations a second through the handler',
+      label: 'activations through the handler',
       value: perSecond(results.handler),
-      unit: 'a second',
-      baseline: { what: 'bare', value: perSecond(results.bare) },
+      unit: 'per second',
+      baseline: { label: 'bare', value: perSecond(results.bare) },
     },
     {
-      what: 'of the bare loop',
+      label: 'relative to the bare loop',
       value: median(results.handler.map(({ seconds }, turn) => (results.bare[turn]?.seconds ?? Number.NaN) / seconds)),
       unit: '×',
       target: { atLeast: 0.85 },
     },
     {
-      what: 'processor time an activation',
+      label: 'processor time per activation',
       value: cpu(results.handler),
       unit: 'µs',
-      baseline: { what: 'µs bare', value: cpu(results.bare) },
+      baseline: { label: 'µs bare', value: cpu(results.bare) },
     },
     {
-      what: 'of the bare call',
+      label: 'relative to the bare call',
       value: median(
         results.handler.map(({ cpuSeconds }, turn) => cpuSeconds / (results.bare[turn]?.cpuSeconds ?? Number.NaN)),
       ),
@@ -101,13 +100,13 @@ type RoundResult = { readonly seconds: number; readonly cpuSeconds: number };
 async function round(prepare: () => () => Promise<void>): Promise<RoundResult> {
   const actions = Array.from({ length: activationsPerRound }, prepare);
   const cpuBefore = process.cpuUsage();
-  const before = performance.now();
+  const startedAt = performance.now();
   for (const action of actions) await action();
   const { user, system } = process.cpuUsage(cpuBefore);
-  return { seconds: (performance.now() - before) / 1000, cpuSeconds: (user + system) / 1e6 };
+  return { seconds: (performance.now() - startedAt) / 1000, cpuSeconds: (user + system) / 1e6 };
 }
 
-/** The update that an activation is, to the letter. */
+/** Returns exactly the update that an activation sends. */
 export function activationUpdate(
   store: Store,
   { keyId, bucketCount }: BucketLayout,
