@@ -165,20 +165,20 @@ export const injectedBugs: readonly InjectedBug[] = [
   {
     name: 'A lost execution is not restarted',
     file: 'functions/use-cases/signal-workflow.ts',
-    from: 'else await startAnew(store, engine, exceptionId, seen, now);\n      return;',
-    to: 'return;',
+    from: '      } else {\n        await restart();\n      }\n',
+    to: '      }\n',
   },
   {
     name: 'A used token is taken for a lost execution',
     file: 'functions/use-cases/signal-workflow.ts',
-    from: "if (woken === 'not-waiting' && !(await engine.isRunning(driven))) await startAnew",
-    to: "if (woken === 'not-waiting' && (await engine.isRunning(driven))) await startAnew",
+    from: "if (resumeResult === 'not-waiting' && !(await workflowClient.isRunning(executionInput))) await restart",
+    to: "if (resumeResult === 'not-waiting' && (await workflowClient.isRunning(executionInput))) await restart",
   },
   {
     name: 'Notifications are removed without being sent',
     file: 'functions/use-cases/send-request-notifications.ts',
     from: '      failures.push(error);\n',
-    to: '      settled.push(letter.letterId);\n      failures.push(error);\n',
+    to: '      completedIds.push(notification.notificationId);\n      failures.push(error);\n',
   },
   {
     name: 'Override days follow UTC',
