@@ -15,15 +15,16 @@ const templates: Readonly<Record<DirectRecipient, Readonly<Partial<Record<Notifi
 };
 
 /**
- * Writes the letter of a kind to a reader (EXC-11, SLA-5, APR-1, APR-7).
+ * Renders the email of a notification kind for a recipient (EXC-11, SLA-5, APR-1, APR-7).
  *
- * Answers `undefined` when there is nothing true left to say: a question that has been answered, an approval that is no
- * longer wanted. Such a letter is struck off unsent. Throws for a reader who never gets letters of that kind, and for an
- * approval without its link or its code.
+ * Returns `undefined` when the email would no longer be true, as for a question that has been answered or an approval
+ * that is no longer needed. The notification is then removed from the outbox unsent. Throws for a recipient who never
+ * gets that kind, and for an approval email without its link or code.
  */
 export function renderEmail(kind: NotificationKind, context: EmailContext): Email | undefined {
-  const template = templates[context.to.role][kind];
-  if (template === undefined) throw new Error(`The ${context.to.role} gets no letter of the kind “${kind}”.`);
+  const { to, request } = context;
+  const template = templates[to.role][kind];
+  if (template === undefined) throw new Error(`There is no “${kind}” email for the ${to.role}.`);
   const content = template(context);
-  return content && layOutEmail(content, say`Hello ${context.to.name},`, say`${context.request.exceptionId}`);
+  return content && layOutEmail(content, say`Hello ${to.name},`, say`${request.exceptionId}`);
 }

@@ -3,46 +3,49 @@ import type { AgreementNotification, AgreementNotificationContent } from '../dom
 import type { Instant } from '../domain/calendar/instant.ts';
 import { isBefore } from '../domain/calendar/instant.ts';
 import type { Policy } from '../domain/policy.ts';
-import type { Block, Email, EmailContent } from './layout.ts';
+import type { Block, Email, EmailContent, Row } from './layout.ts';
 import { layOutEmail, paragraph, quote } from './layout.ts';
 import { amount, key, keySpelledOut, moment } from './phrases.ts';
 import type { Sentence } from './say.ts';
 import { say, sayAddress, sayAll } from './say.ts';
 
-/** What a notice is written with, besides what it holds itself. */
+/** What an email about an agreement or a key is rendered with, in addition to its own content. */
 export type AgreementEmailContext = {
   readonly now: Instant;
   readonly policy: Policy;
-  /** Where readers can sign in and see the key; without it the letters name no such place. */
+  /** The address of the console, where readers sign in and see the key. Without it, emails have no link to it. */
   readonly consoleUrl?: string;
 };
 
-type ContentOfKind<Is extends AgreementNotificationContent['kind']> = Extract<
+type ContentOfKind<Kind extends AgreementNotificationContent['kind']> = Extract<
   AgreementNotificationContent,
-  { readonly kind: Is }
+  { readonly kind: Kind }
 >;
 
-/** Writes the letter of a notice: about an agreement or a key, and about no request (AGR-4, ALR-1, KMS-4, BLK-2). */
+/** Renders the email of an agreement notification: about an agreement or a key, not a request (AGR-4, ALR-1, KMS-4, BLK-2). */
 export function renderAgreementEmail(notification: AgreementNotification, context: AgreementEmailContext): Email {
-  const content = contentOf(notification, context);
-  return layOutEmail(content, say`Hello ${notification.to.name},`, say`agreement ${notification.agreementId}`);
+  const emailContent = emailContentOf(notification, context);
+  return layOutEmail(emailContent, say`Hello ${notification.to.name},`, say`agreement ${notification.agreementId}`);
 }
 
-function contentOf(notification: AgreementNotification, context: AgreementEmailContext): EmailContent {
-  const { content: about } = notification;
-  switch (about.kind) {
+function emailContentOf(notification: AgreementNotification, context: AgreementEmailContext): EmailContent {
+  const { content } = notification;
+  switch (content.kind) {
     case 'correspondent-changes':
-      return correspondentChangesEmail(notification, about, context);
+      return correspondentChangesEmail(notification, content, context);
     case 'limit-used':
-      return limitUsedEmail(notification, about, context);
+      return limitUsedEmail(notification, content, context);
     case 'kms-key-on-clients':
-      return kmsKeyOnClientsEmail(notification, about, context);
+      return kmsKeyOnClientsEmail(notification, content, context);
     case 'key-replaced':
-      return keyReplacedEmail(notification, about, context);
+      return keyReplacedEmail(notification, content, context);
   }
 }
 
-/** To everybody whom it concerns at once: the one who leaves may be the only one who can see that it is not right (AGR-4). */
+/**
+ * Announces a new Notices Correspondent to everybody concerned. The former one gets it too: they may be the only person
+ * who can tell that the change is not right (AGR-4).
+ */
 function correspondentChangesEmail(
   notification: AgreementNotification,
   { from, to, effectiveAt }: ContentOfKind<'correspondent-changes'>,
@@ -58,45 +61,53 @@ function correspondentChangesEmail(
     reader === 'successor'
       ? say`You ${isInEffect ? 'are now' : 'become'} the Notices Correspondent`
       : say`${to.name} ${isInEffect ? 'is now' : 'becomes'} the Notices Correspondent`;
-  const effectiveTime = moment(effectiveAt, policy);
   const untilThen =
-    reader === 'former' ? say`you are asked` : say`${from.name} ${reader === 'successor' ? 'is' : 'is still'} asked`;
+    reader === 'former'
+      ? say`you still receive the approval requests`
+      : say`${from.name} still receives the approval requests`;
   const timing = isInEffect
-    ? say`It took effect on ${effectiveTime}.`
-    : say`It takes effect on ${effectiveTime}. Until then ${untilThen}, and nothing else changes.`;
-  const whoIsAsked =
-    reader === 'successor' ? say`We ask you by e-mail` : say`We ask the Notices Correspondent by e-mail`;
+    ? say`The change took effect on ${moment(effectiveAt, policy)}.`
+    : say`The change takes effect on ${moment(effectiveAt, policy)}. Until then, ${untilThen}, and nothing else changes.`;
+  const openRequests = isInEffect
+    ? say`We have sent any approval request that was open at that time again. The links in earlier emails no longer work.`
+    : say`When the change takes effect, we send any open approval request again, and the links in earlier emails stop working.`;
   const correction = isInEffect
-    ? say`If this is not right, phone the activation call centre now, on a number that you already have.`
-    : say`If this is not right, phone the activation call centre before then, on a number that you already have: it can still be put right.`;
+    ? say`If this change is not right, call the activation call center now on a phone number that you already have, and ask for a licensing administrator.`
+    : say`If this change is not right, call the activation call center before then on a phone number that you already have, and ask for a licensing administrator. The change can still be undone.`;
   return {
     subject: say`${headline} of ${notification.organizationName}`,
-    preheader: sayAll([timing, say`If this is not right, please tell us.`]),
+    preheader: sayAll([timing, say`If this is not right, tell us.`]),
     title: headline,
     blocks: [
       paragraph(
-        say`The Notices Correspondent of ${notification.organizationName}, agreement ${notification.agreementId}, ${isInEffect ? 'has changed' : 'changes'}. ${timing}`,
+        say`The Notices Correspondent of ${notification.organizationName}, agreement ${notification.agreementId}, ${isInEffect ? 'has changed' : 'is changing'}. ${timing}`,
       ),
       {
         kind: 'details',
         rows: [
-          { label: isInEffect ? say`Until then` : say`Now`, value: say`${from.name}, ${sayAddress(from.email)}` },
-          { label: isInEffect ? say`Now` : say`From then on`, value: say`${to.name}, ${sayAddress(to.email)}` },
+          {
+            label: isInEffect ? say`Previous Correspondent` : say`Current Correspondent`,
+            value: say`${from.name}, ${sayAddress(from.email)}`,
+          },
+          {
+            label: isInEffect ? say`Current Correspondent` : say`New Correspondent`,
+            value: say`${to.name}, ${sayAddress(to.email)}`,
+          },
         ],
       },
       paragraph(
-        say`${whoIsAsked} to approve or deny whatever would raise the limit of a key of this agreement beyond what a phone call can give. A question that ${isInEffect ? 'was' : 'is'} out when the change ${isInEffect ? 'took' : 'takes'} effect is asked again, and the links in earlier mails ${isInEffect ? 'no longer work' : 'stop working'}.`,
+        say`We ask ${reader === 'successor' ? 'you' : 'the Notices Correspondent'} by email to approve or deny any request that would raise the limit of a key in this agreement beyond what the call center can grant. ${openRequests}`,
       ),
       paragraph(correction),
     ],
     because:
       reader === 'contact'
         ? becauseContact(notification)
-        : say`You get this mail because you ${reader === 'successor' ? 'were named' : isInEffect ? 'were' : 'are'} the Notices Correspondent of ${notification.organizationName}, agreement ${notification.agreementId}.`,
+        : say`You are receiving this email because you ${reader === 'successor' ? 'were named' : isInEffect ? 'were' : 'are'} the Notices Correspondent of ${notification.organizationName}, agreement ${notification.agreementId}.`,
   };
 }
 
-/** So much is used: how long the rest lasts, and what to do before it is gone (ALR-1, ALR-2). */
+/** Reports how much of a limit is used, how long the rest lasts, and what to do before it is used up (ALR-1, ALR-2). */
 function limitUsedEmail(
   notification: AgreementNotification,
   content: ContentOfKind<'limit-used'>,
@@ -104,37 +115,39 @@ function limitUsedEmail(
 ): EmailContent {
   const { keyType, percent, used, limit, forecast } = content;
   const { policy } = context;
-  const available = Math.max(0, limit - used);
-  const units = keyType === 'MAK' ? say`activations` : say`host places`;
-  const share = available === 0 ? say`All ${units}` : say`${percent}% of the ${units}`;
+  const remaining = Math.max(0, limit - used);
+  const units = keyType === 'MAK' ? say`activations` : say`host slots`;
+  const share = remaining === 0 ? say`All ${units}` : say`${percent}% of the ${units}`;
   const consequence =
     keyType === 'MAK'
-      ? say`A machine that has not activated with it yet is refused from now on. Those that have activated stay activated.`
-      : say`A new host is refused from now on. Those that have activated go on working, and so do all machines that they serve.`;
+      ? say`A computer that has not activated with this key yet can no longer do so. Computers that have already activated are not affected.`
+      : say`A new host can no longer activate with this key. Hosts that have already activated keep working, and so do the computers that they activate.`;
   const keyName = key(content);
-  const availableSentence = say`${available} ${available === 1 ? 'is' : 'are'} left.`;
+  const remainingSentence = say`${remaining} ${remaining === 1 ? 'is' : 'are'} left.`;
   return {
     subject: say`${share} of your ${keyName} are used`,
-    preheader: available === 0 ? consequence : say`${availableSentence} ${forecast ?? ''}`,
+    preheader: remaining === 0 ? consequence : say`${remainingSentence} ${forecast ?? ''}`,
     title: say`${share} are used`,
     blocks: [
       paragraph(
-        available === 0
+        remaining === 0
           ? say`All ${limit} ${units} of your ${keyName} are used. ${consequence}`
-          : say`${used} of the ${limit} ${units} of your ${keyName} are used; ${availableSentence}`,
+          : say`${used} of the ${limit} ${units} of your ${keyName} are used; ${remainingSentence}`,
       ),
       ...(forecast === null ? [] : [paragraph(say`${forecast}`)]),
       {
         kind: 'details',
         rows: [
           ...organizationRows(notification),
-          { label: say`Key`, value: keySpelledOut(content) },
+          { label: say`Product key`, value: keySpelledOut(content) },
           { label: say`Used`, value: amount(used, content) },
-          { label: say`Left`, value: amount(available, content) },
+          { label: say`Remaining`, value: amount(remaining, content) },
           { label: say`Limit`, value: amount(limit, content) },
         ],
       },
-      paragraph(available === 0 ? say`To get more:` : say`If you will need more, please ask before they run out:`),
+      paragraph(
+        remaining === 0 ? say`To get more:` : say`If you will need more, request them before the key runs out:`,
+      ),
       {
         kind: 'list',
         items: [
@@ -142,18 +155,18 @@ function limitUsedEmail(
             label: say`By phone`,
             value:
               keyType === 'MAK'
-                ? say`the activation call centre can raise the limit during the call, up to ${multiple(policy.callCenter.increaseUpToTimesOriginal)} what the key was issued with.`
-                : say`the activation call centre can give one host one more activation a day, up to ${policy.callCenter.overridesPerKey} for each key.`,
+                ? say`The activation call center can raise the limit during the call, up to ${multiple(policy.callCenter.increaseUpToTimesOriginal)} the original limit.`
+                : say`The activation call center can give one host one more activation a day, up to ${policy.callCenter.overridesPerKey} for each key.`,
           },
           {
             label: say`By a ${keyType === 'MAK' ? 'MAKADD' : 'KMSADD'} request`,
-            value: say`${keyType === 'MAK' ? 'for more than that' : 'for more host places'}. It is answered within ${policy.exceptions.answerWithinBusinessDays} business days, and your Notices Correspondent has to approve it.`,
+            value: say`${keyType === 'MAK' ? 'For a higher limit' : 'For more host slots'}. We respond within ${policy.exceptions.answerWithinBusinessDays} business days, and your Notices Correspondent must approve the request.`,
           },
         ],
       },
       ...keyAction(context),
     ],
-    because: say`${becauseContact(notification)} We write once at ${percentList(policy)} of a limit.`,
+    because: say`${becauseContact(notification)} We send this alert once each time the use reaches ${percentList(policy)} of a limit.`,
   };
 }
 
@@ -164,10 +177,12 @@ function multiple(count: number): Sentence {
 function percentList({ alerts: { usedPercent } }: Policy): Sentence {
   const percentages = usedPercent.map((percent) => `${percent}%`);
   const lastPercentage = percentages.pop() ?? '';
-  return percentages.length === 0 ? say`${lastPercentage}` : say`${percentages.join(', ')} and ${lastPercentage}`;
+  return percentages.length === 0
+    ? say`${lastPercentage}`
+    : say`${percentages.join(', ')}${percentages.length > 1 ? ',' : ''} or ${lastPercentage}`;
 }
 
-/** A KMS key on clients is spent in days, and nobody there would see why (KMS-4). */
+/** Warns that a KMS key seems to be used on client computers, which would use up its hosts in days (KMS-4). */
 function kmsKeyOnClientsEmail(
   notification: AgreementNotification,
   { lastFive, hosts, withinHours }: ContentOfKind<'kms-key-on-clients'>,
@@ -175,45 +190,45 @@ function kmsKeyOnClientsEmail(
 ): EmailContent {
   const keyName = key({ keyType: 'KMS', lastFive });
   return {
-    subject: say`Is your ${keyName} typed on clients?`,
-    preheader: say`${hosts} new hosts activated with it within ${withinHours} hours. It belongs on KMS hosts only.`,
-    title: say`A KMS key belongs on KMS hosts only`,
+    subject: say`Is your ${keyName} being used on client computers?`,
+    preheader: say`${hosts} new hosts activated with it within ${withinHours} hours. Use a KMS key on KMS hosts only.`,
+    title: say`Use a KMS key on KMS hosts only`,
     blocks: [
       paragraph(
-        say`${hosts} new hosts activated with your ${keyName} within ${withinHours} hours. That is unusual: it looks as if the key was typed on client computers.`,
+        say`${hosts} new hosts activated with your ${keyName} within ${withinHours} hours. This is unusual and suggests that the key was entered on client computers.`,
       ),
       paragraph(
-        say`A KMS key belongs on KMS hosts only. Each computer on which it is typed takes one of the few places for hosts, and a host that you need later finds none. Clients need no key of their own: they find a KMS host in your network and activate with it by themselves.`,
+        say`A KMS key belongs on KMS hosts only. Each computer that activates with it uses one of its few host slots, and hosts that you set up later may be refused. Client computers do not need this key: they find a KMS host on your network and activate with it automatically.`,
       ),
       {
         kind: 'details',
         rows: [
           ...organizationRows(notification),
-          { label: say`Key`, value: keySpelledOut({ keyType: 'KMS', lastFive }) },
+          { label: say`Product key`, value: keySpelledOut({ keyType: 'KMS', lastFive }) },
         ],
       },
-      paragraph(say`Please look at the hosts of the key:`),
+      paragraph(say`Check the hosts of this key:`),
       {
         kind: 'list',
         items: [
-          { label: say`They are KMS hosts`, value: say`then all is well, and nothing is needed from you.` },
+          { label: say`They are KMS hosts`, value: say`You do not need to do anything.` },
           {
-            label: say`They are clients`,
-            value: say`please type the key on no further one, and give them back the key with which they were set up.`,
+            label: say`They are client computers`,
+            value: say`Do not enter this key on any more computers, and restore the original setup key (GVLK) on these.`,
           },
           {
-            label: say`You do not know them`,
-            value: say`then somebody else may have the key. You can have it blocked and a new one assigned.`,
+            label: say`You do not recognize them`,
+            value: say`Someone else may have the key. You can have it blocked and replaced with a new one.`,
           },
         ],
       },
-      ...keyAction(context, say`See the hosts`),
+      ...keyAction(context, say`View the hosts`),
     ],
     because: becauseContact(notification),
   };
 }
 
-/** The old key is blocked: what has to be done to the machines, and until when (BLK-2, BLK-3, VAL-1). */
+/** Announces that a key is blocked: which key replaces it, what to do, and by when (BLK-2, BLK-3, VAL-1). */
 function keyReplacedEmail(
   notification: AgreementNotification,
   content: ContentOfKind<'key-replaced'>,
@@ -222,47 +237,47 @@ function keyReplacedEmail(
   const { keyType, blockedLastFive, issuedLastFive, reason } = content;
   const blockedKey = key({ keyType, lastFive: blockedLastFive });
   const { graceDays } = context.policy.validation;
-  const machineNoun = keyType === 'MAK' ? say`machine` : say`KMS host`;
+  const machineNoun = keyType === 'MAK' ? say`computer` : say`KMS host`;
   return {
     subject: say`Your ${blockedKey} was replaced`,
-    preheader: say`The new one ends in ${issuedLastFive}. Please activate your ${machineNoun}s with it.`,
+    preheader: say`The new key ends in ${issuedLastFive}. Activate your ${machineNoun}s with it.`,
     title: say`Your key was replaced`,
     blocks: [
       paragraph(
-        say`Your ${blockedKey} is blocked, and nothing can be activated with it any more. A new one, ending in ${issuedLastFive}, was issued in its place. It starts with the standard limit.`,
+        say`Your ${blockedKey} is blocked and can no longer activate anything. We issued a new key ending in ${issuedLastFive} to replace it. The new key starts with the standard limit.`,
       ),
-      quote(say`The reason given:`, reason),
+      quote(say`Reason:`, reason),
       {
         kind: 'details',
         rows: [
           ...organizationRows(notification),
-          { label: say`Blocked`, value: keySpelledOut({ keyType, lastFive: blockedLastFive }) },
-          { label: say`In its place`, value: keySpelledOut({ keyType, lastFive: issuedLastFive }) },
+          { label: say`Blocked key`, value: keySpelledOut({ keyType, lastFive: blockedLastFive }) },
+          { label: say`New key`, value: keySpelledOut({ keyType, lastFive: issuedLastFive }) },
         ],
       },
       paragraph(
-        say`What to do: sign in, have the new key shown to you, and activate with it every ${machineNoun} that used the old one. The old key shows which are still on it; each drops off as it activates with the new one.`,
+        say`What to do: reveal the new key, and activate every ${machineNoun} that used the old key with it. The old key lists the ${machineNoun}s that still use it. A ${machineNoun} leaves the list when it activates with the new key.`,
       ),
       paragraph(
-        say`What was activated with the old key counts as genuine for ${graceDays} ${graceDays === 1 ? 'day' : 'days'} after it was blocked, and not any longer.`,
+        say`Every ${machineNoun} that was activated with the old key counts as genuine for ${graceDays} ${graceDays === 1 ? 'day' : 'days'} after the key was blocked, but no longer than that.`,
       ),
       paragraph(
-        say`If nobody of yours asked for this, phone the activation call centre, on a number that you already have.`,
+        say`If no one in your organization requested this, call the activation call center on a phone number that you already have.`,
       ),
-      ...keyAction(context, say`See the keys`),
+      ...keyAction(context, say`View the keys`),
     ],
     because: becauseContact(notification),
   };
 }
 
-function organizationRows({ organizationName, agreementId }: AgreementNotification) {
+function organizationRows({ organizationName, agreementId }: AgreementNotification): readonly Row[] {
   return [{ label: say`Organization`, value: say`${organizationName}, agreement ${agreementId}` }];
 }
 
-function keyAction({ consoleUrl }: AgreementEmailContext, label = say`See the key`): readonly Block[] {
+function keyAction({ consoleUrl }: AgreementEmailContext, label = say`View the key`): readonly Block[] {
   return consoleUrl === undefined ? [] : [{ kind: 'action', label, url: consoleUrl, showUrl: false }];
 }
 
 function becauseContact({ organizationName, agreementId }: AgreementNotification): Sentence {
-  return say`You get this mail because you are on the Authorized Contact List of ${organizationName}, agreement ${agreementId}.`;
+  return say`You are receiving this email because you are on the Authorized Contact List of ${organizationName}, agreement ${agreementId}.`;
 }

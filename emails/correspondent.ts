@@ -6,17 +6,17 @@ import { lapsesAt } from '../domain/exceptions/schedule.ts';
 import { commentBlocks, limitRows, requestDetails, requestSummary } from './blocks.ts';
 import type { Block, EmailContent, Row } from './layout.ts';
 import { heading, paragraph, quote } from './layout.ts';
-import { agreement, amount, increase, key, moment } from './phrases.ts';
+import { agreement, amount, increase, key, limitName, moment } from './phrases.ts';
 import type { EmailContext, EmailLink, EmailTemplate } from './request-email.ts';
 import type { Sentence } from './say.ts';
 import { say, sayAddress } from './say.ts';
 
 /**
- * What the Notices Correspondent is told. They may never have heard of us and did not ask for anything: every letter
- * says who asks, for what, what it does, and that doing nothing changes nothing.
+ * The emails to the Notices Correspondent and their deputy. They may never have heard of the service and did not ask for
+ * anything. Every email therefore says who requests what, what a decision changes, and that doing nothing changes nothing.
  */
 export const correspondentEmails = {
-  'approval-requested': (facts) => approvalRequestEmail(facts, null),
+  'approval-requested': (context) => approvalRequestEmail(context, null),
   'approval-reminder': approvalReminderEmail,
   'approval-code': approvalCodeEmail,
   decided: decidedEmail,
@@ -31,38 +31,37 @@ function approvalReminderEmail(context: EmailContext): EmailContent | undefined 
   return round === null ? undefined : approvalRequestEmail(context, round.askedAt);
 }
 
-/** Asks for the decision (APR-1, APR-2, APR-7). A reminder says when it was asked first. */
+/** Asks for the decision (APR-1, APR-2, APR-7). A reminder says when the first email was sent. */
 function approvalRequestEmail(
   context: EmailContext,
   firstAskedAt: EmailContext['now'] | null,
 ): EmailContent | undefined {
   const { request, organizationName, policy, link } = context;
-  const { state: stage, form: intake } = request;
-  if (stage.status !== 'awaiting-approval' || stage.round.decision !== null) return undefined;
-  if (link === null) throw new Error(`The approval letter of ${request.exceptionId} has no link.`);
-  const requesterName = say`${intake.requester.name} of ${organizationName}`;
-  const opening = say`${requesterName} has asked for ${increase(context)} under your volume license agreement. ${readerRole(context)} Nothing is raised unless you approve.`;
-  const reminderNote =
-    firstAskedAt === null
-      ? []
-      : [
-          paragraph(
-            say`We asked you first on ${moment(firstAskedAt, policy)}. The links in our earlier mails about this request still work, too.`,
-          ),
-        ];
+  const { state, form } = request;
+  if (state.status !== 'awaiting-approval' || state.round.decision !== null) return undefined;
+  if (link === null) throw new Error(`The approval email of ${request.exceptionId} has no link.`);
+  const isReminder = firstAskedAt !== null;
+  const requesterName = form.requester.name;
+  const codeAdvice = link.code === null ? say`` : say` Use each link with the code from the same email.`;
   return {
-    subject:
-      firstAskedAt === null
-        ? say`Your decision, please: ${increase(context)} for ${organizationName}`
-        : say`Reminder: your decision, please, on ${increase(context)} for ${organizationName}`,
-    preheader: say`${intake.requester.name} asks. Approve or deny: opening the link changes nothing.`,
-    title:
-      firstAskedAt === null
-        ? say`Please approve or deny ${increase(context)}`
-        : say`Still waiting for your decision on ${increase(context)}`,
+    subject: isReminder
+      ? say`Reminder: decision needed on ${increase(context)} for ${organizationName}`
+      : say`Decision needed: ${increase(context)} for ${organizationName}`,
+    preheader: say`Requested by ${requesterName}. Nothing changes unless you approve.`,
+    title: isReminder
+      ? say`Reminder: approve or deny ${increase(context)}`
+      : say`Please approve or deny ${increase(context)}`,
     blocks: [
-      paragraph(opening),
-      ...reminderNote,
+      paragraph(
+        say`${requesterName} of ${organizationName} has requested ${increase(context)} under your volume license agreement. ${readerRole(context)} Nothing changes unless you approve.`,
+      ),
+      ...(isReminder
+        ? [
+            paragraph(
+              say`We first asked you on ${moment(firstAskedAt, policy)}. The links in our earlier emails about this request still work.${codeAdvice}`,
+            ),
+          ]
+        : []),
       ...requestDetails(context, ...limitRows(context), decideByRow(context)),
       heading(say`What your decision does`),
       {
@@ -70,25 +69,25 @@ function approvalRequestEmail(
         items: [
           {
             label: say`Approve`,
-            value: say`the limit of this key rises from ${context.limit} to ${amount(context.limit + request.activations, context)}, at once. ${limitMeaning(context)}`,
+            value: say`We raise the ${limitName(context)} of this key from ${context.limit} to ${amount(context.limit + request.activations, context)} right away. ${limitMeaning(context)}`,
           },
           {
             label: say`Deny`,
-            value: say`the limit stays at ${amount(context.limit, context)}, and the request is closed.`,
+            value: say`The limit stays at ${amount(context.limit, context)}, and we close the request.`,
           },
         ],
       },
       paragraph(
-        say`Either way ${intake.requester.name} is told, with whatever comment you add, and you get a confirmation.`,
+        say`In both cases, we email your decision and your comment, if you add one, to ${requesterName}, and we send you a confirmation.`,
       ),
       ...linkBlocks(link, context),
-      paragraph(linkExpiry(context, stage.round, link)),
-      heading(say`If you did not expect this`),
+      paragraph(linkExpiry(context, state.round, link)),
+      heading(say`If you were not expecting this`),
       paragraph(
-        say`You need not do anything: without your approval nothing changes. You can deny the request. Or phone ${intake.requester.name} first, on a number that you already have.`,
+        say`You do not have to do anything: without your approval, nothing changes. You can also deny the request, or call ${requesterName} first on a phone number that you already have.`,
       ),
       paragraph(
-        say`Please do not forward this mail. Whoever can read ${link.code === null ? 'your mail' : 'it'} can decide in your name. We never ask for a code by phone or by mail.`,
+        say`Do not forward this email. Anyone who can read ${link.code === null ? 'your email' : 'it'} can decide in your name. We never ask for a code by phone or by email.`,
       ),
     ],
     because: because(context),
@@ -98,59 +97,59 @@ function approvalRequestEmail(
 function decideByRow({ request: { clock }, now, policy }: EmailContext): Row {
   return clock.status === 'running' && !isBefore(clock.dueAt, now)
     ? { label: say`Decide by`, value: moment(clock.dueAt, policy) }
-    : { label: say`Decide`, value: say`as soon as you can: our answer is late already` };
+    : { label: say`Decide by`, value: say`as soon as possible, because our response is overdue` };
 }
 
 function linkExpiry({ policy }: EmailContext, { askedAt }: ApprovalRound, { expiresAt }: EmailLink): Sentence {
   const lapse = lapsesAt(askedAt, policy);
   return expiresAt === lapse
-    ? say`The link works until ${moment(lapse, policy)}. Without a decision by then the request lapses.`
-    : say`The link works until ${moment(expiresAt, policy)}. Without a decision by ${moment(lapse, policy)} the request lapses.`;
+    ? say`The link expires on ${moment(lapse, policy)}. Without a decision, the request lapses at the same time.`
+    : say`The link expires on ${moment(expiresAt, policy)}. Without a decision, the request lapses on ${moment(lapse, policy)}.`;
 }
 
-/** The way to the page, link and code written out (APR-1). */
+/** Returns the button to the approval page, with the link and the code written out (APR-1). */
 function linkBlocks({ url, code }: EmailLink, { policy }: EmailContext): readonly Block[] {
-  const page = say`Opening the link changes nothing. The page shows the request once more and asks for your decision`;
-  const action: Block = { kind: 'action', label: say`Read the request and decide`, url: url.reveal(), showUrl: true };
+  const action: Block = { kind: 'action', label: say`Review the request`, url: url.reveal(), showUrl: true };
   return code === null
     ? [
         action,
         paragraph(
-          say`${page}. It can send a code to this address, good for ${policy.approval.strictCodeMinutes} minutes, that you need for it.`,
+          say`Opening the link changes nothing. The page shows the request again. To decide, you need a code: the page can send one to this address, and it is valid for ${policy.approval.strictCodeMinutes} minutes.`,
         ),
       ]
     : [
-        { kind: 'code', label: say`Your code for the page`, code: code.reveal() },
+        { kind: 'code', code: code.reveal() },
         action,
-        paragraph(say`${page} and this code.`),
+        paragraph(
+          say`Opening the link changes nothing. The page shows the request again and asks for this code and your decision.`,
+        ),
       ];
 }
 
 /**
- * The code that the page asks for in strict mode, sent when somebody asks for it there (APR-7). It comes without the link, so
- * that neither this mail nor the first is enough by itself.
+ * Brings the code that somebody requested on the page in strict mode (APR-7). It has no link, so that neither this email
+ * nor the first one is enough to decide.
  */
 function approvalCodeEmail(context: EmailContext): EmailContent | undefined {
   const { request, organizationName, policy, link } = context;
-  const { state: stage, form: intake } = request;
-  if (stage.status !== 'awaiting-approval' || stage.round.decision !== null) return undefined;
-  if (link === null || link.code === null) throw new Error(`The code letter of ${request.exceptionId} has no code.`);
+  const { state, form } = request;
+  if (state.status !== 'awaiting-approval' || state.round.decision !== null) return undefined;
+  if (link === null || link.code === null) throw new Error(`The code email of ${request.exceptionId} has no code.`);
+  const minutes = policy.approval.strictCodeMinutes;
   return {
-    subject: say`Your code to decide on ${increase(context)} for ${organizationName}`,
-    preheader: say`It is good for ${policy.approval.strictCodeMinutes} minutes. If you did not ask for it, give it to nobody.`,
+    subject: say`Your code to approve or deny ${increase(context)} for ${organizationName}`,
+    preheader: say`The code is valid for ${minutes} minutes. If you did not request it, do not share it.`,
     title: say`Your code`,
     blocks: [
       paragraph(
-        say`Somebody who has the link of our earlier mail asked for a code, to decide on the request of ${intake.requester.name} for ${increase(context)}.`,
+        say`Someone who has the link from our earlier email requested this code to approve or deny ${increase(context)}, requested by ${form.requester.name}.`,
       ),
-      paragraph(say`If it was you, enter it on the page that is still open.`),
-      { kind: 'code', label: say`Your code for the page`, code: link.code.reveal() },
+      paragraph(say`If this was you, enter the code on the page that you have open.`),
+      { kind: 'code', code: link.code.reveal() },
+      paragraph(say`The code expires on ${moment(link.expiresAt, policy)}, ${minutes} minutes after it was requested.`),
+      heading(say`If this was not you`),
       paragraph(
-        say`It is good until ${moment(link.expiresAt, policy)}, which is ${policy.approval.strictCodeMinutes} minutes after it was asked for.`,
-      ),
-      heading(say`If it was not you`),
-      paragraph(
-        say`Give the code to nobody. Without it nothing is decided and nothing changes. Somebody has the link that we sent to you, so please tell the person who looks after your mailbox.`,
+        say`Do not share the code with anyone. Without it, nobody can decide, and nothing changes. Someone else has the link that we sent you, so contact your email administrator.`,
       ),
     ],
     because: because(context),
@@ -161,20 +160,20 @@ function decidedEmail(context: EmailContext): EmailContent | undefined {
   const { request, policy, link } = context;
   const decision = approvalRoundOf(request)?.decision ?? null;
   if (decision === null) return undefined;
-  const outcome = decision.decision === 'approve' ? 'approved' : 'denied';
-  const nextStep =
-    outcome === 'approved'
-      ? say`The limit is raised next, and we write again when that is done.`
-      : say`The request is closed, and the limit stays as it is.`;
+  const isApproved = decision.decision === 'approve';
+  const outcome = isApproved ? say`Approved` : say`Denied`;
+  const nextStep = isApproved
+    ? say`We will now raise the limit and email you when it is done.`
+    : say`The request is closed, and the limit does not change.`;
   return {
-    subject: say`Recorded: ${increase(context)} for ${context.organizationName} ${outcome}`,
-    preheader: say`If this was not you, please tell us at once.`,
-    title: say`The decision is recorded: ${outcome}`,
+    subject: say`${outcome}: ${increase(context)} for ${context.organizationName}`,
+    preheader: say`If you did not make this decision, tell us right away.`,
+    title: say`Your decision is recorded: ${isApproved ? 'approved' : 'denied'}`,
     blocks: [
       paragraph(
-        say`On ${moment(decision.at, policy)} the request of ${request.form.requester.name} was ${outcome} by ${sayAddress(decision.by)}, through our mail to the Notices Correspondent. ${nextStep}`,
+        say`The request from ${request.form.requester.name} was ${isApproved ? 'approved' : 'denied'} by ${sayAddress(decision.by)} on ${moment(decision.at, policy)}, through the link in our email to the Notices Correspondent. ${nextStep}`,
       ),
-      requestSummary(context, { label: say`Decision`, value: say`${outcome}` }),
+      requestSummary(context, { label: say`Decision`, value: outcome }),
       ...commentBlocks(decision.comment),
       heading(say`If this was not you`),
       ...disputeBlocks(link),
@@ -183,17 +182,17 @@ function decidedEmail(context: EmailContext): EmailContent | undefined {
   };
 }
 
-/** What to do about a decision that somebody else made in one's name (APR-8). */
+/** Says what to do about a decision that somebody else made in the reader's name (APR-8). */
 function disputeBlocks(link: EmailLink | null): readonly Block[] {
   return link === null
     ? [
         paragraph(
-          say`Reply to this mail at once, and tell the person who looks after your mailbox: somebody else can read it. Our team can stop a request until the limit is raised, and acts on it afterwards as well.`,
+          say`Call the activation call center right away on a phone number that you already have, and ask for the exceptions team. The team can stop a request until the limit is raised, and can still act after that. Also tell your email administrator: someone else can read your mailbox.`,
         ),
       ]
     : [
         paragraph(
-          say`Tell us with this link at once. It stops the request; if the limit was raised already, our team is alarmed. And tell the person who looks after your mailbox: somebody else can read it.`,
+          say`Tell us with this link right away. If the limit has not been raised yet, we stop the request. If it has, we alert our team. Also tell your email administrator: someone else can read your mailbox.`,
         ),
         { kind: 'action', label: say`This was not me`, url: link.url.reveal(), showUrl: true },
       ];
@@ -202,88 +201,90 @@ function disputeBlocks(link: EmailLink | null): readonly Block[] {
 function fulfilledEmail(context: EmailContext): EmailContent {
   const { limit } = context;
   return {
-    subject: say`Done: ${increase(context)} for ${context.organizationName}`,
-    preheader: say`The limit that you approved has been raised. Nothing is needed from you.`,
-    title: say`What you approved is done`,
+    subject: say`Limit raised: ${increase(context)} for ${context.organizationName}`,
+    preheader: say`The limit has been raised as approved. You do not need to do anything.`,
+    title: say`The limit has been raised`,
     blocks: [
       paragraph(
-        say`The limit has been raised by what you approved. The ${key(context)} now allows ${amount(limit, context)} in all. Nothing more is needed from you.`,
+        say`The approved increase is complete. The ${key(context)} now allows ${amount(limit, context)} in total. You do not need to do anything.`,
       ),
-      requestSummary(context, { label: say`Limit now`, value: amount(limit, context) }),
+      requestSummary(context, { label: say`Current limit`, value: amount(limit, context) }),
     ],
     because: because(context),
   };
 }
 
 function rejectedEmail(context: EmailContext): EmailContent | undefined {
-  const { state: stage } = context.request;
-  if (stage.status !== 'rejected') return undefined;
+  const { state } = context.request;
+  if (state.status !== 'rejected') return undefined;
   return closedEmail(context, {
-    outcome: say`Closed by us`,
-    explanation: say`Our exceptions team closed it on ${moment(stage.at, context.policy)}, and the limit was not raised.`,
-    quotes: [quote(say`The reason:`, stage.reason)],
+    outcome: say`Closed`,
+    explanation: say`Our exceptions team closed it on ${moment(state.at, context.policy)}, and the limit was not raised.`,
+    quotes: [quote(say`Reason:`, state.reason)],
   });
 }
 
 function withdrawnEmail(context: EmailContext): EmailContent | undefined {
-  const { state: stage } = context.request;
-  if (stage.status !== 'withdrawn') return undefined;
+  const { state } = context.request;
+  if (state.status !== 'withdrawn') return undefined;
   return closedEmail(context, {
     outcome: say`Withdrawn`,
-    explanation: say`It was withdrawn on ${moment(stage.at, context.policy)} by those who asked.`,
-    quotes: stage.reason === null ? [] : [quote(say`The reason given:`, stage.reason)],
+    explanation: say`Your organization withdrew it on ${moment(state.at, context.policy)}.`,
+    quotes: state.reason === null ? [] : [quote(say`Reason:`, state.reason)],
   });
 }
 
 function lapsedEmail(context: EmailContext): EmailContent | undefined {
-  const { state: stage } = context.request;
-  if (stage.status !== 'lapsed') return undefined;
+  const { state } = context.request;
+  if (state.status !== 'lapsed') return undefined;
   const days = context.policy.exceptions.lapsesAfterBusinessDays;
   return closedEmail(context, {
     outcome: say`Lapsed`,
-    explanation: say`It lapsed on ${moment(stage.at, context.policy)}, because there was no decision within ${days} business days.`,
+    explanation: say`It lapsed on ${moment(state.at, context.policy)} because there was no decision within ${days} business days.`,
     quotes: [],
   });
 }
 
 function closedEmail(
   context: EmailContext,
-  closure: { outcome: Sentence; explanation: Sentence; quotes: readonly Block[] },
+  closure: { readonly outcome: Sentence; readonly explanation: Sentence; readonly quotes: readonly Block[] },
 ): EmailContent {
   const { request, organizationName } = context;
   return {
-    subject: say`${closure.outcome}: the request for ${increase(context)} for ${organizationName}`,
-    preheader: say`Nothing is needed from you any more, and the limit stays as it is.`,
-    title: say`Nothing is needed from you any more`,
+    subject: say`${closure.outcome}: request for ${increase(context)} for ${organizationName}`,
+    preheader: say`You no longer need to decide. The limit does not change.`,
+    title: say`You no longer need to decide`,
     blocks: [
       paragraph(
-        say`We had asked you to decide on a request of ${request.form.requester.name} for ${increase(context)}. ${closure.explanation}`,
+        say`We asked you to approve or deny a request from ${request.form.requester.name} for ${increase(context)}. ${closure.explanation}`,
       ),
       ...closure.quotes,
-      paragraph(say`Nothing is needed from you any more: the links in our earlier mails about it decide nothing now.`),
+      paragraph(
+        say`You no longer need to decide, and the links in our earlier emails about this request no longer work.`,
+      ),
       requestSummary(context),
     ],
     because: because(context),
   };
 }
 
-/** What an approval means to somebody who does not know what is being counted. */
+/** Explains what an approval allows, for readers who do not know what the limit counts. */
 function limitMeaning({ keyType, productName, policy }: EmailContext): Sentence {
   return keyType === 'MAK'
     ? say`Each activation lets one more computer run ${productName}.`
-    : say`A KMS host is a server that activates the computers of your organization; each can itself be activated up to ${policy.kms.usesPerHost} times.`;
+    : say`A KMS host is a server that activates the computers of your organization. Each host can itself be activated up to ${policy.kms.usesPerHost} times.`;
 }
 
-/** Why it is this reader who is asked. */
+/** Says why this reader is asked. */
 function readerRole(context: EmailContext): Sentence {
-  const roleName = say`the Notices Correspondent of ${agreement(context)}: the person whom the contract names to confirm such changes.`;
+  const role = say`the Notices Correspondent of ${agreement(context)}, the person that the contract names to approve or deny such requests.`;
   return context.to.deputyOf === undefined
-    ? say`You are ${roleName}`
-    : say`You stand in for ${context.to.deputyOf}, who is ${roleName}`;
+    ? say`You are ${role}`
+    : say`You are the deputy of ${context.to.deputyOf}, ${role}`;
 }
 
 function because(context: EmailContext): Sentence {
-  const readerRole =
-    context.to.deputyOf === undefined ? say`the Notices Correspondent` : say`deputy of the Notices Correspondent`;
-  return say`We count what volume license keys activate. You get this mail as ${readerRole} of ${context.organizationName}, ${agreement(context)} (request ${context.request.exceptionId}).`;
+  const role =
+    context.to.deputyOf === undefined ? say`the Notices Correspondent` : say`the deputy of the Notices Correspondent`;
+  return say`Volume Activation manages your organization’s volume license keys. You are receiving this email because you are ${role} of ${context.organizationName}, ${agreement(context)} (request ${context.request.exceptionId}).`;
 }

@@ -1,4 +1,4 @@
-/** Markup that is finished: only `html` makes it, so that a plain string can never pass for it. */
+/** Finished markup. Only `html` creates it, so that a plain string can never be taken for markup. */
 class Markup {
   readonly #source: string;
 
@@ -14,8 +14,8 @@ class Markup {
 export type { Markup };
 
 /**
- * Puts values into markup and escapes them, whether they stand between tags or inside a quoted attribute. What is
- * markup already goes in as it is, a list of it piece by piece. Attributes must be written with quotes around them.
+ * Inserts values into markup and escapes them, between tags and inside quoted attributes. Values that are markup already
+ * are inserted unchanged, and a list of them one after the other. Attributes must have quotes.
  */
 export function html(
   strings: TemplateStringsArray,

@@ -8,17 +8,20 @@ import { moment } from './phrases.ts';
 import type { Sentence } from './say.ts';
 import { say, sayAddress, sayAll } from './say.ts';
 
-/** What a mail to the exceptions address is answered with, where the answer is no letter of a request (EXC-13, EXC-14). */
+/**
+ * The reply to an email that arrived at the exceptions address. A request that was created is acknowledged by an email of
+ * its own instead (EXC-13, EXC-14).
+ */
 export type InboundReply =
-  /** Not from the requester, or not shown to be: says no more than that. */
+  /** The email is not from the requester, or its sender could not be verified. The reply says no more than that. */
   | { readonly kind: 'not-accepted' }
   | { readonly kind: 'too-large'; readonly megabytesMax: number }
   | {
       readonly kind: 'incomplete';
       readonly form: readonly FormLine[];
-      /** What is missing or wrong, field by field. */
+      /** Each missing or invalid field. */
       readonly validationErrors: readonly { readonly label: string; readonly message: string }[];
-      /** Whether the mail had quoted text, which was not read. */
+      /** True if the email had quoted text, which is not read. */
       readonly quotedTextRemoved: boolean;
     }
   | { readonly kind: 'refused'; readonly detail: string; readonly form: readonly FormLine[] }
@@ -27,15 +30,15 @@ export type InboundReply =
   | { readonly kind: 'answer-unreadable'; readonly message: string; readonly quotedTextRemoved: boolean };
 
 export type InboundReplyContext = {
-  /** The reader's name, where they gave one. */
+  /** The reader's name, if they gave one. */
   readonly name: string | null;
   /** The exceptions address. */
   readonly inbound: string;
-  /** The request that the mail was about, or how the mail is named in the log. */
+  /** The id of the request that the email was about, or the name of the email in the log. */
   readonly reference: string;
 };
 
-/** Writes the answer to a mail that came in. */
+/** Renders the reply to an inbound email. */
 export function renderInboundReply(reply: InboundReply, context: InboundReplyContext): Email {
   const { name, reference } = context;
   return layOutEmail(contentOf(reply, context), name === null ? say`Hello,` : say`Hello ${name},`, say`${reference}`);
@@ -60,70 +63,67 @@ function contentOf(reply: InboundReply, context: InboundReplyContext): EmailCont
   }
 }
 
-type ReplyOfKind<Is extends InboundReply['kind']> = Extract<InboundReply, { readonly kind: Is }>;
+type ReplyOfKind<Kind extends InboundReply['kind']> = Extract<InboundReply, { readonly kind: Kind }>;
 
-/** The same whatever the reason was: whoever tries addresses and numbers learns nothing. */
+/** The same for every reason, so that nobody learns anything by trying addresses and numbers. */
 function notAcceptedReply(context: InboundReplyContext): EmailContent {
   return {
-    subject: say`We could not accept your mail`,
-    preheader: say`Nothing was made of it.`,
-    title: say`We could not accept your mail`,
+    subject: say`We could not process your email`,
+    preheader: say`Nothing was created or changed.`,
+    title: say`We could not process your email`,
     blocks: [
       paragraph(
-        say`A mail with your address as its sender came to ${sayAddress(context.inbound)}. We could not accept it, and nothing was made of it.`,
+        say`We received an email at ${sayAddress(context.inbound)} with your address as the sender. We could not process it, and nothing was created or changed.`,
       ),
       paragraph(
-        say`A mail is accepted only from the address of the requester whom it names, and only when the sending mail system shows that it comes from there. You can also ask in the portal, or phone the activation call centre.`,
+        say`We process an email only if it comes from the address of the requester that it names, and only if the sending email system confirms that address. You can also sign in to Volume Activation or call the activation call center.`,
       ),
-      paragraph(say`If you did not send this mail, nothing is needed from you.`),
+      paragraph(say`If you did not send this email, you do not need to do anything.`),
     ],
     because: because(context),
   };
 }
 
-function tooLargeReply(
-  { megabytesMax: mostMegabytes }: ReplyOfKind<'too-large'>,
-  context: InboundReplyContext,
-): EmailContent {
+function tooLargeReply({ megabytesMax }: ReplyOfKind<'too-large'>, context: InboundReplyContext): EmailContent {
   return {
-    subject: say`Your mail is too large`,
-    preheader: say`Nothing was made of it. Please send it again without attachments.`,
-    title: say`Your mail is too large`,
+    subject: say`Your email is too large`,
+    preheader: say`We did not read it. Send it again without attachments.`,
+    title: say`Your email is too large`,
     blocks: [
       paragraph(
-        say`Your mail has more than ${mostMegabytes} megabytes or very many lines. We did not read it, and nothing was made of it.`,
+        say`Your email has more than ${megabytesMax} megabytes or too many lines. We did not read it, so no request was created.`,
       ),
-      paragraph(say`Please send it again without attachments: we only need the lines of the form.`),
+      paragraph(say`Send it again without attachments. We need only the lines of the form.`),
     ],
     because: because(context),
   };
 }
 
 function incompleteReply(
-  { form, validationErrors: faults, quotedTextRemoved: leftOut }: ReplyOfKind<'incomplete'>,
+  { form, validationErrors, quotedTextRemoved }: ReplyOfKind<'incomplete'>,
   context: InboundReplyContext,
 ): EmailContent {
   return {
     subject: say`Your request is not complete yet`,
-    preheader: say`Please complete the form inside and send it back.`,
+    preheader: say`Complete the form in this email and send it back.`,
     title: say`Your request is not complete yet`,
     blocks: [
       paragraph(
-        say`Thank you for your mail. We could not take it as a request yet. This is missing or could not be read:`,
+        say`Thank you for your email. We could not create a request from it yet, because the following information is missing or could not be read:`,
       ),
       {
         kind: 'list',
-        items: faults.map(({ label, message }) => ({ label: say`${label}`, value: sayInFull(message) })),
+        items: validationErrors.map(({ label, message }) => ({ label: say`${label}`, value: sayInFull(message) })),
       },
-      ...(leftOut ? [quotedTextNotice] : []),
+      ...(quotedTextRemoved ? [quotedTextNotice] : []),
       paragraph(
-        say`Here is the form, filled in as far as you did. Please copy it into a new mail, or above everything else in your reply, complete it, and send it to ${sayAddress(context.inbound)}.`,
+        say`This is the form, filled in with what you sent. Copy it into a new email or to the top of your reply, complete it, and send it to ${sayAddress(context.inbound)}.`,
       ),
       formBlock(form),
       paragraph(
-        say`The agreement is named by its agreement number or, for an Open License, by the authorization number and the license number together.`,
+        say`Identify the agreement by its agreement number. For an Open License, give the authorization number and the license number instead.`,
       ),
-      paragraph(say`The time for our answer begins when your complete request arrives.`),
+      paragraph(say`Our response time starts when we receive your complete request.`),
     ],
     because: because(context),
   };
@@ -131,14 +131,14 @@ function incompleteReply(
 
 function refusedReply({ detail, form }: ReplyOfKind<'refused'>, context: InboundReplyContext): EmailContent {
   return {
-    subject: say`We could not take your request`,
-    preheader: say`The reason is inside. Nothing was made of your mail.`,
-    title: say`We could not take your request`,
+    subject: say`We could not accept your request`,
+    preheader: say`See the reason in this email. No request was created.`,
+    title: say`We could not accept your request`,
     blocks: [
-      paragraph(say`Thank you for your mail. Your request is complete, but we could not take it.`),
+      paragraph(say`Thank you for your email. Your request is complete, but we could not accept it.`),
       paragraph(sayInFull(detail)),
       paragraph(
-        say`Nothing was made of your mail. This is what we read in it; if something in it is wrong, correct it and send it to ${sayAddress(context.inbound)} again.`,
+        say`No request was created. This is what we read in your email. If something is wrong, correct it and send it to ${sayAddress(context.inbound)} again.`,
       ),
       formBlock(form),
     ],
@@ -151,14 +151,14 @@ function answerAcceptedReply(
   context: InboundReplyContext,
 ): EmailContent {
   const due =
-    clock.status === 'running' ? say`Our answer to your request is due by ${moment(clock.dueAt, policy)}.` : say``;
+    clock.status === 'running' ? say`Our response to your request is due by ${moment(clock.dueAt, policy)}.` : say``;
   return {
-    subject: say`We have your answer`,
-    preheader: say`Thank you. The exceptions team goes on with your request.`,
-    title: say`We have your answer`,
+    subject: say`We received your answer`,
+    preheader: say`Thank you. The exceptions team continues with your request.`,
+    title: say`We received your answer`,
     blocks: [
-      paragraph(sayAll([say`Thank you. The exceptions team reads your answer and goes on with your request.`, due])),
-      paragraph(say`Nothing more is needed from you now.`),
+      paragraph(sayAll([say`Thank you. The exceptions team reads your answer and continues with your request.`, due])),
+      paragraph(say`You do not need to do anything else now.`),
     ],
     because: because(context),
   };
@@ -169,51 +169,51 @@ function answerNotExpectedReply(
   context: InboundReplyContext,
 ): EmailContent {
   return {
-    subject: say`Your answer was not needed any more`,
-    preheader: say`Nothing was changed by it.`,
-    title: say`Your answer was not needed any more`,
+    subject: say`We no longer need your answer`,
+    preheader: say`Nothing was changed.`,
+    title: say`We no longer need your answer`,
     blocks: [
       paragraph(
-        say`Thank you for your mail. Request ${context.reference} does not wait for an answer from you. ${statusSentences[status]}`,
+        say`Thank you for your email. Request ${context.reference} is not waiting for an answer from you. ${statusSentences[status]}`,
       ),
-      paragraph(say`Your mail was not passed on, and nothing was changed by it.`),
+      paragraph(say`We did not forward your email to the exceptions team, and nothing was changed.`),
     ],
     because: because(context),
   };
 }
 
-/** What is the case with a request, to somebody who believes that it waits for them. */
+/** Describes the status of a request to somebody who believes that it is waiting for them. */
 const statusSentences: Readonly<Record<ExceptionStatus, Sentence>> = {
-  received: say`It has arrived and is on its way.`,
-  'in-review': say`The exceptions team is looking at it; a question that was open has been answered already.`,
+  received: say`We received it and are processing it.`,
+  'in-review': say`The exceptions team is reviewing it, and its earlier question has already been answered.`,
   'awaiting-requester': say`It was answered a moment ago.`,
-  'awaiting-approval': say`It is with the Notices Correspondent of your agreement.`,
+  'awaiting-approval': say`It is waiting for the approval of the Notices Correspondent of your agreement.`,
   fulfilled: say`It was approved, and the limit has been raised.`,
-  denied: say`The Notices Correspondent denied it. You may ask again.`,
-  rejected: say`It was closed without being granted. You may ask again.`,
-  withdrawn: say`It was withdrawn. You may ask again.`,
-  lapsed: say`It has lapsed, since there was no answer in time. You may ask again.`,
+  denied: say`The Notices Correspondent denied it. You can submit a new request.`,
+  rejected: say`It was closed without being granted. You can submit a new request.`,
+  withdrawn: say`It was withdrawn. You can submit a new request.`,
+  lapsed: say`It lapsed because there was no answer in time. You can submit a new request.`,
 };
 
 function answerUnreadableReply(
-  { message, quotedTextRemoved: leftOut }: ReplyOfKind<'answer-unreadable'>,
+  { message, quotedTextRemoved }: ReplyOfKind<'answer-unreadable'>,
   context: InboundReplyContext,
 ): EmailContent {
   return {
     subject: say`We could not read your answer`,
-    preheader: say`Please send it once more.`,
+    preheader: say`Send it again.`,
     title: say`We could not read your answer`,
     blocks: [
-      paragraph(say`Thank you for your mail. We could not take your answer from it: the answer ${sayInFull(message)}.`),
-      ...(leftOut ? [quotedTextNotice] : []),
-      paragraph(say`Please reply to our question once more, and write above everything else.`),
+      paragraph(say`Thank you for your email. We could not read your answer: the answer ${sayInFull(message)}.`),
+      ...(quotedTextRemoved ? [quotedTextNotice] : []),
+      paragraph(say`Reply to our question again, and write your answer above the quoted text.`),
     ],
     because: because(context),
   };
 }
 
 const quotedTextNotice = paragraph(
-  say`We read only what you wrote in this mail itself: quoted text and earlier mails below it are left out.`,
+  say`We read only what you wrote in this email itself, not quoted text or earlier emails below it.`,
 );
 
 function formBlock(form: readonly FormLine[]): Block {
@@ -221,18 +221,18 @@ function formBlock(form: readonly FormLine[]): Block {
     kind: 'form',
     fields: form.map(({ field, label, value }) => ({
       label: say`${label}`,
-      // An address must stay one to be copied; all else is made harmless as lines, and kept whole.
+      // The reader copies the form, so their address stays an address. Other values are escaped line by line, uncut.
       value: field === 'requesterEmail' ? sayAddress(value) : value,
     })),
   };
 }
 
-/** A text of our own that was not written as a sentence here: whole, however long. */
+/** Returns a text of our own as a sentence without cutting it, however long it is. */
 function sayInFull(text: string): Sentence {
   const chunks = text.match(/\S.{0,99}(?=\s|$)|\S{1,100}/gs) ?? [];
   return sayAll(chunks.map((chunk) => say`${chunk}`));
 }
 
 function because({ inbound }: InboundReplyContext): Sentence {
-  return say`You get this mail because one with your address as its sender came to ${sayAddress(inbound)}.`;
+  return say`You are receiving this email because we received one at ${sayAddress(inbound)} with your address as the sender.`;
 }

@@ -3,36 +3,37 @@ import { html } from './html.ts';
 import type { Sentence } from './say.ts';
 import { graphemeSegmenter, linesOf, truncate } from './say.ts';
 
-/** A mail as it goes out: the same letter twice, for those who read text and for those who see it laid out. */
+/** An email ready to send: the same content as plain text and as HTML. */
 export type Email = { readonly subject: string; readonly text: string; readonly html: string };
 
-/** A piece of a letter. Text and HTML are made from the same pieces, so that they cannot say different things. */
+/** A part of an email. Text and HTML are rendered from the same blocks, so that they cannot differ in what they say. */
 export type Block =
   | { readonly kind: 'paragraph'; readonly text: Sentence }
   | { readonly kind: 'heading'; readonly text: Sentence }
   | { readonly kind: 'details'; readonly rows: readonly Row[] }
   | { readonly kind: 'list'; readonly items: readonly Row[] }
-  /** The words of somebody else, said to be so: `whose` names them and ends with a colon. */
+  /** Text from somebody else, marked as a quotation. The attribution ends with a colon. */
   | { readonly kind: 'quote'; readonly attribution: Sentence; readonly quotedText: string }
-  /** To be copied, completed and sent back. Lines are not broken, and what the reader wrote in an earlier mail is not marked. */
+  /** A form to copy, complete, and send back. Its lines are not wrapped, and values from the reader's email are not marked as quoted. */
   | {
       readonly kind: 'form';
       readonly fields: readonly { readonly label: Sentence; readonly value: Sentence | string }[];
     }
-  | { readonly kind: 'code'; readonly label: Sentence; readonly code: string }
-  /** The one thing to do. The address is printed as well, for those who look before they click, if `shown`. */
+  /** The code for the approval page. The text part has it alone on a line, `Code: 123456`, which programs may rely on. */
+  | { readonly kind: 'code'; readonly code: string }
+  /** The button of the email. With `showUrl` the address is printed too, for readers who check it before they click. */
   | { readonly kind: 'action'; readonly label: Sentence; readonly url: string; readonly showUrl: boolean };
 
 export type Row = { readonly label: Sentence; readonly value: Sentence };
 
 export type EmailContent = {
-  /** Without the number of the request, which every subject ends with. */
+  /** The subject without the reference that every subject ends with. */
   readonly subject: Sentence;
-  /** What an inbox shows beside the subject. */
+  /** The text that an inbox shows beside the subject. */
   readonly preheader: Sentence;
   readonly title: Sentence;
   readonly blocks: readonly Block[];
-  /** Why this reader gets this mail. */
+  /** The reason why this reader gets the email. */
   readonly because: Sentence;
 };
 
@@ -49,18 +50,18 @@ export function quote(attribution: Sentence, quotedText: string): Block {
 }
 
 const senderName = 'Volume Activation';
-/** The longest subject, in UTF-16 code units. Ours are shorter unless a name in them is very long. */
+/** The longest subject, in UTF-16 code units. Only a very long name makes one longer, and it is cut. */
 const subjectLengthMax = 150;
-/** Columns of the text part: what every mail program shows without breaking lines once more. */
+/** Columns of the text part, which every email program shows without wrapping the lines again. */
 const textColumns = 72;
 
 /**
- * Lays a letter out as a mail: its subject ends with the reference, so that a long name cannot push that out, and it
- * begins with the greeting. Nothing here can break a header: a sentence has no line ends and no control characters.
+ * Renders an email from its content. The subject ends with the reference, so that a long name cannot push it out. Nothing
+ * here can break a header: a sentence has no line ends and no control characters.
  */
 export function layOutEmail(content: EmailContent, greeting: Sentence, reference: Sentence): Email {
   const suffix = ` (${reference})`;
-  // The isolates that keep a name of the other direction in its place are for running text; a header needs none.
+  // Isolates keep a right-to-left name apart from the text around it. A header does not need them.
   const subject =
     truncate(`${content.subject}`.replace(/[\u2068\u2069]/g, ''), subjectLengthMax - suffix.length) + suffix;
   return { subject, text: renderText(content, greeting), html: renderHtml(content, greeting, subject).toString() };
@@ -70,7 +71,7 @@ function renderText({ blocks, because }: EmailContent, greeting: Sentence): stri
   const parts = [
     wrapText(greeting.text).join('\n'),
     ...blocks.map(renderTextBlock),
-    // What follows this line is a signature: mail programs set it apart, and leave it out of a reply.
+    // This line starts the signature, which email programs set apart and leave out of a reply.
     ['-- ', senderName, ...wrapText(because.text)].join('\n'),
   ];
   return `${parts.join('\n\n')}\n`;
@@ -87,7 +88,7 @@ function renderTextBlock(block: Block): string {
     case 'list':
       return block.items.flatMap(({ label, value }) => wrapText(`${label}: ${value}`, '- ', '  ')).join('\n');
     case 'quote':
-      // Every line is marked, and none is so long that a program would break it and show its rest without the mark.
+      // Every line is marked, and short enough that no program wraps it and shows the rest without the mark.
       return [
         ...wrapText(block.attribution.text),
         '',
@@ -96,7 +97,7 @@ function renderTextBlock(block: Block): string {
     case 'form':
       return block.fields.map(({ label, value }) => `${label}: ${valueLines(value).join('\n')}`.trimEnd()).join('\n');
     case 'code':
-      return `${wrapText(`${block.label}:`).join('\n')}\n\n    ${block.code}`;
+      return `Code: ${block.code}`;
     case 'action':
       return `${block.label}:\n${block.url}`;
   }
@@ -106,7 +107,10 @@ function valueLines(value: Sentence | string): readonly string[] {
   return typeof value === 'string' ? linesOf(value) : [value.text];
 }
 
-/** Breaks text into lines of at most 72 columns, each behind its mark; a word that is longer is broken as well. */
+/** The line of a code block. Text from others in a paragraph must not be able to produce one. */
+const codeLine = /^Code: \d+$/;
+
+/** Wraps text into lines of at most 72 columns, each after its prefix. Splits a word that is longer than a line. */
 function wrapText(text: string, firstPrefix = '', prefix = firstPrefix): readonly string[] {
   const width = textColumns - Math.max(firstPrefix.length, prefix.length);
   const lines: string[] = [];
@@ -120,7 +124,9 @@ function wrapText(text: string, firstPrefix = '', prefix = firstPrefix): readonl
     }
   }
   lines.push(line);
-  return lines.map((each, index) => `${index === 0 ? firstPrefix : prefix}${each}`.trimEnd());
+  return lines
+    .flatMap((each) => (prefix === '' && codeLine.test(each) ? each.split(' ') : [each]))
+    .map((each, index) => `${index === 0 ? firstPrefix : prefix}${each}`.trimEnd());
 }
 
 function splitWord(word: string, width: number): readonly string[] {
@@ -141,10 +147,10 @@ const sans = "font-family:-apple-system,BlinkMacSystemFont,'Segoe UI',Roboto,Hel
 const mono = "font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,'Liberation Mono',monospace";
 const textStyle = `${sans};font-size:16px;line-height:1.55;color:#1c2430`;
 const mutedStyle = `${sans};font-size:14px;line-height:1.5;color:#57606e`;
-/** One endless word of somebody else's must not widen the page. */
+/** Keeps a very long word in somebody else's text from widening the email. */
 const wordBreak = 'overflow-wrap:anywhere;word-break:break-word';
 
-// These cannot stand inline. Where a program drops them, the letter is whole without them, in its light colours.
+// These rules cannot be inline. An email program that drops them shows the complete email in its light colors.
 const style = html`<style>
 :root { color-scheme: light dark; supported-color-schemes: light dark; }
 @media (prefers-color-scheme: dark) {
@@ -165,7 +171,7 @@ const style = html`<style>
 }
 </style>`;
 
-/** Keeps an inbox from showing, after the preheader, how the letter itself begins. */
+/** Keeps an inbox from showing the beginning of the email after the preheader. */
 const preheaderPadding = Array.from({ length: 80 }, () => html`&#847;&#160;`);
 
 function renderHtml({ preheader, title, blocks, because }: EmailContent, greeting: Sentence, subject: string): Markup {
@@ -244,7 +250,7 @@ ${block.fields.map(
     case 'code':
       return html`<table role="presentation" class="box" width="100%" cellpadding="0" cellspacing="0" border="0" style="margin:4px 0 16px;background:#f0f5fb;border:1px solid #cfdceb;border-radius:8px">
 <tr><td align="center" style="padding:14px 16px 16px">
-<p class="dim" style="margin:0 0 4px;${mutedStyle}">${block.label.text}</p>
+<p class="dim" style="margin:0 0 4px;${mutedStyle}">Code</p>
 <p class="ink" style="margin:0;${mono};font-size:30px;line-height:1.25;font-weight:700;letter-spacing:0.2em;padding-left:0.2em;color:#1c2430">${block.code}</p>
 </td></tr>
 </table>`;

@@ -6,38 +6,41 @@ import type { Policy } from '../domain/policy.ts';
 import type { Secret } from '../domain/secret.ts';
 import type { EmailContent } from './layout.ts';
 
-/** All that a letter is written from. The request is as it stands when the letter goes out, which may be after it was owed. */
+/**
+ * Everything that an email about a request is rendered from. The request is in its state at the time of sending, which
+ * may be later than the event that the email reports.
+ */
 export type EmailContext = {
   readonly request: ExceptionRequest;
   readonly to: {
     readonly role: DirectRecipient;
     readonly name: string;
-    /** Whom the reader stands in for, when it is the Correspondent's deputy who is asked as well (AGR-5). */
+    /** The Notices Correspondent's name, if the reader is their deputy (AGR-5). */
     readonly deputyOf?: string;
   };
-  /** The agreement's own name of the organization; the request brought one too. */
+  /** The organization's name in the agreement. The request has one of its own. */
   readonly organizationName: string;
   readonly lastFive: string;
   readonly keyType: KeyType;
-  /** The key's limit now: activations of a MAK, host places of a KMS key. */
+  /** The key's current limit: activations of a MAK, hosts of a KMS key. */
   readonly limit: number;
   readonly productName: string;
   readonly correspondentName: string;
-  /** What the requester answered to the team's question, for the letter that tells of it; null when it is not at hand. */
+  /** The requester's answer to the team's question, for the email that reports it; null if it is not loaded. */
   readonly answer: string | null;
   readonly now: Instant;
   readonly policy: Policy;
-  /** Where readers can sign in and see the request; without it the letters name no such place. */
+  /** The address of the console, where readers sign in and see the request. Without it, emails have no link to it. */
   readonly consoleUrl?: string;
   readonly link: EmailLink | null;
 };
 
 /**
- * The link that a letter carries. `approval-wanted` and `approval-reminder` always have one, and in strict mode no code
- * with it. `approval-code` brings that code later, and when it expires; it does not print the link (APR-7). `decided` to
- * the Correspondent may have a link that says "this was not me" (APR-8).
+ * The link that an email carries. `approval-requested` and `approval-reminder` always have one, in strict mode without a
+ * code. `approval-code` brings that code later, with its expiry, and does not print the link (APR-7). `decided` to the
+ * Correspondent may have a link to “This was not me” (APR-8).
  */
 export type EmailLink = { readonly url: Secret; readonly code: Secret | null; readonly expiresAt: Instant };
 
-/** Writes one letter; `undefined` when the request has moved on and the letter would no longer be true. */
+/** Renders one email. Returns `undefined` if the request has changed and the email would no longer be true. */
 export type EmailTemplate = (context: EmailContext) => EmailContent | undefined;

@@ -9,7 +9,7 @@ import type { EmailContext, EmailTemplate } from './request-email.ts';
 import type { Sentence } from './say.ts';
 import { say, sayAddress, sayAll } from './say.ts';
 
-/** What the person who asked is told: every turn that the request takes, and what they can do about it (EXC-11). */
+/** The emails to the requester: each step of the request, and what they can do about it (EXC-11). */
 export const requesterEmails = {
   received: receivedEmail,
   question: questionEmail,
@@ -29,25 +29,26 @@ function receivedEmail(context: EmailContext): EmailContent {
   if (request.flags.includes('not-english')) {
     const extraDays = policy.exceptions.notEnglishExtraBusinessDays;
     timing.push(
-      say`That is ${extraDays} business ${extraDays === 1 ? 'day' : 'days'} more than usual, because your request is not in English.`,
+      say`This is ${extraDays} business ${extraDays === 1 ? 'day' : 'days'} longer than usual because your request is not in English.`,
     );
   }
   if (request.flags.includes('required-before-due')) {
     timing.push(
-      say`You need it by ${day(request.form.requiredDate)}, which is sooner. We look first at what is needed first, but cannot promise to be that fast.`,
+      say`You need the increase by ${day(request.form.requiredDate)}, which is earlier. We handle the most urgent requests first, but we cannot promise to respond by then.`,
     );
   }
-  const approvalAsker =
-    request.flags.length > 0 ? say`our exceptions team reads it first. If they go ahead with it, we` : say`we`;
+  const approval = say`ask ${correspondentName}, the Notices Correspondent of your agreement, to approve it by email. We raise the limit only after the approval. It may help to let them know that our email is coming.`;
   return {
-    subject: say`We have your request for ${increase(context)}`,
-    preheader: say`It is complete. ${dueTime(context)}`,
-    title: say`Your request has arrived`,
+    subject: say`We received your request for ${increase(context)}`,
+    preheader: say`Your request is complete. ${dueTime(context)}`,
+    title: say`We received your request`,
     blocks: [
-      paragraph(say`Thank you. Your request is complete. Its number is ${request.exceptionId}.`),
+      paragraph(say`Thank you. Your request ${request.exceptionId} for ${increase(context)} is complete.`),
       paragraph(sayAll(timing)),
       paragraph(
-        say`What happens next: ${approvalAsker} ask ${correspondentName}, the Notices Correspondent of your agreement, to approve it by e-mail. The limit is raised only after that. It may help to tell them that our mail is coming.`,
+        request.flags.length > 0
+          ? say`What happens next: our exceptions team reviews your request. If the team forwards it, we ${approval}`
+          : say`What happens next: we ${approval}`,
       ),
       ...requestDetails(context),
       paragraph(say`You can withdraw the request until it is decided.`),
@@ -59,21 +60,23 @@ function receivedEmail(context: EmailContext): EmailContent {
 
 function questionEmail(context: EmailContext): EmailContent | undefined {
   const { request, policy } = context;
-  const { state: stage } = request;
-  if (stage.status !== 'awaiting-requester') return undefined;
+  const { state } = request;
+  if (state.status !== 'awaiting-requester') return undefined;
   return {
-    subject: say`A question about your request for ${increase(context)}`,
-    preheader: say`Please reply to this mail, so that we can go on.`,
-    title: say`We have a question for you`,
+    subject: say`Question about your request for ${increase(context)}`,
+    preheader: say`Reply to this email so that we can continue.`,
+    title: say`We have a question about your request`,
     blocks: [
       paragraph(
-        say`Before we can go on with your request for ${increase(context)} on the ${key(context)}, we need to know something from you.`,
+        say`We need more information before we can continue with your request for ${increase(context)} on the ${key(context)}.`,
       ),
-      quote(say`The exceptions team asks:`, stage.question),
-      paragraph(say`Please answer by replying to this mail. Write above our text: what stands below is left out.`),
-      ...requestAction(context, say`Or answer in the portal`),
+      quote(say`Question from the exceptions team:`, state.question),
       paragraph(
-        say`${dueTime(context)} If we hear nothing by ${moment(lapsesAt(stage.askedAt, policy), policy)}, the request lapses. You may then ask again.`,
+        say`Reply to this email with your answer. Write it above the quoted text: we do not read anything below that.`,
+      ),
+      ...requestAction(context, say`Answer online instead`),
+      paragraph(
+        say`${dueTime(context)} If we do not receive your answer by ${moment(lapsesAt(state.askedAt, policy), policy)}, the request lapses. You can then submit a new one.`,
       ),
     ],
     because: because(context),
@@ -85,18 +88,18 @@ function forwardedEmail(context: EmailContext): EmailContent | undefined {
   const round = approvalRoundOf(request);
   if (round === null) return undefined;
   const { activationsRequested } = request.form;
-  const reducedNote = say`You asked for ${amount(activationsRequested, context)}. Our exceptions team put forward a smaller number, ${request.activations}. If that is not enough, reply to this mail.`;
+  const smallerAmountNote = say`You requested ${amount(activationsRequested, context)}. Our exceptions team forwarded a smaller number, ${request.activations}. If that is not enough, reply to this email.`;
   return {
-    subject: say`We asked ${correspondentName} to approve ${increase(context)}`,
-    preheader: say`Nothing is needed from you. The limit is raised once they approve.`,
-    title: say`Your request is with your Notices Correspondent`,
+    subject: say`Waiting for approval: your request for ${increase(context)}`,
+    preheader: say`You do not need to do anything. We raise the limit after the approval.`,
+    title: say`Your request is waiting for approval`,
     blocks: [
       paragraph(
-        say`On ${moment(round.askedAt, policy)} we asked ${correspondentName}, the Notices Correspondent of your agreement, to approve ${increase(context)} on your ${key(context)}.`,
+        say`On ${moment(round.askedAt, policy)}, we asked ${correspondentName}, the Notices Correspondent of your agreement, to approve ${increase(context)} on your ${key(context)}.`,
       ),
-      ...(request.activations < activationsRequested ? [paragraph(reducedNote)] : []),
+      ...(request.activations < activationsRequested ? [paragraph(smallerAmountNote)] : []),
       paragraph(
-        say`Nothing is needed from you. We remind them if they do not answer. Without an answer by ${moment(lapsesAt(round.askedAt, policy), policy)} the request lapses, so a word to them may help.`,
+        say`You do not need to do anything. We send ${correspondentName} reminders. Without a decision, the request lapses on ${moment(lapsesAt(round.askedAt, policy), policy)}, so it may help to contact them.`,
       ),
       paragraph(dueTime(context)),
       ...requestAction(context),
@@ -110,15 +113,15 @@ function approvedEmail(context: EmailContext): EmailContent | undefined {
   const decision = approvalRoundOf(request)?.decision;
   if (decision?.decision !== 'approve') return undefined;
   return {
-    subject: say`Approved: ${increase(context)}`,
-    preheader: say`We write again as soon as the limit has been raised.`,
+    subject: say`Approved: your request for ${increase(context)}`,
+    preheader: say`We email you as soon as the limit has been raised.`,
     title: say`Your request is approved`,
     blocks: [
       paragraph(
-        say`Your request for ${increase(context)} on your ${key(context)} was approved on ${moment(decision.at, policy)} by ${sayAddress(decision.by)}, for ${context.organizationName}.`,
+        say`Your request for ${increase(context)} on your ${key(context)} was approved on ${moment(decision.at, policy)} by ${sayAddress(decision.by)} for ${context.organizationName}.`,
       ),
       ...commentBlocks(decision.comment),
-      paragraph(say`The limit is raised next, usually within minutes. We write again when it is done.`),
+      paragraph(say`We will now raise the limit, which usually takes a few minutes, and email you when it is done.`),
       ...requestAction(context),
     ],
     because: because(context),
@@ -127,17 +130,19 @@ function approvedEmail(context: EmailContext): EmailContent | undefined {
 
 function fulfilledEmail(context: EmailContext): EmailContent {
   const { keyType, limit, policy } = context;
-  const uses =
+  const hostUses =
     keyType === 'KMS' ? say` Each of these hosts can be activated up to ${policy.kms.usesPerHost} times.` : say``;
   return {
-    subject: say`Done: ${increase(context)} on the key ending in ${context.lastFive}`,
-    preheader: say`The limit is now ${amount(limit, context)}. You can use it at once.`,
+    subject: say`Limit raised: your request for ${increase(context)}`,
+    preheader: say`Your new limit is ${amount(limit, context)}. You can use it right away.`,
     title: say`The limit has been raised`,
     blocks: [
-      paragraph(say`Your request is done. Your ${key(context)} now allows ${amount(limit, context)} in all.${uses}`),
-      requestSummary(context, { label: say`Limit now`, value: amount(limit, context) }),
       paragraph(
-        say`You can use it at once, with the key that you have. There is nothing to install and nothing to change.`,
+        say`Your request is complete. Your ${key(context)} now allows ${amount(limit, context)} in total.${hostUses}`,
+      ),
+      requestSummary(context, { label: say`Current limit`, value: amount(limit, context) }),
+      paragraph(
+        say`You can use the new limit right away with your existing key. You do not need to install or change anything.`,
       ),
       ...requestAction(context),
     ],
@@ -150,17 +155,17 @@ function deniedEmail(context: EmailContext): EmailContent | undefined {
   const decision = approvalRoundOf(request)?.decision;
   if (decision?.decision !== 'deny') return undefined;
   return {
-    subject: say`Not approved: your request for ${increase(context)}`,
-    preheader: say`The limit of your key stays as it was.`,
-    title: say`Your request was not approved`,
+    subject: say`Denied: your request for ${increase(context)}`,
+    preheader: say`The limit of your key did not change.`,
+    title: say`Your request was denied`,
     blocks: [
       paragraph(
-        say`Your request for ${increase(context)} on your ${key(context)} was denied on ${moment(decision.at, policy)} by ${sayAddress(decision.by)}, for ${context.organizationName}.`,
+        say`Your request for ${increase(context)} on your ${key(context)} was denied on ${moment(decision.at, policy)} by ${sayAddress(decision.by)} for ${context.organizationName}.`,
       ),
       ...commentBlocks(decision.comment),
       limitUnchanged,
       paragraph(
-        say`If you think that this should be otherwise, please talk to ${correspondentName}, the Notices Correspondent of your agreement. You may ask again at any time.`,
+        say`If you have questions about this decision, contact ${correspondentName}, the Notices Correspondent of your agreement. You can submit a new request at any time.`,
       ),
       ...requestAction(context),
     ],
@@ -170,23 +175,23 @@ function deniedEmail(context: EmailContext): EmailContent | undefined {
 
 function rejectedEmail(context: EmailContext): EmailContent | undefined {
   const { request, policy } = context;
-  const { state: stage } = request;
-  if (stage.status !== 'rejected') return undefined;
+  const { state } = request;
+  if (state.status !== 'rejected') return undefined;
   const approvalNote =
-    stage.round?.decision?.decision === 'approve'
-      ? say` It had been approved before, but had not been carried out.`
+    state.round?.decision?.decision === 'approve'
+      ? say` The request had already been approved, but the limit had not been raised yet.`
       : say``;
   return {
     subject: say`We could not grant your request for ${increase(context)}`,
-    preheader: say`The reason is inside. The limit of your key stays as it was.`,
+    preheader: say`See the reason in this email. The limit of your key did not change.`,
     title: say`We could not grant your request`,
     blocks: [
       paragraph(
-        say`We are sorry: your request for ${increase(context)} on your ${key(context)} was closed on ${moment(stage.at, policy)}.${approvalNote}`,
+        say`We are sorry, but we could not grant your request for ${increase(context)} on your ${key(context)}. Our exceptions team closed it on ${moment(state.at, policy)}.${approvalNote}`,
       ),
-      quote(say`The reason:`, stage.reason),
+      quote(say`Reason:`, state.reason),
       limitUnchanged,
-      paragraph(say`If something about this is not clear, reply to this mail. You may ask again at any time.`),
+      paragraph(say`If you have questions, reply to this email. You can submit a new request at any time.`),
       ...requestAction(context),
     ],
     because: because(context),
@@ -195,19 +200,19 @@ function rejectedEmail(context: EmailContext): EmailContent | undefined {
 
 function withdrawnEmail(context: EmailContext): EmailContent | undefined {
   const { request, policy } = context;
-  const { state: stage } = request;
-  if (stage.status !== 'withdrawn') return undefined;
+  const { state } = request;
+  if (state.status !== 'withdrawn') return undefined;
   return {
     subject: say`Withdrawn: your request for ${increase(context)}`,
-    preheader: say`The limit of your key stays as it was.`,
+    preheader: say`The limit of your key did not change.`,
     title: say`Your request was withdrawn`,
     blocks: [
       paragraph(
-        say`Your request for ${increase(context)} on your ${key(context)} was withdrawn on ${moment(stage.at, policy)} by ${sayAddress(stage.by)}.`,
+        say`Your request for ${increase(context)} on your ${key(context)} was withdrawn on ${moment(state.at, policy)} by ${sayAddress(state.by)}.`,
       ),
-      ...(stage.reason === null ? [] : [quote(say`The reason given:`, stage.reason)]),
+      ...(state.reason === null ? [] : [quote(say`Reason:`, state.reason)]),
       limitUnchanged,
-      paragraph(say`If it was withdrawn by mistake, simply ask again.`),
+      paragraph(say`If it was withdrawn by mistake, submit a new request.`),
       ...requestAction(context),
     ],
     because: because(context),
@@ -216,24 +221,26 @@ function withdrawnEmail(context: EmailContext): EmailContent | undefined {
 
 function lapsedEmail(context: EmailContext): EmailContent | undefined {
   const { request, policy, correspondentName } = context;
-  const { state: stage } = request;
-  if (stage.status !== 'lapsed') return undefined;
+  const { state } = request;
+  if (state.status !== 'lapsed') return undefined;
   const days = policy.exceptions.lapsesAfterBusinessDays;
-  const explanation =
-    stage.unresponsiveParty === 'requester'
-      ? say`We put a question to you and have had no answer for ${days} business days.`
-      : say`We asked ${correspondentName}, the Notices Correspondent of your agreement, to approve it, and have had no answer for ${days} business days.`;
-  const advice =
-    stage.unresponsiveParty === 'requester'
-      ? say`If you still need it, please ask again, and put what we wanted to know into the reason.`
-      : say`If you still need it, please talk to ${correspondentName} and then ask again.`;
+  const [explanation, advice] =
+    state.unresponsiveParty === 'requester'
+      ? [
+          say`We asked you a question and received no answer within ${days} business days.`,
+          say`If you still need the increase, submit a new request and include the information that we asked for in the business reason.`,
+        ]
+      : [
+          say`We asked ${correspondentName}, the Notices Correspondent of your agreement, to approve it and received no answer within ${days} business days.`,
+          say`If you still need the increase, contact ${correspondentName} and then submit a new request.`,
+        ];
   return {
     subject: say`Lapsed: your request for ${increase(context)}`,
-    preheader: say`There was no answer in time. You may ask again.`,
+    preheader: say`There was no answer in time. You can submit a new request.`,
     title: say`Your request has lapsed`,
     blocks: [
       paragraph(
-        say`Your request for ${increase(context)} on your ${key(context)} lapsed on ${moment(stage.at, policy)}. ${explanation}`,
+        say`Your request for ${increase(context)} on your ${key(context)} lapsed on ${moment(state.at, policy)}. ${explanation}`,
       ),
       limitUnchanged,
       paragraph(advice),
@@ -248,14 +255,14 @@ function undeliverableEmail(context: EmailContext): EmailContent | undefined {
   if (request.state.status !== 'awaiting-approval' || request.state.round.decision !== null) return undefined;
   return {
     subject: say`We cannot reach ${correspondentName} about your request`,
-    preheader: say`Our mail did not arrive. Without an approval the limit cannot be raised.`,
-    title: say`Our mail to your Notices Correspondent did not arrive`,
+    preheader: say`Our email was not delivered. Without an approval, we cannot raise the limit.`,
+    title: say`Our email to your Notices Correspondent was not delivered`,
     blocks: [
       paragraph(
-        say`For ${increase(context)} on your ${key(context)} we need the approval of ${correspondentName}, the Notices Correspondent of your agreement. Our mail to them could not be delivered.`,
+        say`We need the approval of ${correspondentName}, the Notices Correspondent of your agreement, for ${increase(context)} on your ${key(context)}. Our email to them could not be delivered.`,
       ),
       paragraph(
-        say`Please ask them whether their mailbox works. If somebody else holds that office by now, or the address has changed, have it changed in the agreement: we then write to the new address by ourselves.`,
+        say`Ask them whether their mailbox works. If someone else has this role now, or if the address has changed, have it changed in the agreement. We then email the new address automatically.`,
       ),
       paragraph(dueTime(context)),
       ...requestAction(context),
@@ -264,8 +271,8 @@ function undeliverableEmail(context: EmailContext): EmailContent | undefined {
   };
 }
 
-const limitUnchanged = paragraph(say`The limit of your key stays as it was.`);
+const limitUnchanged = paragraph(say`The limit of your key did not change.`);
 
 function because(context: EmailContext): Sentence {
-  return say`You get this mail because you asked, for ${context.organizationName}, ${agreement(context)}, that a limit be raised (request ${context.request.exceptionId}).`;
+  return say`You are receiving this email because you requested a higher limit for ${context.organizationName}, ${agreement(context)} (request ${context.request.exceptionId}).`;
 }

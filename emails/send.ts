@@ -2,34 +2,35 @@ import type { SESv2ClientConfig } from '@aws-sdk/client-sesv2';
 import { SESv2Client, SESv2ServiceException, SendEmailCommand } from '@aws-sdk/client-sesv2';
 import type { Email } from './layout.ts';
 
-/** What became of a mail. Not sent is for good: however often it were tried, this mail would not get to this address. */
+/** The result of sending an email. `sent: false` is permanent: no retry would deliver this email to this address. */
 export type SendResult =
   | { readonly sent: true; readonly messageId: string }
   | { readonly sent: false; readonly because: string };
 
-/** Contention: the account may not send more just now. The same mail can be sent later. */
+/** A contention: the account has reached its sending limit. The same email can be sent later. */
 export class SendThrottledError extends Error {
   override readonly name = 'SendThrottledError';
 }
 
-/** A fault: nobody knows whether the mail was sent, or something of ours is set up wrongly. The cause says more. */
+/** A fault: the email may or may not have been sent, or the service is not set up correctly. The cause has the details. */
 export class SendFailedError extends Error {
   override readonly name = 'SendFailedError';
 }
 
-export type SendEmail = (mail: Email, to: string, options?: SendOptions) => Promise<SendResult>;
+export type SendEmail = (email: Email, to: string, options?: SendOptions) => Promise<SendResult>;
 
 type SendOptions = {
-  /** What the sending statistics tell mails apart by, such as `{ kind: 'approval-requested' }`: never a person or a secret. */
+  /** Tags for the sending statistics, such as `{ kind: 'approval-requested' }`. Never a person or a secret. */
   readonly tags?: Readonly<Record<string, string>>;
-  /** Where an answer goes, when the letter asks for one (EXC-14). */
+  /** The address for replies, if the email asks for one (EXC-14). */
   readonly replyTo?: string;
 };
 
 /**
- * SES takes a mail in well under a second. A letter is claimed while it is sent, and sent by somebody else once the claim
- * is over, so a try must end long before: three tries of five seconds at the most, with the pauses between them, are
- * over in 20. Three are enough for a burst above the sending rate; what lasts longer is for the sweep.
+ * SES accepts an email in well under a second. A notification is claimed while its email is sent, and another sender may
+ * take it over when the claim ends, so sending must end long before that. At most three tries of five seconds, with the
+ * pauses between them, take 20 seconds. Three tries are enough for a burst above the sending rate; the sweep retries
+ * anything that takes longer.
  */
 const boundedClientConfig: SESv2ClientConfig = {
   maxAttempts: 3,
@@ -37,32 +38,32 @@ const boundedClientConfig: SESv2ClientConfig = {
 };
 
 /**
- * Opens the door to SES. Mails go out from one address (`from`, which may have a name before it in `<>`), counted by a
- * configuration set if there is one.
+ * Creates the function that sends emails through SES, from one address (`from`, which may have a name before it in `<>`)
+ * and with a configuration set, if there is one, that counts them.
  *
- * Sending answers with the id that SES gave the mail, or with the reason why this mail will never get to this address.
- * Throws SendingThrottled when it may be sent later, and SendingFailed, with the cause, for anything else. A try whose
- * answer was lost is repeated, so that a mail may come twice, but is not lost.
+ * The function returns the message id from SES, or the reason why this email can never be delivered to this address.
+ * Throws SendThrottledError if the email can be sent later, and SendFailedError with the cause for anything else. A try
+ * whose response is lost is repeated, so that an email may arrive twice but is never lost.
  */
 export function createSendEmail(
   { from, configurationSet }: { readonly from: string; readonly configurationSet?: string },
   client: Pick<SESv2Client, 'send'> = new SESv2Client(boundedClientConfig),
 ): SendEmail {
-  return async (mail, to, { tags = {}, replyTo } = {}) => {
+  return async (email, to, { tags = {}, replyTo } = {}) => {
     const address = toPlainAddress(to);
-    if (address === undefined) return { sent: false, because: 'It is not an address that mail can be sent to.' };
+    if (address === undefined) return { sent: false, because: 'The address is not a valid email address.' };
     const command = new SendEmailCommand({
       FromEmailAddress: from,
-      // The bare address, without the name: nothing that a person typed gets into a header.
+      // Only the address without the name, so that nothing a person typed gets into a header.
       Destination: { ToAddresses: [address] },
       ...(replyTo === undefined ? {} : { ReplyToAddresses: [replyTo] }),
       ...(configurationSet === undefined ? {} : { ConfigurationSetName: configurationSet }),
       EmailTags: Object.entries(tags).map(([Name, Value]) => ({ Name, Value: Value.replace(/[^\w-]/g, '_') })),
       Content: {
         Simple: {
-          Subject: { Data: mail.subject, Charset: 'UTF-8' },
-          Body: { Text: { Data: mail.text, Charset: 'UTF-8' }, Html: { Data: mail.html, Charset: 'UTF-8' } },
-          // Both ask other machines not to answer: one by the standard (RFC 3834), one of Exchange's own.
+          Subject: { Data: email.subject, Charset: 'UTF-8' },
+          Body: { Text: { Data: email.text, Charset: 'UTF-8' }, Html: { Data: email.html, Charset: 'UTF-8' } },
+          // Both ask other systems not to reply automatically: the first is RFC 3834, the second is for Exchange.
           Headers: [
             { Name: 'Auto-Submitted', Value: 'auto-generated' },
             { Name: 'X-Auto-Response-Suppress', Value: 'All' },
@@ -80,24 +81,24 @@ export function createSendEmail(
 }
 
 /**
- * Sorts out what SES answered with instead. Only a refusal of this very mail is a value; when our own side is refused
- * (a sender that is not verified, a paused account, a malformed call), every mail would be, and somebody must hear of it.
+ * Maps an SES error to a result, or throws. Only a refusal of this email is a result. If the service itself is refused (a
+ * sender that is not verified, a paused account, a malformed call), every email would be, and an operator must know.
  */
 function sendResultOf(error: unknown, address: string): SendResult {
   if (error instanceof SESv2ServiceException) {
     if (isThrottling(error)) {
-      throw new SendThrottledError('SES takes no more mails just now.', { cause: error });
+      throw new SendThrottledError('SES is throttling this account.', { cause: error });
     }
     const senderRefused =
       /not verified/i.test(error.message) && !error.message.toLowerCase().includes(address.toLowerCase());
     if (error.name === 'MessageRejected' && !senderRefused) {
-      return { sent: false, because: `SES rejected it: ${error.message}` };
+      return { sent: false, because: `SES rejected the email: ${error.message}` };
     }
   }
-  throw new SendFailedError('The mail could not be handed over to SES.', { cause: error });
+  throw new SendFailedError('The email could not be passed to SES.', { cause: error });
 }
 
-/** The sending rate or the daily quota is reached: the names that SES gives to that, now and in its older interface. */
+/** Returns whether the sending rate or the daily quota is reached, by the error names of SES v2 and of the older API. */
 function isThrottling({ name, $retryable, $metadata }: SESv2ServiceException): boolean {
   return (
     ['TooManyRequestsException', 'LimitExceededException', 'ThrottlingException', 'Throttling'].includes(name) ||
@@ -113,9 +114,9 @@ const plainAddress = new RegExp(
 );
 
 /**
- * One bare address as SES takes it, `undefined` if it is none: SES reads `a@b.example, c@d.example` as two, and one it
- * cannot read fails the whole call. A domain in another script is written in its ASCII form; SES knows no such name
- * before the `@`.
+ * Returns the one plain address that SES accepts, or `undefined`. SES reads `a@b.example, c@d.example` as two addresses,
+ * and an address that it cannot parse fails the whole call. A domain in another script is returned in its ASCII form; SES
+ * has no such form for the part before the `@`.
  */
 function toPlainAddress(to: string): string | undefined {
   const trimmed = to.trim();

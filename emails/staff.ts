@@ -12,7 +12,7 @@ import type { EmailContext, EmailTemplate } from './request-email.ts';
 import type { Sentence } from './say.ts';
 import { say, sayAddress } from './say.ts';
 
-/** What the exceptions team is told: what waits for it, and what has ended without it. */
+/** The emails to the exceptions team: requests that need its work, and requests that ended without it. */
 export const teamEmails = {
   'review-requested': reviewRequestEmail,
   answered: answeredEmail,
@@ -26,29 +26,30 @@ export const teamEmails = {
 } satisfies Partial<Record<NotificationKind, EmailTemplate>>;
 
 /**
- * What the supervisors are told: which answer is late, by how much, and with whom it lay (SLA-4, SLA-5), and which
- * decision was perhaps not the Correspondent's (APR-8).
+ * The emails to the supervisors: overdue responses, with how late they are and who had the request longest (SLA-4,
+ * SLA-5), and disputed decisions (APR-8).
  */
-export const supervisorEmails = { overdue: slaBreachEmail, disputed: disputedEmail } satisfies Partial<
-  Record<NotificationKind, EmailTemplate>
->;
+export const supervisorEmails = {
+  overdue: slaBreachEmail,
+  disputed: disputedEmail,
+} satisfies Partial<Record<NotificationKind, EmailTemplate>>;
 
 function reviewRequestEmail(context: EmailContext): EmailContent | undefined {
   const { request } = context;
   if (request.state.status !== 'in-review') return undefined;
   return {
-    subject: say`For review: ${increase(context)} for ${context.organizationName}`,
+    subject: say`Review needed: ${increase(context)} for ${context.organizationName}`,
     preheader: dueTime(context),
-    title: say`A request waits for your review`,
+    title: say`A request needs your review`,
     blocks: [
       paragraph(
-        say`${request.form.requester.name} of ${context.organizationName} asks for ${increase(context)}. It comes to you before the Notices Correspondent, ${context.correspondentName}, is asked, because:`,
+        say`${request.form.requester.name} of ${context.organizationName} requests ${increase(context)}. Review it before we ask the Notices Correspondent, ${context.correspondentName}. Reasons for the review:`,
       ),
       { kind: 'list', items: request.flags.map((flag) => flagRow(flag, context)) },
       paragraph(dueTime(context)),
       ...requestDetails(context, ...limitRows(context), phoneRow(context)),
       paragraph(
-        say`You can forward it, as it is or with a smaller number, put a question to the requester, or reject it.`,
+        say`You can forward the request with the same or a smaller number, ask the requester a question, or reject the request.`,
       ),
       ...requestAction(context),
     ],
@@ -56,35 +57,36 @@ function reviewRequestEmail(context: EmailContext): EmailContent | undefined {
   };
 }
 
-function flagRow(flag: Flag, { request, correspondentName, policy }: EmailContext): Row {
-  const { form: intake } = request;
+function flagRow(flag: Flag, context: EmailContext): Row {
+  const { request, correspondentName, policy } = context;
+  const { form } = request;
   switch (flag) {
     case 'not-english':
-      return { label: say`Language`, value: say`it is not in English but in “${intake.language}”.` };
+      return { label: say`Language`, value: say`The request is in “${form.language}”, not in English.` };
     case 'above-review-threshold':
       return {
         label: say`Size`,
-        value: say`it is for more than ${policy.exceptions.reviewAbove[intake.kind]}.`,
+        value: say`The request is for more than ${amount(policy.exceptions.reviewAbove[form.kind], context)}.`,
       };
     case 'correspondent-differs':
       return {
-        label: say`Another Correspondent`,
-        value: say`it names ${intake.noticesCorrespondent?.name ?? ''} (${intake.noticesCorrespondent?.email ?? ''}). Only the one of the agreement, ${correspondentName}, will be asked.`,
+        label: say`Different Correspondent`,
+        value: say`The request names ${form.noticesCorrespondent?.name ?? ''} (${form.noticesCorrespondent?.email ?? ''}). We ask only the Notices Correspondent of the agreement, ${correspondentName}.`,
       };
     case 'required-before-due':
       return {
         label: say`Date`,
-        value: say`it is needed by ${day(intake.requiredDate)}, before our answer is due.`,
+        value: say`The increase is needed by ${day(form.requiredDate)}, before our response is due.`,
       };
     case 'requester-is-correspondent':
       return {
         label: say`Same person`,
-        value: say`the requester is the Notices Correspondent as well, so that no second person would decide.`,
+        value: say`The requester is also the Notices Correspondent, so no second person would decide.`,
       };
     case 'approval-disputed':
       return {
         label: say`Disputed`,
-        value: say`the Notices Correspondent said of a recorded decision: “this was not me”.`,
+        value: say`The Notices Correspondent reported a recorded decision as not theirs (“This was not me”).`,
       };
   }
 }
@@ -94,13 +96,13 @@ function answeredEmail(context: EmailContext): EmailContent {
   const { requester } = request.form;
   return {
     subject: say`Answered: ${increase(context)} for ${context.organizationName}`,
-    preheader: say`The clock runs again. ${dueTime(context)}`,
-    title: say`Your question has been answered`,
+    preheader: say`The deadline is no longer paused. ${dueTime(context)}`,
+    title: say`The requester answered your question`,
     blocks: [
-      paragraph(say`${requester.name} has answered, and the request is before you again. ${dueTime(context)}`),
+      paragraph(say`${requester.name} has answered, and the request needs your review again. ${dueTime(context)}`),
       answer === null
-        ? paragraph(say`The answer stands in the history of the request.`)
-        : quote(say`The answer, in the words of ${requester.name}:`, answer),
+        ? paragraph(say`You find the answer in the history of the request.`)
+        : quote(say`Answer from ${requester.name}:`, answer),
       ...requestDetails(context, phoneRow(context)),
       ...requestAction(context),
     ],
@@ -109,51 +111,52 @@ function answeredEmail(context: EmailContext): EmailContent {
 }
 
 function rejectedEmail(context: EmailContext): EmailContent | undefined {
-  const { state: stage } = context.request;
-  if (stage.status !== 'rejected') return undefined;
-  return closedEmail(
-    context,
-    say`Rejected`,
-    say`It was rejected on ${moment(stage.at, context.policy)} by ${sayAddress(stage.by)}.`,
-    [quote(say`The reason:`, stage.reason)],
-  );
+  const { state } = context.request;
+  if (state.status !== 'rejected') return undefined;
+  return closedEmail(context, {
+    outcome: 'rejected',
+    explanation: say`The request was rejected on ${moment(state.at, context.policy)} by ${sayAddress(state.by)}.`,
+    quotes: [quote(say`Reason:`, state.reason)],
+  });
 }
 
 function withdrawnEmail(context: EmailContext): EmailContent | undefined {
-  const { state: stage } = context.request;
-  if (stage.status !== 'withdrawn') return undefined;
-  return closedEmail(
-    context,
-    say`Withdrawn`,
-    say`It was withdrawn on ${moment(stage.at, context.policy)} by ${sayAddress(stage.by)}.`,
-    stage.reason === null ? [] : [quote(say`The reason given:`, stage.reason)],
-  );
+  const { state } = context.request;
+  if (state.status !== 'withdrawn') return undefined;
+  return closedEmail(context, {
+    outcome: 'withdrawn',
+    explanation: say`The request was withdrawn on ${moment(state.at, context.policy)} by ${sayAddress(state.by)}.`,
+    quotes: state.reason === null ? [] : [quote(say`Reason:`, state.reason)],
+  });
 }
 
 function lapsedEmail(context: EmailContext): EmailContent | undefined {
-  const { state: stage } = context.request;
-  if (stage.status !== 'lapsed') return undefined;
+  const { state } = context.request;
+  if (state.status !== 'lapsed') return undefined;
   const days = context.policy.exceptions.lapsesAfterBusinessDays;
-  return closedEmail(
-    context,
-    say`Lapsed`,
-    say`It lapsed on ${moment(stage.at, context.policy)}: ${assigneeNames[stage.unresponsiveParty]} did not answer within ${days} business days.`,
-    [],
-  );
+  return closedEmail(context, {
+    outcome: 'lapsed',
+    explanation: say`The request lapsed on ${moment(state.at, context.policy)} because ${assigneeNames[state.unresponsiveParty]} did not answer within ${days} business days.`,
+    quotes: [],
+  });
 }
 
 function closedEmail(
   context: EmailContext,
-  outcome: Sentence,
-  explanation: Sentence,
-  quotes: readonly Block[],
+  closure: {
+    readonly outcome: 'rejected' | 'withdrawn' | 'lapsed';
+    readonly explanation: Sentence;
+    readonly quotes: readonly Block[];
+  },
 ): EmailContent {
+  const { outcome, explanation, quotes } = closure;
+  const outcomeLabel = { rejected: 'Rejected', withdrawn: 'Withdrawn', lapsed: 'Lapsed' }[outcome];
   return {
-    subject: say`${outcome}: ${increase(context)} for ${context.organizationName}`,
-    preheader: say`Nothing is left to do.`,
-    title: say`A request has ended: ${outcome}`,
+    subject: say`${outcomeLabel}: ${increase(context)} for ${context.organizationName}`,
+    preheader: say`You do not need to do anything.`,
+    title: say`Request ${outcome}`,
     blocks: [
-      paragraph(say`${explanation} Nothing is left to do.`),
+      paragraph(say`${explanation} You do not need to do anything.`),
       ...quotes,
       requestSummary(context),
       ...requestAction(context),
@@ -168,7 +171,7 @@ function dueSoonEmail(context: EmailContext): EmailContent | undefined {
   return {
     subject: say`Due soon: ${increase(context)} for ${context.organizationName}`,
     preheader: dueTime(context),
-    title: say`An answer is due soon`,
+    title: say`A response is due soon`,
     blocks: [
       paragraph(say`${dueTime(context)} ${assigneeStatus(context)}`),
       timingSummary(context),
@@ -182,14 +185,14 @@ function overdueEmail(context: EmailContext): EmailContent | undefined {
   const { request, policy } = context;
   if (isFinal(request) || !isLate(context)) return undefined;
   const interval = policy.exceptions.supervisorsToldEveryBusinessDays;
-  const frequency = interval === 1 ? say`on every business day` : say`every ${interval} business days`;
+  const frequency = interval === 1 ? say`every business day` : say`every ${interval} business days`;
   return {
     subject: say`Due now: ${increase(context)} for ${context.organizationName}`,
     preheader: assigneeStatus(context),
-    title: say`An answer is due now`,
+    title: say`A response is due now`,
     blocks: [
       paragraph(say`${dueTime(context)} ${assigneeStatus(context)}`),
-      paragraph(say`From now on the supervisors are told of it ${frequency}, until it is answered.`),
+      paragraph(say`From now on, we notify the supervisors ${frequency} until the request is closed.`),
       timingSummary(context),
       ...requestAction(context),
     ],
@@ -202,20 +205,21 @@ function slaBreachEmail(context: EmailContext): EmailContent | undefined {
   if (!isLate(context)) return undefined;
   const minutesLate = -remainingMinutes(request.clock, now, policy);
   const elapsed = elapsedUntil(request.clock, now, policy);
-  const responsible = longestAssignee(elapsed);
-  const verb = request.clock.status === 'stopped' ? 'ended' : 'is';
+  const assignee = longestAssignee(elapsed);
+  const delay =
+    request.clock.status === 'stopped'
+      ? say`The request was closed ${businessTime(minutesLate, policy)} late.`
+      : minutesLate > 0
+        ? say`It is overdue by ${businessTime(minutesLate, policy)}.`
+        : say`It is now overdue.`;
   return {
-    subject: say`Late: the answer on ${increase(context)} for ${context.organizationName}`,
-    preheader: say`It lay longest with ${assigneeNames[responsible]}.`,
-    title: say`An answer is late`,
+    subject: say`Overdue: ${increase(context)} for ${context.organizationName}`,
+    preheader: say`The request spent the most time with ${assigneeNames[assignee]}.`,
+    title: say`A response is overdue`,
     blocks: [
+      paragraph(say`${dueTime(context)} ${delay}`),
       paragraph(
-        minutesLate > 0
-          ? say`${dueTime(context)} It ${verb} late by ${businessTime(minutesLate, policy)}.`
-          : say`${dueTime(context)} It ${verb} late from now on.`,
-      ),
-      paragraph(
-        say`It lay longest with ${assigneeNames[responsible]}: ${businessTime(elapsed[responsible], policy)}. ${assigneeStatus(context)}`,
+        say`The request spent the most time with ${assigneeNames[assignee]}: ${businessTime(elapsed[assignee], policy)}. ${assigneeStatus(context)}`,
       ),
       timingSummary(context),
       ...requestAction(context),
@@ -224,22 +228,22 @@ function slaBreachEmail(context: EmailContext): EmailContent | undefined {
   };
 }
 
-/** Somebody may have decided in the Correspondent's name (APR-8). What to do depends on how far it has come. */
+/** Reports that somebody may have decided in the Correspondent's name (APR-8). The advice depends on the request's state. */
 function disputedEmail(context: EmailContext): EmailContent | undefined {
   const { request, correspondentName } = context;
   if (!request.flags.includes('approval-disputed')) return undefined;
   const isRaised = request.state.status === 'fulfilled';
   return {
-    subject: say`Alarm: a decision on ${increase(context)} for ${context.organizationName} is disputed`,
-    preheader: isRaised ? say`The limit was raised already.` : say`The limit was not raised.`,
-    title: say`“This was not me”`,
+    subject: say`Urgent: disputed decision on ${increase(context)} for ${context.organizationName}`,
+    preheader: isRaised ? say`The limit has already been raised.` : say`The limit has not been raised.`,
+    title: say`A decision is disputed: “This was not me”`,
     blocks: [
       paragraph(
-        say`The Notices Correspondent, ${correspondentName}, or their deputy says that the decision that we recorded on this request was not theirs. Somebody else may be reading their mail.`,
+        say`The Notices Correspondent, ${correspondentName}, or their deputy reports that the decision recorded on this request was not theirs. Someone else may be reading their email.`,
       ),
-      paragraph(isRaised ? alreadyRaised(context) : say`The limit was not raised. ${assigneeStatus(context)}`),
+      paragraph(isRaised ? limitRaisedAdvice(context) : say`The limit has not been raised. ${assigneeStatus(context)}`),
       paragraph(
-        say`Please phone them, on the number that the agreement has, before anything else. Until their mailbox is safe do not ask for the approval again: it would go to the same place.`,
+        say`Before anything else, call them on the phone number in the agreement. Do not ask for the approval again until their mailbox is secure, because our email would go to the same mailbox.`,
       ),
       timingSummary(context),
       ...requestAction(context),
@@ -248,23 +252,23 @@ function disputedEmail(context: EmailContext): EmailContent | undefined {
   };
 }
 
-function alreadyRaised(context: EmailContext): Sentence {
-  return say`The limit was raised already, and the key now allows ${amount(context.limit, context)} in all. If the approval was not theirs, the key can be blocked and a new one assigned, which starts with its standard limit.`;
+function limitRaisedAdvice(context: EmailContext): Sentence {
+  return say`The limit has already been raised, and the key now allows ${amount(context.limit, context)} in total. If the approval was not theirs, the key can be blocked and replaced with a new one, which starts with its standard limit.`;
 }
 
 function undeliverableEmail(context: EmailContext): EmailContent | undefined {
   const { request, correspondentName } = context;
   if (request.state.status !== 'awaiting-approval' || request.state.round.decision !== null) return undefined;
   return {
-    subject: say`Not delivered: the approval of ${increase(context)} for ${context.organizationName}`,
-    preheader: say`The Notices Correspondent has not got our mail.`,
-    title: say`The Notices Correspondent has not got our mail`,
+    subject: say`Not delivered: approval email for ${increase(context)} for ${context.organizationName}`,
+    preheader: say`The Notices Correspondent did not receive our email.`,
+    title: say`The Notices Correspondent did not receive our email`,
     blocks: [
       paragraph(
-        say`Our mail that asks ${correspondentName}, the Notices Correspondent, for the approval could not be delivered. ${assigneeStatus(context)}`,
+        say`Our email that asks ${correspondentName}, the Notices Correspondent, for approval could not be delivered. ${assigneeStatus(context)}`,
       ),
       paragraph(
-        say`Please find out from the customer whether the address has changed. A licensing administrator has to change it in the agreement; our mail then goes to the new one.`,
+        say`Ask the customer whether the address has changed. If it has, a licensing administrator must change it in the agreement. We then email the new address.`,
       ),
       timingSummary(context),
       ...requestAction(context),
@@ -273,7 +277,10 @@ function undeliverableEmail(context: EmailContext): EmailContent | undefined {
   };
 }
 
-/** Due this minute, or past it. A question to the requester, or the end, can have come between the reminder and its letter. */
+/**
+ * Returns whether the response is due or overdue. A question to the requester or the end of the request can come between
+ * the reminder and its email.
+ */
 function isLate({ request, now, policy }: EmailContext): boolean {
   return remainingMinutes(request.clock, now, policy) <= 0;
 }
@@ -284,22 +291,22 @@ const assigneeNames: Readonly<Record<Assignee, string>> = {
   correspondent: 'the Notices Correspondent',
 };
 
-/** Who has the ball now, and what happens if they drop it. */
+/** Says who has to act next, and what happens if they do not. */
 function assigneeStatus({ request, policy, correspondentName }: EmailContext): Sentence {
-  const { state: stage } = request;
+  const { state } = request;
   const assignee = assigneeOf(request.clock);
-  if (assignee === null) return say`The request has ended: it is ${stage.status}.`;
-  if (stage.status === 'awaiting-approval' && stage.round.decision === null) {
-    return say`The request waits for the Notices Correspondent, ${correspondentName}, and lapses on ${moment(lapsesAt(stage.round.askedAt, policy), policy)} without an answer.`;
+  if (assignee === null) return say`The request is closed: it is ${state.status}.`;
+  if (state.status === 'awaiting-approval' && state.round.decision === null) {
+    return say`The request is waiting for the Notices Correspondent, ${correspondentName}. Without a decision, it lapses on ${moment(lapsesAt(state.round.askedAt, policy), policy)}.`;
   }
-  if (stage.status === 'awaiting-approval') return say`The request is approved; the limit has still to be raised.`;
-  if (stage.status === 'awaiting-requester') {
-    return say`The request waits for the requester, ${request.form.requester.name}, and lapses on ${moment(lapsesAt(stage.askedAt, policy), policy)} without an answer.`;
+  if (state.status === 'awaiting-approval') return say`The request is approved, but the limit has not been raised yet.`;
+  if (state.status === 'awaiting-requester') {
+    return say`The request is waiting for the requester, ${request.form.requester.name}. Without an answer, it lapses on ${moment(lapsesAt(state.askedAt, policy), policy)}.`;
   }
-  return say`The request waits for the exceptions team.`;
+  return say`The request is waiting for the exceptions team.`;
 }
 
-/** The request in short, with what there is to know about its time (SLA-4). */
+/** Returns the request in a few lines, with the time left and the time that each party has had it (SLA-4). */
 function timingSummary(context: EmailContext): Block {
   const { request, now, policy } = context;
   const elapsed = elapsedUntil(request.clock, now, policy);
@@ -313,12 +320,12 @@ function timingSummary(context: EmailContext): Block {
   );
 }
 
-/** As the request gave it: it is not checked against the Authorized Contact List, and so is shown to staff only. */
+/** Returns the phone number in the request. It is not checked against the Authorized Contact List, so only staff see it. */
 function phoneRow({ request }: EmailContext): Row {
-  return { label: say`Phone, as given`, value: say`${request.form.requester.phone}` };
+  return { label: say`Phone (as given)`, value: say`${request.form.requester.phone}` };
 }
 
 function because({ to, request }: EmailContext): Sentence {
   const recipients = to.role === 'supervisors' ? say`supervisors of the exceptions team` : say`exceptions team`;
-  return say`This mail went to the ${recipients}. It is about request ${request.exceptionId}.`;
+  return say`This email was sent to the ${recipients}. It is about request ${request.exceptionId}.`;
 }

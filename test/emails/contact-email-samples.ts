@@ -1,22 +1,22 @@
 import type { AgreementNotification, AgreementNotificationContent } from '../../domain/agreement-notification.ts';
 import { instant } from '../../domain/calendar/instant.ts';
 import type { AgreementEmailContext } from '../../emails/contacts.ts';
-import { noor, ines, policy, jorge } from '../builders.ts';
+import { ines, jorge, noor, policy } from '../builders.ts';
 import { mondayTen, tuesdayTen, wednesdayNoon } from '../instants.ts';
 import { consoleUrl } from './request-email-samples.ts';
 
-/** A notice to Inés, of the Alder School District, unless the test says otherwise. */
+/** Returns a notification to Inés of the Alder School District, unless the test says otherwise. */
 export function aNotification(
   content: AgreementNotificationContent,
-  facts: Partial<AgreementNotification> = {},
+  members: Partial<AgreementNotification> = {},
 ): AgreementNotification {
   return {
-    notificationId: 'something that happened#ines@alder.example',
+    notificationId: 'event-1#ines@alder.example',
     to: { name: ines.name, email: ines.email },
     organizationName: 'Alder School District',
     agreementId: 'E-1001',
     content,
-    ...facts,
+    ...members,
   };
 }
 
@@ -56,7 +56,7 @@ export const makReplaced = {
   reason: 'The key was posted on a public page.\nNobody knows by whom.',
 } as const;
 
-/** Every notice that there is, in the situations in which it is written. */
+/** Every email about an agreement or a key, in every situation in which it is sent. */
 export const contactEmailSamples: readonly {
   name: string;
   notification: AgreementNotification;
@@ -78,7 +78,7 @@ export const contactEmailSamples: readonly {
   sample('MAK replaced', aNotification(makReplaced)),
   sample(
     'KMS key replaced',
-    aNotification({ ...makReplaced, keyType: 'KMS', reason: 'It was typed on clients.' }),
+    aNotification({ ...makReplaced, keyType: 'KMS', reason: 'It was entered on clients.' }),
     instant('2026-06-02T10:00:00-07:00'),
   ),
 ];

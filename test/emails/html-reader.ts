@@ -1,6 +1,6 @@
 const voidTags = new Set(['meta', 'br', 'hr', 'img', 'link', 'input']);
 
-/** What is wrong with a page of HTML: tags that do not close in order, attributes without quotes, stray angle brackets. */
+/** Returns the errors in an HTML document: tags that do not close in order, attributes without quotes, stray angle brackets. */
 export function htmlErrorsIn(html: string): string[] {
   const errors: string[] = [];
   const open: string[] = [];
@@ -22,7 +22,7 @@ export function htmlErrorsIn(html: string): string[] {
   return [...errors, ...open.map((name) => `<${name}> is never closed`)];
 }
 
-/** The tags of a page in their order, with their attributes: what is there however its text may read. */
+/** Returns the tags of a document in order, with their attributes and without its text. */
 export function tagsIn(html: string): string[] {
   return tokensOf(html).filter((token) => token.startsWith('<'));
 }
@@ -31,7 +31,7 @@ function tokensOf(html: string): string[] {
   return html.replace(/<style>[^<]*<\/style>/, '').match(/<!--.*?-->|<[^<>]*>|[^<>]+|[<>]/gs) ?? [];
 }
 
-/** What a reader sees of a page: its text with the entities resolved, without what is hidden in the head. */
+/** Returns the text of a document's body, with entities resolved. */
 export function visibleTextIn(html: string): string {
   const body = html.slice(html.indexOf('<body'));
   const text = body
@@ -41,17 +41,17 @@ export function visibleTextIn(html: string): string {
   return oneLine(text.replace(/&#(\d+);/g, (_, code: string) => String.fromCodePoint(Number(code))));
 }
 
-/** A text letter as one line, without the marks and breaks that lay it out. */
+/** Returns the text part of an email as one line, without its markers and line breaks. */
 export function plainTextIn(text: string): string {
   return oneLine(text.replace(/^(?:> ?|- |-+$)/gm, ''));
 }
 
-/** Where the links of a page lead. */
+/** Returns the targets of the links in a document. */
 export function linksIn(html: string): string[] {
   return [...html.matchAll(/ href="([^"]*)"/g)].map(([, target = '']) => target);
 }
 
-/** Every number that a text names, without its separators, each once and in order. */
+/** Returns the numbers in a text, each once and sorted. */
 export function numbersIn(text: string): string[] {
   return [...new Set((text.match(/\d[\d,:]*/g) ?? []).map((number) => number.replace(/\D+$/, '')))].toSorted();
 }

@@ -8,9 +8,9 @@ import { ines, policy, requestAnswered } from '../builders.ts';
 import { htmlErrorsIn, linksIn, numbersIn, plainTextIn, tagsIn, visibleTextIn } from './html-reader.ts';
 
 const inbound = 'exceptions@volume-activation.example';
-const facts = { name: ines.name, inbound, reference: 'mail 5f0c21ab' };
+const replyContext = { name: ines.name, inbound, reference: 'mail 5f0c21ab' };
 
-const read = parseRequestForm(
+const parsedForm = parseRequestForm(
   {
     text: `Organization name: Alder School District
 Agreement number: E-1001
@@ -26,7 +26,7 @@ Required date: 06/07/2027`,
   },
   policy,
 );
-const form = toFormLines(read);
+const form = toFormLines(parsedForm);
 const validationErrors = [
   { label: 'Requester’s phone number', message: 'is missing' },
   {
@@ -39,7 +39,7 @@ const validationErrors = [
 const detail =
   'The requester’s name and email are not on the Authorized Contact List of this agreement. Check the agreement number and the requester’s details, or ask a listed contact to submit the request.';
 
-const everyAnswer: readonly InboundReply[] = [
+const everyReply: readonly InboundReply[] = [
   { kind: 'not-accepted' },
   { kind: 'too-large', megabytesMax: 10 },
   { kind: 'incomplete', form, validationErrors, quotedTextRemoved: false },
@@ -51,41 +51,46 @@ const everyAnswer: readonly InboundReply[] = [
   { kind: 'answer-unreadable', message: 'must not be empty', quotedTextRemoved: true },
 ];
 
-describe.each(everyAnswer)('the answer “$kind”', (answer) => {
-  const mail = renderInboundReply(answer, facts);
-  const html = visibleTextIn(mail.html);
-  const text = plainTextIn(mail.text);
+describe.each(everyReply)('the reply “$kind”', (reply) => {
+  const email = renderInboundReply(reply, replyContext);
+  const html = visibleTextIn(email.html);
+  const text = plainTextIn(email.text);
 
-  it('names the mail in a subject of one line that says what it is about', () => {
-    expect(mail.subject).toMatch(/^[^\r\n]{15,100} \(mail 5f0c21ab\)$/);
+  it('has a subject of one line that ends with the reference', () => {
+    expect(email.subject).toMatch(/^[^\r\n]{15,100} \(mail 5f0c21ab\)$/);
   });
 
   it('greets its reader and says why they get it, in both parts', () => {
     for (const part of [html, text]) {
       expect(part).toContain('Hello Inés Oliveira,');
-      expect(part).toContain(`You get this mail because one with your address as its sender came to ${inbound}.`);
+      expect(part).toContain(
+        `You are receiving this email because we received one at ${inbound} with your address as the sender.`,
+      );
     }
-    expect(plainTextIn(renderInboundReply(answer, { ...facts, name: null }).text)).toMatch(/^Hello, /);
+    expect(plainTextIn(renderInboundReply(reply, { ...replyContext, name: null }).text)).toMatch(/^Hello, /);
   });
 
   it('is well-formed and has no link', () => {
-    expect(htmlErrorsIn(mail.html)).toEqual([]);
-    expect(linksIn(mail.html)).toEqual([]);
+    expect(htmlErrorsIn(email.html)).toEqual([]);
+    expect(linksIn(email.html)).toEqual([]);
   });
 
-  it('says the same numbers in both parts, and has no hole', () => {
+  it('has the same numbers in both parts, and no missing value', () => {
     expect(numbersIn(html)).toEqual(numbersIn(text));
-    expect(mail.text + html).not.toMatch(/undefined|\bnull\b|\bNaN\b|\[object/);
+    expect(email.text + html).not.toMatch(/undefined|\bnull\b|\bNaN\b|\[object/);
   });
 });
 
-describe('the form in an answer', () => {
-  const answered = renderInboundReply({ kind: 'incomplete', form, validationErrors, quotedTextRemoved: false }, facts);
+describe('the form in a reply', () => {
+  const incompleteReply = renderInboundReply(
+    { kind: 'incomplete', form, validationErrors, quotedTextRemoved: false },
+    replyContext,
+  );
 
-  it('EXC-13 stands in the text line by line, so that it can be copied and read again', () => {
-    const at = answered.text.indexOf('\nOrganization name:') + 1;
-    const copied = answered.text.slice(at, answered.text.indexOf('\n\nThe agreement is named'));
-    expect(parseRequestForm({ text: copied, subject: '' }, policy).rawValues).toEqual(read.rawValues);
+  it('EXC-13 is in the text part line by line, so that it can be copied and parsed again', () => {
+    const formStart = incompleteReply.text.indexOf('\nOrganization name:') + 1;
+    const copied = incompleteReply.text.slice(formStart, incompleteReply.text.indexOf('\n\nIdentify the agreement'));
+    expect(parseRequestForm({ text: copied, subject: '' }, policy).rawValues).toEqual(parsedForm.rawValues);
     expect(copied.split('\n').slice(0, 4)).toEqual([
       'Organization name: Alder School District',
       'Agreement number: E-1001',
@@ -94,33 +99,33 @@ describe('the form in an answer', () => {
     ]);
   });
 
-  it('EXC-13 stands in the page as well, with every label and value', () => {
+  it('EXC-13 is in the HTML part with every label and value', () => {
     for (const { label, value } of form) {
-      expect(visibleTextIn(answered.html)).toContain(`${label}: ${value.replace(/\s+/g, ' ')}`.trim());
+      expect(visibleTextIn(incompleteReply.html)).toContain(`${label}: ${value.replace(/\s+/g, ' ')}`.trim());
     }
   });
 
-  it('EXC-13 comes after all that is missing or wrong, told whole', () => {
-    for (const part of [plainTextIn(answered.text), visibleTextIn(answered.html)]) {
+  it('EXC-13 comes with every validation error in full', () => {
+    for (const part of [plainTextIn(incompleteReply.text), visibleTextIn(incompleteReply.html)]) {
       for (const { label, message } of validationErrors) expect(part).toContain(`${label}: ${message}`);
     }
   });
 
-  it('EXC-13 comes with the whole sentence of a refusal', () => {
-    const refused = renderInboundReply({ kind: 'refused', detail, form }, facts);
+  it('EXC-13 comes with the full detail of a refusal', () => {
+    const refused = renderInboundReply({ kind: 'refused', detail, form }, replyContext);
     for (const part of [plainTextIn(refused.text), visibleTextIn(refused.html)]) expect(part).toContain(detail);
   });
 });
 
-describe('the answer to a mail that was not accepted', () => {
-  it('EXC-13 tells nothing of why, nor of anything that the mail named', () => {
-    const { text, subject } = renderInboundReply({ kind: 'not-accepted' }, { ...facts, name: null });
+describe('the reply to an email that was not accepted', () => {
+  it('EXC-13 reveals neither the cause nor anything that the email named', () => {
+    const { text, subject } = renderInboundReply({ kind: 'not-accepted' }, { ...replyContext, name: null });
     expect(`${subject} ${text}`).not.toMatch(/agreement|key\b|list|SPF|DKIM|DMARC|request [A-Z]/i);
   });
 });
 
-describe('words of others', () => {
-  const nasty = fc.array(
+describe('text from others', () => {
+  const hostileText = fc.array(
     fc.oneof(
       fc.constantFrom(
         '</td></tr></table><h1>APPROVED</h1>',
@@ -140,33 +145,33 @@ describe('words of others', () => {
     ),
     { maxLength: 8 },
   );
-  const words = nasty.map((parts) => `a${parts.join(' ')}`);
-  const spoiled = (word: string): readonly InboundReply[] => [
+  const textFromOthers = hostileText.map((parts) => `a${parts.join(' ')}`);
+  const repliesWith = (text: string): readonly InboundReply[] => [
     {
       kind: 'incomplete',
-      form: form.map((line) => ({ ...line, value: word })),
+      form: form.map((line) => ({ ...line, value: text })),
       validationErrors,
       quotedTextRemoved: true,
     },
-    { kind: 'refused', detail, form: form.map((line) => ({ ...line, value: word })) },
+    { kind: 'refused', detail, form: form.map((line) => ({ ...line, value: text })) },
   ];
 
-  it('cannot change a tag, a link, the subject or our own words', () => {
+  it('cannot change a tag, a link, or the subject', () => {
     const frame = (html: string) =>
       tagsIn(html)
         .join('')
         .replace(/(<br \/>)+/g, '');
     fc.assert(
-      fc.property(words, words, (word, name) => {
-        for (const [index, answer] of spoiled(word).entries()) {
-          const mail = renderInboundReply(answer, { ...facts, name });
-          const calm = renderInboundReply(spoiled('a')[index] ?? answer, { ...facts, name: 'a' });
-          expect(htmlErrorsIn(mail.html)).toEqual([]);
-          expect(frame(mail.html)).toBe(frame(calm.html));
-          expect(mail.subject).toBe(calm.subject);
-          expect(mail.text).not.toMatch(/[^\P{Cc}\n]|[\u202a-\u202e\u2066\u2067]/u);
-          expect(mail.text.isWellFormed()).toBe(true);
-          const links = mail.text.replaceAll(inbound, '');
+      fc.property(textFromOthers, textFromOthers, (text, name) => {
+        for (const [index, reply] of repliesWith(text).entries()) {
+          const email = renderInboundReply(reply, { ...replyContext, name });
+          const original = renderInboundReply(repliesWith('a')[index] ?? reply, { ...replyContext, name: 'a' });
+          expect(htmlErrorsIn(email.html)).toEqual([]);
+          expect(frame(email.html)).toBe(frame(original.html));
+          expect(email.subject).toBe(original.subject);
+          expect(email.text).not.toMatch(/[^\P{Cc}\n]|[\u202a-\u202e\u2066\u2067]/u);
+          expect(email.text.isWellFormed()).toBe(true);
+          const links = email.text.replaceAll(inbound, '');
           expect(links).not.toMatch(/:\/\/|\bmailto:|[^\s[]\.\p{L}[\p{L}\p{N}]/iu);
         }
       }),

@@ -40,7 +40,7 @@ export const url = 'https://approve.licensing.example/approvals/q2Zf0m8xV1h3T7bK
 export const code = '482916';
 export const consoleUrl = 'https://portal.licensing.example/';
 
-/** The facts of a letter to somebody: about the MAK of Alder School District unless the test says otherwise. */
+/** Returns the context of an email to a role, about the MAK of Alder School District unless the test says otherwise. */
 export function emailContext(role: DirectRecipient, overrides: Partial<EmailContext> = {}): EmailContext {
   const name = {
     requester: ines.name,
@@ -132,7 +132,7 @@ const disputedLate = expectAccepted(
   disputeDecision(requestFulfilled(withReason), context({ actor: noor.email, now: wednesdayNoon })),
 ).request;
 
-/** Every letter that there is, each in the situations in which it is written: what the tests loop over. */
+/** Every email about a request, in every situation in which it is sent. */
 export const requestEmailSamples: readonly { name: string; kind: NotificationKind; context: EmailContext }[] = [
   sample('received, plain', 'received', 'requester', { request: requestReceived(withReason) }),
   sample('received, flagged', 'received', 'requester', { request: requestReceived(flagged) }),
@@ -149,21 +149,21 @@ export const requestEmailSamples: readonly { name: string; kind: NotificationKin
   sample('rejected', 'rejected', 'requester', { request: requestRejected(withReason) }),
   sample('rejected after approval', 'rejected', 'requester', { request: rejectedAfterApproval, now: wednesdayNoon }),
   sample('withdrawn', 'withdrawn', 'requester', { request: requestWithdrawn(withReason) }),
-  sample('lapsed, correspondent silent', 'lapsed', 'requester', { request: requestLapsed(withReason) }),
-  sample('lapsed, requester silent', 'lapsed', 'requester', {
+  sample('lapsed, no decision', 'lapsed', 'requester', { request: requestLapsed(withReason) }),
+  sample('lapsed, no answer', 'lapsed', 'requester', {
     request: {
       ...requestLapsed(withReason),
       state: { status: 'lapsed', at: nextMondayFive, unresponsiveParty: 'requester', round: null },
     },
   }),
-  sample('approval wanted', 'approval-requested', 'correspondent', { request: awaiting, link }),
-  sample('approval wanted, strict', 'approval-requested', 'correspondent', { request: awaiting, link: strictLink }),
-  sample('approval wanted, KMS', 'approval-requested', 'correspondent', {
+  sample('approval requested', 'approval-requested', 'correspondent', { request: awaiting, link }),
+  sample('approval requested, strict', 'approval-requested', 'correspondent', { request: awaiting, link: strictLink }),
+  sample('approval requested, KMS', 'approval-requested', 'correspondent', {
     request: requestAwaitingApproval(kms),
     link,
     ...kmsContext,
   }),
-  sample('approval wanted, deputy', 'approval-requested', 'correspondent', {
+  sample('approval requested, deputy', 'approval-requested', 'correspondent', {
     request: awaiting,
     link,
     to: { role: 'correspondent', name: jorge.name, deputyOf: noor.name },
@@ -181,7 +181,7 @@ export const requestEmailSamples: readonly { name: string; kind: NotificationKin
   }),
   sample('decided, approved', 'decided', 'correspondent', { request: approvedWithComment, now: tuesdayTen }),
   sample('decided, denied', 'decided', 'correspondent', { request: deniedWithComment, now: tuesdayTen }),
-  sample('decided, with a link to disown it', 'decided', 'correspondent', {
+  sample('decided, with a dispute link', 'decided', 'correspondent', {
     request: approvedWithComment,
     now: tuesdayTen,
     link: strictLink,
@@ -190,12 +190,12 @@ export const requestEmailSamples: readonly { name: string; kind: NotificationKin
   sample('rejected', 'rejected', 'correspondent', { request: rejectedAfterApproval, now: wednesdayNoon }),
   sample('withdrawn', 'withdrawn', 'correspondent', { request: withdrawnLate, now: wednesdayNoon }),
   sample('lapsed', 'lapsed', 'correspondent', { request: requestLapsed(withReason) }),
-  sample('review wanted', 'review-requested', 'team', { request: requestInReview(flagged) }),
+  sample('review requested', 'review-requested', 'team', { request: requestInReview(flagged) }),
   sample('answered', 'answered', 'team', {
     request: requestAnswered(withReason),
     answer: 'Elm and Fir.\nElm has 80 seats, Fir has 70.',
   }),
-  sample('answered, answer not at hand', 'answered', 'team', { request: requestAnswered(withReason) }),
+  sample('answered, answer not loaded', 'answered', 'team', { request: requestAnswered(withReason) }),
   sample('rejected', 'rejected', 'team', { request: rejectedAfterApproval, now: wednesdayNoon }),
   sample('withdrawn', 'withdrawn', 'team', { request: requestWithdrawn(withReason) }),
   sample('lapsed', 'lapsed', 'team', { request: requestLapsed(withReason) }),

@@ -15,33 +15,35 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createSendEmail, SendFailedError, SendThrottledError } from '../../emails/send.ts';
 
 const from = 'Volume Activation <exceptions@licensing.example>';
-const mail = { subject: 'Déjà vu', text: 'Hello\n', html: '<p>Hello</p>' };
+const email = { subject: 'Déjà vu', text: 'Hello\n', html: '<p>Hello</p>' };
 const to = 'noor@alder.example';
 
 const ses = mockClient(SESv2Client);
 const client = new SESv2Client({ region: 'us-west-2' });
-const send = createSendEmail({ from, configurationSet: 'letters' }, client);
+const send = createSendEmail({ from, configurationSet: 'notifications' }, client);
 
 beforeEach(() => {
   ses.reset();
   ses.on(SendEmailCommand).resolves({ MessageId: 'm-1' });
 });
 
-const asked = () => ses.commandCalls(SendEmailCommand).map(({ args: [command] }) => command.input);
+const sesInputs = () => ses.commandCalls(SendEmailCommand).map(({ args: [command] }) => command.input);
 const metadata = { $metadata: { httpStatusCode: 400 } };
 
-describe('a mail that SES takes', () => {
-  it('goes out in UTF-8, both parts, to the bare address, marked as written by a machine', async () => {
-    expect(await send(mail, to, { tags: { kind: 'approval-requested' }, replyTo: 'reply@licensing.example' })).toEqual({
-      sent: true,
-      messageId: 'm-1',
-    });
-    expect(asked()).toEqual([
+describe('an email that SES accepts', () => {
+  it('is sent in UTF-8 with both parts to the plain address, marked as automatic', async () => {
+    expect(await send(email, to, { tags: { kind: 'approval-requested' }, replyTo: 'reply@licensing.example' })).toEqual(
+      {
+        sent: true,
+        messageId: 'm-1',
+      },
+    );
+    expect(sesInputs()).toEqual([
       {
         FromEmailAddress: from,
         Destination: { ToAddresses: [to] },
         ReplyToAddresses: ['reply@licensing.example'],
-        ConfigurationSetName: 'letters',
+        ConfigurationSetName: 'notifications',
         EmailTags: [{ Name: 'kind', Value: 'approval-requested' }],
         Content: {
           Simple: {
@@ -57,29 +59,29 @@ describe('a mail that SES takes', () => {
     ]);
   });
 
-  it('needs no configuration set, no tags and no address to reply to', async () => {
-    await createSendEmail({ from }, client)(mail, to);
-    expect(asked()[0]).not.toHaveProperty('ConfigurationSetName');
-    expect(asked()[0]).not.toHaveProperty('ReplyToAddresses');
-    expect(asked()[0]).toMatchObject({ EmailTags: [] });
+  it('needs no configuration set, tags, or reply address', async () => {
+    await createSendEmail({ from }, client)(email, to);
+    expect(sesInputs()[0]).not.toHaveProperty('ConfigurationSetName');
+    expect(sesInputs()[0]).not.toHaveProperty('ReplyToAddresses');
+    expect(sesInputs()[0]).toMatchObject({ EmailTags: [] });
   });
 
-  it('has tags of which SES takes every character', async () => {
-    await send(mail, to, { tags: { request: 'X 1:é/2_a-b' } });
-    expect(asked()[0]?.EmailTags).toEqual([{ Name: 'request', Value: 'X_1___2_a-b' }]);
+  it('has tags with only the characters that SES accepts', async () => {
+    await send(email, to, { tags: { request: 'X 1:é/2_a-b' } });
+    expect(sesInputs()[0]?.EmailTags).toEqual([{ Name: 'request', Value: 'X_1___2_a-b' }]);
   });
 });
 
-describe('an address', () => {
+describe('a recipient address', () => {
   it.each([
     ['noor@alder.example', 'noor@alder.example'],
     [' noor@alder.example\n', 'noor@alder.example'],
     ["o'neil.x+tag@a-b.co.uk", "o'neil.x+tag@a-b.co.uk"],
     ['noor@bücher.example', 'noor@xn--bcher-kva.example'],
     [`${'a'.repeat(64)}@alder.example`, `${'a'.repeat(64)}@alder.example`],
-  ])('that mail can go to is taken: %s', async (given, used) => {
-    expect(await send(mail, given)).toMatchObject({ sent: true });
-    expect(asked()[0]?.Destination).toEqual({ ToAddresses: [used] });
+  ])('is accepted if it is valid: %s', async (address, accepted) => {
+    expect(await send(email, address)).toMatchObject({ sent: true });
+    expect(sesInputs()[0]?.Destination).toEqual({ ToAddresses: [accepted] });
   });
 
   it.each([
@@ -107,18 +109,18 @@ describe('an address', () => {
     `${'a'.repeat(65)}@alder.example`,
     `noor@${'a'.repeat(64)}.example`,
     `noor@${'a.'.repeat(130)}example`,
-  ])('that is none is refused for good, and SES is not asked: %j', async (given) => {
-    expect(await send(mail, given)).toEqual({
+  ])('is refused permanently without a call to SES if it is not valid: %j', async (address) => {
+    expect(await send(email, address)).toEqual({
       sent: false,
-      because: 'It is not an address that mail can be sent to.',
+      because: 'The address is not a valid email address.',
     });
-    expect(asked()).toEqual([]);
+    expect(sesInputs()).toEqual([]);
   });
 });
 
-describe('a mail that SES does not take', () => {
-  const fail = (error: Error) => ses.on(SendEmailCommand).rejects(error);
-  const named = (name: string, message = 'no', status = 400) =>
+describe('an email that SES does not accept', () => {
+  const rejectWith = (error: Error) => ses.on(SendEmailCommand).rejects(error);
+  const serviceError = (name: string, message = 'no', status = 400) =>
     new SESv2ServiceException({ name, $fault: 'client', message, $metadata: { httpStatusCode: status } });
 
   it.each([
@@ -127,21 +129,21 @@ describe('a mail that SES does not take', () => {
       'its address, in the sandbox',
       `Email address is not verified. The following identities failed the check in region US-WEST-2: ${to.toUpperCase()}`,
     ],
-  ])('because of %s is refused for good, as a value', async (_, message) => {
-    fail(new MessageRejected({ message, ...metadata }));
-    expect(await send(mail, to)).toEqual({ sent: false, because: `SES rejected it: ${message}` });
+  ])('is refused permanently because of %s, as a value', async (_, message) => {
+    rejectWith(new MessageRejected({ message, ...metadata }));
+    expect(await send(email, to)).toEqual({ sent: false, because: `SES rejected the email: ${message}` });
   });
 
   it.each([
     new TooManyRequestsException({ message: 'Maximum sending rate exceeded.', ...metadata }),
-    named('LimitExceededException', 'Daily message quota exceeded.'),
-    named('ThrottlingException'),
-    named('Throttling'),
-    named('SomethingNew', 'slow down', 429),
-    Object.assign(named('SomethingNew'), { $retryable: { throttling: true } }),
-  ])('because too many are under way is contention: $name', async (error) => {
-    fail(error);
-    const thrown = await send(mail, to).catch((caught: unknown) => caught);
+    serviceError('LimitExceededException', 'Daily message quota exceeded.'),
+    serviceError('ThrottlingException'),
+    serviceError('Throttling'),
+    serviceError('SomethingNew', 'slow down', 429),
+    Object.assign(serviceError('SomethingNew'), { $retryable: { throttling: true } }),
+  ])('is a contention if SES throttles: $name', async (error) => {
+    rejectWith(error);
+    const thrown = await send(email, to).catch((caught: unknown) => caught);
     expect(thrown).toBeInstanceOf(SendThrottledError);
     expect(thrown).toMatchObject({ name: 'SendThrottledError', cause: error });
     expect(thrown).not.toBeInstanceOf(SESv2ServiceException);
@@ -154,30 +156,30 @@ describe('a mail that SES does not take', () => {
       ...metadata,
     }),
     new BadRequestException({ message: 'Header name is not allowed.', ...metadata }),
-    named('AccountSuspendedException'),
-    named('SendingPausedException'),
-    named('NotFoundException', 'Configuration set <letters> does not exist.'),
-    named('InternalServiceErrorException', 'oh', 500),
-    named('AccessDeniedException', 'no', 403),
+    serviceError('AccountSuspendedException'),
+    serviceError('SendingPausedException'),
+    serviceError('NotFoundException', 'Configuration set <letters> does not exist.'),
+    serviceError('InternalServiceErrorException', 'oh', 500),
+    serviceError('AccessDeniedException', 'no', 403),
     Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' }),
     Object.assign(new Error('late'), { name: 'TimeoutError' }),
     new TypeError('a bug'),
-  ])('for any other reason is a fault with its cause, since somebody must hear of it: $name', async (error) => {
-    fail(error);
-    const thrown = await send(mail, to).catch((caught: unknown) => caught);
+  ])('is a fault with its cause for any other reason: $name', async (error) => {
+    rejectWith(error);
+    const thrown = await send(email, to).catch((caught: unknown) => caught);
     expect(thrown).toBeInstanceOf(SendFailedError);
     expect(thrown).toMatchObject({ name: 'SendFailedError', cause: error });
     expect(thrown).not.toBeInstanceOf(SESv2ServiceException);
   });
 });
 
-describe('the client that is used unless another is given', () => {
-  let answers: number[] = [];
+describe('the default client', () => {
+  let statuses: number[] = [];
   let requests: string[] = [];
   const server = createServer(async (request, response) => {
     requests.push(`${request.method} ${request.url}`);
     await request.resume().toArray();
-    const status = answers.shift() ?? 200;
+    const status = statuses.shift() ?? 200;
     response.writeHead(status, {
       'content-type': 'application/json',
       ...(status === 429 ? { 'x-amzn-errortype': 'TooManyRequestsException' } : {}),
@@ -203,21 +205,21 @@ describe('the client that is used unless another is given', () => {
     vi.unstubAllEnvs();
   });
 
-  it('tries again when too many mails are under way', async () => {
-    answers = [429, 429];
-    expect(await createSendEmail({ from })(mail, to)).toEqual({ sent: true, messageId: 'm-2' });
+  it('retries when SES throttles', async () => {
+    statuses = [429, 429];
+    expect(await createSendEmail({ from })(email, to)).toEqual({ sent: true, messageId: 'm-2' });
     expect(requests).toEqual(['POST', 'POST', 'POST'].map((method) => `${method} /v2/email/outbound-emails`));
   });
 
-  it('gives up after three tries, and says that it was for that', async () => {
-    answers = [429, 429, 429, 429];
-    await expect(createSendEmail({ from })(mail, to)).rejects.toBeInstanceOf(SendThrottledError);
+  it('gives up after three tries with a contention', async () => {
+    statuses = [429, 429, 429, 429];
+    await expect(createSendEmail({ from })(email, to)).rejects.toBeInstanceOf(SendThrottledError);
     expect(requests).toHaveLength(3);
   });
 
-  it('does not try again what was refused', async () => {
-    answers = [400, 200];
-    await expect(createSendEmail({ from })(mail, to)).rejects.toBeInstanceOf(SendFailedError);
+  it('does not retry a refusal', async () => {
+    statuses = [400, 200];
+    await expect(createSendEmail({ from })(email, to)).rejects.toBeInstanceOf(SendFailedError);
     expect(requests).toHaveLength(1);
   });
 });
