@@ -20,14 +20,7 @@ import {
 } from '../../store/approval-links.ts';
 import { findKey } from '../../store/keys.ts';
 import type { Store } from '../../store/store.ts';
-import type {
-  ApprovalPageData,
-  CodeSource,
-  DecisionDetails,
-  InvalidSubmission,
-  Page,
-  RequestSummary,
-} from '../http/approval-page.ts';
+import type { CodeSource, DecisionDetails, InvalidSubmission, Page, RequestSummary } from '../http/approval-page.ts';
 import {
   alreadyDecidedPage,
   approvalPage,
@@ -55,133 +48,120 @@ import { getWorkflowClient } from '../runtime/workflow-client.ts';
 import { recordRejectedNotification } from '../use-cases/record-rejected-notification.ts';
 import { tryDeliverSignal } from '../use-cases/signal-workflow.ts';
 
+/** The approval and dispute pages, for whoever holds a link. */
 export const handler = createApiHandler(
   'approvals',
   {
-    'GET /approvals/{token}': async (apiRequest) => {
-      const store = getStore();
-      const linkContext = await openLink(store, 'decision', tokenOf(apiRequest));
-      if (linkContext === undefined) return unknownLinkResponse(apiRequest);
-      const linkRefusal = refuseUnlessLinkValid(store, linkContext, apiRequest.now);
-      if (linkRefusal !== undefined)
-        return refusalResponse(apiRequest, store, { refusal: linkRefusal.refusal, linkContext }, 410);
-      const { link, request } = linkContext;
-      if (wantsJson(apiRequest))
-        return { status: 200, body: { exception: approvalRequestView(request), expiresAt: link.expiresAt } };
-      return pageResponse(
-        200,
-        approvalPage(await loadApprovalPageData(store, linkContext, apiRequest, { invalidSubmission: null })),
-      );
-    },
-
-    'POST /approvals/{token}': async (apiRequest) => {
-      const store = getStore();
-      const token = tokenOf(apiRequest);
-      const linkContext = await openLink(store, 'decision', token);
-      if (linkContext === undefined) return unknownLinkResponse(apiRequest);
-      const form = parseFormFields(apiRequest);
-      if (!form.ok) return form;
-      const { fields } = form;
-      // What became of the question is told before what is wrong with the form.
-      const linkRefusal = refuseUnlessLinkValid(store, linkContext, apiRequest.now);
-      if (linkRefusal !== undefined)
-        return refusalResponse(apiRequest, store, { refusal: linkRefusal.refusal, linkContext }, 409);
-      const parsed = decisionSchema.safeParse(fields, { reportInput: true });
-      if (!parsed.success) {
-        const errors = parsed.error.issues.flatMap(fieldErrorsOf);
-        const invalid = refuse('invalid-request', 'Correct the named fields and send the decision again.', { errors });
-        if (wantsJson(apiRequest)) return invalid;
-        const invalidFields = parsed.error.issues.map(({ path }) => path[0]);
-        const incompleteFields = (['code', 'decision', 'comment'] as const).filter((field) =>
-          invalidFields.includes(field),
-        );
-        const invalidSubmission = {
-          comment: commentOf(fields),
-          problem: { kind: 'incomplete', fields: incompleteFields },
-        } as const;
-        return refusalPage(
-          invalid,
-          422,
-          approvalPage(await loadApprovalPageData(store, linkContext, apiRequest, { invalidSubmission })),
-        );
-      }
-
-      const outcome = await decideByLink(store, token, parsed.data, apiRequest.now);
-      // Also a refusal may have changed the request: too many wrong codes owe a new link.
-      await tryDeliverSignal(store, getWorkflowClient(), linkContext.request.exceptionId, apiRequest.now);
-      if (outcome.ok) {
-        const decision = decisionOf(outcome.value);
-        if (wantsJson(apiRequest))
-          return { status: 200, body: { decision: decision.decision, decidedAt: decision.at } };
-        return pageResponse(
-          200,
-          decisionRecordedPage(decisionDetailsOf(store, { ...linkContext, request: outcome.value })),
-        );
-      }
-      const { refusal } = outcome;
-      if (refusal.code !== 'wrong-code') {
-        const after = (await openLink(store, 'decision', token)) ?? linkContext;
-        return refusalResponse(apiRequest, store, { refusal, linkContext: after }, 409);
-      }
-      if (wantsJson(apiRequest)) return outcome;
-      const problem = { kind: 'wrong-code', triesLeft: refusal.triesLeft } as const;
-      const invalidSubmission = { comment: commentOf(fields), problem };
-      return refusalPage(
-        outcome,
-        422,
-        approvalPage(await loadApprovalPageData(store, linkContext, apiRequest, { invalidSubmission })),
-      );
-    },
-
-    'POST /approvals/{token}/codes': async (apiRequest) => {
-      const store = getStore();
-      const linkContext = await openLink(store, 'decision', tokenOf(apiRequest));
-      if (linkContext === undefined || !store.policy.approval.strict) return unknownLinkResponse(apiRequest);
-      const linkRefusal = refuseUnlessLinkValid(store, linkContext, apiRequest.now);
-      if (linkRefusal !== undefined)
-        return refusalResponse(apiRequest, store, { refusal: linkRefusal.refusal, linkContext }, 409);
-      const goodUntil =
-        (await sendCode(store, linkContext, apiRequest.now)) ?? linkContext.link.code?.expiresAt ?? apiRequest.now;
-      if (wantsJson(apiRequest)) return { status: 202, body: { expiresAt: goodUntil } };
-      return pageResponse(
-        202,
-        approvalPage(
-          await loadApprovalPageData(store, linkContext, apiRequest, {
-            invalidSubmission: null,
-            codeExpiresAt: goodUntil,
-          }),
-        ),
-      );
-    },
-
-    'GET /disputes/{token}': async (apiRequest) => {
-      const store = getStore();
-      const linkContext = await openLink(store, 'dispute', tokenOf(apiRequest));
-      if (linkContext === undefined || !isBefore(apiRequest.now, linkContext.link.expiresAt))
-        return unknownLinkResponse(apiRequest);
-      const details = decisionDetailsOf(store, linkContext);
-      if (wantsJson(apiRequest))
-        return { status: 200, body: { decision: details.decision, decidedAt: details.decidedAt } };
-      return pageResponse(200, disputePage(details));
-    },
-
-    'POST /disputes/{token}': async (apiRequest) => {
-      const store = getStore();
-      const linkContext = await openLink(store, 'dispute', tokenOf(apiRequest));
-      if (linkContext === undefined || !isBefore(apiRequest.now, linkContext.link.expiresAt))
-        return unknownLinkResponse(apiRequest);
-      const outcome = await disputeByLink(store, linkContext, apiRequest.now);
-      if (outcome === undefined) return unknownLinkResponse(apiRequest);
-      if (!outcome.ok) return outcome;
-      await tryDeliverSignal(store, getWorkflowClient(), linkContext.request.exceptionId, apiRequest.now);
-      const { exceptionId } = linkContext.request;
-      const frozen = !isFinal(outcome.value);
-      if (wantsJson(apiRequest)) return { status: 202, body: { exceptionId, frozen } };
-      return pageResponse(202, disputeRecordedPage({ exceptionId, frozen }));
-    },
+    'GET /approvals/{token}': withLink('decision', showApproval),
+    'POST /approvals/{token}': withLink('decision', postDecision),
+    'POST /approvals/{token}/codes': withLink('decision', postCode),
+    'GET /disputes/{token}': withLink('dispute', showDispute),
+    'POST /disputes/{token}': withLink('dispute', postDispute),
   },
   faultPageUnlessJson,
 );
+
+type Response = HttpResponse | RefusalResponse;
+
+/** Returns the handler of a link’s route. An unknown link, or a dispute link that expired, gets the page for unknown links. */
+function withLink(
+  kind: 'decision' | 'dispute',
+  handle: (linkContext: LinkContext, apiRequest: LinkRequest) => Promise<Response>,
+) {
+  return async (apiRequest: LinkRequest): Promise<Response> => {
+    const linkContext = await openLink(getStore(), kind, tokenOf(apiRequest));
+    const isGone =
+      linkContext === undefined || (kind === 'dispute' && !isBefore(apiRequest.now, linkContext.link.expiresAt));
+    return isGone ? unknownLinkResponse(apiRequest) : handle(linkContext, apiRequest);
+  };
+}
+
+/** Shows the request and asks for a decision. Opening the link changes nothing (APR-2). */
+async function showApproval(linkContext: LinkContext, apiRequest: LinkRequest): Promise<Response> {
+  const store = getStore();
+  const voided = refuseUnlessLinkValid(store, linkContext, apiRequest.now);
+  if (voided !== undefined) return refusalResponse(apiRequest, store, { refusal: voided.refusal, linkContext }, 410);
+  const { link, request } = linkContext;
+  if (wantsJson(apiRequest)) {
+    return { status: 200, body: { exception: approvalRequestView(request), expiresAt: link.expiresAt } };
+  }
+  return pageResponse(200, await approvalPageFor(linkContext, apiRequest, { invalidSubmission: null }));
+}
+
+/** Records a decision. Only this POST, with the code from the email, decides (APR-2, APR-3). */
+async function postDecision(linkContext: LinkContext, apiRequest: LinkRequest): Promise<Response> {
+  const store = getStore();
+  const form = parseFormFields(apiRequest);
+  if (!form.ok) return form;
+  // The state of the round is more important to the reader than an error in the form.
+  const voided = refuseUnlessLinkValid(store, linkContext, apiRequest.now);
+  if (voided !== undefined) return refusalResponse(apiRequest, store, { refusal: voided.refusal, linkContext }, 409);
+  const parsed = decisionSchema.safeParse(form.fields, { reportInput: true });
+  const comment = commentOf(form.fields);
+  if (!parsed.success) {
+    const errors = parsed.error.issues.flatMap(fieldErrorsOf);
+    const invalid = refuse('invalid-request', 'Correct these fields and send the decision again.', { errors });
+    if (wantsJson(apiRequest)) return invalid;
+    const invalidFields = parsed.error.issues.map(({ path }) => path[0]);
+    const fields = (['code', 'decision', 'comment'] as const).filter((field) => invalidFields.includes(field));
+    const invalidSubmission = { comment, problem: { kind: 'incomplete', fields } } as const;
+    return refusalPage(invalid, 422, await approvalPageFor(linkContext, apiRequest, { invalidSubmission }));
+  }
+
+  const token = tokenOf(apiRequest);
+  const outcome = await decideByLink(store, token, parsed.data, apiRequest.now);
+  // A refusal can change the request, too: after too many wrong codes a new link is pending.
+  await tryDeliverSignal(store, getWorkflowClient(), linkContext.request.exceptionId, apiRequest.now);
+  if (outcome.ok) {
+    const { decision, at } = decisionOf(outcome.value);
+    if (wantsJson(apiRequest)) return { status: 200, body: { decision, decidedAt: at } };
+    return pageResponse(
+      200,
+      decisionRecordedPage(decisionDetailsOf(store, { ...linkContext, request: outcome.value })),
+    );
+  }
+  const { refusal } = outcome;
+  if (refusal.code !== 'wrong-code') {
+    const after = (await openLink(store, 'decision', token)) ?? linkContext;
+    return refusalResponse(apiRequest, store, { refusal, linkContext: after }, 409);
+  }
+  if (wantsJson(apiRequest)) return outcome;
+  const invalidSubmission = { comment, problem: { kind: 'wrong-code', triesLeft: refusal.triesLeft } } as const;
+  return refusalPage(outcome, 422, await approvalPageFor(linkContext, apiRequest, { invalidSubmission }));
+}
+
+/** Sends a new code in strict mode (APR-7). Without strict mode the route does not exist. */
+async function postCode(linkContext: LinkContext, apiRequest: LinkRequest): Promise<Response> {
+  const store = getStore();
+  if (!store.policy.approval.strict) return unknownLinkResponse(apiRequest);
+  const voided = refuseUnlessLinkValid(store, linkContext, apiRequest.now);
+  if (voided !== undefined) return refusalResponse(apiRequest, store, { refusal: voided.refusal, linkContext }, 409);
+  const sentUntil = await sendCode(store, linkContext, apiRequest.now);
+  const codeExpiresAt = sentUntil ?? linkContext.link.code?.expiresAt ?? apiRequest.now;
+  if (wantsJson(apiRequest)) return { status: 202, body: { expiresAt: codeExpiresAt } };
+  return pageResponse(202, await approvalPageFor(linkContext, apiRequest, { invalidSubmission: null, codeExpiresAt }));
+}
+
+async function showDispute(linkContext: LinkContext, apiRequest: LinkRequest): Promise<Response> {
+  const details = decisionDetailsOf(getStore(), linkContext);
+  const { decision, decidedAt } = details;
+  return wantsJson(apiRequest)
+    ? { status: 200, body: { decision, decidedAt } }
+    : pageResponse(200, disputePage(details));
+}
+
+/** Records that the Correspondent did not make the decision (APR-8). */
+async function postDispute(linkContext: LinkContext, apiRequest: LinkRequest): Promise<Response> {
+  const store = getStore();
+  const outcome = await disputeByLink(store, linkContext, apiRequest.now);
+  if (outcome === undefined) return unknownLinkResponse(apiRequest);
+  if (!outcome.ok) return outcome;
+  const { exceptionId } = linkContext.request;
+  await tryDeliverSignal(store, getWorkflowClient(), exceptionId, apiRequest.now);
+  const frozen = !isFinal(outcome.value);
+  if (wantsJson(apiRequest)) return { status: 202, body: { exceptionId, frozen } };
+  return pageResponse(202, disputeRecordedPage({ exceptionId, frozen }));
+}
 
 type LinkRequest = Pick<ApiRequest<Route>, 'now' | 'rawBody'> & { readonly params: { readonly token: string } };
 
@@ -189,7 +169,7 @@ function tokenOf({ params }: LinkRequest): Secret {
   return new Secret(params.token, '[token]');
 }
 
-/** A browser gets pages; only who asks for JSON and nothing better gets JSON. */
+/** Returns whether the caller asks for JSON and not for HTML. Browsers get pages. */
 function wantsJson({ rawBody }: Pick<LinkRequest, 'rawBody'>): boolean {
   return asksForJson(rawBody.accept);
 }
@@ -202,13 +182,13 @@ function faultPageUnlessJson(accept: string, requestId: string) {
   return asksForJson(accept) ? undefined : { html: faultPage({ requestId }).html, headers: approvalPageHeaders };
 }
 
-/** The fields of the form, or of a JSON object. */
+/** Returns the fields of the form, or of a JSON object. Refuses other media types. */
 function parseFormFields({ rawBody }: LinkRequest): Result<{ readonly fields: Readonly<Record<string, unknown>> }> {
   if (rawBody.contentType.startsWith('application/x-www-form-urlencoded')) {
     return { ok: true, fields: Object.fromEntries(new URLSearchParams(rawBody.text)) };
   }
   if (!rawBody.contentType.startsWith('application/json')) {
-    return refuse('unsupported-media-type', 'Send the decision as the form of the page does, or as JSON.');
+    return refuse('unsupported-media-type', 'Send the decision as a form, as the page does, or as JSON.');
   }
   const parsedJson = parseJson(rawBody.text);
   if (!parsedJson.ok) return parsedJson;
@@ -226,7 +206,7 @@ function pageResponse(status: number, page: Page): HttpResponse {
   return { status, body: page.html, headers: approvalPageHeaders };
 }
 
-/** A refusal as a page; it is logged and counted by its code as any other is. */
+/** Returns a refusal as a page. It is logged and counted by its code like every refusal. */
 function refusalPage(refusal: RefusalResult, status: number, page: Page): RefusalResponse {
   return { ...refusal, status, page: { html: page.html, headers: approvalPageHeaders } };
 }
@@ -235,7 +215,7 @@ function unknownLinkResponse(apiRequest: LinkRequest): RefusalResponse {
   return wantsJson(apiRequest) ? refuseUnknownLink() : refusalPage(refuseUnknownLink(), 404, unknownLinkPage());
 }
 
-/** Tells why a link decides nothing any more, as a page or as a problem. */
+/** Returns why a link can no longer decide, as a page or as a problem document. */
 function refusalResponse(
   apiRequest: LinkRequest,
   store: Store,
@@ -247,7 +227,7 @@ function refusalResponse(
   if (wantsJson(apiRequest)) return isDecided ? { ...result, status: decidedStatus } : result;
   if (isDecided) return refusalPage(result, decidedStatus, alreadyDecidedPage(decisionDetailsOf(store, linkContext)));
   if (refusal.code !== 'link-void') {
-    throw new Error(`A link was refused with ${refusal.code}, for which there is no page.`);
+    throw new Error(`No page exists for a link that is refused with ${refusal.code}.`);
   }
   return refusalPage(
     result,
@@ -258,7 +238,10 @@ function refusalResponse(
 
 const strictCodeDigits = 8;
 
-/** Mails a fresh code to whom the link was mailed (APR-7). Answers until when it is good; `undefined` when one went out just now. */
+/**
+ * Emails a new code to the recipient of the link (APR-7). Returns when it expires, or undefined when a code was sent just
+ * before.
+ */
 async function sendCode(
   store: Store,
   { link, request, agreement }: LinkContext,
@@ -293,7 +276,7 @@ async function sendCode(
   return expiresAt;
 }
 
-/** What is asked, for who reads JSON. */
+/** Returns the request as JSON callers see it. */
 function approvalRequestView({ exceptionId, form, activations }: ExceptionRequest) {
   const { kind, organizationName, requester, product, keyLastFive, businessReason, requiredDate } = form;
   return {
@@ -322,28 +305,29 @@ function requestSummaryOf(store: Store, { request, agreement }: LinkContext): Re
   };
 }
 
-async function loadApprovalPageData(
-  store: Store,
+/** Returns the page that shows the request and asks for the decision. */
+async function approvalPageFor(
   linkContext: LinkContext,
   { now, params }: LinkRequest,
   {
     invalidSubmission,
     codeExpiresAt,
   }: { readonly invalidSubmission: InvalidSubmission | null; readonly codeExpiresAt?: Instant },
-): Promise<ApprovalPageData> {
+): Promise<Page> {
+  const store = getStore();
   const { link, request, agreement } = linkContext;
   const key = await loadKey(store, request);
   const { requester, businessReason, requiredDate } = request.form;
   const limitNow = limitOf(key.grants);
   const { strict, strictCodeMinutes: goodForMinutes } = store.policy.approval;
-  // Both addresses are relative to the page that carries the form.
+  // Both addresses are relative to the page with the form.
   const code: CodeSource =
     codeExpiresAt !== undefined
       ? { kind: 'sent', decisionAddress: `../${params.token}`, goodForMinutes, goodUntil: codeExpiresAt }
       : strict
         ? { kind: 'on-demand', codesAddress: `./${params.token}/codes`, goodForMinutes }
         : { kind: 'mailed' };
-  return {
+  return approvalPage({
     ...requestSummaryOf(store, linkContext),
     correspondentName: noticesCorrespondentAt(agreement, now).name,
     requesterEmail: requester.email,
@@ -357,12 +341,12 @@ async function loadApprovalPageData(
     zone: store.policy.supportCalendar.zone,
     code,
     invalidSubmission,
-  };
+  });
 }
 
 async function loadKey(store: Store, { keyId }: ExceptionRequest): Promise<Key> {
   const key = await findKey(store, keyId);
-  if (key === undefined) throw new Error(`Key ${keyId} of a request has gone; keys are never deleted.`);
+  if (key === undefined) throw new Error(`Key ${keyId} of a request is missing. Keys are never deleted.`);
   return key;
 }
 
@@ -373,6 +357,6 @@ function decisionDetailsOf(store: Store, linkContext: LinkContext): DecisionDeta
 
 function decisionOf(request: ExceptionRequest): ApprovalDecision {
   const decision = approvalRoundOf(request)?.decision ?? null;
-  if (decision === null) throw new Error(`Request ${request.exceptionId} was told to be decided and is not.`);
+  if (decision === null) throw new Error(`Request ${request.exceptionId} has no decision.`);
   return decision;
 }

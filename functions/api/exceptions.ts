@@ -12,13 +12,14 @@ import type { Policy } from '../../domain/policy.ts';
 import type { RefusalResult, Result } from '../../domain/refusal.ts';
 import { refuse } from '../../domain/refusal.ts';
 import { listAgreements } from '../../store/agreements.ts';
+import type { PageRequest } from '../../store/dynamodb/page.ts';
 import { findException, listExceptions, transitionException } from '../../store/exceptions.ts';
 import { listLedgerEntries } from '../../store/ledger.ts';
 import type { Store } from '../../store/store.ts';
-import { loadAgreementFor } from '../http/access.ts';
+import { loadAgreementFor, withPage } from '../http/access.ts';
 import { accessTo, isContact, isStaffWithoutRole, refuseForbidden } from '../http/caller.ts';
 import { createApiHandler } from '../http/handler.ts';
-import { listResponse, parsePageRequest } from '../http/paging.ts';
+import { listResponse } from '../http/paging.ts';
 import type { ApiRequest } from '../http/parse-request.ts';
 import type { HttpResponse } from '../http/response.ts';
 import { notFound } from '../http/response.ts';
@@ -29,74 +30,73 @@ import { getWorkflowClient } from '../runtime/workflow-client.ts';
 import { tryDeliverSignal } from '../use-cases/signal-workflow.ts';
 import { submitRequest } from '../use-cases/submit-request.ts';
 
-/** The most agreements of one customer whose requests are put into one list; more are asked for one by one. */
+/** A list combines the requests of at most this many agreements of a customer. For more, ask by agreement. */
 const agreementsPerListMax = 100;
 
+/** Exception requests, for the people who make, review, and follow them. */
 export const handler = createApiHandler('exceptions', {
-  'POST /exceptions': async ({ body, caller, audience, now, context }) => {
-    const store = getStore();
-    const sender = { maySpeakFor: (agreement: Agreement) => accessTo(agreement, caller, audience, now) === 'open' };
-    const submission = await submitRequest(store, getWorkflowClient(), { form: body, sender }, context);
-    if (submission.ok) return acceptedResponse(submission.request, now, store.policy);
-    // Staff who may not send requests are told so, and not that an agreement which they can see had no such contact.
-    const isWrongRole = submission.refusal.code === 'requester-not-authorized' && isStaffWithoutRole(caller, audience);
-    return isWrongRole ? refuseForbidden(audience) : submission;
-  },
-
-  'GET /exceptions': async (apiRequest) => {
-    const store = getStore();
-    const paging = parsePageRequest(apiRequest);
-    if (!paging.ok) return paging;
-    const { status = null, agreementId } = apiRequest.query;
-    const isStaff = apiRequest.caller.roles.length > 0;
-    if (agreementId !== undefined && !isStaff) {
-      const result = await loadAgreementFor(store, agreementId, { ...apiRequest, audience: ['customer'] });
-      if (!result.ok) return result;
-    }
-    const agreementIds =
-      agreementId !== undefined
-        ? [agreementId]
-        : isStaff
-          ? null
-          : await listOwnAgreementIds(store, apiRequest.caller.email);
-    const requests = await listExceptions(store, { status, agreementIds }, paging.request);
-    return listResponse(apiRequest, requests, (request) => exceptionView(request, apiRequest.now, store.policy));
-  },
-
-  'GET /exceptions/{exceptionId}': async (apiRequest) => {
-    const result = await loadExceptionFor(apiRequest);
-    return result.ok ? { status: 200, body: exceptionView(result.request, apiRequest.now, getStore().policy) } : result;
-  },
-
-  'GET /exceptions/{exceptionId}/history': async (apiRequest) => {
-    const paging = parsePageRequest(apiRequest);
-    if (!paging.ok) return paging;
-    const result = await loadExceptionFor(apiRequest);
-    if (!result.ok) return result;
-    const owner = `EXCEPTION#${apiRequest.params.exceptionId}` as const;
-    return listResponse(apiRequest, await listLedgerEntries(getStore(), owner, paging.request), ledgerEntryView);
-  },
-
+  'POST /exceptions': postException,
+  'GET /exceptions': withPage(listRequests),
+  'GET /exceptions/{exceptionId}': showRequest,
+  'GET /exceptions/{exceptionId}/history': withPage(listRequestHistory),
   'POST /exceptions/{exceptionId}/questions': (apiRequest) =>
     applyTransition(apiRequest, (request, context) => askQuestion(request, apiRequest.body.text, context)),
-
   'POST /exceptions/{exceptionId}/answers': (apiRequest) =>
     applyContactTransition(apiRequest, (request, context) => answerQuestion(request, apiRequest.body.text, context)),
-
-  'POST /exceptions/{exceptionId}/review': (apiRequest) => {
-    const { body } = apiRequest;
-    return applyTransition(apiRequest, (request, context) =>
-      body.decision === 'forward'
-        ? forwardRequest(request, body.activations, context)
-        : rejectRequest(request, body.reason, context),
-    );
-  },
-
+  'POST /exceptions/{exceptionId}/review': (apiRequest) =>
+    applyTransition(apiRequest, (request, context) => review(request, apiRequest.body, context)),
   'POST /exceptions/{exceptionId}/withdrawal': (apiRequest) =>
     applyContactTransition(apiRequest, (request, context) =>
       withdrawRequest(request, apiRequest.body.reason ?? null, context),
     ),
 });
+
+async function postException({ body, caller, audience, now, context }: ApiRequest<'POST /exceptions'>) {
+  const store = getStore();
+  const sender = { maySpeakFor: (agreement: Agreement) => accessTo(agreement, caller, audience, now) === 'open' };
+  const submission = await submitRequest(store, getWorkflowClient(), { form: body, sender }, context);
+  if (submission.ok) return acceptedResponse(submission.request, now, store.policy);
+  // Staff of another role hear that the role is wrong, rather than that the agreement has no such contact.
+  const isWrongRole = submission.refusal.code === 'requester-not-authorized' && isStaffWithoutRole(caller, audience);
+  return isWrongRole ? refuseForbidden(audience) : submission;
+}
+
+async function listRequests(page: PageRequest, apiRequest: ApiRequest<'GET /exceptions'>) {
+  const store = getStore();
+  const { status = null, agreementId } = apiRequest.query;
+  const isStaff = apiRequest.caller.roles.length > 0;
+  if (agreementId !== undefined && !isStaff) {
+    const result = await loadAgreementFor(store, agreementId, { ...apiRequest, audience: ['customer'] });
+    if (!result.ok) return result;
+  }
+  const ownAgreementIds = isStaff ? null : await listOwnAgreementIds(store, apiRequest.caller.email);
+  const agreementIds = agreementId === undefined ? ownAgreementIds : [agreementId];
+  const requests = await listExceptions(store, { status, agreementIds }, page);
+  return listResponse(apiRequest, requests, (request) => exceptionView(request, apiRequest.now, store.policy));
+}
+
+async function showRequest(apiRequest: ApiRequest<'GET /exceptions/{exceptionId}'>) {
+  const result = await loadExceptionFor(apiRequest);
+  return result.ok ? { status: 200, body: exceptionView(result.request, apiRequest.now, getStore().policy) } : result;
+}
+
+async function listRequestHistory(page: PageRequest, apiRequest: ApiRequest<'GET /exceptions/{exceptionId}/history'>) {
+  const result = await loadExceptionFor(apiRequest);
+  if (!result.ok) return result;
+  const owner = `EXCEPTION#${apiRequest.params.exceptionId}` as const;
+  return listResponse(apiRequest, await listLedgerEntries(getStore(), owner, page), ledgerEntryView);
+}
+
+/** Forwards the request to the Correspondent, possibly with a smaller number, or rejects it (EXC-7). */
+function review(
+  request: ExceptionRequest,
+  body: ApiRequest<'POST /exceptions/{exceptionId}/review'>['body'],
+  context: Context,
+): Result<Transition> {
+  return body.decision === 'forward'
+    ? forwardRequest(request, body.activations, context)
+    : rejectRequest(request, body.reason, context);
+}
 
 async function listOwnAgreementIds(store: Store, email: string): Promise<readonly string[]> {
   const page = await listAgreements(store, email, { limit: agreementsPerListMax, after: null });
@@ -107,7 +107,7 @@ type ExceptionApiRequest = Pick<ApiRequest<Route>, 'caller' | 'audience' | 'now'
   readonly params: { readonly exceptionId: string };
 };
 
-/** The request with this id, if the caller may do here what the route does (AGR-3). */
+/** Returns the request with this ID, if the caller may do what the route does (AGR-3). */
 async function loadExceptionFor(
   apiRequest: ExceptionApiRequest,
   needsContact = false,
@@ -118,7 +118,7 @@ async function loadExceptionFor(
   const result = await loadAgreementFor(store, request.agreementId, apiRequest, 'request');
   if (!result.ok) return result;
   return needsContact && !isContact(apiRequest.caller, result.agreement)
-    ? refuse('forbidden', 'Only a contact on the Authorized Contact List may do this.')
+    ? refuse('forbidden', 'Only a contact on the Authorized Contact List can do this.')
     : { ok: true, request };
 }
 
@@ -131,7 +131,7 @@ function applyContactTransition(
   return applyTransition(apiRequest, decide, true);
 }
 
-/** Writes what the rule decides, then signals the workflow. */
+/** Writes the transition that the rule decides, then signals the workflow. */
 async function applyTransition(
   apiRequest: ExceptionApiRequest,
   decide: TransitionFunction,

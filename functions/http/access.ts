@@ -2,19 +2,63 @@ import type { Agreement } from '../../domain/agreement.ts';
 import type { Instant } from '../../domain/calendar/instant.ts';
 import type { Result } from '../../domain/refusal.ts';
 import { findAgreement } from '../../store/agreements.ts';
+import type { PageRequest } from '../../store/dynamodb/page.ts';
 import type { KeyRecord } from '../../store/keys.ts';
 import { readKey } from '../../store/keys.ts';
 import type { Store } from '../../store/store.ts';
-import type { Audience } from '../manifest.ts';
+import type { Audience, Route } from '../manifest.ts';
+import { getStore } from '../runtime/store.ts';
 import type { Caller } from './caller.ts';
 import { accessTo, refuseForbidden } from './caller.ts';
+import type { Handler } from './handler.ts';
+import { parsePageRequest } from './paging.ts';
+import type { ApiRequest } from './parse-request.ts';
+import type { HttpResponse, RefusalResponse } from './response.ts';
 import { notFound } from './response.ts';
 
 type AccessContext = { readonly caller: Caller; readonly audience: readonly Audience[]; readonly now: Instant };
 
+type Response = Promise<HttpResponse | RefusalResponse>;
+
+type AgreementRoute = Extract<Route, `${string}{agreementId}${string}`>;
+type KeyRoute = Extract<Route, `${string}{keyId}${string}`>;
+type ListRoute = { [R in Route]: ApiRequest<R>['query'] extends { readonly limit: number } ? R : never }[Route];
+
+/** Returns the handler of a list, for a function that takes the requested page. */
+export function withPage<R extends ListRoute>(
+  handle: (page: PageRequest, apiRequest: ApiRequest<R>) => Response,
+): Handler<R> {
+  return async (apiRequest) => {
+    const paging = parsePageRequest(apiRequest as ApiRequest<ListRoute>);
+    return paging.ok ? handle(paging.request, apiRequest) : paging;
+  };
+}
+
+/** Returns the handler of a route of an agreement, for a function that takes the agreement (AGR-3). */
+export function withAgreement<R extends AgreementRoute>(
+  handle: (agreement: Agreement, apiRequest: ApiRequest<R>) => Response,
+): Handler<R> {
+  return async (apiRequest) => {
+    const { agreementId } = apiRequest.params as { readonly agreementId: string };
+    const result = await loadAgreementFor(getStore(), agreementId, apiRequest);
+    return result.ok ? handle(result.agreement, apiRequest) : result;
+  };
+}
+
+/** Returns the handler of a route of a key, for a function that takes the key and its agreement (AGR-3). */
+export function withKey<R extends KeyRoute>(
+  handle: (key: KeyRecord, apiRequest: ApiRequest<R>, agreement: Agreement) => Response,
+): Handler<R> {
+  return async (apiRequest) => {
+    const { keyId } = apiRequest.params as { readonly keyId: string };
+    const result = await loadKeyFor(getStore(), keyId, apiRequest);
+    return result.ok ? handle(result.key, apiRequest, result.agreement) : result;
+  };
+}
+
 /**
- * The agreement with this id, if the caller may do here what the route does. One that the caller may not see answers as
- * one that is not there (AGR-3). `what` is what the caller asked for, in the refusal's words.
+ * Returns the agreement with this ID, if the caller may do what the route does. An agreement that the caller may not see
+ * is refused exactly like one that does not exist (AGR-3). `what` names the thing that the caller asked for.
  */
 export async function loadAgreementFor(
   store: Store,
@@ -28,8 +72,8 @@ export async function loadAgreementFor(
   return access === 'open' ? { ok: true, agreement } : refuseForbidden(audience);
 }
 
-/** The key with this id and its agreement, if the caller may do here what the route does (AGR-3). */
-export async function loadKeyFor(
+/** Returns the key with this ID and its agreement, if the caller may do what the route does (AGR-3). */
+async function loadKeyFor(
   store: Store,
   keyId: string,
   accessContext: AccessContext,

@@ -9,6 +9,9 @@ import { maskOf } from '../../domain/keys/key.ts';
 import { overrideAllowance, remainingStandardUses, usedHostSlots } from '../../domain/keys/kms.ts';
 import type { Policy } from '../../domain/policy.ts';
 import type { LedgerEntry } from '../../store/dynamodb/versioned-item.ts';
+import type { KeyRecord } from '../../store/keys.ts';
+import { countUsed } from '../../store/keys.ts';
+import type { Store } from '../../store/store.ts';
 import type { AgreementResponse, ExceptionResponse, KeyResponse, LedgerEntryResponse } from './response-schemas.ts';
 
 /* What callers see of our values: the bodies of the contract, field by field, as they are published. */
@@ -144,4 +147,9 @@ function closingReason({ state }: ExceptionRequest, policy: Policy): string | nu
     default:
       return null;
   }
+}
+
+/** Returns a key as callers see it, with the current use of its limit (KEY-7). */
+export async function loadKeyView(store: Store, key: KeyRecord, now: Instant) {
+  return keyView(key.value, await countUsed(store, key), now, store.policy);
 }
