@@ -234,7 +234,7 @@ export async function collectLinks({ correspondent, links, disputes }: Customer,
   for (const email of itemsIn(body).toReversed()) {
     const text = String(member(email, 'text') ?? '');
     const token = /\/approvals\/([\w-]+)/.exec(text)?.[1];
-    const code = /\b(\d{6})\b/.exec(text.replaceAll(/\S*\/\S*/g, ''))?.[1];
+    const code = /^Code: (\d{6})$/m.exec(text)?.[1];
     // With a strict policy, the code is sent separately and the email contains only the link.
     if (token !== undefined && !links.some((link) => link.token === token)) {
       links.push({ token, code: code ?? '00000000' });

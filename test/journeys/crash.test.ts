@@ -103,7 +103,7 @@ describe('a decision that was recorded and not passed on', () => {
     await system.advanceClock('PT2M');
     expect((await system.workflow(asked.exceptionId)).executions).toMatchObject([{ status: 'SUCCEEDED' }]);
     const mails = await system.mailsTo(customer.ines.email);
-    expect(mails.filter(({ subject }) => subject.startsWith('Not approved'))).toHaveLength(1);
+    expect(mails.filter(({ subject }) => subject.startsWith('Denied'))).toHaveLength(1);
     expect(await getMak(customer, mak)).toMatchObject({ limit: 50 });
   });
 
@@ -187,7 +187,7 @@ describe('a workflow execution that was lost', () => {
     const [first] = await approvalLinksOf(system, customer);
     expect(first).toEqual(link);
     const subjects = (await system.mailsTo(customer.noor.email)).map(({ subject }) => subject);
-    expect(subjects.filter((subject) => subject.startsWith('Your decision'))).toHaveLength(1);
+    expect(subjects.filter((subject) => subject.startsWith('Decision needed'))).toHaveLength(1);
     expect((await decide(system, link, 'approve')).status).toBe(200);
     await system.settle();
     expect(await getMak(again, mak)).toMatchObject({ limit: 200 });

@@ -166,7 +166,7 @@ export type ApprovalLink = { readonly path: string; readonly code: string };
 /** The link in a mail; undefined in one that carries none. */
 export function approvalLinkIn({ text }: Mail): ApprovalLink | undefined {
   const path = /https?:\/\/[^/\s]+(\/approvals\/[\w-]+)/.exec(text ?? '')?.[1];
-  const code = /\b(\d{6})\b/.exec(text?.replaceAll(/\S*\/\S*/g, '') ?? '')?.[1];
+  const code = /^Code: (\d{6})$/m.exec(text ?? '')?.[1];
   return path === undefined || code === undefined ? undefined : { path, code };
 }
 

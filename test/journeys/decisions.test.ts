@@ -136,15 +136,15 @@ describe.concurrent('a MAK that has run out', () => {
     ]);
     expectStatus(await activate(system, productKey, 51), 201, activationSchema);
     expect(await subjectsTo(ines.email, asked)).toEqual([
-      'We have your request for 150 more activations',
-      'We asked Noor Haddad to approve 150 more activations',
-      'Approved: 150 more activations',
-      expect.stringMatching(/^Done: 150 more activations/),
+      'We received your request for 150 more activations',
+      'Waiting for approval: your request for 150 more activations',
+      'Approved: your request for 150 more activations',
+      expect.stringMatching(/^Limit raised: your request for 150 more activations/),
     ]);
     expect(await subjectsTo(noor.email, asked)).toEqual([
-      expect.stringMatching(/^Your decision, please: 150 more activations/),
+      expect.stringMatching(/^Decision needed: 150 more activations/),
       expect.stringMatching(/approved/i),
-      expect.stringMatching(/^Done: 150 more activations/),
+      expect.stringMatching(/^Limit raised: 150 more activations/),
     ]);
     expect(await actionsOf(customer, asked)).toEqual(['received', 'approval-asked', 'approved', 'fulfilled']);
     expect((await historyOf(customer, `/keys/${mak.keyId}`)).map(({ action }) => action)).toEqual([
@@ -355,7 +355,7 @@ describe.concurrent('a request that the Correspondent denies', () => {
       reason: 'Not this year.',
     });
     expect(await getMak(customer, mak)).toMatchObject({ limit: 50 });
-    expect((await subjectsTo(ines.email, asked)).at(-1)).toMatch(/^Not approved/);
+    expect((await subjectsTo(ines.email, asked)).at(-1)).toMatch(/^Denied/);
     expect((await subjectsTo(noor.email, asked)).at(-1)).toMatch(/denied/i);
     expect((await system.workflow(asked.exceptionId)).executions).toMatchObject([{ status: 'SUCCEEDED' }]);
     // The key is free for another request.
@@ -381,7 +381,7 @@ describe.concurrent('a request that needs a review', () => {
       noticesCorrespondent: elsewhere,
       approval: null,
     });
-    expect(await subjectsTo(teamMail, asked)).toEqual([expect.stringMatching(/^For review/)]);
+    expect(await subjectsTo(teamMail, asked)).toEqual([expect.stringMatching(/^Review needed/)]);
     expect(await approvalLinksOf(system, customer)).toEqual([]);
 
     const forwarded = await staff.team.post(`/exceptions/${asked.exceptionId}/review`, { decision: 'forward' });

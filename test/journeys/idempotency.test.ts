@@ -142,7 +142,7 @@ describe('the same request sent many times at once', () => {
     same(await ines.post('/exceptions', intake, header), await ines.post('/exceptions', intake, header));
     await system.settle();
     const mails = (await system.mailsTo(ines.email)).filter(({ text }) => text?.includes(made[0]?.exceptionId ?? ''));
-    expect(mails.filter(({ subject }) => /^We have your request/.test(subject))).toHaveLength(1);
+    expect(mails.filter(({ subject }) => /^We received your request/.test(subject))).toHaveLength(1);
     await ines.post(`/exceptions/${made[0]?.exceptionId}/withdrawal`);
   });
 

@@ -97,7 +97,7 @@ class Witness {
     for (const { text, html } of mails) {
       for (const [, kind = '', token = ''] of `${text}${html}`.matchAll(/\/(approvals|disputes)\/([\w-]{43})/g))
         this.keep(`${kind} token`, 'token', token);
-      for (const [, code = ''] of `${text}`.matchAll(/^Your code for the page:\s+(\d+)$/gm))
+      for (const [, code = ''] of `${text}`.matchAll(/^Code: (\d+)$/gm))
         this.keep('code', 'code', code);
     }
     for (const { token } of people) this.keep('bearer token', 'token', token);
@@ -429,7 +429,7 @@ describe('a system in strict mode', () => {
       202,
     );
     const sent = (await system.mailsTo(noor.email)).at(-1);
-    const [code = ''] = /\b\d{8}\b/.exec(sent?.text ?? '') ?? [];
+    const [code = ''] = /(?<=^Code: )\d{8}$/m.exec(sent?.text ?? '') ?? [];
     const wrong = String((Number(code) + 1) % 100_000_000).padStart(8, '0');
     expect((await decide(system, { path, code: wrong }, 'approve')).status).toBe(422);
     expect((await decide(system, { path, code }, 'approve')).status).toBe(200);

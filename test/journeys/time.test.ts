@@ -105,7 +105,7 @@ describe('requests to which nobody answers', () => {
       instant('2037-06-03T10:00:00-07:00'),
       instant('2037-06-05T10:00:00-07:00'),
     ]);
-    expectSentAt(of(mails, /^Your decision/), [in2037(mondayTen)]);
+    expectSentAt(of(mails, /^Decision needed/), [in2037(mondayTen)]);
     // Each carries a link of its own.
     expect(new Set((await approvalLinksOf(system, customer)).map(({ path }) => path)).size).toBe(4);
   });
@@ -202,7 +202,7 @@ describe('a new Notices Correspondent', () => {
     expect((await system.send({ method: 'GET', path: old.path })).status).toBe(410);
     expect((await decide(system, old, 'approve')).status).toBe(410);
     const mails = await mailsAbout(dora.email, asked);
-    expect(mails.map(({ subject }) => subject)).toContainEqual(expect.stringMatching(/^Your decision/));
+    expect(mails.map(({ subject }) => subject)).toContainEqual(expect.stringMatching(/^Decision needed/));
     expect(await getException(customer, asked.exceptionId)).toMatchObject({ status: 'awaiting-approval' });
   });
 });

@@ -96,7 +96,7 @@ describe('a KMS key', async () => {
     await host(2);
     expect(await subjectsTo(customer.ines)).toEqual([]);
     await host(3);
-    const typed = `Is your KMS key ending in ${lastFive} typed on clients?`;
+    const typed = `Is your KMS key ending in ${lastFive} being used on client computers?`;
     expect(await subjectsTo(customer.ines)).toEqual([typed]);
     await host(4);
     await host(1);

@@ -50,7 +50,7 @@ const matchingResponses = () => ({
   [mailboxOf(noor)]: [{ messageId: 'mail-1', to: noor.email, subject: 'Please decide', text: 'exc-1' }],
   [mailboxOf(ines)]: [
     { messageId: 'mail-2', to: ines.email, subject: 'It is raised', text: 'exc-1' },
-    { messageId: 'mail-3', to: ines.email, subject: 'We have your request', text: 'exc-1' },
+    { messageId: 'mail-3', to: ines.email, subject: 'We received your request', text: 'exc-1' },
   ],
 });
 

@@ -284,7 +284,7 @@ export async function runCustomer(
           const text = textIn(email, 'text');
           customerRecord.emailsRead.add(textIn(email, 'messageId'));
           const link = /https?:\/\/[^/\s]+(\/approvals\/[\w-]+)/.exec(text)?.[1];
-          const code = /\b(\d{6})\b/.exec(text.replaceAll(/\S*\/\S*/g, ''))?.[1];
+          const code = /^Code: (\d{6})$/m.exec(text)?.[1];
           return link === undefined || code === undefined || !text.includes(exceptionId) ? [] : [{ link, code }];
         });
         const [newest] = links;

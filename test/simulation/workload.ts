@@ -2,7 +2,7 @@ import type { Agreement, Person } from '../../domain/agreement.ts';
 import type { ExceptionRequest } from '../../domain/exceptions/request.ts';
 import { installationIdFrom } from '../../domain/keys/installation-id.ts';
 import type { Key } from '../../domain/keys/key.ts';
-import { attributeNameOf } from '../../store/mak-activations.ts';
+import { attributeNameOf } from '../../store/mak-bucket.ts';
 import {
   activationRecordsOf,
   check,
@@ -514,7 +514,7 @@ function linkIn(email: SentEmail): ApprovalLink | undefined {
 
 function parseLink({ text, to, tags }: SentEmail): ApprovalLink | undefined {
   const token = /https?:\/\/[^/\s]+\/approvals\/([\w-]+)/.exec(text)?.[1];
-  const code = /\b(\d{6})\b/.exec(text.replaceAll(/\S*\/\S*/g, ''))?.[1];
+  const code = /^Code: (\d{6})$/m.exec(text)?.[1];
   const { exception, round } = tags;
   if (token === undefined || code === undefined || exception === undefined || round === undefined) return undefined;
   return { token, code, to, exceptionId: exception, roundNumber: Number(round) };
