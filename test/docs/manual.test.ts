@@ -7,31 +7,31 @@ import { projectFiles, readProjectFile } from '../project-files.ts';
 
 const pages = projectFiles('docs/manual').filter((path) => path.endsWith('.md'));
 const shapeOf = (path: string) => path.replace(/\?.*$/, '').replace(/\{\w+\}/g, '{}');
-const shapes = allRoutes().map(({ route }) => shapeOf(route));
+const routeShapes = allRoutes().map(({ route }) => shapeOf(route));
 const scripts = Object.keys(JSON.parse(readProjectFile('package.json')).scripts);
+const productGroups = ['server-a', 'server-b', 'server-c'];
+const names: readonly string[] = [
+  ...Object.keys(problems),
+  ...staffRoles,
+  ...flags,
+  ...exceptionStatuses,
+  ...productGroups,
+];
 
-/** Everything that a page sets as code. */
+/** Returns the inline code of a page. */
 const codeIn = (text: string) => [...text.matchAll(/`([^`\n]+)`/g)].map(([, code = '']) => code);
 
-/** What a page names that is not there: routes, commands, refusals, roles, flags. */
+/** Returns the routes, the npm scripts, and the hyphenated names that a page mentions although they do not exist. */
 function unknownIn(text: string): readonly string[] {
   const code = codeIn(text);
-  const routes = code
-    .filter((each) => /^(GET|POST|PUT) \//.test(each))
-    .filter((each) => !shapes.includes(shapeOf(each)));
-  const commands = code
+  const unknownRoutes = code
+    .filter((each) => /^(GET|POST|PUT|PATCH|DELETE) \//.test(each))
+    .filter((route) => !routeShapes.includes(shapeOf(route)));
+  const unknownScripts = code
     .flatMap((each) => /^npm run ([\w-]+)/.exec(each)?.[1] ?? [])
-    .filter((name) => !scripts.includes(name));
-  const known: readonly string[] = [
-    ...Object.keys(problems),
-    ...staffRoles,
-    ...flags,
-    ...exceptionStatuses,
-    'call-center',
-  ];
-  const names = code.filter((each) => /^[a-z]+(-[a-z]+)+$/.test(each)).filter((each) => !known.includes(each));
-  const groups = ['server-a', 'server-b', 'server-c'];
-  return [...routes, ...commands, ...names.filter((each) => !groups.includes(each))];
+    .filter((script) => !scripts.includes(script));
+  const unknownNames = code.filter((each) => /^[a-z]+(-[a-z]+)+$/.test(each)).filter((name) => !names.includes(name));
+  return [...unknownRoutes, ...unknownScripts, ...unknownNames];
 }
 
 describe('the manual', () => {
@@ -46,11 +46,13 @@ describe('the manual', () => {
     ]);
   });
 
-  it.each(pages)('%s names only routes, commands, refusals, roles and flags that there are', (path) => {
+  it.each(pages)('%s names only routes, scripts, refusals, roles, statuses, and flags that exist', (path) => {
     expect(unknownIn(readProjectFile(path))).toEqual([]);
   });
+});
 
-  it('would be caught naming others', () => {
+describe('a page of the manual', () => {
+  it('cannot name what does not exist', () => {
     const text = '`GET /key/{id}`, `GET /keys/{id}?x=1`, `npm run nothing`, `not-a-refusal`, `key-blocked`';
     expect(unknownIn(text)).toEqual(['GET /key/{id}', 'nothing', 'not-a-refusal']);
   });

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { afterAll, describe, expect, it } from 'vitest';
 import { readProjectFile } from '../project-files.ts';
-import { addressOf, hasCurl, spawnSystem, stopAll } from './child-process.ts';
+import { hasCurl, spawnSystem, stopAll, waitForAddress } from './child-process.ts';
 
 afterAll(stopAll);
 
@@ -14,7 +14,7 @@ function commandsUnder(heading: string): string {
 
 describe('the walkthrough in the README', () => {
   it.runIf(hasCurl)('leads from a limit that is reached to a raised one when it is pasted unchanged', async () => {
-    const address = await addressOf(spawnSystem({ SEED: '' }));
+    const address = await waitForAddress(spawnSystem({ SEED: '' }));
     const commands = commandsUnder('Walk through it').replaceAll('http://localhost:3000', address);
     const output = execFileSync('sh', ['-eu'], { input: commands, encoding: 'utf8' });
     for (const line of [/^ *"type": "MAK"/m, /^ *"limit": 50\b/m, /^ *"used": 48\b/m]) expect(output).toMatch(line);
