@@ -68,9 +68,9 @@ function readKeyChanges(records: readonly StreamRecord[]): {
   const changesByKey = new Map<string, MergedChange>();
   const unreadable: string[] = [];
   for (const { dynamodb } of records) {
-    const { SequenceNumber: sequenceNumber, OldImage: earlier, NewImage: after } = dynamodb;
+    const { SequenceNumber: sequenceNumber, OldImage: before, NewImage: after } = dynamodb;
     try {
-      const change = keyChangeFrom({ earlier, after });
+      const change = keyChangeFrom({ before, after });
       if (change === undefined) continue;
       const merged = changesByKey.get(change.keyId);
       changesByKey.set(

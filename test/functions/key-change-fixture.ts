@@ -165,6 +165,6 @@ export async function readStreamRecords({ tableName }: Store): Promise<readonly 
 export async function readKeyChanges(store: Store): Promise<readonly KeyChange[]> {
   const records = await readStreamRecords(store);
   return records.flatMap(
-    ({ dynamodb }) => keyChangeFrom({ earlier: dynamodb.OldImage, after: dynamodb.NewImage }) ?? [],
+    ({ dynamodb }) => keyChangeFrom({ before: dynamodb.OldImage, after: dynamodb.NewImage }) ?? [],
   );
 }

@@ -68,7 +68,7 @@ describe('the forecast of a MAK', () => {
       perDay: 2,
       runsOutOn: '2026-06-23',
       askBy: '2026-06-12',
-      inWords: 'At the pace of the last four weeks you run out on 23 June; ask by 12 June.',
+      inWords: 'At the pace of the last four weeks, the key runs out on 23 June. Ask by 12 June.',
     });
   });
 

@@ -197,14 +197,14 @@ describe('an email with an incomplete request', () => {
     const { to, replyTo, email, prose } = onlyReply();
     expect({ to, replyTo }).toEqual({ to: ines.email, replyTo: inbound });
     expect(prose).toMatch(
-      /Requester’s phone number: is missing - Product: must be one of: Windows Vista Business, .* - Number of activations requested: must be a whole number, such as 1500 - Business reason for request: is missing - Required date: could be read in two ways/,
+      /Requester’s phone number: is missing - Product: must be one of: Windows Vista Business, .* - Number of activations requested: must be a whole number, such as 1500 - Business reason for request: is missing - Required date: is ambiguous; write it as /,
     );
     const filledForm = email.text.slice(email.text.indexOf('\nOrganization name:') + 1).split('\n\n')[0];
     expect(filledForm).toBe(`Organization name: Alder School District
 Agreement number: E-1001
 Requester’s name: Inés Oliveira
 Requester’s phone number:
-Requester’s e-mail address: ines@alder.example
+Requester’s email address: ines@alder.example
 Product: Windows Vista
 Last five digits of product key: BCDFG
 Number of activations requested: about 150

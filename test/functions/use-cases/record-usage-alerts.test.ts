@@ -124,7 +124,7 @@ describe('a MAK of 100', () => {
     expect(notification?.content).toMatchObject({
       percent: 80,
       used: 84,
-      forecast: 'At the pace of the last four weeks you run out on 6 June; ask for more now.',
+      forecast: 'At the pace of the last four weeks, the key runs out on 6 June. Ask for more now.',
     });
   });
 
