@@ -3,9 +3,9 @@ import { normalizeEmail, noticesCorrespondentAt } from './agreement.ts';
 import type { Instant } from './calendar/instant.ts';
 import type { KeyType } from './catalog.ts';
 
-/** A mail that is owed and is about no request: about an agreement or a key. It holds all that its letter says. */
+/** A pending email about an agreement or a key, rather than a request. It holds everything that the email says. */
 export type AgreementNotification = {
-  /** Always the same for the same occasion and reader, so that what is written twice is owed once. */
+  /** The same for the same event and recipient, so that a repeated write adds no second email. */
   readonly notificationId: string;
   readonly to: { readonly name: string; readonly email: string };
   readonly organizationName: string;
@@ -14,14 +14,14 @@ export type AgreementNotification = {
 };
 
 export type AgreementNotificationContent =
-  /** Somebody else becomes the Notices Correspondent (AGR-4). */
+  /** Another person becomes the Notices Correspondent (AGR-4). */
   | {
       readonly kind: 'correspondent-changes';
       readonly from: Person;
       readonly to: Person;
       readonly effectiveAt: Instant;
     }
-  /** So much of a key's limit is used (ALR-1), with the forecast in words where there is one (ALR-2). */
+  /** A share of a key's limit is used (ALR-1), with the forecast as a sentence if there is one (ALR-2). */
   | {
       readonly kind: 'limit-used';
       readonly keyType: KeyType;
@@ -31,14 +31,14 @@ export type AgreementNotificationContent =
       readonly limit: number;
       readonly forecast: string | null;
     }
-  /** New hosts came so fast that the KMS key is probably typed on clients (KMS-4). */
+  /** New hosts arrive so fast that the KMS key is probably used on client computers (KMS-4). */
   | {
       readonly kind: 'kms-key-on-clients';
       readonly lastFive: string;
       readonly hosts: number;
       readonly withinHours: number;
     }
-  /** A key was blocked and another took its place (BLK-2). */
+  /** A key was blocked and replaced by a new one (BLK-2). */
   | {
       readonly kind: 'key-replaced';
       readonly keyType: KeyType;
@@ -47,7 +47,7 @@ export type AgreementNotificationContent =
       readonly reason: string;
     };
 
-/** One notice for each reader of an occasion. */
+/** Returns one notification for each recipient. Recipients with the same email address get one. */
 export function notificationsFor(
   recipients: readonly Pick<Person, 'name' | 'email'>[],
   dedupKey: string,
@@ -64,7 +64,7 @@ export function notificationsFor(
   }));
 }
 
-/** Who hears of a change of the Notices Correspondent: every contact, and both correspondents (AGR-4). */
+/** Lists the recipients of a change of the Notices Correspondent: all contacts and both correspondents (AGR-4). */
 export function correspondentChangeRecipients(
   agreement: Agreement,
   successor: Person,

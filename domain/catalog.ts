@@ -1,8 +1,6 @@
-/** What can be licensed, and which key covers it (KEY-3). The names are data of the policy; the order is the rule's. */
-
 export const productGroups = ['client', 'server-a', 'server-b', 'server-c'] as const;
 
-/** Product groups, lowest first: a KMS host activates its key's group and every one before it. */
+/** A product group (KEY-3). They are listed lowest first: a KMS key covers its own group and every group before it. */
 export type ProductGroup = (typeof productGroups)[number];
 
 export const products = [
@@ -18,10 +16,10 @@ export type Product = (typeof products)[number];
 
 export type KeyType = 'MAK' | 'KMS';
 
-/** Every product, with the group that it belongs to and the name that people know it by. */
+/** The group and the display name of every product. They are part of the policy. */
 export type Catalog = Readonly<Record<Product, { readonly group: ProductGroup; readonly name: string }>>;
 
-/** The products that a key covers: a MAK its own group only, a KMS key its group and every lower one (KEY-3). */
+/** Lists the products that a key covers: a MAK its own group only, a KMS key its group and every lower one (KEY-3). */
 export function productsCovered(keyType: KeyType, group: ProductGroup, catalog: Catalog): readonly Product[] {
   const top = productGroups.indexOf(group);
   return products.filter((product) => {
@@ -30,7 +28,7 @@ export function productsCovered(keyType: KeyType, group: ProductGroup, catalog: 
   });
 }
 
-/** Whether a key of this type and group covers the product (KEY-3, MAK-3). */
+/** Returns true when a key of this type and group covers the product (KEY-3, MAK-3). */
 export function covers(keyType: KeyType, group: ProductGroup, product: Product, catalog: Catalog): boolean {
   return productsCovered(keyType, group, catalog).includes(product);
 }

@@ -1,7 +1,7 @@
 import type { Instant } from './calendar/instant.ts';
 import type { Policy } from './policy.ts';
 
-/** Who acts, under which operation id, when, and by which policy. */
+/** The actor of an operation, its id, its time, and the policy that it follows. */
 export type Context = {
   readonly actor: string;
   readonly operationId: string;

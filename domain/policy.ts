@@ -24,17 +24,17 @@ const day = () =>
     }
   });
 
-// Reminders are sent in the order of their list: of [4, 1] the second would be late before the first was due.
+// Reminders are sent in list order. In [4, 1], the second would be overdue before the first.
 const isAscending = (numbers: readonly number[]) =>
   numbers.every((each, index) => each > (numbers[index - 1] ?? Number.NEGATIVE_INFINITY));
 const isDescending = (numbers: readonly number[]) => isAscending(numbers.toReversed());
 
-/** A record over an enum asks for every one of its keys. */
+/** A record over an enum requires every one of its keys. */
 const perLevel = () => z.record(z.enum([...levels, 'none']), z.number().positive()).readonly();
 
 /**
- * Every number and name that the vendor may choose, in one file (`policy.json`), checked once when a function starts.
- * A rule never holds a number of its own; the workflow file holds none at all.
+ * Every number and name that the vendor can choose. They are in one file, `policy.json`, and are checked once when a
+ * function starts. Rules contain no numbers of their own, and neither does the workflow file.
  */
 export const policySchema = z.lazy(() =>
   z
@@ -42,92 +42,100 @@ export const policySchema = z.lazy(() =>
       catalog: z
         .record(z.enum(products), z.strictObject({ group: z.enum(productGroups), name: z.string().min(1) }).readonly())
         .readonly()
-        .describe('The product group of every product and the name that people know it by (KEY-3).'),
+        .describe('The product group and the display name of every product (KEY-3).'),
       initialMakLimit: z
         .strictObject({
-          floor: positiveCount().describe('No MAK starts with fewer activations than this.'),
-          roundUpTo: positiveCount().describe('Initial limits are rounded up to a multiple of this.'),
+          floor: positiveCount().describe('The smallest initial limit of a MAK.'),
+          roundUpTo: positiveCount().describe('Initial limits are rounded up to a multiple of this number.'),
           activationsPerLicense: z
             .record(z.enum(programs), perLevel())
             .readonly()
-            .describe(
-              'Activations for each license, by program and price level; `none` is for agreements without a level.',
-            ),
+            .describe('Activations per license, by program and price level. `none` is for agreements without a level.'),
         })
         .readonly()
-        .describe('How many activations a new MAK starts with (KEY-4).'),
+        .describe('The initial limit of a MAK (KEY-4).'),
       kms: z
         .strictObject({
-          hostPlaces: positiveCount().describe('Hosts that a KMS key activates (KMS-1).'),
-          usesPerHost: positiveCount().describe('Activations of each host (KMS-1).'),
+          hostPlaces: positiveCount().describe('The number of hosts that a KMS key can activate (KMS-1).'),
+          usesPerHost: positiveCount().describe('The number of activations of each host (KMS-1).'),
           newHostsWarning: z
             .strictObject({ hosts: positiveCount(), withinHours: positiveCount() })
             .readonly()
-            .describe('So many new hosts within so many hours look like a KMS key typed on clients (KMS-4).'),
+            .describe(
+              'This many new hosts within this many hours suggest that the KMS key is used on client computers (KMS-4).',
+            ),
         })
         .readonly(),
       callCenter: z
         .strictObject({
-          zone: zone().describe('The zone in which the call centre counts its days (OVR-2).'),
-          overridesPerKey: positiveCount().describe('Overrides that a KMS key can get in all (OVR-3).'),
+          zone: zone().describe('The time zone of the call center’s days (OVR-2).'),
+          overridesPerKey: positiveCount().describe('The number of overrides that a KMS key can get in total (OVR-3).'),
           increaseUpToTimesOriginal: positiveCount().describe(
-            'A MAK may be raised by phone to its original limit times this (MAK-4).',
+            'The call center can raise a MAK up to its original limit times this factor (MAK-4).',
           ),
         })
         .readonly(),
       supportCalendar: z
         .strictObject({
-          zone: zone().describe('The zone of the business hours (SLA-1).'),
+          zone: zone().describe('The time zone of the business hours (SLA-1).'),
           opensAt: timeOfDay(),
           closesAt: timeOfDay(),
-          holidays: z.enum(['united-states-federal', 'none']).describe('Which public holidays are no business days.'),
-          closedOn: z.array(day()).readonly().describe('Further days on which support is closed.'),
+          holidays: z
+            .enum(['united-states-federal', 'none'])
+            .describe('The public holidays on which support is closed.'),
+          closedOn: z.array(day()).readonly().describe('More days on which support is closed.'),
         })
         .readonly()
         .refine(({ opensAt, closesAt }) => opensAt < closesAt, 'closesAt must be later than opensAt'),
       exceptions: z
         .strictObject({
-          answerWithinBusinessDays: positiveCount().describe('A complete request is answered within these (SLA-1).'),
-          notEnglishExtraBusinessDays: count().describe('Added for a request that is not in English (SLA-3).'),
+          answerWithinBusinessDays: positiveCount().describe('The time to answer a complete request (SLA-1).'),
+          notEnglishExtraBusinessDays: count().describe('The extra time for a request that is not in English (SLA-3).'),
           reviewAbove: z
             .strictObject({ MAKADD: count(), KMSADD: count() })
             .readonly()
-            .describe('A request for more than this goes to the team first (EXC-8).'),
+            .describe('The exceptions team reviews a request for more than this (EXC-8).'),
           atMost: z
             .strictObject({ MAKADD: positiveCount(), KMSADD: positiveCount() })
             .readonly()
-            .describe('The largest request that the form takes; more is a matter for a new agreement.'),
+            .describe('The largest number that a request can ask for. More needs a new agreement.'),
           correspondentRemindedAfterBusinessDays: z
             .array(positiveCount())
             .readonly()
             .refine(isAscending, 'each must be later than the one before')
-            .describe('When a silent Notices Correspondent is reminded, in business days after being asked (SLA-5).'),
+            .describe(
+              'When a Notices Correspondent who has not answered is reminded, in business days after being asked (SLA-5).',
+            ),
           teamRemindedBeforeDueBusinessDays: z
             .array(count())
             .readonly()
-            .refine(isDescending, 'each must be nearer to the due time than the one before')
-            .describe('When the team is reminded, in business days before the due time; 0 is at due (SLA-5).'),
+            .refine(isDescending, 'each must be closer to the due time than the one before')
+            .describe('When the team is reminded, in business days before the due time; 0 is the due time (SLA-5).'),
           supervisorsToldEveryBusinessDays: positiveCount().describe(
-            'How often supervisors hear of a late request, from its breach on (SLA-5).',
+            'How often supervisors are notified of an overdue request, starting at the due time (SLA-5).',
           ),
           lapsesAfterBusinessDays: positiveCount().describe(
-            'A Correspondent or requester silent for so long lets a request lapse (SLA-6).',
+            'A request lapses when the Correspondent or the requester does not answer for this long (SLA-6).',
           ),
         })
         .readonly(),
       approval: z
         .strictObject({
-          wrongCodesAllowed: positiveCount().describe('So many wrong codes void a link (APR-2).'),
-          strict: z.boolean().describe('Whether the code is sent apart from the link, on demand (APR-7).'),
-          strictCodeMinutes: positiveCount().describe('How long a code sent on demand is good for (APR-7).'),
+          wrongCodesAllowed: positiveCount().describe('After this many wrong codes, a link is void (APR-2).'),
+          strict: z.boolean().describe('True to send the code separately from the link, on demand (APR-7).'),
+          strictCodeMinutes: positiveCount().describe('How long a code sent on demand is valid (APR-7).'),
         })
         .readonly(),
       noticesCorrespondent: z
-        .strictObject({ waitingHours: count().describe('A new Notices Correspondent takes over after these (AGR-4).') })
+        .strictObject({
+          waitingHours: count().describe('The waiting period before a new Notices Correspondent takes over (AGR-4).'),
+        })
         .readonly(),
       validation: z
         .strictObject({
-          graceDays: count().describe('How long the installations of a blocked key stay genuine (VAL-1).'),
+          graceDays: count().describe(
+            'How long the installations of a blocked key stay genuine: the grace period (VAL-1).',
+          ),
         })
         .readonly(),
       alerts: z
@@ -136,15 +144,17 @@ export const policySchema = z.lazy(() =>
             .array(z.int().min(1).max(100))
             .readonly()
             .refine(isAscending, 'each must be more than the one before')
-            .describe('Shares of a limit at which contacts are told (ALR-1).'),
+            .describe('The used shares of a limit, in percent, at which contacts are alerted (ALR-1).'),
           forecast: z
             .strictObject({
-              windowDays: positiveCount().describe('The pace is that of so many last days.'),
-              leastDays: positiveCount().describe('With a history of fewer days nothing is forecast.'),
-              leastActivations: positiveCount().describe('With fewer activations in those days nothing is forecast.'),
+              windowDays: positiveCount().describe('The forecast uses the activations of this many last days.'),
+              leastDays: positiveCount().describe('There is no forecast with a shorter history than this.'),
+              leastActivations: positiveCount().describe(
+                'There is no forecast with fewer activations than this in the window.',
+              ),
             })
             .readonly()
-            .describe('When and from what a forecast is made (ALR-2).'),
+            .describe('The conditions for a forecast (ALR-2).'),
         })
         .readonly(),
       plan: z
@@ -152,7 +162,7 @@ export const policySchema = z.lazy(() =>
           kmsThreshold: z
             .strictObject({ clients: positiveCount(), servers: positiveCount() })
             .readonly()
-            .describe('A site with so many clients or servers can use a KMS host (AGR-6).'),
+            .describe('A site with at least this many clients or servers can use a KMS host (AGR-6).'),
         })
         .readonly(),
     })

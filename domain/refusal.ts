@@ -4,11 +4,11 @@ import type { ExceptionStatus, ManualTransition } from './exception-status.ts';
 import type { ExceptionDraft, Remedy } from './remedy.ts';
 
 /**
- * Everything the business or the door can answer "no" with: the only list. A refusal is a value, never thrown. Its code
- * is a stable name that programs rely on; its detail is a sentence for a person that says what to do next.
+ * Every refusal of the rules and of the HTTP boundary, with its members. A refusal is a value and is never thrown. Its
+ * `code` is a stable name that programs rely on. Its `detail` is a sentence for a person that says what to do next.
  */
 export type RefusalMembers = {
-  // At the door
+  // HTTP boundary
   'invalid-request': { readonly errors: readonly FieldError[] };
   'malformed-json': NoMembers;
   'unsupported-media-type': NoMembers;
@@ -28,7 +28,7 @@ export type RefusalMembers = {
   'unknown-key': NoMembers;
   'invalid-installation-id': { readonly groups: readonly number[] };
   'activation-limit-reached': { readonly limit: number; readonly used: number; readonly remedies: readonly Remedy[] };
-  // Call centre
+  // Call center
   'override-used-today': { readonly availableAt: Instant };
   'overrides-exhausted': { readonly draft: ExceptionDraft };
   'above-call-center-limit': { readonly maximumLimit: number; readonly draft: ExceptionDraft };
@@ -57,19 +57,20 @@ export type RefusalOf<Code extends RefusalCode> = {
 
 export type Refusal = { [Code in RefusalCode]: RefusalOf<Code> }[RefusalCode];
 
-/** One wrong or missing field: a JSON pointer to it and a sentence. */
+/** An invalid or missing field: a JSON pointer to it, and a message that follows its name. */
 export type FieldError = { readonly pointer: string; readonly message: string };
+
 export type RefusalResult = { readonly ok: false; readonly refusal: Refusal };
 
-/** What a rule answers: what follows, or the refusal. */
+/** The result of a rule: its outcome, or a refusal. */
 export type Result<Outcome extends object> = ({ readonly ok: true } & Outcome) | RefusalResult;
 
-/** Builds a refusal of the given code; the compiler asks for exactly the members that the code carries. */
+/** Builds a refusal. The compiler requires exactly the members of its code. */
 export function refuse<Code extends RefusalCode>(
   code: Code,
   detail: string,
   ...members: keyof RefusalMembers[Code] extends never ? [] : [RefusalMembers[Code]]
 ): { readonly ok: false; readonly refusal: RefusalOf<Code> } {
-  const [extra] = members;
-  return { ok: false, refusal: { code, detail, ...extra } as RefusalOf<Code> };
+  const [extraMembers] = members;
+  return { ok: false, refusal: { code, detail, ...extraMembers } as RefusalOf<Code> };
 }

@@ -5,7 +5,7 @@ import type { Product } from './catalog.ts';
 export const exceptionKinds = ['MAKADD', 'KMSADD'] as const;
 export type ExceptionKind = (typeof exceptionKinds)[number];
 
-/** A request, begun for somebody with what the system knows already. */
+/** A draft of an exception request, with everything that the service already knows. */
 export type ExceptionDraft = AgreementNumbers & {
   readonly kind: ExceptionKind;
   readonly organizationName: string;
@@ -14,7 +14,7 @@ export type ExceptionDraft = AgreementNumbers & {
   readonly activationsRequested: number;
 };
 
-/** A way out of a refusal, and whether it is open now. `maximum` is how many more activations it could give. */
+/** A way to get past a refusal, and whether it is available now. `maximum` is how many more activations it can add. */
 export type Remedy = {
   readonly kind: 'call-center-increase' | 'override' | ExceptionKind | 'replacement';
   readonly available: boolean;

@@ -1,6 +1,6 @@
 /**
- * A value that must never be read by accident: a product key, a code, a token. However it is printed, logged,
- * concatenated or turned into JSON, what comes out is its mask. Only `reveal()` gives the value (KEY-6, APR-1).
+ * A value that must not leak by accident: a product key, a code, a token. Printing, logging, concatenating, and
+ * converting it to JSON all give its mask. Only `reveal()` returns the value (KEY-6, APR-1).
  */
 export class Secret {
   readonly #value: string;
@@ -11,7 +11,7 @@ export class Secret {
     this.mask = mask;
   }
 
-  /** The value itself. Each caller of this is a place to look at in a review. */
+  /** Returns the value itself. Check every caller of this method in a code review. */
   reveal(): string {
     return this.#value;
   }

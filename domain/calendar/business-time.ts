@@ -1,4 +1,4 @@
-// Functions, not the classes of the same package: a function's bundle then holds only what it uses of them.
+// Import the functions of this package, not its classes, so that a bundle contains only what it uses.
 import * as TemporalInstant from 'temporal-polyfill/fns/Instant';
 import * as PlainDate from 'temporal-polyfill/fns/PlainDate';
 import * as PlainDateTime from 'temporal-polyfill/fns/PlainDateTime';
@@ -14,12 +14,12 @@ const SUNDAY = 0;
 const SATURDAY = 6;
 
 /**
- * When the support team works; policy data (SLA-1).
+ * The opening hours of the support team, from the policy (SLA-1).
  *
- * It is open from `opensAt` until just before `closesAt`, both `HH:MM` on the clock of `zone`, Monday to Friday less the
- * holidays and the days in `closedOn`. Opening hours lie within one day: every function below throws a RangeError for a
- * calendar that does not close after it opens, for a time that is none, and for a zone that does not exist. What is worked
- * out about a calendar is remembered for as long as that object lives, so keep one and pass it on.
+ * Support is open from `opensAt` until just before `closesAt`, both `HH:MM` in the time zone `zone`, from Monday to
+ * Friday, except on holidays and on the days in `closedOn`. Opening hours are within one day: every function below
+ * throws a RangeError for a calendar that does not close after it opens, for an invalid time, and for an unknown zone.
+ * Results are cached for each calendar object, so create one and pass it on.
  */
 export type SupportCalendar = {
   readonly zone: string;
@@ -30,8 +30,9 @@ export type SupportCalendar = {
 };
 
 /**
- * When work on something that arrives at `at` starts (SLA-1): at once inside opening hours, else at the next opening.
- * The opening moment is inside, the closing moment is not: exactly 17:00:00 starts on the next business day.
+ * Returns when work starts on a request that arrives at `at` (SLA-1): immediately inside opening hours, otherwise at
+ * the next opening. The opening instant is inside, the closing instant is not: a request at exactly 17:00:00 starts on
+ * the next business day.
  */
 export function startOfBusiness(at: Instant, calendar: SupportCalendar): Instant {
   const arrival = epochMilliseconds(at);
@@ -39,8 +40,8 @@ export function startOfBusiness(at: Instant, calendar: SupportCalendar): Instant
 }
 
 /**
- * When the answer to what was received is due (SLA-1, SLA-3): the closing moment of the n-th business day after the day
- * on which work on it starts. Throws a RangeError unless `businessDays` is a whole number, zero or more.
+ * Returns the due time of the answer to a request (SLA-1, SLA-3): the closing time of the n-th business day after the
+ * day on which work starts. Throws a RangeError unless `businessDays` is an integer, zero or more.
  */
 export function dueAt(receivedAt: Instant, businessDays: number, calendar: SupportCalendar): Instant {
   if (!Number.isInteger(businessDays) || businessDays < 0) {
@@ -52,32 +53,33 @@ export function dueAt(receivedAt: Instant, businessDays: number, calendar: Suppo
 }
 
 /**
- * The whole minutes of opening time from one moment to another, negative when `to` is the earlier (SLA-2, SLA-4).
+ * Returns the minutes of opening time from one instant to another, negative when `to` is earlier (SLA-2, SLA-4).
  *
- * Both ends are first cut to the minute, so that stretches laid end to end add up exactly. Minutes are those that passed:
- * should the clocks change within opening hours, that day is shorter or longer.
+ * Both ends are rounded down to the minute, so that consecutive intervals add up exactly. It counts elapsed minutes: if
+ * the clocks change within opening hours, that day is shorter or longer.
  */
 export function businessMinutesBetween(from: Instant, to: Instant, calendar: SupportCalendar): number {
   const start = floorToMinute(from);
   const end = floorToMinute(to);
   const cache = calendarCacheOf(calendar);
-  // The difference from nought, and not the negation, which would make -0 of no time at all.
+  // Subtracts from zero, because negation would turn 0 into -0.
   return end < start ? 0 - openMinutes(end, start, cache) : openMinutes(start, end, cache);
 }
 
 /**
- * The moment at which so many minutes of opening time have passed since `from`; before it, if `minutes` is negative (SLA-2).
+ * Adds minutes of opening time to an instant; negative `minutes` go back (SLA-2).
  *
- * `from` is first cut to the minute. Between a closing and the next opening no time passes, so that many moments would
- * do; the answer is always the closing, the end of the last minute worked. That holds for zero and for negative minutes
- * too: adding nothing on a Saturday, or on Monday at opening, answers Friday at closing. So the laws know no exception:
- * - `businessMinutesBetween(from, addBusinessMinutes(from, n))` is `n`;
- * - adding `m` and then `n` is adding `m + n`, in whatever direction;
- * - a due time, given by `dueAt` or by this function, is found again from any moment `at`, as
- *   `addBusinessMinutes(at, businessMinutesBetween(at, due))`: a clock that stands and at once goes on loses and gains
+ * `from` is rounded down to the minute. No opening time passes between a closing and the next opening, so several
+ * instants fit. The result is always the closing, which is the end of the last minute of work. This includes zero and
+ * negative minutes: adding zero on a Saturday, or on Monday at opening, returns Friday at closing. So these laws hold
+ * without exception:
+ * - `businessMinutesBetween(from, addBusinessMinutes(from, n))` is `n`.
+ * - Adding `m` and then `n` is the same as adding `m + n`, in either direction.
+ * - For a due time `due` from `dueAt` or from this function, and any instant `at`, adding
+ *   `businessMinutesBetween(at, due)` to `at` gives `due`. A clock that is paused and resumed at once loses and gains
  *   nothing, even when it is overdue.
  *
- * Throws a RangeError unless `minutes` is a whole number.
+ * Throws a RangeError unless `minutes` is an integer.
  */
 export function addBusinessMinutes(from: Instant, minutes: number, calendar: SupportCalendar): Instant {
   assertInteger(minutes);
@@ -89,59 +91,62 @@ export function addBusinessMinutes(from: Instant, minutes: number, calendar: Sup
 }
 
 /**
- * The same time on the wall clock so many business days later, or earlier if `days` is negative (SLA-5, SLA-6).
+ * Adds business days to an instant and keeps the time of day; negative `days` go back (SLA-5, SLA-6).
  *
- * Forward, it counts from when work starts: asked on a Saturday, one business day after is Tuesday at opening; and since
- * the closing moment is outside opening hours, the same holds for Friday at closing. Backward, and for zero days, it
- * counts from the last moment of work: a moment from opening to closing, both included, keeps its time (two business
- * days before a due time at 17:00 is 17:00), and any other counts from the closing before it.
+ * Forward, it counts from the start of work. One business day after a Saturday is Tuesday at opening. So is one
+ * business day after Friday at closing, because the closing instant is outside opening hours. Backward, and for zero
+ * days, it counts from the last instant of work. An instant from opening to closing, both included, keeps its time: two
+ * business days before a due time at 17:00 is 17:00. Any other instant counts from the closing before it.
  *
- * Throws a RangeError unless `days` is a whole number.
+ * Throws a RangeError unless `days` is an integer.
  */
 export function addBusinessDays(from: Instant, days: number, calendar: SupportCalendar): Instant {
   assertInteger(days);
-  const moment = epochMilliseconds(from);
+  const start = epochMilliseconds(from);
   const cache = calendarCacheOf(calendar);
-  const day = days > 0 ? businessDayOpenFrom(moment, cache) : businessDayOpenedBy(moment, cache);
-  const countedFrom = days > 0 ? Math.max(moment, day.opens) : Math.min(moment, day.closes);
+  const day = days > 0 ? businessDayOpenFrom(start, cache) : businessDayOpenedBy(start, cache);
+  const countedFrom = days > 0 ? Math.max(start, day.opens) : Math.min(start, day.closes);
   const target = days > 0 ? businessDaysAfter(day, days, cache) : businessDaysBefore(day, -days, cache);
-  // While the clocks run evenly at work, the same time on the clock is the same time after opening.
+  // Without a clock change in opening hours, the same time of day is the same duration after opening.
   if (hasUniformClock(day, cache) && hasUniformClock(target, cache)) {
     return fromEpochMilliseconds(target.opens + (countedFrom - day.opens));
   }
   const timeOfDay = ZonedDateTime.toPlainTime(toZonedDateTime(countedFrom, calendar.zone));
-  // A day on which the clocks go back at work can show a time before its opening; no other day is open then.
-  return fromEpochMilliseconds(Math.max(firstMoment(target.number, timeOfDay, calendar.zone), target.opens));
+  // If the clocks go back in opening hours, the time of day can be before the opening of the target day.
+  return fromEpochMilliseconds(Math.max(firstInstantAt(target.number, timeOfDay, calendar.zone), target.opens));
 }
 
-/** How long a business day is on the clock, in minutes. */
+/** Returns the length of a business day in minutes, without clock changes. */
 export function businessDayMinutes(calendar: SupportCalendar): number {
   return calendarCacheOf(calendar).openMilliseconds / MINUTE;
 }
 
-/** The day on the wall calendar of a zone at a moment (OVR-2). Throws a RangeError for a zone that does not exist. */
+/** Returns the calendar day in a time zone at an instant (OVR-2). Throws a RangeError for an unknown zone. */
 export function dayIn(at: Instant, zone: string): CivilDate {
   return civilDate(PlainDate.toString(ZonedDateTime.toPlainDate(toZonedDateTime(epochMilliseconds(at), zone))));
 }
 
 /**
- * The moment at which the next day begins in a zone (OVR-2). That is midnight, unless the clocks leap over it. A day of
- * 23 or 25 hours is one day. Throws a RangeError for a zone that does not exist.
+ * Returns the start of the next calendar day in a time zone (OVR-2): midnight, or the first instant after it when a
+ * clock change skips midnight. A day of 23 or 25 hours is one day. Throws a RangeError for an unknown zone.
  */
 export function startOfNextDay(at: Instant, zone: string): Instant {
   const tomorrow = PlainDate.addDays(ZonedDateTime.toPlainDate(toZonedDateTime(epochMilliseconds(at), zone)), 1);
   return fromEpochMilliseconds(PlainDate.toZonedDateTime(tomorrow, zone).epochMilliseconds);
 }
 
-/** The instant at which a civil day begins in a zone: midnight, or the first moment after it where the clocks skip that. */
+/**
+ * Returns the start of a calendar day in a time zone: midnight, or the first instant after it when a clock change skips
+ * midnight.
+ */
 export function startOfDay(day: CivilDate, zone: string): Instant {
   return fromEpochMilliseconds(PlainDate.toZonedDateTime(toPlainDate(dayNumber(day)), zone).epochMilliseconds);
 }
 
-/** A day on which the team works, by its day number, and the moments between which it is open, in epoch milliseconds. */
+/** A business day: its day number, and its opening and closing in epoch milliseconds. */
 type BusinessDay = { readonly number: number; readonly opens: number; readonly closes: number };
 
-/** What is remembered of a calendar: each day looked at so far, `null` for one on which it is closed. */
+/** The cached values of a calendar. `days` has each day that was requested, with `null` for a closed one. */
 type CalendarCache = {
   readonly calendar: SupportCalendar;
   readonly opensAt: PlainTime.Record;
@@ -152,11 +157,11 @@ type CalendarCache = {
   readonly days: Map<number, BusinessDay | null>;
 };
 
-// Turning civil time into a moment costs microseconds, and the same few days are asked for over and over. With each
-// day's opening and closing known as moments, everything above is comparing integers.
+// Converting civil time to an instant takes microseconds, and the same few days are requested again and again. With the
+// opening and closing of each day cached as instants, the functions above only compare integers.
 const calendarCaches = new WeakMap<SupportCalendar, CalendarCache>();
 
-// Some forty years. A bound, because a warm process lives long and a memory that only grows is a leak.
+// About forty years. The cache is bounded, because a warm process runs for long and unbounded growth is a leak.
 const CACHED_DAYS_MAX = 15_000;
 
 function calendarCacheOf(calendar: SupportCalendar): CalendarCache {
@@ -165,7 +170,7 @@ function calendarCacheOf(calendar: SupportCalendar): CalendarCache {
   const opensAt = PlainTime.fromString(calendar.opensAt);
   const closesAt = PlainTime.fromString(calendar.closesAt);
   if (PlainTime.compare(opensAt, closesAt) >= 0) {
-    throw new RangeError(`a calendar cannot open at ${calendar.opensAt} and close at ${calendar.closesAt}`);
+    throw new RangeError(`a calendar must close after it opens: ${calendar.opensAt} to ${calendar.closesAt}`);
   }
   const cache: CalendarCache = {
     calendar,
@@ -187,8 +192,8 @@ function businessDayOf(number: number, cache: CalendarCache): BusinessDay | null
     ? null
     : {
         number,
-        opens: firstMoment(number, cache.opensAt, cache.calendar.zone),
-        closes: firstMoment(number, cache.closesAt, cache.calendar.zone),
+        opens: firstInstantAt(number, cache.opensAt, cache.calendar.zone),
+        closes: firstInstantAt(number, cache.closesAt, cache.calendar.zone),
       };
   if (cache.days.size >= CACHED_DAYS_MAX) cache.days.clear();
   cache.days.set(number, day);
@@ -210,7 +215,7 @@ function isHoliday(number: number, cache: CalendarCache): boolean {
   return observed.has(number);
 }
 
-/** The business day with that number, or the nearest after it. */
+/** Returns the business day with this number, or the next one. */
 function businessDayOnOrAfter(number: number, cache: CalendarCache): BusinessDay {
   for (let candidate = number; ; candidate += 1) {
     const day = businessDayOf(candidate, cache);
@@ -218,7 +223,7 @@ function businessDayOnOrAfter(number: number, cache: CalendarCache): BusinessDay
   }
 }
 
-/** The business day with that number, or the nearest before it. */
+/** Returns the business day with this number, or the previous one. */
 function businessDayOnOrBefore(number: number, cache: CalendarCache): BusinessDay {
   for (let candidate = number; ; candidate -= 1) {
     const day = businessDayOf(candidate, cache);
@@ -238,36 +243,36 @@ function businessDaysBefore(day: BusinessDay, count: number, cache: CalendarCach
   return current;
 }
 
-// No zone is a whole day from UTC, so at any moment the day on a wall calendar is the UTC day or a neighbour of it. A
-// search that begins at the neighbour cannot miss a day, and needs no conversion to find where to begin.
-function dayNumberBefore(moment: number): number {
-  return Math.floor(moment / DAY) - 1;
+// No time zone is a full day from UTC, so the local day is always the UTC day or one next to it. A search that starts
+// at the day next to it cannot miss a day, and needs no conversion to find its start.
+function dayNumberBefore(milliseconds: number): number {
+  return Math.floor(milliseconds / DAY) - 1;
 }
 
-function dayNumberAfter(moment: number): number {
-  return Math.floor(moment / DAY) + 1;
+function dayNumberAfter(milliseconds: number): number {
+  return Math.floor(milliseconds / DAY) + 1;
 }
 
-/** The first business day that is still open, or yet to open, at a moment. */
-function businessDayOpenFrom(moment: number, cache: CalendarCache): BusinessDay {
-  let day = businessDayOnOrAfter(dayNumberBefore(moment), cache);
-  while (day.closes <= moment || neverOpens(day)) day = businessDayOnOrAfter(day.number + 1, cache);
+/** Returns the first business day that has not closed yet at an instant. */
+function businessDayOpenFrom(milliseconds: number, cache: CalendarCache): BusinessDay {
+  let day = businessDayOnOrAfter(dayNumberBefore(milliseconds), cache);
+  while (day.closes <= milliseconds || neverOpens(day)) day = businessDayOnOrAfter(day.number + 1, cache);
   return day;
 }
 
-/** The last business day that has opened by a moment. */
-function businessDayOpenedBy(moment: number, cache: CalendarCache): BusinessDay {
-  let day = businessDayOnOrBefore(dayNumberAfter(moment), cache);
-  while (day.opens > moment || neverOpens(day)) day = businessDayOnOrBefore(day.number - 1, cache);
+/** Returns the last business day that has opened by an instant. */
+function businessDayOpenedBy(milliseconds: number, cache: CalendarCache): BusinessDay {
+  let day = businessDayOnOrBefore(dayNumberAfter(milliseconds), cache);
+  while (day.opens > milliseconds || neverOpens(day)) day = businessDayOnOrBefore(day.number - 1, cache);
   return day;
 }
 
-// Clocks that leap over the whole of the opening hours, as Samoa's did over 30 December 2011, leave a day without any.
+// A clock change can skip all opening hours of a day. Samoa skipped 30 December 2011.
 function neverOpens(day: BusinessDay): boolean {
   return day.opens === day.closes;
 }
 
-/** Whether the clocks do not change within the opening hours of a day. */
+/** Returns true when no clock change is within the opening hours of a day. */
 function hasUniformClock(day: BusinessDay, cache: CalendarCache): boolean {
   return day.closes - day.opens === cache.openMilliseconds;
 }
@@ -297,19 +302,20 @@ function subtractOpenTime(start: number, distance: number, cache: CalendarCache)
   let remaining = distance;
   for (let day = businessDayOpenedBy(start, cache); ; day = businessDayOnOrBefore(day.number - 1, cache)) {
     const ends = Math.min(day.closes, start);
-    // Not at the opening itself: with nothing left there, the answer is the closing before it.
+    // `<` and not `<=`: with nothing left at the opening itself, the result is the closing before it.
     if (remaining < ends - day.opens) return ends - remaining;
     remaining -= ends - day.opens;
   }
 }
 
-// Since 1972 every zone is whole minutes from UTC, so that a minute begins at the same moment on every wall clock.
+// Since 1972, every time zone is an integer number of minutes from UTC, so minutes start at the same instant in all
+// zones.
 function floorToMinute(at: Instant): number {
   return Math.floor(epochMilliseconds(at) / MINUTE) * MINUTE;
 }
 
 function assertInteger(count: number): void {
-  if (!Number.isInteger(count)) throw new RangeError(`not a whole number: ${count}`);
+  if (!Number.isInteger(count)) throw new RangeError(`not an integer: ${count}`);
 }
 
 function toZonedDateTime(milliseconds: number, zone: string): ZonedDateTime.Record {
@@ -322,12 +328,12 @@ function toPlainDate(number: number): PlainDate.Record {
 }
 
 /**
- * The first moment of a day at which the wall clock shows a time or has gone past it, in epoch milliseconds.
+ * Returns the first instant of a day at which the local time is at or after `time`, in epoch milliseconds.
  *
- * For a time shown twice, when clocks go back, that is the first; for one that is left out, when they go forward, it is
- * the moment of the change. So the later of two times on the clock is never the earlier moment.
+ * For a time that occurs twice, when the clocks go back, it is the first. For a time that is skipped, when they go
+ * forward, it is the instant of the change. So a later time of day is never an earlier instant.
  */
-function firstMoment(number: number, time: PlainTime.Record, zone: string): number {
+function firstInstantAt(number: number, time: PlainTime.Record, zone: string): number {
   const wallTime = PlainDate.toPlainDateTime(toPlainDate(number), time);
   const zonedTime = PlainDateTime.toZonedDateTime(wallTime, zone);
   if (PlainDateTime.equals(ZonedDateTime.toPlainDateTime(zonedTime), wallTime)) return zonedTime.epochMilliseconds;

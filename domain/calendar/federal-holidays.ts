@@ -7,15 +7,15 @@ const THURSDAY = 4;
 const SATURDAY = 6;
 
 /**
- * The United States federal holidays (5 U.S.C. 6103) by the day on which offices are closed, in order (SLA-1).
+ * Lists the observed United States federal holidays of a year (5 U.S.C. 6103), in order (SLA-1).
  *
- * One that falls on a Saturday is observed on the Friday before, one on a Sunday on the Monday after. A holiday is
- * listed in the year in which its observed day lies: when 1 January is a Saturday, New Year's Day is observed on 31
- * December and belongs to the year before, so that a year may have ten, eleven or twelve.
+ * A holiday on a Saturday is observed on the Friday before, and a holiday on a Sunday on the Monday after. It belongs
+ * to the year of its observed day. If 1 January is a Saturday, New Year's Day is observed on 31 December of the year
+ * before. So a year has ten, eleven, or twelve holidays.
  *
- * Juneteenth counts since 2021, when it became law; the other ten are taken as they have stood since 1986 for any year.
- * Inauguration Day is left out: it is a holiday in and around Washington only. So are days on which a President closes
- * the offices by order; a calendar that keeps such a day names it in its `closedOn`.
+ * Juneteenth is included since 2021, when it became law. The other ten holidays are those of 1986 and later, for any
+ * year. Inauguration Day is not included: it is a holiday only in and around Washington. Days on which a President
+ * closes the offices by order are not included either: add them to the `closedOn` of the calendar.
  */
 export function observedFederalHolidays(year: number): CivilDate[] {
   return [
@@ -30,7 +30,7 @@ export function observedFederalHolidays(year: number): CivilDate[] {
     observedDay(year, 11, 11), // Veterans Day
     nthWeekday(4, THURSDAY, year, 11), // Thanksgiving Day
     observedDay(year, 12, 25), // Christmas Day
-    observedDay(year + 1, 1, 1), // New Year's Day of the year after, which may be observed in this one
+    observedDay(year + 1, 1, 1), // New Year's Day of the next year, which can be observed in this one
   ]
     .map(fromDayNumber)
     .filter((date) => date.startsWith(yearText(year)));

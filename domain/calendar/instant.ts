@@ -1,17 +1,17 @@
 declare const brand: unique symbol;
 
 /**
- * A moment, as ISO 8601 in UTC and always in the millisecond form `2026-06-01T16:00:00.000Z`.
+ * An instant in ISO 8601, in UTC, and always with milliseconds: `2026-06-01T16:00:00.000Z`.
  *
- * Because every instant has the same shape and the same length, the order of the texts is the order in time: instants
- * can be compared with `<`, sorted, and used as sort keys as they are.
+ * All instants have the same format and length, so text order is time order. Instants can be compared with `<`, sorted,
+ * and used as sort keys.
  */
 export type Instant = string & { readonly [brand]: 'Instant' };
 
-/** A day on somebody's wall calendar, `YYYY-MM-DD`. It is a moment only together with a time zone. */
+/** A calendar day, `YYYY-MM-DD`. It has a start and an end only together with a time zone. */
 export type CivilDate = string & { readonly [brand]: 'CivilDate' };
 
-/** A stretch of elapsed time. A day here is 24 hours, whatever the clocks do; parts may be negative. */
+/** An elapsed time. A day is always 24 hours. Parts can be negative. */
 export type Duration = {
   readonly days?: number;
   readonly hours?: number;
@@ -25,11 +25,11 @@ const ISO_INSTANT =
   /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2})(?::(\d{2})(?:\.(\d+))?)?(?:Z|([+-])([01]\d|2[0-3])(?::?([0-5]\d))?)$/;
 
 /**
- * Reads an ISO 8601 instant and writes it in the one form that the rest of the code knows.
+ * Parses an ISO 8601 instant and returns it in the one format that the code uses.
  *
- * Takes a date and a time with `Z` or an offset (`+05:30`, `+0530`, `+05`); seconds may be missing, and a fraction finer
- * than a millisecond is cut off. Throws a RangeError on anything else: a day that no calendar has, 24:00, a leap
- * second, a time without a zone, or a year that UTC would not write with four digits.
+ * Accepts a date and a time with `Z` or an offset (`+05:30`, `+0530`, `+05`). Seconds are optional, and a fraction
+ * finer than a millisecond is cut off. Throws a RangeError for anything else: a day that does not exist, 24:00, a leap
+ * second, a time without a zone, or a year outside 0000 to 9999 in UTC.
  */
 export function instant(iso: string): Instant {
   const match = ISO_INSTANT.exec(iso);
@@ -38,7 +38,7 @@ export function instant(iso: string): Instant {
     match;
   const asIfUtc = `${dateAndMinute}:${second}.${fraction.slice(0, 3).padEnd(3, '0')}Z`;
   const milliseconds = Date.parse(asIfUtc);
-  // Date.parse rolls 30 February over to March, so what it understood is compared with what was written.
+  // Date.parse rolls 30 February over to March, so the result is compared with the input.
   if (Number.isNaN(milliseconds) || new Date(milliseconds).toISOString() !== asIfUtc) {
     throw new RangeError(`no such date or time: ${iso}`);
   }
@@ -46,39 +46,41 @@ export function instant(iso: string): Instant {
   return fromEpochMilliseconds(sign === '-' ? milliseconds + offsetMilliseconds : milliseconds - offsetMilliseconds);
 }
 
-/** The instant that many whole milliseconds after 1970 began in UTC. Throws a RangeError outside the years 0000 to 9999. */
+/**
+ * Converts integer milliseconds since the Unix epoch to an instant. Throws a RangeError outside the years 0000 to 9999.
+ */
 export function fromEpochMilliseconds(milliseconds: number): Instant {
-  const moment = new Date(milliseconds);
-  const year = moment.getUTCFullYear();
-  // Outside these years ISO 8601 needs a sign and six digits, and text order would no longer be time order.
+  const date = new Date(milliseconds);
+  const year = date.getUTCFullYear();
+  // Outside these years, ISO 8601 needs a sign and six digits, and text order is not time order.
   if (!Number.isInteger(milliseconds) || !(year >= 0 && year <= 9999)) {
     throw new RangeError(`not whole milliseconds in the years 0000 to 9999: ${milliseconds}`);
   }
-  return moment.toISOString() as Instant;
+  return date.toISOString() as Instant;
 }
 
-/** Whole milliseconds since 1970 began in UTC. */
+/** Converts an instant to milliseconds since the Unix epoch. */
 export function epochMilliseconds(at: Instant): number {
   return Date.parse(at);
 }
 
 /**
- * The instant that much elapsed time after `at` (before it, if negative).
+ * Adds an elapsed time to an instant; a negative one goes back.
  *
- * For leases, expiries, graces and waiting periods, where a day means 24 hours. What people call "the next day" or "a
- * business day" is civil time and is not reckoned here.
+ * Use it for leases, expiry, grace periods, and waiting periods, where a day is 24 hours. "The next day" and "a
+ * business day" are civil time: see `business-time.ts`.
  */
 export function addDuration(at: Instant, duration: Duration): Instant {
   const { days = 0, hours = 0, minutes = 0, seconds = 0 } = duration;
   return fromEpochMilliseconds(epochMilliseconds(at) + (((days * 24 + hours) * 60 + minutes) * 60 + seconds) * 1000);
 }
 
-/** Whether `a` is earlier than `b`; the same moment is not before itself. */
+/** Returns true when `a` is earlier than `b`. An instant is not before itself. */
 export function isBefore(a: Instant, b: Instant): boolean {
   return a < b;
 }
 
-/** Reads a day of the calendar written `YYYY-MM-DD`. Throws a RangeError when there is no such day, as on 2026-02-30. */
+/** Parses a calendar day `YYYY-MM-DD`. Throws a RangeError for a day that does not exist, such as 2026-02-30. */
 export function civilDate(text: string): CivilDate {
   const milliseconds = /^\d{4}-\d{2}-\d{2}$/.test(text) ? Date.parse(text) : Number.NaN;
   if (Number.isNaN(milliseconds) || new Date(milliseconds).toISOString().slice(0, 10) !== text) {
@@ -87,18 +89,18 @@ export function civilDate(text: string): CivilDate {
   return text as CivilDate;
 }
 
-/** The number of a day, counting from 1970-01-01 as 0: days become integers that can be added and compared. */
+/** Converts a day to its number, with 1970-01-01 as 0. Day numbers are integers that can be added and compared. */
 export function dayNumber(date: CivilDate): number {
   return Date.parse(date) / MILLISECONDS_A_DAY;
 }
 
-/** The day with that number; the inverse of `dayNumber`. Throws a RangeError outside the years 0000 to 9999. */
+/** Converts a day number to its day: the inverse of `dayNumber`. Throws a RangeError outside the years 0000 to 9999. */
 export function fromDayNumber(number: number): CivilDate {
   return civilDate(fromEpochMilliseconds(number * MILLISECONDS_A_DAY).slice(0, 10));
 }
 
-/** The day of the week of a day number, 0 for Sunday to 6 for Saturday. */
+/** Returns the day of the week of a day number, from 0 for Sunday to 6 for Saturday. */
 export function weekdayOf(number: number): number {
-  // Day 0, 1970-01-01, was a Thursday. The second remainder is for the days before it, which are negative.
+  // Day 0, 1970-01-01, was a Thursday. The second remainder handles earlier days, whose numbers are negative.
   return (((number + 4) % 7) + 7) % 7;
 }

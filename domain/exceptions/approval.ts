@@ -35,8 +35,8 @@ export function requestApproval(
 }
 
 /**
- * Starts a new approval round because another person has become the Notices Correspondent (AGR-4). The links of the open
- * round become void. Refuses when no round is open: a recorded decision stays as it is.
+ * Starts a new approval round because another person has become the Notices Correspondent (AGR-4). The links of the
+ * open round become void. Refuses when no round is open: a recorded decision stays as it is.
  */
 export function restartApproval(
   request: ExceptionRequest,
@@ -137,9 +137,9 @@ function refuseClosedRound(): RefusalResult {
 }
 
 /**
- * Records that the Correspondent did not make the recorded decision (APR-8). The request is flagged, and the team and the
- * supervisors are notified. An approval that has not raised the limit yet becomes void, and the request returns to the
- * team: it is `frozen`. A request that has ended stays as it is.
+ * Records that the Correspondent did not make the recorded decision (APR-8). The request is flagged, and the team and
+ * the supervisors are notified. An approval that has not raised the limit yet becomes void, and the request returns to
+ * the team: it is `frozen`. A request that has ended stays as it is.
  */
 export function disputeDecision(
   request: ExceptionRequest,
@@ -168,8 +168,9 @@ export function disputeDecision(
 }
 
 /**
- * Raises the limit by the approved number (EXC-9): MAKADD adds activations, KMSADD adds hosts. Refuses without a recorded
- * approval (EXC-6). If the key was blocked after the approval, the request ends as rejected and `granted` is null.
+ * Raises the limit by the approved number (EXC-9): MAKADD adds activations, KMSADD adds hosts. Refuses without a
+ * recorded approval (EXC-6). If the key was blocked after the approval, the request ends as rejected and `granted` is
+ * null.
  */
 export function fulfillRequest(
   request: ExceptionRequest,

@@ -14,7 +14,7 @@ import { flags } from './request.ts';
 import type { SlaClock } from './sla-clock.ts';
 import { startClock } from './sla-clock.ts';
 
-/** What the store knows about the agreement and the key of a new request. */
+/** The stored data that a new request is checked against. */
 export type IntakeContext = {
   /** The agreement with the numbers of the request, if the sender may see it. */
   readonly agreement: Agreement | undefined;
@@ -27,9 +27,9 @@ export type IntakeContext = {
 /**
  * Receives a complete request and starts its SLA clock (SLA-1). The request schema has checked the form (EXC-1).
  *
- * Refuses a requester who is not on the Authorized Contact List (EXC-2), a key that does not belong to the agreement, is
- * not live, or is of another kind, a product that the key does not cover (EXC-3), a number that the call center can still
- * grant (EXC-4), and a second open request for the same key (EXC-5).
+ * Refuses a requester who is not on the Authorized Contact List (EXC-2), a key that does not belong to the agreement,
+ * is not live, or is of another kind, a product that the key does not cover (EXC-3), a number that the call center can
+ * still grant (EXC-4), and a second open request for the same key (EXC-5).
  */
 export function receiveRequest(
   form: RequestForm,

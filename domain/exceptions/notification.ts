@@ -26,14 +26,18 @@ export const notificationKinds = [
 ] as const;
 export type NotificationKind = (typeof notificationKinds)[number];
 
-/** The possible recipients. A deputy gets a copy of what the Correspondent gets, as a notification of its own (AGR-5). */
+/**
+ * The possible recipients. A deputy gets a copy of what the Correspondent gets, as a notification of its own (AGR-5).
+ */
 export const recipients = ['requester', 'correspondent', 'team', 'supervisors', 'deputy'] as const;
 export type Recipient = (typeof recipients)[number];
 
 /** A recipient that a transition notifies. The address is looked up when the email is sent, so that it is current. */
 export type DirectRecipient = Exclude<Recipient, 'deputy'>;
 
-/** A pending email about a request. A sender claims it for a short time first, so that two senders do not send it twice. */
+/**
+ * A pending email about a request. A sender claims it for a short time first, so that two senders do not send it twice.
+ */
 export type RequestNotification = {
   readonly notificationId: string;
   readonly kind: NotificationKind;
@@ -45,7 +49,7 @@ export type RequestNotification = {
 export type Outbox = {
   /** Pending notifications, oldest first. Each is sent once and then removed from the outbox (EXC-11). */
   readonly pendingNotifications: readonly RequestNotification[];
-  /** How many notifications were ever added. Their ids are made from it, so that an id is never used twice. */
+  /** The number of notifications added so far. Ids are made from it, so that no id is used twice. */
   readonly notificationCount: number;
 };
 

@@ -1,5 +1,5 @@
-// The texts that email programs insert into replies and forwarded messages, in many languages. `reply-text.ts` uses them
-// to find where the sender's own text ends.
+// The texts that email programs insert into replies and forwarded messages, in many languages. `reply-text.ts` uses
+// them to find where the sender's own text ends.
 
 /** The texts of the dividers above a quoted or forwarded message, such as `-----Original Message-----`. */
 export const dividerTexts: readonly string[] = [

@@ -4,14 +4,17 @@ import { attributionPatterns, dividerTexts, headerNames } from './reply-markers.
 /** The text that the sender wrote in an email, and whether quoted or forwarded text was removed from it. */
 export type ReplyText = { readonly text: string; readonly quotedTextRemoved: boolean };
 
-/** The most lines that are read. Nobody writes more by hand: the rest is history, or an attempt to keep the service busy. */
+/**
+ * The most lines that are read. Nobody writes more by hand: the rest is history, or an attempt to keep the service
+ * busy.
+ */
 const lineCountMax = 20_000;
 
 /**
  * Extracts the text that the sender wrote from the body of an email (EXC-13, EXC-14). Removes quoted lines, the message
- * history that email programs append, and the signature. Keeps text below a quotation as well as text above it.
- * Lines end with `\n`, and invisible characters are removed. A product key is masked to its last five characters, because
- * a key is a secret (KEY-6).
+ * history that email programs append, and the signature. Keeps text below a quotation as well as text above it. Lines
+ * end with `\n`, and invisible characters are removed. A product key is masked to its last five characters, because a
+ * key is a secret (KEY-6).
  */
 export function extractReplyText(body: string): ReplyText {
   const lines = normalizeText(body).split('\n', lineCountMax);
@@ -82,8 +85,9 @@ const copiedHeaderLinesMax = 10;
 const timeOfDay = /\b\d{1,2}[:.h]\d{2}\b/;
 
 /**
- * Returns true when a copied header starts at this line: the sender, the date with a time of day, the recipient, and the
- * subject. A form has no such lines, and a person who writes "From:" and "Date:" above a form writes no time of day.
+ * Returns true when a copied header starts at this line: the sender, the date with a time of day, the recipient, and
+ * the subject. A form has no such lines, and a person who writes "From:" and "Date:" above a form writes no time of
+ * day.
  */
 function isCopiedHeaderStart(lines: readonly string[], at: number): boolean {
   if (!headerLines.from.test(lines[at] ?? '')) return false;
@@ -100,7 +104,10 @@ function isCopiedHeaderStart(lines: readonly string[], at: number): boolean {
 /** Longer than any attribution: two dates and two addresses. */
 const attributionLengthMax = 400;
 
-/** Counts the lines of the attribution that starts here; 0 when there is none. Programs often break it before its last word. */
+/**
+ * Counts the lines of the attribution that starts here; 0 when there is none. Programs often break it before its last
+ * word.
+ */
 function countAttributionLines(lines: readonly string[], at: number): number {
   const count = [1, 2, 3].find((each) => isAttribution(lines.slice(at, at + each))) ?? 0;
   // In some languages an attribution starts with a date or a name, so it can match one line too early.

@@ -7,7 +7,7 @@ import type { ExceptionKind } from '../remedy.ts';
 import { exceptionKinds } from '../remedy.ts';
 import { extractReplyText } from './reply-text.ts';
 
-/** The fields of the form (EXC-1), in the order in which it is printed. */
+/** The fields of the form (EXC-1), in the order of the form. */
 const formFields = [
   'kind',
   'organizationName',
@@ -27,7 +27,7 @@ const formFields = [
 ] as const;
 export type FormField = (typeof formFields)[number];
 
-/** Each field by the label that a person writes before it (EXC-13). */
+/** The label of each field in the published form (EXC-13). */
 const formLabels: Readonly<Record<FormField, string>> = {
   kind: 'Kind',
   organizationName: 'Organization name',
@@ -36,7 +36,7 @@ const formLabels: Readonly<Record<FormField, string>> = {
   licenseNumber: 'License number',
   requesterName: 'Requester’s name',
   requesterPhone: 'Requester’s phone number',
-  requesterEmail: 'Requester’s e-mail address',
+  requesterEmail: 'Requester’s email address',
   product: 'Product',
   keyLastFive: 'Last five digits of product key',
   activationsRequested: 'Number of activations requested',
@@ -46,7 +46,7 @@ const formLabels: Readonly<Record<FormField, string>> = {
   noticesCorrespondent: 'Notices Correspondent',
 };
 
-/** Of these the first that is written counts: a signature at the end often has them once more, in other words. */
+/** For these fields, the first value counts: a signature often repeats them in another form. */
 const firstValueFields: readonly FormField[] = ['requesterName', 'requesterPhone', 'requesterEmail', 'language'];
 
 type ParsedPerson = {
@@ -55,7 +55,7 @@ type ParsedPerson = {
   readonly email: string | undefined;
 };
 
-/** As much of an intake as could be read. */
+/** The fields of a request that could be parsed. */
 export type ParsedRequestForm = {
   readonly kind: ExceptionKind | undefined;
   readonly organizationName: string | undefined;
@@ -74,19 +74,19 @@ export type ParsedRequestForm = {
 
 export type RequestFormResult = {
   readonly form: ParsedRequestForm;
-  /** What was written but can be read in no way, or in more than one: by the pointers that the API uses. */
+  /** The values that cannot be parsed, or are ambiguous, by their JSON pointers in the API. */
   readonly errors: readonly FieldError[];
-  /** What was written, field by field, as it was written. */
+  /** The text of each field, as the sender wrote it. */
   readonly rawValues: Readonly<Partial<Record<FormField, string>>>;
-  /** Whether the mail had quoted text or history, which was not read. */
+  /** True when the email had quoted text or message history, which was ignored. */
   readonly quotedTextRemoved: boolean;
 };
 
 /**
- * Reads a request out of a mail (EXC-13): the fields as `Label: value` lines in what the sender wrote, in any order and
- * case, under the labels that the published form has or that people write for them. A value may stand on the line below
- * its label; the business reason may have many lines, up to the next label. The kind may be left out, and may stand in the
- * subject. Nothing is judged here that the API's own checks judge.
+ * Parses a request from an email (EXC-13). Fields are `Label: value` lines in the sender's own text, in any order and
+ * case, with the labels of the published form or common variants. A value can be on the line below its label. The
+ * business reason can have many lines, up to the next label. The kind is optional and can be in the subject.
+ * Values that parse are not validated here: the schema of the API does that.
  */
 export function parseRequestForm(
   { text, subject }: { readonly text: string; readonly subject: string },
@@ -100,10 +100,10 @@ export function parseRequestForm(
     const values = [...new Set(entries.flatMap((entry) => (entry.field === field ? [entry.value] : [])))];
     const [value] = values;
     if (value === undefined) continue;
-    // The Correspondent may be given in pieces; of anything else there is one.
+    // The Correspondent can be written in several pieces. Any other field has one value.
     rawValues[field] = field === 'noticesCorrespondent' ? values.join(', ') : value;
     if (values.length > 1 && field !== 'noticesCorrespondent' && !firstValueFields.includes(field)) {
-      errors.push({ pointer: pointers[field], message: 'is there more than once, and not the same each time' });
+      errors.push({ pointer: pointers[field], message: 'has more than one value; keep one of them' });
     }
   }
   const parseField = <Value>(field: FormField, parse: (value: string) => ParseResult<Value>): Value | undefined => {
@@ -138,7 +138,10 @@ export function parseRequestForm(
   return { form, errors, rawValues, quotedTextRemoved: replyText.quotedTextRemoved };
 }
 
-/** The body that the API takes, for the schema that the API checks it with: a field that was not read is not there at all. */
+/**
+ * Converts a parsed form to a request body, for validation by the schema of the API. A field without a value is left
+ * out.
+ */
 export function toRequestBody(form: ParsedRequestForm): Readonly<Record<string, unknown>> {
   const { requester, noticesCorrespondent } = form;
   return omitUndefined({
@@ -152,12 +155,12 @@ function omitUndefined(fields: Readonly<Record<string, unknown>>): Readonly<Reco
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
-/** One line of the form that is sent back: the label, and what was written for it, which may be nothing. */
+/** One line of the form that is returned to the sender: a label and its value, which can be empty. */
 export type FormLine = { readonly field: FormField; readonly label: string; readonly value: string };
 
 /**
- * The form, filled in as far as it was (EXC-13). What need not be said is left out unless it was; the agreement has its
- * one number or its two, whichever were begun with, and all three lines to choose from where none was.
+ * Returns the lines of the form with the values that the sender wrote (EXC-13). An optional field is left out unless it
+ * has a value. The agreement has one number or two, as the sender started, or all three lines when there is no number.
  */
 export function toFormLines({ rawValues }: Pick<RequestFormResult, 'rawValues'>): readonly FormLine[] {
   const has = (field: FormField) => rawValues[field] !== undefined;
@@ -173,17 +176,17 @@ export function toFormLines({ rawValues }: Pick<RequestFormResult, 'rawValues'>)
     .map((field) => ({ field, label: formLabels[field], value: rawValues[field]?.trim() ?? '' }));
 }
 
-/** The form as text: what it reads as, it was. */
+/** Formats the form as text. Parsing that text gives the same values. */
 export function formatForm(form: readonly FormLine[]): string {
   return form.map(({ label, value }) => `${label}: ${value}`.trimEnd()).join('\n');
 }
 
-/** What a field of the API's body is called in the form; the pointer itself for one that the form does not have. */
+/** Returns the label of a JSON pointer into the request body; the pointer itself when the form has no such field. */
 export function labelOfPointer(pointer: string): string {
   const field = formFields.find((each) => pointers[each] === pointer);
   if (field !== undefined) return formLabels[field];
   const [, part = ''] = /^\/noticesCorrespondent\/(\w+)$/.exec(pointer) ?? [];
-  const parts: Readonly<Record<string, string>> = { name: 'name', phone: 'phone number', email: 'e-mail address' };
+  const parts: Readonly<Record<string, string>> = { name: 'name', phone: 'phone number', email: 'email address' };
   return part === '' ? pointer : `Notices Correspondent’s ${parts[part] ?? part}`;
 }
 
@@ -205,12 +208,10 @@ const pointers: Readonly<Record<FormField, string>> = {
   noticesCorrespondent: '/noticesCorrespondent',
 };
 
-// ---- Labels
-
-/** What a label stands for: a field, or several at once as the published list of what to send puts them together. */
+/** The meaning of a label: a field, or several fields that the published list combines in one label. */
 type LabelMeaning = FormField | 'requester' | 'agreement' | 'license-and-authorization' | 'authorization-and-license';
 
-/** Labels in their plain form (`plain`), and what each stands for. */
+/** The known labels, normalized, by meaning. */
 const labelsByMeaning: readonly (readonly [LabelMeaning, readonly string[]])[] = [
   ['kind', ['kind', 'kind of request', 'request kind', 'type of request', 'request type', 'exception process']],
   [
@@ -286,10 +287,10 @@ const meaningByLabel = new Map(
   labelsByMeaning.flatMap(([meaning, labels]) => labels.map((label) => [label, meaning] as const)),
 );
 
-/** The longest that may stand before a colon and be a label: the longest of the published list, with what it explains. */
+/** The maximum length of a label: the longest one of the published list, with its explanation. */
 const labelLengthMax = 160;
 
-/** A label without what people write differently: its case, its numbering, what stands in brackets, British spelling. */
+/** Normalizes a label: removes case, numbering, and text in parentheses, and converts British spelling. */
 function normalizeLabel(label: string): string {
   return label
     .normalize('NFKC')
@@ -316,7 +317,7 @@ function labelMeaningOf(label: string): LabelMeaning | undefined {
 
 type FormEntry = { readonly field: FormField; readonly value: string };
 
-/** Goes through the lines: each label opens a field, and what follows it belongs to that field as far as it can. */
+/** Splits the lines into entries. Each label starts a field, which extends over the lines that can belong to it. */
 function parseEntries(text: string): readonly FormEntry[] {
   const lines = text.split('\n');
   const entries: FormEntry[] = [];
@@ -336,13 +337,13 @@ function parseEntries(text: string): readonly FormEntry[] {
   return entries;
 }
 
-/** Nothing that is longer is taken; it is cut where it is still too long, and never so that the rest could pass for all. */
+/** Longer than any valid value. A value is cut here, where it is still too long to pass validation. */
 const valueLengthMax = 1_000;
 const reasonLengthMax = 5_000;
 
 /**
- * A line with a known label: what it stands for, and what stands behind it. A cell of a table needs no colon. `whose` says
- * whether the label tells whose name, phone or e-mail it is.
+ * A line that starts with a known label, and the rest of the line. A label in a table cell needs no colon. `owner` is
+ * `requester` when the label says that the name, phone, or email is the requester's.
  */
 type LabeledLine = { readonly meaning: LabelMeaning; readonly owner: 'requester' | 'anyone'; readonly rest: string };
 
@@ -350,7 +351,7 @@ function parseLabeledLine(lines: readonly string[], at: number): LabeledLine | u
   const line = lines[at] ?? '';
   const [, label = '', rest = ''] = /^([^:：]{1,200})[:：](.*)$/su.exec(line) ?? [];
   const meaning = labelMeaningOf(label);
-  // `*Label:* value` is how some programs write what was bold.
+  // Some programs write bold text as `*Label:* value`.
   if (meaning !== undefined)
     return { meaning, owner: labelOwnerOf(label), rest: rest.replace(/^[*_]+(?=\s|$)/, '').trim() };
   const [, cell = '', cellValue = ''] = /^\s*([^\t]{1,200})\t(.*)$/s.exec(line) ?? [];
@@ -370,8 +371,8 @@ function isEmptyCell(line: string | undefined): boolean {
 }
 
 /**
- * The first line that is not a field's any more. A reason goes on over empty lines, a person until one. Any other value is
- * on one line: that of the label or, where nothing stands there, the next one, which may be a cell.
+ * Returns the index of the line after a field. A business reason continues over empty lines, a person ends at one. Any
+ * other value is on one line: the line of its label, or the next line or table cell if that is empty.
  */
 function findFieldEnd(lines: readonly string[], from: number, meaning: LabelMeaning, hasValue: boolean): number {
   let first = from;
@@ -381,7 +382,7 @@ function findFieldEnd(lines: readonly string[], from: number, meaning: LabelMean
   let at = first;
   for (; at < endMax && at < lines.length; at += 1) {
     const nextLabel = parseLabeledLine(lines, at);
-    // "Phone:" right below a person's name is that person's.
+    // "Phone:" directly below a person's name belongs to that person.
     const continuesPerson = isPerson && nextLabel?.owner === 'anyone' && personMeanings.includes(nextLabel.meaning);
     if (nextLabel !== undefined && !continuesPerson) break;
     if (meaning !== 'businessReason' && lines[at]?.trim() === '') break;
@@ -391,7 +392,7 @@ function findFieldEnd(lines: readonly string[], from: number, meaning: LabelMean
 
 const personMeanings: readonly LabelMeaning[] = ['requesterName', 'requesterPhone', 'requesterEmail'];
 
-/** Takes apart what was put under one label. */
+/** Splits the value of a label into the fields that it contains. */
 function splitEntry(meaning: LabelMeaning, value: string): readonly FormEntry[] {
   switch (meaning) {
     case 'requester': {
@@ -430,8 +431,6 @@ function extractNumbers(value: string): readonly string[] {
   return numbers.length === 0 ? [value] : numbers;
 }
 
-// ---- Values
-
 type ParseResult<Value> =
   | { readonly ok: true; readonly value: Value }
   | { readonly ok: false; readonly message: string };
@@ -442,7 +441,7 @@ function extractEmail(value: string): string | undefined {
 
 const phonePattern = /\+?[\d(][\d ()./-]{4,}\d(?: ?(?:x|ext\.?) ?\d{1,6})?/i;
 
-/** A person's name, phone and e-mail, in any order and however they are set apart. */
+/** Parses the name, phone, and email of a person, in any order and with any separators. */
 function parsePerson(value: string): ParsedPerson {
   const email = extractEmail(value);
   const withoutEmail = value.replaceAll(/<?(?:mailto:)?[^\s<>()[\],;:"]+@[^\s<>()[\],;:"]+>?/gi, ',');
@@ -459,7 +458,7 @@ function parseKind(value: string): ParseResult<ExceptionKind> {
   return kind === undefined ? { ok: false, message: 'must be KMSADD or MAKADD' } : { ok: true, value: kind };
 }
 
-/** The one kind that a text names; `undefined` when it names none or both. */
+/** Finds the kind that a text names; `undefined` when it names none or both. */
 function findKind(text: string): ExceptionKind | undefined {
   const kinds = exceptionKinds.filter((kind) =>
     new RegExp(`\\b${kind.slice(0, 3)}[ -]?${kind.slice(3)}\\b`, 'i').test(text),
@@ -487,7 +486,7 @@ function normalizeProductName(name: string): string {
     .replace(/ edition$/, '');
 }
 
-/** The last five of whatever was written of the key: five symbols, with or without a mask before them. */
+/** Extracts the last five characters of a key, with or without a mask before them. */
 function extractLastFive(value: string): string {
   const compact = value.replace(/[\s"'“”]|\.$/g, '');
   return /^(?:[^A-Za-z0-9]|x)*([A-Za-z0-9]{5})$/i.exec(compact)?.[1] ?? compact;
@@ -503,7 +502,7 @@ function parseCount(value: string): ParseResult<number> {
     : { ok: true, value: Number(digits.replace(/\D/g, '')) };
 }
 
-/** Languages that people call by their English names. */
+/** The languages that are recognized by their English names. */
 const languages = [
   'ar',
   'cs',
@@ -552,7 +551,7 @@ const months = [
 ];
 const weekdays = ['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday'];
 
-/** A date that can be read in one way: `2027-06-14`, `14 June 2027`, `June 14, 2027`, with or without its weekday. */
+/** Parses an unambiguous date: `2027-06-14`, `14 June 2027`, `June 14, 2027`, with or without the weekday. */
 function parseDate(value: string): ParseResult<string> {
   const text = value
     .toLowerCase()
@@ -564,13 +563,13 @@ function parseDate(value: string): ParseResult<string> {
   const dayName = weekday === undefined ? undefined : weekdays.find((name) => isNameOrAbbreviation(name, weekday));
   const date = parsePlainDate(dayName === undefined ? text : rest);
   if (date === 'ambiguous') {
-    return { ok: false, message: 'could be read in two ways; write it as 2027-06-14 or 14 June 2027' };
+    return { ok: false, message: 'is ambiguous; write it as 2027-06-14 or 14 June 2027' };
   }
   if (date === undefined) return { ok: false, message: 'must be a date such as 2027-06-14 or 14 June 2027' };
   const weekdayNumber = dayName === undefined ? 0 : weekdays.indexOf(dayName) + 1;
   if (weekdayNumber !== 0 && weekdayNumber !== date.dayOfWeek) {
     const actualWeekday = weekdays[date.dayOfWeek - 1] ?? '';
-    return { ok: false, message: `must have the right weekday: ${date} is a ${capitalize(actualWeekday)}` };
+    return { ok: false, message: `has the wrong weekday: ${date} is a ${capitalize(actualWeekday)}` };
   }
   return { ok: true, value: date.toString() };
 }
@@ -594,7 +593,7 @@ function monthNumberOf(name = ''): string | undefined {
   return index < 0 ? undefined : String(index + 1);
 }
 
-/** Whether this, of three letters or more, is the name or how it is shortened: by three letters, or four for September. */
+/** Returns true for the name itself, or its abbreviation to three letters, or four for September. */
 function isNameOrAbbreviation(name: string, text: string): boolean {
   return text === name || (name.startsWith(text) && text.length <= 4);
 }

@@ -42,12 +42,14 @@ export type ApprovalDecision = {
   readonly comment: string | null;
 };
 
-/** One round of asking the Notices Correspondent to approve one exact number (EXC-7). A new number starts a new round. */
+/**
+ * One round of asking the Notices Correspondent to approve one exact number (EXC-7). A new number starts a new round.
+ */
 export type ApprovalRound = {
   readonly number: number;
   readonly askedAt: Instant;
   readonly remindersSent: number;
-  /** When the service learned that the email did not reach the Correspondent; null while no failure is known. */
+  /** The time of the report that the email did not reach the Correspondent; null without such a report. */
   readonly undeliverableAt: Instant | null;
   readonly decision: ApprovalDecision | null;
 };
@@ -91,7 +93,8 @@ export type RequestState =
 
 /**
  * The workflow execution of a request. It only drives the request; every decision is made on the request itself.
- * `start-pending` and `resume-pending` are signals not yet delivered. The sweep delivers those that a crash lost (APR-6).
+ * `start-pending` and `resume-pending` are signals not yet delivered. The sweep delivers those that a crash lost
+ * (APR-6).
  */
 export type Execution = {
   readonly status: 'start-pending' | 'running' | 'waiting' | 'resume-pending' | 'ended';
@@ -111,9 +114,9 @@ export type ExceptionRequest = Outbox & {
   readonly receivedAt: Instant;
   readonly state: RequestState;
   readonly clock: SlaClock;
-  /** How many approval rounds were started. */
+  /** The number of approval rounds so far. */
   readonly rounds: number;
-  /** How many of the scheduled reminders were written to the team and to the supervisors (SLA-5). */
+  /** The number of scheduled reminders sent to the team and to the supervisors (SLA-5). */
   readonly reminded: { readonly team: number; readonly supervisors: number };
   readonly execution: Execution;
 };
@@ -131,7 +134,9 @@ export function isFinal(request: ExceptionRequest): boolean {
   return Object.keys(transitionTable[request.state.status]).length === 0;
 }
 
-/** Lists the transitions that people can make now. After a recorded approval only the team can reject (EXC-8, EXC-10). */
+/**
+ * Lists the transitions that people can make now. After a recorded approval only the team can reject (EXC-8, EXC-10).
+ */
 export function allowedTransitions(request: ExceptionRequest): readonly ManualTransition[] {
   const { state } = request;
   if (state.status === 'awaiting-approval' && state.round.decision !== null) return ['reject'];

@@ -45,7 +45,9 @@ export function askQuestion(
   return toTransition(notifiedRequest, { actor, action: 'question-put', detail: text });
 }
 
-/** Records the requester's answer. The request returns to the team, and the clock resumes with the time left (SLA-2). */
+/**
+ * Records the requester's answer. The request returns to the team, and the clock resumes with the time left (SLA-2).
+ */
 export function answerQuestion(
   request: ExceptionRequest,
   text: string,
@@ -99,7 +101,10 @@ export function forwardRequest(
   });
 }
 
-/** Rejects a request with the team's reason, at any time until the limit is raised, even after an approval (EXC-7, EXC-8). */
+/**
+ * Rejects a request with the team's reason, at any time until the limit is raised, even after an approval (EXC-7,
+ * EXC-8).
+ */
 export function rejectRequest(
   request: ExceptionRequest,
   reason: string,

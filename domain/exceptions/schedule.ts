@@ -22,16 +22,17 @@ type DueAction =
   /** A notification, a start, or a resume signal that is still pending after its grace period. */
   | { readonly kind: 'deliver-pending'; readonly at: Instant };
 
-/** How long a function has to deliver what it has written before the sweep delivers it. */
+/** The time for a function to deliver what it has written, before the sweep delivers it. */
 const graceSeconds = 30;
-/** How long an execution can run between two waits before the sweep checks that it is alive. */
+/** The time for which an execution can run between two waits before the sweep checks that it is alive. */
 const runningCheckMinutes = 15;
-/** How often the sweep checks that the execution of a waiting request still exists. */
+/** The interval at which the sweep checks that the execution of a waiting request still exists. */
 const waitingCheckHours = 24;
 
 /**
- * Returns everything that is scheduled for a request, in no particular order (SLA-5, SLA-6, APR-6): the next reminder of
- * each kind, the lapse, and pending deliveries. The schedule follows from the request alone; no part of it is stored.
+ * Returns everything that is scheduled for a request, in no particular order (SLA-5, SLA-6, APR-6): the next reminder
+ * of each kind, the lapse, and pending deliveries. The schedule follows from the request alone; no part of it is
+ * stored.
  */
 export function dueActions(request: ExceptionRequest, policy: Policy): readonly DueAction[] {
   return [...pendingActions(request), ...deadlineActions(request, policy)];
@@ -43,7 +44,9 @@ export function nextActionAt(request: ExceptionRequest, policy: Policy): Instant
   return times.reduce<Instant | null>((first, at) => (first === null || isBefore(at, first) ? at : first), null);
 }
 
-/** Returns when the sweep must deliver a signal to the execution, or check that the execution is alive; null once ended. */
+/**
+ * Returns when the sweep must deliver a signal to the execution, or check that the execution is alive; null once ended.
+ */
 export function executionDueAt({ execution }: ExceptionRequest): Instant | null {
   switch (execution.status) {
     case 'start-pending':

@@ -4,15 +4,17 @@ import { isBefore } from '../calendar/instant.ts';
 import type { Policy } from '../policy.ts';
 
 /**
- * The party that the request waits for. The clock is paused while it waits for the requester. It runs while it waits for
- * the Correspondent (SLA-4).
+ * The party that the request waits for. The clock is paused while it waits for the requester. It runs while it waits
+ * for the Correspondent (SLA-4).
  */
 export type Assignee = 'team' | 'requester' | 'correspondent';
 
 /** The business minutes for which each party was the assignee (SLA-4). */
 export type ElapsedMinutes = Readonly<Record<Assignee, number>>;
 
-/** The SLA clock of a request: running toward its due time, paused while the requester is asked, or stopped for good. */
+/**
+ * The SLA clock of a request: running toward its due time, paused while the requester is asked, or stopped for good.
+ */
 export type SlaClock = { readonly elapsed: ElapsedMinutes } & (
   | {
       readonly status: 'running';
@@ -24,7 +26,10 @@ export type SlaClock = { readonly elapsed: ElapsedMinutes } & (
   | { readonly status: 'stopped'; readonly dueAt: Instant; readonly at: Instant; readonly breachedBy: Assignee | null }
 );
 
-/** Starts the clock of a complete request, assigned to the team (SLA-1). A request that is not in English is due later (SLA-3). */
+/**
+ * Starts the clock of a complete request, assigned to the team (SLA-1). A request that is not in English is due later
+ * (SLA-3).
+ */
 export function startClock(receivedAt: Instant, isInEnglish: boolean, policy: Policy): SlaClock {
   const { answerWithinBusinessDays, notEnglishExtraBusinessDays } = policy.exceptions;
   const businessDays = answerWithinBusinessDays + (isInEnglish ? 0 : notEnglishExtraBusinessDays);
@@ -76,7 +81,10 @@ export function assigneeOf(clock: SlaClock): Assignee | null {
   }
 }
 
-/** Returns the business minutes left, negative when overdue. A paused clock keeps the minutes that it will resume with (SLA-2). */
+/**
+ * Returns the business minutes left, negative when overdue. A paused clock keeps the minutes that it will resume with
+ * (SLA-2).
+ */
 export function remainingMinutes(clock: SlaClock, now: Instant, policy: Policy): number {
   switch (clock.status) {
     case 'running':

@@ -10,7 +10,10 @@ import type { ApprovalRound, ExceptionRequest, RequestState, Transition } from '
 import { allowedTransitions } from './request.ts';
 import { assignTo, stopClock } from './sla-clock.ts';
 
-/** Refuses a transition that the status, or a recorded decision, does not allow (EXC-12); `undefined` when it is allowed. */
+/**
+ * Refuses a transition that the status, or a recorded decision, does not allow (EXC-12); `undefined` when it is
+ * allowed.
+ */
 export function refuseUnlessAllowed(request: ExceptionRequest, transition: TransitionName): RefusalResult | undefined {
   // After a recorded approval only the team's rejection is left. `fulfill` and `dispute` check the decision themselves.
   const isDecided = request.state.status === 'awaiting-approval' && request.state.round.decision !== null;

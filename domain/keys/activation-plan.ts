@@ -3,25 +3,25 @@ import type { KeyType, ProductGroup, Program } from '../catalog.ts';
 import { productGroups } from '../catalog.ts';
 import type { Policy } from '../policy.ts';
 
-/** How many machines of each product group a site has. */
+/** A site, with its number of machines in each product group. */
 export type Site = { readonly name: string; readonly machines: Readonly<Record<ProductGroup, number>> };
 
-/** How the machines of one group at one site are best activated, and how many they are. */
+/** The machines of one product group at one site, and the key type that suits them. */
 export type SitePart = { readonly productGroup: ProductGroup; readonly machines: number; readonly keyType: KeyType };
 
 export type SitePlan = {
   readonly name: string;
   readonly parts: readonly SitePart[];
   readonly kmsHosts: number;
-  /** Why, in sentences. */
+  /** The reasons, as sentences. */
   readonly reasons: readonly string[];
 };
 
-/** One key that the plan needs: how much of its limit, and what must be asked for beyond what it starts with. */
+/** One key of the plan: how much of its limit the plan needs, and how to get what exceeds the initial limit. */
 export type KeyPlan = {
   readonly type: KeyType;
   readonly productGroup: ProductGroup;
-  /** Host places of a KMS key, activations of a MAK. */
+  /** Hosts of a KMS key, activations of a MAK. */
   readonly needed: number;
   readonly startsWith: number;
   readonly beyond: {
@@ -42,9 +42,10 @@ export type ActivationPlan = {
 const serverGroups = ['server-a', 'server-b', 'server-c'] as const;
 
 /**
- * The activation plan (AGR-6): which keys to use where, how many KMS hosts and MAK activations that takes, and what must
- * be asked for beyond the standard limits. At a site, machines of a kind (clients, servers) that pass the KMS threshold
- * use a KMS host there; all others use MAKs. Open customers are advised MAK, unless a site passes a threshold.
+ * Plans the activation of a customer's sites (AGR-6): which keys to use where, the number of KMS hosts and MAK
+ * activations, and how to get more than the initial limits. If the clients or the servers of a site reach the KMS
+ * threshold, they use a KMS host. All other machines use MAKs. For Open agreements, the advice is MAKs unless a site
+ * reaches a threshold.
  */
 export function planActivations(program: Program, sites: readonly Site[], policy: Policy): ActivationPlan {
   const sitePlans = sites.map((site) => planSite(site, policy));
@@ -75,11 +76,11 @@ function planSite({ name, machines }: Site, policy: Policy): SitePlan {
 function reasonsFor(machineKind: string, count: number, threshold: number): readonly string[] {
   if (count === 0) return [];
   return count >= threshold
-    ? [`${count} ${machineKind} are at least the ${threshold} that a KMS host needs: use one KMS host here for them.`]
-    : [`${count} ${machineKind} are fewer than the ${threshold} that a KMS host needs: activate each with a MAK.`];
+    ? [`${count} ${machineKind} reach the KMS threshold of ${threshold}: use one KMS host for them at this site.`]
+    : [`${count} ${machineKind} are below the KMS threshold of ${threshold}: activate each with a MAK.`];
 }
 
-/** One KMS key serves all sites: its group is the highest that any of them activates by KMS. */
+/** Plans the KMS key. One key serves all sites, so its group is the highest that any site activates by KMS. */
 function planKmsKey(sites: readonly SitePlan[], policy: Policy): readonly KeyPlan[] {
   const needed = sites.reduce((sum, { kmsHosts }) => sum + kmsHosts, 0);
   const byKms = sites.flatMap(({ parts }) => parts).filter(({ keyType }) => keyType === 'KMS');
@@ -101,21 +102,26 @@ function planKmsKey(sites: readonly SitePlan[], policy: Policy): readonly KeyPla
             ? {
                 amount,
                 ask: 'call-center',
-                how: `Call the activation call centre from beside each further host: one override a day, ${overridesPerKey} in all.`,
+                how: `Call the call center while you are at each additional host: one override a day, ${overridesPerKey} in total.`,
               }
-            : { amount, ask: 'KMSADD', how: `Send a KMSADD request for ${amount} more host places.` },
+            : { amount, ask: 'KMSADD', how: `Submit a KMSADD request for ${amount} more hosts.` },
     },
   ];
 }
 
-/** One MAK for each group that has machines off KMS; what it starts with is reckoned for as many licenses as machines. */
+/**
+ * Plans one MAK for each group with machines that do not use KMS. Its initial limit assumes one license for each
+ * machine.
+ */
 function planMaks(sites: readonly SitePlan[], program: Program, policy: Policy): readonly KeyPlan[] {
   const parts = sites.flatMap((site) => site.parts);
   return productGroups.flatMap((productGroup): readonly KeyPlan[] => {
-    const ofGroup = parts.filter((part) => part.productGroup === productGroup);
-    const needed = ofGroup.filter(({ keyType }) => keyType === 'MAK').reduce((sum, { machines }) => sum + machines, 0);
+    const groupParts = parts.filter((part) => part.productGroup === productGroup);
+    const needed = groupParts
+      .filter(({ keyType }) => keyType === 'MAK')
+      .reduce((sum, { machines }) => sum + machines, 0);
     if (needed === 0) return [];
-    const licenses = ofGroup.reduce((sum, { machines }) => sum + machines, 0);
+    const licenses = groupParts.reduce((sum, { machines }) => sum + machines, 0);
     const startsWith = makLimitFor(licenses, program, null, policy);
     const amount = needed - startsWith;
     const byPhone = startsWith * (policy.callCenter.increaseUpToTimesOriginal - 1);
@@ -129,8 +135,8 @@ function planMaks(sites: readonly SitePlan[], program: Program, policy: Policy):
           amount <= 0
             ? null
             : amount <= byPhone
-              ? { amount, ask: 'call-center', how: `Call the activation call centre for ${amount} more activations.` }
-              : { amount, ask: 'MAKADD', how: `Send a MAKADD request for ${amount} more activations.` },
+              ? { amount, ask: 'call-center', how: `Ask the call center for ${amount} more activations.` }
+              : { amount, ask: 'MAKADD', how: `Submit a MAKADD request for ${amount} more activations.` },
       },
     ];
   });
@@ -139,11 +145,11 @@ function planMaks(sites: readonly SitePlan[], program: Program, policy: Policy):
 function summaryOf(program: Program, advice: ActivationPlan['advice'], keys: readonly KeyPlan[]): string {
   const hosts = keys.find(({ type }) => type === 'KMS')?.needed ?? 0;
   const activations = keys.filter(({ type }) => type === 'MAK').reduce((sum, { needed }) => sum + needed, 0);
-  const requirement = `It takes ${hosts} KMS ${hosts === 1 ? 'host' : 'hosts'} and ${activations} MAK activations.`;
+  const requirement = `You need ${hosts} KMS ${hosts === 1 ? 'host' : 'hosts'} and ${activations} MAK activations.`;
   if (program === 'open') {
     return advice === 'mak'
-      ? `For Open agreements we advise MAKs. ${requirement}`
-      : `For Open agreements we advise MAKs, except where a site is large enough for a KMS host. ${requirement}`;
+      ? `We recommend MAKs for Open agreements. ${requirement}`
+      : `We recommend MAKs for Open agreements, except at sites that are large enough for a KMS host. ${requirement}`;
   }
-  return `A mix of KMS where a site is large enough and MAKs elsewhere suits this agreement best. ${requirement}`;
+  return `We recommend KMS at sites that are large enough, and MAKs everywhere else. ${requirement}`;
 }

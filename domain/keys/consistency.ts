@@ -3,48 +3,51 @@ import { limitOf } from './grant.ts';
 import type { Key, KmsKey } from './key.ts';
 import { usedHostSlots } from './kms.ts';
 
-/** The places of one bucket of a MAK, and the machines that have their mark in it. */
+/** The slots of one bucket of a MAK, and the machines with an activation record in it. */
 export type BucketCounters = {
   readonly bucket: number;
   readonly used: number;
   readonly available: number;
-  /** The count of buckets that it is laid out for. */
+  /** The number of buckets that its machines are distributed over. */
   readonly modulus: number;
   readonly blocked: boolean;
   readonly machines: readonly string[];
-  /** Machines with a mark here that belong into another bucket. */
+  /** The number of activation records in this bucket that belong in another bucket. */
   readonly misplaced: number;
 };
 
-/** All that a MAK's limit is made of and dealt out to. */
+/** The counters that a MAK's limit is split across. */
 export type MakCounters = {
-  /** What the grants add up to (KEY-8). */
+  /** The sum of the grants (KEY-8). */
   readonly granted: number;
   readonly status: Key['state']['status'];
-  /** How many buckets the key knows of. */
+  /** The number of buckets in the key's item. */
   readonly bucketCount: number;
   readonly reserve: { readonly available: number; readonly total: number; readonly exhausted: boolean };
   readonly buckets: readonly BucketCounters[];
 };
 
-/** How a MAK's places are when they are in order again. */
+/** The counters of a MAK after a repair. */
 export type RepairedCounters = {
   readonly reserveAvailable: number;
   readonly total: number;
   readonly buckets: readonly { readonly bucket: number; readonly used: number; readonly available: number }[];
 };
 
-/** What is wrong with a MAK's account, and how it is put right; null when that would take a guess. */
+/** The inconsistencies of a MAK's counters, and their repair; null when a repair would be a guess. */
 export type MakConsistencyResult = {
   readonly inconsistencies: readonly string[];
   readonly repair: RepairedCounters | null;
 };
 
 /**
- * Judges whether a MAK counts right (MAK-1, KEY-8): each used place has the mark of a machine, no machine has two, used
- * and free places add up to the limit that is enforced, and that is what was granted. The marks and the grants are facts;
- * the counts follow from them, and free places are all alike. So counts are put right by them, unless a bucket is missing
- * or there twice: then nobody can say which machines were in it.
+ * Checks that the counters of a MAK are consistent (MAK-1, KEY-8). Each used slot has the activation record of one
+ * machine, and no machine has two. Used and available slots add up to the enforced limit, which is the sum of the
+ * grants.
+ *
+ * Activation records and grants are the truth. Counters follow from them, and available slots are interchangeable, so
+ * counters can be repaired. They cannot be repaired when a bucket is missing or exists twice, because nobody can say
+ * which machines were in it.
  */
 export function checkMakConsistency(counters: MakCounters): MakConsistencyResult {
   const { granted, bucketCount, reserve, buckets } = counters;
@@ -52,17 +55,19 @@ export function checkMakConsistency(counters: MakCounters): MakConsistencyResult
   const ambiguous = [
     ...findCoverageGaps(counters),
     ...(new Set(machines).size < machines.length
-      ? [`${machines.length - new Set(machines).size} machines have their mark in two buckets`]
+      ? [`${machines.length - new Set(machines).size} machines have activation records in two buckets`]
       : []),
     ...buckets
       .filter(({ misplaced }) => misplaced > 0)
-      .map(({ bucket, misplaced }) => `${misplaced} machines in bucket ${bucket} belong into another`),
+      .map(({ bucket, misplaced }) => `${misplaced} machines in bucket ${bucket} belong in another bucket`),
     ...buckets
       .filter(({ modulus }) => modulus > bucketCount)
-      .map(({ bucket }) => `bucket ${bucket} is laid out for more buckets than the key knows of`),
-    ...(machines.length > granted ? [`${machines.length} machines are activated, and ${granted} were granted`] : []),
+      .map(({ bucket }) => `bucket ${bucket} is split for more buckets than the key has`),
+    ...(machines.length > granted
+      ? [`${machines.length} machines are activated, but ${granted} activations are granted`]
+      : []),
     ...(counters.status === 'live' && buckets.some(({ blocked }) => blocked)
-      ? ['the key is live, and some of its buckets are blocked']
+      ? ['the key is live, but some of its buckets are blocked']
       : []),
   ];
   const slots = buckets.reduce((sum, { used, available }) => sum + used + available, reserve.available);
@@ -72,17 +77,19 @@ export function checkMakConsistency(counters: MakCounters): MakConsistencyResult
       .filter((bucket) => bucket.used !== bucket.machines.length)
       .map(
         ({ bucket, used: count, machines: activations }) =>
-          `bucket ${bucket} counts ${count} and has ${activations.length} marks`,
+          `bucket ${bucket} counts ${count} activations and has ${activations.length} activation records`,
       ),
     ...buckets
       .filter(({ available }) => available < 0)
-      .map(({ bucket, available }) => `bucket ${bucket} has ${available} free places`),
-    ...(reserve.available < 0 ? [`the reserve has ${reserve.available} free places`] : []),
-    ...(reserve.total === granted ? [] : [`the reserve enforces ${reserve.total}, and ${granted} were granted`]),
-    ...(slots === granted ? [] : [`its places add up to ${slots}, and ${granted} were granted`]),
-    // Of a blocked key nobody asks any more: its machines leave it as they activate with its successor (BLK-3).
+      .map(({ bucket, available }) => `bucket ${bucket} has ${available} available slots`),
+    ...(reserve.available < 0 ? [`the reserve has ${reserve.available} available slots`] : []),
+    ...(reserve.total === granted
+      ? []
+      : [`the reserve enforces ${reserve.total}, but ${granted} activations are granted`]),
+    ...(slots === granted ? [] : [`the slots add up to ${slots}, but ${granted} activations are granted`]),
+    // The mark does not matter for a blocked key: its machines are removed as they activate with its successor (BLK-3).
     ...(counters.status !== 'blocked' && reserve.exhausted && used < granted
-      ? [`it is remembered as spent, and ${used} of ${granted} are used`]
+      ? [`the key is marked as exhausted, but only ${used} of ${granted} activations are used`]
       : []),
   ];
   return {
@@ -91,19 +98,24 @@ export function checkMakConsistency(counters: MakCounters): MakConsistencyResult
   };
 }
 
-/** Which numbers are in no bucket, or in two: a bucket that is not split yet holds those of its halves as well. */
+/**
+ * Finds bucket numbers that no bucket covers, or two. A bucket that is not split yet covers the numbers of both halves.
+ */
 function findCoverageGaps({ bucketCount, buckets }: MakCounters): readonly string[] {
   const countHolders = (number: number) => buckets.filter(({ bucket, modulus }) => number % modulus === bucket).length;
   const numbers = Array.from({ length: bucketCount }, (_, number) => number);
   const missing = numbers.filter((number) => countHolders(number) === 0);
   const duplicated = numbers.filter((number) => countHolders(number) > 1);
   return [
-    ...(missing.length === 0 ? [] : [`bucket ${missing.join(', ')} is missing, with the marks that were in it`]),
-    ...(duplicated.length === 0 ? [] : [`bucket ${duplicated.join(', ')} is there whole and split`]),
+    ...(missing.length === 0 ? [] : [`bucket ${missing.join(', ')} is missing, with its activation records`]),
+    ...(duplicated.length === 0 ? [] : [`bucket ${duplicated.join(', ')} exists both split and unsplit`]),
   ];
 }
 
-/** Used places are the marks; free ones stay where they are while they fit, and what is over or wanting is the reserve's. */
+/**
+ * Sets the used slots to the activation records. Available slots stay in place while they fit; the reserve takes the
+ * difference.
+ */
 function repairCounters({ granted, buckets }: MakCounters): RepairedCounters {
   let excess =
     buckets.reduce((sum, { machines, available }) => sum + machines.length + Math.max(0, available), 0) - granted;
@@ -126,8 +138,9 @@ function repairCounters({ granted, buckets }: MakCounters): RepairedCounters {
 }
 
 /**
- * Names what does not fit together in a KMS key (KMS-1, OVR-1, OVR-3): more hosts than places, a host there twice or beyond
- * its uses, overrides without their grants. All of it is in one item, so nothing else could say how to put it right.
+ * Lists the inconsistencies of a KMS key (KMS-1, OVR-1, OVR-3): more hosts than slots, a duplicate host, a host with
+ * too many activations, overrides without their grants. There is no repair, because a KMS key is one item and no other
+ * item holds the same facts.
  */
 export function checkKmsConsistency(key: KmsKey, policy: Policy): readonly string[] {
   const limit = limitOf(key.grants);
@@ -136,12 +149,12 @@ export function checkKmsConsistency(key: KmsKey, policy: Policy): readonly strin
   const grantReferences = key.grants.filter(({ kind }) => kind === 'override').map(({ reference }) => reference);
   const overrideReferences = key.overrides.map(({ callReference }) => callReference);
   return [
-    ...(slotsUsed > limit ? [`${slotsUsed} hosts have a place, and ${limit} places were granted`] : []),
-    ...(new Set(ids).size < ids.length ? ['a host is there twice'] : []),
+    ...(slotsUsed > limit ? [`${slotsUsed} hosts have a slot, but ${limit} slots are granted`] : []),
+    ...(new Set(ids).size < ids.length ? ['a host is listed twice'] : []),
     ...(grantReferences.toSorted().join() === overrideReferences.toSorted().join()
       ? []
       : [
-          `${grantReferences.length} overrides were granted and ${overrideReferences.length} are there, or under other references`,
+          `${grantReferences.length} override grants do not match ${overrideReferences.length} overrides by their references`,
         ]),
     ...key.hosts.flatMap(({ installationId, slot, uses, overridesSpent }) => {
       const usedOverrides = key.overrides.filter(
@@ -152,10 +165,10 @@ export function checkKmsConsistency(key: KmsKey, policy: Policy): readonly strin
         ...(overridesSpent === usedOverrides.length
           ? []
           : [
-              `host ${installationId} has spent ${overridesSpent} overrides, and ${usedOverrides.length} are marked as spent`,
+              `host ${installationId} has spent ${overridesSpent} overrides, but ${usedOverrides.length} are marked as used`,
             ]),
         ...(uses - overridesSpent > usesMax || uses < overridesSpent
-          ? [`host ${installationId} has ${uses} uses, ${overridesSpent} of them overrides`]
+          ? [`host ${installationId} has ${uses} activations, ${overridesSpent} of them overrides`]
           : []),
       ];
     }),

@@ -1,9 +1,9 @@
 import type { Instant } from '../calendar/instant.ts';
 
 /**
- * Anything that made a limit what it is (KEY-8): how much, when, by whom, under which reference, and who approved.
- * `override` grants are single activations of one KMS host; all other kinds count in the unit of the key's limit
- * (activations for a MAK, host places for a KMS key).
+ * One contribution to the limit of a key (KEY-8): its amount, time, actor, reference, and approver.
+ * An `override` grant is one activation of one KMS host. All other kinds count in the unit of the key's limit:
+ * activations for a MAK, hosts for a KMS key.
  */
 export type Grant = {
   readonly kind: 'initial' | 'override' | 'call-center' | 'exception';
@@ -14,17 +14,17 @@ export type Grant = {
   readonly approvedBy: string | null;
 };
 
-/** The limit that is enforced: the sum of the grants that count in its unit (KEY-8). */
+/** Returns the enforced limit: the sum of the grants that count in its unit (KEY-8). */
 export function limitOf(grants: readonly Grant[]): number {
   return grants.reduce((sum, grant) => (grant.kind === 'override' ? sum : sum + grant.amount), 0);
 }
 
-/** What the key was issued with: call-centre increases are measured against it (MAK-4). */
+/** Returns the limit that the key was issued with. Increases by the call center are measured against it (MAK-4). */
 export function originalLimitOf(grants: readonly Grant[]): number {
   return grants.reduce((sum, grant) => (grant.kind === 'initial' ? sum + grant.amount : sum), 0);
 }
 
-/** The grant that was already given under this reference, so that a repeated call gives nothing more (OVR-4). */
+/** Finds the grant that already exists for a reference, so that a repeated call grants nothing more (OVR-4). */
 export function findGrant(grants: readonly Grant[], kind: Grant['kind'], reference: string): Grant | undefined {
   return grants.find((grant) => grant.kind === kind && grant.reference === reference);
 }

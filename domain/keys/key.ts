@@ -10,23 +10,23 @@ import type { Grant } from './grant.ts';
 import type { InstallationId } from './installation-id.ts';
 import { maskedKey } from './product-key.ts';
 
-/** What every key is, MAK or KMS. The key itself is not here: it is kept sealed by the store (KEY-6). */
+/** The properties of every key, MAK or KMS. The product key itself is not one of them: the store seals it (KEY-6). */
 type KeyBase = {
   readonly keyId: string;
   readonly agreementId: string;
   readonly productGroup: ProductGroup;
   readonly lastFive: string;
   readonly state: KeyState;
-  /** Everything that made the limit what it is, oldest first (KEY-8). */
+  /** The grants that make up the limit, oldest first (KEY-8). */
   readonly grants: readonly Grant[];
   readonly issuedAt: Instant;
   readonly replaces: string | null;
 };
 
 /**
- * A key is live until it is blocked. A replacement first holds the key (nothing is granted or activated any more) and
- * then, in one step, blocks it and issues the new one (BLK-2). Blocked carries two marks, for activation and for genuine
- * validation, which a replacement sets together (BLK-1).
+ * A key is live until it is blocked. A replacement first moves it to `blocking`, which stops activations and grants.
+ * Then, in one write, it blocks the key and issues the new one (BLK-2). A blocked key has two timestamps, for
+ * activation and for genuine validation, which a replacement sets together (BLK-1).
  */
 export type KeyState =
   | { readonly status: 'live' }
@@ -39,14 +39,14 @@ export type KeyState =
     }
   | {
       readonly status: 'blocked';
-      /** Since when nothing is activated or granted with it. */
+      /** The time at which activations and grants stopped. */
       readonly at: Instant;
-      /** Since when it counts as blocked for validation; its installations stay genuine for a grace after that (VAL-1). */
+      /** The time of the block for validation. Installations stay genuine for a grace period after it (VAL-1). */
       readonly validationAt: Instant;
       readonly replacedBy: Successor | null;
     };
 
-/** The key that replaces another, as far as the other tells of it. */
+/** The reference from a replaced key to its replacement. */
 export type Successor = { readonly keyId: string; readonly lastFive: string };
 
 export type Mak = KeyBase & { readonly type: 'MAK' };
@@ -59,13 +59,13 @@ export type KmsKey = KeyBase & {
 
 export type Key = Mak | KmsKey;
 
-/** A KMS host that has activated. One that came in by an override alone takes no host place. */
+/** A KMS host that has activated. A host that activated only by overrides takes no host slot. */
 export type KmsHost = {
   readonly installationId: InstallationId;
   readonly machineName: string | null;
   readonly product: Product;
   readonly slot: 'standard' | 'override';
-  /** All its activations; `overridesSpent` of them were overrides. */
+  /** All activations of the host, of which `overridesSpent` were overrides. */
   readonly uses: number;
   readonly overridesSpent: number;
   readonly firstActivatedAt: Instant;
@@ -73,7 +73,7 @@ export type KmsHost = {
   readonly clientsReported: number | null;
 };
 
-/** One extra activation, for one host alone, given by the call centre on one of its days (OVR-1, OVR-2). */
+/** One extra activation for one host, granted by the call center (OVR-1, OVR-2). */
 export type Override = {
   readonly installationId: InstallationId;
   readonly at: Instant;
@@ -81,7 +81,7 @@ export type Override = {
   readonly usedAt: Instant | null;
 };
 
-/** Refuses whatever needs a live key (BLK-1); `undefined` when the key is live. */
+/** Refuses an operation on a key that is not live (BLK-1); `undefined` when it is live. */
 export function refuseUnlessLive(key: Pick<Key, 'state' | 'lastFive'>): RefusalResult | undefined {
   const { state } = key;
   switch (state.status) {
@@ -90,7 +90,7 @@ export function refuseUnlessLive(key: Pick<Key, 'state' | 'lastFive'>): RefusalR
     case 'blocking':
       return refuse(
         'key-blocked',
-        `The key ending in ${key.lastFive} is being replaced. Use the new key, in a moment.`,
+        `The key ending in ${key.lastFive} is being replaced. Use the new key, which is available shortly.`,
         {
           replacedBy: null,
         },
@@ -99,14 +99,17 @@ export function refuseUnlessLive(key: Pick<Key, 'state' | 'lastFive'>): RefusalR
       return refuse(
         'key-blocked',
         state.replacedBy === null
-          ? `The key ending in ${key.lastFive} is blocked. Ask your license administrator for the key that is in use.`
+          ? `The key ending in ${key.lastFive} is blocked. Ask your license administrator for the current key.`
           : `The key ending in ${key.lastFive} is blocked. Use the key ending in ${state.replacedBy.lastFive}, which replaced it.`,
         { replacedBy: state.replacedBy?.lastFive ?? null },
       );
   }
 }
 
-/** Refuses a product outside the key's group, naming what the key covers (KEY-3, MAK-3); `undefined` when covered. */
+/**
+ * Refuses a product that the key does not cover, and lists those that it covers (KEY-3, MAK-3); `undefined` when
+ * covered.
+ */
 export function refuseUnlessCovered(
   key: { readonly type: KeyType; readonly productGroup: ProductGroup; readonly lastFive: string },
   product: Product,
@@ -117,15 +120,15 @@ export function refuseUnlessCovered(
   const names = coveredProducts.map((each) => policy.catalog[each].name).join(', ');
   return refuse(
     'product-not-covered',
-    `The key ending in ${key.lastFive} does not cover ${policy.catalog[product].name}. It covers ${names}.`,
+    `The key ending in ${key.lastFive} does not cover ${policy.catalog[product].name}. It covers ${names}. Use another key for this product.`,
     { covers: coveredProducts },
   );
 }
 
-/** What is known of the agreement when an exception request is begun for somebody. */
+/** The part of an agreement that a draft of an exception request is made from. */
 export type DraftAgreement = { readonly organization: { readonly name: string }; readonly numbers: AgreementNumbers };
 
-/** The exception request, begun: all that the system knows of the eight facts already (MAK-5, OVR-3). */
+/** Drafts an exception request with everything that the service already knows (MAK-5, OVR-3). */
 export function draftRequest(
   key: Pick<Key, 'type' | 'productGroup' | 'lastFive'>,
   facts: { readonly agreement: DraftAgreement; readonly activationsRequested: number; readonly product?: Product },
@@ -144,12 +147,12 @@ export function draftRequest(
   };
 }
 
-/** Which exception process raises a key of this type. */
+/** Returns the kind of exception request that raises the limit of a key of this type. */
 export function exceptionKindOf(type: KeyType): 'MAKADD' | 'KMSADD' {
   return type === 'MAK' ? 'MAKADD' : 'KMSADD';
 }
 
-/** How the key is shown in every list: all but the last five masked (KEY-6). */
+/** Returns the key as lists show it, with all but the last five characters masked (KEY-6). */
 export function maskOf(key: Pick<Key, 'lastFive'>): string {
   return maskedKey(key.lastFive);
 }

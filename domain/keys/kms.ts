@@ -13,12 +13,12 @@ import type { InstallationId } from './installation-id.ts';
 import type { DraftAgreement, Key, KmsHost, KmsKey, Override } from './key.ts';
 import { draftRequest, refuseUnlessCovered, refuseUnlessLive } from './key.ts';
 
-/** Host places that are taken: hosts that came in by an override alone take none. */
+/** Returns the number of used host slots. A host that activated only by overrides uses none. */
 export function usedHostSlots(key: Pick<KmsKey, 'hosts'>): number {
   return key.hosts.filter((host) => host.slot === 'standard').length;
 }
 
-/** What a host has left of its standard allowance (KMS-1). */
+/** Returns how many standard activations a host has left (KMS-1). */
 export function remainingStandardUses(host: KmsHost, policy: Policy): number {
   return host.slot === 'standard' ? policy.kms.usesPerHost - (host.uses - host.overridesSpent) : 0;
 }
@@ -37,10 +37,11 @@ type HostActivationResult = {
 };
 
 /**
- * Activates a KMS host. A known host uses its own ten; a new one takes a place; when neither is left, an override given
- * to this very host is spent (KMS-1, OVR-1). Refuses a blocked key, a product that the key does not cover, and a seventh
- * host or an eleventh use, with the remedies (KMS-3).
- * `advisory` is set when so many hosts are new that the key is probably typed on clients (KMS-4).
+ * Activates a KMS host. A host that has a slot uses one of its ten activations, and a new host takes a free slot. When
+ * neither is left, the host spends an override that was granted to it (KMS-1, OVR-1).
+ * Refuses a blocked key, a product that the key does not cover, and, with the remedies, a seventh host or an eleventh
+ * activation (KMS-3).
+ * `advisory` is set when so many hosts are new that the key is probably used on client computers (KMS-4).
  */
 export function activateHost(
   key: KmsKey,
@@ -57,7 +58,7 @@ export function activateHost(
   if (existingHost !== undefined && remainingStandardUses(existingHost, policy) > 0)
     return acceptActivation(key, recordUse(existingHost, request, now), context);
   if (slotsLeft > 0 && existingHost?.slot !== 'standard') {
-    // A host that came in by an override moves to a place of its own once there is one.
+    // A host that activated by an override takes a slot as soon as one is free.
     const host = recordUse(existingHost ?? createHost(request, 'standard', now), request, now);
     return acceptActivation(key, { ...host, slot: 'standard' }, context);
   }
@@ -104,12 +105,12 @@ function acceptActivation(key: KmsKey, host: KmsHost, context: Pick<Context, 'no
   return isProbablyOnClients(nextKey, context) ? { ...result, advisory: 'kms-key-on-clients' } : result;
 }
 
-/** Whether so many hosts are new within the policy's hours that the key is probably used on clients (KMS-4). */
+/** Returns true when so many hosts are new that the key is probably used on client computers (KMS-4). */
 export function isProbablyOnClients(key: Pick<KmsKey, 'hosts'>, context: Pick<Context, 'now' | 'policy'>): boolean {
   return countNewHosts(key, context) >= context.policy.kms.newHostsWarning.hosts;
 }
 
-/** How many hosts of a key were new within the policy's hours (KMS-4). */
+/** Counts the hosts that first activated within the hours that the policy sets (KMS-4). */
 export function countNewHosts(key: Pick<KmsKey, 'hosts'>, { now, policy }: Pick<Context, 'now' | 'policy'>): number {
   const since = addDuration(now, { hours: -policy.kms.newHostsWarning.withinHours });
   return key.hosts.filter((host) => isBefore(since, host.firstActivatedAt)).length;
@@ -128,16 +129,16 @@ function refuseHost(
   const limit = limitOf(key.grants);
   const reason =
     existingHost?.slot === 'standard'
-      ? `This host has used its ${context.policy.kms.usesPerHost} activations of the key ending in ${key.lastFive}.`
-      : `The key ending in ${key.lastFive} has activated its ${limit} hosts.`;
+      ? `This host has used all ${context.policy.kms.usesPerHost} of its activations with the key ending in ${key.lastFive}.`
+      : `The key ending in ${key.lastFive} has activated all ${limit} of its hosts.`;
   return refuse(
     'activation-limit-reached',
-    `${reason} Ask that activations be added to this key, or ask that it be blocked and a new one assigned.`,
+    `${reason} Ask the call center for an override, submit a KMSADD request, or have the key replaced.`,
     { limit, used: usedHostSlots(key), remedies: kmsRemedies(key, { agreement, product: request.product }, context) },
   );
 }
 
-/** The two remedies of a spent KMS key (KMS-3): more on this key (an override, else KMSADD), or a replacement. */
+/** Lists the remedies for a KMS key at its limit (KMS-3): an override, a KMSADD request, or a replacement. */
 export function kmsRemedies(
   key: KmsKey,
   about: { readonly agreement: DraftAgreement; readonly product?: Product },
@@ -160,15 +161,15 @@ export function kmsRemedies(
   ];
 }
 
-/** What may be granted by phone now and, if nothing, when next (OVR-2, OVR-3, OVR-5). */
+/** The overrides that the call center can grant now, or when it can grant the next one (OVR-2, OVR-3, OVR-5). */
 export type OverrideAllowance = {
   readonly available: 0 | 1;
-  /** When the next override can be given; null when one can be given now, or none ever again. */
+  /** The time of the next override; null when one can be granted now, or when none is left. */
   readonly availableAt: Instant | null;
   readonly remaining: number;
 };
 
-/** Decides what the call centre may still override on a live KMS key: one a day of its own days, five in all. */
+/** Computes the override allowance of a live KMS key: one for each day of the call center, five in total. */
 export function overrideAllowance(
   key: Pick<KmsKey, 'overrides'>,
   { now, policy }: Pick<Context, 'now' | 'policy'>,
@@ -190,9 +191,10 @@ export type OverrideRequest = {
 };
 
 /**
- * Gives a KMS host one more activation (OVR-1): one a day per key (OVR-2), five in all (OVR-3). It can be spent by that
- * host alone. The same call reference answers with the grant it gave and gives no more (OVR-4).
- * Refuses a MAK, a blocked key, a second one on a day (with the instant of the next), and a sixth (with KMSADD, begun).
+ * Grants one more activation to a KMS host (OVR-1): one a day for each key (OVR-2), five in total (OVR-3). Only that
+ * host can spend it. A repeated call reference returns the first grant and grants nothing more (OVR-4). Refuses a MAK,
+ * a blocked key, a second override on a day (with the time of the next), and a sixth override (with the draft of a
+ * KMSADD request).
  */
 export function grantOverride(
   key: Key,
@@ -201,7 +203,7 @@ export function grantOverride(
   context: Pick<Context, 'actor' | 'now' | 'policy'>,
 ): Result<{ readonly grant: Grant; readonly key: KmsKey; readonly repeated: boolean }> {
   if (key.type !== 'KMS') {
-    return refuse('wrong-key-type', 'Overrides are for KMS keys. The limit of a MAK can be increased instead.');
+    return refuse('wrong-key-type', 'Only KMS keys have overrides, and this key is a MAK. Increase its limit instead.');
   }
   const existingGrant = findGrant(key.grants, 'override', request.callReference);
   if (existingGrant !== undefined) return { ok: true, grant: existingGrant, key, repeated: true };
@@ -211,14 +213,14 @@ export function grantOverride(
   if (allowance.remaining === 0) {
     return refuse(
       'overrides-exhausted',
-      `This key has had all of its ${context.policy.callCenter.overridesPerKey} overrides. For more, send a KMSADD request.`,
+      `This key has used all ${context.policy.callCenter.overridesPerKey} of its overrides. To get more, submit a KMSADD request.`,
       { draft: draftRequest(key, { agreement, activationsRequested: 1 }, context.policy) },
     );
   }
   if (allowance.availableAt !== null) {
     return refuse(
       'override-used-today',
-      `This key has had its override of today. The next can be given from ${allowance.availableAt} on.`,
+      `This key has already had its override for today. You can grant the next one from ${allowance.availableAt}.`,
       { availableAt: allowance.availableAt },
     );
   }
@@ -244,7 +246,10 @@ export function grantOverride(
   };
 }
 
-/** Records how many machines a host says it serves: shown, never enforced (KMS-2). `undefined` for an unknown host. */
+/**
+ * Records how many clients a host reports. The number is shown, never enforced (KMS-2). `undefined` for an unknown
+ * host.
+ */
 export function reportClients(key: KmsKey, installationId: InstallationId, clients: number): KmsKey | undefined {
   if (!key.hosts.some((host) => host.installationId === installationId)) return undefined;
   return {

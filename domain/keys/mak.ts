@@ -9,19 +9,20 @@ import { findGrant, limitOf, originalLimitOf } from './grant.ts';
 import type { DraftAgreement, Key, Mak } from './key.ts';
 import { draftRequest, refuseUnlessLive } from './key.ts';
 
-/** The highest limit that a phone call can give: a multiple of what was originally allocated (MAK-4). */
+/** Returns the highest limit that the call center can set: a multiple of the original limit (MAK-4). */
 export function callCenterMaximum(key: Pick<Mak, 'grants'>, policy: Policy): number {
   return originalLimitOf(key.grants) * policy.callCenter.increaseUpToTimesOriginal;
 }
 
-/** How many more activations the call centre could still add to this MAK (MAK-4, OVR-5). */
+/** Returns how many activations the call center can still add to this MAK (MAK-4, OVR-5). */
 export function callCenterHeadroom(key: Pick<Mak, 'grants'>, policy: Policy): number {
   return Math.max(0, callCenterMaximum(key, policy) - limitOf(key.grants));
 }
 
 /**
- * The way out for a MAK that has run out: by phone up to double, beyond that by exception (MAK-4, MAK-5).
- * The request is begun for as many activations again as the key was issued with, at least enough to be an exception.
+ * Lists the remedies for a MAK at its limit: an increase by the call center up to double, or a MAKADD request (MAK-4,
+ * MAK-5). The draft asks for the original limit once more, or for one more than the call center can add if that is
+ * larger.
  */
 export function makRemedies(
   key: Pick<Mak, 'type' | 'productGroup' | 'lastFive' | 'grants'>,
@@ -29,18 +30,18 @@ export function makRemedies(
   policy: Policy,
 ): readonly Remedy[] {
   const headroom = callCenterHeadroom(key, policy);
-  const suggested = Math.max(headroom + 1, originalLimitOf(key.grants));
+  const activationsRequested = Math.max(headroom + 1, originalLimitOf(key.grants));
   return [
     { kind: 'call-center-increase', available: headroom > 0, maximum: headroom },
     {
       kind: 'MAKADD',
       available: true,
-      draft: draftRequest(key, { ...about, activationsRequested: suggested }, policy),
+      draft: draftRequest(key, { ...about, activationsRequested }, policy),
     },
   ];
 }
 
-/** Refuses the activation past a MAK's limit and says what can be done about it (MAK-1, MAK-5). */
+/** Refuses an activation above the limit of a MAK, with the remedies (MAK-1, MAK-5). */
 export function refuseAtLimit(
   key: Pick<Mak, 'type' | 'productGroup' | 'lastFive' | 'grants'>,
   used: number,
@@ -51,8 +52,8 @@ export function refuseAtLimit(
   const headroom = callCenterHeadroom(key, policy);
   const remedy =
     headroom > 0
-      ? `Call the activation call centre, which can add up to ${headroom}, or ask for more by a MAKADD request.`
-      : 'It is already at the most that the call centre can give; ask for more by a MAKADD request.';
+      ? `Ask the call center to add up to ${headroom}, or submit a MAKADD request for more.`
+      : 'The call center cannot add any more. Submit a MAKADD request.';
   return refuse(
     'activation-limit-reached',
     `All ${limit} activations of the key ending in ${key.lastFive} are used. ${remedy}`,
@@ -71,10 +72,10 @@ export type IncreaseRequest = {
 };
 
 /**
- * Raises a MAK's limit by phone, over all calls together up to double what was originally allocated (MAK-4).
- * The same call reference on the same key answers with the grant that it gave and gives no more (OVR-4).
- * Refuses a KMS key, a blocked key, a limit that is no raise, and one above the call centre's reach; the last carries
- * the MAKADD request, begun (MAK-5).
+ * Raises the limit of a MAK for a phone call. All calls together can raise it up to double the original limit (MAK-4).
+ * A repeated call reference returns the first grant and grants nothing more (OVR-4).
+ * Refuses a KMS key, a blocked key, a limit that is not higher than the current one, and a limit above what the call
+ * center can grant, with the draft of a MAKADD request (MAK-5).
  */
 export function increaseLimit(
   key: Key,
@@ -83,7 +84,10 @@ export function increaseLimit(
   context: Pick<Context, 'actor' | 'now' | 'policy'>,
 ): Result<{ readonly grant: Grant; readonly key: Mak; readonly repeated: boolean }> {
   if (key.type !== 'MAK') {
-    return refuse('wrong-key-type', 'A KMS key has no limit to raise by phone; give its host an override instead.');
+    return refuse(
+      'wrong-key-type',
+      'The call center cannot raise the limit of a KMS key. Grant an override to its host instead.',
+    );
   }
   const existingGrant = findGrant(key.grants, 'call-center', request.callReference);
   if (existingGrant !== undefined) return { ok: true, grant: existingGrant, key, repeated: true };
@@ -91,13 +95,13 @@ export function increaseLimit(
   if (refusal !== undefined) return refusal;
   const limit = limitOf(key.grants);
   if (request.newLimit <= limit) {
-    return refuse('limit-not-raised', `The limit is ${limit} already. Ask for a new limit above that.`, { limit });
+    return refuse('limit-not-raised', `The limit is already ${limit}. Enter a new limit above ${limit}.`, { limit });
   }
   const maximumLimit = callCenterMaximum(key, context.policy);
   if (request.newLimit > maximumLimit) {
     return refuse(
       'above-call-center-limit',
-      `By phone this key can be raised to ${maximumLimit} at most. For more, send a MAKADD request.`,
+      `The call center can raise this key to at most ${maximumLimit}. For a higher limit, submit a MAKADD request.`,
       {
         maximumLimit,
         draft: draftRequest(key, { agreement, activationsRequested: request.newLimit - limit }, context.policy),

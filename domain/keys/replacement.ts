@@ -12,8 +12,8 @@ import { refuseUnlessLive } from './key.ts';
 export type ReplacementRequest = { readonly reason: string; readonly reference: string };
 
 /**
- * Begins to replace a key (BLK-2): from here on nothing is granted or activated with it, and its successor is settled, so
- * that whoever completes the replacement completes the same one. Refuses a key that is not live.
+ * Begins the replacement of a key (BLK-2). It stops activations and grants, and fixes the successor, so that a retry
+ * completes the same replacement. Refuses a key that is not live.
  */
 export function beginReplacement(
   key: Key,
@@ -34,8 +34,8 @@ export function beginReplacement(
 }
 
 /**
- * Completes a replacement that was begun: the old key with both marks, for activation and validation (BLK-1), and the
- * new one of the same kind and group with the standard allowance (BLK-2). `undefined` for a key that is not being replaced.
+ * Completes a replacement: blocks the old key for activation and validation (BLK-1), and issues a key of the same type
+ * and group with the standard allowance (BLK-2). `undefined` for a key that is not being replaced.
  */
 export function completeReplacement(
   key: Key,
@@ -52,7 +52,7 @@ export function completeReplacement(
     reference: key.agreementId,
     approvedBy: null,
   };
-  const successorKey = {
+  const issuedBase = {
     keyId: successor.keyId,
     agreementId: key.agreementId,
     productGroup: key.productGroup,
@@ -63,7 +63,7 @@ export function completeReplacement(
     replaces: key.keyId,
   } as const;
   const issued: Key =
-    key.type === 'MAK' ? { ...successorKey, type: 'MAK' } : { ...successorKey, type: 'KMS', hosts: [], overrides: [] };
+    key.type === 'MAK' ? { ...issuedBase, type: 'MAK' } : { ...issuedBase, type: 'KMS', hosts: [], overrides: [] };
   const event = {
     actor: by,
     action: 'key-blocked',
@@ -75,8 +75,8 @@ export function completeReplacement(
 }
 
 /**
- * A replaced KMS key without the hosts that have activated with a successor of it (BLK-3). `undefined` when none of them
- * is on it any more, or when it was not replaced.
+ * Removes from a replaced KMS key the hosts that have activated with its successor (BLK-3). `undefined` when the key
+ * has none of these hosts, or was not replaced.
  */
 export function withoutMovedHosts(key: Key, movedInstallationIds: readonly InstallationId[]): KmsKey | undefined {
   if (key.type !== 'KMS' || key.state.status !== 'blocked') return undefined;

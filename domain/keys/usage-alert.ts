@@ -6,29 +6,30 @@ import { limitOf } from './grant.ts';
 import type { KmsKey } from './key.ts';
 import { countNewHosts, isProbablyOnClients } from './kms.ts';
 
-/** What the contacts of a key have been told already, so that each crossing is told once (ALR-1, KMS-4). */
+/** The alerts that the contacts of a key have received, so that each crossing is reported once (ALR-1, KMS-4). */
 export type AlertHistory = {
-  /** The shares of the limit that were told, in percent. */
+  /** The reported shares of the limit, in percent. */
   readonly percents: readonly number[];
-  /** What the limit was when that was decided; 0 before anything was. */
+  /** The limit when the last decision was made; 0 before the first. */
   readonly limit: number;
-  /** When they were last told that the key is probably used on clients; null when never. */
+  /** The time of the last alert about use on client computers; null when there was none. */
   readonly clientsAlertedAt: Instant | null;
 };
 
 export const emptyAlertHistory: AlertHistory = { percents: [], limit: 0, clientsAlertedAt: null };
 
-/** How much of a limit is used. */
+/** The use of a key's limit. */
 export type KeyUsage = {
   readonly used: number;
   readonly limit: number;
-  /** Each limit that came after the one for which something was told, and how much was used when it was granted. */
+  /** Each limit that was granted since the last decision, and how much was used at that time. */
   readonly limitIncreases: readonly { readonly limit: number; readonly used: number }[];
 };
 
 /**
- * Decides which share of a limit to tell of now (ALR-1): the highest that is reached and was not told. A share that a grant
- * took the use back below may be told again, even when the use has come to it once more before anybody looked.
+ * Decides which share of the limit to report now (ALR-1): the highest one that is reached and was not reported. If a
+ * grant brought the use below a share, that share can be reported again, even if the use reached it again before this
+ * check.
  */
 export function decideUsageAlert(
   { used, limit, limitIncreases }: KeyUsage,
@@ -49,7 +50,7 @@ function isReached(percent: number, used: number, limit: number): boolean {
 }
 
 /**
- * The limits that grants have made since the one for which something was told, and how much was used at each moment.
+ * Returns the limits that were granted since the last decision, and how much was used at the time of each grant.
  * @param usageTimes when each unit of the limit was used, in any order.
  */
 export function limitIncreasesSince(
@@ -64,8 +65,8 @@ export function limitIncreasesSince(
 }
 
 /**
- * The least use of a limit at which there is something to tell next (ALR-1); null when all was told that there is to tell
- * of this limit. Whoever knows that less than this is used need not count.
+ * Returns the lowest use at which the next alert can be due (ALR-1); null when every share of this limit was reported.
+ * A caller that knows that less is used does not need to count.
  */
 export function nextUsageAlertAt(limit: number, history: AlertHistory, policy: Policy): number | null {
   const pendingPercents = policy.alerts.usedPercent.filter(
@@ -77,9 +78,9 @@ export function nextUsageAlertAt(limit: number, history: AlertHistory, policy: P
 }
 
 /**
- * Decides whether to warn that a KMS key is probably typed on clients (KMS-4): once in the hours in which hosts are
- * counted. It is judged at the moment when the newest host came, whenever that is looked at: who looks late warns all the
- * same. `hosts` is how many were new then; null when there is nothing to tell.
+ * Decides whether to warn that a KMS key is probably used on client computers (KMS-4), once in the hours in which hosts
+ * are counted. It evaluates the key at the time of its newest host, so that a late check gives the same result. `hosts`
+ * is the number of new hosts at that time; null when no alert is due.
  */
 export function decideClientAlert(
   key: Pick<KmsKey, 'hosts'>,

@@ -100,7 +100,7 @@ const exampleValues: Readonly<Record<string, unknown>> = {
   perDay: 1.6,
   runsOutOn: '2027-03-02',
   askBy: '2027-02-22',
-  inWords: 'At the pace of the last four weeks you run out on 2 March; ask for more now.',
+  inWords: 'At the pace of the last four weeks, the key runs out on 2 March. Ask for more now.',
 
   // What activates
   installationId,
@@ -185,10 +185,10 @@ const exampleValues: Readonly<Record<string, unknown>> = {
   'parts.machines': 200,
   'parts.keyType': 'KMS',
   kmsHosts: 1,
-  reasons: ['200 clients are at least the 25 that a KMS host needs: use one KMS host here for them.'],
+  reasons: ['200 clients reach the KMS threshold of 25: use one KMS host for them at this site.'],
   advice: 'kms',
   summary:
-    'A mix of KMS where a site is large enough and MAKs elsewhere suits this agreement best. It takes 1 KMS host and 0 MAK activations.',
+    'We recommend KMS at sites that are large enough, and MAKs everywhere else. You need 1 KMS host and 0 MAK activations.',
   'KeyPlan.type': 'KMS',
   'KeyPlan.productGroup': 'server-b',
   needed: 1,

@@ -170,7 +170,7 @@ describe('a policy with a mistake in it', () => {
     [
       '/exceptions/teamRemindedBeforeDueBusinessDays',
       [0, 1],
-      '/exceptions/teamRemindedBeforeDueBusinessDays: each must be nearer to the due time than the one before',
+      '/exceptions/teamRemindedBeforeDueBusinessDays: each must be closer to the due time than the one before',
     ],
     ['/alerts/usedPercent', [95, 80], '/alerts/usedPercent: each must be more than the one before'],
   ])('is refused in words: %s as %j', (pointer, value, fault) => {

@@ -36,7 +36,7 @@ export const makUsed = {
   percent: 80,
   used: 84,
   limit: 100,
-  forecast: 'At the pace of the last four weeks you run out on 24 June; ask by 16 June.',
+  forecast: 'At the pace of the last four weeks, the key runs out on 24 June. Ask by 16 June.',
 } as const;
 export const kmsUsed = {
   kind: 'limit-used',

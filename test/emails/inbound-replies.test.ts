@@ -34,7 +34,7 @@ const validationErrors = [
     message:
       'must be one of: Windows Vista Business, Windows Vista Enterprise, Windows Web Server 2008, Windows Server 2008 Standard, Windows Server 2008 Enterprise, Windows Server 2008 Datacenter, Windows Server 2008 for Itanium-Based Systems',
   },
-  { label: 'Required date', message: 'could be read in two ways; write it as 2027-06-14 or 14 June 2027' },
+  { label: 'Required date', message: 'is ambiguous; write it as 2027-06-14 or 14 June 2027' },
 ];
 const detail =
   'The requester’s name and email are not on the Authorized Contact List of this agreement. Check the agreement number and the requester’s details, or ask a listed contact to submit the request.';

@@ -193,7 +193,7 @@ function mailOf(customer: Customer, lastFive: string, number: number, more = '')
     'Agreement number': customer.agreementId,
     'Requester’s name': requester.name,
     'Requester’s phone number': requester.phone,
-    'Requester’s e-mail address': requester.email,
+    'Requester’s email address': requester.email,
     Product: 'Windows Vista Business',
     'Last five digits of product key': lastFive,
     'Number of activations requested': '150',

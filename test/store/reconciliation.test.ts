@@ -391,7 +391,7 @@ describe('a count of which nobody knows the truth', () => {
     );
     const [wrong] = await wrongIn();
     expect(wrong).toContain(`Bucket ${bucketCount} is there whole and split.`);
-    expect(wrong).toMatch(/\d machines have their mark in two buckets\./);
+    expect(wrong).toMatch(/\d machines have activation records in two buckets\./);
     await leavesAll();
   });
 
@@ -400,14 +400,16 @@ describe('a count of which nobody knows the truth', () => {
     const stranger = installationId(99);
     const home = homeBucketOf(store.vault.digestOf(makId, stranger), bucketCount);
     await set(bucket((home + 1) % bucketCount), { [attributeNameOf(stranger)]: 'mbdv1k00.1.' });
-    expect((await wrongIn())[0]).toContain(`1 machines in bucket ${(home + 1) % bucketCount} belong into another.`);
+    expect((await wrongIn())[0]).toContain(
+      `1 machines in bucket ${(home + 1) % bucketCount} belong in another bucket.`,
+    );
     await leavesAll();
   });
 
   it('MAK-1 is left when more machines are activated than were granted', async () => {
     const { value: state } = (await item(key(makId))) as unknown as { value: { grants: readonly unknown[] } };
     await set(key(makId), { 'value.grants': [{ ...(state.grants[0] as object), amount: 10 }] });
-    expect((await wrongIn()).join()).toContain('30 machines are activated, and 10 were granted.');
+    expect((await wrongIn()).join()).toContain('30 machines are activated, but 10 activations are granted.');
     await leavesAll();
   });
 
@@ -477,7 +479,7 @@ describe('a KMS key', () => {
       'KMS-1',
       'value.grants',
       (state: Kms) => state.grants.map((each) => ({ ...each, amount: 0 })),
-      '1 hosts have a place, and 0 places were granted.',
+      '1 hosts have a slot, but 0 slots are granted.',
     ],
     ['KMS-1', 'value.hosts', ({ hosts }: Kms) => [...hosts, ...hosts], 'A host is there twice.'],
     [
@@ -492,7 +494,7 @@ describe('a KMS key', () => {
       ({ hosts }: Kms) => hosts.map((each) => ({ ...each, overridesSpent: 1 })),
       'has spent 1 overrides, and 0 are marked as spent.',
     ],
-    ['OVR-3', 'value.overrides', () => [], '1 overrides were granted and 0 are there, or under other references.'],
+    ['OVR-3', 'value.overrides', () => [], '1 override grants do not match 0 overrides by their references.'],
   ])('%s is named, and left, when %s does not fit', async (_, path, wrong, sentence) => {
     const { value: state } = (await item(key(kmsId))) as unknown as { value: Kms };
     await set(key(kmsId), { [path]: wrong(state) });

@@ -205,7 +205,7 @@ describe('adding business minutes', () => {
 
   it.each([0.5, Number.NaN, Number.NEGATIVE_INFINITY])('SLA-2 cannot add %s minutes', (minutes) => {
     expect(() => addBusinessMinutes(on.mondayNine, minutes, losAngeles)).toThrow(
-      new RangeError(`not a whole number: ${minutes}`),
+      new RangeError(`not an integer: ${minutes}`),
     );
   });
 });
@@ -268,9 +268,7 @@ describe('business days before a moment', () => {
   });
 
   it.each([0.5, Number.NaN, Number.POSITIVE_INFINITY])('SLA-5 cannot be %s', (days) => {
-    expect(() => addBusinessDays(on.mondayNine, days, losAngeles)).toThrow(
-      new RangeError(`not a whole number: ${days}`),
-    );
+    expect(() => addBusinessDays(on.mondayNine, days, losAngeles)).toThrow(new RangeError(`not an integer: ${days}`));
   });
 });
 
@@ -373,8 +371,8 @@ describe('clocks that change within opening hours', () => {
 
 describe('a calendar that makes no sense', () => {
   it.each([
-    ['closes when it opens', { opensAt: '09:00', closesAt: '09:00' }, 'cannot open at 09:00 and close at 09:00'],
-    ['closes before it opens', { opensAt: '17:00', closesAt: '09:00' }, 'cannot open at 17:00 and close at 09:00'],
+    ['closes when it opens', { opensAt: '09:00', closesAt: '09:00' }, 'must close after it opens: 09:00 to 09:00'],
+    ['closes before it opens', { opensAt: '17:00', closesAt: '09:00' }, 'must close after it opens: 17:00 to 09:00'],
     ['opens at a time that is none', { opensAt: '24:30' }, '24:30'],
     ['is in a zone that does not exist', { zone: 'America/Redmond' }, 'zone'],
   ])('SLA-1 is a bug when it %s', (_, wrong, because) => {

@@ -17,7 +17,7 @@ const complete = `Organization name: Alder School District
 Agreement number: E-1001
 Requester’s name: Inés Oliveira
 Requester’s phone number: +1 425 555 0101
-Requester’s e-mail address: ines@alder.example
+Requester’s email address: ines@alder.example
 Product: Windows Vista Business
 Last five digits of product key: BCDFG
 Number of activations requested: 150
@@ -256,8 +256,8 @@ describe('a value', () => {
   });
 
   it.each([
-    ['06/07/2027', 'could be read in two ways; write it as 2027-06-14 or 14 June 2027'],
-    ['12-11-2027', 'could be read in two ways; write it as 2027-06-14 or 14 June 2027'],
+    ['06/07/2027', 'is ambiguous; write it as 2027-06-14 or 14 June 2027'],
+    ['12-11-2027', 'is ambiguous; write it as 2027-06-14 or 14 June 2027'],
     ['31 June 2027', 'must be a date such as 2027-06-14 or 14 June 2027'],
     ['29 February 2027', 'must be a date such as 2027-06-14 or 14 June 2027'],
     ['14/06/27', 'must be a date such as 2027-06-14 or 14 June 2027'],
@@ -276,7 +276,7 @@ describe('a value', () => {
       '4 Quintember 2027',
     ].map((text) => [text, 'must be a date such as 2027-06-14 or 14 June 2027']),
     ['as soon as possible', 'must be a date such as 2027-06-14 or 14 June 2027'],
-    ['Tuesday 14 June 2027', 'must have the right weekday: 2027-06-14 is a Monday'],
+    ['Tuesday 14 June 2027', 'has the wrong weekday: 2027-06-14 is a Monday'],
   ])('EXC-13 is no date that can be read in none, or in two: %s', (text, message) => {
     expect(read(`Required date: ${text}`).form.requiredDate).toBeUndefined();
     expect(faultOf(`Required date: ${text}`)).toEqual([{ pointer: '/requiredDate', message }]);
@@ -532,7 +532,7 @@ describe('a field that is there twice', () => {
     const { form: intake, errors: faults } = read('Activations: 150\nActivations: 1500');
     expect(intake.activationsRequested).toBeUndefined();
     expect(faults).toEqual([
-      { pointer: '/activationsRequested', message: 'is there more than once, and not the same each time' },
+      { pointer: '/activationsRequested', message: 'has more than one value; keep one of them' },
     ]);
   });
 
@@ -560,7 +560,7 @@ describe('the form that is sent back', () => {
 Agreement number: E-1001
 Requester’s name:
 Requester’s phone number:
-Requester’s e-mail address:
+Requester’s email address:
 Product: Windows Vista
 Last five digits of product key:
 Number of activations requested:
@@ -615,7 +615,7 @@ Required date:`,
       ['licenseNumber', '/licenseNumber', 'License number'],
       ['requesterName', '/requester/name', 'Requester’s name'],
       ['requesterPhone', '/requester/phone', 'Requester’s phone number'],
-      ['requesterEmail', '/requester/email', 'Requester’s e-mail address'],
+      ['requesterEmail', '/requester/email', 'Requester’s email address'],
       ['product', '/product', 'Product'],
       ['keyLastFive', '/keyLastFive', 'Last five digits of product key'],
       ['activationsRequested', '/activationsRequested', 'Number of activations requested'],
@@ -632,11 +632,11 @@ Required date:`,
   });
 
   it('calls fields by their labels, and what it has no label for by its pointer', () => {
-    expect(labelOfPointer('/requester/email')).toBe('Requester’s e-mail address');
+    expect(labelOfPointer('/requester/email')).toBe('Requester’s email address');
     expect(labelOfPointer('/noticesCorrespondent')).toBe('Notices Correspondent');
     expect(labelOfPointer('/noticesCorrespondent/name')).toBe('Notices Correspondent’s name');
     expect(labelOfPointer('/noticesCorrespondent/phone')).toBe('Notices Correspondent’s phone number');
-    expect(labelOfPointer('/noticesCorrespondent/email')).toBe('Notices Correspondent’s e-mail address');
+    expect(labelOfPointer('/noticesCorrespondent/email')).toBe('Notices Correspondent’s email address');
     expect(labelOfPointer('/noticesCorrespondent/age')).toBe('Notices Correspondent’s age');
     for (const pointer of ['/elsewhere', '/a/noticesCorrespondent/name', '/noticesCorrespondent/name/a']) {
       expect(labelOfPointer(pointer)).toBe(pointer);

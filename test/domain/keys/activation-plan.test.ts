@@ -62,12 +62,12 @@ describe('the reasons for a site', () => {
 
   it('AGR-6 say on which side of its threshold each count is', () => {
     expect(reasons({ client: 25, 'server-a': 1, 'server-c': 3 })).toEqual([
-      '25 clients are at least the 25 that a KMS host needs: use one KMS host here for them.',
-      '4 servers are fewer than the 5 that a KMS host needs: activate each with a MAK.',
+      '25 clients reach the KMS threshold of 25: use one KMS host for them at this site.',
+      '4 servers are below the KMS threshold of 5: activate each with a MAK.',
     ]);
     expect(reasons({ client: 24, 'server-b': 5 })).toEqual([
-      '24 clients are fewer than the 25 that a KMS host needs: activate each with a MAK.',
-      '5 servers are at least the 5 that a KMS host needs: use one KMS host here for them.',
+      '24 clients are below the KMS threshold of 25: activate each with a MAK.',
+      '5 servers reach the KMS threshold of 5: use one KMS host for them at this site.',
     ]);
   });
 
@@ -86,18 +86,18 @@ describe('the advice', () => {
     const { advice, summary } = planned([large, small], program);
     expect(advice).toBe('mix');
     expect(summary).toBe(
-      'A mix of KMS where a site is large enough and MAKs elsewhere suits this agreement best. It takes 1 KMS host and 24 MAK activations.',
+      'We recommend KMS at sites that are large enough, and MAKs everywhere else. You need 1 KMS host and 24 MAK activations.',
     );
   });
 
   it('AGR-6 for Open is MAK, unless a site passes a threshold', () => {
     expect(planned([small], 'open')).toMatchObject({
       advice: 'mak',
-      summary: 'For Open agreements we advise MAKs. It takes 0 KMS hosts and 24 MAK activations.',
+      summary: 'We recommend MAKs for Open agreements. You need 0 KMS hosts and 24 MAK activations.',
     });
     expect(planned([large, small], 'open')).toMatchObject({
       advice: 'mix',
-      summary: expect.stringContaining('except where a site is large enough for a KMS host'),
+      summary: expect.stringContaining('except at sites that are large enough for a KMS host'),
     });
   });
 });
@@ -122,11 +122,9 @@ describe('the KMS key', () => {
 
   it('AGR-6 OVR-3 says how to get what is beyond: a call from beside each host, or one request', () => {
     expect(planned(sites(11, { client: 25 })).keys[0]?.beyond?.how).toBe(
-      'Call the activation call centre from beside each further host: one override a day, 5 in all.',
+      'Call the call center while you are at each additional host: one override a day, 5 in total.',
     );
-    expect(planned(sites(12, { client: 25 })).keys[0]?.beyond?.how).toBe(
-      'Send a KMSADD request for 6 more host places.',
-    );
+    expect(planned(sites(12, { client: 25 })).keys[0]?.beyond?.how).toBe('Submit a KMSADD request for 6 more hosts.');
   });
 });
 
@@ -150,9 +148,9 @@ describe('a MAK', () => {
 
   it.each([
     [50, null],
-    [51, { amount: 1, ask: 'call-center', how: 'Call the activation call centre for 1 more activations.' }],
-    [100, { amount: 50, ask: 'call-center', how: 'Call the activation call centre for 50 more activations.' }],
-    [101, { amount: 51, ask: 'MAKADD', how: 'Send a MAKADD request for 51 more activations.' }],
+    [51, { amount: 1, ask: 'call-center', how: 'Ask the call center for 1 more activations.' }],
+    [100, { amount: 50, ask: 'call-center', how: 'Ask the call center for 50 more activations.' }],
+    [101, { amount: 51, ask: 'MAKADD', how: 'Submit a MAKADD request for 51 more activations.' }],
   ])('AGR-6 MAK-4 MAK-5 of 50 for %i machines asks for %j', (machines, beyond) => {
     expect(ofFifty(machines)).toEqual([
       { type: 'MAK', productGroup: 'client', needed: machines, startsWith: 50, beyond },

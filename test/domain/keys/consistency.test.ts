@@ -91,16 +91,16 @@ describe('a key of which a bucket is not split yet', () => {
 
   it('MAK-1 misses a half, and finds one that is there twice', () => {
     expect(checkMakConsistency(account(split)).inconsistencies).toEqual([
-      'bucket 1, 3 is missing, with the marks that were in it',
+      'bucket 1, 3 is missing, with its activation records',
     ]);
     const twice = [...split, { ...bucket, bucket: 1, modulus: 2 }, { ...bucket, bucket: 3, modulus: 4 }];
-    expect(checkMakConsistency(account(twice)).inconsistencies).toEqual(['bucket 3 is there whole and split']);
+    expect(checkMakConsistency(account(twice)).inconsistencies).toEqual(['bucket 3 exists both split and unsplit']);
   });
 
   it('MAK-1 is laid out for no more buckets than the key knows of', () => {
     const far = [...split, { ...bucket, bucket: 1, modulus: 4 }, { ...bucket, bucket: 3, modulus: 4 }];
     expect(
-      checkMakConsistency(account(far, 2)).inconsistencies.filter((each) => each.includes('laid out for more')),
+      checkMakConsistency(account(far, 2)).inconsistencies.filter((each) => each.includes('is split for more')),
     ).toHaveLength(4);
   });
 });
@@ -119,7 +119,7 @@ describe('a key that was spent, and replaced', () => {
   it('BLK-3 is whole when a machine has left it, as it is not before it is blocked', () => {
     expect(checkMakConsistency(account('blocked')).inconsistencies).toEqual([]);
     expect(checkMakConsistency(account('blocking')).inconsistencies).toEqual([
-      'it is remembered as spent, and 9 of 10 are used',
+      'the key is marked as exhausted, but only 9 of 10 activations are used',
     ]);
   });
 });
@@ -159,14 +159,14 @@ describe('a MAK of two buckets and twenty places', () => {
   it('MAK-1 has a machine in two buckets, and nobody can say which is its own', () => {
     const buckets = [zero, { ...one, machines: ['0-0', '0-1', '1-2'] }];
     expect(wrong({ buckets })).toEqual({
-      inconsistencies: ['2 machines have their mark in two buckets'],
+      inconsistencies: ['2 machines have activation records in two buckets'],
       repair: null,
     });
   });
 
   it('MAK-1 has machines that belong into another bucket', () => {
     expect(wrong({ buckets: [zero, { ...one, misplaced: 2 }] })).toEqual({
-      inconsistencies: ['2 machines in bucket 1 belong into another'],
+      inconsistencies: ['2 machines in bucket 1 belong in another bucket'],
       repair: null,
     });
   });
@@ -177,9 +177,9 @@ describe('a MAK of two buckets and twenty places', () => {
     expect(checkMakConsistency({ ...full, buckets })).toEqual({ inconsistencies: [], repair: null });
     expect(checkMakConsistency({ ...full, buckets, granted: 7 })).toEqual({
       inconsistencies: [
-        '8 machines are activated, and 7 were granted',
-        'the reserve enforces 8, and 7 were granted',
-        'its places add up to 8, and 7 were granted',
+        '8 machines are activated, but 7 activations are granted',
+        'the reserve enforces 8, but 7 activations are granted',
+        'the slots add up to 8, but 7 activations are granted',
       ],
       repair: null,
     });
@@ -187,7 +187,7 @@ describe('a MAK of two buckets and twenty places', () => {
 
   it('BLK-2 is live with a blocked bucket, or blocked with all of them blocked, which is right', () => {
     expect(wrong({ buckets: [zero, { ...one, blocked: true }] })).toEqual({
-      inconsistencies: ['the key is live, and some of its buckets are blocked'],
+      inconsistencies: ['the key is live, but some of its buckets are blocked'],
       repair: null,
     });
     const buckets = [zero, one].map((each) => ({ ...each, blocked: true }));
@@ -198,15 +198,15 @@ describe('a MAK of two buckets and twenty places', () => {
     expect(wrong({ bucketCount: 4 }).inconsistencies).toEqual([]);
     const oneOfFour = [{ ...zero, modulus: 4, available: 3 + 8 + 0 }];
     expect(wrong({ bucketCount: 4, buckets: oneOfFour }).inconsistencies).toEqual([
-      'bucket 1, 2, 3 is missing, with the marks that were in it',
+      'bucket 1, 2, 3 is missing, with its activation records',
     ]);
     const twice = [zero, one, ...[0, 1].map((number) => ({ ...bucket(number, 0), modulus: 1 + number, available: 0 }))];
-    expect(wrong({ buckets: twice }).inconsistencies).toContain('bucket 0, 1 is there whole and split');
+    expect(wrong({ buckets: twice }).inconsistencies).toContain('bucket 0, 1 exists both split and unsplit');
   });
 
   it('MAK-1 counts another number than it has marks', () => {
     expect(wrong({ buckets: [{ ...zero, used: 6, available: 2 }, one] })).toEqual({
-      inconsistencies: ['bucket 0 counts 6 and has 5 marks'],
+      inconsistencies: ['bucket 0 counts 6 activations and has 5 activation records'],
       repair: balancedAs(5, 2, 5),
     });
   });
@@ -215,13 +215,13 @@ describe('a MAK of two buckets and twenty places', () => {
     expect(
       wrong({ buckets: [{ ...zero, available: -1 }, one], reserve: { available: 8, total: 20, exhausted: false } }),
     ).toEqual({
-      inconsistencies: ['bucket 0 has -1 free places'],
+      inconsistencies: ['bucket 0 has -1 available slots'],
       repair: balancedAs(7, 0, 5),
     });
     expect(
       wrong({ buckets: [{ ...zero, available: 8 }, one], reserve: { available: -1, total: 20, exhausted: false } }),
     ).toEqual({
-      inconsistencies: ['the reserve has -1 free places'],
+      inconsistencies: ['the reserve has -1 available slots'],
       // The bucket with the most free places gives what is over.
       repair: balancedAs(0, 7, 5),
     });
@@ -229,18 +229,18 @@ describe('a MAK of two buckets and twenty places', () => {
 
   it('KEY-8 enforces another limit than was granted', () => {
     expect(wrong({ reserve: { available: 4, total: 19, exhausted: false } })).toEqual({
-      inconsistencies: ['the reserve enforces 19, and 20 were granted'],
+      inconsistencies: ['the reserve enforces 19, but 20 activations are granted'],
       repair: balancedAs(4, 3, 5),
     });
   });
 
   it('KEY-8 has places that do not add up to what was granted', () => {
     expect(wrong({ reserve: { available: 3, total: 20, exhausted: false } })).toEqual({
-      inconsistencies: ['its places add up to 19, and 20 were granted'],
+      inconsistencies: ['the slots add up to 19, but 20 activations are granted'],
       repair: balancedAs(4, 3, 5),
     });
     expect(wrong({ granted: 12, reserve: { available: 1, total: 12, exhausted: false } })).toEqual({
-      inconsistencies: ['its places add up to 17, and 12 were granted'],
+      inconsistencies: ['the slots add up to 17, but 12 activations are granted'],
       // Four too many: all come off the bucket with the most, and none from where there are few.
       repair: balancedAs(0, 3, 1, 12),
     });
@@ -251,7 +251,7 @@ describe('a MAK of two buckets and twenty places', () => {
 
   it('MAK-3 is remembered as spent with places left, and rightly when all are used', () => {
     expect(wrong({ reserve: { available: 4, total: 20, exhausted: true } }).inconsistencies).toEqual([
-      'it is remembered as spent, and 8 of 20 are used',
+      'the key is marked as exhausted, but only 8 of 20 activations are used',
     ]);
     const buckets = [zero, one].map((each) => ({ ...each, available: 0 }));
     expect(
@@ -277,13 +277,13 @@ describe('a KMS key', () => {
   });
 
   it('KMS-1 has a host more than places, of which one by an override takes none', () => {
-    expect(wrong({ hosts: hosts(7) })).toEqual(['7 hosts have a place, and 6 places were granted']);
+    expect(wrong({ hosts: hosts(7) })).toEqual(['7 hosts have a slot, but 6 slots are granted']);
     const placeless = aHost({ installationId: installationId(7), slot: 'override', uses: 0 });
     expect(wrong({ hosts: [...hosts(6), placeless] })).toEqual([]);
   });
 
   it('KMS-1 has a host twice', () => {
-    expect(wrong({ hosts: [aHost(), aHost()] })).toEqual(['a host is there twice']);
+    expect(wrong({ hosts: [aHost(), aHost()] })).toEqual(['a host is listed twice']);
   });
 
   it('OVR-3 has an override without its grant, a grant without its override, or one under another reference', () => {
@@ -291,7 +291,7 @@ describe('a KMS key', () => {
     const [one, two] = ['CALL-1', 'CALL-2'].map((reference) => aGrant({ kind: 'override', amount: 1, reference }));
     if (one === undefined || two === undefined) throw new Error('two grants');
     const differ = (granted: number, given: number) => [
-      `${granted} overrides were granted and ${given} are there, or under other references`,
+      `${granted} override grants do not match ${given} overrides by their references`,
     ];
     expect(wrong({ overrides: [unspent] })).toEqual(differ(0, 1));
     expect(wrong({ grants: [places, one] })).toEqual(differ(1, 0));
@@ -306,7 +306,7 @@ describe('a KMS key', () => {
     const granted = { grants: [places, overrideGrant] };
     const host = aHost({ uses: 2, overridesSpent: 1 });
     const sentence = (counted: number, marked: number) => [
-      `host ${installationId(1)} has spent ${counted} overrides, and ${marked} are marked as spent`,
+      `host ${installationId(1)} has spent ${counted} overrides, but ${marked} are marked as used`,
     ];
     expect(wrong({ ...granted, hosts: [host], overrides: [{ ...spent, usedAt: null }] })).toEqual(sentence(1, 0));
     expect(wrong({ ...granted, hosts: [{ ...host, overridesSpent: 0 }], overrides: [spent] })).toEqual(sentence(0, 1));
@@ -317,7 +317,7 @@ describe('a KMS key', () => {
 
   it('KMS-1 OVR-1 has a host beyond its uses, or with fewer uses than overrides', () => {
     const beyond = (uses: number, overrides: number) => [
-      `host ${installationId(1)} has ${uses} uses, ${overrides} of them overrides`,
+      `host ${installationId(1)} has ${uses} activations, ${overrides} of them overrides`,
     ];
     const overridden = { grants: [places, overrideGrant], overrides: [spent] };
     expect(wrong({ hosts: [aHost({ uses: 11 })] })).toEqual(beyond(11, 0));

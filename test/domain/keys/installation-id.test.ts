@@ -66,7 +66,7 @@ describe('an installation id that is not well formed', () => {
   ])('OVR-1 is refused as a whole %s', (_, typed, characters) => {
     expect(expectRefusal(parseInstallationId(typed))).toEqual({
       code: 'invalid-installation-id',
-      detail: `An installation id is 54 digits in nine groups of six, and this is not: it has ${characters} characters, spaces and hyphens aside. Read all of it from the machine again.`,
+      detail: `An installation id has 54 digits, in nine groups of six. This one has ${characters} characters, not counting spaces and hyphens. Read the complete id from the machine again.`,
       groups: [],
     });
   });
@@ -74,7 +74,7 @@ describe('an installation id that is not well formed', () => {
   it('OVR-1 names the group with a mistake in it', () => {
     expect(expectRefusal(parseInstallationId(grouped.replace('100008', '100018')))).toEqual({
       code: 'invalid-installation-id',
-      detail: 'There is a mistake in group 4 of the installation id. Read it again.',
+      detail: 'There is a mistake in group 4 of the installation id. Read it from the machine again.',
       groups: [4],
     });
   });
@@ -83,7 +83,7 @@ describe('an installation id that is not well formed', () => {
     const typed = grouped.replace('123455', '123454').replace('999995', '899995').replace('543215', '543214');
     expect(expectRefusal(parseInstallationId(typed))).toEqual({
       code: 'invalid-installation-id',
-      detail: 'There is a mistake in groups 1, 3, 9 of the installation id. Read them again.',
+      detail: 'There is a mistake in groups 1, 3, 9 of the installation id. Read them from the machine again.',
       groups: [1, 3, 9],
     });
   });

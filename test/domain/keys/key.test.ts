@@ -29,7 +29,7 @@ describe('what needs a live key', () => {
       ok: false,
       refusal: {
         code: 'key-blocked',
-        detail: 'The key ending in HJKMP is blocked. Ask your license administrator for the key that is in use.',
+        detail: 'The key ending in HJKMP is blocked. Ask your license administrator for the current key.',
         replacedBy: null,
       },
     });
@@ -40,7 +40,7 @@ describe('what needs a live key', () => {
       ok: false,
       refusal: {
         code: 'key-blocked',
-        detail: 'The key ending in BCDFG is being replaced. Use the new key, in a moment.',
+        detail: 'The key ending in BCDFG is being replaced. Use the new key, which is available shortly.',
         replacedBy: null,
       },
     });
@@ -58,7 +58,7 @@ describe('a product that is to be activated', () => {
       refusal: {
         code: 'product-not-covered',
         detail:
-          'The key ending in BCDFG does not cover Windows Web Server 2008. It covers Windows Vista Business, Windows Vista Enterprise.',
+          'The key ending in BCDFG does not cover Windows Web Server 2008. It covers Windows Vista Business, Windows Vista Enterprise. Use another key for this product.',
         covers: ['windows-vista-business', 'windows-vista-enterprise'],
       },
     });

@@ -108,7 +108,7 @@ describe('a host that activates for the first time', () => {
       refusal: {
         code: 'activation-limit-reached',
         detail:
-          'The key ending in HJKMP has activated its 6 hosts. Ask that activations be added to this key, or ask that it be blocked and a new one assigned.',
+          'The key ending in HJKMP has activated all 6 of its hosts. Ask the call center for an override, submit a KMSADD request, or have the key replaced.',
         limit: 6,
         used: 6,
         remedies: [
@@ -153,7 +153,7 @@ describe('a host that activates again', () => {
       refusal: {
         code: 'activation-limit-reached',
         detail:
-          'This host has used its 10 activations of the key ending in HJKMP. Ask that activations be added to this key, or ask that it be blocked and a new one assigned.',
+          'This host has used all 10 of its activations with the key ending in HJKMP. Ask the call center for an override, submit a KMSADD request, or have the key replaced.',
         limit: 6,
         used: 1,
         remedies: [
@@ -253,7 +253,7 @@ describe('an override that is given', () => {
       expectRefusal(grantOverride(aMak(), call(7), agreement, context({ actor: agent, now: on.mondayTen }))),
     ).toEqual({
       code: 'wrong-key-type',
-      detail: 'Overrides are for KMS keys. The limit of a MAK can be increased instead.',
+      detail: 'Only KMS keys have overrides, and this key is a MAK. Increase its limit instead.',
     });
   });
 
@@ -281,7 +281,7 @@ describe('an override that is spent', () => {
     expect(usedHostSlots(came.key)).toBe(6);
     expect(expectRefusal(activate(came.key, 7, on.mondayNoon))).toMatchObject({
       code: 'activation-limit-reached',
-      detail: expect.stringContaining('has activated its 6 hosts'),
+      detail: expect.stringContaining('has activated all 6 of its hosts'),
       limit: 6,
       used: 6,
     });
@@ -292,7 +292,7 @@ describe('an override that is spent', () => {
     const used = expectAccepted(activate(given, 2, on.mondayNoon));
     expect(used.host).toMatchObject({ slot: 'standard', uses: 11, overridesSpent: 1 });
     expect(remainingStandardUses(used.host, policy)).toBe(0);
-    expect(expectRefusal(activate(used.key, 2)).detail).toContain('This host has used its 10 activations');
+    expect(expectRefusal(activate(used.key, 2)).detail).toContain('This host has used all 10 of its activations');
   });
 
   it('OVR-1 is for that host alone: any other is refused', () => {
@@ -371,7 +371,7 @@ describe('a second override on one day of the call centre', () => {
     const given = expectAccepted(give(fullKey(), 7, on.mondayTen)).key;
     expect(expectRefusal(give(given, 8, on.mondayEvening))).toEqual({
       code: 'override-used-today',
-      detail: `This key has had its override of today. The next can be given from ${on.tuesdayMidnight} on.`,
+      detail: `This key has already had its override for today. You can grant the next one from ${on.tuesdayMidnight}.`,
       availableAt: on.tuesdayMidnight,
     });
   });
@@ -450,7 +450,7 @@ describe('overrides over the life of a key', () => {
   it('OVR-3 refuses a sixth, spent or not, and begins KMSADD', () => {
     expect(expectRefusal(give(fullKey({ overrides: given(5) }), 7, on.mondayTen))).toEqual({
       code: 'overrides-exhausted',
-      detail: 'This key has had all of its 5 overrides. For more, send a KMSADD request.',
+      detail: 'This key has used all 5 of its overrides. To get more, submit a KMSADD request.',
       draft: { ...draft, activationsRequested: 1 },
     });
   });

@@ -88,7 +88,7 @@ describe('an increase by phone', () => {
       expectRefusal(increaseLimit(aMak(), call(201), agreement, context({ actor: agent, now: mondayTen }))),
     ).toEqual({
       code: 'above-call-center-limit',
-      detail: 'By phone this key can be raised to 200 at most. For more, send a MAKADD request.',
+      detail: 'The call center can raise this key to at most 200. For a higher limit, submit a MAKADD request.',
       maximumLimit: 200,
       draft: {
         kind: 'MAKADD',
@@ -124,7 +124,7 @@ describe('an increase by phone', () => {
       expectRefusal(increaseLimit(aMak(), call(newLimit), agreement, context({ actor: agent, now: mondayTen }))),
     ).toEqual({
       code: 'limit-not-raised',
-      detail: 'The limit is 100 already. Ask for a new limit above that.',
+      detail: 'The limit is already 100. Enter a new limit above 100.',
       limit: 100,
     });
   });
@@ -181,7 +181,7 @@ describe('an increase by phone', () => {
       expectRefusal(increaseLimit(aKmsKey(), call(12), agreement, context({ actor: agent, now: mondayTen }))),
     ).toEqual({
       code: 'wrong-key-type',
-      detail: 'A KMS key has no limit to raise by phone; give its host an override instead.',
+      detail: 'The call center cannot raise the limit of a KMS key. Grant an override to its host instead.',
     });
   });
 
@@ -230,7 +230,7 @@ describe('a MAK that has run out', () => {
       refusal: {
         code: 'activation-limit-reached',
         detail:
-          'All 100 activations of the key ending in BCDFG are used. Call the activation call centre, which can add up to 100, or ask for more by a MAKADD request.',
+          'All 100 activations of the key ending in BCDFG are used. Ask the call center to add up to 100, or submit a MAKADD request for more.',
         limit: 100,
         used: 100,
         remedies: [
@@ -248,7 +248,7 @@ describe('a MAK that has run out', () => {
       refusal: {
         code: 'activation-limit-reached',
         detail:
-          'All 200 activations of the key ending in BCDFG are used. It is already at the most that the call centre can give; ask for more by a MAKADD request.',
+          'All 200 activations of the key ending in BCDFG are used. The call center cannot add any more. Submit a MAKADD request.',
         limit: 200,
         used: 200,
         remedies: [

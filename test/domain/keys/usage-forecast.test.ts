@@ -162,21 +162,21 @@ describe('the forecast in words', () => {
 
   it.each<[facts: Partial<UsageHistory>, sentence: string]>([
     // Friday 19 June is a holiday.
-    [{ remaining: 20 }, 'At the pace of the last four weeks you run out on 21 June; ask by 11 June.'],
+    [{ remaining: 20 }, 'At the pace of the last four weeks, the key runs out on 21 June. Ask by 11 June.'],
     [
       { activatedAt: daily(7, 1), remaining: 20 },
-      'At the pace of the last week you run out on 21 June; ask by 11 June.',
+      'At the pace of the last week, the key runs out on 21 June. Ask by 11 June.',
     ],
     [
       { activatedAt: daily(14, 1), remaining: 20 },
-      'At the pace of the last two weeks you run out on 21 June; ask by 11 June.',
+      'At the pace of the last two weeks, the key runs out on 21 June. Ask by 11 June.',
     ],
     [
       { activatedAt: daily(9, 1), remaining: 20 },
-      'At the pace of the last 9 days you run out on 21 June; ask by 11 June.',
+      'At the pace of the last 9 days, the key runs out on 21 June. Ask by 11 June.',
     ],
-    [{ remaining: 217 }, 'At the pace of the last four weeks you run out on 4 January 2027; ask by 23 December.'],
-    [{ remaining: 0 }, 'It has run out; ask for more now.'],
+    [{ remaining: 217 }, 'At the pace of the last four weeks, the key runs out on 4 January 2027. Ask by 23 December.'],
+    [{ remaining: 0 }, 'The key has run out. Ask for more now.'],
   ])('ALR-2 of %o are: %s', (facts, sentence) => {
     expect(words(facts)).toBe(sentence);
   });
@@ -186,7 +186,7 @@ describe('the forecast in words', () => {
       const window = { ...policy.alerts.forecast, windowDays: 7 * weeks };
       const itsPolicy = { ...policy, alerts: { ...policy.alerts, forecast: window } };
       const { inWords } = forecastUsage(aHistory({ activatedAt: daily(7 * weeks, 1) }), now, itsPolicy);
-      return /^At the pace of (.*) you run out/.exec(inWords ?? '')?.[1];
+      return /^At the pace of (.*), the key runs out/.exec(inWords ?? '')?.[1];
     };
     expect([1, 2, 3, 4, 5, 6, 7].map(pace)).toEqual([
       'the last week',
@@ -201,10 +201,15 @@ describe('the forecast in words', () => {
 
   it('ALR-2 say to ask now from the last safe day on', () => {
     // Asked on Tuesday 2 June, the answer is due before Wednesday the 10th; on Monday there is still a day.
-    expect(words({ remaining: 9 })).toBe('At the pace of the last four weeks you run out on 10 June; ask by 2 June.');
-    const now_ = 'ask for more now.';
-    expect(words({ remaining: 8 })).toBe(`At the pace of the last four weeks you run out on 9 June; ${now_}`);
-    expect(words({ remaining: 1 })).toBe(`At the pace of the last four weeks you run out on 2 June; ${now_}`);
+    expect(words({ remaining: 9 })).toBe(
+      'At the pace of the last four weeks, the key runs out on 10 June. Ask by 2 June.',
+    );
+    expect(words({ remaining: 8 })).toBe(
+      'At the pace of the last four weeks, the key runs out on 9 June. Ask for more now.',
+    );
+    expect(words({ remaining: 1 })).toBe(
+      'At the pace of the last four weeks, the key runs out on 2 June. Ask for more now.',
+    );
   });
 });
 
