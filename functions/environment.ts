@@ -1,15 +1,15 @@
 import * as z from 'zod';
 
 /*
- * The one place where functions read their environment. Each part is read and checked when it is first needed, so that a
- * function needs only what its manifest entry lets it touch. A missing or wrong value is one line that names it.
+ * The environment variables of the functions. Only this file reads them. Each group is validated at its first use, so that
+ * a function needs only the variables of its permissions. The error for a missing or wrong value names the variable.
  */
 
 const tableSchema = z.lazy(() =>
   z.object({
     TABLE_NAME: z.string().min(3),
     POLICY_FILE: z.string().min(1).default('policy.json'),
-    VAULT_SECRET: z.string().min(32),
+    ROOT_SECRET: z.string().min(32),
   }),
 );
 
@@ -18,7 +18,7 @@ const mailSchema = z.lazy(() =>
     MAIL_FROM: z.string().min(3),
     MAIL_TEAM: z.email(),
     MAIL_SUPERVISORS: z.email(),
-    /** Where requests and answers arrive; what is before its `@` leaves room for a request's id and mark (RFC 5321: 64). */
+    /** The address for requests and answers. Its local part leaves room for a request ID and a signature (RFC 5321: 64). */
     MAIL_INBOUND: z.email().regex(/^[^@]{1,20}@/, 'must have at most 20 characters before the @'),
     MAIL_CONFIGURATION_SET: z.string().min(1).optional(),
     PUBLIC_URL: z.url(),
@@ -27,32 +27,32 @@ const mailSchema = z.lazy(() =>
 
 const inboundMailSchema = z.lazy(() => z.object({ INBOUND_MAIL_BUCKET: z.string().min(3) }));
 
-const engineSchema = z.lazy(() => z.object({ STATE_MACHINE_ARN: z.string().min(1) }));
+const workflowSchema = z.lazy(() => z.object({ STATE_MACHINE_ARN: z.string().min(1) }));
 
 const serviceSchema = z.lazy(() => z.object({ SERVICE_VERSION: z.string().min(1).default('development') }));
 
 export type TableEnvironment = z.infer<typeof tableSchema>;
 export type MailEnvironment = z.infer<typeof mailSchema>;
 export type InboundMailEnvironment = z.infer<typeof inboundMailSchema>;
-export type EngineEnvironment = z.infer<typeof engineSchema>;
+export type WorkflowEnvironment = z.infer<typeof workflowSchema>;
 
-/** The name of every variable, for what sets them. */
+/** The names of all variables, for the code that sets them. */
 export type Environment = TableEnvironment &
   MailEnvironment &
   InboundMailEnvironment &
-  EngineEnvironment &
+  WorkflowEnvironment &
   z.infer<typeof serviceSchema>;
 
-export const tableEnvironment = (): TableEnvironment => readFrom(tableSchema);
-export const mailEnvironment = (): MailEnvironment => readFrom(mailSchema);
-export const inboundMailEnvironment = (): InboundMailEnvironment => readFrom(inboundMailSchema);
-export const engineEnvironment = (): EngineEnvironment => readFrom(engineSchema);
-export const serviceVersion = (): string => readFrom(serviceSchema).SERVICE_VERSION;
+export const tableEnvironment = (): TableEnvironment => readEnvironment(tableSchema);
+export const mailEnvironment = (): MailEnvironment => readEnvironment(mailSchema);
+export const inboundMailEnvironment = (): InboundMailEnvironment => readEnvironment(inboundMailSchema);
+export const workflowEnvironment = (): WorkflowEnvironment => readEnvironment(workflowSchema);
+export const serviceVersion = (): string => readEnvironment(serviceSchema).SERVICE_VERSION;
 
-function readFrom<Shape extends z.ZodType>(schema: Shape): z.infer<Shape> {
+function readEnvironment<Shape extends z.ZodType>(schema: Shape): z.infer<Shape> {
   const parsed = schema.safeParse(process.env);
   if (parsed.success) return parsed.data;
-  // The values themselves may be secrets and are not repeated.
-  const wrong = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
-  throw new Error(`The environment of this function is not complete. ${wrong.join('; ')}`);
+  // The values can be secrets, so the message does not contain them.
+  const problems = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
+  throw new Error(`The environment of this function is not complete. ${problems.join('; ')}`);
 }

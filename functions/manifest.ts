@@ -1,20 +1,19 @@
 /**
- * Every Lambda of the service, as plain data: its routes or its part in the workflow, who may call it, what it may
- * touch, and what its failure means to people. The deployment, the local system, the published description of the API
- * and the tests all loop over it.
+ * Every Lambda of the service, as data: its routes or its step, who can call it, its permissions, and what its failure
+ * means to people. The deployment, the local system, the OpenAPI document, and the tests loop over it.
  */
 
-/** Who may call a route. Staff roles are groups of the user pool; a customer is whoever the agreement names. */
+/** The audience of a route. Staff roles are groups of the user pool; a customer is a person whom the agreement lists. */
 export type Audience =
   | 'customer'
   | 'licensing-admins'
   | 'call-center'
   | 'exceptions-team'
-  /** Anybody who is signed in. */
+  /** Everybody who is signed in. */
   | 'signed-in'
-  /** A machine: the product key in the body is its credential. */
+  /** A machine. The product key in the body is its credential. */
   | 'device'
-  /** Whoever holds an approval link: the token in the path is the credential. */
+  /** The holder of an approval link. The token in the path is the credential. */
   | 'link-holder'
   | 'anyone';
 
@@ -32,61 +31,61 @@ export type Permission =
   | 'send-mail'
   | 'read-inbound-mail';
 
-/** What a function is given to run with, and why so much. */
+/** The memory and timeout of a function, with the reason. */
 export type FunctionSize = {
   readonly memoryMegabytes: number;
   readonly timeoutSeconds: number;
   readonly because: string;
 };
 
-/** How often a route may be called, by everybody together: for long, and in one burst. Above it the gateway answers 429. */
+/** The request rate of a route, for all callers together. Above it, the gateway answers 429. */
 export type Rate = { readonly perSecond: number; readonly burst: number };
 
 type CommonProperties = {
-  /** What it is for, in a sentence. */
+  /** The purpose, in one sentence. */
   readonly purpose: string;
   readonly permissions: readonly Permission[];
-  /** What it costs people when it fails: the words of its alarm. */
+  /** The impact of a failure on people. It is the text of the alarm. */
   readonly failureImpact: string;
   readonly size: FunctionSize;
-  /** How many may run at once, where more would hurt. Whatever has no such number shares what the account has. */
+  /** The maximum concurrency, where more would do harm. Functions without one share the concurrency of the account. */
   readonly maxConcurrency?: { readonly limit: number; readonly because: string };
 };
 
 type TriggerProperties =
-  /** Answers HTTP routes. Each may be called as often as `rate` says, unless it has a rate of its own. */
+  /** Answers HTTP routes. `rate` applies to each route that has no rate of its own. */
   | {
       readonly kind: 'api';
       readonly routes: Readonly<Record<string, readonly Audience[]>>;
       readonly rate: Rate;
       readonly rates?: Readonly<Record<string, Rate>>;
-      /** Whether it also answers what no route is written for. */
+      /** Also answers all addresses that no route matches. */
       readonly handlesUnmatchedRoutes?: true;
     }
   /** A step of the workflow. */
   | { readonly kind: 'step' }
-  /** Runs by the clock. */
+  /** Runs on a schedule. */
   | { readonly kind: 'schedule'; readonly every: string }
-  /** Sees every change of the table, at least once and in order for each item. */
+  /** Receives every change of the table, at least once and in order for each item. */
   | { readonly kind: 'stream' }
-  /** Sees every mail that comes to the exceptions address. */
+  /** Receives every email to the exceptions address. */
   | { readonly kind: 'inbound-mail' }
-  /** Hears which of our mails could not be delivered, and who complained of one. */
+  /** Receives delivery failures and complaints about our emails. */
   | { readonly kind: 'delivery-events' };
 
 export type ManifestEntry = CommonProperties & TriggerProperties;
 
-/** What is counted of the business, and what tells one count from another: the dashboard and alarms look for these names. */
+/** The business metrics, each with its dimension. The dashboard and the alarms use these names. */
 export const businessMetrics = {
   activations: 'keyType',
   refusals: 'code',
-  /** Requests by the state that they came into. */
+  /** Requests by the status that they entered. */
   requests: 'state',
   approvals: 'outcome',
-  /** Business minutes of a request that has ended, by who had the ball. */
+  /** Elapsed business minutes of ended requests, by assignee. */
   elapsedMinutes: 'assignee',
   notifications: 'notificationKind',
-  /** What the mail service reported of our mails, in its own words. */
+  /** Delivery events of our emails, by the event type of SES. */
   deliveryEvents: 'eventType',
 } as const;
 
@@ -94,22 +93,22 @@ const interactiveSize = {
   memoryMegabytes: 1024,
   timeoutSeconds: 28,
   because:
-    'Somebody waits, and the processor comes with the memory (1,769 MB is a whole one). One call of the database is tried for 13 seconds at the most, and the gateway waits for 29.',
+    'A person waits, and CPU comes with memory (1,769 MB is one vCPU). One database call takes at most 13 seconds with retries; the gateway waits for 29 seconds.',
 } as const;
 
 const workflowStepSize = {
   memoryMegabytes: 512,
   timeoutSeconds: 60,
   because:
-    'Nobody waits for it. One email is tried for at most 20 seconds, and emails that a step has claimed are free for others after 120.',
+    'Nobody waits for it. Sending one email takes at most 20 seconds with retries. A claim on pending emails expires after 120 seconds.',
 } as const;
 
 export const manifest = {
   activation: {
     kind: 'api',
-    purpose: 'Answers machines that activate.',
+    purpose: 'Activates machines and validates installations.',
     permissions: ['read-table', 'write-table', 'root-secret'],
-    failureImpact: 'Machines cannot activate: people are kept from working on new or rebuilt computers.',
+    failureImpact: 'Machines cannot activate. People are unable to work on new or rebuilt computers.',
     size: interactiveSize,
     rate: { perSecond: 1000, burst: 2000 },
     routes: {
@@ -145,9 +144,9 @@ export const manifest = {
   },
   callCenter: {
     kind: 'api',
-    purpose: 'Lets call-centre agents find a key and give what a phone call may give.',
+    purpose: 'Lets call-center agents find keys, and grant overrides and increases.',
     permissions: ['read-table', 'write-table', 'root-secret'],
-    failureImpact: 'Callers wait on the phone: agents can give neither overrides nor increases.',
+    failureImpact: 'Callers wait on the phone, because agents can grant neither overrides nor increases.',
     size: interactiveSize,
     rate: { perSecond: 20, burst: 40 },
     routes: {
@@ -158,9 +157,10 @@ export const manifest = {
   },
   exceptions: {
     kind: 'api',
-    purpose: 'Takes exception requests and what people do to them.',
+    purpose: 'Accepts exception requests, questions, answers, reviews, and withdrawals.',
     permissions: ['read-table', 'write-table', 'root-secret', 'start-workflow', 'answer-task-token'],
-    failureImpact: 'Requests for more activations are not taken or not moved on; their five business days run.',
+    failureImpact:
+      'Requests for more activations are not accepted or do not move, while their five business days elapse.',
     size: interactiveSize,
     rate: { perSecond: 20, burst: 40 },
     routes: {
@@ -176,9 +176,9 @@ export const manifest = {
   },
   approvals: {
     kind: 'api',
-    purpose: 'Shows the approval page to who holds its link, and records the decision.',
+    purpose: 'Shows the approval page to the holder of its link, and records the decision.',
     permissions: ['read-table', 'write-table', 'root-secret', 'start-workflow', 'answer-task-token', 'send-mail'],
-    failureImpact: 'Notices Correspondents cannot answer: customers wait for activations that were asked for.',
+    failureImpact: 'Notices Correspondents cannot decide, so customers wait for activations.',
     size: interactiveSize,
     rate: { perSecond: 10, burst: 20 },
     routes: {
@@ -191,7 +191,7 @@ export const manifest = {
   },
   admin: {
     kind: 'api',
-    purpose: 'Registers agreements and keeps their lists of people.',
+    purpose: 'Registers agreements, and changes their contacts and Correspondents.',
     permissions: ['read-table', 'write-table', 'root-secret'],
     failureImpact: 'New agreements get no keys, and changes of contacts do not take effect.',
     size: interactiveSize,
@@ -204,9 +204,9 @@ export const manifest = {
   },
   meta: {
     kind: 'api',
-    purpose: 'Says that the service answers, what it can do, and what no other route answers.',
+    purpose: 'Answers health checks, serves the API documentation, and answers unknown addresses.',
     permissions: [],
-    failureImpact: 'Health checks fail; the service may be well all the same.',
+    failureImpact: 'Health checks fail, although the service can be healthy.',
     size: interactiveSize,
     rate: { perSecond: 20, burst: 40 },
     handlesUnmatchedRoutes: true,
@@ -218,49 +218,49 @@ export const manifest = {
   },
   chooseNextStep: {
     kind: 'step',
-    purpose: 'Sends what is owed by mail and says where the request goes next.',
+    purpose: 'Sends pending emails, and chooses the next step of the request.',
     permissions: ['read-table', 'write-table', 'root-secret', 'send-mail'],
-    failureImpact: 'Requests stop where they are and nobody is told; the sweep starts them again.',
+    failureImpact: 'Requests do not move, and nobody is notified, until the sweep restarts them.',
     size: workflowStepSize,
   },
   requestReview: {
     kind: 'step',
-    purpose: 'Puts a request before the exceptions team and lets the workflow wait.',
+    purpose: 'Asks the exceptions team to review a request, and lets the workflow wait.',
     permissions: ['read-table', 'write-table', 'root-secret', 'send-mail', 'answer-task-token'],
-    failureImpact: 'The exceptions team does not hear of requests that need its review.',
+    failureImpact: 'The exceptions team is not notified of requests that need a review.',
     size: workflowStepSize,
   },
   requestApproval: {
     kind: 'step',
-    purpose: 'Asks the Notices Correspondent by mail and lets the workflow wait for the decision.',
+    purpose: 'Asks the Notices Correspondent for approval by email, and lets the workflow wait for the decision.',
     permissions: ['read-table', 'write-table', 'root-secret', 'send-mail', 'answer-task-token'],
-    failureImpact: 'Notices Correspondents are not asked: requests wait and become late.',
+    failureImpact: 'Notices Correspondents are not asked, so requests become overdue.',
     size: workflowStepSize,
   },
   requestInformation: {
     kind: 'step',
-    purpose: 'Puts the question to the requester by mail and lets the workflow wait for the answer.',
+    purpose: 'Emails the question to the requester, and lets the workflow wait for the answer.',
     permissions: ['read-table', 'write-table', 'root-secret', 'send-mail', 'answer-task-token'],
-    failureImpact: 'Requesters do not get the question on which their request waits.',
+    failureImpact: 'Requesters do not get the question that their request waits for.',
     size: workflowStepSize,
   },
   raiseLimit: {
     kind: 'step',
-    purpose: 'Raises the limit that was approved, exactly once.',
+    purpose: 'Raises the approved limit exactly once.',
     permissions: ['read-table', 'write-table', 'root-secret'],
-    failureImpact: 'Approved increases do not arrive: machines are still refused.',
+    failureImpact: 'Approved increases do not take effect, so machines are still refused.',
     size: workflowStepSize,
   },
   sendOutcome: {
     kind: 'step',
-    purpose: 'Tells everybody whom the end of a request concerns.',
+    purpose: 'Notifies everybody concerned of the outcome of a request.',
     permissions: ['read-table', 'write-table', 'root-secret', 'send-mail'],
-    failureImpact: 'People are not told what became of a request; the sweep tells them later.',
+    failureImpact: 'People are not notified of the outcome of a request until the sweep sends it.',
     size: workflowStepSize,
   },
   inboundMail: {
     kind: 'inbound-mail',
-    purpose: 'Takes requests and answers that come by e-mail.',
+    purpose: 'Accepts requests and answers by email.',
     permissions: [
       'read-table',
       'write-table',
@@ -270,79 +270,77 @@ export const manifest = {
       'send-mail',
       'read-inbound-mail',
     ],
-    failureImpact:
-      'Requests and answers by e-mail are not read, and nobody is told; their senders believe that we have them.',
+    failureImpact: 'Requests and answers by email are not processed. Their senders believe that we received them.',
     size: {
       memoryMegabytes: 1024,
       timeoutSeconds: 50,
       because:
-        'A mail may have 10 MB, and is read whole. Its answer is tried for 20 seconds at the most, and a mail that was lost on the way may be begun again after 60.',
+        'An email has up to 10 MB, and is held in memory. Sending the reply takes at most 20 seconds. An email whose processing crashed can be processed again after 60 seconds.',
     },
     maxConcurrency: {
       limit: 5,
-      because: 'Anybody may send mails: a flood of them must not take what people wait for.',
+      because: 'Anybody can send emails. A flood of them must not use up the concurrency of the account.',
     },
   },
   sweep: {
     kind: 'schedule',
-    purpose: 'Does what time brings: reminders, lapses, letters and signals that are still owed, lost workflows.',
+    purpose: 'Runs due actions: reminders, lapses, pending emails and signals, and lost workflow executions.',
     permissions: ['read-table', 'write-table', 'root-secret', 'send-mail', 'start-workflow', 'answer-task-token'],
-    failureImpact: 'Nobody is reminded, nothing lapses, and what a crash left unsaid stays unsaid.',
+    failureImpact: 'Nobody is reminded, nothing lapses, and work that a crash interrupted is not resumed.',
     size: {
       memoryMegabytes: 512,
       timeoutSeconds: 300,
-      because:
-        'It sees to a thousand requests at the most, one after the other; what is left over is for the next run.',
+      because: 'It processes at most a thousand items, one after the other. The next run processes the others.',
     },
-    maxConcurrency: { limit: 1, because: 'Two at once would only get in each other’s way at the same requests.' },
+    maxConcurrency: { limit: 1, because: 'Two at the same time would only conflict with each other.' },
     every: 'PT1M',
   },
   keyChanges: {
     kind: 'stream',
-    purpose: 'Warns contacts when a limit is nearly used or a KMS key looks as if it were typed on clients.',
+    purpose: 'Alerts contacts when a limit is almost used up, or when a KMS key seems to be used on clients.',
     permissions: ['read-table', 'write-table', 'root-secret', 'send-mail'],
     failureImpact:
-      'Contacts are not warned before a key runs out, and machines that have moved stay on a replaced key.',
+      'Contacts are not alerted before a limit is used up, and moved machines are still listed under a replaced key.',
     size: {
       memoryMegabytes: 512,
       timeoutSeconds: 120,
       because:
-        'A batch may make it count a few large keys, each in up to 8,192 buckets, and send a mail to each contact.',
+        'One batch can require counting a few large keys, each with up to 8,192 buckets, and an email to each contact.',
     },
     maxConcurrency: {
       limit: 10,
-      because: 'A roll-out changes the table a thousand times a second; warning of it can wait.',
+      because: 'A roll-out changes the table a thousand times a second. Alerts can wait.',
     },
   },
   deliveryEvents: {
     kind: 'delivery-events',
-    purpose:
-      'Hears which of our mails did not arrive or were complained of, and tells people when it was the one that asks.',
+    purpose: 'Records delivery failures and complaints, and notifies people if an approval email did not arrive.',
     permissions: ['read-table', 'write-table', 'root-secret'],
-    failureImpact: 'Nobody is told that a Notices Correspondent cannot be reached; the request waits until it lapses.',
+    failureImpact:
+      'Nobody is notified that a Notices Correspondent cannot be reached. The request waits until it lapses.',
     size: { memoryMegabytes: 256, timeoutSeconds: 30, because: 'It reads and writes one request.' },
-    maxConcurrency: { limit: 5, because: 'A mail that bounces comes with many others; hearing of them can wait.' },
+    maxConcurrency: { limit: 5, because: 'Bounces come in bursts. Recording them can wait.' },
   },
 } as const satisfies Readonly<Record<string, ManifestEntry>>;
 
-/** Where in its bucket the mail service puts mails that come in; the id that it gives a mail follows. */
+/** The key prefix under which SES stores inbound emails, followed by the ID of the email. */
 export const inboundMailPrefix = 'mails/';
 
 export type Manifest = typeof manifest;
 export type EntryName = keyof Manifest;
 
-/** The entries of one sort. */
+/** The names of the entries of one kind. */
 type EntryNamesOf<Is extends ManifestEntry['kind']> = {
   [Name in EntryName]: Manifest[Name]['kind'] extends Is ? Name : never;
 }[EntryName];
 export type ApiName = EntryNamesOf<'api'>;
 export type StepName = EntryNamesOf<'step'>;
 
-/** A route as it is written: the method and the path with its parameters in braces. */
+/** A route: the method, and the path with its parameters in braces. */
 export type RouteOf<Name extends ApiName> = keyof Manifest[Name]['routes'] & string;
 export type Route = { [Name in ApiName]: RouteOf<Name> }[ApiName];
 
-/** Every route with the entry that answers it and who may call it. */
+/** Returns every route, with its entry and its audience. */
 export function allRoutes(): readonly {
   readonly route: Route;
   readonly entry: ApiName;
@@ -359,12 +357,12 @@ export function allRoutes(): readonly {
   );
 }
 
-/** Whether the caller of a route must be signed in: the gateway checks the token before the function is called. */
+/** Returns whether a route requires a token, which the gateway checks before it calls the function. */
 export function needsToken(audience: readonly Audience[]): boolean {
   return !audience.some((each) => each === 'device' || each === 'link-holder' || each === 'anyone');
 }
 
-/** An entry's name, written with hyphens. */
+/** Returns the name of an entry in kebab case. */
 export function toKebabCase(name: string): string {
   return name.replace(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`);
 }
@@ -376,7 +374,7 @@ export function fileOf(name: string): string {
   return `functions/${folder}/${toKebabCase(name)}.ts`;
 }
 
-/** The names of the entries of one sort. */
+/** Returns the names of the entries of one kind. */
 export function entryNamesOf<Is extends ManifestEntry['kind']>(kind: Is): readonly EntryNamesOf<Is>[] {
   return Object.entries(manifest).flatMap(([name, entry]) => (entry.kind === kind ? [name as EntryNamesOf<Is>] : []));
 }

@@ -75,7 +75,7 @@ export const handler = createApiHandler('activation', {
       ? { status: 204 }
       : refuse(
           'not-found',
-          'No KMS host with this installation id has activated with this key. Activate the host first.',
+          'No KMS host with this installation ID was activated with this key. Activate the host first.',
         );
   },
 });
@@ -88,13 +88,13 @@ function keyIdOf(store: Store, typedKey: Secret): string | undefined {
 function unknownKeyRefusal(): RefusalResponse {
   return refuse(
     'unknown-key',
-    'No key like this was ever issued. Check each of its 25 symbols; a key has no 0, 1, 5, A, E, I, L, N, O, S, U or Z.',
+    'This product key was never issued. Check its 25 characters. A key never has 0, 1, 5, A, E, I, L, N, O, S, U, or Z.',
   );
 }
 
 /**
- * What a warm function remembers of a key: only what never changes, or is found out to have changed by the write itself.
- * With it a machine's activation is one conditional write.
+ * The facts about a key that a warm function caches. They never change, or the conditional write detects the change. With
+ * them, an activation is one conditional write.
  */
 type CachedKey = {
   readonly type: 'MAK' | 'KMS';
@@ -134,14 +134,14 @@ async function activate(
 }
 
 /**
- * The number of times that the key is read for one activation. Once is the rule, twice after its limit has grown. A key
- * that is still behind its buckets after that, as after a restore from a backup, is not waited for any longer.
+ * The maximum number of reads of the key for one activation. One is usual, and two after the limit was raised. A key that
+ * is still behind its buckets after that, as after a restore from a backup, is reported as contention.
  */
 const layoutReadsMax = 4;
 
 /**
- * Tries an activation with the layout that this function remembers, and reads the key again while that layout is stale.
- * Throws `Contention` when the key and its buckets still disagree after `layoutReadsMax` readings.
+ * Activates with the cached layout, and reads the key again while that layout is stale. Throws `ContentionError` if the
+ * key and its buckets still disagree after `layoutReadsMax` reads.
  */
 async function withCurrentLayout<Outcome>(
   store: Store,
@@ -150,13 +150,13 @@ async function withCurrentLayout<Outcome>(
 ): Promise<Outcome> {
   let { bucketCount } = facts;
   for (let reads = 1; reads <= layoutReadsMax; reads += 1) {
-    // The first new reading is the remedy for a layout that has grown; only then others are in the middle of something.
+    // One read repairs a cached layout. If it is stale again, another request is changing the buckets: back off.
     if (reads > 2) await store.backOff(reads);
     const outcome = await activateWith({ keyId, bucketCount });
     if (outcome !== 'stale-layout') return outcome;
     ({ bucketCount } = cacheKey(await reloadKey(store, keyId)));
   }
-  throw new ContentionError(`Key ${keyId} and its buckets still disagree after ${layoutReadsMax} readings.`);
+  throw new ContentionError(`Key ${keyId} and its buckets still disagree after ${layoutReadsMax} reads.`);
 }
 
 async function handleMakActivation(
@@ -175,7 +175,7 @@ async function handleMakActivation(
   return toMakResponse(store, { keyId, digest, request }, outcome);
 }
 
-/** What a machine is answered to what came of its activation. */
+/** Returns the response to the outcome of an activation. */
 async function toMakResponse(
   store: Store,
   { keyId, digest, request }: { readonly keyId: string; readonly digest: Buffer; readonly request: Activation },
@@ -223,7 +223,7 @@ type BatchRequestItem = {
   readonly machineName?: string | undefined;
 };
 
-/** Each line of a batch gets its own answer, in order; what is wrong with one keeps none of the others (MAK-6). */
+/** Activates a batch. Each line gets its own result, in order; an error in one does not affect the others (MAK-6). */
 async function handleMakBatch(
   store: Store,
   { keyId, cachedKey }: { readonly keyId: string; readonly cachedKey: CachedKey },
@@ -254,16 +254,16 @@ async function handleMakBatch(
     parsed.map((each) => {
       if (!each.ok) return each;
       const outcome = outcomesInOrder.next().value;
-      if (outcome === undefined) throw new Error('A line of a batch was left without an answer.');
+      if (outcome === undefined) throw new Error('A line of the batch has no result.');
       const { digest, activation } = each.line;
-      // A line can find its layout stale by itself, when the others of its batch are through already.
+      // One line can have a stale layout after the other lines of its batch are done.
       if (outcome.kind === 'stale-layout') return handleMakActivation(store, keyId, cachedKey, activation);
       return toMakResponse(store, { keyId, digest, request: activation }, outcome);
     }),
   );
 }
 
-/** Hosts are few and share one item: a batch of them is activated one after the other. */
+/** Activates hosts one after the other: they are few, and share one item. */
 async function handleKmsBatch(
   store: Store,
   keyId: string,
@@ -290,7 +290,7 @@ async function handleKmsBatch(
 }
 
 function toBatchResult(installationId: string, response: HttpResponse | RefusalResponse | undefined) {
-  if (response === undefined) throw new Error('A line of a batch was left without an answer.');
+  if (response === undefined) throw new Error('A line of the batch has no result.');
   if ('ok' in response) {
     const problem = problemOf(response.refusal, response.status);
     return { installationId, status: problem.status, problem };
@@ -309,14 +309,14 @@ async function hasActivationOf(
   return isActivated(store, { keyId, bucketCount: internal.bucketCount }, digest, installationId);
 }
 
-/** A device may not use a blocked key: for it that is forbidden, where staff hear of a conflict. */
+/** Answers a blocked key with 403 to a device, where staff get 409. */
 function blockedRefusal(refusalResult: RefusalResponse): RefusalResponse {
   return { ...refusalResult, status: 403 };
 }
 
 async function reloadKey(store: Store, keyId: string): Promise<KeyRecord> {
   const key = await readKey(store, keyId);
-  if (key === undefined) throw new Error(`Key ${keyId} has gone; keys are never deleted.`);
+  if (key === undefined) throw new Error(`Key ${keyId} is missing. Keys are never deleted.`);
   return key;
 }
 

@@ -326,7 +326,7 @@ async function approvalPageFor(
       ? { kind: 'sent', decisionAddress: `../${params.token}`, goodForMinutes, goodUntil: codeExpiresAt }
       : strict
         ? { kind: 'on-demand', codesAddress: `./${params.token}/codes`, goodForMinutes }
-        : { kind: 'mailed' };
+        : { kind: 'emailed' };
   return approvalPage({
     ...requestSummaryOf(store, linkContext),
     correspondentName: noticesCorrespondentAt(agreement, now).name,

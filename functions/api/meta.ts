@@ -1,7 +1,7 @@
 import { serviceVersion } from '../environment.ts';
 import { createApiHandler } from '../http/handler.ts';
 
-/** The description changes with a deployment only, so that whoever has just read it need not be sent it again. */
+/** The document changes only with a deployment, so callers can cache it for a short time. */
 const cacheHeaders = { 'cache-control': 'public, max-age=300' };
 
 export const handler = createApiHandler('meta', {
@@ -20,7 +20,7 @@ export const handler = createApiHandler('meta', {
 
 let cachedDescription: ReturnType<typeof buildDescription> | undefined;
 
-/** The description, made when somebody first asks for it: the health check is not to wait for it. */
+/** Returns the document. It is generated at the first request, so that the health check does not wait for it. */
 function getDescription(): ReturnType<typeof buildDescription> {
   cachedDescription ??= buildDescription();
   return cachedDescription;

@@ -1,26 +1,28 @@
 import type { CivilDate, Instant } from '../../domain/calendar/instant.ts';
-import { epochMilliseconds } from '../../domain/calendar/instant.ts';
 import type { ApprovalDecision } from '../../domain/exceptions/request.ts';
 import type { RefusalMembers } from '../../domain/refusal.ts';
 import type { ExceptionKind } from '../../domain/remedy.ts';
+import { formatDay, formatInstant, zoneName } from '../../emails/dates.ts';
 import type { Markup } from '../../emails/html.ts';
 import { html } from '../../emails/html.ts';
 import { stylesheet, stylesheetHash } from './approval-page-style.ts';
+import { faviconAddress } from './favicon.ts';
 
 /**
- * The pages behind an approval link, for a person who may never have heard of us (APR-2, APR-3, APR-5). Pure: facts in,
- * a whole page out. They need no script, fetch nothing, and carry no code; the link's token is in a page only where a
- * form of the strict mode cannot be addressed without it.
+ * A page behind an approval link, for a reader who may never have heard of the service (APR-2, APR-3, APR-5). Pages need
+ * no script, fetch nothing, and contain no code. A page contains the token of its link only in strict mode, where a form
+ * needs it in its address.
  */
 export type Page = { readonly html: string };
 
-/** The headers that every one of these pages is served with (APR-5). The policy allows their one stylesheet by its hash. */
+/** The headers of every page (APR-5). The policy allows one stylesheet, by its hash, and the icon in the page itself. */
 export const approvalPageHeaders: Readonly<Record<string, string>> = {
   'content-type': 'text/html; charset=utf-8',
   'cache-control': 'no-store',
   'content-security-policy': [
     "default-src 'none'",
     `style-src '${stylesheetHash}'`,
+    'img-src data:',
     "form-action 'self'",
     "frame-ancestors 'none'",
     "base-uri 'none'",
@@ -33,7 +35,7 @@ export const approvalPageHeaders: Readonly<Record<string, string>> = {
   'x-robots-tag': 'noindex, nofollow, noarchive',
 };
 
-/** Which request a page is about. `activations` is what would be granted: activations, or host places for KMSADD. */
+/** The request that a page is about. `activations` is the increase: activations, or hosts for KMSADD. */
 export type RequestSummary = {
   readonly exceptionId: string;
   readonly kind: ExceptionKind;
@@ -44,13 +46,13 @@ export type RequestSummary = {
   readonly activations: number;
 };
 
-/** Where the code comes from. The addresses are as seen from the page that carries them; tokens in them are secret. */
+/** The source of the code. Addresses are relative to the page, and tokens in them are secret. */
 export type CodeSource =
-  /** Six digits, in the mail that brought the link. */
-  | { readonly kind: 'mailed' }
-  /** Strict mode: eight digits, sent when the form that posts to `codesAddress` asks for them (APR-7). */
+  /** Six digits, in the email that contains the link. */
+  | { readonly kind: 'emailed' }
+  /** Strict mode: eight digits, sent when the reader posts the form for `codesAddress` (APR-7). */
   | { readonly kind: 'on-demand'; readonly codesAddress: string; readonly goodForMinutes: number }
-  /** Strict mode, as the answer to that form: the decision goes to `decisionAddress`, the link's own. */
+  /** Strict mode, in the response to that form. The decision is posted to `decisionAddress`, the address of the link. */
   | {
       readonly kind: 'sent';
       readonly decisionAddress: string;
@@ -58,7 +60,7 @@ export type CodeSource =
       readonly goodUntil: Instant;
     };
 
-/** What was wrong with the form that was just sent, and the comment to keep. Nothing was recorded of it. */
+/** The problem with a form that was just posted, and its comment. Nothing was recorded. */
 export type InvalidSubmission = {
   readonly comment: string;
   readonly problem:
@@ -68,8 +70,8 @@ export type InvalidSubmission = {
 
 export type Field = 'code' | 'decision' | 'comment';
 
-/** The exact question, as the Notices Correspondent is to see it. Limits count what `activations` counts. */
-export type ApprovalPageData = RequestSummary & {
+/** The request exactly as the Notices Correspondent sees it. Limits have the unit of `activations`. */
+export type ApprovalPageContent = RequestSummary & {
   readonly correspondentName: string;
   readonly requesterEmail: string;
   readonly requesterPhone: string;
@@ -79,14 +81,14 @@ export type ApprovalPageData = RequestSummary & {
   readonly requiredDate: CivilDate;
   readonly askedAt: Instant;
   readonly expiresAt: Instant;
-  /** The IANA time zone that times are told in. */
+  /** The IANA time zone of the times on the page. */
   readonly zone: string;
   readonly code: CodeSource;
-  /** `null` when the page is opened, not sent. */
+  /** `null` unless a form was posted. */
   readonly invalidSubmission: InvalidSubmission | null;
 };
 
-/** The most characters that a comment may have, a line break counting as one. */
+/** The maximum length of a comment. A line break counts as one character. */
 export const commentCharactersMax = 1_000;
 
 const serviceName = 'Volume Activation';
@@ -94,57 +96,60 @@ const serviceName = 'Volume Activation';
 const emptyMarkup = html``;
 
 /**
- * Shows the exact request and asks for the code and a decision (APR-2); with `attempt`, what to put right. The form posts
- * `code` (digits, perhaps with spaces or hyphens), `decision` (`approve` or `deny`) and `comment` to the page's own address.
+ * Shows the exact request and asks for the code and a decision (APR-2). With `invalidSubmission`, it also shows what to
+ * correct. The form posts `code` (digits, spaces and hyphens allowed), `decision` (`approve` or `deny`), and `comment` to
+ * the address of the page.
  */
-export function approvalPage(data: ApprovalPageData): Page {
-  const { invalidSubmission, code } = data;
-  const heading = `Do you approve ${quantityPhrase(data)}?`;
+export function approvalPage(content: ApprovalPageContent): Page {
+  const { invalidSubmission, code } = content;
+  const heading = `Do you approve ${quantityPhrase(content)}?`;
   const problems = invalidSubmission === null ? [] : fieldProblemsOf(invalidSubmission, code);
   return renderPage({
     title: problems.length > 0 ? `Error: ${heading}` : code.kind === 'sent' ? `Code sent – ${heading}` : heading,
-    zone: data.zone,
+    zone: content.zone,
     main: html`
 ${problems.length > 0 ? problemSummary(problems) : emptyMarkup}
-${code.kind === 'sent' ? codeSentNotice(code, data.zone) : emptyMarkup}
+${code.kind === 'sent' ? codeSentNotice(code, content.zone) : emptyMarkup}
 <h1>${heading}</h1>
-<p>We keep the product keys with which your organization activates Windows. ${isolatedText(data.requesterName)} asks us to raise
-the limit of one of them. Your agreement names you, ${isolatedText(data.correspondentName)}, as the person who confirms such a
-change: the Notices Correspondent or the deputy. Without your approval, the limit stays as it is.</p>
+<p>Volume Activation manages the product keys that your organization uses to activate Windows.
+${isolatedText(content.requesterName)} requests a higher limit for one of them. Your agreement names
+${isolatedText(content.correspondentName)} as the Notices Correspondent, the person who approves or denies such requests. You
+received the link as the Notices Correspondent or as their deputy. Nothing changes unless you approve.</p>
 <div class="notice">
-<p><strong>Nothing has changed so far.</strong> Opening this page changes nothing. Something happens only when you enter
-the code from our e-mail at the end of this page and press one of the two buttons there.</p>
+<p><strong>Nothing has changed yet.</strong> Opening this page changes nothing. To decide, enter the code from our email at
+the end of this page, and press Approve or Deny.</p>
+<p><a href="#your-decision">Go to your decision</a></p>
 </div>
-<h2>What would change</h2>
-${limitChange(data)}
-<p>${limitExplanation(data.kind)}</p>
+<h2>What changes if you approve</h2>
+${limitChange(content)}
+<p>${limitExplanation(content.kind)}</p>
 ${detailList([
-  ['Product key ends in', html`<span class="key">${data.lastFive}</span>`],
-  ['Product', isolatedText(data.productName)],
-  ['Organization', isolatedText(data.organizationName)],
-  ['Needed by', formatDay(data.requiredDate)],
-  ['Request', html`${data.exceptionId}`],
-  ['Sent to you', formatTime(data.askedAt, data.zone)],
-  ['This link works until', formatTime(data.expiresAt, data.zone)],
+  ['Product key', keyEndingIn(content.lastFive)],
+  ['Product', isolatedText(content.productName)],
+  ['Organization', isolatedText(content.organizationName)],
+  ['Needed by', renderDay(content.requiredDate)],
+  ['Request', requestId(content.exceptionId)],
+  ['Sent to you', renderTime(content.askedAt, content.zone)],
+  ['Link expires', renderTime(content.expiresAt, content.zone)],
 ])}
-<h2>Who asks, and why</h2>
+<h2>Who requested it, and why</h2>
 ${detailList([
-  ['Name', isolatedText(data.requesterName)],
-  ['E-mail', isolatedText(data.requesterEmail)],
-  ['Phone', isolatedText(data.requesterPhone)],
+  ['Name', isolatedText(content.requesterName)],
+  ['Email', isolatedText(content.requesterEmail)],
+  ['Phone', isolatedText(content.requesterPhone)],
 ])}
 <figure>
-<figcaption>The reason, in the words of the person who asks:</figcaption>
-<blockquote dir="auto">${sanitizeText(data.businessReason)}</blockquote>
+<figcaption>Business reason, as the requester gave it:</figcaption>
+<blockquote dir="auto">${sanitizeText(content.businessReason)}</blockquote>
 </figure>
-<h2>If you know nothing of this</h2>
-<p>Before you decide, ask ${isolatedText(data.requesterName)} by a phone number or address that you already had, not one from
-this page or the e-mail. If you cannot, or if something is not right, deny the request.</p>
-<p>If you do nothing, nothing changes, and the request ends by itself.</p>
+<h2>If you were not expecting this</h2>
+<p>Before you decide, contact ${isolatedText(content.requesterName)} at a phone number or address that you already have, not one
+from this page or the email. If you cannot reach them, or if something is not right, deny the request.</p>
+<p>If you do nothing, nothing changes, and the request lapses.</p>
 <section class="screen" aria-labelledby="your-decision">
 <h2 id="your-decision">Your decision</h2>
 ${code.kind === 'on-demand' ? codeForm(code) : emptyMarkup}
-${decisionForm(data, problems)}
+${decisionForm(content, problems)}
 ${code.kind === 'sent' ? codeForm(code) : emptyMarkup}
 </section>`,
   });
@@ -156,7 +161,7 @@ export type DecisionDetails = RequestSummary & {
   readonly zone: string;
 };
 
-/** Confirms a decision that was just recorded, and says what follows from it. */
+/** Confirms a decision that was just recorded, and says what happens next. */
 export function decisionRecordedPage(details: DecisionDetails): Page {
   const isApproved = details.decision === 'approve';
   const heading = isApproved ? `You approved ${quantityPhrase(details)}` : `You denied ${quantityPhrase(details)}`;
@@ -166,7 +171,7 @@ export function decisionRecordedPage(details: DecisionDetails): Page {
     main: html`
 <h1>${heading}</h1>
 <div class="notice done" role="status">
-<p><strong>Your decision has been recorded.</strong> You can close this page.</p>
+<p><strong>Your decision is recorded.</strong> You can close this page.</p>
 </div>
 ${decisionSummary(details)}
 <h2>What happens next</h2>
@@ -174,29 +179,29 @@ ${decisionSummary(details)}
 <li>${
       isApproved
         ? html`We raise the key’s limit by ${quantityPhrase({ ...details, more: false })}. This usually takes a few minutes.`
-        : html`The request is closed, and the key’s limit stays as it is.`
+        : html`We close the request. The key’s limit does not change.`
     }</li>
-<li>We send an e-mail about your decision to you and to ${isolatedText(details.requesterName)}.</li>
-<li>If you did not mean this, or did not do it, use the link “this was not me” in that e-mail at once.</li>
+<li>We email the decision to you and to ${isolatedText(details.requesterName)}.</li>
+<li>If you pressed the wrong button, or if this was not you, use the link “This was not me” in that email right away.</li>
 </ul>`,
   });
 }
 
-/** Tells whoever comes after the decision, or at the same moment, what it was (APR-3, APR-4). */
+/** Shows the recorded decision to a reader who comes after it, or at the same moment (APR-3, APR-4). */
 export function alreadyDecidedPage(details: DecisionDetails): Page {
-  const heading = `This request was ${details.decision === 'approve' ? 'approved' : 'denied'} already`;
+  const heading = `This request was already ${details.decision === 'approve' ? 'approved' : 'denied'}`;
   return renderPage({
     title: heading,
     zone: details.zone,
     main: html`
 <h1>${heading}</h1>
-<p>A request can be decided once. The decision below stands, and nothing on this page changes it.</p>
+<p>A request can be decided only once. This is the recorded decision, and this page cannot change it.</p>
 ${decisionSummary(details)}
-<h2>If this surprises you</h2>
-<p>If you pressed a button twice, the first press counted. A deputy, or the person whose deputy you are, may also have answered
+<h2>If you were not expecting this</h2>
+<p>If you pressed a button twice, only the first time counted. The Notices Correspondent or their deputy may also have decided
 before you.</p>
-<p>An e-mail about the decision went to the Notices Correspondent. If nobody among you made it, use the link “this was not
-me” in that e-mail at once.</p>`,
+<p>We emailed the decision to the Notices Correspondent. If neither of you made it, use the link “This was not me” in that
+email right away.</p>`,
   });
 }
 
@@ -205,7 +210,7 @@ export type VoidLink = {
   readonly exceptionId: string;
 };
 
-/** Says why a link decides nothing any more and what to do instead (APR-2, APR-3). Shows no more of the request. */
+/** Says why a link can no longer be used to decide, and what to do (APR-2, APR-3). Shows only the id of the request. */
 export function voidLinkPage({ because, exceptionId }: VoidLink): Page {
   const { heading, paragraphs } = voidLinkText[because];
   return renderPage({
@@ -213,7 +218,7 @@ export function voidLinkPage({ because, exceptionId }: VoidLink): Page {
     main: html`
 <h1>${heading}</h1>
 ${paragraphs.map((paragraph) => html`<p>${paragraph}</p>`)}
-${detailList([['Request', html`${exceptionId}`]])}`,
+${detailList([['Request', requestId(exceptionId)]])}`,
   });
 }
 
@@ -223,77 +228,75 @@ const voidLinkText: Readonly<
   replaced: {
     heading: 'This link has been replaced',
     paragraphs: [
-      'The request was changed after this link was sent, or is now put to somebody else. Nothing was decided with this link.',
-      'Look in your mailbox for a newer e-mail from us about the same request and use the link in that one. If there is none, nothing is needed from you.',
+      'After we sent this link, the request was changed, or someone else was asked to decide. Nothing was decided with this link.',
+      'Look in your mailbox for a newer email from us about the same request, and use the link in that email. If there is none, you do not need to do anything.',
     ],
   },
   'too-many-wrong-codes': {
-    heading: 'This link has been switched off',
+    heading: 'This link is disabled',
     paragraphs: [
       'A wrong code was entered too many times. To protect your organization, the link no longer works. Nothing was decided.',
-      'We have sent a new link by e-mail to the address that your agreement names for you. Use that one.',
-      'If it was not you who entered the codes, somebody else has seen the old e-mail. The new link went to you alone; please do not forward it.',
+      'We have sent a new link by email to your address in the agreement. Use that link.',
+      'If you did not enter the codes, someone else has seen the earlier email. Only you received the new link: do not forward it.',
     ],
   },
   late: {
-    heading: 'The time to answer is over',
+    heading: 'The time to decide is over',
     paragraphs: [
-      'The request was not answered in time and has ended. Nothing was decided, and no limit was changed.',
-      'If the change is still wanted, the person who asked can send a new request. You then get a new e-mail from us.',
+      'There was no decision in time, and the request has ended. Nothing was decided, and no limit was changed.',
+      'If the change is still needed, the requester can submit a new request. You then receive a new email from us.',
     ],
   },
   closed: {
-    heading: 'This request has been closed',
+    heading: 'This request is closed',
     paragraphs: [
-      'It was withdrawn, or ended by the team that handles it, before you answered. No limit was changed by it.',
-      'Nothing is needed from you.',
+      'It was withdrawn, or our team closed it, before you decided. It did not change any limit.',
+      'You do not need to do anything.',
     ],
   },
 };
 
-/** For a link that is not known: most often one that a mail program cut off. */
+/** Explains what to do about a link that is not known, usually because an email program cut it off. */
 export function unknownLinkPage(): Page {
-  const heading = 'We do not know this link';
+  const heading = 'We do not recognize this link';
   return renderPage({
     title: `Error: ${heading}`,
     main: html`
 <h1>${heading}</h1>
-<p>Nothing has been changed by opening it.</p>
+<p>Opening it changed nothing.</p>
 <h2>What to do</h2>
-<p>The link in our e-mail is long, and some mail programs cut it off at the end of a line.</p>
+<p>The link in our email is long, and some email programs cut it off at the end of a line.</p>
 <ol>
-<li>Open the e-mail again.</li>
-<li>Copy all of the link, to the last character, also where it runs over two lines.</li>
+<li>Open the email again.</li>
+<li>Copy all of the link, to the last character, even if it continues on a second line.</li>
 <li>Paste it into the address bar of your browser.</li>
 </ol>
-<p>If the whole link is not known either, it is not from us, or it is so old that we no longer keep it. Then nothing is needed
-from you.</p>`,
+<p>If the complete link does not work either, it is not from us, or it has expired. You do not need to do anything.</p>`,
   });
 }
 
-/**
- * Asks whoever says "this was not me" to confirm it (APR-8). Mail scanners open links, so opening the page disputes nothing.
- */
+/** Asks the reader to confirm “This was not me” (APR-8). Mail scanners open links, so opening the page disputes nothing. */
 export function disputePage(details: DecisionDetails): Page {
-  const heading = 'Was this decision not yours?';
+  const heading = 'Did someone else make this decision?';
   return renderPage({
     title: heading,
     zone: details.zone,
     main: html`
 <h1>${heading}</h1>
-<p>A request was ${details.decision === 'approve' ? 'approved' : 'denied'} in your name. If you did not do that, tell us here.</p>
+<p>This request was ${details.decision === 'approve' ? 'approved' : 'denied'} in your name. If you did not make this decision,
+tell us here.</p>
 ${decisionSummary(details)}
-<h2>What happens then</h2>
+<h2>What happens when you tell us</h2>
 <ul>
-<li>If the limit has not been raised yet, the request is stopped, and our team looks into it.</li>
-<li>If it has, our team and its supervisors are alarmed and get in touch with you.</li>
+<li>If the limit has not been raised yet, we stop the request, and our team investigates.</li>
+<li>If it has, we alert our team and its supervisors, and they contact you.</li>
 </ul>
-<p><strong>Nothing has happened so far.</strong> Only the button below tells us.</p>
+<p><strong>Opening this page reports nothing.</strong> Only the button below does.</p>
 <form method="post"><button type="submit">This was not me</button></form>`,
   });
 }
 
-/** Confirms that a decision was disputed, and says what follows (APR-8). */
+/** Confirms that a decision was disputed, and says what happens next (APR-8). `frozen`: the request was stopped in time. */
 export function disputeRecordedPage({
   exceptionId,
   frozen,
@@ -307,26 +310,26 @@ export function disputeRecordedPage({
     main: html`
 <h1>${heading}</h1>
 <div class="notice done" role="status">
-<p><strong>${frozen ? 'The request is stopped.' : 'Our team has been alarmed.'}</strong> You can close this page.</p>
+<p><strong>${frozen ? 'We have stopped the request.' : 'We have alerted our team.'}</strong> You can close this page.</p>
 </div>
-<p>Somebody who could read your mail has decided in your name. Change the password of your mail box, and tell your own
-security people.</p>
-<p>Our team gets in touch with you at the address that your agreement names.</p>
-${detailList([['Request', html`${exceptionId}`]])}`,
+<p>Someone who can read your email may have decided in your name. Change the password of your mailbox, and tell your
+organization’s security team.</p>
+<p>Our team will contact you at your address in the agreement.</p>
+${detailList([['Request', requestId(exceptionId)]])}`,
   });
 }
 
-/** For a fault of ours. `requestId` is what the `X-Request-Id` header of the same answer says. */
+/** Reports a fault of the service. `requestId` is also in the `X-Request-Id` header of the response. */
 export function faultPage({ requestId }: { readonly requestId: string }): Page {
   const heading = 'Something went wrong on our side';
   return renderPage({
     title: `Error: ${heading}`,
     main: html`
 <h1>${heading}</h1>
-<p>This was not your doing, and <strong>nothing was recorded</strong>.</p>
+<p>You did nothing wrong, and <strong>nothing was recorded</strong>.</p>
 <h2>What to do</h2>
-<p>Wait a minute, open the link in our e-mail again, and try once more. The page that you then see always tells how things
-stand, and nobody can decide twice.</p>
+<p>Wait a minute, open the link in our email again, and try once more. The page always shows the current state of the request,
+and nobody can decide twice.</p>
 ${detailList([['Reference', html`<span class="key">${requestId}</span>`]])}`,
   });
 }
@@ -336,15 +339,15 @@ type FieldProblem = { readonly field: Field; readonly message: string };
 function fieldProblemsOf({ problem }: InvalidSubmission, code: CodeSource): readonly FieldProblem[] {
   if (problem.kind === 'wrong-code') {
     const message =
-      code.kind === 'mailed'
-        ? 'That is not the code in our newest e-mail about this request'
-        : 'That is not the code that we sent last, or it is too old';
-    return [{ field: 'code', message: message }];
+      code.kind === 'emailed'
+        ? 'This code is not correct: enter the code from the email that brought you to this page'
+        : 'This code is not correct, is not the newest one, or has expired';
+    return [{ field: 'code', message }];
   }
   const messages: Readonly<Record<Field, string>> = {
-    code: `Enter the code of ${digitsOf(code).word} digits from our e-mail`,
+    code: `Enter the ${digitsOf(code).word}-digit code from our email`,
     comment: `Use at most ${formatNumber(commentCharactersMax)} characters of plain text in your comment`,
-    decision: 'Press one of the two buttons: approve or deny',
+    decision: 'Press Approve or Deny',
   };
   const inOrder: readonly Field[] = ['code', 'comment', 'decision'];
   return inOrder
@@ -352,7 +355,7 @@ function fieldProblemsOf({ problem }: InvalidSubmission, code: CodeSource): read
     .map((field) => ({ field, message: messages[field] }));
 }
 
-/** The one thing that somebody whose form came back must hear first; so it takes the focus, which needs no script. */
+/** Lists the problems with a posted form. It takes the focus, without script, so that a screen reader reads it first. */
 function problemSummary(problems: readonly FieldProblem[]): Markup {
   return html`<div class="problems" tabindex="-1" autofocus>
 <div role="alert">
@@ -367,36 +370,36 @@ ${problems.map(({ field, message }) => html`<li><a href="#${field}">${message}</
 
 function codeSentNotice({ goodUntil }: CodeSource & { readonly kind: 'sent' }, zone: string): Markup {
   return html`<div class="notice done" role="status">
-<p><strong>We have sent you a code.</strong> It goes to the e-mail address that your agreement names for you and is good until
-${formatTime(goodUntil, zone)}. <a href="#code">Enter it below</a>. Nothing has been decided.</p>
+<p><strong>We have sent you a code.</strong> We sent it to your email address in the agreement. It expires on
+${renderTime(goodUntil, zone)}. <a href="#code">Enter it below</a>. Nothing has been decided.</p>
 </div>`;
 }
 
-function codeForm(code: Exclude<CodeSource, { readonly kind: 'mailed' }>): Markup {
-  // The answer to this form is at the form's own address already, where a form without an action posts to.
+function codeForm(code: Exclude<CodeSource, { readonly kind: 'emailed' }>): Markup {
+  // The page after a sent code is at the address for codes already, so its form needs no action.
   const action = code.kind === 'on-demand' ? html` action="${code.codesAddress}"` : emptyMarkup;
   const [heading, button] =
     code.kind === 'on-demand'
-      ? ['First, get a code', 'Send me a code']
+      ? ['Get a code first', 'Send me a code']
       : ['If the code does not arrive', 'Send me another code'];
   return html`<form class="step" method="post"${action}>
 <h3>${heading}</h3>
-<p>We send ${digitsOf(code).word} digits to the e-mail address that your agreement names for you. They are good for
-${code.goodForMinutes} minutes; only the code sent last counts. Asking for one decides nothing.</p>
+<p>We send a code of ${digitsOf(code).word} digits to your email address in the agreement. It is valid for
+${code.goodForMinutes} minutes, and only the newest code works. Requesting a code decides nothing.</p>
 <button type="submit">${button}</button>
 </form>`;
 }
 
-function decisionForm(data: ApprovalPageData, problems: readonly FieldProblem[]): Markup {
-  const { invalidSubmission, code } = data;
+function decisionForm(content: ApprovalPageContent, problems: readonly FieldProblem[]): Markup {
+  const { invalidSubmission, code } = content;
   const action = code.kind === 'sent' ? html` action="${code.decisionAddress}"` : emptyMarkup;
   const digits = digitsOf(code);
   const messageFor = (field: Field) => problems.find((problem) => problem.field === field)?.message;
   const wrongCode = invalidSubmission?.problem.kind === 'wrong-code' ? invalidSubmission.problem : undefined;
   return html`<form method="post"${action}>
 ${
-  // Pressing Enter in the code field presses the first submit button of the form. Neither decision may be taken like
-  // that, so the first one is a button that cannot be pressed, and Enter does nothing.
+  // Enter in the code field presses the first submit button of the form. It must not decide, so the first button is a
+  // disabled one, and Enter does nothing.
   html`<button type="submit" disabled hidden></button>`
 }
 ${formField('code', messageFor('code'), {
@@ -410,35 +413,34 @@ ${ariaAttributes}>`,
 })}
 ${formField('comment', messageFor('comment'), {
   label: 'Comment (optional)',
-  hint: html`Up to ${formatNumber(commentCharactersMax)} characters. The person who asks can read it.`,
-  // The first line break in a textarea is not part of its text, so one is spent there.
+  hint: html`Up to ${formatNumber(commentCharactersMax)} characters. The requester can read it.`,
+  // Browsers drop the first line break in a textarea, so there is an additional one.
   control: (
     ariaAttributes,
   ) => html`<textarea id="comment" name="comment" rows="3" maxlength="${commentCharactersMax}" dir="auto"
 ${ariaAttributes}>
 ${invalidSubmission?.comment ?? ''}</textarea>`,
 })}
-<div class="field${messageFor('decision') === undefined ? '' : ' wrong'}" id="decision" role="group" tabindex="-1"
+<div class="field${messageFor('decision') === undefined ? '' : ' invalid'}" id="decision" role="group" tabindex="-1"
 aria-labelledby="decision-label"${messageFor('decision') === undefined ? emptyMarkup : html` aria-describedby="decision-error"`}>
-<h3 id="decision-label">Do you approve ${quantityPhrase(data)}?</h3>
+<h3 id="decision-label">Do you approve ${quantityPhrase(content)}?</h3>
 ${renderFieldError('decision', messageFor('decision'))}
 <div class="choices">
 <div>
-<button class="approve" type="submit" name="decision" value="approve" aria-describedby="if-approved">Approve ${quantityPhrase(data)}</button>
-<p id="if-approved">The key’s limit rises from ${formatNumber(data.limitNow)} to ${formatNumber(data.limitAfter)}.</p>
+<button class="approve" type="submit" name="decision" value="approve" aria-describedby="if-approved">Approve ${quantityPhrase(content)}</button>
+<p id="if-approved">We raise the key’s limit from ${formatNumber(content.limitNow)} to ${formatNumber(content.limitAfter)}.</p>
 </div>
 <div>
 <button type="submit" name="decision" value="deny" aria-describedby="if-denied">Deny</button>
-<p id="if-denied">The request is closed. The key’s limit stays at ${formatNumber(data.limitNow)}.</p>
+<p id="if-denied">We close the request. The key’s limit stays at ${formatNumber(content.limitNow)}.</p>
 </div>
 </div>
 </div>
-<p class="quiet">You can decide once. We then send an e-mail that says what was decided to you and to
-${isolatedText(data.requesterName)}.</p>
+<p class="muted">You can decide only once. We then email the decision to you and to ${isolatedText(content.requesterName)}.</p>
 </form>`;
 }
 
-/** A labelled control with its hint and, if something is wrong with it, the message; the control names both of them. */
+/** Returns a labeled control with its hint and error message. The control refers to both. */
 function formField(
   name: Field,
   message: string | undefined,
@@ -448,7 +450,7 @@ function formField(
     message === undefined
       ? html`aria-describedby="${name}-hint"`
       : html`aria-describedby="${name}-hint ${name}-error" aria-invalid="true"`;
-  return html`<div class="field${message === undefined ? '' : ' wrong'}">
+  return html`<div class="field${message === undefined ? '' : ' invalid'}">
 <label for="${name}">${parts.label}</label>
 <p class="hint" id="${name}-hint">${parts.hint}</p>
 ${renderFieldError(name, message)}
@@ -461,39 +463,39 @@ function renderFieldError(name: Field, message: string | undefined): Markup {
 }
 
 const codeEmailDescription: Readonly<Record<CodeSource['kind'], string>> = {
-  mailed: 'the e-mail that brought you to this page',
-  'on-demand': 'the e-mail that you get when you ask for a code',
-  sent: 'the e-mail that we have just sent',
+  emailed: 'the email that brought you to this page',
+  'on-demand': 'the email that we send when you request a code',
+  sent: 'the email that we have just sent',
 };
 
 function triesLeft(tries: number, code: CodeSource): string {
   const remaining = tries === 1 ? 'You have one try left.' : `You have ${formatNumber(tries)} tries left.`;
-  const replacementPhrase = code.kind === 'mailed' ? 'a new link and code' : 'a new link';
-  return `${remaining} After that this link stops working, and we mail you ${replacementPhrase}.`;
+  const replacementPhrase = code.kind === 'emailed' ? 'a new link and code' : 'a new link';
+  return `${remaining} After that, this link stops working, and we email you ${replacementPhrase}.`;
 }
 
 function digitsOf(code: CodeSource): { readonly number: number; readonly word: string; readonly sentence: string } {
-  return code.kind === 'mailed'
+  return code.kind === 'emailed'
     ? { number: 6, word: 'six', sentence: 'Six' }
     : { number: 8, word: 'eight', sentence: 'Eight' };
 }
 
-function limitChange({ limitNow, activations, limitAfter, kind }: ApprovalPageData): Markup {
+function limitChange({ limitNow, activations, limitAfter, kind }: ApprovalPageContent): Markup {
   const unit = kind === 'MAKADD' ? 'activations' : 'KMS hosts';
   return html`<dl class="change">
-<div><dt>Limit now</dt><dd>${formatNumber(limitNow)}</dd></div>
+<div><dt>Current limit</dt><dd>${formatNumber(limitNow)}</dd></div>
 <div><dt>More ${unit}</dt><dd>+${formatNumber(activations)}</dd></div>
-<div class="after"><dt>Limit if you approve</dt><dd>${formatNumber(limitAfter)}</dd></div>
+<div class="after"><dt>Limit if approved</dt><dd>${formatNumber(limitAfter)}</dd></div>
 </dl>`;
 }
 
 function limitExplanation(kind: ExceptionKind): string {
   return kind === 'MAKADD'
-    ? 'The limit counts activations. One is used whenever the key activates Windows on a computer for the first time.'
-    : 'The limit counts KMS hosts: computers that use the key to activate the others in their network. Each takes one host place, in which the key can be used up to ten times.';
+    ? 'The limit counts activations. The key uses one activation when it activates Windows on a computer for the first time.'
+    : 'The limit counts KMS hosts: computers that activate other computers on their network. Each host uses one host slot, and the key can activate it up to ten times.';
 }
 
-/** How many of what, as `150 more activations`. */
+/** Returns an increase with its unit: `150 more activations`. */
 function quantityPhrase({
   activations,
   kind,
@@ -507,29 +509,37 @@ function decisionSummary(details: DecisionDetails): Markup {
   const decision = details.decision === 'approve' ? 'Approved' : 'Denied';
   return detailList([
     ['Decision', html`<strong>${decision}</strong>: ${quantityPhrase(details)}`],
-    ['Decided', formatTime(details.decidedAt, details.zone)],
-    ['Product key ends in', html`<span class="key">${details.lastFive}</span>`],
+    ['Decided', renderTime(details.decidedAt, details.zone)],
+    ['Product key', keyEndingIn(details.lastFive)],
     ['Product', isolatedText(details.productName)],
     ['Organization', isolatedText(details.organizationName)],
-    ['Asked by', isolatedText(details.requesterName)],
-    ['Request', html`${details.exceptionId}`],
+    ['Requested by', isolatedText(details.requesterName)],
+    ['Request', requestId(details.exceptionId)],
   ]);
 }
 
+function keyEndingIn(lastFive: string): Markup {
+  return html`ending in <span class="key">${lastFive}</span>`;
+}
+
+function requestId(exceptionId: string): Markup {
+  return html`<span class="id">${exceptionId}</span>`;
+}
+
 function detailList(rows: readonly (readonly [name: string, value: Markup])[]): Markup {
-  return html`<dl class="facts">
+  return html`<dl class="details">
 ${rows.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}
 </dl>`;
 }
 
-/** A name, an address or a number that came from outside: kept apart, so that its direction is its own matter. */
+/** Returns a name, an address, or a number from others, isolated so that its writing direction affects nothing else. */
 function isolatedText(text: string): Markup {
   return html`<bdi dir="auto">${sanitizeText(text)}</bdi>`;
 }
 
 /**
- * Text from outside without what would let it reach beyond its place: control characters, marks that turn the direction
- * of whatever follows, and more accents on one letter than any script has.
+ * Removes from others' text what could affect the text around it: control characters, direction changes, and more combining
+ * marks on one character than any script uses.
  */
 function sanitizeText(text: string): string {
   return text
@@ -540,27 +550,17 @@ function sanitizeText(text: string): string {
 }
 
 function formatNumber(number: number): string {
-  return new Intl.NumberFormat('en-GB').format(number);
+  return new Intl.NumberFormat('en-US').format(number);
 }
 
-/** A day of the calendar, which no time zone can move. */
-function formatDay(date: CivilDate): Markup {
-  return html`<time datetime="${date}">${formatDayIn('UTC', Date.parse(date))}</time>`;
+function renderDay(date: CivilDate): Markup {
+  return html`<time datetime="${date}">${formatDay(date)}</time>`;
 }
 
-/** A moment on the clocks of the zone, which it names: `Monday 1 June 2026, 12:00 Pacific Daylight Time`. */
-function formatTime(at: Instant, zone: string): Markup {
-  const milliseconds = epochMilliseconds(at);
-  const clock = new Intl.DateTimeFormat('en-GB', { timeStyle: 'full', timeZone: zone })
-    .formatToParts(milliseconds)
-    .filter(({ type }) => type === 'hour' || type === 'minute' || type === 'timeZoneName')
-    .map(({ type, value }) => (type === 'minute' ? `:${value}` : type === 'timeZoneName' ? ` ${value}` : value));
-  return html`<time datetime="${at}">${formatDayIn(zone, milliseconds)}, ${clock.join('')}</time>`;
-}
-
-/** A day as our letters write it, with no comma behind its name. */
-function formatDayIn(zone: string, milliseconds: number): string {
-  return new Intl.DateTimeFormat('en-GB', { dateStyle: 'full', timeZone: zone }).format(milliseconds).replace(',', '');
+/** Returns a time as our emails show it. A line can break only between the day and the time. */
+function renderTime(at: Instant, zone: string): Markup {
+  const { day, time } = formatInstant(at, zone);
+  return html`<time datetime="${at}"><span>${day},</span> <span>${time}</span></time>`;
 }
 
 function renderPage({
@@ -580,6 +580,7 @@ function renderPage({
 <meta name="color-scheme" content="light dark">
 <meta name="format-detection" content="telephone=no, date=no, address=no, email=no">
 <title>${title} – ${serviceName}</title>
+<link rel="icon" href="${faviconAddress}">
 <style>${stylesheet}</style>
 </head>
 <body>
@@ -587,9 +588,9 @@ function renderPage({
 <main>${main}
 </main>
 <footer>
-${zone === undefined ? emptyMarkup : html`<p>Times on this page are told in the time zone ${zone}.</p>`}
-<p>${serviceName} issues your organization’s volume license keys, counts what they activate, and raises their limits when the
-person named in your agreement approves. We never ask for a password or for a whole product key.</p>
+${zone === undefined ? emptyMarkup : html`<p>Times are shown in ${zoneName(zone)}.</p>`}
+<p>${serviceName} issues your organization’s volume license keys, counts their activations, and raises their limits when the
+person named in your agreement approves. We never ask for a password or for a complete product key.</p>
 </footer>
 </body>
 </html>

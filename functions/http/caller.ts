@@ -7,12 +7,12 @@ import { refuse } from '../../domain/refusal.ts';
 import type { Audience, StaffRole } from '../manifest.ts';
 import { staffRoles } from '../manifest.ts';
 
-/** Who is signed in: the e-mail of the token, and the staff roles that it carries. */
+/** The signed-in caller: the email address and the staff roles of the token. */
 export type Caller = { readonly email: string; readonly roles: readonly StaffRole[] };
 
 /**
- * Reads the caller from the claims that the gateway has checked. `undefined` when there are none, or no e-mail among
- * them. An HTTP API hands an array over as one text, `[a b]`.
+ * Returns the caller from the claims that the gateway has verified, or undefined if they have no email address. An HTTP
+ * API passes an array claim as one string, `[a b]`.
  */
 export function parseCaller(event: APIGatewayProxyEventV2): Caller | undefined {
   const authorizer = 'authorizer' in event.requestContext ? event.requestContext.authorizer : undefined;
@@ -28,7 +28,7 @@ export function parseCaller(event: APIGatewayProxyEventV2): Caller | undefined {
   return { email: normalizeEmail(email), roles: staffRoles.filter((role) => groupNames.includes(role)) };
 }
 
-/** Whether the roles alone already say no: a route for staff only, and the caller is none of them. */
+/** Returns whether the roles alone refuse the caller: the route is for staff roles that the caller does not have. */
 export function isForbidden(caller: Caller, audience: readonly Audience[]): boolean {
   const isOpenToOthers = audience.some(
     (each) => each !== 'call-center' && each !== 'exceptions-team' && each !== 'licensing-admins',
@@ -36,12 +36,12 @@ export function isForbidden(caller: Caller, audience: readonly Audience[]): bool
   return !isOpenToOthers && !caller.roles.some((role) => audience.includes(role));
 }
 
-/** Whether the caller has staff roles, and none that the route is for. */
+/** Returns whether the caller has staff roles, but none that the route is for. */
 export function isStaffWithoutRole(caller: Caller, audience: readonly Audience[]): boolean {
   return caller.roles.length > 0 && !caller.roles.some((role) => audience.includes(role));
 }
 
-/** What a caller is to an agreement on a route: let in, known but of the wrong role, or not to know of it (AGR-3). */
+/** Returns the access of a caller to an agreement on a route: open, forbidden for the role, or hidden (AGR-3). */
 export function accessTo(
   agreement: Agreement,
   caller: Caller,
@@ -53,12 +53,23 @@ export function accessTo(
   return caller.roles.length > 0 ? 'forbidden' : 'hidden';
 }
 
-/** Refuses whoever may see the agreement but not do this to it. */
-export function refuseForbidden(audience: readonly Audience[]): RefusalResult {
-  return refuse('forbidden', `You may see this, but only ${audience.join(' or ')} may do it.`);
+const audienceName: Partial<Readonly<Record<Audience, string>>> = {
+  customer: 'a contact of the customer',
+  'call-center': 'the call center',
+  'exceptions-team': 'the exceptions team',
+  'licensing-admins': 'licensing admins',
+};
+
+function audienceNames(audience: readonly Audience[]): string {
+  return audience.map((each) => audienceName[each] ?? each).join(' or ');
 }
 
-/** Whether a caller is on the Authorized Contact List itself: seeing an agreement is not yet speaking for it. */
+/** Refuses a caller who can see the agreement but is not in the audience of the route. */
+export function refuseForbidden(audience: readonly Audience[]): RefusalResult {
+  return refuse('forbidden', `Only ${audienceNames(audience)} can do this.`);
+}
+
+/** Returns whether the caller is on the Authorized Contact List. A Correspondent who is not can see, but not act. */
 export function isContact(caller: Caller, agreement: Agreement): boolean {
   return findContact(caller.email, agreement) !== undefined;
 }

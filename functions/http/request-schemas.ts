@@ -12,22 +12,22 @@ import { Secret } from '../../domain/secret.ts';
 import type { Route } from '../manifest.ts';
 
 /*
- * What callers may send: each body is parsed once, here, and is a domain value from then on. These schemas are the
- * source of the published description of the API.
+ * The schemas of request bodies and queries. Each is parsed once, into a domain value. The OpenAPI document is generated
+ * from them.
  *
- * A schema is made when the first request needs it: all of them together would be a third of what a function takes to
- * start, and a function answers few of the routes.
+ * A schema is created at its first use: creating all of them would be a third of a cold start, and a function answers few
+ * of the routes.
  */
 
-// Control characters, line and paragraph separators, and marks that turn the direction of a text around.
+// Control characters, line and paragraph separators, and characters that change the direction of text.
 const unprintable = /[\p{Cc}\p{Cs}\u2028\u2029\u202A-\u202E\u2066-\u2069]/u;
 const unprintableButBreaks = /[^\P{Cc}\n\r\t]|[\p{Cs}\u2028\u2029\u202A-\u202E\u2066-\u2069]/u;
 
-// The same for the published description, in the words of any regular expression.
+// The same for the OpenAPI document, in the syntax of every regular-expression engine.
 const printable = '^[^\\u0000-\\u001F\\u007F-\\u009F\\u2028\\u2029\\u202A-\\u202E\\u2066-\\u2069]*$';
 const printableOrBreaks = printable.replace('\\u001F', '\\u0008\\u000B\\u000C\\u000E-\\u001F');
 
-// What people write is kept and mailed as it is, so a product key that slips into it is masked at the door (KEY-6).
+// Free text is stored and emailed unchanged, so a product key in it is masked here (KEY-6).
 const singleLine = (charactersMax: number) =>
   z
     .string()
@@ -45,10 +45,10 @@ const multiLine = (charactersMax: number) =>
     .overwrite(maskProductKeys)
     .min(1, 'must not be empty')
     .max(charactersMax, `must be at most ${charactersMax} characters`)
-    .refine((text) => !unprintableButBreaks.test(text), 'must not hold control characters')
+    .refine((text) => !unprintableButBreaks.test(text), 'must not have control characters')
     .meta({ pattern: printableOrBreaks });
 
-const email = () => z.email('must be an e-mail address').max(254, 'must be at most 254 characters');
+const email = () => z.email('must be an email address').max(254, 'must be at most 254 characters');
 const integer = (min: number, max: number) =>
   z.int('must be a whole number').min(min, `must be at least ${min}`).max(max, `must be at most ${max}`);
 const calendarDate = () =>
@@ -153,14 +153,14 @@ const contacts = () =>
 const agreementSchema = () =>
   withAgreementNumberChecks(
     z.strictObject({
-      /** It follows from the numbers; who sends it along is told when it does not. */
-      agreementId: z.string().describe('Follows from the numbers, and may be left out.').optional(),
+      /** Derived from the numbers. A value that does not match is refused. */
+      agreementId: z.string().describe('Optional. It is derived from the numbers.').optional(),
       program: z.enum(programs),
       level: z.enum(levels).nullable().default(null),
       ...agreementNumberFields(),
       organization: z.strictObject({
         name: singleLine(200),
-        country: z.string().regex(/^[A-Z]{2}$/, 'must be a country code of two capital letters, such as US'),
+        country: z.string().regex(/^[A-Z]{2}$/, 'must be a country code of two uppercase letters, such as US'),
         language: languageTag(),
       }),
       products: z
@@ -175,7 +175,7 @@ const agreementSchema = () =>
     const agreementNumbers = numbersFrom(body);
     const agreementId = agreementIdOf(agreementNumbers);
     if (body.agreementId !== undefined && body.agreementId !== agreementId) {
-      context.addIssue({ code: 'custom', path: ['agreementId'], message: `must be ${agreementId}, or left out` });
+      context.addIssue({ code: 'custom', path: ['agreementId'], message: `must be ${agreementId}, or omitted` });
       return z.NEVER;
     }
     return {
@@ -214,13 +214,15 @@ export const requestFormSchema = z.lazy(() =>
       ...agreementNumberFields(),
       requester: personSchema(),
       product: z.enum(products),
-      keyLastFive: lastFive().describe('The last five symbols of the key that is to get more.'),
-      activationsRequested: integer(1, 1_000_000).describe('Activations of a MAK, host places of a KMS key.'),
-      businessReason: multiLine(4_000).describe('Why. The Notices Correspondent reads it.'),
-      requiredDate: calendarDate().describe('By when it is needed.'),
-      language: languageTag().describe('In which language the request is (BCP 47).').default('en'),
+      keyLastFive: lastFive().describe('The last five characters of the product key.'),
+      activationsRequested: integer(1, 1_000_000).describe('Activations (MAK) or host slots (KMS) to add.'),
+      businessReason: multiLine(4_000).describe('The reason. The Notices Correspondent reads it.'),
+      requiredDate: calendarDate().describe('The date by which the activations are needed.'),
+      language: languageTag().describe('The language of the request (BCP 47).').default('en'),
       noticesCorrespondent: personSchema()
-        .describe('Whom the requester takes for the Correspondent. The one who is asked is always the agreement’s own.')
+        .describe(
+          'The Notices Correspondent as the requester knows them. The approval always goes to the one in the agreement.',
+        )
         .optional(),
     }),
   ).transform(
@@ -232,27 +234,27 @@ export const requestFormSchema = z.lazy(() =>
   ),
 );
 
-// A product key is a secret from the moment it is read.
+// A product key is a secret as soon as it is parsed.
 const productKey = () =>
   z
     .string()
-    .max(100, 'must be a product key of 25 symbols')
-    .describe('The whole key: 25 symbols in any case, with or without hyphens and spaces.')
+    .max(100, 'must be a product key of 25 characters')
+    .describe('The product key: 25 characters in any case, with or without hyphens and spaces.')
     .transform((text) => new Secret(text, '[product key]'));
-// In a batch a mistake in one is told in its own line, and the rest goes on: there anything so long is taken.
+// In a batch, an error in one line is reported in its result, so the schema accepts any string of this length.
 const batchInstallationId = () =>
   z
     .string()
-    .max(120, 'must be an installation id of 54 digits')
-    .describe('54 digits, nine groups of six; the groups may stand apart by spaces or hyphens.');
+    .max(120, 'must be an installation ID of 54 digits')
+    .describe('54 digits: nine groups of six, optionally separated by spaces or hyphens.');
 const installationId = () => batchInstallationId().meta({ pattern: '^[\\s-]*(\\d[\\s-]*){54}$' });
-const machineName = () => singleLine(63).describe('How the machine calls itself.').optional();
+const machineName = () => singleLine(63).describe('The name of the machine.').optional();
 const callReference = () =>
-  singleLine(120).describe('The number of the call. The same one on the same key gives nothing more.');
-const callerName = () => singleLine(120).describe('Who is on the phone.');
+  singleLine(120).describe('The reference of the call. The same reference on the same key grants nothing more.');
+const callerName = () => singleLine(120).describe('The name of the caller.');
 const machineCount = () => integer(0, 10_000_000).default(0);
 
-/** The body of every route that takes one. */
+/** The body schemas, by route. */
 export const bodies = {
   'POST /agreements': z.lazy(agreementSchema),
   'PUT /agreements/{agreementId}/contacts': z.lazy(() => z.strictObject({ contacts: contacts() })),
@@ -275,7 +277,7 @@ export const bodies = {
     z.strictObject({
       productKey: productKey(),
       installationId: installationId(),
-      clients: integer(0, 100_000_000).describe('How many machines the host serves.'),
+      clients: integer(0, 100_000_000).describe('The number of machines that the host serves.'),
     }),
   ),
   'POST /activations/batch': z.lazy(() =>
@@ -289,8 +291,8 @@ export const bodies = {
             machineName: machineName(),
           }),
         )
-        .min(1, 'must hold at least one installation')
-        .max(90, 'must hold at most 90 installations; send the rest in another batch'),
+        .min(1, 'must have at least one installation')
+        .max(90, 'must have at most 90 installations; send the others in another batch'),
     }),
   ),
   'POST /validations': z.lazy(() => z.strictObject({ productKey: productKey(), installationId: installationId() })),
@@ -330,7 +332,7 @@ export const bodies = {
   ),
   'POST /keys/{keyId}/increases': z.lazy(() =>
     z.strictObject({
-      newLimit: integer(1, 1_000_000_000).describe('The limit that the key is to have, not what is added.'),
+      newLimit: integer(1, 1_000_000_000).describe('The new limit, not the number to add.'),
       callReference: callReference(),
       callerName: callerName(),
     }),
@@ -344,7 +346,7 @@ export const bodies = {
       [
         z.strictObject({
           decision: z.literal('forward'),
-          activations: integer(1, 1_000_000).describe('To forward a smaller number than was requested.').optional(),
+          activations: integer(1, 1_000_000).describe('A smaller number than requested. Optional.').optional(),
         }),
         z.strictObject({ decision: z.literal('reject'), reason: multiLine(2_000) }),
       ],
@@ -363,12 +365,12 @@ const paging = () => ({
     .transform(Number)
     .pipe(integer(1, 100))
     .default(50),
-  cursor: z.string().max(1_024, 'is not a cursor that this list gave').optional(),
+  cursor: z.string().max(1_024, 'is not a cursor that this list returned').optional(),
 });
 
 const pageQuery = z.lazy(() => z.object(paging()));
 
-/** What the query of a route may say. A query may carry more, which is not looked at. */
+/** The query schemas, by route. Other parameters are ignored. */
 export const queries = {
   'GET /agreements': pageQuery,
   'GET /agreements/{agreementId}/keys': pageQuery,
@@ -398,10 +400,10 @@ function agreementIdParameter() {
   return z
     .string()
     .trim()
-    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,80}$/, 'must be the id of an agreement');
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,80}$/, 'must be the ID of an agreement');
 }
 
-/** The decision that the approval page posts: fields of a form. */
+/** The form fields that the approval page posts. */
 export const decisionSchema = z.lazy(() =>
   z.object({
     code: z
@@ -413,7 +415,7 @@ export const decisionSchema = z.lazy(() =>
     comment: z
       .string()
       .trim()
-      // A browser sends a line break as two characters and counts it as one.
+      // A browser counts a line break as one character, but sends two.
       .transform((text) => maskProductKeys(text.replaceAll('\r\n', '\n')))
       .pipe(z.string().max(1_000, 'The comment must be at most 1,000 characters'))
       .refine((text) => !unprintableButBreaks.test(text), 'The comment must not hold control characters')

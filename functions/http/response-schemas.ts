@@ -7,15 +7,15 @@ import { exceptionKinds } from '../../domain/remedy.ts';
 import { personSchema } from './request-schemas.ts';
 
 /*
- * What callers get: the bodies of the answers, as strict as the truth. They are never looked at while a request is
- * answered; the published description is made of them, and the views and the tests are held against them.
+ * The schemas of response bodies, as strict as the responses are. They are not used at run time: the OpenAPI document is
+ * generated from them, and tests compare the views and the responses with them.
  */
 
-// ---- Words that all answers are made of
+// ---- Shared by all responses
 
 const count = z.int().min(0);
 const atLeastOne = z.int().min(1);
-/** An instant, always written in one form: to the millisecond, in UTC. */
+/** An instant in UTC, with milliseconds. */
 export const instant = z
   .string()
   .regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
@@ -33,34 +33,29 @@ const agreementId = z
 export const keyId = z
   .string()
   .regex(/^[0-9a-f]{32}$/)
-  .describe('Names a key in addresses. It tells nothing of the product key.');
+  .describe('The ID of the key. It reveals nothing about the product key.');
 export const exceptionId = z
   .string()
   .regex(/^EX(-[2-9BCDFGHJKMPQRTVWXY]{4}){3}$/)
-  .describe('Names a request, in addresses and on the phone.');
+  .describe('The ID of the request.');
 export const installationId = z
   .string()
   .regex(/^\d{54}$/)
-  .describe('54 digits: nine groups of five and a check digit.');
-const machineName = z
-  .string()
-  .min(1)
-  .max(63)
-  .nullable()
-  .describe('How the machine calls itself; null if it did not say.');
+  .describe('54 digits: nine groups of five digits and a check digit.');
+const machineName = z.string().min(1).max(63).nullable().describe('The name of the machine, or null if it sent none.');
 export const lastFive = z.string().regex(new RegExp(`^[${productKeyCharacters}]{5}$`));
 
-/** A list that is not to be written to. */
+/** A read-only list. */
 const readonlyList = <Each extends z.ZodType>(each: Each) => z.array(each).readonly();
 
 /** One page of a list. */
 export const pageOf = <Each extends z.ZodType>(each: Each) =>
   z.strictObject({
     items: readonlyList(each),
-    nextCursor: z.string().min(1).nullable().describe('Asks for the next page as `cursor`; null on the last.'),
+    nextCursor: z.string().min(1).nullable().describe('The `cursor` of the next page, or null on the last page.'),
   });
 
-/** How an agreement is named: by its number, or by authorization and license number together. */
+/** The numbers of an agreement: one agreement number, or authorization and license number together. */
 const numbers = {
   agreementNumber: z.string().min(1).optional(),
   authorizationNumber: z.string().min(1).optional(),
@@ -69,14 +64,14 @@ const numbers = {
 
 export const person = z
   .strictObject(personSchema().shape)
-  .meta({ id: 'Person', description: 'Somebody whom the agreement or the request names.' });
+  .meta({ id: 'Person', description: 'A person in an agreement or a request.' });
 
 // ---- Agreements
 
 const agreementMembers = {
   agreementId,
   program: z.enum(programs),
-  level: z.enum(levels).nullable().describe('The price level; null where the program has none.'),
+  level: z.enum(levels).nullable().describe('The price level, or null if the program has none.'),
   ...numbers,
   organization: z.strictObject({
     name: z.string().min(1),
@@ -87,21 +82,21 @@ const agreementMembers = {
     language: z.string().min(2).describe('BCP 47.'),
   }),
   products: readonlyList(z.strictObject({ product: z.enum(products), licenses: atLeastOne })),
-  contacts: readonlyList(person).describe('The Authorized Contact List: who may ask.'),
-  noticesCorrespondent: person.describe('Who confirms changes.'),
+  contacts: readonlyList(person).describe('The Authorized Contact List.'),
+  noticesCorrespondent: person.describe('The Notices Correspondent, who confirms changes.'),
   pendingNoticesCorrespondent: z
     .strictObject({ person, effectiveAt: instant })
     .nullable()
-    .describe('Who will be the Notices Correspondent when the waiting period is over.'),
+    .describe('The next Notices Correspondent, until the waiting period is over.'),
   deputy: z
     .strictObject({ person, from: date, to: date })
     .nullable()
-    .describe('Who is asked as well between two days, both included.'),
+    .describe('The deputy of the Notices Correspondent, from the first day to the last.'),
 };
 
 export const agreement = z.strictObject(agreementMembers).meta({
   id: 'Agreement',
-  description: 'A volume license agreement, the people whom it names and what it covers.',
+  description: 'A volume license agreement with its people and products.',
 });
 
 // ---- Keys
@@ -113,10 +108,10 @@ const keyMembers = {
   masked: z
     .string()
     .regex(new RegExp(`^(\\*{5}-){4}[${productKeyCharacters}]{5}$`))
-    .describe('The product key with all but its last five covered.'),
+    .describe('The product key with all but the last five characters masked.'),
   lastFive,
   status: z.enum(['live', 'blocked']),
-  limit: count.describe('The sum of its grants: activations of a MAK, host places of a KMS key.'),
+  limit: count.describe('The sum of the grants: activations (MAK) or host slots (KMS).'),
   used: count,
   remaining: count,
   issuedAt: instant,
@@ -133,12 +128,14 @@ const kmsHost = z
   .strictObject({
     installationId,
     machineName,
-    uses: atLeastOne.describe('Activations so far.'),
+    uses: atLeastOne.describe('The number of activations.'),
     usesRemaining: count,
     overrides: z.strictObject({ granted: count, spent: count }),
     firstActivatedAt: instant,
     lastActivatedAt: instant,
-    clientsReported: count.nullable().describe('How many machines it last said that it serves. Shown, never counted.'),
+    clientsReported: count
+      .nullable()
+      .describe('The number of machines that the host last reported. It is shown, and never limited.'),
   })
   .meta({ id: 'KmsHost' });
 
@@ -150,19 +147,19 @@ export const kmsKey = z
     overrides: z.strictObject({ granted: count, remaining: count }),
     hosts: readonlyList(kmsHost),
   })
-  .meta({ id: 'KmsKey', description: 'A key that activates KMS hosts. Its limit counts host places.' });
+  .meta({ id: 'KmsKey', description: 'A key that activates KMS hosts. Its limit counts host slots.' });
 
 export const key = z.discriminatedUnion('type', [mak, kmsKey]).meta({ id: 'Key' });
 
 export const registeredAgreement = z
-  .strictObject({ ...agreementMembers, keys: readonlyList(key).describe('The keys that were issued with it.') })
+  .strictObject({ ...agreementMembers, keys: readonlyList(key).describe('The keys issued with the agreement.') })
   .meta({ id: 'RegisteredAgreement' });
 
 export const revealedKey = z.strictObject({
   productKey: z
     .string()
     .regex(new RegExp(`^([${productKeyCharacters}]{5}-){4}[${productKeyCharacters}]{5}$`))
-    .describe('The whole key. Keep it as you keep a password.'),
+    .describe('The product key. Protect it like a password.'),
 });
 
 export const activatedMachine = z
@@ -175,10 +172,10 @@ export const grant = z
     amount: atLeastOne,
     at: instant,
     by: z.string().min(1),
-    reference: z.string().min(1).describe('The agreement, call or request under which it was given.'),
+    reference: z.string().min(1).describe('The agreement, call, or request behind the grant.'),
     approvedBy: z.string().min(1).nullable(),
   })
-  .meta({ id: 'Grant', description: 'Something that made a limit what it is.' });
+  .meta({ id: 'Grant', description: 'A change of a limit.' });
 
 export const ledgerEntry = z
   .strictObject({
@@ -191,9 +188,9 @@ export const ledgerEntry = z
     hash: z
       .string()
       .regex(/^[0-9a-f]{64}$/)
-      .describe('SHA-256 over this entry and the hash before it.'),
+      .describe('SHA-256 of this entry and the previous hash.'),
   })
-  .meta({ id: 'Entry', description: 'One line of a history.' });
+  .meta({ id: 'Entry', description: 'An entry of a history.' });
 
 export const allowances = z
   .strictObject({
@@ -202,29 +199,32 @@ export const allowances = z
         available: z.literal([0, 1]),
         availableAt: instant
           .nullable()
-          .describe('When the next can be given; null when one can be given now, or none ever.'),
+          .describe('The time of the next override, or null if one is available now or never.'),
         remaining: count,
       })
       .nullable(),
     increase: z
-      .strictObject({ maximumLimit: atLeastOne, available: count.describe('How many more a phone call can add.') })
+      .strictObject({ maximumLimit: atLeastOne, available: count.describe('The number that a call can add now.') })
       .nullable(),
-    exception: z.enum(exceptionKinds).describe('The request that asks for more than a phone call can give.'),
+    exception: z.enum(exceptionKinds).describe('The kind of exception request for more.'),
   })
-  .meta({ id: 'Allowances', description: '`override` is for KMS keys, `increase` for MAKs; the other one is null.' });
+  .meta({
+    id: 'Allowances',
+    description: '`override` is for KMS keys and `increase` for MAKs; the other one is null.',
+  });
 
 export const keyReplacement = z
   .strictObject({ blocked: key, issued: key })
-  .meta({ id: 'Replaced', description: 'The key that was blocked, and the one that took its place.' });
+  .meta({ id: 'Replaced', description: 'The blocked key and its replacement.' });
 
 export const forecast = z
   .strictObject({
-    perDay: z.number().min(0).nullable().describe('Activations a day, at the pace of the last weeks.'),
+    perDay: z.number().min(0).nullable().describe('Activations per day in the last weeks.'),
     runsOutOn: date.nullable(),
-    askBy: date.nullable().describe('The last day on which more can safely be asked for.'),
-    inWords: z.string().min(1).nullable().describe('The same in a sentence.'),
+    askBy: date.nullable().describe('The last safe day to request more.'),
+    inWords: z.string().min(1).nullable().describe('The forecast in one sentence.'),
   })
-  .meta({ id: 'Forecast', description: 'All null while the history is too short to say anything.' });
+  .meta({ id: 'Forecast', description: 'All members are null if the history is too short.' });
 
 // ---- Plans
 
@@ -233,7 +233,7 @@ const sitePlan = z
     name: z.string().min(1),
     parts: readonlyList(
       z.strictObject({ productGroup: z.enum(productGroups), machines: atLeastOne, keyType: z.enum(['MAK', 'KMS']) }),
-    ).describe('How the machines of each group are best activated.'),
+    ).describe('The method for the machines of each group.'),
     kmsHosts: count,
     reasons: readonlyList(z.string().min(1)),
   })
@@ -243,7 +243,7 @@ const keyPlan = z
   .strictObject({
     type: z.enum(['MAK', 'KMS']),
     productGroup: z.enum(productGroups),
-    needed: atLeastOne.describe('Host places of a KMS key, activations of a MAK.'),
+    needed: atLeastOne.describe('Host slots (KMS) or activations (MAK).'),
     startsWith: atLeastOne,
     beyond: z
       .strictObject({
@@ -252,7 +252,7 @@ const keyPlan = z
         how: z.string().min(1),
       })
       .nullable()
-      .describe('What must be asked for beyond what the key starts with.'),
+      .describe('The number to request beyond the initial limit.'),
   })
   .meta({ id: 'KeyPlan' });
 
@@ -264,7 +264,7 @@ export const plan = z
     sites: readonlyList(sitePlan),
     keys: readonlyList(keyPlan),
   })
-  .meta({ id: 'Plan', description: 'Which keys to use where, and what that takes.' });
+  .meta({ id: 'Plan', description: 'The keys to use at each site, and the numbers required.' });
 
 // ---- Activation
 
@@ -273,18 +273,18 @@ export const activation = z
     activationId: z
       .string()
       .regex(/^[0-9a-f]{32}$/)
-      .describe('Always the same for the same key and installation.'),
+      .describe('The same for the same key and installation.'),
     confirmationId: z
       .string()
       .regex(/^\d{48}$/)
-      .describe('48 digits: eight groups of five and a check digit. What the machine is to be told.'),
+      .describe('48 digits: eight groups of five digits and a check digit. Enter it on the machine.'),
     keyType: z.enum(['MAK', 'KMS']),
     activatedAt: instant,
-    uses: atLeastOne.optional().describe('How often this KMS host has activated.'),
+    uses: atLeastOne.optional().describe('The number of uses of this KMS host.'),
     advisory: z
       .literal('kms-key-on-clients')
       .optional()
-      .describe('So many hosts are new that the key has probably been typed on clients. It belongs on KMS hosts only.'),
+      .describe('Many hosts are new, so the KMS key is probably used on clients. It is for KMS hosts only.'),
   })
   .meta({ id: 'Activation' });
 
@@ -294,14 +294,16 @@ export const validation = z
     reason: z
       .enum(['unknown-key', 'key-blocked', 'never-activated'])
       .nullable()
-      .describe('Why it is not; null when it is.'),
-    graceEndsAt: instant.nullable().describe('Until when installations of a blocked key stay genuine.'),
+      .describe('The reason, or null if the installation is genuine.'),
+    graceEndsAt: instant
+      .nullable()
+      .describe('The end of the grace period, during which installations of a blocked key stay genuine.'),
   })
   .meta({ id: 'Validation' });
 
 // ---- Exception requests
 
-/** A request begun for somebody, as a refusal carries it. */
+/** A pre-filled request in a refusal. */
 export const exceptionDraft = z
   .strictObject({
     kind: z.enum(exceptionKinds),
@@ -313,19 +315,19 @@ export const exceptionDraft = z
   })
   .meta({
     id: 'ExceptionDraft',
-    description: 'An exception request, begun. Complete it and send it to `POST /exceptions`.',
+    description: 'A pre-filled exception request. Complete it, and send it to `POST /exceptions`.',
   });
 
-/** A way out of a refusal. */
+/** A remedy in a refusal. */
 export const remedy = z
   .strictObject({
     kind: z.enum(['call-center-increase', 'override', ...exceptionKinds, 'replacement']),
-    available: z.boolean().describe('Whether this way is open now.'),
+    available: z.boolean().describe('Whether the remedy is available now.'),
     availableAt: instant.optional(),
-    maximum: count.optional().describe('How many more it could give.'),
+    maximum: count.optional().describe('The maximum number that it can add.'),
     draft: exceptionDraft.optional(),
   })
-  .meta({ id: 'Remedy', description: 'A way to more activations.' });
+  .meta({ id: 'Remedy', description: 'A way to get more activations.' });
 
 export const exception = z
   .strictObject({
@@ -341,15 +343,15 @@ export const exception = z
     language: z.string().min(2),
     noticesCorrespondent: person
       .optional()
-      .describe('Whom the request named. Who is asked is always the agreement’s own.'),
+      .describe('The Correspondent that the request named. The approval goes to the one in the agreement.'),
     exceptionId,
     agreementId,
     keyId,
     status: z.enum(exceptionStatuses),
-    flags: readonlyList(z.enum(flags)).describe('Why the exceptions team looks at it first.'),
-    activations: atLeastOne.describe('What would be granted: as requested, unless a smaller number was forwarded.'),
+    flags: readonlyList(z.enum(flags)).describe('The reasons for a review by the exceptions team.'),
+    activations: atLeastOne.describe('The number to grant: as requested, or the smaller number that was forwarded.'),
     receivedAt: instant,
-    dueAt: instant.nullable().describe('When the answer is due; null while the clock stands.'),
+    dueAt: instant.nullable().describe('The due time of the answer, or null while it is paused.'),
     clock: z
       .strictObject({
         running: z.boolean(),
@@ -358,12 +360,12 @@ export const exception = z
         requester: minutes,
         correspondent: minutes,
       })
-      .describe('What is left of the time to answer, and how long each party has had the request.'),
+      .describe('The remaining time, and the elapsed time of each party.'),
     overdue: z.boolean(),
     question: z
       .strictObject({ text: z.string().min(1), askedAt: instant })
       .nullable()
-      .describe('What the exceptions team wants to know, while it waits for the answer.'),
+      .describe('The open question of the exceptions team.'),
     approval: z
       .strictObject({
         askedAt: instant,
@@ -378,12 +380,12 @@ export const exception = z
         comment: z.string().nullable(),
       })
       .nullable()
-      .describe('How it stands with the Notices Correspondent; null before anybody was asked.'),
+      .describe('The state of the approval, or null before the Notices Correspondent is asked.'),
     decidedBy: z.string().min(1).nullable(),
     closedAt: instant.nullable(),
-    reason: z.string().nullable().describe('Why it ended as it did.'),
+    reason: z.string().nullable().describe('The reason for the outcome.'),
   })
-  .meta({ id: 'Exception', description: 'A request for more activations than the call centre can give.' });
+  .meta({ id: 'Exception', description: 'A request for more than the call center can grant.' });
 
 // ---- Approval link
 
@@ -402,13 +404,13 @@ export const approvalRequest = z
     }),
     expiresAt: instant,
   })
-  .meta({ id: 'ApprovalAsked', description: 'What the Notices Correspondent is asked to approve.' });
+  .meta({ id: 'ApprovalAsked', description: 'The request that the Notices Correspondent is asked to approve.' });
 
 export const approvalDecision = z
   .strictObject({ decision: z.enum(['approve', 'deny']), decidedAt: instant })
   .meta({ id: 'ApprovalDecided' });
 
-/** Strict mode: until when the code that was mailed is good. */
+/** The expiry of a code in strict mode. */
 export const codeExpiry = z.strictObject({ expiresAt: instant }).meta({ id: 'CodeSent' });
 
 export const disputeResult = z
@@ -420,7 +422,7 @@ export const disputeResult = z
 export const health = z.strictObject({ status: z.literal('ok'), version: z.string().min(1) });
 export const openApi = z.looseObject({ openapi: z.string().regex(/^3\.1\./) });
 
-// ---- As the views make them
+// ---- Types of the views
 
 export type AgreementResponse = z.input<typeof agreement>;
 export type KeyResponse = z.input<typeof key>;

@@ -32,7 +32,7 @@ export function agreementView(agreement: Agreement): AgreementResponse {
   };
 }
 
-/** @param used activations of a MAK, counted by the store; a KMS key counts its own host places. */
+/** @param used The activations of a MAK, counted by the store, or the host slots in use of a KMS key. */
 export function keyView(key: Key, used: number, now: Instant, policy: Policy): KeyResponse {
   const limit = limitOf(key.grants);
   const { state: status } = key;
@@ -132,7 +132,7 @@ export function exceptionView(request: ExceptionRequest, now: Instant, policy: P
   };
 }
 
-/** Why a request ended as it did, where there is something to say beside its status. */
+/** Returns the reason for the outcome of a request, or null if its status says all. */
 function closingReason({ state }: ExceptionRequest, policy: Policy): string | null {
   switch (state.status) {
     case 'rejected':

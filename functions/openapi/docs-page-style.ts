@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { html } from '../../emails/html.ts';
 
 /**
- * How the page that describes the API looks: on paper, in light and dark, from 320 px up. It stands in the page itself,
- * and the page's policy names its hash, so that no other style (or script) is ever applied.
+ * The style of the API documentation: for screens from 320 px, light and dark, and for print. It is embedded in the page,
+ * whose content security policy has its hash, so that no other style or script applies.
  */
 export const stylesheet = html`
 :root {
@@ -107,7 +107,7 @@ details > pre { margin-top: 0.5rem; }
   header h1 { font-size: 2.25rem; }
   nav { position: sticky; top: 0; align-self: start; max-height: 100vh; overflow-y: auto; padding: 1.25rem 1.5rem 2rem 2rem; border-bottom: 0; border-right: 1px solid var(--line); font-size: 0.9375rem; }
   nav li a { padding: 0.125rem 0; }
-  /* There is room for all of it. */
+  /* Wide enough for everything. */
   nav details::details-content { content-visibility: visible; block-size: auto; }
   nav summary { list-style: none; pointer-events: none; }
   main { padding: 2rem 3rem 4rem; }
@@ -125,12 +125,12 @@ details > pre { margin-top: 0.5rem; }
   .method, .method.post, .method.put { border: 1px solid #000000; background: #ffffff; color: #000000; }
   h2, h3, h4 { break-after: avoid; }
   dl > div { break-inside: avoid; }
-  /* Examples would make a book of it; openapi.json has them all. */
+  /* Examples would make the printout too long; openapi.json has all of them. */
   details { display: none; }
   .answers > div, .fields > div { display: grid; grid-template-columns: 3.5rem minmax(0, 1fr); }
   .fields > div { grid-template-columns: 15rem minmax(0, 1fr); gap: 0 1rem; }
 }
 `;
 
-/** The stylesheet's hash as a content security policy writes it. */
+/** The hash of the stylesheet, in the syntax of a content security policy. */
 export const stylesheetHash = `sha256-${createHash('sha256').update(stylesheet.toString()).digest('base64')}`;

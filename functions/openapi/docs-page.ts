@@ -5,11 +5,10 @@ import type { Content, OpenApi, Operation, Parameter, Ref, Response, Schema } fr
 import { problemCodes, problemDocs, problemHead, problemSchemaName } from './problem-schemas.ts';
 
 /*
- * The description as a page to read and to try from: pure, made of the document alone. It has no script and fetches
- * nothing; to try a route there is a command to copy.
+ * Renders the OpenAPI document as a page. It has no script and loads nothing. For each route it shows a command to copy.
  */
 
-/** The headers that the page is served with. Its policy allows its one stylesheet by its hash, and nothing else. */
+/** The headers of the page. Its content security policy allows only its stylesheet, by hash. */
 export const docsPageHeaders: Readonly<Record<string, string>> = {
   'content-type': 'text/html; charset=utf-8',
   'content-security-policy': [
@@ -27,7 +26,7 @@ export const docsPageHeaders: Readonly<Record<string, string>> = {
 
 type OperationEntry = { readonly method: string; readonly path: string; readonly operation: Operation };
 
-/** The whole page. */
+/** Returns the page. */
 export function docsPage(document: OpenApi): string {
   const { info, tags, components } = document;
   const operations = Object.entries(document.paths).flatMap(([path, byMethod]) =>
@@ -136,7 +135,7 @@ function renderBody({ content }: NonNullable<Operation['requestBody']>): Markup 
   const list = fieldsOf(first.schema, '');
   return html`<h4>Body</h4>
 <p class="quiet">${types.join(' or ')}</p>
-${list.length > 0 ? renderFields(list) : html`<p>No field is needed.</p>`}`;
+${list.length > 0 ? renderFields(list) : html`<p>No field is required.</p>`}`;
 }
 
 function renderResponse(status: string, response: Response | Ref, document: OpenApi): Markup {
@@ -148,8 +147,7 @@ function renderResponse(status: string, response: Response | Ref, document: Open
     return html`<div><dt><code>${status}</code></dt><dd>${links}${also}</dd></div>`;
   }
   const json = content['application/json'];
-  const page =
-    'text/html' in content ? html` <span class="quiet">A page, or JSON for those who ask for it.</span>` : emptyMarkup;
+  const page = 'text/html' in content ? html` <span class="quiet">A page, or JSON on request.</span>` : emptyMarkup;
   const onlyPage = json === undefined && 'text/html' in content;
   return html`<div><dt><code>${status}</code></dt><dd>${description}${onlyPage ? emptyMarkup : page}${
     json === undefined
@@ -159,7 +157,7 @@ function renderResponse(status: string, response: Response | Ref, document: Open
   }</dd></div>`;
 }
 
-/** The problem codes that a response tells of, which are the names of its examples. */
+/** Returns the problem codes of a response, which are the names of its examples. */
 function problemCodesIn(content: Content): readonly string[] {
   return Object.keys(content['application/problem+json']?.examples ?? {});
 }
@@ -215,7 +213,7 @@ function parameterField({ name, in: location, required, description, schema }: P
   };
 }
 
-/** The fields of an object, those of objects in it below their names. A choice between objects lists the fields of each. */
+/** Returns the fields of an object, including those of nested objects. For a union, it returns the fields of each variant. */
 function fieldsOf(schema: Schema, prefix: string): readonly Field[] {
   const { properties, oneOf, anyOf } = schema;
   if (properties === undefined) {
@@ -235,7 +233,7 @@ function fieldsOf(schema: Schema, prefix: string): readonly Field[] {
   });
 }
 
-/** The object that a member is, or that its entries are, when it has no name of its own. */
+/** Returns the unnamed object schema of a member or of its items. */
 function nestedObjectOf(member: Schema): { readonly schema: Schema; readonly separator: string } | undefined {
   if (member.properties !== undefined) return { schema: member, separator: '.' };
   const { items } = member;
@@ -247,7 +245,7 @@ function nestedObjectOf(member: Schema): { readonly schema: Schema; readonly sep
 }
 
 function defaultOf({ default: defaultValue }: Schema): string {
-  return defaultValue === undefined ? 'optional' : `optional, ${JSON.stringify(defaultValue)} if left out`;
+  return defaultValue === undefined ? 'optional' : `optional, ${JSON.stringify(defaultValue)} if omitted`;
 }
 
 function typeOf(schema: Schema): Markup {
@@ -278,7 +276,7 @@ function joinAlternatives(each: readonly Markup[]): Markup {
   return html`${each.map((one, index) => (index === 0 ? one : html`${index === each.length - 1 ? ' or ' : ', '}${one}`))}`;
 }
 
-/** The bounds of a value, in words. */
+/** Returns the constraints of a value in words. */
 function describeConstraints(schema: Schema): readonly string[] {
   const { minimum, maximum, minLength = 0, maxLength, minItems, maxItems, pattern, format } = schema;
   const range =
@@ -292,21 +290,21 @@ function describeConstraints(schema: Schema): readonly string[] {
       ? []
       : [`${minLength > 0 ? `${minLength} to ` : 'At most '}${formatNumber(maxLength)} characters.`];
   const entries = maxItems === undefined ? [] : [`${minItems ?? 0} to ${formatNumber(maxItems)} entries.`];
-  // An address is known by its name, and an instant by its; what the pattern would say beyond that helps nobody.
+  // The format name says enough for emails and instants; their patterns do not help a reader.
   const shape = pattern === undefined || format !== undefined ? [] : [describePattern(pattern)];
   return [...range, ...length, ...entries, ...shape];
 }
 
-/** What a pattern asks for; one that only keeps characters out is told in words. */
+/** Returns a pattern for the reader. A pattern that only excludes characters becomes a sentence. */
 function describePattern(pattern: string): string {
-  return pattern.startsWith('^[^') ? 'No control characters.' : `Of the form \`${pattern}\`.`;
+  return pattern.startsWith('^[^') ? 'No control characters.' : `Matches \`${pattern}\`.`;
 }
 
 function formatNumber(value: number): string {
   return value.toLocaleString('en');
 }
 
-// ---- A command to try
+// ---- Commands to copy
 
 function curlCommand(method: string, path: string, operation: Operation, document: OpenApi): string {
   const parameters = (operation.parameters ?? []).map((each) => parameterOf(each, document));
@@ -353,7 +351,7 @@ function responseOf(response: Response | Ref, { components }: OpenApi): Response
 
 function resolveReference<Component>(components: Readonly<Record<string, Component>>, { $ref }: Ref): Component {
   const component = components[$ref.slice($ref.lastIndexOf('/') + 1)];
-  if (component === undefined) throw new Error(`The description refers to ${$ref}, which it does not have.`);
+  if (component === undefined) throw new Error(`The document has no component ${$ref}.`);
   return component;
 }
 
@@ -363,7 +361,7 @@ function slug(name: string): string {
   return name.toLowerCase().replaceAll(/[^a-z]+/g, '-');
 }
 
-/** As much Markdown as the description is written in: paragraphs, lists, second headings, code and bold. */
+/** Renders the subset of Markdown in the document: paragraphs, lists, second-level headings, code, and bold. */
 function renderMarkdown(markdown: string): Markup {
   const blocks = markdown.split(/\n{2,}|(?<=^## .*)\n/m);
   return html`${blocks.map((block) => {

@@ -11,11 +11,11 @@ import type { ProblemCode } from './problem-schemas.ts';
 import { problemDocs, problemDocumentSchema, problemHead, problemSchemaName } from './problem-schemas.ts';
 
 /*
- * The published description of the API: an OpenAPI 3.1 document, made of the manifest, the schemas of what comes in and
- * goes out, and the words about them. It is made when somebody asks for it, and no function that does work imports it.
+ * The OpenAPI 3.1 document of the API, generated from the manifest, the schemas of requests and responses, and the
+ * documentation of the operations. It is generated on request; only the Lambda that serves it imports this.
  */
 
-/** A JSON Schema of the 2020-12 draft, which is what OpenAPI 3.1 speaks. */
+/** A JSON Schema of draft 2020-12, as in OpenAPI 3.1. */
 export type Schema = z.core.JSONSchema.BaseSchema;
 
 export type Ref = { readonly $ref: string };
@@ -71,38 +71,41 @@ export type OpenApi = {
   };
 };
 
-/** The version of the contract. A change that breaks callers gets a new first number. */
+/** The version of the contract. A breaking change increments the first number. */
 const version = '1.0.0';
 
 const tags = {
   device: {
     name: 'Devices',
-    description: 'Machines that activate. They send no token: the product key in the body is their credential.',
+    description: 'For machines that activate. They send no token; the product key in the body is the credential.',
   },
   customer: {
     name: 'Customers',
     description:
-      'Whoever is on an agreement’s Authorized Contact List, or is its Notices Correspondent, by the e-mail address of the token. Staff see the same with the roles that each route names.',
+      'For the contacts and the Notices Correspondent of an agreement, identified by the email address of the token, and for staff with the roles of each route.',
   },
-  'call-center': { name: 'Call centre', description: 'What an agent may find out and give during a call.' },
-  'exceptions-team': { name: 'Exceptions team', description: 'What the team does to exception requests.' },
-  'licensing-admins': { name: 'Licensing administrators', description: 'Agreements and the people whom they name.' },
+  'call-center': { name: 'Call center', description: 'For call-center agents: key search and grants by phone.' },
+  'exceptions-team': { name: 'Exceptions team', description: 'For the exceptions team: review of exception requests.' },
+  'licensing-admins': {
+    name: 'Licensing administrators',
+    description: 'For licensing admins: agreements and their people.',
+  },
   'link-holder': {
-    name: 'Links in mails',
+    name: 'Links in emails',
     description:
-      'What the Notices Correspondent opens from a mail. The token in the path is the credential. People get pages; with `Accept: application/json`, programs get JSON.',
+      'For the recipient of an email, such as the Notices Correspondent. The token in the path is the credential. The response is a page, or JSON with `Accept: application/json`.',
   },
-  anyone: { name: 'The service', description: 'For anyone.' },
+  anyone: { name: 'Service', description: 'For everybody.' },
 } as const;
 
 const audienceDescriptions: Readonly<Record<Audience, string>> = {
   device: 'devices',
   customer: 'customers',
-  'signed-in': 'anybody who is signed in',
+  'signed-in': 'everybody who is signed in',
   'call-center': '`call-center`',
   'exceptions-team': '`exceptions-team`',
   'licensing-admins': '`licensing-admins`',
-  'link-holder': 'whoever has the link',
+  'link-holder': 'the holder of the link',
   anyone: 'anyone',
 };
 
@@ -110,29 +113,29 @@ const introduction = `
 Issues volume license keys, counts what they activate, and raises their limits when the rules and the customer's Notices Correspondent say so.
 
 ## Conventions
-- JSON in and out. Instants are UTC with \`Z\`, dates are \`YYYY-MM-DD\`. A field that a request does not have is refused; answers may get more members in time, so ignore those that you do not know.
+- JSON in and out. Instants are UTC with \`Z\`, dates are \`YYYY-MM-DD\`. Unknown fields in a request are refused. Responses can gain members; ignore the ones you do not recognize.
 - Spaces around a text are taken off, and the symbols of a product key may be small letters: what is said below of a text holds after that.
 - A POST that needs no field takes \`{}\` or no body.
-- Lists answer \`{ "items": […], "nextCursor": … }\`. Ask for the next page with the cursor, and with the same parameters; it is null on the last.
-- Every “no” is a problem document (RFC 9457, \`application/problem+json\`). Rely on its \`code\`; \`detail\` is a sentence for a person, saying what to do next.
+- Lists answer \`{ "items": […], "nextCursor": … }\`. Request the next page with the cursor and the same parameters. On the last page, it is null.
+- Every error is a problem document (RFC 9457, \`application/problem+json\`). Programs use its \`code\`; \`detail\` is a sentence for a person that says what to do next.
 - Every answer carries \`X-Request-Id\`. Name it when you ask us about it.
 - \`429\` and \`503\` carry \`Retry-After\`, in seconds.
-- Where a gateway stands before the service, it says \`401\` and \`429\` itself, as \`{ "message": … }\` and without those two headers: go by the status.
+- On AWS, API Gateway answers \`401\` and \`429\` itself, with the body \`{ "message": … }\` and without these headers. Use the status.
 
 ## Once, whatever is retried
 Send an \`Idempotency-Key\` with a POST, and send the same request with the same key again when no answer came: it is done once, and answered as the first time. Keys are kept for 24 hours.
 
 ## Signing in
-\`Authorization: Bearer …\` with a JWT of the user pool: the caller's e-mail address in \`email\`, staff roles in \`cognito:groups\`. A caller without a role is a customer. What a caller may not see answers as if it were not there.
+\`Authorization: Bearer …\` with a JWT of the user pool: the email address of the caller in \`email\`, staff roles in \`cognito:groups\`. A caller without a role is a customer. Things that a caller cannot see are answered like things that do not exist.
 `.trim();
 
 const requestId = { 'X-Request-Id': { $ref: '#/components/headers/RequestId' } };
 const retryAfter = { ...requestId, 'Retry-After': { $ref: '#/components/headers/RetryAfter' } };
 
 /**
- * Makes the document.
- * @param closed also says that answers have no members but those described. It is true of this version and no promise to
- * callers, so it is for our own tests only.
+ * Generates the document.
+ * @param closed Also forbids members of responses that are not described. This is true of this version, but no promise to
+ * callers, so only tests use it.
  */
 export function openApiDocument({ closed = false }: { readonly closed?: boolean } = {}): OpenApi {
   const schemas = new Map<string, Schema>();
@@ -153,11 +156,11 @@ export function openApiDocument({ closed = false }: { readonly closed?: boolean 
     info: {
       title: 'Volume Activation',
       version,
-      summary: 'Volume license keys, their activations, and requests for more.',
+      summary: 'Volume license keys, their activations, and requests for higher limits.',
       description: introduction,
       license: { name: 'Apache License 2.0', identifier: 'Apache-2.0' },
     },
-    servers: [{ url: '/', description: 'The service that this description came from.' }],
+    servers: [{ url: '/', description: 'The service that returned this document.' }],
     tags: Object.values(tags).filter(({ name }) => usedTags.has(name)),
     paths,
     components: {
@@ -168,19 +171,19 @@ export function openApiDocument({ closed = false }: { readonly closed?: boolean 
           name: 'Idempotency-Key',
           in: 'header',
           required: false,
-          description: 'Makes the request safe to send again: the same key with the same request is done once.',
+          description: 'Makes retries safe: the same request with the same key takes effect once.',
           schema: { type: 'string', minLength: 1, maxLength: 255, pattern: '^[ -~]+$' },
           example: '0b9f4f5e-6f0e-4a3c-8a52-5d3a2f0c9d11',
         },
       },
       headers: {
         RequestId: {
-          description: 'Names this request in our logs.',
+          description: 'Identifies the request in the logs.',
           required: false,
           schema: { type: 'string', minLength: 1 },
         },
         RetryAfter: {
-          description: 'Seconds to wait before the request is sent again.',
+          description: 'The number of seconds to wait before a retry.',
           required: false,
           schema: { type: 'integer', minimum: 1 },
         },
@@ -190,14 +193,14 @@ export function openApiDocument({ closed = false }: { readonly closed?: boolean 
           type: 'http',
           scheme: 'bearer',
           bearerFormat: 'JWT',
-          description: 'A token of the user pool: `email` is the caller, `cognito:groups` their staff roles.',
+          description: 'A token of the user pool. `email` is the caller, and `cognito:groups` the staff roles.',
         },
       },
     },
   };
 }
 
-/** A route's method, its path, and the names in braces of the path. */
+/** Returns the method and path of a route, and the names of its path parameters. */
 export function splitRoute(route: Route): {
   readonly method: string;
   readonly path: string;
@@ -244,17 +247,17 @@ function tagOf(audience: readonly Audience[]): string {
   return tags[primaryAudience ?? 'anyone'].name;
 }
 
-// ---- What comes in
+// ---- Requests
 
 const parameterDescriptions: Readonly<Record<string, string>> = {
   agreementId: 'The agreement number; for Open, `<authorizationNumber>-<licenseNumber>`.',
-  keyId: 'The key’s id, as every list of keys gives it. Not the product key.',
-  exceptionId: 'The id of the request.',
+  keyId: 'The ID of the key, as in every list of keys. Not the product key.',
+  exceptionId: 'The ID of the request.',
   token: 'The token of the link.',
-  limit: 'How many to answer at most.',
-  cursor: 'The `nextCursor` of the page before.',
-  lastFive: 'The last five symbols of the product key.',
-  status: 'Only those in this state; `open` is all that are not final.',
+  limit: 'The maximum number of items.',
+  cursor: 'The `nextCursor` of the previous page.',
+  lastFive: 'The last five characters of the product key.',
+  status: 'Only requests with this status; `open` selects all that are not final.',
 };
 
 function parametersOf(
@@ -291,7 +294,7 @@ function parametersOf(
   ];
 }
 
-/** The parameters of a route's query. What is read as a number is described as one, not as the text that it is written in. */
+/** Returns the query parameters of a route. A parameter that is parsed as a number is described as a number. */
 function querySchemaOf(route: Route, context: DocumentContext): Readonly<Record<string, Schema>> {
   const query = (queries as Partial<Record<Route, z.ZodType>>)[route];
   if (query === undefined) return {};
@@ -324,7 +327,7 @@ function requestBodyOf(route: Route, context: DocumentContext): Operation['reque
   return { required: !body.safeParse({}).success, content };
 }
 
-// ---- What goes out
+// ---- Responses
 
 function describeResponse(
   route: Route,
@@ -348,7 +351,7 @@ function describeResponse(
 
 const htmlContent: Content = { 'text/html': { schema: { type: 'string' } } };
 
-/** The codes that a route can answer, by status: those that follow from its shape, and its own. */
+/** Returns the problem codes of a route by status: those that follow from its shape, and its own. */
 export function problemCodesOf(
   route: Route,
   audience: readonly Audience[],
@@ -387,7 +390,7 @@ function sharedProblemCodes(route: Route, audience: readonly Audience[]): readon
   return rules.flatMap(([applies, codes]) => (applies ? codes : []));
 }
 
-/** The codes that are always told as a problem, also where a route's own refusals come as pages. */
+/** The codes that are always problem documents, even on routes that refuse with pages. */
 const jsonOnlyCodes: readonly ProblemCode[] = [
   'malformed-json',
   'unsupported-media-type',
@@ -415,7 +418,7 @@ function problemResponseOf(
         examples: Object.fromEntries(codes.map((code) => [code, problemExample(code, status, context)])),
       },
       ...(pages ? htmlContent : {}),
-      // The local system has no such gateway, and no answer of it may look like one.
+      // The local system has no such gateway, so tests must not accept this body.
       ...((status === 401 || status === 429) && !context.closed ? gatewayContent : {}),
     },
   };
@@ -456,17 +459,17 @@ function problemExample(code: ProblemCode, status: number, { schemas }: Document
 // ---- Schemas
 
 /**
- * The JSON Schema of what is sent (`input`) or answered (`output`). A schema that has a name becomes a component and is
- * referred to; where a request and an answer share a name, the request's has `Input` added.
+ * Returns the JSON Schema of a request (`input`) or a response (`output`). A named schema becomes a component. If a request
+ * and a response share a name, the name for the request gets the suffix `Input`.
  */
 function jsonSchemaOf(schema: z.ZodType, io: 'input' | 'output', { schemas, closed }: DocumentContext): Schema {
   const jsonSchemaDocument = z.toJSONSchema(schema, {
     io,
     override: ({ jsonSchema }) => {
       Object.assign(jsonSchema, agreementNumberConstraint(jsonSchema));
-      // It says that the code may not write to it, which is no matter of the wire.
+      // Read-only for our code; callers do not need to know.
       delete jsonSchema.readOnly;
-      // JavaScript's own bounds of whole numbers are none of ours.
+      // The bounds of integers in JavaScript are not part of the contract.
       if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
       if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
       if (io === 'output' && !closed && jsonSchema.additionalProperties === false)
@@ -490,8 +493,8 @@ function renameReferences(schema: Schema, nameOf: (id: string) => string): Schem
 }
 
 /**
- * What the schemas check by a rule of their own: an agreement is named by its number or, in Open, by two. A request for
- * more does not say its program, so there either will do.
+ * The constraint that the schemas check in code: an agreement has one number or, in the Open program, two. An exception
+ * request does not have the program, so it accepts both.
  */
 function agreementNumberConstraint({ properties = {} }: Schema): Schema {
   if (!('agreementNumber' in properties && 'authorizationNumber' in properties)) return {};

@@ -6,10 +6,9 @@ const keyId = '6f1d0c6a4be29f35c8a1d27e9b04f7d3';
 const installationId = '001016002022003038004044005058006064007070008086009092';
 
 /**
- * The small world that the examples of the description tell of: Contoso, its license administrator, its Notices
- * Correspondent and its nearly spent MAK. A value stands under the name of the field that it belongs in, or, where that
- * name means several things, under the last names on the way to it. A field that is not here gets the first value that
- * its schema names; one that may be missing is left out then.
+ * The values of the examples in the OpenAPI document: Contoso, its license administrator, its Notices Correspondent, and
+ * its MAK, whose limit is almost used up. A key is the name of a field or, if the name is ambiguous, the end of the path to
+ * it. A field without a value gets the first value of its schema; an optional one is omitted.
  */
 const exampleValues: Readonly<Record<string, unknown>> = {
   // People
@@ -174,7 +173,7 @@ const exampleValues: Readonly<Record<string, unknown>> = {
   'AlreadyDecidedProblem.decidedAt': '2027-03-01T20:20:00.000Z',
   triesLeft: 4,
   pointer: '/requester/email',
-  message: 'must be an e-mail address',
+  message: 'must be an email address',
 
   // A plan
   'sites.name': 'Bellevue',
@@ -202,7 +201,7 @@ const exampleValues: Readonly<Record<string, unknown>> = {
   openapi: '3.1.1',
 };
 
-/** What the world has to say of a place: the longest name that fits decides. Components on the way are not part of a name. */
+/** Returns the value for a path: the longest key that matches decides. Component names are not part of a key. */
 function findExampleValue(path: readonly string[]): { readonly value: unknown } | undefined {
   for (const [start, first] of path.entries()) {
     const fields = path.slice(start + 1).filter((each) => !isComponent(each));
@@ -212,14 +211,13 @@ function findExampleValue(path: readonly string[]): { readonly value: unknown } 
   return undefined;
 }
 
-/** Components are written with a capital, fields without. */
+/** Returns whether a name is a component: components start with an uppercase letter, fields do not. */
 function isComponent(name: string): boolean {
   return /^[A-Z]/.test(name);
 }
 
 /**
- * An example of what a schema describes. `path` is where it stands: `to` or `from` and the route that it belongs to, then
- * the names of the fields and of the components on the way.
+ * Returns an example for a schema. `path` has `to` or `from` with the route, then the names of the fields and components.
  */
 export function exampleOf(
   schema: Schema,

@@ -42,8 +42,7 @@ export const problemDocs = {
   'invalid-request': {
     members: { errors: z.array(fieldError).min(1).readonly() },
     when: 'A field, query parameter, or header is missing, unknown, or wrong.',
-    advice:
-      'Correct every field in `errors`, which lists all of them (up to 100), and send the request again.',
+    advice: 'Correct every field in `errors`, which lists all of them (up to 100), and send the request again.',
     example: 'Correct these fields and send the request again: /requester/email, /requiredDate.',
   },
   'malformed-json': {
@@ -113,13 +112,17 @@ export const problemDocs = {
     example: 'Only KMS keys have overrides, and this key is a MAK. Increase its limit instead.',
   },
   'key-blocked': {
-    members: { replacedBy: lastFive.nullable().describe('The last five characters of the replacement key, if there is one.') },
+    members: {
+      replacedBy: lastFive.nullable().describe('The last five characters of the replacement key, if there is one.'),
+    },
     when: 'The key is blocked, or is being replaced.',
     advice: 'Use the key that ends in `replacedBy`. Your license administrator can look it up.',
     example: 'The key ending in 7CQ4H is blocked. Use the key ending in MR2VX, which replaced it.',
   },
   'product-not-covered': {
-    members: { covers: z.array(z.enum(products)).readonly().describe('The products that the key or the agreement covers.') },
+    members: {
+      covers: z.array(z.enum(products)).readonly().describe('The products that the key or the agreement covers.'),
+    },
     when: 'The key or the agreement does not cover the product.',
     advice: 'Use the key for the group of this product, or request one.',
     example:
@@ -154,7 +157,8 @@ export const problemDocs = {
     members: { availableAt: instant },
     when: 'The key got its override for today, in the time zone of the call center.',
     advice: 'Call again at `availableAt` or later.',
-    example: 'This key has already had its override for today. You can grant the next one from 2027-03-02T08:00:00.000Z.',
+    example:
+      'This key has already had its override for today. You can grant the next one from 2027-03-02T08:00:00.000Z.',
   },
   'overrides-exhausted': {
     members: { draft: exceptionDraft },
@@ -177,7 +181,8 @@ export const problemDocs = {
   'requester-not-authorized': {
     members: {},
     when: 'You have no such agreement, or the requester is not on its Authorized Contact List.',
-    advice: 'Check the agreement number and the name and email of the requester, or ask a listed contact to submit the request.',
+    advice:
+      'Check the agreement number and the name and email of the requester, or ask a listed contact to submit the request.',
     example:
       'The requester’s name and email are not on the Authorized Contact List of this agreement. Check the agreement number and the requester’s details, or ask a listed contact to submit the request.',
   },
@@ -228,7 +233,8 @@ export const problemDocs = {
   'already-decided': {
     members: { decision: z.enum(['approve', 'deny']), decidedAt: instant },
     when: 'The approval round was decided already, with this link or by the deputy.',
-    advice: 'You do not have to do anything. If you did not make the decision, use the link “This was not me” in the email about it.',
+    advice:
+      'You do not have to do anything. If you did not make the decision, use the link “This was not me” in the email about it.',
     example: 'This request was already approved. Your answer changed nothing.',
   },
   'wrong-code': {
@@ -256,7 +262,8 @@ export const problemDocs = {
     when: 'Many other requests change the same thing at this moment. Nothing was changed.',
     advice:
       'Wait for the number of seconds in `Retry-After`, and send the request again, with the same `Idempotency-Key` if it had one.',
-    example: 'Many other requests change the same thing at this moment. Try again in a few seconds. With an Idempotency-Key, the request takes effect once.',
+    example:
+      'Many other requests change the same thing at this moment. Try again in a few seconds. With an Idempotency-Key, the request takes effect once.',
   },
 } as const satisfies Readonly<
   {

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { errorsPage } from './errors-page.ts';
+import { renderErrorsPage } from './errors-page.ts';
 
-it('docs/errors.md is the table that the codes themselves make', async () => {
-  await expect(errorsPage()).toMatchFileSnapshot('../../docs/errors.md');
+it('docs/errors.md lists the problem codes of the service', async () => {
+  await expect(renderErrorsPage()).toMatchFileSnapshot('../../docs/errors.md');
 });

@@ -1,76 +1,76 @@
 import { allRoutes } from '../../functions/manifest.ts';
 import type { Schema } from '../../functions/openapi/document.ts';
-import { codesOf, openApiDocument } from '../../functions/openapi/document.ts';
+import { openApiDocument, problemCodesOf } from '../../functions/openapi/document.ts';
 import type { ProblemCode } from '../../functions/openapi/problem-schemas.ts';
 import {
-  described,
-  isTrouble,
+  isServiceProblem,
   problemCodes,
+  problemDocs,
   problemHead,
-  problemName,
+  problemSchemaName,
 } from '../../functions/openapi/problem-schemas.ts';
 
-/** Which routes answer a code, and with which status. */
-function whereAnswered(code: ProblemCode): readonly { readonly route: string; readonly status: number }[] {
-  return allRoutes().flatMap(({ route, who }) =>
-    [...codesOf(route, who)].flatMap(([status, codes]) => (codes.includes(code) ? [{ route, status }] : [])),
+/** Returns the routes that can answer a code, each with the status. */
+function routesAnswering(code: ProblemCode): readonly { readonly route: string; readonly status: number }[] {
+  return allRoutes().flatMap(({ route, audience: who }) =>
+    [...problemCodesOf(route, who)].flatMap(([status, codes]) => (codes.includes(code) ? [{ route, status }] : [])),
   );
 }
 
 function row(code: ProblemCode, schemas: Readonly<Record<string, Schema>>): string {
-  const { when, advice, members } = described[code];
+  const { when, advice, members } = problemDocs[code];
   const own = Object.keys(members).map((name) => {
-    const member = schemas[problemName(code)]?.properties?.[name];
-    const says = typeof member === 'object' ? member.description : undefined;
-    return `\`${name}\`${says === undefined ? '' : `: ${says}`}`;
+    const member = schemas[problemSchemaName(code)]?.properties?.[name];
+    const description = typeof member === 'object' ? member.description : undefined;
+    return `\`${name}\`${description === undefined ? '' : `: ${description}`}`;
   });
-  const statuses = [...new Set([problemHead(code).status, ...whereAnswered(code).map(({ status }) => status)])];
+  const statuses = [...new Set([problemHead(code).status, ...routesAnswering(code).map(({ status }) => status)])];
   return `| \`${code}\` | ${statuses.join(', ')} | ${when} | ${advice} | ${own.join('<br>')} |`;
 }
 
-/** `docs/errors.md`, made of the codes themselves. */
-export function errorsPage(): string {
+/** Renders `docs/errors.md` from the problem codes. */
+export function renderErrorsPage(): string {
   const { schemas } = openApiDocument().components;
-  const refusals = problemCodes.filter((code) => !isTrouble(code));
+  const refusals = problemCodes.filter((code) => !isServiceProblem(code));
   const table = (codes: readonly ProblemCode[]) =>
     [
-      '| code | status | when | what to do | carries |',
+      '| Code | Status | When | What to do | Members |',
       '|---|---|---|---|---|',
       ...codes.map((code) => row(code, schemas)),
     ].join('\n');
-  // What most routes can answer is told once.
-  const everywhere = allRoutes().length / 4;
-  const general = refusals.filter((code) => whereAnswered(code).length > everywhere);
+  // Codes of most routes are listed once, in a table of their own.
+  const generalThreshold = allRoutes().length / 4;
+  const general = refusals.filter((code) => routesAnswering(code).length > generalThreshold);
   const own = refusals.filter((code) => !general.includes(code));
   const routes = own.map(
     (code) =>
-      `| \`${code}\` | ${whereAnswered(code)
+      `| \`${code}\` | ${routesAnswering(code)
         .map(({ route, status }) => `\`${route}\`${status === problemHead(code).status ? '' : ` (${status})`}`)
         .join('<br>')} |`,
   );
   return `# Error codes
 
-Every “no” is a problem document (RFC 9457, \`application/problem+json\`): \`type\`, \`title\`, \`status\`, \`code\`, \`detail\` and, for some
-codes, more. Programs rely on \`code\`; \`detail\` is a sentence for a person. This page is made of the code and held to it by a test
-(\`npx vitest run test/docs/errors-page.test.ts -u\` writes it anew).
+Every error is a problem document (RFC 9457, \`application/problem+json\`) with \`type\`, \`title\`, \`status\`, \`code\`, \`detail\`, and, for
+some codes, more members. Programs use \`code\`; \`detail\` is a sentence for a person. A test generates this page and compares it
+(\`npx vitest run test/docs/errors-page.test.ts -u\` updates it).
 
-## What almost every route can say
+## Errors of almost every route
 
 ${table(general)}
 
-## What is wrong with us
+## Server errors and throttling
 
-None of these is the caller's fault, and all can be sent again.
+The request is not the cause of these errors. It can be sent again.
 
-${table(problemCodes.filter(isTrouble))}
+${table(problemCodes.filter(isServiceProblem))}
 
-## What the rules say
+## Refusals of the rules
 
 ${table(own)}
 
-## Which route says it
+## Routes of each code
 
-| code | routes |
+| Code | Routes |
 |---|---|
 ${routes.join('\n')}
 `;

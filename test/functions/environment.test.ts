@@ -31,8 +31,8 @@ function complaint(read: () => unknown): string {
   return 'no complaint';
 }
 
-describe('an environment that is complete', () => {
-  it('is read part by part, with what it leaves out filled in', () => {
+describe('a complete environment', () => {
+  it('is read in groups, with defaults', () => {
     expect(tableEnvironment()).toMatchObject({ TABLE_NAME: 'volume-activation', POLICY_FILE: 'policy.json' });
     expect(mailEnvironment()).toMatchObject({ MAIL_TEAM: 'team@service.example' });
     expect(mailEnvironment()).not.toHaveProperty('MAIL_CONFIGURATION_SET');
@@ -42,13 +42,13 @@ describe('an environment that is complete', () => {
     expect(serviceVersion()).toBe('1.2.3');
   });
 
-  it('needs of each function only what it may touch', () => {
+  it('needs only the variables of a function’s permissions', () => {
     process.env = { STATE_MACHINE_ARN: 'arn' };
     expect(workflowEnvironment()).toEqual({ STATE_MACHINE_ARN: 'arn' });
   });
 });
 
-describe('an environment that is not', () => {
+describe('an incomplete environment', () => {
   const parts = { table: tableEnvironment, mail: mailEnvironment, workflowClient: workflowEnvironment };
 
   it.each([
@@ -60,19 +60,19 @@ describe('an environment that is not', () => {
     ['MAIL_INBOUND', parts.mail],
     ['PUBLIC_URL', parts.mail],
     ['STATE_MACHINE_ARN', parts.workflowClient],
-  ])('is told in one line that names what is missing: %s', (name, read) => {
+  ])('is one line that names the missing variable: %s', (name, read) => {
     delete process.env[name];
     const said = complaint(read);
     expect(said).toMatch(new RegExp(`^The environment of this function is not complete\\. ${name}: [^\\n]+$`));
     for (const other of Object.keys(complete)) if (other !== name) expect(said).not.toContain(other);
   });
 
-  it('names all that is missing at once', () => {
+  it('names all missing variables at once', () => {
     process.env = {};
     expect(complaint(tableEnvironment)).toMatch(/TABLE_NAME: .*; ROOT_SECRET: /);
   });
 
-  it('KEY-6 never repeats a value: it may be a secret', () => {
+  it('KEY-6 never shows a value, because it can be a secret', () => {
     process.env.ROOT_SECRET = 'too-short-a-secret';
     process.env.MAIL_TEAM = 'not an address';
     process.env.PUBLIC_URL = 'not a url';

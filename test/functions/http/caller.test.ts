@@ -17,12 +17,12 @@ const stranger: Caller = { email: mallory.email, roles: [] };
 const inCallCenter: Caller = { email: agent, roles: ['call-center'] };
 const inTeam: Caller = { email: reviewer, roles: ['exceptions-team'] };
 
-describe('who calls', () => {
-  it('is the e-mail of the token, whatever its case', () => {
+describe('the caller', () => {
+  it('has the email address of the token, in lower case', () => {
     expect(parseCaller(withClaims({ email: ' Ines@Alder.Example ' }))).toEqual({ email: ines.email, roles: [] });
   });
 
-  it('has the roles of the token, in whatever shape the gateway hands a list over', () => {
+  it('has the roles of the token, in every format of the gateway', () => {
     const ways = [
       (roles: readonly string[]) => roles,
       (roles: readonly string[]) => `[${roles.join(' ')}]`,
@@ -39,7 +39,7 @@ describe('who calls', () => {
     );
   });
 
-  it.each([undefined, null, '', '[]', '[ ]', [], {}, 5])('has no role where the token names none: %j', (groups) => {
+  it.each([undefined, null, '', '[]', '[ ]', [], {}, 5])('has no role if the token has none: %j', (groups) => {
     expect(parseCaller(withClaims({ email: agent, 'cognito:groups': groups }))?.roles).toEqual([]);
   });
 
@@ -52,11 +52,11 @@ describe('who calls', () => {
     { email: ['a@b.example'] },
     undefined,
     null,
-  ])('is nobody without an e-mail: %j', (claims) => {
+  ])('is undefined without an email address: %j', (claims) => {
     expect(parseCaller(withClaims(claims))).toBeUndefined();
   });
 
-  it('is nobody without a token', () => {
+  it('is undefined without a token', () => {
     expect(parseCaller({ requestContext: {} } as APIGatewayProxyEventV2)).toBeUndefined();
     const noJwt = { requestContext: { authorizer: {} } } as unknown as APIGatewayProxyEventV2;
     expect(parseCaller(noJwt)).toBeUndefined();
@@ -64,7 +64,7 @@ describe('who calls', () => {
 });
 
 describe('a route for staff only', () => {
-  it('is forbidden to everybody without its role, and to nobody where a customer may call as well', () => {
+  it('is forbidden without its role; a route that is for customers, too, is open to everybody', () => {
     expect(isForbidden(customer, ['call-center'])).toBe(true);
     expect(isForbidden(inTeam, ['call-center'])).toBe(true);
     expect(isForbidden(inCallCenter, ['call-center'])).toBe(false);
@@ -74,7 +74,7 @@ describe('a route for staff only', () => {
     }
   });
 
-  it('tells staff of another role from those who have none', () => {
+  it('distinguishes staff of another role from callers without a role', () => {
     expect(isStaffWithoutRole(inTeam, ['customer', 'call-center'])).toBe(true);
     expect(isStaffWithoutRole(inCallCenter, ['customer', 'call-center'])).toBe(false);
     expect(isStaffWithoutRole(customer, ['customer', 'call-center'])).toBe(false);
@@ -85,7 +85,7 @@ describe('access to an agreement', () => {
   const agreement = anAgreement();
   const to = (caller: Caller, ...who: Parameters<typeof accessTo>[2]) => accessTo(agreement, caller, who, mondayTen);
 
-  it('AGR-3 is open to its contacts and its Notices Correspondent, and hidden from everybody else', () => {
+  it('AGR-3 is open to contacts and the Notices Correspondent, and hidden from everybody else', () => {
     expect(to(customer, 'customer')).toBe('open');
     expect(to({ ...customer, email: ines.email.toUpperCase() }, 'customer')).toBe('open');
     expect(to({ email: noor.email, roles: [] }, 'customer')).toBe('open');
@@ -93,21 +93,21 @@ describe('access to an agreement', () => {
     expect(to(stranger, 'customer', ...staffRoles)).toBe('hidden');
   });
 
-  it('AGR-3 is open to the staff that the route is for, and forbidden to other staff', () => {
+  it('AGR-3 is open to the staff of the route, and forbidden to other staff', () => {
     expect(to(inCallCenter, 'customer', 'call-center')).toBe('open');
     expect(to(inTeam, 'customer', 'call-center')).toBe('forbidden');
     expect(to(inTeam, 'customer')).toBe('forbidden');
   });
 
-  it('AGR-3 is forbidden, and not hidden, to a customer on a route that is not for customers', () => {
+  it('AGR-3 is forbidden to its customers on a route that is not for customers', () => {
     expect(to(customer, 'call-center')).toBe('forbidden');
   });
 
-  it('AGR-3 is a customer’s also when they are staff elsewhere', () => {
+  it('AGR-3 is open to a contact who is also staff', () => {
     expect(to({ ...customer, roles: ['exceptions-team'] }, 'customer')).toBe('open');
   });
 
-  it('AGR-3 to see is not yet to speak for it: only those on the list do', () => {
+  it('AGR-3 does not make everybody who can see an agreement a contact', () => {
     expect(isContact(customer, agreement)).toBe(true);
     expect(isContact({ email: noor.email, roles: [] }, agreement)).toBe(false);
     expect(isContact(stranger, agreement)).toBe(false);

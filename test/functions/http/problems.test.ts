@@ -40,18 +40,18 @@ const contract: Readonly<Record<number, readonly RefusalCode[]>> = {
   ],
 };
 
-describe('a refusal over HTTP', () => {
+describe('a problem document', () => {
   it.each(Object.entries(contract))('has the status that the contract says: %s', (status, codes) => {
     for (const code of codes) expect(problems[code].status, code).toBe(Number(status));
   });
 
-  it('has a title of its own for every code', () => {
+  it('has a different title for each code', () => {
     const titles = Object.values(problems).map(({ title }) => title);
     expect(new Set(titles).size).toBe(titles.length);
     for (const title of titles) expect(title).toMatch(/^[A-Z][^.]{5,60}$/);
   });
 
-  it('is a problem document: type, title, status, detail, code, and the members of its code', () => {
+  it('has type, title, status, detail, code, and the members of its code', () => {
     const { refusal } = refuse('override-used-today', 'Tomorrow again.', { availableAt: mondayTen });
     expect(problemOf(refusal)).toEqual({
       type: 'urn:volume-activation:problem:override-used-today',
@@ -63,7 +63,7 @@ describe('a refusal over HTTP', () => {
     });
   });
 
-  it('BLK-1 has another status where the route says so: a device may not use a blocked key', () => {
+  it('BLK-1 can have the status of the route: 403 for a device with a blocked key', () => {
     const { refusal } = refuse('key-blocked', 'Use the new key.', { replacedBy: 'BCDFG' });
     expect(problemOf(refusal, 403)).toMatchObject({ status: 403, code: 'key-blocked', replacedBy: 'BCDFG' });
   });

@@ -40,7 +40,7 @@ const intake = {
 const without = (body: object, ...names: readonly string[]) =>
   Object.fromEntries(Object.entries(body).filter(([name]) => !names.includes(name)));
 
-describe('any body and any query', () => {
+describe('every body and query', () => {
   const schemas: readonly [string, z.ZodType][] = Object.entries({ ...bodies, ...queries });
 
   it.each(schemas)('is taken or refused by %s, and never a fault; what is wrong is named', (_, schema) => {
@@ -58,7 +58,7 @@ describe('any body and any query', () => {
 });
 
 describe('the numbers of an agreement', () => {
-  it('AGR-1 are an authorization and a license number for Open, and an agreement number for every other program', () => {
+  it('AGR-1 are an authorization and a license number in Open, and one agreement number in every other program', () => {
     const open = { ...without(agreement, 'agreementNumber'), program: 'open' };
     const two = { authorizationNumber: '61204577ZZE0912', licenseNumber: '41980233' };
     expect(faults(registering, agreement)).toEqual({});
@@ -79,15 +79,15 @@ describe('the numbers of an agreement', () => {
     }
   });
 
-  it('AGR-1 make the id, which may come along and must be the same', () => {
+  it('AGR-1 determine the ID; an ID that is sent must match', () => {
     expect(registering.parse(agreement).agreementId).toBe('E-1001');
     expect(faults(registering, { ...agreement, agreementId: 'E-1001' })).toEqual({});
     expect(faults(registering, { ...agreement, agreementId: 'E-2' })).toEqual({
-      '/agreementId': 'must be E-1001, or left out',
+      '/agreementId': 'must be E-1001, or omitted',
     });
   });
 
-  it('AGR-1 EXC-1 of a request are whichever were begun with, and complete', () => {
+  it('AGR-1 EXC-1 of a request must be complete, whichever kind was started', () => {
     const open = without(intake, 'agreementNumber');
     expect(faults(requestFormSchema, intake)).toEqual({});
     expect(faults(requestFormSchema, { ...open, authorizationNumber: '1', licenseNumber: '2' })).toEqual({});
@@ -100,7 +100,7 @@ describe('the numbers of an agreement', () => {
 });
 
 describe('an incomplete request', () => {
-  it('EXC-1 is told every missing and every wrong field at once', () => {
+  it('EXC-1 lists every missing and every wrong field at once', () => {
     expect(
       faults(requestFormSchema, { kind: 'SOMEADD', activationsRequested: 0, requester: { name: '', email: 'ines' } }),
     ).toEqual({
@@ -108,7 +108,7 @@ describe('an incomplete request', () => {
       '/organizationName': 'is missing',
       '/agreementNumber': 'is missing; the agreement is named by an agreement number',
       '/requester/name': 'must not be empty',
-      '/requester/email': 'must be an e-mail address',
+      '/requester/email': 'must be an email address',
       '/requester/phone': 'is missing',
       '/product': 'is missing',
       '/keyLastFive': 'is missing',
@@ -118,7 +118,7 @@ describe('an incomplete request', () => {
     });
   });
 
-  it('EXC-1 tells a field of the wrong type from one that is missing', () => {
+  it('EXC-1 distinguishes a field of the wrong type from a missing one', () => {
     expect(
       faults(requestFormSchema, { ...intake, organizationName: 5, requester: [], requiredDate: null, product: 'dos' }),
     ).toEqual({
@@ -131,7 +131,7 @@ describe('an incomplete request', () => {
 });
 
 describe('a complete request', () => {
-  it('EXC-1 is read with its spaces trimmed, its last five in capitals, and English unless it says otherwise', () => {
+  it('EXC-1 has its strings trimmed, its last five in uppercase, and English as the default language', () => {
     const read = requestFormSchema.parse({ ...intake, keyLastFive: ' bcdfg ', organizationName: '  Alder  ' });
     expect(read).toMatchObject({
       keyLastFive: 'BCDFG',
@@ -142,7 +142,7 @@ describe('a complete request', () => {
     expect(read.businessReason).toBe(intake.businessReason);
   });
 
-  it.each(['en', 'pt-BR', 'zh-Hant-TW', 'sr-Latn'])('SLA-3 names its language by a tag: %s', (language) => {
+  it.each(['en', 'pt-BR', 'zh-Hant-TW', 'sr-Latn'])('SLA-3 accepts the language tag %s', (language) => {
     expect(faults(requestFormSchema, { ...intake, language })).toEqual({});
   });
 
@@ -153,7 +153,7 @@ describe('a complete request', () => {
     },
   );
 
-  it('takes texts up to their bounds and no further', () => {
+  it('accepts texts up to their maximum length', () => {
     for (const [field, most] of [
       ['organizationName', 200],
       ['businessReason', 4_000],
@@ -176,7 +176,7 @@ describe('a complete request', () => {
     }
   });
 
-  it('takes line breaks where there are paragraphs, and nowhere marks that one cannot see', () => {
+  it('accepts line breaks in paragraphs, and invisible characters nowhere', () => {
     expect(faults(requestFormSchema, { ...intake, organizationName: 'Alder\nDistrict' })).toHaveProperty(
       '/organizationName',
     );
@@ -192,7 +192,7 @@ describe('a complete request', () => {
 });
 
 describe('an agreement', () => {
-  it('AGR-2 has at least one contact and at most forty, each once', () => {
+  it('AGR-2 has 1 to 40 contacts, each once', () => {
     const people = (count: number) =>
       Array.from({ length: count }, (_, index) => ({ ...ines, email: `a${index}@b.example` }));
     expect(faults(registering, { ...agreement, contacts: people(1) })).toEqual({});
@@ -212,7 +212,7 @@ describe('an agreement', () => {
 });
 
 describe('a secret in a body', () => {
-  it('KEY-6 APR-1 is one from the moment it is read: however it is printed, it does not show', () => {
+  it('KEY-6 APR-1 prints as its mask, however it is printed', () => {
     const key = productKey(5).reveal();
     const body = bodies['POST /activations'].parse({
       productKey: key,
@@ -233,7 +233,7 @@ describe('a secret in a body', () => {
 });
 
 describe('the form of the approval page', () => {
-  it('APR-2 takes the code with spaces and hyphens, and a comment or none', () => {
+  it('APR-2 accepts the code with spaces and hyphens, with or without a comment', () => {
     for (const code of ['123456', ' 123 456 ', '123-456', '12345678']) {
       expect(faults(decisionSchema, { code, decision: 'deny' }), code).toEqual({});
     }

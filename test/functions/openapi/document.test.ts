@@ -20,8 +20,8 @@ import { root } from '../../project-files.ts';
 
 const document = openApiDocument();
 
-describe('the published description', () => {
-  it('is an OpenAPI 3.1 document in which a linter finds nothing to complain of', async () => {
+describe('the OpenAPI document', () => {
+  it('is valid OpenAPI 3.1 without linter findings', async () => {
     const config = await createConfig({ extends: ['recommended-strict'] });
     const problemsFound = await lintFromString({
       source: JSON.stringify(document),
@@ -31,7 +31,7 @@ describe('the published description', () => {
     expect(problemsFound.map(({ ruleId, message, location }) => [ruleId, message, location[0]?.pointer])).toEqual([]);
   });
 
-  it('has every route of the manifest and no other', () => {
+  it('has the routes of the manifest', () => {
     const written = describedOperations.map(({ method, path }) => `${method} ${path}`);
     expect(written.toSorted()).toEqual(
       allRoutes()
@@ -40,23 +40,23 @@ describe('the published description', () => {
     );
   });
 
-  it('is the same each time that it is made', () => {
+  it('is the same each time', () => {
     expect(JSON.stringify(openApiDocument())).toBe(JSON.stringify(document));
   });
 
-  it('names no operation twice, and says of each who may call it', () => {
+  it('has unique operation IDs, and the audience of each operation', () => {
     const names = describedOperations.map(({ operation }) => operation.operationId);
     expect(new Set(names).size).toBe(names.length);
     for (const { operation } of describedOperations) expect(operation.description).toMatch(/Called by: \S/);
   });
 
-  it('explains every parameter in words', () => {
+  it('describes every parameter', () => {
     for (const { path, parameters } of describedOperations) {
       for (const { name, description } of parameters) expect(description, `${name} of ${path}`).toMatch(/ .*\.$/);
     }
   });
 
-  it('says that answers carry a request id, and when to come back where they say so', () => {
+  it('has the headers for the request ID and for retries', () => {
     for (const { path, operation } of describedOperations) {
       for (const [status, given] of Object.entries(operation.responses)) {
         const response = '$ref' in given ? document.components.responses[given.$ref.split('/').at(-1) ?? ''] : given;
@@ -67,7 +67,7 @@ describe('the published description', () => {
     }
   });
 
-  it('has every code that something is refused with on some route', () => {
+  it('has every refusal code on some route', () => {
     const told = new Set(
       [...JSON.stringify(document).matchAll(/urn:volume-activation:problem:([a-z-]+)/g)].map(([, code]) => code),
     );
@@ -75,7 +75,7 @@ describe('the published description', () => {
     expect(problemCodes).toEqual(expect.arrayContaining(Object.keys(problems)));
   });
 
-  it('lets answers get more members, but not what is sent', () => {
+  it('allows more members in responses, but not in requests', () => {
     expect(document.components.schemas.Agreement).not.toHaveProperty('additionalProperties');
     const closed = openApiDocument({ closed: true }).components.schemas;
     expect(closed.Agreement).toMatchObject({ additionalProperties: false });
@@ -85,7 +85,7 @@ describe('the published description', () => {
     });
   });
 
-  it('AGR-1 says that an agreement is named by one number or by two', () => {
+  it('AGR-1 requires one agreement number, or two for Open', () => {
     const [intake] = describedOperations.filter(({ operation }) => operation.operationId === 'requestException');
     if (intake === undefined) throw new Error('The route is not described.');
     const example = z
@@ -99,14 +99,14 @@ describe('the published description', () => {
   });
 });
 
-describe('an example of the description', () => {
+describe('an example in the OpenAPI document', () => {
   it.each(Object.entries(bodies))('is a body that the service takes: %s', (route, schema) => {
     const { method, path } = splitRoute(route as keyof typeof bodies);
     const media = document.paths[path]?.[method.toLowerCase()]?.requestBody?.content['application/json'];
     expect(schema.safeParse(media?.example).error?.issues).toBeUndefined();
   });
 
-  it('is an answer as described, with no member more, on every route and for every code', () => {
+  it('is valid for every route and every code, without additional members', () => {
     const { responses } = openApiDocument({ closed: true }).components;
     const complaints = describedOperations.flatMap(({ method, path, operation }) =>
       Object.entries(operation.responses).flatMap(([status, given]) => {
@@ -127,7 +127,7 @@ describe('an example of the description', () => {
   });
 });
 
-describe('an answer that is not as described', () => {
+describe('a response that is not as documented', () => {
   const headers = (type: string) => ({
     get: (name: string) => ({ 'content-type': type, 'x-request-id': 'a' })[name.toLowerCase()] ?? null,
   });
@@ -140,21 +140,21 @@ describe('an answer that is not as described', () => {
     ['a member less', { ...well, text: '{"status":"ok"}' }, /version/],
     ['no JSON', { ...well, text: '{' }, /is not JSON/],
     ['no request id', { ...well, headers: { get: () => 'application/json' as string | null } }, undefined],
-  ])('is complained of: %s', (_, answered, complaint) => {
+  ])('is reported: %s', (_, answered, complaint) => {
     const complaints = findViolations('GET', '/health', answered);
     if (complaint !== undefined) expect(complaints).toEqual([expect.stringMatching(complaint)]);
   });
 
-  it('is complained of where there is no request id', () => {
+  it('is reported if the request ID is missing', () => {
     const type = { get: (name: string) => (name === 'content-type' ? 'application/json' : null) };
     expect(findViolations('GET', '/health', { ...well, headers: type })).toEqual(['has no X-Request-Id']);
   });
 
-  it('is complained of where no route is and yet something was answered', () => {
+  it('is reported on an address without a route', () => {
     expect(findViolations('GET', '/healthy', well)).toEqual(['200 where no route is, in place of 404']);
   });
 
-  it('is complained of where a problem names another status than its own', () => {
+  it('is reported if a problem document has another status than the response', () => {
     const problem = {
       type: 'urn:volume-activation:problem:fault',
       title: 'Something went wrong on our side',
@@ -166,47 +166,28 @@ describe('an answer that is not as described', () => {
     expect(findViolations('GET', '/health', answered)).toEqual(['500 names 503 as its status']);
   });
 
-  it('is nothing to complain of when it is as described', () => {
+  it('is not reported if it is as documented', () => {
     expect(findViolations('GET', '/health', well)).toEqual([]);
   });
 });
 
-describe('the description', () => {
-  const ours = new Set(
-    ['openapi', 'answers', 'described-routes', 'problem-documents', 'example-world', 'docs-page'].map(
-      (name) => `functions/${name}.ts`,
-    ),
-  );
+describe('a Lambda that does not serve the OpenAPI document', () => {
+  const isDocumentation = (file: string) =>
+    file.startsWith('functions/openapi/') || file === 'functions/http/response-schemas.ts';
 
-  it.each(entryNamesOf('api').filter((name) => name !== 'meta'))(
-    'is in no bundle of a function that does work: %s',
-    async (name) => {
-      const { metafile } = await build({
-        absWorkingDir: root,
-        entryPoints: [fileOf(name)],
-        bundle: true,
-        write: false,
-        metafile: true,
-        platform: 'node',
-        format: 'esm',
-        packages: 'external',
-      });
-      const inside = Object.keys(metafile.inputs);
-      expect(inside).toContain('functions/http/handler.ts');
-      expect(inside.filter((file) => ours.has(file))).toEqual([]);
-    },
-  );
-});
-
-// The compiler holds the schemas of answers against what the rules give: a member that a rule gains, loses or changes does
-// not compile until it is described.
-it('takes what the rules give as it is', () => {
-  expectTypeOf<ActivationPlan>().toExtend<z.input<typeof answers.plan>>();
-  expectTypeOf<UsageForecast>().toExtend<z.input<typeof answers.forecast>>();
-  expectTypeOf<GenuineValidationResult>().toExtend<z.input<typeof answers.validation>>();
-  expectTypeOf<Grant>().toExtend<z.input<typeof answers.grant>>();
-  expectTypeOf<Remedy>().toExtend<z.input<typeof answers.remedy>>();
-  expectTypeOf<ExceptionDraft>().toExtend<z.input<typeof answers.exceptionDraft>>();
-  type Told = { [Code in RefusalCode]: z.input<z.ZodObject<(typeof problemDocs)[Code]['members']>> };
-  expectTypeOf<RefusalMembers>().toExtend<Told>();
+  it.each(entryNamesOf('api'))('has none of its code in the bundle: %s', async (name) => {
+    const { metafile } = await build({
+      absWorkingDir: root,
+      entryPoints: [fileOf(name)],
+      bundle: true,
+      write: false,
+      metafile: true,
+      platform: 'node',
+      format: 'esm',
+      packages: 'external',
+    });
+    const inputs = Object.keys(metafile.inputs);
+    expect(inputs).toContain('functions/http/handler.ts');
+    expect(inputs.some(isDocumentation)).toBe(name === 'meta');
+  });
 });
