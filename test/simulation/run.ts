@@ -3,7 +3,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { ScanCommand } from '@aws-sdk/lib-dynamodb';
 import type { Key } from '../../domain/keys/key.ts';
 import { verifyLedger } from '../../store/ledger.ts';
-import { checkAgreement, scanReferences } from '../../store/reconciliation.ts';
+import { checkAgreement } from '../../store/reconciliation.ts';
+import { scanReferences } from '../../store/table-scan.ts';
 import type { FaultCounts, FaultProfile } from './faults.ts';
 import { burstFaults, emailBurstFaults, noFaults } from './faults.ts';
 import type { ObservedPast } from './invariants.ts';
@@ -252,7 +253,7 @@ async function auditTable({ store, network, now }: SimulatedSystem): Promise<voi
     const { findings } = await checkAgreement(store, agreementId, now(), references);
     const [finding] = findings;
     if (finding !== undefined)
-      throw new InvariantViolation('check-counts finds nothing', `${finding.subject}: ${finding.problem}`);
+      throw new InvariantViolation('reconcile finds nothing', `${finding.subject}: ${finding.problem}`);
   }
   const scannedKeys = new Set<string>();
   let ExclusiveStartKey: Record<string, unknown> | undefined;

@@ -70,7 +70,7 @@ export async function startSimulatedSystem(
   const dynamoDb = await startDynamoDb();
   Object.assign(process.env, {
     TABLE_NAME: 'simulation',
-    ROOT_SECRET: 'a root secret for simulations, longer than 32 bytes',
+    ROOT_SECRET: 'a root secret for simulations, of more than 32 bytes',
     POLICY_FILE: new URL('../../policy.json', import.meta.url).pathname,
     MAIL_FROM: 'Volume Activation <no-reply@volume-activation.example>',
     MAIL_TEAM: 'exceptions-team@volume-activation.example',
