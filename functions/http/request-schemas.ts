@@ -94,9 +94,8 @@ type AgreementNumberName = keyof AgreementNumberFields;
 const numberNames: readonly AgreementNumberName[] = ['agreementNumber', 'authorizationNumber', 'licenseNumber'];
 
 /**
- * What is wrong with one of the numbers that name an agreement: Open is named by an authorization and a license number
- * together, every other program by an agreement number (AGR-1). A request does not say its program: there, whichever
- * numbers were begun with are completed.
+ * Returns the error of one number of an agreement, or undefined. Open has an authorization and a license number; every other
+ * program has one agreement number (AGR-1). A request does not have the program, so the kind that it started must be complete.
  */
 function agreementNumberError(body: unknown, name: AgreementNumberName): string | undefined {
   if (typeof body !== 'object' || body === null) return undefined;

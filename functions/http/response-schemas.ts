@@ -373,7 +373,7 @@ export const exception = z
         undeliverableAt: instant
           .nullable()
           .describe(
-            'Since when the mail that asks is known not to have got there; a change of the agreement asks anew.',
+            'Since when we know that the approval email was not delivered. A change of the agreement sends it again.',
           ),
         decidedAt: instant.nullable(),
         decision: z.enum(['approve', 'deny']).nullable(),

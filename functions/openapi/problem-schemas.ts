@@ -196,7 +196,8 @@ export const problemDocs = {
     members: { remedies: z.array(remedy).readonly() },
     when: 'The call center can grant the requested number.',
     advice: 'Call the call center, and ask for the remedy in `remedies`.',
-    example: 'The call centre can raise this key to 100 during a call, which is 50 more. Ask there for 20 more.',
+    example:
+      'The call center can raise the limit of this key to 100, which is 50 more. Call the call center and ask for 20 more.',
   },
   'exception-already-open': {
     members: { exceptionId },

@@ -236,15 +236,15 @@ describe('a request with an idempotency key', () => {
 
   it('is refused while the first one runs', async () => {
     const headers = header();
-    const begun = Promise.withResolvers<void>();
+    const started = Promise.withResolvers<void>();
     const gate = Promise.withResolvers<void>();
     const handler = planning(async () => {
-      begun.resolve();
+      started.resolve();
       await gate.promise;
       return { status: 201 };
     });
     const first = call(handler, { headers });
-    await begun.promise;
+    await started.promise;
     const second = await call(handler, { headers });
     expect(second.json).toMatchObject({ status: 409, code: 'request-in-progress' });
     gate.resolve();

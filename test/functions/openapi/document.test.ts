@@ -191,3 +191,16 @@ describe('a Lambda that does not serve the OpenAPI document', () => {
     expect(inputs.some(isDocumentation)).toBe(name === 'meta');
   });
 });
+
+// The compiler compares the response schemas with the types of the rules: a member that a rule adds, drops, or changes
+// does not compile until it is documented.
+it('the response schemas accept the values of the rules', () => {
+  expectTypeOf<ActivationPlan>().toExtend<z.input<typeof answers.plan>>();
+  expectTypeOf<UsageForecast>().toExtend<z.input<typeof answers.forecast>>();
+  expectTypeOf<GenuineValidationResult>().toExtend<z.input<typeof answers.validation>>();
+  expectTypeOf<Grant>().toExtend<z.input<typeof answers.grant>>();
+  expectTypeOf<Remedy>().toExtend<z.input<typeof answers.remedy>>();
+  expectTypeOf<ExceptionDraft>().toExtend<z.input<typeof answers.exceptionDraft>>();
+  type DocumentedMembers = { [Code in RefusalCode]: z.input<z.ZodObject<(typeof problemDocs)[Code]['members']>> };
+  expectTypeOf<RefusalMembers>().toExtend<DocumentedMembers>();
+});
