@@ -1,9 +1,11 @@
-/** Text as it may stand in HTML, in an attribute too. */
+import { faviconAddress } from '../../functions/http/favicon.ts';
+
+/** Escapes text for HTML, also inside quoted attributes. */
 export function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (symbol) => `&#${symbol.charCodeAt(0)};`);
+  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }
 
-/** An instant as people read it in a list; with the seconds where two looks at it are to be told apart. */
+/** Formats an instant for a list, in UTC. Seconds show a reader of a reloaded page that time has passed. */
 export function formatInstant(at: string, seconds = false): string {
   return new Intl.DateTimeFormat('en-GB', {
     timeZone: 'UTC',
@@ -18,8 +20,8 @@ export function formatInstant(at: string, seconds = false): string {
 }
 
 /**
- * A whole page of the local system. It needs no script and fetches nothing; it fits a phone and a wide screen, by day and
- * by night. `main` and `style` are put in as they are.
+ * Returns a complete page of the local system, for narrow and wide screens in light and dark. It needs no script and
+ * fetches nothing. `main` and `style` are inserted unescaped.
  */
 export function renderPage(title: string, main: string, style = ''): string {
   return `<!doctype html>
@@ -28,10 +30,11 @@ export function renderPage(title: string, main: string, style = ''): string {
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${escapeHtml(title)} · Volume Activation</title>
+<link rel="icon" href="${faviconAddress}">
 <style>${sharedStyle}${style}</style>
 </head>
 <body>
-<header class="top"><p><a href="/_local">Volume Activation</a> <span>on this machine</span></p><p><a href="/_local/mailbox">Mail box</a></p></header>
+<header class="top"><p><a href="/_local">Volume Activation</a> <span>on this machine</span></p><p><a href="/_local/mailbox">Mailbox</a></p></header>
 <main>
 ${main}
 </main>
@@ -41,13 +44,13 @@ ${main}
 }
 
 const sharedStyle = `
-:root { color-scheme: light dark; --ground: #fff; --raised: #f2f4f7; --ink: #151a21; --quiet: #4b5563; --line: #c4cbd5;
-  --banner: #16324f; --on-banner: #fff; --link: #17508f; --chosen: #e3edf8; --focus: #b4410a }
-@media (prefers-color-scheme: dark) { :root { --ground: #12161c; --raised: #1d232c; --ink: #e8ecf1; --quiet: #b0bac6;
-  --line: #3d4754; --banner: #1c2b3b; --link: #9cc7f7; --chosen: #22364b; --focus: #ffd166 } }
+:root { color-scheme: light dark; --background: #fff; --surface: #f2f4f7; --text: #151a21; --muted: #4b5563; --border: #c4cbd5;
+  --banner: #16324f; --on-banner: #fff; --link: #17508f; --selected: #e3edf8; --focus: #b4410a }
+@media (prefers-color-scheme: dark) { :root { --background: #12161c; --surface: #1d232c; --text: #e8ecf1; --muted: #b0bac6;
+  --border: #3d4754; --banner: #1c2b3b; --link: #9cc7f7; --selected: #22364b; --focus: #ffd166 } }
 *, *::before, *::after { box-sizing: border-box }
 html { -webkit-text-size-adjust: 100%; text-size-adjust: 100% }
-body { margin: 0; background: var(--ground); color: var(--ink); overflow-wrap: anywhere;
+body { margin: 0; background: var(--background); color: var(--text); overflow-wrap: anywhere;
   font: 1rem/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Helvetica Neue", Arial, sans-serif }
 .top { display: flex; flex-wrap: wrap; gap: 0 1.5rem; justify-content: space-between; padding: .75rem 1rem;
   background: var(--banner); color: var(--on-banner) }
@@ -61,6 +64,6 @@ h2 { margin: 2rem 0 .5rem; font-size: 1.125rem }
 p { margin: 0 0 1rem }
 a { color: var(--link); text-underline-offset: .15em }
 :focus-visible { outline: 3px solid var(--focus); outline-offset: 2px }
-.quiet { color: var(--quiet) }
+.muted { color: var(--muted) }
 code, pre { font-family: ui-monospace, "Cascadia Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; font-size: .9em }
 `;

@@ -1,61 +1,61 @@
 import type { MailboxMessage } from '../emulators/ses.ts';
 import { escapeHtml, formatInstant, renderPage } from './layout.ts';
 
-/** What the mail box page is to show: the mails to somebody or to all, and the one that is open, in which of its views. */
+/** The state of the mailbox page: which emails it lists, and which one is open in which view. */
 export type MailboxView = {
-  /** All mails, newest first. */
-  readonly mails: readonly MailboxMessage[];
+  /** All emails, newest first. */
+  readonly emails: readonly MailboxMessage[];
   readonly to: string | undefined;
-  /** The number of the open mail: the first that came is 1. */
+  /** The number of the open email. The oldest email has number 1. */
   readonly open: number | undefined;
   readonly as: 'html' | 'text';
-  /** The time in the local system. */
+  /** The current time of the local system. */
   readonly now: string;
 };
 
-/** The mail with that number, or undefined when there is none. */
-export function findMailByNumber(mails: readonly MailboxMessage[], number: number): MailboxMessage | undefined {
-  return mails[mails.length - number];
+/** Returns the email with that number, or undefined if there is none. */
+export function findEmailByNumber(emails: readonly MailboxMessage[], number: number): MailboxMessage | undefined {
+  return emails[emails.length - number];
 }
 
 /**
- * The mail box as its readers would have it: a list, newest first, and one mail open beside it (on a narrow screen in its
- * place).
+ * Returns the mailbox page: a list of emails, newest first, and the open email beside it, or instead of it on a narrow
+ * screen.
  */
 export function renderMailbox(view: MailboxView): string {
-  const { mails, to, open, now } = view;
-  const mail = open === undefined ? undefined : findMailByNumber(mails, open);
-  const entries = mails
-    .map((each, index) => ({ mail: each, number: mails.length - index }))
-    .filter(({ mail: each }) => to === undefined || isSameAddress(each.to, to));
-  const head = `<div class="head${mail === undefined ? '' : ' aside'}">
-<h1>Mail box</h1>
-<p class="quiet">What the service sends arrives here and goes nowhere else. As of ${formatInstant(now, true)} UTC. <a href="${linkToSelf(view)}">Reload</a> to see what has come since.</p>
-${mails.length === 0 ? '' : renderRecipientFilter(mails, to)}
+  const { emails, to, open, now } = view;
+  const email = open === undefined ? undefined : findEmailByNumber(emails, open);
+  const entries = emails
+    .map((each, index) => ({ email: each, number: emails.length - index }))
+    .filter(({ email: each }) => to === undefined || isSameAddress(each.to, to));
+  const head = `<div class="head${email === undefined ? '' : ' aside'}">
+<h1>Mailbox</h1>
+<p class="muted">Emails from the service arrive here and go nowhere else. Last updated ${formatInstant(now, true)} UTC. <a href="${linkToSelf(view)}">Reload</a> to see newer emails.</p>
+${emails.length === 0 ? '' : renderRecipientFilter(emails, to)}
 </div>`;
   const list =
     entries.length === 0
       ? renderEmptyList(to)
-      : `<ol class="list" reversed>${entries.map((each) => renderRow(each.mail, each.number, view)).join('\n')}</ol>`;
-  const openMailHtml = mail === undefined || open === undefined ? '' : renderMail(mail, open, view);
-  const title = mail === undefined ? 'Mail box' : mail.subject;
+      : `<ol class="list" reversed>${entries.map((each) => renderRow(each.email, each.number, view)).join('\n')}</ol>`;
+  const openEmailHtml = email === undefined || open === undefined ? '' : renderOpenEmail(email, open, view);
+  const title = email === undefined ? 'Mailbox' : email.subject;
   return renderPage(
     title,
-    `${head}<div class="${openMailHtml === '' ? 'all' : 'one'}"><nav aria-label="Mails">${list}</nav>${openMailHtml}</div>`,
+    `${head}<div class="${openEmailHtml === '' ? 'all' : 'one'}"><nav aria-label="Emails">${list}</nav>${openEmailHtml}</div>`,
     style,
   );
 }
 
-/** A mail as it stands in its frame: its links open in a tab of their own, as those of a mail program do. */
-export function renderFramedMail({ html, text }: MailboxMessage): string {
+/** Returns the document inside the frame of an open email. Its links open in a new tab, as in an email program. */
+export function renderFramedEmail({ html, text }: MailboxMessage): string {
   const target = '<base target="_blank">';
   if (html === null) return `<!doctype html><meta charset="utf-8">${target}<pre>${linkify(text ?? '')}</pre>`;
   return /<head[^>]*>/i.test(html) ? html.replace(/<head[^>]*>/i, (head) => head + target) : target + html;
 }
 
-function renderRecipientFilter(mails: readonly MailboxMessage[], selected: string | undefined): string {
+function renderRecipientFilter(emails: readonly MailboxMessage[], selected: string | undefined): string {
   const counts = new Map<string, number>();
-  for (const { to } of mails) counts.set(to.toLowerCase(), (counts.get(to.toLowerCase()) ?? 0) + 1);
+  for (const { to } of emails) counts.set(to.toLowerCase(), (counts.get(to.toLowerCase()) ?? 0) + 1);
   const chip = (href: string, name: string, count: number, current: boolean) =>
     `<li><a href="${href}"${current ? ' aria-current="true"' : ''}>${escapeHtml(name)} <span>${count}</span></a></li>`;
   const chips = [...counts]
@@ -63,30 +63,29 @@ function renderRecipientFilter(mails: readonly MailboxMessage[], selected: strin
     .map(([to, count]) =>
       chip(mailboxLink(undefined, to), to, count, selected !== undefined && isSameAddress(to, selected)),
     );
-  return `<ul class="chips" aria-label="To whom">${chip(mailboxLink(undefined, undefined), 'Everybody', mails.length, selected === undefined)}${chips.join('')}</ul>`;
+  return `<ul class="chips" aria-label="Recipient">${chip(mailboxLink(undefined, undefined), 'Everyone', emails.length, selected === undefined)}${chips.join('')}</ul>`;
 }
 
 function renderRow({ to, subject, at }: MailboxMessage, number: number, view: MailboxView): string {
   return `<li><a href="${mailboxLink(number, view.to)}"${number === view.open ? ' aria-current="true"' : ''}>
-<strong>${escapeHtml(subject)}</strong>
+<strong>${renderSubject(subject)}</strong>
 <span>${escapeHtml(to)}</span>
 <time datetime="${at}">${formatInstant(at)}</time></a></li>`;
 }
 
-function renderMail(
+function renderOpenEmail(
   { from, to, replyTo, subject, at, text, html }: MailboxMessage,
   number: number,
   view: MailboxView,
 ): string {
   const views = [
-    { as: 'html', name: 'As it looks', there: html !== null },
-    { as: 'text', name: 'As plain text', there: text !== null },
+    { as: 'html', name: 'HTML', isAvailable: html !== null },
+    { as: 'text', name: 'Plain text', isAvailable: text !== null },
   ] as const;
   const activeView =
-    views.find(({ as, there: isAvailable }) => isAvailable && as === view.as) ??
-    views.find(({ there: isAvailable }) => isAvailable);
+    views.find(({ as, isAvailable }) => isAvailable && as === view.as) ?? views.find(({ isAvailable }) => isAvailable);
   const tabs = views
-    .filter(({ there: isAvailable }) => isAvailable)
+    .filter(({ isAvailable }) => isAvailable)
     .map(({ as, name }) => {
       const current = as === activeView?.as ? ' aria-current="true"' : '';
       return `<li><a href="${mailboxLink(number, view.to, as)}"${current}>${name}</a></li>`;
@@ -94,28 +93,33 @@ function renderMail(
   const headerFields = [
     ['From', from],
     ['To', to],
-    ...(replyTo.length > 0 ? [['Replies to', replyTo.join(', ')] as const] : []),
+    ...(replyTo.length > 0 ? [['Reply to', replyTo.join(', ')] as const] : []),
     ['Sent', `${formatInstant(at, true)} UTC`],
   ] as const;
-  // A frame cannot be as high as what is in it. The lines of the text part tell how high that is, near enough.
+  // A frame cannot adapt to the height of its content. The number of text lines is a good enough estimate.
   const lines = (text ?? '').split('\n').length;
   const body =
     activeView?.as === 'html'
       ? `<iframe title="${escapeHtml(subject)}" src="/_local/mailbox/${number}/html" style="--lines:${lines}" sandbox="allow-popups allow-popups-to-escape-sandbox"></iframe>`
       : `<pre class="text">${linkify(text ?? '')}</pre>`;
   return `<article>
-<p class="back"><a href="${mailboxLink(undefined, view.to)}">← All mails</a></p>
-<h2>${escapeHtml(subject)}</h2>
+<p class="back"><a href="${mailboxLink(undefined, view.to)}">← All emails</a></p>
+<h2>${renderSubject(subject)}</h2>
 <dl>${headerFields.map(([name, value]) => `<div><dt>${name}</dt><dd>${escapeHtml(value)}</dd></div>`).join('')}</dl>
-<ul class="tabs" aria-label="How to read it">${tabs.join('')}</ul>
+<ul class="tabs" aria-label="View">${tabs.join('')}</ul>
 ${body}
 </article>`;
 }
 
+/** Escapes a subject and keeps the reference at its end, such as a request id, on one line. */
+function renderSubject(subject: string): string {
+  return escapeHtml(subject).replace(/\([^()\s]+\)$/, '<span class="reference">$&</span>');
+}
+
 function renderEmptyList(to: string | undefined): string {
   return to === undefined
-    ? `<div class="empty"><p><strong>No mail yet.</strong></p><p>Somebody has to ask for something first: a request for more activations brings one to the requester and one to the Notices Correspondent.</p></div>`
-    : `<div class="empty"><p><strong>No mail to ${escapeHtml(to)}.</strong></p><p><a href="/_local/mailbox">Show everybody’s</a></p></div>`;
+    ? `<div class="empty"><p><strong>No emails yet.</strong></p><p>Submit a request for more activations first. The service then emails the requester and the Notices Correspondent.</p></div>`
+    : `<div class="empty"><p><strong>No emails to ${escapeHtml(to)}.</strong></p><p><a href="/_local/mailbox">Show all emails</a></p></div>`;
 }
 
 function linkToSelf({ open, to, as }: MailboxView): string {
@@ -132,7 +136,7 @@ function isSameAddress(one: string, other: string): boolean {
   return one.toLowerCase() === other.toLowerCase();
 }
 
-/** Text with its addresses made links, as mail programs do. */
+/** Escapes text and turns web addresses into links, as email programs do. */
 function linkify(text: string): string {
   return text
     .split(/(https?:\/\/[^\s<>"]+)/)
@@ -148,30 +152,31 @@ const style = `
 .head p { max-width: 46rem }
 ul, ol { margin: 0; padding: 0; list-style: none }
 .chips { display: flex; flex-wrap: wrap; gap: .5rem; margin: 0 0 1rem }
-.chips a { display: block; padding: .25rem .75rem; border: 1px solid var(--line); border-radius: 1rem; color: inherit; text-decoration: none }
-.chips span { color: var(--quiet); font-variant-numeric: tabular-nums }
-.chips a:hover, .list a:hover { background: var(--raised) }
-.chips a[aria-current], .list a[aria-current] { background: var(--chosen) }
+.chips a { display: block; padding: .25rem .75rem; border: 1px solid var(--border); border-radius: 1rem; color: inherit; text-decoration: none }
+.chips span { color: var(--muted); font-variant-numeric: tabular-nums }
+.chips a:hover, .list a:hover { background: var(--surface) }
+.chips a[aria-current], .list a[aria-current] { background: var(--selected) }
 .chips a[aria-current] { border-color: var(--link) }
-.list { border-top: 1px solid var(--line) }
-.list li { border-bottom: 1px solid var(--line) }
+.list { border-top: 1px solid var(--border) }
+.list li { border-bottom: 1px solid var(--border) }
 .list a { display: grid; gap: 0 1rem; padding: .625rem .75rem; color: inherit; text-decoration: none }
 .list strong { font-weight: 600; line-height: 1.35 }
-.list span, .list time { color: var(--quiet); font-size: .9375rem }
+.reference { white-space: nowrap }
+.list a > span, .list time { color: var(--muted); font-size: .9375rem }
 .list time { font-variant-numeric: tabular-nums }
-.empty { padding: 2.5rem 1.5rem; background: var(--raised); text-align: center }
+.empty { padding: 2.5rem 1.5rem; background: var(--surface); text-align: center }
 .empty p { max-width: 34rem; margin: 0 auto .5rem }
 article h2 { margin: 0 0 .5rem; font-size: 1.25rem; line-height: 1.3 }
 dl { margin: 0 0 1rem; font-size: .9375rem }
 dl div { display: flex; gap: .75rem }
-dt { flex: none; width: 5.5rem; color: var(--quiet) }
+dt { flex: none; width: 5.5rem; color: var(--muted) }
 dd { margin: 0; min-width: 0 }
-.tabs { display: flex; gap: 1.5rem; border-bottom: 1px solid var(--line) }
+.tabs { display: flex; gap: 1.5rem; border-bottom: 1px solid var(--border) }
 .tabs a { display: block; padding: .375rem 0; border-bottom: 3px solid transparent; color: inherit; text-decoration: none }
-.tabs a:hover { border-color: var(--line) }
+.tabs a:hover { border-color: var(--border) }
 .tabs a[aria-current] { border-color: var(--link); font-weight: 600 }
-iframe { display: block; width: 100%; height: calc(var(--lines) * 2.75rem + 9rem); border: 1px solid var(--line); border-top: 0; background: #fff }
-.text { margin: 0; padding: 1rem; border: 1px solid var(--line); border-top: 0; white-space: pre-wrap }
+iframe { display: block; width: 100%; height: calc(var(--lines) * 2.75rem + 9rem); border: 1px solid var(--border); border-top: 0; background: #fff }
+.text { margin: 0; padding: 1rem; border: 1px solid var(--border); border-top: 0; white-space: pre-wrap }
 .aside, .one > nav { display: none }
 @media (min-width: 48rem) {
   .all .list a { grid-template-columns: minmax(0, 1fr) 17rem 12.5rem; align-items: baseline }
