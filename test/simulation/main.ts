@@ -164,8 +164,9 @@ async function shrinkAndPrint(failedRun: Run, operations: number): Promise<void>
   console.log(`A shorter trace of the same failure, with ${keptGroups.length} of ${failure.group} groups:\n`);
   const lines = shortest.trace.flatMap((groupTrace) => groupTrace.lines);
   console.log(lines.slice(-400).join('\n'));
+  const bugOption = values.bug === undefined ? '' : ` --bug "${values.bug}"`;
   console.log(
-    `\n${shortest.failure?.because}\nTo reproduce: npm run simulate -- --seed ${seed} --operations ${operations}`,
+    `\n${shortest.failure?.because}\nTo reproduce: npm run simulate -- --seed ${seed} --operations ${operations}${bugOption}`,
   );
 }
 
