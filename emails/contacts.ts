@@ -146,7 +146,7 @@ function limitUsedEmail(
         ],
       },
       paragraph(
-        remaining === 0 ? say`To get more:` : say`If you will need more, request them before the key runs out:`,
+        remaining === 0 ? say`To get more:` : say`If you need more, request an increase before the key runs out:`,
       ),
       {
         kind: 'list',
@@ -166,7 +166,7 @@ function limitUsedEmail(
       },
       ...keyAction(context),
     ],
-    because: say`${becauseContact(notification)} We send this alert once each time the use reaches ${percentList(policy)} of a limit.`,
+    because: say`${becauseContact(notification)} We send this alert once at ${percentList(policy)} of a limit.`,
   };
 }
 
@@ -179,7 +179,7 @@ function percentList({ alerts: { usedPercent } }: Policy): Sentence {
   const lastPercentage = percentages.pop() ?? '';
   return percentages.length === 0
     ? say`${lastPercentage}`
-    : say`${percentages.join(', ')}${percentages.length > 1 ? ',' : ''} or ${lastPercentage}`;
+    : say`${percentages.join(', ')}${percentages.length > 1 ? ',' : ''} and ${lastPercentage}`;
 }
 
 /** Warns that a KMS key seems to be used on client computers, which would use up its hosts in days (KMS-4). */

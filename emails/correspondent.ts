@@ -142,11 +142,11 @@ function approvalCodeEmail(context: EmailContext): EmailContent | undefined {
     title: say`Your code`,
     blocks: [
       paragraph(
-        say`Someone who has the link from our earlier email requested this code to approve or deny ${increase(context)}, requested by ${form.requester.name}.`,
+        say`Someone who has the link from our earlier email asked for this code, to approve or deny the request from ${form.requester.name} for ${increase(context)}.`,
       ),
       paragraph(say`If this was you, enter the code on the page that you have open.`),
       { kind: 'code', code: link.code.reveal() },
-      paragraph(say`The code expires on ${moment(link.expiresAt, policy)}, ${minutes} minutes after it was requested.`),
+      paragraph(say`The code expires on ${moment(link.expiresAt, policy)}, ${minutes} minutes after we sent it.`),
       heading(say`If this was not you`),
       paragraph(
         say`Do not share the code with anyone. Without it, nobody can decide, and nothing changes. Someone else has the link that we sent you, so contact your email administrator.`,
@@ -168,7 +168,7 @@ function decidedEmail(context: EmailContext): EmailContent | undefined {
   return {
     subject: say`${outcome}: ${increase(context)} for ${context.organizationName}`,
     preheader: say`If you did not make this decision, tell us right away.`,
-    title: say`Your decision is recorded: ${isApproved ? 'approved' : 'denied'}`,
+    title: say`Decision recorded: ${isApproved ? 'approved' : 'denied'}`,
     blocks: [
       paragraph(
         say`The request from ${request.form.requester.name} was ${isApproved ? 'approved' : 'denied'} by ${sayAddress(decision.by)} on ${moment(decision.at, policy)}, through the link in our email to the Notices Correspondent. ${nextStep}`,
@@ -277,7 +277,7 @@ function limitMeaning({ keyType, productName, policy }: EmailContext): Sentence 
 
 /** Says why this reader is asked. */
 function readerRole(context: EmailContext): Sentence {
-  const role = say`the Notices Correspondent of ${agreement(context)}, the person that the contract names to approve or deny such requests.`;
+  const role = say`the Notices Correspondent of ${agreement(context)}, the person named in the contract to approve or deny such requests.`;
   return context.to.deputyOf === undefined
     ? say`You are ${role}`
     : say`You are the deputy of ${context.to.deputyOf}, ${role}`;
@@ -286,5 +286,5 @@ function readerRole(context: EmailContext): Sentence {
 function because(context: EmailContext): Sentence {
   const role =
     context.to.deputyOf === undefined ? say`the Notices Correspondent` : say`the deputy of the Notices Correspondent`;
-  return say`Volume Activation manages your organization’s volume license keys. You are receiving this email because you are ${role} of ${context.organizationName}, ${agreement(context)} (request ${context.request.exceptionId}).`;
+  return say`This service manages your organization’s volume license keys. You are receiving this email because you are ${role} of ${context.organizationName}, ${agreement(context)} (request ${context.request.exceptionId}).`;
 }

@@ -91,7 +91,7 @@ function tooLargeReply({ megabytesMax }: ReplyOfKind<'too-large'>, context: Inbo
     title: say`Your email is too large`,
     blocks: [
       paragraph(
-        say`Your email has more than ${megabytesMax} megabytes or too many lines. We did not read it, so no request was created.`,
+        say`Your email is more than ${megabytesMax} megabytes in size or has too many lines. We did not read it, so no request was created.`,
       ),
       paragraph(say`Send it again without attachments. We need only the lines of the form.`),
     ],
@@ -157,7 +157,9 @@ function answerAcceptedReply(
     preheader: say`Thank you. The exceptions team continues with your request.`,
     title: say`We received your answer`,
     blocks: [
-      paragraph(sayAll([say`Thank you. The exceptions team reads your answer and continues with your request.`, due])),
+      paragraph(
+        sayAll([say`Thank you. The exceptions team will read your answer and continue with your request.`, due]),
+      ),
       paragraph(say`You do not need to do anything else now.`),
     ],
     because: because(context),

@@ -72,7 +72,7 @@ function questionEmail(context: EmailContext): EmailContent | undefined {
       ),
       quote(say`Question from the exceptions team:`, state.question),
       paragraph(
-        say`Reply to this email with your answer. Write it above the quoted text: we do not read anything below that.`,
+        say`Reply to this email with your answer. Write it above the quoted text: we do not read the quoted text or anything below it.`,
       ),
       ...requestAction(context, say`Answer online instead`),
       paragraph(

@@ -101,7 +101,7 @@ function answeredEmail(context: EmailContext): EmailContent {
     blocks: [
       paragraph(say`${requester.name} has answered, and the request needs your review again. ${dueTime(context)}`),
       answer === null
-        ? paragraph(say`You find the answer in the history of the request.`)
+        ? paragraph(say`You can find the answer in the history of the request.`)
         : quote(say`Answer from ${requester.name}:`, answer),
       ...requestDetails(context, phoneRow(context)),
       ...requestAction(context),
@@ -208,10 +208,10 @@ function slaBreachEmail(context: EmailContext): EmailContent | undefined {
   const assignee = longestAssignee(elapsed);
   const delay =
     request.clock.status === 'stopped'
-      ? say`The request was closed ${businessTime(minutesLate, policy)} late.`
+      ? say`The request was closed ${minutesLate > 0 ? say`${businessTime(minutesLate, policy)} late` : 'at the deadline'}.`
       : minutesLate > 0
         ? say`It is overdue by ${businessTime(minutesLate, policy)}.`
-        : say`It is now overdue.`;
+        : say`The deadline has been reached.`;
   return {
     subject: say`Overdue: ${increase(context)} for ${context.organizationName}`,
     preheader: say`The request spent the most time with ${assigneeNames[assignee]}.`,
@@ -295,7 +295,7 @@ const assigneeNames: Readonly<Record<Assignee, string>> = {
 function assigneeStatus({ request, policy, correspondentName }: EmailContext): Sentence {
   const { state } = request;
   const assignee = assigneeOf(request.clock);
-  if (assignee === null) return say`The request is closed: it is ${state.status}.`;
+  if (assignee === null) return say`The request is closed with the status “${state.status}”.`;
   if (state.status === 'awaiting-approval' && state.round.decision === null) {
     return say`The request is waiting for the Notices Correspondent, ${correspondentName}. Without a decision, it lapses on ${moment(lapsesAt(state.round.askedAt, policy), policy)}.`;
   }

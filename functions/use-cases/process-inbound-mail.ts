@@ -152,7 +152,7 @@ async function routeMessage(
 
 /** Returns the id of an email in the log and in the reply to it, so that one leads to the other. */
 function logIdOf({ operationId }: IdentifiedMessage): string {
-  return `mail ${operationId.slice(0, 8)}`;
+  return `email ${operationId.slice(0, 8)}`;
 }
 
 async function rejectMessage(

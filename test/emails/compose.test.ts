@@ -403,7 +403,7 @@ describe('the content of each email, in both parts', () => {
       'SLA-4 SLA-5 tells the supervisors at the breach who had the request longest',
       'supervisors: overdue at breach',
       [
-        'It is now overdue.',
+        'The deadline has been reached.',
         'The request spent the most time with the Notices Correspondent: 5 business days and 7 hours',
       ],
     ],
@@ -415,7 +415,7 @@ describe('the content of each email, in both parts', () => {
     [
       'SLA-4 tells the supervisors that the request was closed late',
       'supervisors: overdue, closed meanwhile',
-      ['The request was closed 2 business days late.', 'The request is closed: it is rejected.'],
+      ['The request was closed 2 business days late.', 'The request is closed with the status “rejected”.'],
     ],
   ])('%s', (_, sample, facts) => {
     const email = renderSample(sample);

@@ -117,7 +117,7 @@ describe('the content of each email, in both parts', () => {
         'up to twice the original limit',
         'For a higher limit. We respond within 5 business days',
         'your Notices Correspondent must approve the request',
-        'We send this alert once each time the use reaches 80%, 95%, or 100% of a limit.',
+        'We send this alert once at 80%, 95%, and 100% of a limit.',
       ],
     ],
     ['ALR-1 says that one is left', 'MAK at 95 %, nothing to forecast', ['are used; 1 is left.', '1 activation']],

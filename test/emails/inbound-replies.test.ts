@@ -8,7 +8,7 @@ import { ines, policy, requestAnswered } from '../builders.ts';
 import { htmlErrorsIn, linksIn, numbersIn, plainTextIn, tagsIn, visibleTextIn } from './html-reader.ts';
 
 const inbound = 'exceptions@volume-activation.example';
-const replyContext = { name: ines.name, inbound, reference: 'mail 5f0c21ab' };
+const replyContext = { name: ines.name, inbound, reference: 'email 5f0c21ab' };
 
 const parsedForm = parseRequestForm(
   {
@@ -57,7 +57,7 @@ describe.each(everyReply)('the reply “$kind”', (reply) => {
   const text = plainTextIn(email.text);
 
   it('has a subject of one line that ends with the reference', () => {
-    expect(email.subject).toMatch(/^[^\r\n]{15,100} \(mail 5f0c21ab\)$/);
+    expect(email.subject).toMatch(/^[^\r\n]{15,100} \(email 5f0c21ab\)$/);
   });
 
   it('greets its reader and says why they get it, in both parts', () => {
