@@ -38,7 +38,7 @@ export type RefusalMembers = {
   'key-not-found': NoMembers;
   'not-an-exception': { readonly remedies: readonly Remedy[] };
   'exception-already-open': { readonly exceptionId: string };
-  'not-in-that-state': { readonly status: ExceptionStatus; readonly allowed: readonly ManualTransition[] };
+  'not-in-that-state': { readonly currentStatus: ExceptionStatus; readonly allowed: readonly ManualTransition[] };
   // Approval link
   'link-unknown': NoMembers;
   'link-void': { readonly because: 'replaced' | 'too-many-wrong-codes' | 'late' | 'closed' };

@@ -82,7 +82,7 @@ export function forwardRequest(
     return refuse(
       'not-in-that-state',
       `The Notices Correspondent is already asked to approve ${number}. Forward a different number, or wait for the decision.`,
-      { status: request.state.status, allowed: allowedTransitions(request) },
+      { currentStatus: request.state.status, allowed: allowedTransitions(request) },
     );
   }
   const { activationsRequested } = request.form;

@@ -30,7 +30,7 @@ export function refuseTransition(request: ExceptionRequest, transition: Transiti
   const alternatives =
     allowed.length > 0 ? `Possible now: ${allowed.join(', ')}.` : 'It has ended and cannot be changed.';
   return refuse('not-in-that-state', `The request is ${status}, so “${transition}” is not possible. ${alternatives}`, {
-    status,
+    currentStatus: status,
     allowed,
   });
 }

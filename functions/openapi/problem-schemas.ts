@@ -208,13 +208,11 @@ export const problemDocs = {
   },
   'not-in-that-state': {
     members: {
-      status: z
-        .enum(exceptionStatuses)
-        .describe('The status of the request. Only in this document, it is not the HTTP status.'),
+      currentStatus: z.enum(exceptionStatuses).describe('The status of the request.'),
       allowed: z.array(z.enum(manualTransitions)).readonly().describe('The transitions that are possible now.'),
     },
     when: 'The transition is not possible in the current status of the request.',
-    advice: 'Read the request again. `status` is its current status; `allowed` lists the possible transitions.',
+    advice: 'Read the request again. `currentStatus` is its status; `allowed` lists the possible transitions.',
     example: 'The request is fulfilled, so “withdraw” is not possible. It has ended and cannot be changed.',
   },
   'link-unknown': {

@@ -1,17 +1,17 @@
 import { expect } from 'vitest';
 import { z } from 'zod';
 import { levels, productGroups, products, programs } from '../../domain/catalog.ts';
-import { exceptionStatuses } from '../../domain/exception-status.ts';
 import { flags } from '../../domain/exceptions/request.ts';
+import { exceptionStatuses } from '../../domain/exception-status.ts';
 import { exceptionKinds } from '../../domain/remedy.ts';
-import type { Answer } from './response.ts';
+import type { HttpResponse } from './response.ts';
 
 // The bodies of the HTTP contract, member by member. More may be added to an answer; nothing here may be missing or of
 // another shape.
 
 const instant = z.string().regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
 const date = z.iso.date();
-const whole = z.int().min(0);
+const nonNegativeInt = z.int().min(0);
 
 export const personSchema = z.looseObject({ name: z.string(), email: z.string(), phone: z.string() });
 
@@ -41,12 +41,12 @@ export const agreementSchema = z
 const hostSchema = z.looseObject({
   installationId: z.string().regex(/^\d{54}$/),
   machineName: z.string().nullable(),
-  uses: whole,
-  usesRemaining: whole,
-  overrides: z.looseObject({ granted: whole, spent: whole }),
+  uses: nonNegativeInt,
+  usesRemaining: nonNegativeInt,
+  overrides: z.looseObject({ granted: nonNegativeInt, spent: nonNegativeInt }),
   firstActivatedAt: instant,
   lastActivatedAt: instant,
-  clientsReported: whole.nullable(),
+  clientsReported: nonNegativeInt.nullable(),
 });
 
 const anyKey = {
@@ -56,9 +56,9 @@ const anyKey = {
   masked: z.string().regex(/^(\*{5}-){4}[BCDFGHJKMPQRTVWXY2346789]{5}$/),
   lastFive: z.string().length(5),
   status: z.enum(['live', 'blocked']),
-  limit: whole,
-  used: whole,
-  remaining: whole,
+  limit: nonNegativeInt,
+  used: nonNegativeInt,
+  remaining: nonNegativeInt,
   issuedAt: instant,
   replaces: z.string().nullable(),
   replacedBy: z.string().nullable(),
@@ -70,7 +70,7 @@ export const kmsKeySchema = z.looseObject({
   ...anyKey,
   type: z.literal('KMS'),
   usesPerHost: z.literal(10),
-  overrides: z.looseObject({ granted: whole, remaining: whole }),
+  overrides: z.looseObject({ granted: nonNegativeInt, remaining: nonNegativeInt }),
   hosts: z.array(hostSchema),
 });
 export const keySchema = z.discriminatedUnion('type', [makSchema, kmsKeySchema]);
@@ -97,7 +97,7 @@ export const grantSchema = z.looseObject({
   approvedBy: z.string().nullable(),
 });
 
-export const entrySchema = z.looseObject({
+export const ledgerEntrySchema = z.looseObject({
   sequence: z.int().min(1),
   at: instant,
   actor: z.string(),
@@ -118,9 +118,9 @@ export const activationSchema = z.looseObject({
 
 export const allowancesSchema = z.looseObject({
   override: z
-    .looseObject({ available: z.literal([0, 1]), availableAt: instant.nullable(), remaining: whole })
+    .looseObject({ available: z.literal([0, 1]), availableAt: instant.nullable(), remaining: nonNegativeInt })
     .nullable(),
-  increase: z.looseObject({ maximumLimit: whole, available: whole }).nullable(),
+  increase: z.looseObject({ maximumLimit: nonNegativeInt, available: nonNegativeInt }).nullable(),
   exception: z.enum(exceptionKinds),
 });
 
@@ -158,7 +158,7 @@ export const exceptionSchema = z
     approval: z
       .looseObject({
         askedAt: instant,
-        remindersSent: whole,
+        remindersSent: nonNegativeInt,
         decidedAt: instant.nullable(),
         decision: z.enum(['approve', 'deny']).nullable(),
         comment: z.string().nullable(),
@@ -184,7 +184,7 @@ export const remedySchema = z.looseObject({
   kind: z.enum(['call-center-increase', 'override', 'MAKADD', 'KMSADD', 'replacement']),
   available: z.boolean(),
   availableAt: instant.optional(),
-  maximum: whole.optional(),
+  maximum: nonNegativeInt.optional(),
   draft: draftSchema.optional(),
 });
 
@@ -217,21 +217,21 @@ export type Mail = z.infer<typeof mailSchema>;
 export const mailsSchema = z.looseObject({ items: z.array(mailSchema) });
 
 /** The body of an answer that came with the status it should have, checked against the contract. */
-export function taken<Body extends z.ZodType>(answer: Answer, status: number, body: Body): z.output<Body> {
-  expect(answer.status, answer.text).toBe(status);
-  const parsed = body.safeParse(answer.body);
-  if (!parsed.success) throw new Error(`${z.prettifyError(parsed.error)}\nin ${answer.text}`);
+export function expectStatus<Body extends z.ZodType>(response: HttpResponse, status: number, body: Body): z.output<Body> {
+  expect(response.status, response.text).toBe(status);
+  const parsed = body.safeParse(response.body);
+  if (!parsed.success) throw new Error(`${z.prettifyError(parsed.error)}\nin ${response.text}`);
   return parsed.data;
 }
 
 /** A "no" that came as the contract wants every one: a problem that says what to do next. Answers with all of its members. */
-export function refusedWith(answer: Answer, status: number, code: string): z.output<typeof problemSchema> {
-  expect(answer.status, answer.text).toBe(status);
-  expect(answer.headers.get('content-type'), answer.text).toBe('application/problem+json');
-  expect(answer.headers.get('x-request-id')).toMatch(/\S/);
-  const problem = taken(answer, status, problemSchema);
-  if (code !== 'not-in-that-state') expect(problem.status).toBe(status);
-  expect(problem.code, answer.text).toBe(code);
+export function expectProblem(response: HttpResponse, status: number, code: string): z.output<typeof problemSchema> {
+  expect(response.status, response.text).toBe(status);
+  expect(response.headers.get('content-type'), response.text).toBe('application/problem+json');
+  expect(response.headers.get('x-request-id')).toMatch(/\S/);
+  const problem = expectStatus(response, status, problemSchema);
+  expect(problem.status).toBe(status);
+  expect(problem.code, response.text).toBe(code);
   expect(problem.detail).toMatch(/[.?!]$/);
   return problem;
 }

@@ -423,7 +423,7 @@ describe.concurrent('a request that needs a review', () => {
       409,
       'not-in-that-state',
     );
-    expect(after).toMatchObject({ status: 'rejected', allowed: [] });
+    expect(after).toMatchObject({ currentStatus: 'rejected', allowed: [] });
     expect((await system.workflow(asked.exceptionId)).executions).toMatchObject([{ status: 'SUCCEEDED' }]);
   });
 });
@@ -447,7 +447,7 @@ describe.concurrent('a request that is withdrawn', () => {
     expect((await system.send({ method: 'GET', path: link.path })).status).toBe(410);
     expect((await decide(system, link, 'approve')).status).toBe(410);
     const no = expectProblem(await ines.post(`/exceptions/${asked.exceptionId}/withdrawal`), 409, 'not-in-that-state');
-    expect(no).toMatchObject({ status: 'withdrawn', allowed: [] });
+    expect(no).toMatchObject({ currentStatus: 'withdrawn', allowed: [] });
     expect(await getMak(customer, mak)).toMatchObject({ limit: 50 });
     expect((await system.workflow(asked.exceptionId)).executions).toMatchObject([{ status: 'SUCCEEDED' }]);
   });

@@ -32,7 +32,7 @@ import {
 import { findKey, grantIncrease, issueMak, readKey } from '../../store/keys.ts';
 import { listLedgerEntries } from '../../store/ledger.ts';
 import { activateOnMak } from '../../store/mak-activations.ts';
-import type { Store } from '../../store/store.ts';
+import type { Store, UpdateDecision } from '../../store/store.ts';
 import {
   agent,
   aKmsRequestForm,
@@ -63,21 +63,21 @@ import {
 import { readAllPages, scanAllItems, startTestDynamoDb, withInterceptor, withScheduler } from './dynamodb.ts';
 import { expectMakTotals } from './mak-totals.ts';
 
-const engine = await startTestDynamoDb();
+const dynamoDb = await startTestDynamoDb();
 let store: Store;
 beforeEach(async () => {
-  store = await engine.newStore();
+  store = await dynamoDb.newStore();
 });
 
 const firstPage = { limit: 100, after: null };
-const open: Sender = { maySpeakFor: () => true };
+const anySender: Sender = { maySpeakFor: () => true };
 
-// The district's two keys, as they are issued when its agreement is registered and a MAK is asked for.
+// The KMS key of the agreement, and a MAK.
 const kmsKey = productKey(1);
 const makKey = productKey(2);
 const keyIdOf = (key = makKey) => store.vault.keyIdOf(key);
 
-async function withKeys(): Promise<void> {
+async function createKeys(): Promise<void> {
   const agreement = anAgreement();
   expectAccepted(
     await registerAgreement(
@@ -97,27 +97,27 @@ async function withKeys(): Promise<void> {
   );
 }
 
-const forMak = (facts: Partial<RequestForm> = {}) => aRequestForm({ keyLastFive: makKey.lastFive, ...facts });
-const forKms = (facts: Partial<RequestForm> = {}) => aKmsRequestForm({ keyLastFive: kmsKey.lastFive, ...facts });
+const makForm = (members: Partial<RequestForm> = {}) => aRequestForm({ keyLastFive: makKey.lastFive, ...members });
+const kmsForm = (members: Partial<RequestForm> = {}) => aKmsRequestForm({ keyLastFive: kmsKey.lastFive, ...members });
 
-function receive(exceptionId = 'X-1', intake = forMak(), sender = open, in_ = store) {
+function create(exceptionId = 'X-1', form = makForm(), sender = anySender, target = store) {
   return createException(
-    in_,
-    { exceptionId, form: intake },
+    target,
+    { exceptionId, form },
     sender,
-    context({ operationId: `receive ${exceptionId}`, now: mondayTen, policy: in_.policy }),
+    context({ operationId: `create ${exceptionId}`, now: mondayTen, policy: target.policy }),
   );
 }
 
-function notThere(): never {
+function throwMissing(): never {
   throw new Error('there is no such request');
 }
 
-async function move(
-  decideOn: Parameters<typeof transitionException>[2],
-  { exceptionId = 'X-1', operation = 'move', now = mondayTen, in_ = store } = {},
+async function transition(
+  decide: Parameters<typeof transitionException>[2],
+  { exceptionId = 'X-1', operationId = 'transition', now = mondayTen } = {},
 ) {
-  return (await transitionException(in_, exceptionId, decideOn, { operationId: operation, now })) ?? notThere();
+  return (await transitionException(store, exceptionId, decide, { operationId, now })) ?? throwMissing();
 }
 
 const ask = (now: Instant) => (request: ExceptionRequest) => requestApproval(request, context({ now }));
@@ -128,24 +128,27 @@ const approve = (request: ExceptionRequest) =>
     { decision: 'approve', comment: null },
     context({ actor: noor.email, now: mondayTen }),
   );
-const withdrawn = (request: ExceptionRequest) =>
+const withdraw = (request: ExceptionRequest) =>
   withdrawRequest(request, null, context({ actor: ines.email, now: mondayTen }));
 
-async function approved(exceptionId = 'X-1', intake = forMak()): Promise<void> {
-  expectAccepted(await receive(exceptionId, intake));
-  expectAccepted(await move(ask(mondayTen), { exceptionId, operation: 'ask' }));
-  expectAccepted(await move(approve, { exceptionId, operation: 'approve' }));
+async function createApproved(exceptionId = 'X-1', form = makForm()): Promise<void> {
+  expectAccepted(await create(exceptionId, form));
+  expectAccepted(await transition(ask(mondayTen), { exceptionId, operationId: 'ask' }));
+  expectAccepted(await transition(approve, { exceptionId, operationId: 'approve' }));
 }
 
-/** Keeps a request as it is, without the way that led there. */
-async function keep(request: ExceptionRequest): Promise<void> {
-  const owned = newItem(exceptionKey(request.exceptionId), request);
-  const writing = { operationId: 'keep', now: request.receivedAt, event: null };
-  await updateWithRetry(store, async () => ({
-    kind: 'write',
-    value: null,
-    writes: requestWrites(store, owned, request, writing),
-  }));
+/** Stores a request in any state, without the transitions that lead there. */
+async function save(request: ExceptionRequest): Promise<void> {
+  const record = newItem(exceptionKey(request.exceptionId), request);
+  const options = { operationId: 'save', now: request.receivedAt, event: null };
+  await updateWithRetry(
+    store,
+    async (): Promise<UpdateDecision<null>> => ({
+      kind: 'write',
+      value: null,
+      writes: requestWrites(store, record, request, options),
+    }),
+  );
 }
 
 const entries = async (owner: Parameters<typeof listLedgerEntries>[1]) =>
@@ -166,79 +169,85 @@ async function blockKey(keyId: string): Promise<void> {
   );
 }
 
-describe('a request that comes in', () => {
-  beforeEach(withKeys);
+describe('a new request', () => {
+  beforeEach(createKeys);
 
-  it('LED-1 is kept with the entry that tells of it', async () => {
-    const { value: answer } = expectAccepted(await receive());
-    expect(answer).toMatchObject({ exceptionId: 'X-1', agreementId: 'E-1001', keyId: keyIdOf(), activations: 150 });
-    expect(await findException(store, 'X-1')).toEqual(answer);
+  it('LED-1 is stored with its ledger entry', async () => {
+    const { value: request } = expectAccepted(await create());
+    expect(request).toMatchObject({ exceptionId: 'X-1', agreementId: 'E-1001', keyId: keyIdOf(), activations: 150 });
+    expect(await findException(store, 'X-1')).toEqual(request);
     expect(await entries('EXCEPTION#X-1')).toMatchObject([
       { sequence: 1, at: mondayTen, actor: ines.email, action: 'received', reference: 'X-1' },
     ]);
   });
 
-  it('EXC-5 is taken once when the same operation comes again or several times at once', async () => {
-    const outcomes = await Promise.all([receive(), receive(), receive()]);
-    outcomes.push(await receive());
-    for (const outcome of outcomes) expect(outcome).toEqual(outcomes[0]);
-    expect(expectAccepted(outcomes[0] ?? notThere()).value.exceptionId).toBe('X-1');
+  it('EXC-5 is created once if its operation repeats, later or at the same time', async () => {
+    const results = await Promise.all([create(), create(), create()]);
+    results.push(await create());
+    for (const result of results) expect(result).toEqual(results[0]);
+    expect(expectAccepted(results[0] ?? throwMissing()).value.exceptionId).toBe('X-1');
     expect(await actions('EXCEPTION#X-1')).toEqual(['received']);
   });
 
-  it('EXC-5 is answered as it stands when it comes again much later, after all that was done to it', async () => {
-    expectAccepted(await receive());
+  it('EXC-5 is returned in its current state if its operation repeats much later', async () => {
+    expectAccepted(await create());
     for (let count = 1; count <= 11; count += 1) {
-      await move((request) => askQuestion(request, `Which? ${count}`, context({ actor: reviewer, now: mondayTen })), {
-        operation: `question ${count}`,
-      });
-      await move((request) => forwardRequest(request, 150 - count, context({ actor: reviewer, now: mondayTen })), {
-        operation: `f ${count}`,
-      });
+      await transition(
+        (request) => askQuestion(request, `Which? ${count}`, context({ actor: reviewer, now: mondayTen })),
+        {
+          operationId: `question ${count}`,
+        },
+      );
+      await transition(
+        (request) => forwardRequest(request, 150 - count, context({ actor: reviewer, now: mondayTen })),
+        {
+          operationId: `forward ${count}`,
+        },
+      );
     }
-    expectAccepted(await move(withdrawn, { operation: 'withdraw' }));
-    expect(expectAccepted(await receive()).value).toMatchObject({ exceptionId: 'X-1', state: { status: 'withdrawn' } });
+    expectAccepted(await transition(withdraw, { operationId: 'withdraw' }));
+    expect(expectAccepted(await create()).value).toMatchObject({ exceptionId: 'X-1', state: { status: 'withdrawn' } });
   });
 
-  it('EXC-5 is refused while another is open for its key, which it names', async () => {
-    expectAccepted(await receive('X-1'));
-    expect(expectRefusal(await receive('X-2'))).toMatchObject({ code: 'exception-already-open', exceptionId: 'X-1' });
+  it('EXC-5 is refused while another is open for its key, and the refusal names that one', async () => {
+    expectAccepted(await create('X-1'));
+    expect(expectRefusal(await create('X-2'))).toMatchObject({ code: 'exception-already-open', exceptionId: 'X-1' });
     expect(await findException(store, 'X-2')).toBeUndefined();
   });
 
-  it('EXC-5 is taken once when two different ones come at once, and the other names it', async () => {
-    const outcomes = await Promise.all([receive('X-1'), receive('X-2'), receive('X-3')]);
-    const [taken, ...more] = outcomes.flatMap((outcome) => (outcome.ok ? [outcome.value.exceptionId] : []));
-    expect(more).toEqual([]);
-    const refusals = outcomes.flatMap((outcome) => (outcome.ok ? [] : [outcome.refusal]));
+  it('EXC-5 is created once if several arrive at once, and the refusals of the others name it', async () => {
+    const results = await Promise.all([create('X-1'), create('X-2'), create('X-3')]);
+    const [createdId, ...otherIds] = results.flatMap((result) => (result.ok ? [result.value.exceptionId] : []));
+    expect(otherIds).toEqual([]);
+    const refusals = results.flatMap((result) => (result.ok ? [] : [result.refusal]));
     expect(refusals).toMatchObject([
-      { code: 'exception-already-open', exceptionId: taken },
-      { code: 'exception-already-open', exceptionId: taken },
+      { code: 'exception-already-open', exceptionId: createdId },
+      { code: 'exception-already-open', exceptionId: createdId },
     ]);
   });
 
-  it('EXC-5 is taken for another key of the agreement at the same time', async () => {
-    const outcomes = await Promise.all([receive('X-1'), receive('X-2', forKms())]);
-    expect(outcomes.map(({ ok }) => ok)).toEqual([true, true]);
-    expect(expectAccepted(outcomes[1] ?? notThere()).value.keyId).toBe(keyIdOf(kmsKey));
+  it('EXC-5 is created for another key of the agreement at the same time', async () => {
+    const results = await Promise.all([create('X-1'), create('X-2', kmsForm())]);
+    expect(results.map(({ ok }) => ok)).toEqual([true, true]);
+    expect(expectAccepted(results[1] ?? throwMissing()).value.keyId).toBe(keyIdOf(kmsKey));
   });
 
-  it('EXC-5 is taken once the one before has ended', async () => {
-    expectAccepted(await receive('X-1'));
-    expectAccepted(await move(withdrawn));
-    expectAccepted(await receive('X-2'));
-    expect(expectRefusal(await receive('X-3'))).toMatchObject({ code: 'exception-already-open', exceptionId: 'X-2' });
+  it('EXC-5 is created after the previous one was closed', async () => {
+    expectAccepted(await create('X-1'));
+    expectAccepted(await transition(withdraw));
+    expectAccepted(await create('X-2'));
+    expect(expectRefusal(await create('X-3'))).toMatchObject({ code: 'exception-already-open', exceptionId: 'X-2' });
   });
 
-  it('AGR-3 EXC-2 is refused alike for an agreement that one may not speak for and for one that there is not', async () => {
-    const stranger: Sender = { maySpeakFor: () => false };
-    const hidden = expectRefusal(await receive('X-1', forMak(), stranger));
-    const missing = expectRefusal(await receive('X-2', forMak({ agreementNumber: 'E-9999' })));
+  it('AGR-3 EXC-2 gets the same refusal for an agreement of others and for an unknown agreement', async () => {
+    const unauthorizedSender: Sender = { maySpeakFor: () => false };
+    const hidden = expectRefusal(await create('X-1', makForm(), unauthorizedSender));
+    const missing = expectRefusal(await create('X-2', makForm({ agreementNumber: 'E-9999' })));
     expect(hidden).toEqual(missing);
     expect(hidden.code).toBe('requester-not-authorized');
   });
 
-  it('EXC-3 is refused for a key that the agreement has not', async () => {
+  it('EXC-3 is refused for a key of another agreement and for an unknown key', async () => {
     expectAccepted(
       await registerAgreement(
         store,
@@ -248,66 +257,70 @@ describe('a request that comes in', () => {
       ),
     );
     for (const key of [productKey(3), productKey(4)]) {
-      const intake = forKms({ keyLastFive: key.lastFive });
-      expect(expectRefusal(await receive('X-1', intake))).toMatchObject({ code: 'key-not-found' });
+      const form = kmsForm({ keyLastFive: key.lastFive });
+      expect(expectRefusal(await create('X-1', form))).toMatchObject({ code: 'key-not-found' });
     }
   });
 
-  it('EXC-3 is refused for a key that is blocked, even if that happens while it is being written', async () => {
-    const meanwhile = withInterceptor(store, async (command, send) => {
+  it('EXC-3 is refused for a blocked key, even if the key is blocked meanwhile', async () => {
+    const interruptedStore = withInterceptor(store, async (command, send) => {
       if (command instanceof TransactWriteCommand) await blockKey(keyIdOf());
       return send();
     });
-    expect(expectRefusal(await receive('X-1', forMak(), open, meanwhile))).toMatchObject({ code: 'key-blocked' });
+    expect(expectRefusal(await create('X-1', makForm(), anySender, interruptedStore))).toMatchObject({
+      code: 'key-blocked',
+    });
     expect(await findException(store, 'X-1')).toBeUndefined();
-    expect(expectRefusal(await receive('X-2'))).toMatchObject({ code: 'key-blocked' });
+    expect(expectRefusal(await create('X-2'))).toMatchObject({ code: 'key-blocked' });
   });
 });
 
-describe('a move', () => {
+describe('a transition', () => {
   beforeEach(async () => {
-    await withKeys();
-    expectAccepted(await receive());
+    await createKeys();
+    expectAccepted(await create());
   });
 
-  it('LED-1 is written with its entry, once for each operation', async () => {
-    const once = await move(ask(mondayNoon), { operation: 'ask', now: mondayNoon });
-    expect(await move(ask(mondayNoon), { operation: 'ask', now: mondayNoon })).toEqual(once);
-    expect(await findException(store, 'X-1')).toEqual(expectAccepted(once).value);
+  it('LED-1 is written with its ledger entry, once for each operation', async () => {
+    const result = await transition(ask(mondayNoon), { operationId: 'ask', now: mondayNoon });
+    expect(await transition(ask(mondayNoon), { operationId: 'ask', now: mondayNoon })).toEqual(result);
+    expect(await findException(store, 'X-1')).toEqual(expectAccepted(result).value);
     expect((await entries('EXCEPTION#X-1')).slice(1)).toMatchObject([{ at: mondayNoon, action: 'approval-asked' }]);
   });
 
-  it('is refused as the rule refuses it, and changes nothing', async () => {
+  it('is refused if the rule refuses it, and changes nothing', async () => {
     const before = await scanAllItems(store);
-    expect(expectRefusal(await move(approve))).toMatchObject({ code: 'link-void' });
-    expect(await transitionException(store, 'X-9', approve, { operationId: 'move', now: mondayTen })).toBeUndefined();
-    expect(expectAccepted(await move(() => 'no-change')).value).toEqual(await findException(store, 'X-1'));
+    expect(expectRefusal(await transition(approve))).toMatchObject({ code: 'link-void' });
+    expect(
+      await transitionException(store, 'X-9', approve, { operationId: 'transition', now: mondayTen }),
+    ).toBeUndefined();
+    expect(expectAccepted(await transition(() => 'no-change')).value).toEqual(await findException(store, 'X-1'));
     expect(await scanAllItems(store)).toEqual(before);
   });
 
-  it('EXC-8 EXC-10 of two at once is judged by what the first made of it', async () => {
-    const rejected = (request: ExceptionRequest) =>
+  it('EXC-8 EXC-10 is decided from the state that a simultaneous transition left', async () => {
+    const reject = (request: ExceptionRequest) =>
       rejectRequest(request, 'Too many.', context({ actor: reviewer, now: mondayTen }));
-    const outcomes = await Promise.all([
-      move(withdrawn, { operation: 'withdraw' }),
-      move(rejected, { operation: 'reject' }),
+    const results = await Promise.all([
+      transition(withdraw, { operationId: 'withdraw' }),
+      transition(reject, { operationId: 'reject' }),
     ]);
-    expect(outcomes.filter(({ ok }) => ok)).toHaveLength(1);
-    const [refusal] = outcomes.flatMap((outcome) => (outcome.ok ? [] : [outcome.refusal]));
-    const { state: stage } = (await findException(store, 'X-1')) ?? notThere();
-    expect(refusal).toMatchObject({ code: 'not-in-that-state', status: stage.status });
-    expect(await actions('EXCEPTION#X-1')).toEqual(['received', stage.status]);
+    expect(results.filter(({ ok }) => ok)).toHaveLength(1);
+    const [refusal] = results.flatMap((result) => (result.ok ? [] : [result.refusal]));
+    const { state } = (await findException(store, 'X-1')) ?? throwMissing();
+    expect(refusal).toMatchObject({ code: 'not-in-that-state', currentStatus: state.status });
+    expect(await actions('EXCEPTION#X-1')).toEqual(['received', state.status]);
   });
 });
 
 describe('an approved request', () => {
-  beforeEach(withKeys);
+  beforeEach(createKeys);
 
-  it('EXC-9 KEY-8 MAKADD raises the limit by the number approved, with an entry in both histories', async () => {
-    await approved();
-    const { value: answer } = expectAccepted((await fulfillException(store, 'X-1', mondayNoon)) ?? notThere());
-    expect(answer.state).toMatchObject({ status: 'fulfilled', at: mondayNoon });
-    expect(await findException(store, 'X-1')).toEqual(answer);
+  it('EXC-9 KEY-8 MAKADD raises the limit by the approved number, with an entry in both ledgers', async () => {
+    await createApproved();
+    const { value: request } = expectAccepted((await fulfillException(store, 'X-1', mondayNoon)) ?? throwMissing());
+    expect(request.state).toMatchObject({ status: 'fulfilled', at: mondayNoon });
+    expect(await findException(store, 'X-1')).toEqual(request);
     expect((await findKey(store, keyIdOf()))?.grants.slice(1)).toEqual([
       {
         kind: 'exception',
@@ -328,35 +341,35 @@ describe('an approved request', () => {
     expect(await actions('EXCEPTION#X-1')).toEqual(['received', 'approval-asked', 'approved', 'fulfilled']);
   });
 
-  it('EXC-9 KMSADD adds host places', async () => {
-    await approved('X-1', forKms());
-    expectAccepted((await fulfillException(store, 'X-1', mondayNoon)) ?? notThere());
+  it('EXC-9 KMSADD adds host slots', async () => {
+    await createApproved('X-1', kmsForm());
+    expectAccepted((await fulfillException(store, 'X-1', mondayNoon)) ?? throwMissing());
     expect(await limit(keyIdOf(kmsKey))).toBe(16);
   });
 
-  it('EXC-9 raises the limit once, however often it is fulfilled and at once', async () => {
-    await approved();
-    const outcomes = await Promise.all(Array.from({ length: 4 }, () => fulfillException(store, 'X-1', mondayNoon)));
-    outcomes.push(await fulfillException(store, 'X-1', tuesdayTen));
-    for (const outcome of outcomes) expect(outcome).toEqual(outcomes[0]);
+  it('EXC-9 raises the limit once, no matter how often it is fulfilled', async () => {
+    await createApproved();
+    const results = await Promise.all(Array.from({ length: 4 }, () => fulfillException(store, 'X-1', mondayNoon)));
+    results.push(await fulfillException(store, 'X-1', tuesdayTen));
+    for (const result of results) expect(result).toEqual(results[0]);
     expect(await expectMakTotals(store, keyIdOf())).toMatchObject({ granted: 250 });
     expect(await actions(`KEY#${keyIdOf()}`)).toEqual(['key-issued', 'limit-raised']);
   });
 
-  it('EXC-5 makes room for another when it is fulfilled', async () => {
-    await approved();
+  it('EXC-5 frees its key for the next request when it is fulfilled', async () => {
+    await createApproved();
     await fulfillException(store, 'X-1', mondayNoon);
-    expectAccepted(await receive('X-2'));
+    expectAccepted(await create('X-2'));
   });
 
-  it('EXC-6 is what it takes: before it, and after a denial, nothing is granted', async () => {
-    expectAccepted(await receive());
-    for (const operation of ['ask', 'deny']) {
-      const refused = expectRefusal((await fulfillException(store, 'X-1', mondayNoon)) ?? notThere());
-      expect(refused.code).toBe('not-in-that-state');
+  it('EXC-6 is required: nothing is granted before the approval or after a denial', async () => {
+    expectAccepted(await create());
+    for (const operationId of ['ask', 'deny']) {
+      const refusal = expectRefusal((await fulfillException(store, 'X-1', mondayNoon)) ?? throwMissing());
+      expect(refusal.code).toBe('not-in-that-state');
       const deny = (request: ExceptionRequest) =>
         recordDecision(request, 1, { decision: 'deny', comment: null }, context({ actor: noor.email, now: mondayTen }));
-      expectAccepted(await move(operation === 'ask' ? ask(mondayTen) : deny, { operation }));
+      expectAccepted(await transition(operationId === 'ask' ? ask(mondayTen) : deny, { operationId }));
     }
     expect(await fulfillException(store, 'X-1', mondayNoon)).toMatchObject({
       ok: true,
@@ -366,33 +379,36 @@ describe('an approved request', () => {
     expect(await expectMakTotals(store, keyIdOf())).toMatchObject({ granted: 100 });
   });
 
-  it('EXC-8 is either stopped or fulfilled when both happen at once', async () => {
-    await approved();
-    const stop = (request: ExceptionRequest) =>
+  it('EXC-8 is either rejected or fulfilled if both happen at once', async () => {
+    await createApproved();
+    const reject = (request: ExceptionRequest) =>
       rejectRequest(request, 'Stop.', context({ actor: reviewer, now: mondayNoon }));
-    await Promise.all([fulfillException(store, 'X-1', mondayNoon), move(stop, { operation: 'stop', now: mondayNoon })]);
-    const { state: stage } = (await findException(store, 'X-1')) ?? notThere();
+    await Promise.all([
+      fulfillException(store, 'X-1', mondayNoon),
+      transition(reject, { operationId: 'reject', now: mondayNoon }),
+    ]);
+    const { state } = (await findException(store, 'X-1')) ?? throwMissing();
     expect(await expectMakTotals(store, keyIdOf())).toMatchObject({
-      granted: stage.status === 'fulfilled' ? 250 : 100,
+      granted: state.status === 'fulfilled' ? 250 : 100,
     });
-    expect(['fulfilled', 'rejected']).toContain(stage.status);
+    expect(['fulfilled', 'rejected']).toContain(state.status);
   });
 
-  it('EXC-9 grants nothing on a key that was blocked meanwhile: the request ends, rejected', async () => {
-    await approved();
+  it('EXC-9 is rejected without a grant if the key was blocked meanwhile', async () => {
+    await createApproved();
     await blockKey(keyIdOf());
-    const { value: answer } = expectAccepted((await fulfillException(store, 'X-1', mondayNoon)) ?? notThere());
-    expect(answer.state).toMatchObject({ status: 'rejected', by: 'volume-activation' });
+    const { value: request } = expectAccepted((await fulfillException(store, 'X-1', mondayNoon)) ?? throwMissing());
+    expect(request.state).toMatchObject({ status: 'rejected', by: 'volume-activation' });
     expect(await limit(keyIdOf())).toBe(100);
   });
 
-  it('EXC-9 MAK-4 KEY-8 adds up with calls and activations, in whatever order the database hears of them', async () => {
+  it('EXC-9 MAK-4 KEY-8 adds up with calls and activations, in every order of database operations', async () => {
     await fc.assert(
       fc.asyncProperty(fc.scheduler(), fc.integer({ min: 1, max: 3 }), async (scheduler, machines) => {
-        store = await engine.newStore();
-        await withKeys();
-        await approved();
-        const at = withScheduler(store, scheduler);
+        store = await dynamoDb.newStore();
+        await createKeys();
+        await createApproved();
+        const target = withScheduler(store, scheduler);
         const keyId = keyIdOf();
         const bucketCount = (await readKey(store, keyId))?.internal.bucketCount ?? 0;
         const call = { newLimit: 140, callReference: 'CALL-1', callerName: ines.name };
@@ -404,17 +420,17 @@ describe('an approved request', () => {
         });
         await scheduler.waitFor(
           Promise.all([
-            fulfillException(at, 'X-1', mondayNoon),
-            fulfillException(at, 'X-1', mondayNoon),
+            fulfillException(target, 'X-1', mondayNoon),
+            fulfillException(target, 'X-1', mondayNoon),
             grantIncrease(
-              at,
+              target,
               keyId,
               call,
-              context({ actor: agent, operationId: 'call', now: mondayNoon, policy: at.policy }),
+              context({ actor: agent, operationId: 'call', now: mondayNoon, policy: target.policy }),
             ),
             ...Array.from({ length: machines }, (_, number) =>
               activateOnMak(
-                at,
+                target,
                 { keyId, bucketCount },
                 store.vault.digestOf(keyId, installationId(number)),
                 activation(number),
@@ -422,7 +438,7 @@ describe('an approved request', () => {
             ),
           ]),
         );
-        // The call raises to 140 if it comes first; after the exception 140 is no raise any more.
+        // The call raises the limit to 140 if it is first. After the exception, the limit is higher than 140 already.
         const { granted, used } = await expectMakTotals(store, keyId);
         expect([250, 290]).toContain(granted);
         expect(used).toBe(machines);
@@ -432,73 +448,73 @@ describe('an approved request', () => {
   });
 });
 
-describe('an execution that asks to wait', () => {
+describe('an execution that suspends itself', () => {
   const token = (name: string) => new Secret(`task token ${name}`);
-  const wait = (facts: Partial<Parameters<typeof suspendExecution>[2]> = {}, now: Instant = mondayNoon) =>
+  const suspend = (wait: Partial<Parameters<typeof suspendExecution>[2]> = {}, now: Instant = mondayNoon) =>
     suspendExecution(
       store,
       'X-1',
-      { executionNumber: 1, nextStep: 'request-approval', taskToken: token('a'), ...facts },
+      { executionNumber: 1, nextStep: 'request-approval', taskToken: token('a'), ...wait },
       now,
     );
-  beforeEach(() => keep(aRequest({ status: 'awaiting-approval' })));
+  beforeEach(() => save(aRequest({ status: 'awaiting-approval' })));
 
-  it('APR-1 is parked, and its token is kept apart from the request', async () => {
-    expect(await wait()).toBe('waiting');
-    const request = (await findException(store, 'X-1')) ?? notThere();
+  it('APR-1 waits, and its token is stored outside of the request', async () => {
+    expect(await suspend()).toBe('waiting');
+    const request = (await findException(store, 'X-1')) ?? throwMissing();
     expect(request.execution).toEqual({ status: 'waiting', executionNumber: 1, since: mondayNoon });
     expect(JSON.stringify(request)).not.toContain('task token');
-    const waking = (await readForResume(store, 'X-1')) ?? notThere();
-    expect(waking.request).toEqual(request);
-    expect(waking.taskToken?.reveal()).toBe('task token a');
-    expect(JSON.stringify(waking)).not.toContain('task token a');
+    const resumption = (await readForResume(store, 'X-1')) ?? throwMissing();
+    expect(resumption.request).toEqual(request);
+    expect(resumption.taskToken?.reveal()).toBe('task token a');
+    expect(JSON.stringify(resumption)).not.toContain('task token a');
   });
 
-  it('waits with its newest token when it asks again', async () => {
-    await wait();
-    expect(await wait({ taskToken: token('b') })).toBe('waiting');
+  it('waits with its newest token if it suspends itself again', async () => {
+    await suspend();
+    expect(await suspend({ taskToken: token('b') })).toBe('waiting');
     expect((await readForResume(store, 'X-1'))?.taskToken?.reveal()).toBe('task token b');
   });
 
   it.each(['request-review', 'request-information', 'raise-limit', 'end'] as const)(
-    'is told that the request moved on when it believes it at %s',
-    async (standing) => {
-      expect(await wait({ nextStep: standing })).toBe('moved-on');
+    'has to move on if it performs the step %s and the request has another next step',
+    async (nextStep) => {
+      expect(await suspend({ nextStep })).toBe('moved-on');
       expect((await readForResume(store, 'X-1'))?.taskToken).toBeNull();
     },
   );
 
-  it('is told that the request moved on when a decision comes in between', async () => {
-    await keep(aRequest({ exceptionId: 'X-2', status: 'awaiting-approval' }));
-    let decided = false;
-    const meanwhile = withInterceptor(store, async (command, send) => {
-      if (command instanceof TransactWriteCommand && !decided) {
-        decided = true;
-        expectAccepted(await move(approve, { exceptionId: 'X-2' }));
+  it('has to move on if the request is decided meanwhile', async () => {
+    await save(aRequest({ exceptionId: 'X-2', status: 'awaiting-approval' }));
+    let isDecided = false;
+    const interruptedStore = withInterceptor(store, async (command, send) => {
+      if (command instanceof TransactWriteCommand && !isDecided) {
+        isDecided = true;
+        expectAccepted(await transition(approve, { exceptionId: 'X-2' }));
       }
       return send();
     });
-    const waits = { executionNumber: 1, nextStep: 'request-approval', taskToken: token('a') } as const;
-    expect(await suspendExecution(meanwhile, 'X-2', waits, mondayNoon)).toBe('moved-on');
+    const wait = { executionNumber: 1, nextStep: 'request-approval', taskToken: token('a') } as const;
+    expect(await suspendExecution(interruptedStore, 'X-2', wait, mondayNoon)).toBe('moved-on');
   });
 
-  it('is told that it is superseded when another drives the request, or there is none', async () => {
-    const other = { executionNumber: 1, nextStep: 'request-approval', taskToken: token('a') } as const;
-    expect(await suspendExecution(store, 'X-9', other, mondayNoon)).toBe('superseded');
-    const { execution: seen } = (await findException(store, 'X-1')) ?? notThere();
+  it('is superseded if a newer execution drives the request, or if there is no such request', async () => {
+    const wait = { executionNumber: 1, nextStep: 'request-approval', taskToken: token('a') } as const;
+    expect(await suspendExecution(store, 'X-9', wait, mondayNoon)).toBe('superseded');
+    const { execution: expected } = (await findException(store, 'X-1')) ?? throwMissing();
     await updateExecution(
       store,
       'X-1',
-      { expected: seen, nextExecution: { status: 'start-pending', executionNumber: 2 } },
+      { expected, nextExecution: { status: 'start-pending', executionNumber: 2 } },
       mondayNoon,
     );
-    expect(await wait()).toBe('superseded');
-    expect(await wait({ executionNumber: 2 })).toBe('waiting');
+    expect(await suspend()).toBe('superseded');
+    expect(await suspend({ executionNumber: 2 })).toBe('waiting');
   });
 
-  it('APR-6 owes the execution a wake-up from the next move on', async () => {
-    await wait();
-    expectAccepted(await move(approve));
+  it('APR-6 has to be resumed after the next transition', async () => {
+    await suspend();
+    expectAccepted(await transition(approve));
     expect((await findException(store, 'X-1'))?.execution).toMatchObject({
       status: 'resume-pending',
       executionNumber: 1,
@@ -508,43 +524,38 @@ describe('an execution that asks to wait', () => {
   });
 });
 
-describe('how a request is driven', () => {
-  beforeEach(() => keep(aRequest({ status: 'received' })));
+describe('the execution of a request', () => {
+  beforeEach(() => save(aRequest({ status: 'received' })));
 
-  it('is changed by whoever saw it as it is, and by one of two who saw the same at once', async () => {
-    const { execution: seen } = (await findException(store, 'X-1')) ?? notThere();
-    const answers = await Promise.all([
+  it('is updated by one of two simultaneous callers that expect the same state', async () => {
+    const { execution: expected } = (await findException(store, 'X-1')) ?? throwMissing();
+    const requests = await Promise.all([
+      updateExecution(store, 'X-1', { expected, nextExecution: { status: 'running', executionNumber: 1 } }, mondayNoon),
       updateExecution(
         store,
         'X-1',
-        { expected: seen, nextExecution: { status: 'running', executionNumber: 1 } },
-        mondayNoon,
-      ),
-      updateExecution(
-        store,
-        'X-1',
-        { expected: seen, nextExecution: { status: 'running', executionNumber: 1 } },
+        { expected, nextExecution: { status: 'running', executionNumber: 1 } },
         tuesdayNine,
       ),
     ]);
-    const won = (await findException(store, 'X-1'))?.execution;
-    expect([mondayNoon, tuesdayNine]).toContain(won?.since);
-    for (const answer of answers) expect(answer?.execution).toEqual(won);
+    const current = (await findException(store, 'X-1'))?.execution;
+    expect([mondayNoon, tuesdayNine]).toContain(current?.since);
+    for (const request of requests) expect(request?.execution).toEqual(current);
   });
 
-  it('is left as it is by whoever saw it otherwise', async () => {
+  it('is not updated by a caller that expects another state', async () => {
     const before = await findException(store, 'X-1');
-    const { execution: seen } = before ?? notThere();
-    for (const other of [
-      { ...seen, status: 'waiting' as const },
-      { ...seen, executionNumber: 2 },
-      { ...seen, since: tuesdayTen },
+    const { execution } = before ?? throwMissing();
+    for (const expected of [
+      { ...execution, status: 'waiting' as const },
+      { ...execution, executionNumber: 2 },
+      { ...execution, since: tuesdayTen },
     ]) {
       expect(
         await updateExecution(
           store,
           'X-1',
-          { expected: other, nextExecution: { status: 'ended', executionNumber: 1 } },
+          { expected, nextExecution: { status: 'ended', executionNumber: 1 } },
           tuesdayTen,
         ),
       ).toEqual(before);
@@ -553,40 +564,40 @@ describe('how a request is driven', () => {
       await updateExecution(
         store,
         'X-9',
-        { expected: seen, nextExecution: { status: 'ended', executionNumber: 1 } },
+        { expected: execution, nextExecution: { status: 'ended', executionNumber: 1 } },
         tuesdayTen,
       ),
     ).toBeUndefined();
   });
 });
 
-describe('letters that are owed', () => {
-  const ids = (letters: readonly { readonly notificationId: string }[] | undefined) =>
-    letters?.map(({ notificationId }) => notificationId).toSorted();
+describe('pending notifications', () => {
+  const ids = (notifications: readonly { readonly notificationId: string }[] | undefined) =>
+    notifications?.map(({ notificationId }) => notificationId).toSorted();
   const claim = async (now: Instant = mondayTen, hasDeputy = false) =>
     ids((await claimPending(store, 'X-1', hasDeputy, now))?.notifications);
-  let owed: readonly string[];
+  let pendingIds: readonly string[];
   beforeEach(async () => {
     const request = aRequest({ status: 'awaiting-approval' });
-    owed = ids(request.pendingNotifications) ?? [];
-    await keep(request);
+    pendingIds = ids(request.pendingNotifications) ?? [];
+    await save(request);
   });
 
-  it('EXC-11 are claimed by one of those who want to send them at once', async () => {
-    expect(owed).toHaveLength(3);
-    const claimed = await Promise.all([claim(), claim(), claim()]);
-    expect(claimed.filter((each) => each?.length === 3)).toEqual([owed]);
-    expect(claimed.filter((each) => each?.length === 0)).toHaveLength(2);
+  it('EXC-11 are claimed by one of several simultaneous senders', async () => {
+    expect(pendingIds).toHaveLength(3);
+    const claims = await Promise.all([claim(), claim(), claim()]);
+    expect(claims.filter((each) => each?.length === 3)).toEqual([pendingIds]);
+    expect(claims.filter((each) => each?.length === 0)).toHaveLength(2);
   });
 
-  it('EXC-11 are claimed by another when whoever claimed them did not send them in two minutes', async () => {
-    expect(await claim(mondayTen)).toEqual(owed);
+  it('EXC-11 can be claimed by another sender after two minutes', async () => {
+    expect(await claim(mondayTen)).toEqual(pendingIds);
     expect(await claim(addDuration(mondayTen, { seconds: 119 }))).toEqual([]);
-    expect(await claim(addDuration(mondayTen, { seconds: 120 }))).toEqual(owed);
+    expect(await claim(addDuration(mondayTen, { seconds: 120 }))).toEqual(pendingIds);
   });
 
-  it('EXC-11 are struck off when they went out, and let go when they did not', async () => {
-    const [first = '', second = '', third = ''] = owed;
+  it('EXC-11 are removed from the outbox once sent, and released if they could not be sent', async () => {
+    const [first = '', second = '', third = ''] = pendingIds;
     await claim();
     await completeDelivery(store, 'X-1', { completedIds: [first], releasedIds: [second] }, mondayTen);
     expect(ids((await findException(store, 'X-1'))?.pendingNotifications)).toEqual([second, third]);
@@ -596,91 +607,96 @@ describe('letters that are owed', () => {
     expect(await claim(tuesdayTen)).toEqual([]);
   });
 
-  it('EXC-11 that are written while others are being sent are not struck off with them', async () => {
+  it('EXC-11 are not removed if they were added while others were sent', async () => {
     await claim();
-    expectAccepted(await move(approve));
-    await completeDelivery(store, 'X-1', { completedIds: owed, releasedIds: [] }, mondayTen);
-    const { pendingNotifications: letters } = (await findException(store, 'X-1')) ?? notThere();
-    expect(letters.map(({ kind, to }) => [kind, to])).toEqual([
+    expectAccepted(await transition(approve));
+    await completeDelivery(store, 'X-1', { completedIds: pendingIds, releasedIds: [] }, mondayTen);
+    const { pendingNotifications } = (await findException(store, 'X-1')) ?? throwMissing();
+    expect(pendingNotifications.map(({ kind, to }) => [kind, to])).toEqual([
       ['decided', 'requester'],
       ['decided', 'correspondent'],
     ]);
   });
 
-  it('AGR-5 are owed to the deputy as well', async () => {
-    const claimed = await claimPending(store, 'X-1', true, mondayTen);
-    expect(claimed?.notifications.filter(({ to }) => to === 'deputy').length).toBeGreaterThan(0);
-    expect(ids((await findException(store, 'X-1'))?.pendingNotifications)).toEqual(ids(claimed?.notifications));
+  it('AGR-5 are added for the deputy as well', async () => {
+    const claim = await claimPending(store, 'X-1', true, mondayTen);
+    expect(claim?.notifications.filter(({ to }) => to === 'deputy').length).toBeGreaterThan(0);
+    expect(ids((await findException(store, 'X-1'))?.pendingNotifications)).toEqual(ids(claim?.notifications));
   });
 
-  it('are nobody’s when there is no such request', async () => {
+  it('do not exist for an unknown request', async () => {
     expect(await claimPending(store, 'X-9', false, mondayTen)).toBeUndefined();
     await completeDelivery(store, 'X-9', { completedIds: ['a'], releasedIds: [] }, mondayTen);
     expect(await findException(store, 'X-9')).toBeUndefined();
   });
 });
 
-describe('what time brings about', () => {
-  it('SLA-5 is written once when several tick at once', async () => {
-    await keep({ ...aRequest({ status: 'awaiting-approval' }), pendingNotifications: [] });
-    const ticks = await Promise.all([1, 2, 3].map(() => applyDueExceptionAction(store, 'X-1', tuesdayTen)));
-    expect(ticks.filter((tick) => tick?.wasDue)).toHaveLength(1);
-    const { pendingNotifications: letters } = (await findException(store, 'X-1')) ?? notThere();
-    expect(letters.map(({ kind, to }) => [kind, to])).toEqual([['approval-reminder', 'correspondent']]);
+describe('a due action', () => {
+  it('SLA-5 is applied once if several callers apply it at once', async () => {
+    await save({ ...aRequest({ status: 'awaiting-approval' }), pendingNotifications: [] });
+    const results = await Promise.all([1, 2, 3].map(() => applyDueExceptionAction(store, 'X-1', tuesdayTen)));
+    expect(results.filter((result) => result?.wasDue)).toHaveLength(1);
+    const { pendingNotifications } = (await findException(store, 'X-1')) ?? throwMissing();
+    expect(pendingNotifications.map(({ kind, to }) => [kind, to])).toEqual([['approval-reminder', 'correspondent']]);
     expect(await actions('EXCEPTION#X-1')).toEqual(['correspondent-reminded']);
     expect(await applyDueExceptionAction(store, 'X-9', tuesdayTen)).toBeUndefined();
   });
 
-  it('SLA-5 is found when it is due and not before, and no longer when it was done', async () => {
+  it('SLA-5 is listed when it is due, but not before and not after it was applied', async () => {
     const due = async (now: Instant) => (await listDueItems(store, 'EXCEPTION', now, firstPage)).items;
-    const at = tuesdayFive;
-    await keep({
+    const since = tuesdayFive;
+    await save({
       ...aRequest(),
       pendingNotifications: [],
-      execution: { status: 'start-pending', executionNumber: 1, since: at },
+      execution: { status: 'start-pending', executionNumber: 1, since },
     });
-    expect(await nextDueAt(store)).toBe(addDuration(at, { seconds: 30 }));
-    expect(await due(addDuration(at, { seconds: 29 }))).toEqual([]);
-    expect(await due(addDuration(at, { seconds: 30 }))).toEqual(['X-1']);
-    expectAccepted(await move(withdrawn));
-    const { pendingNotifications: letters, execution: seen } = (await findException(store, 'X-1')) ?? notThere();
+    expect(await nextDueAt(store)).toBe(addDuration(since, { seconds: 30 }));
+    expect(await due(addDuration(since, { seconds: 29 }))).toEqual([]);
+    expect(await due(addDuration(since, { seconds: 30 }))).toEqual(['X-1']);
+    expectAccepted(await transition(withdraw));
+    const { pendingNotifications, execution } = (await findException(store, 'X-1')) ?? throwMissing();
     await completeDelivery(
       store,
       'X-1',
-      { completedIds: letters.map(({ notificationId: letterId }) => letterId), releasedIds: [] },
-      at,
+      { completedIds: pendingNotifications.map(({ notificationId }) => notificationId), releasedIds: [] },
+      since,
     );
-    await updateExecution(store, 'X-1', { expected: seen, nextExecution: { status: 'ended', executionNumber: 1 } }, at);
+    await updateExecution(
+      store,
+      'X-1',
+      { expected: execution, nextExecution: { status: 'ended', executionNumber: 1 } },
+      since,
+    );
     expect(await nextDueAt(store)).toBeNull();
     expect(await due(nextMondayFive)).toEqual([]);
   });
 });
 
 describe('a list of requests', () => {
-  const due = fc.constantFrom(tuesdayFive, wednesdayNoon, fridayFive, nextMondayFive);
-  const made = fc.record({
+  const dueTimes = fc.constantFrom(tuesdayFive, wednesdayNoon, fridayFive, nextMondayFive);
+  const members = fc.record({
     status: fc.constantFrom(...exceptionStatuses),
     agreementId: fc.constantFrom('E-1', 'E-10', 'E-2'),
-    dueAt: due,
+    dueAt: dueTimes,
   });
-  const fleet = fc.array(made, { minLength: 1, maxLength: 14 });
+  const memberLists = fc.array(members, { minLength: 1, maxLength: 14 });
 
   function requestsFrom(
-    facts: readonly { status: ExceptionStatus; agreementId: string; dueAt: Instant }[],
+    memberList: readonly { status: ExceptionStatus; agreementId: string; dueAt: Instant }[],
   ): ExceptionRequest[] {
-    return facts.map(({ status, agreementId, dueAt }, number) => {
+    return memberList.map(({ status, agreementId, dueAt }, number) => {
       const request = aRequest({ status, agreementId, exceptionId: `X-${number}`, keyId: `key-${number}` });
       const { clock } = request;
       return { ...request, clock: clock.status === 'paused' ? clock : { ...clock, dueAt } };
     });
   }
 
-  /** Soonest due first; requests whose clock stands, which have no due time, last; by id where that is the same. */
-  function inOrder(requests: readonly ExceptionRequest[]): readonly string[] {
-    const place = ({ clock, exceptionId }: ExceptionRequest) =>
+  /** Sorts by due time, requests with a paused clock last, then by ID. */
+  function sortedIds(requests: readonly ExceptionRequest[]): readonly string[] {
+    const sortKeyOf = ({ clock, exceptionId }: ExceptionRequest) =>
       `${clock.status === 'paused' ? 'never' : clock.dueAt} ${exceptionId}`;
     return requests
-      .toSorted((one, other) => (place(one) < place(other) ? -1 : 1))
+      .toSorted((one, other) => (sortKeyOf(one) < sortKeyOf(other) ? -1 : 1))
       .map(({ exceptionId }) => exceptionId);
   }
 
@@ -688,28 +704,28 @@ describe('a list of requests', () => {
     [null, [], ['E-1'], ['E-2', 'E-10'], ['E-9']].map((agreementIds) => ({ status, agreementIds }) as ExceptionFilter),
   );
 
-  function wanted(requests: readonly ExceptionRequest[], { status, agreementIds }: ExceptionFilter) {
-    const openOnes: readonly ExceptionStatus[] = openStatuses;
+  function matching(requests: readonly ExceptionRequest[], { status, agreementIds }: ExceptionFilter) {
+    const statuses: readonly ExceptionStatus[] = openStatuses;
     return requests.filter(
-      ({ state: stage, agreementId }) =>
-        (status === null || (status === 'open' ? openOnes.includes(stage.status) : stage.status === status)) &&
+      ({ state, agreementId }) =>
+        (status === null || (status === 'open' ? statuses.includes(state.status) : state.status === status)) &&
         (agreementIds === null || agreementIds.includes(agreementId)),
     );
   }
 
-  it('SLA-7 AGR-3 is soonest due first, of the states and agreements asked for, the same in pages of any size', async () => {
+  it('SLA-7 AGR-3 is ordered by due time and filtered by status and agreement, in pages of any size', async () => {
     await fc.assert(
       fc.asyncProperty(
-        fleet,
+        memberLists,
         fc.shuffledSubarray([...filters], { minLength: 8, maxLength: 8 }),
         fc.integer({ min: 1, max: 5 }),
-        async (facts, some, pageLimit) => {
-          store = await engine.newStore();
-          const requests = requestsFrom(facts);
-          await Promise.all(requests.map(keep));
-          for (const filter of some) {
+        async (memberList, someFilters, pageLimit) => {
+          store = await dynamoDb.newStore();
+          const requests = requestsFrom(memberList);
+          await Promise.all(requests.map(save));
+          for (const filter of someFilters) {
             const listed = await readAllPages((page) => listExceptions(store, filter, page), pageLimit);
-            expect(listed.map(({ exceptionId }) => exceptionId)).toEqual(inOrder(wanted(requests, filter)));
+            expect(listed.map(({ exceptionId }) => exceptionId)).toEqual(sortedIds(matching(requests, filter)));
           }
         },
       ),
@@ -717,61 +733,61 @@ describe('a list of requests', () => {
     );
   });
 
-  it('AGR-3 of one agreement goes over many pages of the index', async () => {
-    const facts = Array.from({ length: 112 }, (_, number) => ({
+  it('AGR-3 of one agreement spans several pages of the index', async () => {
+    const memberList = Array.from({ length: 112 }, (_, number) => ({
       status: number % 55 === 54 ? ('lapsed' as const) : ('received' as const),
       agreementId: 'E-1',
       dueAt: number % 2 === 0 ? fridayFive : tuesdayFive,
     }));
-    const requests = requestsFrom(facts);
-    await Promise.all(requests.map(keep));
+    const requests = requestsFrom(memberList);
+    await Promise.all(requests.map(save));
     const filter: ExceptionFilter = { status: 'lapsed', agreementIds: ['E-1'] };
     expect((await listExceptions(store, filter, firstPage)).items.map(({ exceptionId }) => exceptionId)).toEqual(
-      inOrder(wanted(requests, filter)),
+      sortedIds(matching(requests, filter)),
     );
     const all = await readAllPages((page) => listExceptions(store, { ...filter, status: null }, page), 50);
     expect(all).toHaveLength(112);
   });
 
-  it('moves a request to its new place and state with every change', async () => {
-    await withKeys();
-    expectAccepted(await receive());
-    const found = async (status: ExceptionStatus | 'open') =>
+  it('shows a request with its current status', async () => {
+    await createKeys();
+    expectAccepted(await create());
+    const listIds = async (status: ExceptionStatus | 'open') =>
       (await listExceptions(store, { status, agreementIds: null }, firstPage)).items.map(
         ({ exceptionId }) => exceptionId,
       );
-    expect([await found('received'), await found('open')]).toEqual([['X-1'], ['X-1']]);
-    expectAccepted(await move(withdrawn));
-    expect([await found('received'), await found('open'), await found('withdrawn')]).toEqual([[], [], ['X-1']]);
+    expect([await listIds('received'), await listIds('open')]).toEqual([['X-1'], ['X-1']]);
+    expectAccepted(await transition(withdraw));
+    expect([await listIds('received'), await listIds('open'), await listIds('withdrawn')]).toEqual([[], [], ['X-1']]);
   });
 
-  it('has a request once that moved on between two readings, and none that moved out of it', async () => {
-    for (const exceptionId of ['X-1', 'X-2', 'X-3']) await keep(aRequest({ exceptionId, keyId: `key ${exceptionId}` }));
-    const { promise: moved, resolve } = Promise.withResolvers<void>();
+  it('contains a request once if its status changed between two queries, or not if it was closed', async () => {
+    for (const exceptionId of ['X-1', 'X-2', 'X-3']) await save(aRequest({ exceptionId, keyId: `key ${exceptionId}` }));
+    const { promise: changed, resolve } = Promise.withResolvers<void>();
     const partitionOf = (command: unknown) =>
       command instanceof QueryCommand ? command.input.ExpressionAttributeValues?.[':partition'] : undefined;
-    const meanwhile = withInterceptor(store, async (command, send) => {
-      // The other partition is read only after the requests that were read in the first have gone there, or have ended.
-      if (partitionOf(command) === 'EXCEPTION#awaiting-approval') await moved;
-      const answer = await send();
+    const interruptedStore = withInterceptor(store, async (command, send) => {
+      // The second partition is read only after the requests of the first one moved there, or were closed.
+      if (partitionOf(command) === 'EXCEPTION#awaiting-approval') await changed;
+      const result = await send();
       if (partitionOf(command) === 'EXCEPTION#received') {
-        expectAccepted(await move(ask(mondayTen), { exceptionId: 'X-1' }));
-        expectAccepted(await move(withdrawn, { exceptionId: 'X-2' }));
+        expectAccepted(await transition(ask(mondayTen), { exceptionId: 'X-1' }));
+        expectAccepted(await transition(withdraw, { exceptionId: 'X-2' }));
         resolve();
       }
-      return answer;
+      return result;
     });
-    const listed = await listExceptions(meanwhile, { status: 'open', agreementIds: null }, firstPage);
-    expect(listed.items.map(({ exceptionId, state: stage }) => [exceptionId, stage.status])).toEqual([
+    const listed = await listExceptions(interruptedStore, { status: 'open', agreementIds: null }, firstPage);
+    expect(listed.items.map(({ exceptionId, state }) => [exceptionId, state.status])).toEqual([
       ['X-1', 'awaiting-approval'],
       ['X-3', 'received'],
     ]);
   });
 
   it.each(['', ' ', '~', '~~', '2026', 'X-1', '\u{10ffff}'])(
-    'is a part, or nothing, after a position that we never gave: %j',
+    'is partial, or empty, after a position that no page returned: %j',
     async (after) => {
-      await keep(aRequest());
+      await save(aRequest());
       for (const agreementIds of [null, ['E-1001']]) {
         const { items } = await listExceptions(store, { status: null, agreementIds }, { limit: 5, after });
         expect([[], ['X-1']]).toContainEqual(items.map(({ exceptionId }) => exceptionId));
@@ -780,11 +796,11 @@ describe('a list of requests', () => {
   );
 });
 
-describe('a request that is kept', () => {
-  it('reads as it was written, in each of its states', async () => {
+describe('a stored request', () => {
+  it('is read as it was written, in every state', async () => {
     for (const status of exceptionStatuses) {
       const request = aRequest({ status, exceptionId: `X-${status}` });
-      await keep(request);
+      await save(request);
       expect(await findException(store, `X-${status}`)).toEqual(request);
     }
     expect(requestApproved().state.status).toBe('awaiting-approval');

@@ -34,9 +34,9 @@ function hear(request: ExceptionRequest, trouble: Partial<DeliveryFailure> = {},
 
 const owed = ({ pendingNotifications: letters }: ExceptionRequest) => letters.map(({ kind, to }) => `${kind} to ${to}`);
 
-describe('the mail that asks the Correspondent', () => {
+describe('an email that asks the Correspondent for approval', () => {
   it.each(['approval-requested', 'approval-reminder'] as const)(
-    'EXC-6 LED-1 that is lost for good (%s) is shown, told to the team and the requester, and written down',
+    'EXC-6 LED-1 that is not delivered (%s) marks the round, notifies the team and the requester, and is recorded',
     (letter) => {
       const { request, event: deed } = hear(awaiting, { notificationKind: letter });
       expect(approvalRoundOf(request)?.undeliverableAt).toBe(tuesdayTen);
@@ -50,7 +50,7 @@ describe('the mail that asks the Correspondent', () => {
     },
   );
 
-  it('EXC-6 changes neither the question nor its clock, and wakes nobody: there is nothing to drive', () => {
+  it('EXC-6 that is not delivered changes neither the round nor the clock, and does not resume the workflow', () => {
     const waiting = withWaitingExecution(awaiting);
     const { request } = hear(waiting);
     expect(request.execution).toEqual(waiting.execution);
@@ -58,14 +58,14 @@ describe('the mail that asks the Correspondent', () => {
     expect(approvalRoundOf(request)).toMatchObject({ number: 1, decision: null, remindersSent: 0 });
   });
 
-  it('EXC-6 is told of once for each question, however many of its mails are lost', () => {
+  it('EXC-6 that is not delivered is notified once a round, however many of its emails are lost', () => {
     const { request: once } = hear(awaiting);
     const { request: twice, event: deed } = hear(once, { notificationKind: 'approval-reminder' }, true);
     expect(twice).toEqual(once);
     expect(deed.action).toBe('mail-not-delivered');
   });
 
-  it('AGR-5 is sent to the deputy who stands in on that day, who alone can answer now', () => {
+  it('AGR-5 that is not delivered goes to the deputy on duty, who alone can decide now', () => {
     expect(owed(hear(awaiting, {}, true).request)).toEqual([
       'undeliverable to team',
       'undeliverable to requester',
@@ -73,14 +73,14 @@ describe('the mail that asks the Correspondent', () => {
     ]);
   });
 
-  it('AGR-4 EXC-7 of an earlier question says nothing about the one that is out', () => {
+  it('AGR-4 EXC-7 of a previous round does not mark the open round', () => {
     const second = expectAccepted(restartApproval(awaiting, context({ now: tuesdayTen }))).request;
     expect(approvalRoundOf(hear(second).request)?.undeliverableAt).toBeNull();
     expect(approvalRoundOf(hear(second, { round: 2 }).request)?.undeliverableAt).toBe(tuesdayTen);
     expect(owed(hear({ ...requestInSecondRound(), pendingNotifications: [] }).request)).toEqual([]);
   });
 
-  it('AGR-4 EXC-7 is not held against the next question', () => {
+  it('AGR-4 EXC-7 that is not delivered does not mark the next round', () => {
     const { request } = hear(awaiting);
     expect(
       approvalRoundOf(expectAccepted(restartApproval(request, context({ now: wednesdayNoon }))).request)
@@ -94,7 +94,7 @@ describe('the mail that asks the Correspondent', () => {
   });
 });
 
-describe('what is only written down', () => {
+describe('a delivery failure that is only recorded', () => {
   const { pendingNotifications: _, ...asItWas } = awaiting;
 
   it.each<[what: string, trouble: Partial<DeliveryFailure>, action: string]>([
@@ -110,7 +110,7 @@ describe('what is only written down', () => {
     expect(deed.action).toBe(action);
   });
 
-  it('LED-1 is whatever is heard of a request that asks nobody any more', () => {
+  it('LED-1 is any failure of a request that waits for no approval', () => {
     const others = [
       ...requestInEachState.filter(({ state: stage }) => stage.status !== 'awaiting-approval'),
       requestApproved(),
@@ -120,7 +120,7 @@ describe('what is only written down', () => {
     expect(hear(requestWithdrawn()).request).toEqual(requestWithdrawn());
   });
 
-  it('LED-1 is a change all the same, so that it gets into the history', () => {
+  it('LED-1 changes the request object, so that the ledger entry is written', () => {
     expect(hear(awaiting, { kind: 'complaint' }).request).not.toBe(awaiting);
   });
 });

@@ -17,22 +17,22 @@ const claimed: RequestNotification = {
   claimedUntil: mondayTen,
 };
 
-describe('the letters that may be sent now', () => {
-  it('EXC-11 are those that nobody is sending, in the order in which they are owed', () => {
+describe('the notifications that can be sent now', () => {
+  it('EXC-11 are those without a claim, in the order of the outbox', () => {
     expect(selectUnclaimed([free, claimed], addDuration(mondayTen, { seconds: -1 }))).toEqual([free]);
     expect(selectUnclaimed([claimed, free], addDuration(mondayTen, { seconds: 1 }))).toEqual([claimed, free]);
   });
 
-  it('EXC-11 include one whose claim ends at this very moment: whoever claimed it did not send it', () => {
+  it('EXC-11 include those whose claim ends now, because the claimant did not send them', () => {
     expect(selectUnclaimed([claimed], mondayTen)).toEqual([claimed]);
   });
 
-  it('EXC-11 are none when none is owed', () => {
+  it('EXC-11 are none for an empty outbox', () => {
     expect(selectUnclaimed([], mondayTen)).toEqual([]);
   });
 });
 
-describe('the letters to a Correspondent who has a deputy', () => {
+describe('the notifications of a Correspondent who has a deputy', () => {
   const wanted: RequestNotification = {
     notificationId: '3-approval-requested-correspondent',
     kind: 'approval-requested',
@@ -45,15 +45,15 @@ describe('the letters to a Correspondent who has a deputy', () => {
     to: 'deputy',
   };
 
-  it('AGR-5 are owed to the deputy as well, each as a letter of its own, right after', () => {
+  it('AGR-5 are copied to the deputy, each copy directly after its original', () => {
     expect(withDeputyNotifications([wanted, free], true)).toEqual([wanted, toDeputy, free]);
   });
 
-  it('AGR-5 are owed to the Correspondent alone when there is no deputy', () => {
+  it('AGR-5 are not copied without a deputy', () => {
     expect(withDeputyNotifications([wanted, free], false)).toEqual([wanted, free]);
   });
 
-  it('AGR-5 are not written a second time, nor once somebody is sending them', () => {
+  it('AGR-5 are not copied twice, nor after they were claimed', () => {
     expect(withDeputyNotifications([wanted, toDeputy], true)).toEqual([wanted, toDeputy]);
     expect(withDeputyNotifications([{ ...wanted, claimedUntil: mondayTen }], true)).toEqual([
       { ...wanted, claimedUntil: mondayTen },

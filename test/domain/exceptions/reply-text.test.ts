@@ -4,7 +4,7 @@ import { extractReplyText } from '../../../domain/exceptions/reply-text.ts';
 
 const own = (...lines: readonly string[]) => extractReplyText(lines.join('\n'));
 
-describe('a mail with nothing but its own words', () => {
+describe('an email without quoted text', () => {
   it('EXC-13 is kept line by line', () => {
     expect(own('Hello,', '', '  Name: Inés', '> 9 seats are free'.slice(2))).toEqual({
       text: 'Hello,\n\n  Name: Inés\n9 seats are free',
@@ -12,23 +12,23 @@ describe('a mail with nothing but its own words', () => {
     });
   });
 
-  it('EXC-13 is kept without empty lines around it, each of which is empty, and with the ends of its cells', () => {
+  it('EXC-13 is kept without surrounding empty lines, with empty lines trimmed, and with the ends of its table cells', () => {
     expect(own('', ' ', 'a', '   ', 'b', ' \t ', 'c', '', '').text).toBe('a\n\nb\n\t\nc');
     expect(own('Room _____').text).toBe('Room _____');
     expect(own('_____ is the room').text).toBe('_____ is the room');
   });
 
-  it('has one kind of line end and of space, and nothing that is not seen', () => {
+  it('has one kind of line end, one kind of space, and no invisible characters', () => {
     const text = 'a\u00a0b\u202fc\r\nd\re\u2028f\u200b\u00ad\u202eg\u0000\u0007\ufeff\u2066h';
     expect(extractReplyText(text).text).toBe('a b c\nd\ne\nfgh');
   });
 
-  it('keeps what other scripts are written with', () => {
+  it('keeps the joiners that some scripts need', () => {
     const text = 'می‌خواهم 👩‍👧 イネス';
     expect(extractReplyText(text).text).toBe(text);
   });
 
-  it('KEY-6 keeps no more than the last five of a product key', () => {
+  it('KEY-6 keeps at most the last five characters of a product key', () => {
     const hidden = 'Our key is *****-*****-*****-*****-67892.';
     expect(extractReplyText('Our key is bcdfg-hjkmp-qrtvw-xy234-67892.').text).toBe(hidden);
     expect(extractReplyText('Our key is BCDFG HJKMP QRTVW XY234 67892.').text).toBe(hidden);
@@ -38,14 +38,14 @@ describe('a mail with nothing but its own words', () => {
 });
 
 describe('quoted text', () => {
-  it('EXC-13 is left out, above and below what was written', () => {
+  it('EXC-13 is removed above and below the reply', () => {
     expect(own('> Product: x', 'Product: y', ' >> Product: z', 'Thanks')).toEqual({
       text: 'Product: y\nThanks',
       quotedTextRemoved: true,
     });
   });
 
-  it('is left out with the sentence that says whose it is, and what stands below it is kept', () => {
+  it('is removed with its attribution, and the text below it is kept', () => {
     const sentences = [
       ['On Mon, Jun 1, 2026 at 10:00 AM Volume Activation <no-reply@va.example> wrote:'],
       ['On Mon, Jun 1, 2026 at 10:00 AM Volume Activation <', 'no-reply@va.example> wrote:'],
@@ -81,7 +81,7 @@ describe('quoted text', () => {
     }
   });
 
-  it('is not a sentence that only ends like one', () => {
+  it('does not start at a sentence that only ends like an attribution', () => {
     for (const sentence of [
       'on 1 Jun 2026, at 10:00, Jan wrote:',
       'am 01.06.2026 um 10:00 schrieb Jan:',
@@ -98,13 +98,13 @@ describe('quoted text', () => {
     }
   });
 
-  it('begins with a mark, after the sentence or after lines without a word', () => {
+  it('starts at a mark, after the attribution or after empty lines', () => {
     const sentence = 'On 1 Jun 2026, at 10:00, Volume Activation wrote:';
     expect(own(sentence, '   ', '> Product: x', 'Below').text).toBe('Below');
     expect(own('Above', sentence, 'seats > 9', 'Below').text).toBe('Above');
   });
 
-  it('has a sentence that a program wrote, which is not longer than two dates and two addresses', () => {
+  it('has a machine-written attribution, no longer than two dates and two addresses', () => {
     const ofLength = (length: number) => `On 10:00 ${'x'.repeat(length - 'On 10:00  wrote:'.length)} wrote:`;
     expect(own('Above', ofLength(400), 'Below').text).toBe('Above');
     expect(own('Above', ofLength(401), 'Below').quotedTextRemoved).toBe(false);
@@ -112,13 +112,13 @@ describe('quoted text', () => {
     expect(own('On Monday 1 June 2026 the board wrote:', 'Below').quotedTextRemoved).toBe(false);
   });
 
-  it('is not what somebody says that others wrote', () => {
+  it('does not start at a person’s sentence about what others wrote', () => {
     const lines = ['On Monday the board wrote:', 'we need ten.', 'From: here on we need more.', 'To: all'];
     expect(own(...lines)).toEqual({ text: lines.join('\n'), quotedTextRemoved: false });
   });
 });
 
-describe('the history below an answer', () => {
+describe('the message history below a reply', () => {
   it.each([
     [
       'Outlook',
@@ -134,14 +134,14 @@ describe('the history below an answer', () => {
     ['behind a line in German', ['-----Ursprüngliche Nachricht-----', 'whatever follows']],
     ['passed on by Gmail', ['---------- Forwarded message ---------', 'From: D']],
     ['passed on by Apple', ['Begin forwarded message:', '', 'From: D']],
-  ])('EXC-13 is left out: %s', (_, history) => {
+  ])('EXC-13 is removed: %s', (_, history) => {
     expect(own('Product: y', '', '________________________________', ...history, '', 'Product: x')).toEqual({
       text: 'Product: y',
       quotedTextRemoved: true,
     });
   });
 
-  it('is not a form, nor what somebody writes above one by hand', () => {
+  it('is neither a form nor header lines that a person writes above one', () => {
     const memo = ['To: exceptions team', 'From: Inés', 'Subject: MAKADD', 'Date: 1 June 2026', '', 'Product: y'];
     expect(own(...memo)).toEqual({ text: memo.join('\n'), quotedTextRemoved: false });
     for (const byHand of [
@@ -163,12 +163,12 @@ describe('the history below an answer', () => {
 });
 
 describe('a signature', () => {
-  it.each(['-- ', '--'])('is left out behind its mark %j, and is nobody else’s words', (mark) => {
+  it.each(['-- ', '--'])('is removed after its separator %j, and does not count as quoted text', (mark) => {
     expect(own('Elm and Fir.', mark, 'Phone: 1')).toEqual({ text: 'Elm and Fir.', quotedTextRemoved: false });
   });
 });
 
-describe('whatever comes', () => {
+describe('any text', () => {
   const lines = fc.array(
     fc.oneof(
       fc.constantFrom(
@@ -188,7 +188,7 @@ describe('whatever comes', () => {
     { maxLength: 20 },
   );
 
-  it('is read to the same words when its own words are read again', () => {
+  it('is unchanged when its reply text is extracted again', () => {
     fc.assert(
       fc.property(lines, (all) => {
         const { text } = extractReplyText(all.join('\n'));
@@ -197,7 +197,7 @@ describe('whatever comes', () => {
     );
   });
 
-  it('has no quoted line and no control character among its own words', () => {
+  it('leaves no quoted lines and no control characters', () => {
     fc.assert(
       fc.property(lines, (all) => {
         const { text } = extractReplyText(all.join('\n'));

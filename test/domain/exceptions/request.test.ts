@@ -76,8 +76,8 @@ const lettersOf = (request: ExceptionRequest) => request.pendingNotifications.ma
 /** The same request with no letter left to send. */
 const allSent = (request: ExceptionRequest): ExceptionRequest => ({ ...request, pendingNotifications: [] });
 
-describe('a request that comes in', () => {
-  it('EXC-1 SLA-1 is received: with its clock started, its workflow to start and a letter owed to the requester', () => {
+describe('a new request', () => {
+  it('EXC-1 SLA-1 is received with a running clock, a pending start, and a notification to the requester', () => {
     const intake = aRequestForm();
     expect(receiveOn(intake)).toEqual({
       ok: true,
@@ -114,7 +114,7 @@ describe('a request that comes in', () => {
     });
   });
 
-  it('EXC-2 is refused for an agreement that there is not, as for one whose list the requester is not on', () => {
+  it('EXC-2 is refused the same way for an unknown agreement and for an unlisted requester', () => {
     const refusal = {
       code: 'requester-not-authorized',
       detail:
@@ -125,12 +125,12 @@ describe('a request that comes in', () => {
     expect(expectRefusal(receiveOn(aRequestForm({ requester: { ...jorge, email: ines.email } })))).toEqual(refusal);
   });
 
-  it('EXC-2 is taken from a requester who writes the listed name without accents and in capitals', () => {
+  it('EXC-2 is received from a requester who writes the listed name in capitals and without accents', () => {
     const requester = { ...ines, name: 'INES  OLIVEIRA', email: 'Ines@Alder.example' };
     expect(expectAccepted(receiveOn(aRequestForm({ requester }))).request.form.requester).toEqual(requester);
   });
 
-  it('EXC-3 is refused for last five that no key of the agreement has', () => {
+  it('EXC-3 is refused for last five characters that no key of the agreement has', () => {
     expect(expectRefusal(receiveOn(aRequestForm({ keyLastFive: 'YYYYY' }), { keys: [] }))).toEqual({
       code: 'key-not-found',
       detail:
@@ -138,7 +138,7 @@ describe('a request that comes in', () => {
     });
   });
 
-  it('EXC-3 is refused for a key of the other kind, saying which process it takes', () => {
+  it('EXC-3 is refused for a key of the other type, with the kind of request to submit', () => {
     expect(expectRefusal(receiveOn(aRequestForm(), { keys: [aKmsKey()] }))).toEqual({
       code: 'wrong-key-type',
       detail: 'The key ending in HJKMP is a KMS key. Submit a KMSADD request instead.',
@@ -149,12 +149,12 @@ describe('a request that comes in', () => {
     });
   });
 
-  it('EXC-3 finds the key of its kind when two keys end alike, and of one kind the live one', () => {
+  it('EXC-3 finds the key of its kind when two keys end alike, and the live key of two of one kind', () => {
     const keys = [aKmsKey({ lastFive: 'BCDFG' }), aMak(), aMak({ keyId: 'mak-0', state: blockingState })];
     expect(expectAccepted(receiveOn(aRequestForm(), { keys })).request.keyId).toBe('mak-1');
   });
 
-  it('EXC-3 is refused for a blocked key, naming the one that replaced it', () => {
+  it('EXC-3 is refused for a blocked key, with the last five characters of its replacement', () => {
     expect(expectRefusal(receiveOn(aRequestForm(), { keys: [aMak({ state: blockedState() })] }))).toMatchObject({
       code: 'key-blocked',
       replacedBy: 'QRTVW',
@@ -168,7 +168,7 @@ describe('a request that comes in', () => {
     });
   });
 
-  it('EXC-5 is refused while one is open for the same key, naming that one', () => {
+  it('EXC-5 is refused while another request is open for the same key, with the id of that request', () => {
     const openExceptionId = (keyId: string) => (keyId === 'mak-1' ? 'X-0' : undefined);
     const refusal = {
       code: 'exception-already-open',
@@ -180,19 +180,19 @@ describe('a request that comes in', () => {
     expect(refuseSecondRequest('X-0', 'BCDFG')).toEqual({ ok: false, refusal });
   });
 
-  it('EXC-5 is taken while one is open for another key', () => {
+  it('EXC-5 is received while a request is open for another key', () => {
     const openExceptionId = (keyId: string) => (keyId === 'kms-1' ? 'X-0' : undefined);
     expect(expectAccepted(receiveOn(aRequestForm(), { openExceptionId })).request.keyId).toBe('mak-1');
   });
 });
 
-describe('what a phone call could still give', () => {
+describe('a number that the call center can still grant', () => {
   const raised = (byPhone: number) =>
     aMak({ grants: [aGrant({ amount: 100 }), aGrant({ kind: 'call-center', amount: byPhone })] });
   const overridden = (count: number) =>
     aKmsKey({ overrides: Array.from({ length: count }, () => anOverride({ at: on.sundayNoon })) });
 
-  it('EXC-4 is no exception for a MAK: the refusal says to what limit and how much to ask', () => {
+  it('EXC-4 is refused for a MAK, with the new limit and the number to ask for', () => {
     expect(expectRefusal(receiveOn(aRequestForm({ activationsRequested: 100 })))).toEqual({
       code: 'not-an-exception',
       detail:
@@ -208,13 +208,13 @@ describe('what a phone call could still give', () => {
     [60, 41, true],
     [100, 1, true],
   ])(
-    'EXC-4 after %i more by phone of 100, a request for %i more is taken: %s',
+    'EXC-4 after %i more by phone on a limit of 100: a request for %i more is received: %s',
     (byPhone, activationsRequested, taken) => {
       expect(receiveOn(aRequestForm({ activationsRequested }), { keys: [raised(byPhone)] }).ok).toBe(taken);
     },
   );
 
-  it('EXC-4 is no exception for a KMS key: the refusal says how many overrides it has left', () => {
+  it('EXC-4 is refused for a KMS key, with the number of overrides left', () => {
     const intake = aKmsRequestForm({ activationsRequested: 5 });
     expect(expectRefusal(receiveOn(intake, { keys: [aKmsKey()] }))).toEqual({
       code: 'not-an-exception',
@@ -224,7 +224,7 @@ describe('what a phone call could still give', () => {
     });
   });
 
-  it('EXC-4 says when the next override can be given, if today has had its own', () => {
+  it('EXC-4 is refused with the time of the next override after one today', () => {
     const keys = [aKmsKey({ overrides: [anOverride({ at: on.mondayNine })] })];
     expect(expectRefusal(receiveOn(aKmsRequestForm({ activationsRequested: 1 }), { keys }))).toMatchObject({
       remedies: [{ kind: 'override', available: false, availableAt: on.tuesdayMidnight, maximum: 4 }],
@@ -237,49 +237,49 @@ describe('what a phone call could still give', () => {
     [4, 1, false],
     [4, 2, true],
     [5, 1, true],
-  ])('EXC-4 after %i overrides, a request for %i more is taken: %s', (given, activationsRequested, taken) => {
+  ])('EXC-4 after %i overrides: a request for %i more is received: %s', (given, activationsRequested, taken) => {
     expect(receiveOn(aKmsRequestForm({ activationsRequested }), { keys: [overridden(given)] }).ok).toBe(taken);
   });
 });
 
-describe('what is flagged when a request comes in', () => {
+describe('the flags of a new request', () => {
   const flagsFor = (facts: Partial<RequestForm>, about: Partial<IntakeContext> = {}) =>
     expectAccepted(receiveOn(aRequestForm(facts), about)).request.flags;
   const kmsFlagsFor = (activationsRequested: number) =>
     expectAccepted(receiveOn(aKmsRequestForm({ activationsRequested }), { keys: [aKmsKey()] })).request.flags;
 
-  it('EXC-8 SLA-3 is a language other than English, in which more time is taken', () => {
+  it('EXC-8 SLA-3 include a language other than English, which adds time', () => {
     const { request } = expectAccepted(receiveOn(aRequestForm({ language: 'pt-BR' })));
     expect(request.flags).toEqual(['not-english']);
     expect(request.clock).toMatchObject({ dueAt: on.mondayAfterNextFridayFive });
   });
 
-  it.each(['en', 'en-US', 'EN-gb'])('EXC-8 SLA-3 is not English as in %s', (language) => {
+  it.each(['en', 'en-US', 'EN-gb'])('EXC-8 SLA-3 do not include the language %s', (language) => {
     const { request } = expectAccepted(receiveOn(aRequestForm({ language })));
     expect(request.flags).toEqual([]);
     expect(request.clock).toMatchObject({ dueAt: on.nextMondayFive });
   });
 
-  it.each(['enm', 'de-en', 'x-en', ''])('EXC-8 SLA-3 is “%s”, which is not English', (language) => {
+  it.each(['enm', 'de-en', 'x-en', ''])('EXC-8 SLA-3 include the language “%s”', (language) => {
     expect(flagsFor({ language })).toEqual(['not-english']);
   });
 
-  it('EXC-8 is more than 1,000 activations for MAKADD', () => {
+  it('EXC-8 include more than 1,000 activations for MAKADD', () => {
     expect(flagsFor({ activationsRequested: 1000 })).toEqual([]);
     expect(flagsFor({ activationsRequested: 1001 })).toEqual(['above-review-threshold']);
   });
 
-  it('EXC-8 is more than 20 hosts for KMSADD', () => {
+  it('EXC-8 include more than 20 hosts for KMSADD', () => {
     expect(kmsFlagsFor(20)).toEqual([]);
     expect(kmsFlagsFor(21)).toEqual(['above-review-threshold']);
   });
 
-  it('EXC-6 is another Notices Correspondent in the request than the agreement has', () => {
+  it('EXC-6 include another Notices Correspondent than that of the agreement', () => {
     expect(flagsFor({ noticesCorrespondent: { ...noor, email: 'NOOR@alder.example ' } })).toEqual([]);
     expect(flagsFor({ noticesCorrespondent: { ...noor, email: mallory.email } })).toEqual(['correspondent-differs']);
   });
 
-  it('EXC-6 AGR-4 goes by who the Correspondent is at that moment', () => {
+  it('EXC-6 AGR-4 compare with the Correspondent at that time', () => {
     const handedOver = { person: jorge, effectiveAt: on.mondayTen };
     const about = { agreement: anAgreement({ pendingNoticesCorrespondent: handedOver }) };
     expect(flagsFor({ noticesCorrespondent: jorge }, about)).toEqual([]);
@@ -287,18 +287,18 @@ describe('what is flagged when a request comes in', () => {
     expect(flagsFor({ requester: jorge }, about)).toEqual(['requester-is-correspondent']);
   });
 
-  it('SLA-7 is a required date before the day on which the answer is due', () => {
+  it('SLA-7 include a required date before the due date', () => {
     expect(flagsFor({ requiredDate: civilDate('2026-06-08') })).toEqual([]);
     expect(flagsFor({ requiredDate: civilDate('2026-06-07') })).toEqual(['required-before-due']);
   });
 
-  it('EXC-8 is a requester who is the Notices Correspondent', () => {
+  it('EXC-8 include a requester who is the Notices Correspondent', () => {
     const agreement = anAgreement({ contacts: [ines, noor] });
     expect(flagsFor({ requester: noor }, { agreement })).toEqual(['requester-is-correspondent']);
     expect(flagsFor({ requester: ines }, { agreement })).toEqual([]);
   });
 
-  it('EXC-8 is all of it at once, in one order', () => {
+  it('EXC-8 include all that apply, in a fixed order', () => {
     const everything = {
       requester: noor,
       language: 'fr',
@@ -312,13 +312,13 @@ describe('what is flagged when a request comes in', () => {
   });
 });
 
-describe('where a request goes', () => {
-  it('EXC-8 is straight to the Correspondent without a flag, and to the team first with any', () => {
+describe('the next step', () => {
+  it('EXC-8 is the approval without a flag, and the review with any flag', () => {
     expect(nextStepOf(requestReceived())).toBe('request-approval');
     for (const flag of flags) expect(nextStepOf(aRequest({ flags: [flag] }))).toBe('request-review');
   });
 
-  it('EXC-12 follows from its state alone', () => {
+  it('EXC-12 follows from the state alone', () => {
     expect(requestInEachState.map((request) => `${statusOf(request)}: ${nextStepOf(request)}`)).toEqual([
       'received: request-approval',
       'in-review: request-review',
@@ -335,7 +335,7 @@ describe('where a request goes', () => {
 });
 
 describe('a review', () => {
-  it('EXC-8 begins with a letter to the team, naming the flags', () => {
+  it('EXC-8 starts with a notification to the team, and records the flags', () => {
     const before = aRequest({ flags: ['not-english', 'above-review-threshold'] });
     expect(requestReview(before)).toEqual({
       ok: true,
@@ -358,10 +358,10 @@ describe('a review', () => {
   });
 });
 
-describe('the Correspondent who is asked', () => {
+describe('an approval round', () => {
   const before = allSent(requestReceived());
 
-  it('EXC-6 EXC-11 SLA-4 gets the ball and a letter, and the requester is told', () => {
+  it('EXC-6 EXC-11 SLA-4 assigns the request to the Correspondent, and notifies the Correspondent and the requester', () => {
     const { request, event: deed } = expectAccepted(requestApproval(before, context({ now: on.mondayNoon })));
     expect(request).toEqual({
       ...before,
@@ -397,11 +397,11 @@ describe('the Correspondent who is asked', () => {
   });
 });
 
-describe('the team that forwards', () => {
+describe('forwarding', () => {
   const forwardOn = (request: ExceptionRequest, activations?: number) =>
     forwardRequest(request, activations, context({ actor: reviewer, now: on.tuesdayTen }));
 
-  it('EXC-7 asks for what was requested, when it names no number', () => {
+  it('EXC-7 asks for the requested number by default', () => {
     const { request, event: deed } = expectAccepted(forwardOn(allSent(requestInReview())));
     expect(request).toMatchObject({
       activations: 150,
@@ -418,13 +418,13 @@ describe('the team that forwards', () => {
     });
   });
 
-  it('EXC-7 may forward a smaller number, which is then what would be granted; what was requested stays', () => {
+  it('EXC-7 can reduce the number to grant, and keeps the requested one', () => {
     const { request } = expectAccepted(forwardOn(requestInReview(), 120));
     expect(request.activations).toBe(120);
     expect(request.form.activationsRequested).toBe(150);
   });
 
-  it('EXC-7 may not forward a larger number than was requested', () => {
+  it('EXC-7 refuses a number above the requested one', () => {
     expect(expectAccepted(forwardOn(requestInReview(), 150)).request.activations).toBe(150);
     expect(expectRefusal(forwardOn(requestInReview(), 151))).toEqual({
       code: 'invalid-request',
@@ -438,7 +438,7 @@ describe('the team that forwards', () => {
     });
   });
 
-  it('EXC-7 voids the question that is out by a new number, and asks anew from the beginning', () => {
+  it('EXC-7 with a new number makes the open round void and starts a new one', () => {
     const asked = requestAwaitingApproval();
     const reminded = {
       ...asked,
@@ -470,30 +470,30 @@ describe('the team that forwards', () => {
     ).toBe(120);
   });
 
-  it('EXC-7 may go back up to what was requested by another new number', () => {
+  it('EXC-7 can go back up to the requested number in another round', () => {
     const smaller = expectAccepted(forwardOn(requestInReview(), 120)).request;
     expect(expectAccepted(forwardOn(smaller, 150)).request).toMatchObject({ activations: 150, rounds: 2 });
   });
 
-  it('EXC-7 does not ask the same question twice, which would void the link for nothing', () => {
+  it('EXC-7 refuses the number of the open round, because that would make a link void for nothing', () => {
     const refusal = {
       code: 'not-in-that-state',
       detail:
         'The Notices Correspondent is already asked to approve 150. Forward a different number, or wait for the decision.',
-      status: 'awaiting-approval',
+      currentStatus: 'awaiting-approval',
       allowed: ['question', 'forward', 'reject', 'withdraw', 'approve', 'deny'],
     };
     expect(expectRefusal(forwardOn(requestAwaitingApproval()))).toEqual(refusal);
     expect(expectRefusal(forwardOn(requestAwaitingApproval(), 150))).toEqual(refusal);
   });
 
-  it('EXC-8 may forward a request straight away that was only received', () => {
+  it('EXC-8 is possible for a request that was only received', () => {
     expect(statusOf(expectAccepted(forwardOn(requestReceived(), 149)).request)).toBe('awaiting-approval');
   });
 });
 
 describe('a question to the requester', () => {
-  it('EXC-7 SLA-2 stands the clock, goes to the requester and says who asked', () => {
+  it('EXC-7 SLA-2 pauses the clock, notifies the requester, and records who asked', () => {
     const before = allSent(requestInReview());
     const { request, event: deed } = expectAccepted(
       askQuestion(before, 'Which schools?', context({ actor: reviewer, now: on.mondayNoon })),
@@ -515,7 +515,7 @@ describe('a question to the requester', () => {
     expect(deed).toEqual({ actor: reviewer, action: 'question-put', detail: 'Which schools?', reference: 'X-1' });
   });
 
-  it('EXC-7 voids the question to the Correspondent that is out', () => {
+  it('EXC-7 makes the open approval round void', () => {
     const { request } = expectAccepted(
       askQuestion(requestAwaitingApproval(), 'Why?', context({ actor: reviewer, now: on.mondayNoon })),
     );
@@ -529,7 +529,7 @@ describe('a question to the requester', () => {
 });
 
 describe('an answer of the requester', () => {
-  it('EXC-14 SLA-2 puts the request before the team again, and the clock runs on with what was left', () => {
+  it('EXC-14 SLA-2 returns the request to the team, and resumes the clock with the time left', () => {
     const before = allSent(requestAwaitingRequester({ at: on.mondayNoon }));
     const { request, event: deed } = expectAccepted(
       answerQuestion(before, 'Elm and Fir.', context({ actor: ines.email, now: on.wednesdayNoon })),
@@ -556,15 +556,15 @@ describe('an answer of the requester', () => {
   });
 });
 
-describe('an answer to no question', () => {
-  it('EXC-12 is refused, saying what can be done instead', () => {
+describe('an answer without a question', () => {
+  it('EXC-12 is refused with the transitions that are possible', () => {
     expect(
       expectRefusal(answerQuestion(requestInReview(), 'So.', context({ actor: ines.email, now: on.mondayNoon }))),
     ).toEqual({
       code: 'not-in-that-state',
       detail:
         'The request is in-review, so “answer” is not possible. Possible now: question, forward, reject, withdraw.',
-      status: 'in-review',
+      currentStatus: 'in-review',
       allowed: ['question', 'forward', 'reject', 'withdraw'],
     });
   });
@@ -574,7 +574,7 @@ describe('a request that is rejected', () => {
   const rejectOn = (request: ExceptionRequest) =>
     rejectRequest(request, 'Too many.', context({ actor: reviewer, now: on.tuesdayTen }));
 
-  it('EXC-7 ends with the reason, its clock stopped, and the requester told', () => {
+  it('EXC-7 ends with the reason, stops its clock, and notifies the requester', () => {
     const before = allSent(requestInReview());
     const { request, event: deed } = expectAccepted(rejectOn(before));
     expect(request).toEqual({
@@ -595,14 +595,14 @@ describe('a request that is rejected', () => {
     expect(deed).toEqual({ actor: reviewer, action: 'rejected', detail: 'Too many.', reference: 'X-1' });
   });
 
-  it('EXC-8 may be rejected even after the approval, until the limit was raised: the Correspondent is told too', () => {
+  it('EXC-8 can be rejected after the approval, until the limit is raised, and notifies the Correspondent too', () => {
     const approved = allSent(requestApproved());
     const { request } = expectAccepted(rejectOn(approved));
     expect(request.state).toMatchObject({ status: 'rejected', round: approvalRoundOf(approved) });
     expect(lettersOf(request)).toEqual(['rejected to requester', 'rejected to correspondent']);
     expect(expectRefusal(rejectOn(requestFulfilled()))).toMatchObject({ code: 'not-in-that-state', allowed: [] });
     expect(expectRefusal(fulfillRequest(request, aMak(), context({ now: on.tuesdayTen })))).toMatchObject({
-      status: 'rejected',
+      currentStatus: 'rejected',
     });
   });
 });
@@ -611,7 +611,7 @@ describe('a request that is withdrawn', () => {
   const withdrawOn = (request: ExceptionRequest, reason: string | null = 'No longer needed.') =>
     withdrawRequest(request, reason, context({ actor: ines.email, now: on.tuesdayTen }));
 
-  it('EXC-10 ends, and the requester and the team are told', () => {
+  it('EXC-10 ends, and notifies the requester and the team', () => {
     const before = allSent(requestReceived());
     const { request, event: deed } = expectAccepted(withdrawOn(before));
     expect(request.state).toEqual({
@@ -632,7 +632,7 @@ describe('a request that is withdrawn', () => {
     expect(deed.detail).toBe('No reason was given.');
   });
 
-  it('EXC-10 may be withdrawn while the Correspondent is asked, who is told; the link is then closed', () => {
+  it('EXC-10 can be withdrawn during an approval round, which notifies the Correspondent and closes the link', () => {
     const { request } = expectAccepted(withdrawOn(allSent(requestAwaitingApproval())));
     expect(lettersOf(request)).toEqual(['withdrawn to requester', 'withdrawn to correspondent', 'withdrawn to team']);
     expect(refuseUnlessRoundOpen(request, 1)?.refusal).toEqual({
@@ -642,23 +642,23 @@ describe('a request that is withdrawn', () => {
     });
   });
 
-  it('EXC-10 may not be withdrawn once it is decided', () => {
+  it('EXC-10 cannot be withdrawn once it is decided', () => {
     expect(expectRefusal(withdrawOn(requestApproved()))).toEqual({
       code: 'not-in-that-state',
       detail: 'The request is awaiting-approval, so “withdraw” is not possible. Possible now: reject.',
-      status: 'awaiting-approval',
+      currentStatus: 'awaiting-approval',
       allowed: ['reject'],
     });
     expect(expectRefusal(withdrawOn(requestDenied()))).toEqual({
       code: 'not-in-that-state',
       detail: 'The request is denied, so “withdraw” is not possible. It has ended and cannot be changed.',
-      status: 'denied',
+      currentStatus: 'denied',
       allowed: [],
     });
   });
 });
 
-describe('the Correspondent who decides', () => {
+describe('the decision of the Correspondent', () => {
   const choose = (decision: 'approve' | 'deny', comment: string | null = null) => ({ decision, comment }) as const;
   const decideOn = (
     request: ExceptionRequest,
@@ -669,7 +669,7 @@ describe('the Correspondent who decides', () => {
     recordDecision(request, askNumber, choose(decision, comment), context({ actor: noor.email, now: on.tuesdayTen }));
   const asked = allSent(requestAwaitingApproval({ at: on.mondayNoon }));
 
-  it('EXC-6 approves: that is recorded, the team has the ball, both are told, and no limit is raised yet', () => {
+  it('EXC-6 to approve is recorded, assigns the request to the team, notifies both parties, and raises no limit yet', () => {
     const { request, event: deed } = expectAccepted(decideOn(asked, 1, 'approve', 'Fine.'));
     expect(request).toEqual({
       ...asked,
@@ -704,7 +704,7 @@ describe('the Correspondent who decides', () => {
     });
   });
 
-  it('APR-8 denies: the request ends and both are told', () => {
+  it('APR-8 to deny ends the request and notifies both parties', () => {
     const { request, event: deed } = expectAccepted(decideOn(asked, 1, 'deny'));
     expect(request.state).toEqual({
       status: 'denied',
@@ -730,24 +730,21 @@ describe('the Correspondent who decides', () => {
   it.each([
     ['approve', 'approved'],
     ['deny', 'denied'],
-  ] as const)(
-    'APR-3 APR-4 is told of the first decision, to %s, by any second one, which changes nothing',
-    (first, word) => {
-      const once = expectAccepted(decideOn(asked, 1, first)).request;
-      for (const second of ['approve', 'deny'] as const) {
-        expect(
-          expectRefusal(recordDecision(once, 1, choose(second), context({ actor: noor.email, now: on.wednesdayNoon }))),
-        ).toEqual({
-          code: 'already-decided',
-          detail: `This request was already ${word}. Your answer changed nothing.`,
-          decision: first,
-          decidedAt: on.tuesdayTen,
-        });
-      }
-    },
-  );
+  ] as const)('APR-3 APR-4 to %s stays: a second decision is refused and changes nothing', (first, word) => {
+    const once = expectAccepted(decideOn(asked, 1, first)).request;
+    for (const second of ['approve', 'deny'] as const) {
+      expect(
+        expectRefusal(recordDecision(once, 1, choose(second), context({ actor: noor.email, now: on.wednesdayNoon }))),
+      ).toEqual({
+        code: 'already-decided',
+        detail: `This request was already ${word}. Your answer changed nothing.`,
+        decision: first,
+        decidedAt: on.tuesdayTen,
+      });
+    }
+  });
 
-  it('APR-3 is told so still after the limit was raised, and after the team stopped an approved request', () => {
+  it('APR-3 stays after the limit was raised, and after the team rejected an approved request', () => {
     const approved = expectAccepted(decideOn(asked, 1, 'approve')).request;
     const stopped = expectAccepted(
       rejectRequest(approved, 'Stop.', context({ actor: reviewer, now: on.tuesdayTen })),
@@ -761,7 +758,7 @@ describe('the Correspondent who decides', () => {
     }
   });
 
-  it('APR-3 is too late once the request has lapsed', () => {
+  it('APR-3 is refused as late once the request has lapsed', () => {
     expect(expectRefusal(decideOn(requestLapsed(), 1, 'approve'))).toEqual({
       code: 'link-void',
       detail: 'The request lapsed because nobody decided in time. The requester can submit a new request.',
@@ -769,7 +766,7 @@ describe('the Correspondent who decides', () => {
     });
   });
 
-  it('APR-3 has a void link after the request was changed', () => {
+  it('APR-3 is refused after the request changed', () => {
     const refusal = {
       code: 'link-void',
       detail:
@@ -781,7 +778,7 @@ describe('the Correspondent who decides', () => {
     expect(expectRefusal(decideOn(denied, 1, 'approve'))).toEqual(refusal);
   });
 
-  it('APR-3 has a closed link after the team rejected or the requester let a question lapse', () => {
+  it('APR-3 is refused as closed after a rejection, or after the requester did not answer', () => {
     const questioned = expectAccepted(
       askQuestion(asked, 'Why?', context({ actor: reviewer, now: on.tuesdayTen })),
     ).request;
@@ -795,7 +792,7 @@ describe('the Correspondent who decides', () => {
     }
   });
 
-  it('EXC-6 cannot approve what was never asked', () => {
+  it('EXC-6 cannot be made before approval was requested', () => {
     expect(expectRefusal(decideOn(requestReceived(), 1, 'approve'))).toMatchObject({
       code: 'link-void',
       because: 'closed',
@@ -804,12 +801,12 @@ describe('the Correspondent who decides', () => {
     expect(expectRefusal(decideOn(asked, 2, 'approve'))).toMatchObject({ code: 'link-void', because: 'closed' });
   });
 
-  it('APR-3 is asked for as long as nothing has happened', () => {
+  it('APR-3 can be made while the round is open', () => {
     expect(refuseUnlessRoundOpen(asked, 1)).toBeUndefined();
     expect(refuseUnlessRoundOpen(requestInSecondRound(), 2)).toBeUndefined();
   });
 
-  it('APR-2 gets a new mail after too many wrong codes; it is the same question', () => {
+  it('APR-2 gets a new link in the same round after too many wrong codes', () => {
     const { request, event: deed } = expectAccepted(reissueApprovalLink(asked));
     expect(request).toEqual({
       ...asked,
@@ -831,7 +828,7 @@ describe('the Correspondent who decides', () => {
     });
   });
 
-  it('APR-2 gets no new mail when nothing is asked any more', () => {
+  it('APR-2 gets no new link when no round is open', () => {
     expect(expectRefusal(reissueApprovalLink(requestApproved())).code).toBe('already-decided');
     expect(expectRefusal(reissueApprovalLink(requestWithdrawn()))).toMatchObject({
       code: 'link-void',
@@ -844,7 +841,7 @@ describe('the Correspondent who decides', () => {
 describe('an approved request', () => {
   const approved = allSent(requestApproved());
 
-  it('EXC-9 raises the limit by exactly the number approved, and records who approved and under which request', () => {
+  it('EXC-9 raises the limit by exactly the approved number, and records the approver and the request', () => {
     const mak = aMak();
     const grant = {
       kind: 'exception',
@@ -876,7 +873,7 @@ describe('an approved request', () => {
     });
   });
 
-  it('EXC-9 grants the smaller number that the team forwarded, and not what was requested', () => {
+  it('EXC-9 grants the smaller number that the team forwarded, not the requested one', () => {
     const smaller = expectAccepted(
       forwardRequest(requestInReview(), 120, context({ actor: reviewer, now: on.mondayTen })),
     ).request;
@@ -888,7 +885,7 @@ describe('an approved request', () => {
     expect(limitOf(granted?.key.grants ?? [])).toBe(220);
   });
 
-  it('EXC-9 adds host places to a KMS key', () => {
+  it('EXC-9 adds host slots to a KMS key', () => {
     const request = requestApproved({ form: { kind: 'KMSADD' } });
     const { granted } = expectAccepted(fulfillRequest(request, aKmsKey(), context({ now: on.tuesdayTen })));
     expect(limitOf(granted?.key.grants ?? [])).toBe(16);
@@ -902,12 +899,12 @@ describe('an approved request', () => {
     ).toEqual({
       code: 'not-in-that-state',
       detail: 'The request is fulfilled, so “fulfill” is not possible. It has ended and cannot be changed.',
-      status: 'fulfilled',
+      currentStatus: 'fulfilled',
       allowed: [],
     });
   });
 
-  it('EXC-9 gives nothing to a key that was blocked meanwhile: the request ends, and both are told why', () => {
+  it('EXC-9 grants nothing to a key that was blocked meanwhile, ends, and notifies both parties of the reason', () => {
     const outcome = expectAccepted(
       fulfillRequest(approved, aMak({ state: blockedState() }), context({ now: on.tuesdayTen })),
     );
@@ -920,19 +917,19 @@ describe('an approved request', () => {
   });
 
   it.each(requestInEachState.map((request) => [statusOf(request), request] as const))(
-    'EXC-6 is what it takes: a request that is %s, not approved, grants nothing',
+    'EXC-6 is required: a request that is %s, not approved, grants nothing',
     (status, request) => {
       expect(expectRefusal(fulfillRequest(request, aMak(), context({ now: on.tuesdayTen })))).toMatchObject({
         code: 'not-in-that-state',
-        status,
+        currentStatus: status,
         allowed: allowedTransitions(request),
       });
     },
   );
 });
 
-describe('a request that nobody answers', () => {
-  it('SLA-6 lapses for the silent Correspondent, and all are told', () => {
+describe('a request without an answer', () => {
+  it('SLA-6 lapses for an unresponsive Correspondent, and notifies everyone involved', () => {
     const before = allSent(requestAwaitingApproval());
     const { request, event: deed } = expectAccepted(lapseRequest(before, context({ now: on.nextFridayFive })));
     expect(request.state).toEqual({
@@ -951,7 +948,7 @@ describe('a request that nobody answers', () => {
     });
   });
 
-  it('SLA-6 lapses for the silent requester, and all who heard of it are told', () => {
+  it('SLA-6 lapses for an unresponsive requester, and notifies everyone involved', () => {
     const { request, event: deed } = expectAccepted(
       lapseRequest(allSent(requestAwaitingRequester()), context({ now: on.nextFridayFive })),
     );
@@ -961,8 +958,8 @@ describe('a request that nobody answers', () => {
   });
 });
 
-describe('the letters of a request', () => {
-  it('EXC-11 are numbered through, so that none is written twice under one id', () => {
+describe('the notifications of a request', () => {
+  it('EXC-11 are numbered, so that no id is used twice', () => {
     const letters = withNotification(withNotification(allSent(requestReceived()), 'due-soon', ['team']), 'overdue', [
       'team',
       'supervisors',
@@ -975,7 +972,7 @@ describe('the letters of a request', () => {
     expect(letters.notificationCount).toBe(4);
   });
 
-  it('EXC-11 owed at each step are those to whom it concerns', () => {
+  it('EXC-11 at each step go to the parties that it concerns', () => {
     const steps = {
       received: requestReceived(),
       'in review': requestInReview(),
@@ -1025,7 +1022,7 @@ describe('the letters of a request', () => {
     ]);
   });
 
-  it('EXC-11 that ask somebody to act are called off, if not sent yet, when the request moves on', () => {
+  it('EXC-11 that ask for an action are dropped unsent when the request moves on', () => {
     const asked = withNotification(requestAwaitingApproval(), 'approval-reminder', ['correspondent']);
     const choice = { decision: 'approve', comment: null } as const;
     const nowhere = [
@@ -1038,12 +1035,12 @@ describe('the letters of a request', () => {
     expect(nowhere).not.toContain('approval-reminder to correspondent');
   });
 
-  it('EXC-11 ask the Correspondent once for the new number when the first mail had not been sent', () => {
+  it('EXC-11 ask the Correspondent once for the new number when the first email was not sent yet', () => {
     const wanted = lettersOf(requestInSecondRound()).filter((letter) => letter.startsWith('approval-requested'));
     expect(wanted).toEqual(['approval-requested to correspondent']);
   });
 
-  it('EXC-11 to the team that the answer is due soon are called off when the request ends, and not before', () => {
+  it('EXC-11 that the answer is due soon are dropped when the request ends, and not before', () => {
     const dueSoon = withNotification(requestInReview(), 'due-soon', ['team']);
     const forwarded = expectAccepted(
       forwardRequest(dueSoon, undefined, context({ actor: reviewer, now: on.tuesdayTen })),
@@ -1055,7 +1052,7 @@ describe('the letters of a request', () => {
     expect(lettersOf(rejected)).not.toContain('due-soon to team');
   });
 
-  it('EXC-11 go to the Correspondent, who was asked once, even if a question voided that since', () => {
+  it('EXC-11 go to the Correspondent who was once asked, even if a question made that round void', () => {
     const questioned = allSent(
       expectAccepted(askQuestion(requestAwaitingApproval(), 'Why?', context({ actor: reviewer, now: on.tuesdayTen })))
         .request,
@@ -1073,8 +1070,8 @@ describe('the letters of a request', () => {
   });
 });
 
-describe('the workflow of a request', () => {
-  it('APR-6 is owed a wake-up when a request that it is parked on is changed', () => {
+describe('the workflow execution of a request', () => {
+  it('APR-6 gets a pending resume signal when a waiting request changes', () => {
     const { request } = expectAccepted(
       answerQuestion(
         withWaitingExecution(requestAwaitingRequester()),
@@ -1086,7 +1083,7 @@ describe('the workflow of a request', () => {
   });
 
   it.each(['start-pending', 'running', 'resume-pending', 'ended'] as const)(
-    'APR-6 is left as it is when it is %s',
+    'APR-6 stays as it is when it is %s',
     (status) => {
       const execution = { status, executionNumber: 2, since: on.mondayTen };
       const before = { ...requestAwaitingRequester(), execution };
@@ -1098,8 +1095,8 @@ describe('the workflow of a request', () => {
   );
 });
 
-describe('the table of legal moves', () => {
-  it('EXC-12 leads from and to the nine states, of which the last five are final', () => {
+describe('the transition table', () => {
+  it('EXC-12 has the nine statuses, of which the last five are final', () => {
     expect(exceptionStatuses).toEqual([
       'received',
       'in-review',
@@ -1119,7 +1116,7 @@ describe('the table of legal moves', () => {
     expect(exceptionKinds).toEqual(['MAKADD', 'KMSADD']);
   });
 
-  it('EXC-12 has these moves and no others', () => {
+  it('EXC-12 has exactly these transitions', () => {
     const table = Object.entries(transitionTable).flatMap(([from, ways]) =>
       Object.entries(ways).map(([move, to]) => `${from} –${move}→ ${to}`),
     );
@@ -1150,13 +1147,13 @@ describe('the table of legal moves', () => {
     ]);
   });
 
-  it('EXC-12 reaches every state from received', () => {
+  it('EXC-12 reaches every status from received', () => {
     const reached = new Set<ExceptionStatus>(['received']);
     for (const status of reached) for (const to of Object.values(transitionTable[status])) reached.add(to);
     expect([...reached].toSorted()).toEqual([...exceptionStatuses].toSorted());
   });
 
-  it('EXC-12 allows people these moves, from each state', () => {
+  it('EXC-12 allows people exactly these transitions in each status', () => {
     expect(requestInEachState.map((request) => [statusOf(request), ...allowedTransitions(request)])).toEqual([
       ['received', 'question', 'forward', 'reject', 'withdraw'],
       ['in-review', 'question', 'forward', 'reject', 'withdraw'],
@@ -1172,11 +1169,11 @@ describe('the table of legal moves', () => {
   });
 });
 
-describe('the Correspondent who says “this was not me”', () => {
+describe('a decision that the Correspondent disputes', () => {
   const disputeOn = (request: ExceptionRequest) =>
     disputeDecision(request, context({ actor: noor.email, now: on.tuesdayTen }));
 
-  it('APR-8 freezes a request whose limit was not raised yet: it is void, flagged, and before the team again', () => {
+  it('APR-8 freezes a request whose limit was not raised yet: the approval is void, and the flagged request returns to the team', () => {
     const before = allSent(requestApproved());
     const { request, event: deed, frozen } = expectAccepted(disputeOn(before));
     expect(request).toEqual({
@@ -1198,7 +1195,7 @@ describe('the Correspondent who says “this was not me”', () => {
     });
   });
 
-  it('APR-8 has frozen it: nothing is granted, and it takes a new question and a new approval', () => {
+  it('APR-8 grants nothing once frozen, and needs a new round and a new approval', () => {
     const { request } = expectAccepted(disputeOn(requestApproved()));
     expect(expectRefusal(fulfillRequest(request, aMak(), context({ now: on.tuesdayTen }))).code).toBe(
       'not-in-that-state',
@@ -1214,7 +1211,7 @@ describe('the Correspondent who says “this was not me”', () => {
   it.each([
     ['fulfilled', requestFulfilled()],
     ['denied', requestDenied()],
-  ])('APR-8 alarms the team about a request that is %s already, and leaves it so', (_, ended) => {
+  ])('APR-8 alerts the team about a request that is already %s, and leaves it so', (_, ended) => {
     const before = allSent(ended);
     const { request, event: deed, frozen } = expectAccepted(disputeOn(before));
     expect(request).toMatchObject({ state: before.state, clock: before.clock, flags: ['approval-disputed'] });
@@ -1242,13 +1239,16 @@ describe('the Correspondent who says “this was not me”', () => {
       'The request is in-review, so “dispute” is not possible. Possible now: question, forward, reject, withdraw.',
     );
     for (const request of [requestReceived(), requestAwaitingApproval(), requestAwaitingRequester(), requestLapsed()]) {
-      expect(expectRefusal(disputeOn(request))).toMatchObject({ code: 'not-in-that-state', status: statusOf(request) });
+      expect(expectRefusal(disputeOn(request))).toMatchObject({
+        code: 'not-in-that-state',
+        currentStatus: statusOf(request),
+      });
     }
   });
 });
 
-describe('a Correspondent who has become another', () => {
-  it('AGR-4 is asked anew about the same number; the question to the former one is void', () => {
+describe('a new Notices Correspondent', () => {
+  it('AGR-4 is asked about the same number in a new round, and the former one’s round is void', () => {
     const { request, event: deed } = expectAccepted(
       restartApproval(requestAwaitingApproval(), context({ now: on.tuesdayTen })),
     );
@@ -1270,14 +1270,14 @@ describe('a Correspondent who has become another', () => {
     });
   });
 
-  it('AGR-4 is not asked about what is decided, or not being asked', () => {
+  it('AGR-4 is not asked when the round is decided or no round is open', () => {
     expect(expectRefusal(restartApproval(requestInReview(), context({ now: on.tuesdayTen }))).detail).toContain(
       '“ask” is not possible',
     );
     for (const request of [requestApproved(), requestReceived(), requestAwaitingRequester(), requestDenied()]) {
       expect(expectRefusal(restartApproval(request, context({ now: on.tuesdayTen })))).toMatchObject({
         code: 'not-in-that-state',
-        status: statusOf(request),
+        currentStatus: statusOf(request),
         allowed: allowedTransitions(request),
       });
     }
@@ -1322,7 +1322,7 @@ function attempt(move: TransitionName, { request, key }: TransitionCase, now: In
   }
 }
 
-describe('whatever is tried in turn', () => {
+describe('any sequence of transitions', () => {
   const step = fc.record({ move: fc.constantFrom(...transitions), minutes: fc.integer({ min: 0, max: 3 * 24 * 60 }) });
   const start = fc.constantFrom<() => TransitionCase>(
     () => ({ request: requestReceived(), key: aMak() }),
@@ -1340,7 +1340,7 @@ describe('whatever is tried in turn', () => {
     return move !== 'fulfill' && transitionTable[statusOf(request)][move] !== undefined;
   }
 
-  it('EXC-12 makes the legal moves only, and each leads where the table says', () => {
+  it('EXC-12 makes only the transitions of the table, each with its status', () => {
     fc.assert(
       fc.property(start, fc.array(step, { maxLength: 25, size: 'max' }), (begin, steps) => {
         let way = begin();
@@ -1361,7 +1361,7 @@ describe('whatever is tried in turn', () => {
           } else {
             expect(tried.refusal).toMatchObject({
               code: 'not-in-that-state',
-              status: from,
+              currentStatus: from,
               allowed: allowedTransitions(way.request),
             });
           }
@@ -1370,7 +1370,7 @@ describe('whatever is tried in turn', () => {
     );
   });
 
-  it('EXC-12 tells the truth about what is allowed: that is just what then succeeds', () => {
+  it('EXC-12 lists as allowed exactly those transitions that succeed', () => {
     const byPeople: readonly TransitionName[] = [
       'question',
       'answer',
@@ -1415,7 +1415,7 @@ describe('whatever is tried in turn', () => {
     );
   });
 
-  it('EXC-11 writes every letter under an id of its own, and stops the clock with the request', () => {
+  it('EXC-11 gives every notification an id of its own, and stops the clock with the request', () => {
     fc.assert(
       fc.property(start, fc.array(step, { maxLength: 25, size: 'max' }), (begin, steps) => {
         let way = begin();
@@ -1440,7 +1440,7 @@ describe('whatever is tried in turn', () => {
   });
 });
 
-describe('the words of a request', () => {
+describe('the vocabulary of a request', () => {
   it('EXC-8 APR-8 has five flags of the intake and one of a dispute', () => {
     const all: readonly Flag[] = [
       'not-english',

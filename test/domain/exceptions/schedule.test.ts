@@ -72,7 +72,7 @@ const kinds = (request: ExceptionRequest) => dueActions(settled(request), policy
 describe('a Correspondent who does not answer', () => {
   const asked = requestAwaitingApproval({ at: on.mondayNoon });
 
-  it('SLA-5 is reminded one, two and four business days after being asked; SLA-6 after ten the request lapses', () => {
+  it('SLA-5 is reminded one, two, and four business days after being asked; SLA-6 after ten the request lapses', () => {
     const { told, request } = pass(asked, addDuration(on.mondayNoon, { days: 60 }));
     expect(withoutDue(told)).toEqual([
       [addDuration(on.tuesdayTen, { hours: 2 }), 'approval-reminder to correspondent'],
@@ -87,7 +87,7 @@ describe('a Correspondent who does not answer', () => {
     });
   });
 
-  it('SLA-5 is not reminded a second before, is at the moment, and not again at the same moment', () => {
+  it('SLA-5 is not reminded a second early, is at the exact time, and not again at the same time', () => {
     const at = addDuration(on.mondayNoon, { days: 1 });
     const before = settled(asked);
     expect(applyDueAction(before, context({ now: addDuration(at, { seconds: -1 }) }))).toBeUndefined();
@@ -119,7 +119,7 @@ describe('a Correspondent who does not answer', () => {
     expect(done && applyDueAction(done.request, context({ now: at }))).toBeUndefined();
   });
 
-  it('SLA-5 counts a reminder by its ordinal', () => {
+  it('SLA-5 has reminders that are counted in the ledger', () => {
     const often = { ...policy.exceptions, correspondentRemindedAfterBusinessDays: [1, 2, 3, 4] };
     const { events } = sweep(settled(asked), on.fridayNoon, { ...policy, exceptions: often });
     expect(events.filter(({ action }) => action === 'correspondent-reminded').map(({ detail }) => detail)).toEqual(
@@ -127,7 +127,7 @@ describe('a Correspondent who does not answer', () => {
     );
   });
 
-  it('SLA-5 is reminded from the beginning about a new question, counted from when that was asked', () => {
+  it('SLA-5 is reminded from the start in a new round, counted from its own start', () => {
     const reminded = pass(asked, on.wednesdayNoon).request;
     expect(approvalRoundOf(reminded)?.remindersSent).toBe(2);
     const anew = expectAccepted(
@@ -141,12 +141,12 @@ describe('a Correspondent who does not answer', () => {
     ]);
   });
 
-  it('SLA-5 asked on a Saturday has the whole of Monday before the first reminder', () => {
+  it('SLA-5 asked on a Saturday has all of Monday before the first reminder', () => {
     const { told } = pass(requestAwaitingApproval({ at: on.saturdayNoon }), on.nextTuesdayNine);
     expect(told).toEqual([[on.nextTuesdayNine, 'approval-reminder to correspondent']]);
   });
 
-  it('SLA-5 is reminded no more, and SLA-6 does not lapse, once the approval is recorded', () => {
+  it('SLA-5 gets no more reminders, and SLA-6 does not lapse, once the approval is recorded', () => {
     const choice = { decision: 'approve', comment: null } as const;
     const approved = expectAccepted(
       recordDecision(asked, 1, choice, context({ actor: noor.email, now: on.mondayNoon })),
@@ -159,20 +159,20 @@ describe('a Correspondent who does not answer', () => {
 describe('a requester who does not answer', () => {
   const questioned = requestAwaitingRequester({ at: on.mondayNoon });
 
-  it('SLA-6 lets the request lapse in ten business days, and all are told', () => {
+  it('SLA-6 lets the request lapse after ten business days, and everyone involved is notified', () => {
     const at = addDuration(on.mondayNoon, { days: 14 });
     const { told, request } = pass(questioned, addDuration(at, { days: 60 }));
     expect(told).toEqual([[at, 'lapsed to requester', 'lapsed to team']]);
     expect(request.state).toEqual({ status: 'lapsed', at, unresponsiveParty: 'requester', round: null });
   });
 
-  it('SLA-6 does not lapse a second before', () => {
+  it('SLA-6 does not lapse a second early', () => {
     const at = addDuration(on.mondayNoon, { days: 14 });
     expect(applyDueAction(settled(questioned), context({ now: addDuration(at, { seconds: -1 }) }))).toBeUndefined();
     expect(applyDueAction(settled(questioned), context({ now: at }))?.event.action).toBe('lapsed');
   });
 
-  it('SLA-2 SLA-5 brings no reminder to the team or the supervisors: the clock stands', () => {
+  it('SLA-2 SLA-5 causes no reminders to the team or the supervisors, because the clock is paused', () => {
     expect(kinds(questioned)).toEqual(['lapse']);
   });
 });
@@ -181,7 +181,7 @@ describe('a team that does not answer', () => {
   const inReview = requestInReview({ at: on.mondayTen });
   const aDay = (days: number) => addDuration(on.nextMondayFive, { days });
 
-  it('SLA-5 is reminded two and one business days before due and at due; supervisors are told at breach and each business day after', () => {
+  it('SLA-5 is reminded two and one business days before the due time and at it; supervisors are notified at the breach and each business day after', () => {
     expect(pass(inReview, addDuration(aDay(7), { seconds: 1 })).told).toEqual([
       [on.thursdayFive, 'due-soon to team'],
       [on.fridayFive, 'due-soon to team'],
@@ -195,7 +195,7 @@ describe('a team that does not answer', () => {
     ]);
   });
 
-  it('SLA-5 is not reminded a second before, is at the moment, and not again at the same moment', () => {
+  it('SLA-5 is not reminded a second early, is at the exact time, and not again at the same time', () => {
     const before = settled(inReview);
     expect(applyDueAction(before, context({ now: addDuration(on.thursdayFive, { seconds: -1 }) }))).toBeUndefined();
     const done = applyDueAction(before, context({ now: on.thursdayFive }));
@@ -216,7 +216,7 @@ describe('a team that does not answer', () => {
     expect(done && applyDueAction(done.request, context({ now: on.thursdayFive }))).toBeUndefined();
   });
 
-  it('SLA-5 is told at due that it is due, and the supervisors that it is late, each in a change of its own', () => {
+  it('SLA-5 is reminded at the due time, and the supervisors are notified, each in a change of its own', () => {
     const before = pass(inReview, on.fridayFive).request;
     const first = applyDueAction(before, context({ now: on.nextMondayFive }));
     expect(first?.event).toMatchObject({ action: 'team-reminded', detail: 'The answer is due now.' });
@@ -231,7 +231,7 @@ describe('a team that does not answer', () => {
     expect(second && applyDueAction(second.request, context({ now: on.nextMondayFive }))).toBeUndefined();
   });
 
-  it('SLA-5 tells the supervisors as often as the policy says', () => {
+  it('SLA-5 notifies the supervisors as often as the policy says', () => {
     const seldom = { ...policy, exceptions: { ...policy.exceptions, supervisorsToldEveryBusinessDays: 3 } };
     const { told } = pass(inReview, aDay(7), seldom);
     expect(told.filter(([, letter]) => letter === 'overdue to supervisors').map(([at]) => at)).toEqual([
@@ -240,7 +240,7 @@ describe('a team that does not answer', () => {
     ]);
   });
 
-  it('SLA-5 SLA-4 is reminded while the Correspondent has the ball, and after the approval', () => {
+  it('SLA-5 SLA-4 is reminded while the request is assigned to the Correspondent, and after the approval', () => {
     const waiting = pass(requestAwaitingApproval({ at: on.mondayTen }), on.fridayFive).told.map(([, letter]) => letter);
     expect(waiting.filter((letter) => letter === 'due-soon to team')).toHaveLength(2);
     expect(pass(requestApproved({ at: on.mondayTen }), on.nextMondayFive).told).toEqual([
@@ -265,7 +265,7 @@ describe('a KMSADD request with a question and an answer, over a weekend and a h
     answerQuestion(questioned, 'All 13.', context({ actor: ines.email, now: thursdayNoon })),
   ).request;
 
-  it('SLA-1 would have been due on Monday the 16th, and its reminders on the business days before', () => {
+  it('SLA-1 without the question is due on Monday the 16th, with reminders on the business days before', () => {
     expect(pass(received, on.mondayAfterTheHolidayFive).told).toEqual([
       [on.thursdayAfterTheHolidayFive, 'due-soon to team'],
       [on.fridayAfterTheHolidayFive, 'due-soon to team'],
@@ -274,11 +274,11 @@ describe('a KMSADD request with a question and an answer, over a weekend and a h
     ]);
   });
 
-  it('SLA-2 brings no reminder while the requester is asked, over the holiday to the answer', () => {
+  it('SLA-2 has no reminders while the requester is asked, over the holiday until the answer', () => {
     expect(pass(questioned, thursdayNoon).told).toEqual([]);
   });
 
-  it('SLA-2 is due the three business days later that the answer took, and so are its reminders', () => {
+  it('SLA-2 is due three business days later, as long as the answer took, and so are its reminders', () => {
     const thursdayFive = addDuration(on.mondayAfterTheHolidayFive, { days: 3 });
     expect(answered.clock).toMatchObject({ status: 'running', dueAt: thursdayFive });
     expect(pass(answered, thursdayFive).told).toEqual([
@@ -289,7 +289,7 @@ describe('a KMSADD request with a question and an answer, over a weekend and a h
     ]);
   });
 
-  it('SLA-2 SLA-5 due in the middle of a day, brings each reminder at that time of day', () => {
+  it('SLA-2 SLA-5 has reminders at the time of day of its due time', () => {
     const fridayFour = addDuration(fridayNoon, { hours: 4 });
     const asked = expectAccepted(
       askQuestion(received, 'Which labs?', context({ actor: reviewer, now: fridayFour })),
@@ -328,7 +328,7 @@ describe('a KMSADD request with a question and an answer, over a weekend and a h
 });
 
 describe('a request that has ended', () => {
-  it('SLA-5 brings nothing more, however long ago it was due', () => {
+  it('SLA-5 has no due actions, however long ago it was due', () => {
     const ends = [requestFulfilled, requestDenied, requestRejected, requestWithdrawn, requestLapsed].map((end) =>
       settled(end()),
     );
@@ -340,8 +340,8 @@ describe('a request that has ended', () => {
   });
 });
 
-describe('a sweep that comes late', () => {
-  it('SLA-5 does all that fell due meanwhile, one thing at a time and in its order', () => {
+describe('a sweep that is late', () => {
+  it('SLA-5 applies everything that became due, one action at a time and in order', () => {
     const { events } = sweep(settled(requestAwaitingApproval({ at: on.mondayNoon })), on.fridayFive);
     expect(events.map(({ action }) => action)).toEqual([
       'correspondent-reminded',
@@ -352,7 +352,7 @@ describe('a sweep that comes late', () => {
     ]);
   });
 
-  it('SLA-5 SLA-6 does the same things in the same order whenever it comes', () => {
+  it('SLA-5 SLA-6 has the same result in the same order, whenever it runs', () => {
     const starts = [
       requestAwaitingApproval({ at: on.saturdayBeforeTheHolidayNoon }),
       requestAwaitingApproval({ at: on.mondayNoon }),
@@ -385,7 +385,7 @@ describe('a sweep that comes late', () => {
   });
 });
 
-describe('what is owed and not passed on', () => {
+describe('a pending delivery', () => {
   const at = on.mondayTen;
   const execution = (status: ExceptionRequest['execution']['status']) =>
     ({ status, executionNumber: 1, since: at }) as const;
@@ -396,26 +396,26 @@ describe('what is owed and not passed on', () => {
     ['resume-pending', addDuration(at, { seconds: 30 })],
     ['running', addDuration(at, { minutes: 15 })],
     ['waiting', addDuration(at, { hours: 24 })],
-  ] as const)('APR-6 is looked after for a workflow that is %s', (status, then) => {
+  ] as const)('APR-6 is due for a workflow execution that is %s', (status, then) => {
     const request = { ...requestInReview(), pendingNotifications: [], execution: execution(status) };
     expect(nextOf(request)).toBe(then);
     expect(dueActions(request, policy)[0]).toEqual({ kind: 'deliver-pending', at: then });
   });
 
-  it('APR-6 is nothing for a workflow that has ended', () => {
+  it('APR-6 is not due for an execution that has ended', () => {
     expect(nextOf({ ...requestFulfilled(), pendingNotifications: [], execution: execution('ended') })).toBeNull();
     expect(nextOf({ ...requestInReview(), pendingNotifications: [], execution: execution('ended') })).toBe(
       on.thursdayFive,
     );
   });
 
-  it('APR-6 is looked after for a request that has ended, until its workflow has too', () => {
+  it('APR-6 is due for a request that has ended, until its execution has ended too', () => {
     expect(nextOf({ ...requestFulfilled(), pendingNotifications: [], execution: execution('resume-pending') })).toBe(
       addDuration(at, { seconds: 30 }),
     );
   });
 
-  it('EXC-11 is a letter: after half a minute, or when the claim of whoever sends it ends', () => {
+  it('EXC-11 of a notification is due after half a minute, or when the sender’s claim ends', () => {
     const [letter] = requestFulfilled().pendingNotifications;
     if (letter === undefined) throw new Error('a fulfilled request owes letters');
     const owing = (claims: readonly (Instant | null)[]) => ({
@@ -432,7 +432,7 @@ describe('what is owed and not passed on', () => {
     ]);
   });
 
-  it('APR-6 is no change of the request: the sweep passes it on, and time alone does nothing', () => {
+  it('APR-6 changes nothing in the request', () => {
     expect(applyDueAction(requestReceived({ at }), context({ now: addDuration(at, { hours: 25 }) }))).toBeUndefined();
   });
 });

@@ -26,8 +26,8 @@ const hand = (clock: SlaClock, holder: Assignee, at: Instant) => assignTo(clock,
 const stop = (clock: SlaClock, at: Instant) => stopClock(clock, at, policy);
 const left = (clock: SlaClock, at: Instant) => remainingMinutes(clock, at, policy);
 
-describe('the clock of a request that has come in', () => {
-  it('SLA-1 runs, with the team, to 17:00 of the fifth business day after', () => {
+describe('the clock of a new request', () => {
+  it('SLA-1 runs, assigned to the team, until 17:00 of the fifth business day after', () => {
     expect(start(on.mondayTen)).toEqual({
       status: 'running',
       dueAt: on.nextMondayFive,
@@ -37,16 +37,16 @@ describe('the clock of a request that has come in', () => {
     });
   });
 
-  it('SLA-1 is a day longer over a holiday, and starts on Monday for what came on Saturday', () => {
+  it('SLA-1 runs a day longer over a holiday, and starts on Monday for a request from Saturday', () => {
     expect(start(on.fridayBeforeTheHolidayAlmostFive)).toMatchObject({ dueAt: on.mondayAfterTheHolidayFive });
     expect(start(on.saturdayBeforeTheHolidayNoon)).toMatchObject({ dueAt: on.tuesdayAfterTheHolidayFive });
   });
 
-  it('SLA-3 runs five business days longer when it is not in English', () => {
+  it('SLA-3 runs five business days longer for a request that is not in English', () => {
     expect(startClock(on.mondayTen, false, policy)).toMatchObject({ dueAt: on.mondayAfterNextFridayFive });
   });
 
-  it('SLA-2 shows what is left, which only business hours use up', () => {
+  it('SLA-2 shows the minutes left, which only business hours reduce', () => {
     const clock = start(on.mondayTen);
     expect(left(clock, on.mondayTen)).toBe(fiveDays + 7 * 60);
     expect(left(clock, on.mondayNoon)).toBe(fiveDays + 5 * 60);
@@ -57,10 +57,10 @@ describe('the clock of a request that has come in', () => {
   });
 });
 
-describe('a clock that stands while the requester is asked', () => {
+describe('a clock that is paused while the requester is asked', () => {
   const standing = hand(start(on.mondayTen), 'requester', on.mondayNoon);
 
-  it('SLA-2 keeps what will be left, however long it stands', () => {
+  it('SLA-2 keeps the minutes left, however long it is paused', () => {
     expect(standing).toEqual({
       status: 'paused',
       remainingMinutes: fiveDays + 5 * 60,
@@ -72,7 +72,7 @@ describe('a clock that stands while the requester is asked', () => {
     expect(isOverdue(standing, on.nextFridayFive)).toBe(false);
   });
 
-  it('SLA-2 resumes with that, to the minute: two business days later, due two business days later', () => {
+  it('SLA-2 resumes to the minute: a pause of two business days moves the due time by two business days', () => {
     expect(hand(standing, 'team', on.wednesdayNoon)).toEqual({
       status: 'running',
       dueAt: on.nextWednesdayFive,
@@ -82,7 +82,7 @@ describe('a clock that stands while the requester is asked', () => {
     });
   });
 
-  it('SLA-2 does not move the due time by an answer within the same minute, or while nobody works', () => {
+  it('SLA-2 keeps the due time for an answer within the same minute, or outside business hours', () => {
     const asked = hand(start(on.mondayTen), 'requester', on.mondayEvening);
     expect(hand(standing, 'team', addDuration(on.mondayNoon, { seconds: 59 }))).toMatchObject({
       dueAt: on.nextMondayFive,
@@ -93,7 +93,7 @@ describe('a clock that stands while the requester is asked', () => {
     expect(hand(asked, 'team', on.tuesdayNine)).toMatchObject({ dueAt: on.nextMondayFive });
   });
 
-  it('SLA-2 stands over a weekend and a holiday and resumes after both', () => {
+  it('SLA-2 is paused over a weekend and a holiday, and resumes after both', () => {
     // Friday 10:00 to Thursday 10:00 are a Friday, a Monday and a Tuesday of work: Wednesday is a holiday.
     const received = start(addDuration(on.fridayBeforeTheHolidayAlmostFive, { hours: -7, minutes: 1 }));
     expect(received).toMatchObject({ dueAt: on.mondayAfterTheHolidayFive });
@@ -111,7 +111,7 @@ describe('a clock that stands while the requester is asked', () => {
     });
   });
 
-  it('SLA-2 that stands when it is late goes on being as late', () => {
+  it('SLA-2 stays equally overdue when it is paused overdue', () => {
     const late = hand(start(on.mondayTen), 'requester', on.nextTuesdayFive);
     expect(late).toMatchObject({ remainingMinutes: -aDay });
     expect(isOverdue(late, on.nextTuesdayFive)).toBe(true);
@@ -121,8 +121,8 @@ describe('a clock that stands while the requester is asked', () => {
   });
 });
 
-describe('who has the ball', () => {
-  it('SLA-4 is the team, then whoever was given it, then nobody', () => {
+describe('the assignee', () => {
+  it('SLA-4 is the team, then whoever is assigned, then nobody', () => {
     const asked = hand(start(on.mondayTen), 'correspondent', on.mondayNoon);
     const standing = hand(asked, 'requester', on.tuesdayTen);
     expect([start(on.mondayTen), asked, standing, stop(standing, on.tuesdayFive)].map(assigneeOf)).toEqual([
@@ -133,7 +133,7 @@ describe('who has the ball', () => {
     ]);
   });
 
-  it('SLA-4 does not stop the clock when it is the Correspondent', () => {
+  it('SLA-4 does not pause the clock when it is the Correspondent', () => {
     expect(hand(start(on.mondayTen), 'correspondent', on.mondayNoon)).toEqual({
       status: 'running',
       dueAt: on.nextMondayFive,
@@ -143,14 +143,14 @@ describe('who has the ball', () => {
     });
   });
 
-  it('SLA-4 changes nothing when it is given to who has it', () => {
+  it('SLA-4 changes nothing when it is assigned again', () => {
     const asked = hand(start(on.mondayTen), 'correspondent', on.mondayNoon);
     const standing = hand(asked, 'requester', on.tuesdayTen);
     expect(hand(asked, 'correspondent', on.tuesdayTen)).toBe(asked);
     expect(hand(standing, 'requester', on.wednesdayNoon)).toBe(standing);
   });
 
-  it('SLA-4 has its time told apart, up to now', () => {
+  it('SLA-4 has elapsed minutes of its own, up to now', () => {
     const asked = hand(start(on.mondayTen), 'correspondent', on.mondayNoon);
     const back = hand(asked, 'team', on.tuesdayTen);
     const standing = hand(back, 'requester', on.tuesdayFive);
@@ -164,13 +164,13 @@ describe('who has the ball', () => {
     });
   });
 
-  it('SLA-4 has spent nothing at a moment before it came to them', () => {
+  it('SLA-4 has no elapsed minutes before the request was assigned', () => {
     expect(elapsedUntil(start(on.tuesdayTen), on.mondayTen, policy)).toEqual(nobody);
   });
 });
 
 describe('a clock that is stopped', () => {
-  it('SLA-4 in time says nobody was late, at the due moment too', () => {
+  it('SLA-4 in time has no breach, even at the due time', () => {
     const stopped = {
       status: 'stopped',
       dueAt: on.nextMondayFive,
@@ -183,7 +183,7 @@ describe('a clock that is stopped', () => {
     expect(left(stop(start(on.mondayTen), on.wednesdayFive), on.nextFridayFive)).toBe(3 * aDay);
   });
 
-  it('SLA-4 too late says with whom it lay: whoever had it longer', () => {
+  it('SLA-4 late names who had the request longest', () => {
     const withTeam = stop(start(on.mondayTen), addDuration(on.nextMondayFive, { seconds: 1 }));
     expect(withTeam).toMatchObject({ breachedBy: 'team', at: addDuration(on.nextMondayFive, { seconds: 1 }) });
     expect(isOverdue(withTeam, on.nextFridayFive)).toBe(true);
@@ -192,12 +192,12 @@ describe('a clock that is stopped', () => {
     expect(left(withCorrespondent, on.nextFridayFive)).toBe(-aDay);
   });
 
-  it('SLA-4 does not hold against anyone the time in which the requester was asked', () => {
+  it('SLA-4 does not count the time in which the requester was asked', () => {
     expect(longestAssignee({ team: 10, requester: 1000, correspondent: 11 })).toBe('correspondent');
     expect(longestAssignee({ team: 10, requester: 1000, correspondent: 10 })).toBe('team');
   });
 
-  it('SLA-2 while it stood was due when what was left would have been used', () => {
+  it('SLA-2 while paused was due when the minutes left would have been used', () => {
     const standing = hand(start(on.mondayTen), 'requester', on.mondayNoon);
     expect(stop(standing, on.wednesdayNoon)).toEqual({
       status: 'stopped',
@@ -208,7 +208,7 @@ describe('a clock that is stopped', () => {
     });
   });
 
-  it('SLA-4 stays as it is, whatever comes after', () => {
+  it('SLA-4 does not change any more', () => {
     const stopped = stop(start(on.mondayTen), on.tuesdayTen);
     expect(hand(stopped, 'requester', on.wednesdayNoon)).toBe(stopped);
     expect(stop(stopped, on.nextFridayFive)).toBe(stopped);
@@ -216,13 +216,13 @@ describe('a clock that is stopped', () => {
 });
 
 describe('being overdue', () => {
-  it('SLA-1 begins after the due moment and not at it', () => {
+  it('SLA-1 starts after the due time, not at it', () => {
     const clock = start(on.mondayTen);
     expect(isOverdue(clock, on.nextMondayFive)).toBe(false);
     expect(isOverdue(clock, addDuration(on.nextMondayFive, { seconds: 1 }))).toBe(true);
   });
 
-  it('SLA-2 is not so for a clock that stands with nothing left, and is with a minute less', () => {
+  it('SLA-2 is false for a paused clock with no minutes left, and true with one minute less', () => {
     const clock = start(on.mondayTen);
     expect(isOverdue(hand(clock, 'requester', on.nextMondayFive), on.nextFridayFive)).toBe(false);
     const aMinuteLater = addDuration(on.nextTuesdayNine, { minutes: 1 });
@@ -230,7 +230,7 @@ describe('being overdue', () => {
   });
 });
 
-describe('whoever has the ball in turn', () => {
+describe('any sequence of assignees', () => {
   const turns = fc.array(
     fc.record({
       assignee: fc.constantFrom<Assignee>('team', 'requester', 'correspondent'),
@@ -242,7 +242,7 @@ describe('whoever has the ball in turn', () => {
     .integer({ min: 0, max: 30 * 24 * 3600 })
     .map((seconds) => addDuration(on.fridayBeforeFallBackTen, { seconds }));
 
-  it('SLA-2 SLA-4 what is left is what was given less what the team and the Correspondent had, to the minute', () => {
+  it('SLA-2 SLA-4 leaves the given minutes less those of the team and the Correspondent, to the minute', () => {
     fc.assert(
       fc.property(moment, fc.boolean(), turns, (receivedAt, inEnglish, taken) => {
         const first = startClock(receivedAt, inEnglish, policy);
