@@ -5,8 +5,8 @@ import { mondayTen, tuesdayTen } from '../instants.ts';
 
 const about = { kind: 'kms-key-on-clients', lastFive: 'HJKMP', hosts: 3, withinHours: 24 } as const;
 
-describe('the notices of an occasion', () => {
-  it('are one for each reader, with all that the letter says', () => {
+describe('notifications about an event', () => {
+  it('returns one notification per recipient, with everything that the email says', () => {
     expect(notificationsFor([ines, jorge], 'hosts of kms-1', anAgreement(), about)).toEqual([
       {
         notificationId: 'hosts of kms-1#ines@alder.example',
@@ -25,12 +25,12 @@ describe('the notices of an occasion', () => {
     ]);
   });
 
-  it('are one for somebody who is on the list twice, however the address is written', () => {
+  it('returns one notification for a recipient who is listed twice, ignoring the case of the address', () => {
     const twice = [ines, { ...ines, email: ' INES@Alder.example ' }];
     expect(notificationsFor(twice, 'hosts of kms-1', anAgreement(), about)).toHaveLength(1);
   });
 
-  it('have the same id for the same occasion and reader, and another for any other', () => {
+  it('gives the same id for the same event and recipient, and another id otherwise', () => {
     const id = (occasion: string, email: string) =>
       notificationsFor([{ ...ines, email }], occasion, anAgreement(), about)[0]?.notificationId;
     expect(id('a', 'x@y.example')).toBe(id('a', 'X@Y.example'));
@@ -39,11 +39,11 @@ describe('the notices of an occasion', () => {
 });
 
 describe('a change of the Notices Correspondent', () => {
-  it('AGR-4 is told to every contact and to both correspondents', () => {
+  it('AGR-4 notifies every contact and both correspondents', () => {
     expect(correspondentChangeRecipients(anAgreement(), mallory, mondayTen)).toEqual([ines, jorge, noor, mallory]);
   });
 
-  it('AGR-4 is told to whoever it is at that moment', () => {
+  it('AGR-4 notifies the current Correspondent at that time', () => {
     const pending = { person: jorge, effectiveAt: tuesdayTen };
     const agreement = anAgreement({ contacts: [ines], pendingNoticesCorrespondent: pending });
     expect(correspondentChangeRecipients(agreement, mallory, mondayTen)).toEqual([ines, noor, mallory]);

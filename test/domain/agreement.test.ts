@@ -39,23 +39,23 @@ describe('the id of an agreement', () => {
     expect(agreementIdOf({ agreementNumber: 'E-1001' })).toBe('E-1001');
   });
 
-  it('AGR-1 is, for Open, the authorization number and the license number together', () => {
+  it('AGR-1 joins the authorization number and the license number for Open', () => {
     expect(agreementIdOf({ authorizationNumber: '65432100', licenseNumber: '45678901' })).toBe('65432100-45678901');
   });
 
-  it('AGR-1 belongs to one of four programs, of four price levels', () => {
+  it('AGR-1 has four programs and four price levels', () => {
     expect(programs).toEqual(['enterprise', 'select', 'campus-and-school', 'open']);
     expect(levels).toEqual(['A', 'B', 'C', 'D']);
   });
 });
 
-describe('an e-mail address', () => {
-  it('EXC-2 is the same in any case and with space around it', () => {
+describe('an email address', () => {
+  it('EXC-2 equals another that differs only in case and surrounding spaces', () => {
     expect(sameEmail('Ines@Alder.example', ' ines@alder.EXAMPLE\n')).toBe(true);
     expect(normalizeEmail(' Ines@Alder.example ')).toBe('ines@alder.example');
   });
 
-  it('EXC-2 is another when a letter, an accent or an inner space differs', () => {
+  it('EXC-2 differs from another with a different letter, accent, or inner space', () => {
     expect(sameEmail('ines@alder.example', 'inez@alder.example')).toBe(false);
     expect(sameEmail('ines@alder.example', 'inés@alder.example')).toBe(false);
     expect(sameEmail('ines@alder.example', 'in es@alder.example')).toBe(false);
@@ -63,17 +63,17 @@ describe('an e-mail address', () => {
 });
 
 describe('a person on the Authorized Contact List', () => {
-  it('AGR-2 is found by e-mail, in any case', () => {
+  it('AGR-2 is found by email, in any case', () => {
     expect(findContact('JORGE@alder.example', anAgreement())).toBe(jorge);
   });
 
-  it('AGR-2 is not found when only the Notices Correspondent has that e-mail, or nobody', () => {
+  it('AGR-2 is not found for another email, even the Notices Correspondent’s', () => {
     expect(findContact(noor.email, anAgreement())).toBeUndefined();
     expect(findContact(mallory.email, anAgreement())).toBeUndefined();
   });
 });
 
-describe('a requester who writes the listed name another way', () => {
+describe('a requester with a different spelling of the listed name', () => {
   it.each([
     ['as it is listed', 'Inés Oliveira', 'Inés Oliveira'],
     ['in capitals', 'Inés Oliveira', 'INÉS OLIVEIRA'],
@@ -105,34 +105,34 @@ describe('a requester who writes the listed name another way', () => {
     expect(isAuthorizedRequester({ name: written, email: ines.email }, agreement)).toBe(false);
   });
 
-  it('EXC-2 has to match one contact by both: not one by name and another by e-mail', () => {
+  it('EXC-2 matches name and email of one contact, not of two', () => {
     expect(isAuthorizedRequester({ name: jorge.name, email: ines.email }, anAgreement())).toBe(false);
     expect(isAuthorizedRequester({ name: ines.name, email: mallory.email }, anAgreement())).toBe(false);
   });
 
-  it('EXC-2 is not authorized as the Notices Correspondent alone', () => {
+  it('EXC-2 is not authorized as the Notices Correspondent only', () => {
     expect(isAuthorizedRequester(noor, anAgreement())).toBe(false);
   });
 });
 
-describe('a Notices Correspondent who is to be followed by another', () => {
+describe('a Notices Correspondent with a named successor', () => {
   const handedOver = anAgreement({ pendingNoticesCorrespondent: { person: dora, effectiveAt: tuesdayTen } });
 
-  it('AGR-4 stays the one to ask until the waiting period is over', () => {
+  it('AGR-4 stays the Correspondent until the waiting period ends', () => {
     expect(noticesCorrespondentAt(handedOver, mondayTen)).toBe(noor);
     expect(noticesCorrespondentAt(handedOver, addDuration(tuesdayTen, { seconds: -1 }))).toBe(noor);
   });
 
-  it('AGR-4 is followed from the very moment at which it is over', () => {
+  it('AGR-4 is replaced at the instant at which the waiting period ends', () => {
     expect(noticesCorrespondentAt(handedOver, tuesdayTen)).toBe(dora);
     expect(noticesCorrespondentAt(handedOver, addDuration(tuesdayTen, { days: 1 }))).toBe(dora);
   });
 
-  it('AGR-4 stays when nobody is to follow', () => {
+  it('AGR-4 stays without a successor', () => {
     expect(noticesCorrespondentAt(anAgreement(), mondayNoon)).toBe(noor);
   });
 
-  it('AGR-3 sees the agreement until then, and the follower from then on', () => {
+  it('AGR-3 can see the agreement until the successor takes over', () => {
     expect(isCustomerOf(noor.email, handedOver, mondayTen)).toBe(true);
     expect(isCustomerOf(dora.email, handedOver, mondayTen)).toBe(false);
     expect(isCustomerOf(noor.email, handedOver, tuesdayTen)).toBe(false);
@@ -141,7 +141,7 @@ describe('a Notices Correspondent who is to be followed by another', () => {
 });
 
 describe('naming a new Notices Correspondent', () => {
-  it('AGR-4 takes effect after the waiting period; until then nothing else changes', () => {
+  it('AGR-4 takes effect after the waiting period and changes nothing before', () => {
     const agreement = anAgreement();
     expect(nameCorrespondent(agreement, dora, mondayTen, policy)).toEqual({
       ...agreement,
@@ -149,7 +149,7 @@ describe('naming a new Notices Correspondent', () => {
     });
   });
 
-  it('AGR-4 again, while one is waiting, replaces that one and begins the waiting anew', () => {
+  it('AGR-4 replaces a successor who is waiting, and restarts the waiting period', () => {
     const once = nameCorrespondent(anAgreement(), jorge, mondayTen, policy);
     expect(nameCorrespondent(once, dora, mondayNoon, policy)).toMatchObject({
       noticesCorrespondent: noor,
@@ -157,7 +157,7 @@ describe('naming a new Notices Correspondent', () => {
     });
   });
 
-  it('AGR-4 again, after one has taken over, replaces that one', () => {
+  it('AGR-4 replaces a successor who has taken over', () => {
     const once = nameCorrespondent(anAgreement(), jorge, mondayTen, policy);
     expect(nameCorrespondent(once, dora, tuesdayTen, policy)).toMatchObject({
       noticesCorrespondent: jorge,
@@ -165,7 +165,7 @@ describe('naming a new Notices Correspondent', () => {
     });
   });
 
-  it('AGR-4 is settled when the waiting is over, and the deputy was the former one’s', () => {
+  it('AGR-4 completes when the waiting period ends, and ends the former Correspondent’s deputy', () => {
     const deputy = { person: jorge, from: civilDate('2026-06-01'), to: civilDate('2026-06-12') };
     const waiting = nameCorrespondent(anAgreement({ deputy }), dora, mondayTen, policy);
     expect(withEffectiveCorrespondent(waiting, addDuration(tuesdayTen, { seconds: -1 }))).toBe(waiting);
@@ -185,7 +185,7 @@ describe('a deputy of the Notices Correspondent', () => {
   const dayBefore = addDuration(mondayBeforeMidnight, { days: -1 });
   const dayAfter = addDuration(tuesdayMidnight, { days: 1 });
 
-  it('AGR-5 is asked from the first moment of the first day to the last of the last, in Los Angeles', () => {
+  it('AGR-5 is asked from the start of the first day to the end of the last day in Los Angeles', () => {
     expect(deputyAt(withDeputy, dayBefore, policy)).toBeUndefined();
     expect(deputyAt(withDeputy, addDuration(dayBefore, { seconds: 1 }), policy)).toBe(dora);
     expect(deputyAt(withDeputy, tuesdayTen, policy)).toBe(dora);
@@ -193,11 +193,11 @@ describe('a deputy of the Notices Correspondent', () => {
     expect(deputyAt(withDeputy, dayAfter, policy)).toBeUndefined();
   });
 
-  it('AGR-5 is nobody when none is named', () => {
+  it('AGR-5 is undefined when none is named', () => {
     expect(deputyAt(anAgreement(), mondayTen, policy)).toBeUndefined();
   });
 
-  it('AGR-5 is asked as well as the Correspondent, inside these days only, and nobody else is', () => {
+  it('AGR-5 can approve beside the Correspondent on these days only, and nobody else can', () => {
     expect(isApproverAt('DORA@alder.example', withDeputy, mondayTen, policy)).toBe(true);
     expect(isApproverAt(noor.email, withDeputy, mondayTen, policy)).toBe(true);
     expect(isApproverAt(dora.email, withDeputy, dayAfter, policy)).toBe(false);
@@ -205,7 +205,7 @@ describe('a deputy of the Notices Correspondent', () => {
     expect(isApproverAt(ines.email, withDeputy, mondayTen, policy)).toBe(false);
   });
 
-  it('AGR-4 is not the former Correspondent, who is asked no more once the next one has taken over', () => {
+  it('AGR-4 keeps no rights for the former Correspondent after the change', () => {
     const handedOver = nameCorrespondent(anAgreement(), dora, mondayTen, policy);
     expect(isApproverAt(noor.email, handedOver, tuesdayTen, policy)).toBe(false);
     expect(isApproverAt(dora.email, handedOver, tuesdayTen, policy)).toBe(true);
@@ -214,13 +214,13 @@ describe('a deputy of the Notices Correspondent', () => {
 });
 
 describe('a customer of an agreement', () => {
-  it('AGR-3 is whoever is on its list, or its Notices Correspondent, by e-mail in any case', () => {
+  it('AGR-3 is a contact or the Notices Correspondent, by email in any case', () => {
     expect(isCustomerOf('INES@alder.example', anAgreement(), mondayTen)).toBe(true);
     expect(isCustomerOf(jorge.email, anAgreement(), mondayTen)).toBe(true);
     expect(isCustomerOf(' Noor@alder.example', anAgreement(), mondayTen)).toBe(true);
   });
 
-  it('AGR-3 is nobody else, a deputy of the Correspondent included', () => {
+  it('AGR-3 is nobody else, not even a deputy', () => {
     const deputy = { person: dora, from: civilDate('2026-06-01'), to: civilDate('2026-06-12') };
     expect(isCustomerOf(mallory.email, anAgreement(), mondayTen)).toBe(false);
     expect(isCustomerOf(dora.email, anAgreement({ deputy }), mondayTen)).toBe(false);
@@ -235,27 +235,27 @@ describe('the licenses of an agreement', () => {
     'windows-server-2008-itanium': 0,
   });
 
-  it('KEY-4 are counted over all products of a group', () => {
+  it('KEY-4 add up over all products of a group', () => {
     expect(licensesOf('client', agreement, policy)).toBe(42);
     expect(licensesOf('server-a', agreement, policy)).toBe(0);
     expect(licensesOf('server-c', agreement, policy)).toBe(4);
   });
 
-  it('KEY-4 cover the groups of which there is at least one, lowest first', () => {
+  it('KEY-4 cover the groups with at least one license, lowest first', () => {
     expect(coveredProductGroups(agreement, policy)).toEqual(['client', 'server-c']);
     expect(coveredProductGroups(licensed({ 'windows-web-server-2008': 1 }), policy)).toEqual(['server-a']);
     expect(coveredProductGroups(licensed({}), policy)).toEqual([]);
   });
 });
 
-describe('the KMS key that an agreement gets by itself', () => {
+describe('the KMS key that is issued automatically', () => {
   it.each([
     ['client', { 'windows-vista-business': 1 }],
     ['client', { 'windows-vista-enterprise': 1 }],
     ['server-a', { 'windows-vista-business': 1, 'windows-web-server-2008': 1 }],
     ['server-b', { 'windows-server-2008-enterprise': 1, 'windows-vista-business': 1 }],
     ['server-c', { 'windows-vista-business': 1, 'windows-server-2008-itanium': 1, 'windows-web-server-2008': 1 }],
-  ] as const)('KEY-1 is of the group %s, the highest it has licenses of: %j', (group, products) => {
+  ] as const)('KEY-1 has the group %s, the highest with licenses in %j', (group, products) => {
     expect(kmsGroupOf(licensed(products), policy)).toBe(group);
   });
 
@@ -263,12 +263,12 @@ describe('the KMS key that an agreement gets by itself', () => {
     ['nothing', {}],
     ['servers only', { 'windows-server-2008-standard': 50, 'windows-server-2008-datacenter': 2 }],
     ['no license of the Windows Vista that it lists', { 'windows-vista-business': 0, 'windows-web-server-2008': 1 }],
-  ] as const)('KEY-1 is none when the agreement covers %s', (_, products) => {
+  ] as const)('KEY-1 is not issued when the agreement covers %s', (_, products) => {
     expect(kmsGroupOf(licensed(products), policy)).toBeUndefined();
   });
 });
 
-describe('the limit that a MAK starts with', () => {
+describe('the initial limit of a MAK', () => {
   const limitFor = (program: Program, level: Level | null, licenses: number) =>
     initialMakLimit('client', licensed({ 'windows-vista-business': licenses }, { program, level }), policy);
 
@@ -296,11 +296,11 @@ describe('the limit that a MAK starts with', () => {
     [42, 60],
     [50, 60],
     [51, 70],
-  ])('KEY-4 is rounded up to ten and never below 50: %i licenses at 1.2 give %i', (licenses, limit) => {
+  ])('KEY-4 is rounded up to tens and at least 50: %i licenses at 1.2 give %i', (licenses, limit) => {
     expect(limitFor('enterprise', 'A', licenses)).toBe(limit);
   });
 
-  it('AGR-6 can be known for a number of licenses, without an agreement', () => {
+  it('AGR-6 can be computed for a number of licenses without an agreement', () => {
     expect(makLimitFor(1000, 'select', null, policy)).toBe(1200);
     expect(makLimitFor(1000, 'campus-and-school', 'D', policy)).toBe(1600);
     expect(makLimitFor(0, 'open', null, policy)).toBe(50);
@@ -312,14 +312,14 @@ describe('the limit that a MAK starts with', () => {
     expect(initialMakLimit('server-c', agreement, policy)).toBe(50);
   });
 
-  it('KEY-4 is not a step higher because 100 times 1.1 is a hair above 110 to a computer', () => {
+  it('KEY-4 is not one step too high because 100 times 1.1 exceeds 110 in floating point', () => {
     const activationsPerLicense = { ...policy.initialMakLimit.activationsPerLicense };
     activationsPerLicense.enterprise = { none: 1.1, A: 1.1, B: 1.1, C: 1.1, D: 1.1 };
     const other: Policy = { ...policy, initialMakLimit: { ...policy.initialMakLimit, activationsPerLicense } };
     expect(initialMakLimit('client', licensed({ 'windows-vista-business': 100 }), other)).toBe(110);
   });
 
-  it('KEY-4 is adequate and in tens, for any program, level and number of licenses', () => {
+  it('KEY-4 is sufficient and a multiple of ten for any program, level, and number of licenses', () => {
     const level = fc.constantFrom(...levels, null);
     fc.assert(
       fc.property(fc.constantFrom(...programs), level, fc.nat(200_000), (program, of, licenses) => {

@@ -17,7 +17,7 @@ describe('the catalog', () => {
     expect(productGroups).toEqual(['client', 'server-a', 'server-b', 'server-c']);
   });
 
-  it('KEY-3 has every product in its group', () => {
+  it('KEY-3 assigns every product to its group', () => {
     for (const group of productGroups) {
       expect(products.filter((product) => catalog[product].group === group)).toEqual(inGroup[group]);
     }
@@ -29,7 +29,7 @@ describe.each(productGroups)('a MAK of the group %s', (group) => {
     expect(productsCovered('MAK', group, catalog)).toEqual(inGroup[group]);
   });
 
-  it.each(products)('MAK-3 covers %s only when that is in its group', (product) => {
+  it.each(products)('MAK-3 covers %s only if it is in its group', (product) => {
     expect(covers('MAK', group, product, catalog)).toBe(inGroup[group].includes(product));
   });
 });
@@ -42,11 +42,11 @@ describe.each([
 ] as const)('a KMS key of the group %s', (group, groups) => {
   const covered = groups.flatMap((each) => inGroup[each]);
 
-  it('KEY-3 covers the products of its group and of every lower one', () => {
+  it('KEY-3 covers the products of its group and of every lower group', () => {
     expect(productsCovered('KMS', group, catalog)).toEqual(covered);
   });
 
-  it.each(products)('KEY-3 covers %s only when that is in one of these groups', (product) => {
+  it.each(products)('KEY-3 covers %s only if it is in one of these groups', (product) => {
     expect(covers('KMS', group, product, catalog)).toBe(covered.includes(product));
   });
 });

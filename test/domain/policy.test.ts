@@ -35,24 +35,24 @@ function descriptionsIn(schema: unknown): unknown[] {
   return [...own, ...Object.values(schema).flatMap(descriptionsIn)];
 }
 
-describe('the policy that is shipped', () => {
-  it('says of each number what it is for, in a sentence', () => {
+describe('the shipped policy', () => {
+  it('describes every number in a sentence', () => {
     const descriptions = descriptionsIn(z.toJSONSchema(policySchema, { io: 'input' }));
     expect(descriptions.length).toBeGreaterThan(30);
     for (const description of descriptions) expect(description).toMatch(/^[A-Z].+\.$/);
   });
 
-  it('is read as it is written', () => {
+  it('is unchanged by parsing', () => {
     expect(policy).toEqual(written);
   });
 
-  it('has the numbers of the source: six hosts of ten uses, five overrides, double by phone, five business days', () => {
+  it('has the numbers of the source document: six hosts with ten activations, five overrides, double by phone, five business days', () => {
     expect(policy.kms).toMatchObject({ hostPlaces: 6, usesPerHost: 10 });
     expect(policy.callCenter).toMatchObject({ overridesPerKey: 5, increaseUpToTimesOriginal: 2 });
     expect(policy.exceptions.answerWithinBusinessDays).toBe(5);
   });
 
-  it('has the numbers of the rule book where the source is silent', () => {
+  it('has the numbers of the rules where the source document has none', () => {
     expect(policy.kms.newHostsWarning).toEqual({ hosts: 3, withinHours: 24 });
     expect(policy.callCenter.zone).toBe('America/Los_Angeles');
     expect(policy.supportCalendar).toEqual({
@@ -78,17 +78,17 @@ describe('the policy that is shipped', () => {
     expect(policy.plan.kmsThreshold).toEqual({ clients: 25, servers: 5 });
   });
 
-  it('KEY-4 never starts a MAK below 50', () => {
+  it('KEY-4 gives no MAK fewer than 50 activations', () => {
     expect(policy.initialMakLimit.floor).toBe(50);
   });
 
-  it('KEY-3 names every product and puts it into a group', () => {
+  it('KEY-3 names every product and assigns it to a group', () => {
     expect(Object.keys(policy.catalog)).toEqual([...products]);
     expect([...new Set(products.map((product) => policy.catalog[product].group))]).toEqual([...productGroups]);
   });
 });
 
-describe('a policy with a mistake in it', () => {
+describe('a policy with a mistake', () => {
   it.each([
     // What is missing, and what is too much
     ['/kms', undefined, '/kms: '],
@@ -139,7 +139,7 @@ describe('a policy with a mistake in it', () => {
     ['/catalog/windows-vista-business/group', 'phones', '/catalog/windows-vista-business/group: '],
     ['/catalog/windows-vista-business/name', '', '/catalog/windows-vista-business/name: '],
     ['/supportCalendar/holidays', 'martian', '/supportCalendar/holidays: '],
-  ])('is refused, with its place: %s as %j', (pointer, value, place) => {
+  ])('is refused with the pointer to the mistake: %s as %j', (pointer, value, place) => {
     expect(faultsOf(policyWith(pointer, value))).toEqual([expect.stringContaining(place)]);
   });
 
@@ -173,7 +173,7 @@ describe('a policy with a mistake in it', () => {
       '/exceptions/teamRemindedBeforeDueBusinessDays: each must be closer to the due time than the one before',
     ],
     ['/alerts/usedPercent', [95, 80], '/alerts/usedPercent: each must be more than the one before'],
-  ])('is refused in words: %s as %j', (pointer, value, fault) => {
+  ])('is refused with a message: %s as %j', (pointer, value, fault) => {
     expect(faultsOf(policyWith(pointer, value))).toContain(fault);
   });
 });
@@ -195,11 +195,11 @@ describe('a policy that the vendor changes', () => {
     ['/validation/graceDays', 0],
     ['/alerts/usedPercent', [1, 100]],
     ['/approval/strict', true],
-  ])('may set %s to %j', (pointer, value) => {
+  ])('can set %s to %j', (pointer, value) => {
     expect(faultsOf(policyWith(pointer, value))).toEqual([]);
   });
 
-  it('SLA-1 may close on days of its own', () => {
+  it('SLA-1 can close support on extra days', () => {
     const changed = policySchema.parse(policyWith('/supportCalendar/closedOn', ['2028-02-29']));
     expect(changed.supportCalendar.closedOn).toEqual([civilDate('2028-02-29')]);
   });

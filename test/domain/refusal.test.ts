@@ -2,14 +2,14 @@ import { describe, expect, it } from 'vitest';
 import { refuse } from '../../domain/refusal.ts';
 
 describe('a refusal', () => {
-  it('is a value with its code and its sentence, and not an error', () => {
+  it('is a value with a code and a detail, not an error', () => {
     expect(refuse('not-found', 'There is no such key.')).toEqual({
       ok: false,
       refusal: { code: 'not-found', detail: 'There is no such key.' },
     });
   });
 
-  it('carries the members of its code beside them', () => {
+  it('has the members of its code', () => {
     expect(refuse('limit-not-raised', 'The limit is 100 already.', { limit: 100 })).toEqual({
       ok: false,
       refusal: { code: 'limit-not-raised', detail: 'The limit is 100 already.', limit: 100 },

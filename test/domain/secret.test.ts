@@ -30,20 +30,20 @@ const accidents: Record<string, (secret: Secret) => string> = {
 };
 
 describe('a secret that is printed by accident', () => {
-  it.each(Object.keys(accidents))('KEY-6 shows its mask and not itself in %s', (accident) => {
+  it.each(Object.keys(accidents))('KEY-6 shows its mask and not its value in %s', (accident) => {
     const printed = accidents[accident]?.(secret);
     expect(printed).toContain('*****');
     expect(printed).not.toContain('TTTTT');
   });
 
-  it('KEY-6 is its mask as a text, as JSON and when inspected', () => {
+  it('KEY-6 gives its mask as text, as JSON, and when inspected', () => {
     expect(String(secret)).toBe('*****');
     expect(JSON.stringify({ secret })).toBe('{"secret":"*****"}');
     expect(inspect({ secret })).toBe('{ secret: ***** }');
     expect({ ...secret }).toEqual({ mask: '*****' });
   });
 
-  it('KEY-6 is no number, and compares as its mask', () => {
+  it('KEY-6 is not a number, and compares as its mask', () => {
     expect(Number(new Secret('12345'))).toBeNaN();
     expect(new Secret('B') < new Secret('C')).toBe(false);
     expect(new Secret('C') < new Secret('B')).toBe(false);
@@ -60,11 +60,11 @@ describe('a secret that is printed by accident', () => {
 });
 
 describe('a secret', () => {
-  it('KEY-6 gives its value to whoever asks for it in so many words', () => {
+  it('KEY-6 returns its value from reveal()', () => {
     expect(secret.reveal()).toBe(value);
   });
 
-  it('KEY-6 has a mask even when it was given none', () => {
+  it('KEY-6 has a default mask', () => {
     expect(String(new Secret(value))).toBe('[secret]');
   });
 });

@@ -43,7 +43,7 @@ describe('the machines of a site', () => {
     expect(keyTypes(machines)).toEqual(expected);
   });
 
-  it('AGR-6 are judged apart as clients and as servers, with one host for both', () => {
+  it('AGR-6 are counted as clients and as servers, with one host for both', () => {
     expect(keyTypes({ client: 25, 'server-b': 4 })).toEqual({ client: 'KMS', 'server-b': 'MAK' });
     expect(keyTypes({ client: 24, 'server-b': 5 })).toEqual({ client: 'MAK', 'server-b': 'KMS' });
     expect(planned([site({ client: 25, 'server-b': 5 })]).sites[0]?.kmsHosts).toBe(1);
@@ -60,7 +60,7 @@ describe('the machines of a site', () => {
 describe('the reasons for a site', () => {
   const reasons = (machines: Partial<Record<ProductGroup, number>>) => planned([site(machines)]).sites[0]?.reasons;
 
-  it('AGR-6 say on which side of its threshold each count is', () => {
+  it('AGR-6 compare each count with its threshold', () => {
     expect(reasons({ client: 25, 'server-a': 1, 'server-c': 3 })).toEqual([
       '25 clients reach the KMS threshold of 25: use one KMS host for them at this site.',
       '4 servers are below the KMS threshold of 5: activate each with a MAK.',
@@ -71,7 +71,7 @@ describe('the reasons for a site', () => {
     ]);
   });
 
-  it('AGR-6 are silent on machines that are not there', () => {
+  it('AGR-6 leave out machines that the site does not have', () => {
     expect(reasons({ client: 1 })).toHaveLength(1);
     expect(reasons({ 'server-a': 1 })).toEqual([expect.stringContaining('1 servers')]);
     expect(reasons({})).toEqual([]);
@@ -90,7 +90,7 @@ describe('the advice', () => {
     );
   });
 
-  it('AGR-6 for Open is MAK, unless a site passes a threshold', () => {
+  it('AGR-6 for Open is MAK, unless a site reaches a threshold', () => {
     expect(planned([small], 'open')).toMatchObject({
       advice: 'mak',
       summary: 'We recommend MAKs for Open agreements. You need 0 KMS hosts and 24 MAK activations.',
@@ -103,7 +103,7 @@ describe('the advice', () => {
 });
 
 describe('the KMS key', () => {
-  it('AGR-6 KEY-3 is of the highest group that a site activates by it', () => {
+  it('AGR-6 KEY-3 has the highest group that any site activates by KMS', () => {
     const [key] = planned([site({ client: 30 }), site({ 'server-a': 5 }), site({ 'server-c': 4 })]).keys;
     expect(key).toMatchObject({ type: 'KMS', productGroup: 'server-a', needed: 2 });
   });
@@ -113,14 +113,14 @@ describe('the KMS key', () => {
     [7, { amount: 1, ask: 'call-center' }],
     [11, { amount: 5, ask: 'call-center' }],
     [12, { amount: 6, ask: 'KMSADD' }],
-  ])('AGR-6 KMS-1 OVR-3 for %i hosts starts with six places, and beyond that asks for %j', (hosts, beyond) => {
+  ])('AGR-6 KMS-1 OVR-3 for %i hosts starts with six hosts and needs %j more', (hosts, beyond) => {
     const [key] = planned(sites(hosts, { client: 25 })).keys;
     expect(key).toMatchObject({ type: 'KMS', needed: hosts, startsWith: 6 });
     if (beyond === null) expect(key?.beyond).toBeNull();
     else expect(key?.beyond).toMatchObject(beyond);
   });
 
-  it('AGR-6 OVR-3 says how to get what is beyond: a call from beside each host, or one request', () => {
+  it('AGR-6 OVR-3 says how to get more hosts: a call for each, or one request', () => {
     expect(planned(sites(11, { client: 25 })).keys[0]?.beyond?.how).toBe(
       'Call the call center while you are at each additional host: one override a day, 5 in total.',
     );
@@ -130,7 +130,7 @@ describe('the KMS key', () => {
 
 describe('a MAK', () => {
   // 24 machines at each site, and as many licenses as machines: the limit it starts with is 1.2 times as many.
-  it('AGR-6 KEY-4 that starts with enough has nothing to ask for', () => {
+  it('AGR-6 KEY-4 with a sufficient initial limit needs nothing more', () => {
     expect(planned(sites(10, { client: 24 })).keys).toMatchObject([{ needed: 240, startsWith: 290, beyond: null }]);
   });
 
@@ -151,20 +151,20 @@ describe('a MAK', () => {
     [51, { amount: 1, ask: 'call-center', how: 'Ask the call center for 1 more activations.' }],
     [100, { amount: 50, ask: 'call-center', how: 'Ask the call center for 50 more activations.' }],
     [101, { amount: 51, ask: 'MAKADD', how: 'Submit a MAKADD request for 51 more activations.' }],
-  ])('AGR-6 MAK-4 MAK-5 of 50 for %i machines asks for %j', (machines, beyond) => {
+  ])('AGR-6 MAK-4 MAK-5 with an initial limit of 50 for %i machines needs %j more', (machines, beyond) => {
     expect(ofFifty(machines)).toEqual([
       { type: 'MAK', productGroup: 'client', needed: machines, startsWith: 50, beyond },
     ]);
   });
 
-  it('AGR-6 MAK-4 gets by phone what policy says, up to three times what it started with', () => {
+  it('AGR-6 MAK-4 can be raised by phone up to the factor of the policy, such as three', () => {
     const threefold = { ...policy.callCenter, increaseUpToTimesOriginal: 3 };
     expect(ofFifty(150, threefold)).toMatchObject([{ beyond: { amount: 100, ask: 'call-center' } }]);
     expect(ofFifty(151, threefold)).toMatchObject([{ beyond: { amount: 101, ask: 'MAKADD' } }]);
   });
 });
 
-it('AGR-6 every machine is in exactly one part, and the keys are enough for all parts', () => {
+it('AGR-6 covers every machine in exactly one part, and plans enough for all parts', () => {
   const count = fc.nat(60);
   const anySite = fc
     .record({ client: count, 'server-a': count, 'server-b': fc.nat(5), 'server-c': fc.nat(5) })

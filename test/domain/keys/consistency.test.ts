@@ -45,8 +45,8 @@ function isWhole({ granted, reserve, buckets }: MakCounters): boolean {
   );
 }
 
-describe('any counts of a key whose marks are all there', () => {
-  it('KEY-8 MAK-1 are wrong or right by the sums alone, and right after they are balanced', () => {
+describe('any counters of a key with all its activation records', () => {
+  it('KEY-8 MAK-1 are inconsistent exactly when the sums are, and consistent after the repair', () => {
     fc.assert(
       fc.property(anyAccount, (account) => {
         const { inconsistencies: wrong, repair: balanced } = checkMakConsistency(account);
@@ -71,7 +71,7 @@ describe('any counts of a key whose marks are all there', () => {
   });
 });
 
-describe('a key of which a bucket is not split yet', () => {
+describe('a key with a bucket that is not split yet', () => {
   const bucket = { used: 0, available: 10, blocked: false, machines: [], misplaced: 0 };
   const account = (buckets: MakCounters['buckets'], bucketCount = 4): MakCounters => ({
     granted: buckets.length * 10,
@@ -85,11 +85,11 @@ describe('a key of which a bucket is not split yet', () => {
     { ...bucket, bucket: 2, modulus: 4 },
   ];
 
-  it('MAK-1 is whole: it holds what is of its halves', () => {
+  it('MAK-1 is consistent: the bucket covers both halves', () => {
     expect(checkMakConsistency(account([...split, { ...bucket, bucket: 1, modulus: 2 }])).inconsistencies).toEqual([]);
   });
 
-  it('MAK-1 misses a half, and finds one that is there twice', () => {
+  it('MAK-1 reports a missing half, and a half that exists twice', () => {
     expect(checkMakConsistency(account(split)).inconsistencies).toEqual([
       'bucket 1, 3 is missing, with its activation records',
     ]);
@@ -97,7 +97,7 @@ describe('a key of which a bucket is not split yet', () => {
     expect(checkMakConsistency(account(twice)).inconsistencies).toEqual(['bucket 3 exists both split and unsplit']);
   });
 
-  it('MAK-1 is laid out for no more buckets than the key knows of', () => {
+  it('MAK-1 reports buckets that are split for more buckets than the key has', () => {
     const far = [...split, { ...bucket, bucket: 1, modulus: 4 }, { ...bucket, bucket: 3, modulus: 4 }];
     expect(
       checkMakConsistency(account(far, 2)).inconsistencies.filter((each) => each.includes('is split for more')),
@@ -105,7 +105,7 @@ describe('a key of which a bucket is not split yet', () => {
   });
 });
 
-describe('a key that was spent, and replaced', () => {
+describe('a key that was exhausted, and replaced', () => {
   const account = (status: MakCounters['status']): MakCounters => ({
     granted: 10,
     status,
@@ -116,7 +116,7 @@ describe('a key that was spent, and replaced', () => {
     ],
   });
 
-  it('BLK-3 is whole when a machine has left it, as it is not before it is blocked', () => {
+  it('BLK-3 is consistent after a machine has moved, but not before the key is blocked', () => {
     expect(checkMakConsistency(account('blocked')).inconsistencies).toEqual([]);
     expect(checkMakConsistency(account('blocking')).inconsistencies).toEqual([
       'the key is marked as exhausted, but only 9 of 10 activations are used',
@@ -124,7 +124,7 @@ describe('a key that was spent, and replaced', () => {
   });
 });
 
-describe('a MAK of two buckets and twenty places', () => {
+describe('a MAK of two buckets and twenty slots', () => {
   const bucket = (number: number, machines: number) => ({
     bucket: number,
     used: machines,
@@ -152,11 +152,11 @@ describe('a MAK of two buckets and twenty places', () => {
     ],
   });
 
-  it('MAK-1 KEY-8 is whole', () => {
+  it('MAK-1 KEY-8 is consistent', () => {
     expect(checkMakConsistency(whole)).toEqual({ inconsistencies: [], repair: null });
   });
 
-  it('MAK-1 has a machine in two buckets, and nobody can say which is its own', () => {
+  it('MAK-1 cannot be repaired when a machine is in two buckets', () => {
     const buckets = [zero, { ...one, machines: ['0-0', '0-1', '1-2'] }];
     expect(wrong({ buckets })).toEqual({
       inconsistencies: ['2 machines have activation records in two buckets'],
@@ -164,14 +164,14 @@ describe('a MAK of two buckets and twenty places', () => {
     });
   });
 
-  it('MAK-1 has machines that belong into another bucket', () => {
+  it('MAK-1 cannot be repaired when machines belong in another bucket', () => {
     expect(wrong({ buckets: [zero, { ...one, misplaced: 2 }] })).toEqual({
       inconsistencies: ['2 machines in bucket 1 belong in another bucket'],
       repair: null,
     });
   });
 
-  it('MAK-1 has one machine more than was granted, and is right with as many', () => {
+  it('MAK-1 cannot be repaired when one machine more than granted is activated', () => {
     const full = { ...whole, reserve: { available: 0, total: 8, exhausted: true }, granted: 8 };
     const buckets = [zero, one].map((each) => ({ ...each, available: 0 }));
     expect(checkMakConsistency({ ...full, buckets })).toEqual({ inconsistencies: [], repair: null });
@@ -185,7 +185,7 @@ describe('a MAK of two buckets and twenty places', () => {
     });
   });
 
-  it('BLK-2 is live with a blocked bucket, or blocked with all of them blocked, which is right', () => {
+  it('BLK-2 reports a live key with a blocked bucket, and accepts a blocked key with all buckets blocked', () => {
     expect(wrong({ buckets: [zero, { ...one, blocked: true }] })).toEqual({
       inconsistencies: ['the key is live, but some of its buckets are blocked'],
       repair: null,
@@ -194,7 +194,7 @@ describe('a MAK of two buckets and twenty places', () => {
     expect(wrong({ status: 'blocked', buckets }).inconsistencies).toEqual([]);
   });
 
-  it('MAK-1 names the numbers that are missing or there twice, each by itself', () => {
+  it('MAK-1 lists every missing bucket number and every duplicate one', () => {
     expect(wrong({ bucketCount: 4 }).inconsistencies).toEqual([]);
     const oneOfFour = [{ ...zero, modulus: 4, available: 3 + 8 + 0 }];
     expect(wrong({ bucketCount: 4, buckets: oneOfFour }).inconsistencies).toEqual([
@@ -204,14 +204,14 @@ describe('a MAK of two buckets and twenty places', () => {
     expect(wrong({ buckets: twice }).inconsistencies).toContain('bucket 0, 1 exists both split and unsplit');
   });
 
-  it('MAK-1 counts another number than it has marks', () => {
+  it('MAK-1 repairs a count that differs from the number of activation records', () => {
     expect(wrong({ buckets: [{ ...zero, used: 6, available: 2 }, one] })).toEqual({
       inconsistencies: ['bucket 0 counts 6 activations and has 5 activation records'],
       repair: balancedAs(5, 2, 5),
     });
   });
 
-  it('KEY-8 has less than no place free, in a bucket or in the reserve', () => {
+  it('KEY-8 repairs a negative number of available slots, in a bucket or in the reserve', () => {
     expect(
       wrong({ buckets: [{ ...zero, available: -1 }, one], reserve: { available: 8, total: 20, exhausted: false } }),
     ).toEqual({
@@ -227,14 +227,14 @@ describe('a MAK of two buckets and twenty places', () => {
     });
   });
 
-  it('KEY-8 enforces another limit than was granted', () => {
+  it('KEY-8 repairs an enforced limit that differs from the grants', () => {
     expect(wrong({ reserve: { available: 4, total: 19, exhausted: false } })).toEqual({
       inconsistencies: ['the reserve enforces 19, but 20 activations are granted'],
       repair: balancedAs(4, 3, 5),
     });
   });
 
-  it('KEY-8 has places that do not add up to what was granted', () => {
+  it('KEY-8 repairs slots that do not add up to the grants', () => {
     expect(wrong({ reserve: { available: 3, total: 20, exhausted: false } })).toEqual({
       inconsistencies: ['the slots add up to 19, but 20 activations are granted'],
       repair: balancedAs(4, 3, 5),
@@ -249,7 +249,7 @@ describe('a MAK of two buckets and twenty places', () => {
     );
   });
 
-  it('MAK-3 is remembered as spent with places left, and rightly when all are used', () => {
+  it('MAK-3 reports an exhausted mark while slots are left, and accepts it when all are used', () => {
     expect(wrong({ reserve: { available: 4, total: 20, exhausted: true } }).inconsistencies).toEqual([
       'the key is marked as exhausted, but only 8 of 20 activations are used',
     ]);
@@ -267,7 +267,7 @@ describe('a KMS key', () => {
   const places = aGrant({ amount: policy.kms.hostPlaces });
   const wrong = (facts: Partial<KmsKey>) => checkKmsConsistency(aKmsKey(facts), policy);
 
-  it('KMS-1 OVR-1 fits together with six hosts, each within its uses', () => {
+  it('KMS-1 OVR-1 is consistent with six hosts within their activations', () => {
     expect(wrong({})).toEqual([]);
     expect(wrong({ hosts: hosts(6, { uses: 10 }) })).toEqual([]);
     const overridden = aHost({ uses: 11, overridesSpent: 1 });
@@ -276,17 +276,17 @@ describe('a KMS key', () => {
     expect(wrong({ hosts: [placeless], grants: [places, overrideGrant], overrides: [spent] })).toEqual([]);
   });
 
-  it('KMS-1 has a host more than places, of which one by an override takes none', () => {
+  it('KMS-1 reports one host more than slots, without counting hosts that activated by override', () => {
     expect(wrong({ hosts: hosts(7) })).toEqual(['7 hosts have a slot, but 6 slots are granted']);
     const placeless = aHost({ installationId: installationId(7), slot: 'override', uses: 0 });
     expect(wrong({ hosts: [...hosts(6), placeless] })).toEqual([]);
   });
 
-  it('KMS-1 has a host twice', () => {
+  it('KMS-1 reports a duplicate host', () => {
     expect(wrong({ hosts: [aHost(), aHost()] })).toEqual(['a host is listed twice']);
   });
 
-  it('OVR-3 has an override without its grant, a grant without its override, or one under another reference', () => {
+  it('OVR-3 reports an override without its grant, a grant without its override, and different references', () => {
     const unspent = anOverride({ callReference });
     const [one, two] = ['CALL-1', 'CALL-2'].map((reference) => aGrant({ kind: 'override', amount: 1, reference }));
     if (one === undefined || two === undefined) throw new Error('two grants');
@@ -302,7 +302,7 @@ describe('a KMS key', () => {
     expect(wrong({ grants: [places, one, two], overrides: both.toReversed() })).toEqual([]);
   });
 
-  it('OVR-1 has a host that spent another number of overrides than are marked as spent on it', () => {
+  it('OVR-1 reports a host whose spent overrides differ from those marked as used', () => {
     const granted = { grants: [places, overrideGrant] };
     const host = aHost({ uses: 2, overridesSpent: 1 });
     const sentence = (counted: number, marked: number) => [
@@ -315,7 +315,7 @@ describe('a KMS key', () => {
     expect(wrong({ ...granted, hosts: [host], overrides: [ofAnother] })).toEqual(sentence(1, 0));
   });
 
-  it('KMS-1 OVR-1 has a host beyond its uses, or with fewer uses than overrides', () => {
+  it('KMS-1 OVR-1 reports a host with too many activations, or fewer activations than overrides', () => {
     const beyond = (uses: number, overrides: number) => [
       `host ${installationId(1)} has ${uses} activations, ${overrides} of them overrides`,
     ];
@@ -326,7 +326,7 @@ describe('a KMS key', () => {
     expect(wrong({ ...overridden, hosts: [aHost({ uses: 0, overridesSpent: 1 })] })).toEqual(beyond(0, 1));
   });
 
-  it('BLK-1 is judged alike when it is blocked', () => {
+  it('BLK-1 is checked the same way when it is blocked', () => {
     expect(wrong({ state: blockedState(), hosts: hosts(7) })).toHaveLength(1);
   });
 });

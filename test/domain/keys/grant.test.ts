@@ -17,21 +17,21 @@ const anyGrants = fc.array(
 );
 
 describe('the limit of a key', () => {
-  it('KEY-8 is the sum of what it was issued with, what was added by phone and what was granted by exception', () => {
+  it('KEY-8 is the sum of the initial, call center, and exception grants', () => {
     expect(limitOf([initial, byPhone, byException])).toBe(640);
   });
 
-  it('KEY-8 does not count overrides, which are single activations of one host and no places', () => {
+  it('KEY-8 does not count overrides, which are activations of one host', () => {
     expect(limitOf([initial, override, override])).toBe(100);
     expect(limitOf([override])).toBe(0);
   });
 
-  it('KEY-8 is nothing without a grant', () => {
+  it('KEY-8 is zero without a grant', () => {
     expect(limitOf([])).toBe(0);
     expect(originalLimitOf([])).toBe(0);
   });
 
-  it('KEY-8 is the same sum in whatever order and portions the grants came', () => {
+  it('KEY-8 is the same sum for any order and division of the grants', () => {
     fc.assert(
       fc.property(anyGrants, anyGrants, (some, others) => {
         const [one, other] = [some.map(aGrant), others.map(aGrant)];
@@ -41,7 +41,7 @@ describe('the limit of a key', () => {
     );
   });
 
-  it('KEY-8 rises by exactly the amount of each further grant that is no override', () => {
+  it('KEY-8 rises by exactly the amount of each new grant that is not an override', () => {
     fc.assert(
       fc.property(anyGrants, fc.nat(100_000), (grants, amount) => {
         const before = grants.map(aGrant);
@@ -53,20 +53,20 @@ describe('the limit of a key', () => {
   });
 });
 
-describe('what a key was originally allocated', () => {
-  it('MAK-4 is what it was issued with, whatever was added since', () => {
+describe('the original limit of a key', () => {
+  it('MAK-4 is the limit that it was issued with, whatever was added since', () => {
     expect(originalLimitOf([initial, byPhone, byException, override])).toBe(100);
   });
 });
 
-describe('a call that is made again', () => {
-  it('OVR-4 is known by its reference among the grants of its kind', () => {
+describe('a repeated call', () => {
+  it('OVR-4 is found by its reference among the grants of its kind', () => {
     const grants = [initial, byPhone, override];
     expect(findGrant(grants, 'call-center', 'CALL-1')).toBe(byPhone);
     expect(findGrant(grants, 'override', 'CALL-1')).toBe(override);
   });
 
-  it('OVR-4 is unknown under another reference or as another kind', () => {
+  it('OVR-4 is not found for another reference or another kind', () => {
     const grants = [initial, byPhone];
     expect(findGrant(grants, 'call-center', 'CALL-2')).toBeUndefined();
     expect(findGrant(grants, 'override', 'CALL-1')).toBeUndefined();

@@ -29,22 +29,22 @@ describe('the check digit of a group', () => {
     expect(checkDigit(group)).toBe(digit);
   });
 
-  it('OVR-1 is that of the number which Luhn is usually explained with', () => {
+  it('OVR-1 matches the well-known Luhn example', () => {
     expect(checkDigit('7992739871')).toBe('3');
   });
 });
 
-describe('an installation id that is well formed', () => {
+describe('a well-formed installation id', () => {
   it.each([
     ['bare', bare],
     ['with spaces', grouped],
     ['with hyphens', grouped.replaceAll(' ', '-')],
     ['with both, and space around', ` ${grouped.replaceAll(' ', ' - ')}\n`],
-  ])('OVR-1 is read %s and kept bare', (_, typed) => {
+  ])('OVR-1 is parsed %s and stored without separators', (_, typed) => {
     expect(parseInstallationId(typed)).toEqual({ ok: true, installationId: bare });
   });
 
-  it('OVR-1 is written from 45 digits and says just those', () => {
+  it('OVR-1 is made from 45 digits, and converts back to them', () => {
     fc.assert(
       fc.property(digits45, (digits) => {
         const written = installationIdFrom(digits);
@@ -56,14 +56,14 @@ describe('an installation id that is well formed', () => {
   });
 });
 
-describe('an installation id that is not well formed', () => {
+describe('a malformed installation id', () => {
   it.each([
     ['of 53 digits', bare.slice(1), 53],
     ['of 55 digits', `${bare}0`, 55],
     ['of 54 characters that are not all digits', `${bare.slice(0, 53)}x`, 54],
     ['of digits in another script', `${bare.slice(0, 53)}٣`, 54],
     ['of nothing', '', 0],
-  ])('OVR-1 is refused as a whole %s', (_, typed, characters) => {
+  ])('OVR-1 is refused without group numbers %s', (_, typed, characters) => {
     expect(expectRefusal(parseInstallationId(typed))).toEqual({
       code: 'invalid-installation-id',
       detail: `An installation id has 54 digits, in nine groups of six. This one has ${characters} characters, not counting spaces and hyphens. Read the complete id from the machine again.`,
@@ -71,7 +71,7 @@ describe('an installation id that is not well formed', () => {
     });
   });
 
-  it('OVR-1 names the group with a mistake in it', () => {
+  it('OVR-1 is refused with the group that has a mistake', () => {
     expect(expectRefusal(parseInstallationId(grouped.replace('100008', '100018')))).toEqual({
       code: 'invalid-installation-id',
       detail: 'There is a mistake in group 4 of the installation id. Read it from the machine again.',
@@ -79,7 +79,7 @@ describe('an installation id that is not well formed', () => {
     });
   });
 
-  it('OVR-1 names each group with a mistake in it, the first and the last too', () => {
+  it('OVR-1 is refused with every group that has a mistake, including the first and the last', () => {
     const typed = grouped.replace('123455', '123454').replace('999995', '899995').replace('543215', '543214');
     expect(expectRefusal(parseInstallationId(typed))).toEqual({
       code: 'invalid-installation-id',
@@ -88,7 +88,7 @@ describe('an installation id that is not well formed', () => {
     });
   });
 
-  it('OVR-1 finds any one digit that was misread, and names its group', () => {
+  it('OVR-1 is refused for any single wrong digit, with its group', () => {
     fc.assert(
       fc.property(digits45, fc.nat(53), fc.integer({ min: 1, max: 9 }), (digits, at, off) => {
         const right = installationIdFrom(digits);
@@ -100,7 +100,7 @@ describe('an installation id that is not well formed', () => {
 });
 
 describe('a confirmation id', () => {
-  it('MAK-2 is 48 digits in eight groups with their check digits', () => {
+  it('MAK-2 has 48 digits in eight groups with check digits', () => {
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 20, maxLength: 32 }), (digest) => {
         const confirmation = confirmationIdFrom(digest);
@@ -111,7 +111,7 @@ describe('a confirmation id', () => {
     );
   });
 
-  it('MAK-2 is the digest as a number, its last forty digits, with noughts before a small one', () => {
+  it('MAK-2 is the digest as a number modulo 10^40, padded with zeros', () => {
     const digest = new Uint8Array(20);
     digest[19] = 7;
     digest[18] = 1;
@@ -120,7 +120,7 @@ describe('a confirmation id', () => {
     expect(all).toBe(withCheckDigits(String(2n ** 160n - 1n).slice(-40)));
   });
 
-  it('MAK-2 is the same for the same digest, of which the first twenty bytes count', () => {
+  it('MAK-2 is the same for the same first twenty bytes of the digest', () => {
     const digest = Uint8Array.from({ length: 32 }, (_, index) => index * 7);
     const longer = Uint8Array.from(digest);
     longer[20] = 255;

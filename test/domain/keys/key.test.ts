@@ -8,12 +8,12 @@ import {
 } from '../../../domain/keys/key.ts';
 import { aKmsKey, aMak, anAgreement, blockedState, blockingState, policy } from '../../builders.ts';
 
-describe('what needs a live key', () => {
-  it('BLK-1 is not refused while the key is live', () => {
+describe('an operation that needs a live key', () => {
+  it('BLK-1 is allowed while the key is live', () => {
     expect(refuseUnlessLive(aMak())).toBeUndefined();
   });
 
-  it('BLK-1 is refused once it is blocked and replaced, naming the last five of the new one', () => {
+  it('BLK-1 is refused for a blocked key, with the last five characters of its replacement', () => {
     expect(refuseUnlessLive(aMak({ state: blockedState() }))).toEqual({
       ok: false,
       refusal: {
@@ -24,7 +24,7 @@ describe('what needs a live key', () => {
     });
   });
 
-  it('BLK-1 is refused once it is blocked and not replaced, pointing to whoever knows the key in use', () => {
+  it('BLK-1 is refused for a blocked key without a replacement, with advice to ask the license administrator', () => {
     expect(refuseUnlessLive(aKmsKey({ state: blockedState(null) }))).toEqual({
       ok: false,
       refusal: {
@@ -35,7 +35,7 @@ describe('what needs a live key', () => {
     });
   });
 
-  it('BLK-2 is refused already while the key is being replaced', () => {
+  it('BLK-2 is refused while the key is being replaced', () => {
     expect(refuseUnlessLive(aMak({ state: blockingState }))).toEqual({
       ok: false,
       refusal: {
@@ -47,12 +47,12 @@ describe('what needs a live key', () => {
   });
 });
 
-describe('a product that is to be activated', () => {
-  it('MAK-3 is not refused when it is in the group of the MAK', () => {
+describe('a product to activate', () => {
+  it('MAK-3 is allowed in the group of the MAK', () => {
     expect(refuseUnlessCovered(aMak(), 'windows-vista-enterprise', policy)).toBeUndefined();
   });
 
-  it('MAK-3 is refused when it is not, naming by name and by code what the MAK covers', () => {
+  it('MAK-3 is refused in another group, with the names and codes of what the MAK covers', () => {
     expect(refuseUnlessCovered(aMak(), 'windows-web-server-2008', policy)).toEqual({
       ok: false,
       refusal: {
@@ -64,14 +64,14 @@ describe('a product that is to be activated', () => {
     });
   });
 
-  it('MAK-3 is refused even when it is in a lower group, which a MAK does not activate', () => {
+  it('MAK-3 is refused in a lower group, which a MAK does not cover', () => {
     const mak = aMak({ productGroup: 'server-b' });
     expect(refuseUnlessCovered(mak, 'windows-vista-business', policy)?.refusal).toMatchObject({
       covers: ['windows-server-2008-standard', 'windows-server-2008-enterprise'],
     });
   });
 
-  it('KEY-3 is not refused when it is in a lower group than that of a KMS key, and is in a higher', () => {
+  it('KEY-3 is allowed in a lower group than that of a KMS key, and refused in a higher one', () => {
     expect(refuseUnlessCovered(aKmsKey(), 'windows-vista-business', policy)).toBeUndefined();
     expect(refuseUnlessCovered(aKmsKey(), 'windows-server-2008-datacenter', policy)?.refusal).toMatchObject({
       code: 'product-not-covered',
@@ -86,8 +86,8 @@ describe('a product that is to be activated', () => {
   });
 });
 
-describe('an exception request that is begun for somebody', () => {
-  it('MAK-5 says all that is known: of which kind, for whom, which key and how many', () => {
+describe('a draft of an exception request', () => {
+  it('MAK-5 has the kind, the organization, the key, and the number', () => {
     expect(
       draftRequest(
         aMak(),
@@ -104,7 +104,7 @@ describe('an exception request that is begun for somebody', () => {
     });
   });
 
-  it('OVR-3 knows an Open agreement by both of its numbers, and names a product of the key when nobody named one', () => {
+  it('OVR-3 has both numbers of an Open agreement, and a product of the key when none is given', () => {
     const numbers = { authorizationNumber: '65432100', licenseNumber: '45678901' };
     expect(
       draftRequest(
@@ -123,7 +123,7 @@ describe('an exception request that is begun for somebody', () => {
     });
   });
 
-  it('OVR-3 names no product when the catalog has none in the group of the key', () => {
+  it('OVR-3 has no product when the catalog has none in the group of the key', () => {
     const web = policy.catalog['windows-web-server-2008'];
     const catalog = { ...policy.catalog, 'windows-web-server-2008': { ...web, group: 'server-b' } } as const;
     const draft = draftRequest(
@@ -141,7 +141,7 @@ describe('an exception request that is begun for somebody', () => {
 });
 
 describe('a key in a list', () => {
-  it('KEY-6 shows its last five only', () => {
+  it('KEY-6 shows only its last five characters', () => {
     expect(maskOf(aMak())).toBe('*****-*****-*****-*****-BCDFG');
   });
 });

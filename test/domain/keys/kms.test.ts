@@ -67,7 +67,7 @@ const draft = {
 };
 
 describe('a host that activates for the first time', () => {
-  it('KMS-1 takes a place and the first of its ten uses', () => {
+  it('KMS-1 takes a slot and uses the first of its ten activations', () => {
     const ask = { installationId: installationId(7), product: standard, machineName: 'kms-north' } as const;
     const host = {
       installationId: installationId(7),
@@ -88,21 +88,21 @@ describe('a host that activates for the first time', () => {
     });
   });
 
-  it('KMS-1 may be the sixth, and has no place as the seventh', () => {
+  it('KMS-1 gets a slot as the sixth host, but not as the seventh', () => {
     const five = aKmsKey({ hosts: hosts(5) });
     const six = expectAccepted(activate(five, 6)).key;
     expect(usedHostSlots(six)).toBe(6);
     expect(expectRefusal(activate(six, 7)).code).toBe('activation-limit-reached');
   });
 
-  it('KMS-1 may be the seventh when a KMSADD request added a place, and not the eighth', () => {
+  it('KMS-1 gets a slot as the seventh host after a KMSADD request added one, but not as the eighth', () => {
     const grants = [aGrant({ amount: 6 }), aGrant({ kind: 'exception', amount: 1 })];
     const seven = expectAccepted(activate(fullKey({ grants }), 7)).key;
     expect(hostOf(seven, 7)).toMatchObject({ slot: 'standard', uses: 1 });
     expect(expectRefusal(activate(seven, 8))).toMatchObject({ limit: 7, used: 7 });
   });
 
-  it('KMS-3 is refused without a place, with the two remedies of which one is begun', () => {
+  it('KMS-3 is refused without a free slot, with the remedies and a draft', () => {
     expect(activate(fullKey(), 7)).toEqual({
       ok: false,
       refusal: {
@@ -122,7 +122,7 @@ describe('a host that activates for the first time', () => {
 });
 
 describe('a host that activates again', () => {
-  it('KMS-1 uses its own ten and no new place, and keeps its name unless it brings one', () => {
+  it('KMS-1 uses one of its ten activations and no new slot, and keeps its name unless it sends one', () => {
     const known = aHost({ uses: 3, machineName: 'kms-north', firstActivatedAt: longAgo, clientsReported: 80 });
     const key = aKmsKey({ hosts: [known] });
     expect(expectAccepted(activate(key, 1)).host).toEqual({ ...known, uses: 4, lastActivatedAt: on.mondayTen });
@@ -133,19 +133,19 @@ describe('a host that activates again', () => {
     });
   });
 
-  it('KMS-1 may do so though every place is taken', () => {
+  it('KMS-1 activates even when every slot is used', () => {
     const key = expectAccepted(activate(fullKey(), 3)).key;
     expect(hostOf(key, 3)?.uses).toBe(2);
     expect(usedHostSlots(key)).toBe(6);
   });
 
-  it('KMS-1 may use its tenth', () => {
+  it('KMS-1 can use its tenth activation', () => {
     const key = aKmsKey({ hosts: [aHost({ uses: 9, firstActivatedAt: longAgo })] });
     expect(expectAccepted(activate(key, 1)).host.uses).toBe(10);
     expect(remainingStandardUses(aHost({ uses: 9 }), policy)).toBe(1);
   });
 
-  it('KMS-3 is refused an eleventh use, though places are left, with the two remedies', () => {
+  it('KMS-3 is refused an eleventh activation, even with free slots, with the remedies', () => {
     const key = aKmsKey({ hosts: [aHost({ uses: 10, firstActivatedAt: longAgo })] });
     expect(remainingStandardUses(aHost({ uses: 10 }), policy)).toBe(0);
     expect(activate(key, 1)).toEqual({
@@ -165,7 +165,7 @@ describe('a host that activates again', () => {
     });
   });
 
-  it('KMS-1 leaves every other host as it was, in the order in which they came', () => {
+  it('KMS-1 changes no other host, and keeps the order of hosts', () => {
     const newcomer = expectAccepted(activate(aKmsKey({ hosts: hosts(3, { firstActivatedAt: longAgo }) }), 9)).key;
     expect(newcomer.hosts.map(({ installationId: id }) => id)).toEqual([1, 2, 3, 9].map(installationId));
     const again = expectAccepted(activate(newcomer, 2, on.mondayNoon));
@@ -175,13 +175,13 @@ describe('a host that activates again', () => {
   });
 });
 
-describe('a host that may not activate', () => {
-  it('BLK-1 is refused a blocked key, a place being left', () => {
+describe('a host that cannot activate', () => {
+  it('BLK-1 is refused with a blocked key, even with a free slot', () => {
     const key = aKmsKey({ state: blockedState() });
     expect(expectRefusal(activate(key, 1))).toMatchObject({ code: 'key-blocked', replacedBy: 'QRTVW' });
   });
 
-  it('KEY-3 is refused a product above the group of the key, and given one below', () => {
+  it('KEY-3 is refused a product above the group of the key, and allowed one below', () => {
     const above = { ...activation(1), product: 'windows-server-2008-datacenter' } as const;
     const below = { ...activation(1), product: 'windows-vista-enterprise' } as const;
     expect(expectRefusal(activateHost(aKmsKey(), above, agreement, context({ now: on.mondayTen }))).code).toBe(
@@ -191,8 +191,8 @@ describe('a host that may not activate', () => {
   });
 });
 
-describe('hosts that are new on one key', () => {
-  it('KMS-4 are warned of when the third comes within 24 hours, and not before', () => {
+describe('new hosts on one key', () => {
+  it('KMS-4 cause an advisory at the third host within 24 hours, and not before', () => {
     const first = expectAccepted(activate(aKmsKey(), 1, on.mondayTen));
     const second = expectAccepted(activate(first.key, 2, on.mondayNoon));
     const third = expectAccepted(activate(second.key, 3, addDuration(on.tuesdayTen, { seconds: -1 })));
@@ -201,12 +201,12 @@ describe('hosts that are new on one key', () => {
     expect(third.advisory).toBe('kms-key-on-clients');
   });
 
-  it('KMS-4 are not warned of when the third comes after 24 hours', () => {
+  it('KMS-4 cause no advisory when the third host comes after 24 hours', () => {
     const key = aKmsKey({ hosts: hosts(2, { firstActivatedAt: on.mondayTen }) });
     expect(expectAccepted(activate(key, 3, on.tuesdayTen)).advisory).toBeUndefined();
   });
 
-  it('KMS-4 are new by their first use and not by their last', () => {
+  it('KMS-4 are new by their first activation, not by their last', () => {
     const old = hosts(5, { firstActivatedAt: longAgo, lastActivatedAt: on.mondayTen });
     expect(isProbablyOnClients({ hosts: old }, context({ now: on.mondayTen }))).toBe(false);
     expect(countNewHosts({ hosts: old }, context({ now: on.mondayTen }))).toBe(0);
@@ -215,14 +215,14 @@ describe('hosts that are new on one key', () => {
     expect(isProbablyOnClients({ hosts: hosts(2) }, context({ now: on.mondayTen }))).toBe(false);
   });
 
-  it('KMS-4 count those that came in by an override too', () => {
+  it('KMS-4 include hosts that activated by an override', () => {
     const came = hosts(3, { slot: 'override' });
     expect(isProbablyOnClients({ hosts: came }, context({ now: on.mondayTen }))).toBe(true);
   });
 });
 
-describe('an override that is given', () => {
-  it('OVR-1 adds one activation for that host, and records by whom and under which reference', () => {
+describe('an override that is granted', () => {
+  it('OVR-1 adds one activation for that host, and records the actor and the reference', () => {
     const key = fullKey();
     const grant = {
       kind: 'override',
@@ -244,11 +244,11 @@ describe('an override that is given', () => {
     });
   });
 
-  it('OVR-1 is no host place: the limit stays', () => {
+  it('OVR-1 adds no host slot: the limit stays', () => {
     expect(limitOf(expectAccepted(give(fullKey(), 7, on.mondayTen)).key.grants)).toBe(6);
   });
 
-  it('OVR-1 is not for a MAK', () => {
+  it('OVR-1 is refused for a MAK', () => {
     expect(
       expectRefusal(grantOverride(aMak(), call(7), agreement, context({ actor: agent, now: on.mondayTen }))),
     ).toEqual({
@@ -257,7 +257,7 @@ describe('an override that is given', () => {
     });
   });
 
-  it('BLK-1 is not for a blocked key, though a call that was made before is still answered', () => {
+  it('BLK-1 is refused for a blocked key, but a repeated call returns its grant', () => {
     const first = expectAccepted(
       grantOverride(fullKey(), call(7), agreement, context({ actor: agent, now: on.mondayTen })),
     );
@@ -273,7 +273,7 @@ describe('an override that is given', () => {
 });
 
 describe('an override that is spent', () => {
-  it('OVR-1 lets in a seventh host, once, which takes no place', () => {
+  it('OVR-1 activates a seventh host once, without a slot', () => {
     const given = expectAccepted(give(fullKey(), 7, on.mondayTen)).key;
     const came = expectAccepted(activate(given, 7, on.mondayNoon));
     expect(came.host).toMatchObject({ slot: 'override', uses: 1, overridesSpent: 1 });
@@ -287,7 +287,7 @@ describe('an override that is spent', () => {
     });
   });
 
-  it('OVR-1 lets a known host use its eleventh, and not its twelfth', () => {
+  it('OVR-1 gives a known host an eleventh activation, but not a twelfth', () => {
     const given = expectAccepted(give(spentKey(), 2, on.mondayTen)).key;
     const used = expectAccepted(activate(given, 2, on.mondayNoon));
     expect(used.host).toMatchObject({ slot: 'standard', uses: 11, overridesSpent: 1 });
@@ -295,14 +295,14 @@ describe('an override that is spent', () => {
     expect(expectRefusal(activate(used.key, 2)).detail).toContain('This host has used all 10 of its activations');
   });
 
-  it('OVR-1 is for that host alone: any other is refused', () => {
+  it('OVR-1 cannot be spent by another host', () => {
     const given = expectAccepted(give(spentKey(), 2, on.mondayTen)).key;
     expect(expectRefusal(activate(given, 3)).code).toBe('activation-limit-reached');
     expect(expectRefusal(activate(given, 8)).code).toBe('activation-limit-reached');
     expect(expectAccepted(activate(given, 2)).host.uses).toBe(11);
   });
 
-  it('OVR-1 waits until the standard allowance of its host is gone', () => {
+  it('OVR-1 is kept until the host has used its standard activations', () => {
     const key = aKmsKey({ hosts: [aHost({ uses: 9, firstActivatedAt: longAgo })], overrides: [anOverride()] });
     const tenth = expectAccepted(activate(key, 1));
     expect(tenth.host).toMatchObject({ uses: 10, overridesSpent: 0 });
@@ -312,14 +312,14 @@ describe('an override that is spent', () => {
     expect(eleventh.key.overrides).toEqual([anOverride({ usedAt: on.mondayNoon })]);
   });
 
-  it('OVR-1 waits, too, while there is a place for its host', () => {
+  it('OVR-1 is kept while there is a free slot for the host', () => {
     const key = aKmsKey({ overrides: [anOverride()] });
     const came = expectAccepted(activate(key, 1));
     expect(came.host).toMatchObject({ slot: 'standard', overridesSpent: 0 });
     expect(came.key.overrides).toEqual([anOverride()]);
   });
 
-  it('OVR-1 is one of two at a time, the older first', () => {
+  it('OVR-1 is spent one at a time, the oldest first', () => {
     const older = anOverride({ at: on.mondayTen, callReference: 'CALL-1' });
     const newer = anOverride({ at: on.tuesdayTen, callReference: 'CALL-2' });
     const once = expectAccepted(activate(spentKey({ overrides: [older, newer] }), 1, on.wednesdayNoon));
@@ -330,7 +330,7 @@ describe('an override that is spent', () => {
   });
 });
 
-describe('a host that came in by an override', () => {
+describe('a host that activated by an override', () => {
   const guest = aHost({
     installationId: installationId(7),
     slot: 'override',
@@ -339,11 +339,11 @@ describe('a host that came in by an override', () => {
     firstActivatedAt: longAgo,
   });
 
-  it('KMS-1 has no uses of its own', () => {
+  it('KMS-1 has no standard activations', () => {
     expect(remainingStandardUses(guest, policy)).toBe(0);
   });
 
-  it('EXC-9 moves to a place of its own, with ten uses, once KMSADD has added one', () => {
+  it('EXC-9 takes a slot with ten activations once KMSADD has added one', () => {
     const grants = [aGrant({ amount: 6 }), aGrant({ kind: 'exception', amount: 1 })];
     const key = fullKey({ grants, hosts: [...hosts(6, { firstActivatedAt: longAgo }), guest] });
     const moved = expectAccepted(activate(key, 7));
@@ -352,22 +352,22 @@ describe('a host that came in by an override', () => {
     expect(usedHostSlots(moved.key)).toBe(7);
   });
 
-  it('EXC-9 keeps an override that it did not need for its place', () => {
+  it('EXC-9 keeps an unspent override when it takes a slot', () => {
     const grants = [aGrant({ amount: 6 }), aGrant({ kind: 'exception', amount: 1 })];
     const unspent = anOverride({ installationId: installationId(7) });
     const key = fullKey({ grants, hosts: [...hosts(6), guest], overrides: [unspent] });
     expect(expectAccepted(activate(key, 7)).key.overrides).toEqual([unspent]);
   });
 
-  it('OVR-1 may come again by another override', () => {
+  it('OVR-1 can activate again by another override', () => {
     const unspent = anOverride({ installationId: installationId(7) });
     const key = fullKey({ hosts: [...hosts(6, { firstActivatedAt: longAgo }), guest], overrides: [unspent] });
     expect(expectAccepted(activate(key, 7)).host).toMatchObject({ slot: 'override', uses: 3, overridesSpent: 3 });
   });
 });
 
-describe('a second override on one day of the call centre', () => {
-  it('OVR-2 is refused, and says from when on the next can be given', () => {
+describe('a second override on one day of the call center', () => {
+  it('OVR-2 is refused, with the time of the next', () => {
     const given = expectAccepted(give(fullKey(), 7, on.mondayTen)).key;
     expect(expectRefusal(give(given, 8, on.mondayEvening))).toEqual({
       code: 'override-used-today',
@@ -396,28 +396,31 @@ describe('a second override on one day of the call centre', () => {
       addDuration(on.mondayAfterFallBackMidnight, { seconds: -1 }),
       on.mondayAfterFallBackMidnight,
     ],
-  ])('OVR-2 is refused until midnight in Los Angeles and given from then on: %s', (_, given, stillToday, tomorrow) => {
-    const key = expectAccepted(give(fullKey(), 7, given)).key;
-    expect(expectRefusal(give(key, 7, stillToday))).toMatchObject({
-      code: 'override-used-today',
-      availableAt: tomorrow,
-    });
-    expect(expectAccepted(give(key, 7, tomorrow)).key.overrides).toHaveLength(2);
-  });
+  ])(
+    'OVR-2 is refused until midnight in Los Angeles and granted from then on: %s',
+    (_, given, stillToday, tomorrow) => {
+      const key = expectAccepted(give(fullKey(), 7, given)).key;
+      expect(expectRefusal(give(key, 7, stillToday))).toMatchObject({
+        code: 'override-used-today',
+        availableAt: tomorrow,
+      });
+      expect(expectAccepted(give(key, 7, tomorrow)).key.overrides).toHaveLength(2);
+    },
+  );
 
-  it('OVR-2 is given within the hour when midnight lies between, and on one day of UTC', () => {
+  it('OVR-2 is granted within an hour across midnight, on the same day in UTC', () => {
     const key = expectAccepted(give(fullKey(), 7, on.mondayBeforeMidnight)).key;
     expect(on.mondayBeforeMidnight.slice(0, 10)).toBe(on.tuesdayMidnight.slice(0, 10));
     expect(expectAccepted(give(key, 7, on.tuesdayMidnight)).repeated).toBe(false);
   });
 
-  it('OVR-2 is refused on one day in Los Angeles that is two in UTC', () => {
+  it('OVR-2 is refused on one day in Los Angeles that spans two in UTC', () => {
     const key = expectAccepted(give(fullKey(), 7, on.mondayTen)).key;
     expect(on.mondayTen.slice(0, 10)).not.toBe(on.mondayEvening.slice(0, 10));
     expect(expectRefusal(give(key, 7, on.mondayEvening)).code).toBe('override-used-today');
   });
 
-  it('OVR-2 counts days in the zone that the policy names', () => {
+  it('OVR-2 uses the time zone of the policy', () => {
     const inLisbon = { ...policy, callCenter: { ...policy.callCenter, zone: 'Europe/Lisbon' } };
     const key = { overrides: [anOverride({ at: on.mondayTen })] };
     // Monday 20:00 in Los Angeles is Tuesday 04:00 in Lisbon.
@@ -426,7 +429,7 @@ describe('a second override on one day of the call centre', () => {
     });
   });
 
-  it('OVR-2 is not missed because an older override of the key stands before it', () => {
+  it('OVR-2 is found behind an older override of the key', () => {
     const overrides = [anOverride({ at: longAgo }), anOverride({ at: on.mondayTen }), anOverride({ at: longAgo })];
     expect(overrideAllowance({ overrides }, context({ now: on.mondayNoon }))).toEqual({
       available: 0,
@@ -442,12 +445,12 @@ describe('overrides over the life of a key', () => {
       anOverride({ at: addDuration(longAgo, { days: index }), usedAt: longAgo }),
     );
 
-  it('OVR-3 are five: the fifth is given', () => {
+  it('OVR-3 are five: the fifth is granted', () => {
     const key = expectAccepted(give(fullKey({ overrides: given(4) }), 7, on.mondayTen)).key;
     expect(key.overrides).toHaveLength(5);
   });
 
-  it('OVR-3 refuses a sixth, spent or not, and begins KMSADD', () => {
+  it('OVR-3 refuses a sixth, whether the others are spent or not, with the draft of a KMSADD request', () => {
     expect(expectRefusal(give(fullKey({ overrides: given(5) }), 7, on.mondayTen))).toEqual({
       code: 'overrides-exhausted',
       detail: 'This key has used all 5 of its overrides. To get more, submit a KMSADD request.',
@@ -455,12 +458,12 @@ describe('overrides over the life of a key', () => {
     });
   });
 
-  it('OVR-3 refuses a sixth as exhausted, and not as used today, on the day of the fifth', () => {
+  it('OVR-3 refuses a sixth as exhausted, not as used today, on the day of the fifth', () => {
     const key = expectAccepted(give(fullKey({ overrides: given(4) }), 7, on.mondayTen)).key;
     expect(expectRefusal(give(key, 7, on.mondayNoon)).code).toBe('overrides-exhausted');
   });
 
-  it('OVR-4 under a reference that was used before answers with the first grant and gives no more', () => {
+  it('OVR-4 returns the first grant for a repeated reference and grants nothing more', () => {
     const first = expectAccepted(
       grantOverride(fullKey(), call(7), agreement, context({ actor: agent, now: on.mondayTen })),
     );
@@ -469,7 +472,7 @@ describe('overrides over the life of a key', () => {
     expect(grantOverride(first.key, call(7), agreement, context({ actor: agent, now: on.tuesdayTen }))).toEqual(again);
   });
 
-  it('OVR-4 under that of the fifth is still answered and not refused as exhausted', () => {
+  it('OVR-4 returns the fifth grant for its repeated reference, rather than refusing as exhausted', () => {
     const fifth = expectAccepted(give(fullKey({ overrides: given(4) }), 7, on.mondayTen, 'CALL-5'));
     expect(expectAccepted(give(fifth.key, 7, on.tuesdayTen, 'CALL-5'))).toMatchObject({
       repeated: true,
@@ -477,7 +480,7 @@ describe('overrides over the life of a key', () => {
     });
   });
 
-  it('OVR-5 can be seen before anything is promised: now, when next, and how many are left', () => {
+  it('OVR-5 shows the allowance: available now, the time of the next, and the number left', () => {
     expect(overrideAllowance({ overrides: [] }, context({ now: on.mondayTen }))).toEqual({
       available: 1,
       availableAt: null,
@@ -502,7 +505,7 @@ describe('overrides over the life of a key', () => {
     });
   });
 
-  it('OVR-5 promises exactly what is then given', () => {
+  it('OVR-5 grants exactly what the allowance shows', () => {
     const days = fc.array(fc.integer({ min: 0, max: 20 * 24 * 60 }), { maxLength: 7 });
     fc.assert(
       fc.property(days, fc.integer({ min: 0, max: 20 * 24 * 60 }), (given, asked) => {
@@ -526,8 +529,8 @@ describe('overrides over the life of a key', () => {
   });
 });
 
-describe('the remedies of a spent KMS key', () => {
-  it('KMS-3 say when the next override can be given, if today has had its own', () => {
+describe('the remedies of an exhausted KMS key', () => {
+  it('KMS-3 show the time of the next override after one today', () => {
     const key = fullKey({ overrides: [anOverride({ at: on.mondayTen })] });
     expect(kmsRemedies(key, { agreement, product: 'windows-vista-business' }, context({ now: on.mondayNoon }))).toEqual(
       [
@@ -542,7 +545,7 @@ describe('the remedies of a spent KMS key', () => {
     );
   });
 
-  it('KMS-3 offer no override once all five were given', () => {
+  it('KMS-3 offer no override once all five are granted', () => {
     const overrides = Array.from({ length: 5 }, () => anOverride({ at: longAgo }));
     const [byPhone, byRequest] = kmsRemedies(fullKey({ overrides }), { agreement }, context({ now: on.mondayNoon }));
     expect(byPhone).toEqual({ kind: 'override', available: false, maximum: 0 });
@@ -550,8 +553,8 @@ describe('the remedies of a spent KMS key', () => {
   });
 });
 
-describe('what a host says of the machines it serves', () => {
-  it('KMS-2 is shown with the host, however many they are', () => {
+describe('the number of clients that a host reports', () => {
+  it('KMS-2 is shown with the host, however large it is', () => {
     const key = aKmsKey({ hosts: hosts(2) });
     const [first, second] = key.hosts;
     expect(reportClients(key, installationId(2), 1_000_000)).toEqual({
@@ -560,14 +563,14 @@ describe('what a host says of the machines it serves', () => {
     });
   });
 
-  it('KMS-2 charges nothing: what is left stays', () => {
+  it('KMS-2 uses no activations or slots', () => {
     const key = aKmsKey({ hosts: [aHost({ uses: 9, firstActivatedAt: longAgo })] });
     const reported = reportClients(key, installationId(1), 5000) ?? key;
     expect(expectAccepted(activate(reported, 1)).host).toMatchObject({ uses: 10, clientsReported: 5000 });
     expect(usedHostSlots(reported)).toBe(1);
   });
 
-  it('KMS-2 is not taken from a host that never activated', () => {
+  it('KMS-2 is refused from a host that never activated', () => {
     expect(reportClients(aKmsKey({ hosts: hosts(2) }), installationId(3), 10)).toBeUndefined();
   });
 });
@@ -602,7 +605,7 @@ class Model {
   }
 }
 
-describe('whatever is done to a KMS key in turn', () => {
+describe('any sequence of operations on a KMS key', () => {
   const host = fc.nat(8);
   const step = fc.oneof(
     { weight: 12, arbitrary: fc.record({ does: fc.constant('activate' as const), host }) },
@@ -611,7 +614,7 @@ describe('whatever is done to a KMS key in turn', () => {
     { weight: 1, arbitrary: fc.record({ does: fc.constant('add' as const), places: fc.integer({ min: 1, max: 2 }) }) },
   );
 
-  it('KMS-1 OVR-1 KEY-8 activates what the places and the overrides allow, exactly', () => {
+  it('KMS-1 OVR-1 KEY-8 activates exactly what slots and overrides allow', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 150, size: 'max' }), (steps) => {
         const model = new Model();

@@ -30,19 +30,19 @@ const call = (newLimit: number, callReference = 'CALL-1') => ({
 });
 const byException = aGrant({ kind: 'exception', amount: 500, reference: 'X-1' });
 
-describe('what the call centre can give to a MAK', () => {
-  it('MAK-4 is up to double the amount originally allocated', () => {
+describe('the headroom of the call center for a MAK', () => {
+  it('MAK-4 is up to double the original limit', () => {
     expect(callCenterMaximum(aMak({ original: 100 }), policy)).toBe(200);
     expect(callCenterHeadroom(aMak({ original: 100 }), policy)).toBe(100);
   });
 
-  it('MAK-4 is what is left of that after the calls before', () => {
+  it('MAK-4 is reduced by previous calls', () => {
     const raised = aMak({ grants: [aGrant({ amount: 100 }), aGrant({ kind: 'call-center', amount: 60 })] });
     expect(callCenterMaximum(raised, policy)).toBe(200);
     expect(callCenterHeadroom(raised, policy)).toBe(40);
   });
 
-  it('MAK-4 is nothing, and not less, once an exception took the limit above double', () => {
+  it('MAK-4 is zero, not negative, after an exception raised the limit above double', () => {
     const raised = aMak({ grants: [aGrant({ amount: 100 }), byException] });
     expect(callCenterMaximum(raised, policy)).toBe(200);
     expect(callCenterHeadroom(raised, policy)).toBe(0);
@@ -50,7 +50,7 @@ describe('what the call centre can give to a MAK', () => {
 });
 
 describe('an increase by phone', () => {
-  it('MAK-4 raises the limit to what was asked, and records by whom and under which reference', () => {
+  it('MAK-4 sets the requested limit, and records the actor and the reference', () => {
     const grant = {
       kind: 'call-center',
       amount: 50,
@@ -68,7 +68,7 @@ describe('an increase by phone', () => {
     });
   });
 
-  it('MAK-4 may go to double exactly, and by as little as one', () => {
+  it('MAK-4 can go to exactly double, or add as little as one', () => {
     expect(
       limitOf(
         expectAccepted(increaseLimit(aMak(), call(200), agreement, context({ actor: agent, now: mondayTen }))).key
@@ -83,7 +83,7 @@ describe('an increase by phone', () => {
     ).toBe(101);
   });
 
-  it('MAK-5 above double is refused, and carries the MAKADD request, begun for what is missing', () => {
+  it('MAK-5 is refused above double, with a draft of a MAKADD request for the difference', () => {
     expect(
       expectRefusal(increaseLimit(aMak(), call(201), agreement, context({ actor: agent, now: mondayTen }))),
     ).toEqual({
@@ -101,7 +101,7 @@ describe('an increase by phone', () => {
     });
   });
 
-  it('MAK-4 over all calls together goes no further than double', () => {
+  it('MAK-4 is limited to double over all calls together', () => {
     const once = expectAccepted(
       increaseLimit(aMak(), call(160), agreement, context({ actor: agent, now: mondayTen })),
     ).key;
@@ -119,7 +119,7 @@ describe('an increase by phone', () => {
     expect(twice.grants.map(({ amount }) => amount)).toEqual([100, 60, 40]);
   });
 
-  it.each([100, 99, 0])('MAK-4 to %i is refused as no raise of 100, with the limit of today', (newLimit) => {
+  it.each([100, 99, 0])('MAK-4 to %i is refused as not above the limit of 100, with the current limit', (newLimit) => {
     expect(
       expectRefusal(increaseLimit(aMak(), call(newLimit), agreement, context({ actor: agent, now: mondayTen }))),
     ).toEqual({
@@ -129,7 +129,7 @@ describe('an increase by phone', () => {
     });
   });
 
-  it('MAK-4 of a key above double is refused either as no raise or as above what a call can give', () => {
+  it('MAK-4 on a key above double is refused as no increase, or as above the call center’s limit', () => {
     const raised = aMak({ grants: [aGrant({ amount: 100 }), byException] });
     const codeOf = (newLimit: number) =>
       expectRefusal(increaseLimit(raised, call(newLimit), agreement, context({ actor: agent, now: mondayTen }))).code;
@@ -140,7 +140,7 @@ describe('an increase by phone', () => {
     ]);
   });
 
-  it('OVR-4 under a reference that was used before answers with the first grant and gives no more', () => {
+  it('OVR-4 returns the first grant for a repeated reference and grants nothing more', () => {
     const first = expectAccepted(
       increaseLimit(aMak(), call(150), agreement, context({ actor: agent, now: mondayTen })),
     );
@@ -152,7 +152,7 @@ describe('an increase by phone', () => {
     });
   });
 
-  it('OVR-4 is not taken for repeated because an exception had that reference', () => {
+  it('OVR-4 does not treat the reference of an exception grant as repeated', () => {
     const raised = aMak({ grants: [aGrant({ amount: 100 }), { ...byException, amount: 10, reference: 'CALL-1' }] });
     expect(
       expectAccepted(increaseLimit(raised, call(150), agreement, context({ actor: agent, now: mondayTen }))),
@@ -162,7 +162,7 @@ describe('an increase by phone', () => {
     });
   });
 
-  it('BLK-1 of a blocked key is refused, though a call that was made before is still answered', () => {
+  it('BLK-1 is refused for a blocked key, but a repeated call returns its grant', () => {
     const first = expectAccepted(
       increaseLimit(aMak(), call(150), agreement, context({ actor: agent, now: mondayTen })),
     );
@@ -176,7 +176,7 @@ describe('an increase by phone', () => {
     ).toBe(true);
   });
 
-  it('KMS-1 of a KMS key is refused: its hosts are given overrides instead', () => {
+  it('KMS-1 is refused for a KMS key, with advice to grant an override', () => {
     expect(
       expectRefusal(increaseLimit(aKmsKey(), call(12), agreement, context({ actor: agent, now: mondayTen }))),
     ).toEqual({
@@ -185,7 +185,7 @@ describe('an increase by phone', () => {
     });
   });
 
-  it('MAK-4 KEY-8 never goes above double, and the sum of the grants is the limit, whatever is asked in turn', () => {
+  it('MAK-4 KEY-8 never exceeds double, and the limit is the sum of the grants, for any sequence of calls', () => {
     const calls = fc.array(
       fc.record({ newLimit: fc.integer({ min: -5, max: 500 }), callReference: fc.nat(5).map(String) }),
     );
@@ -215,7 +215,7 @@ describe('an increase by phone', () => {
   });
 });
 
-describe('a MAK that has run out', () => {
+describe('a MAK at its limit', () => {
   const draft = {
     kind: 'MAKADD',
     organizationName: 'Alder School District',
@@ -224,7 +224,7 @@ describe('a MAK that has run out', () => {
     keyLastFive: 'BCDFG',
   };
 
-  it('MAK-5 is refused with both ways out: so much by phone now, or a MAKADD request, begun', () => {
+  it('MAK-5 is refused with both remedies: an increase by phone, or a draft of a MAKADD request', () => {
     expect(refuseAtLimit(aMak(), 100, { agreement, product: 'windows-vista-enterprise' }, policy)).toEqual({
       ok: false,
       refusal: {
@@ -241,7 +241,7 @@ describe('a MAK that has run out', () => {
     });
   });
 
-  it('MAK-5 is refused with MAKADD as the only way when the call centre has given all that it can', () => {
+  it('MAK-5 is refused with MAKADD as the only remedy when the call center has no headroom', () => {
     const raised = aMak({ grants: [aGrant({ amount: 100 }), aGrant({ kind: 'call-center', amount: 100 })] });
     expect(refuseAtLimit(raised, 200, { agreement, product: 'windows-vista-enterprise' }, policy)).toEqual({
       ok: false,
@@ -259,7 +259,7 @@ describe('a MAK that has run out', () => {
     });
   });
 
-  it('EXC-4 begins the request for a number that is an exception, whatever was granted so far', () => {
+  it('EXC-4 drafts a request for a number that is an exception, whatever was granted before', () => {
     const added = fc.array(fc.record({ kind: fc.constantFrom('call-center', 'exception'), amount: fc.nat(150) }));
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 200 }), added, (original, grants) => {

@@ -13,8 +13,8 @@ import { productKey } from '../../builders.ts';
 const text = 'BCDFG-HJKMP-QRTVW-XY234-6789B';
 const key = productKey(1_234_567);
 
-describe('a product key that is drawn', () => {
-  it('KEY-5 is 25 symbols in five groups, each drawn from all 24', () => {
+describe('a generated product key', () => {
+  it('KEY-5 has 25 characters in five groups, each chosen from all 24', () => {
     const bounds: number[] = [];
     let next = 0;
     const drawn = generateProductKey((bound) => {
@@ -26,24 +26,24 @@ describe('a product key that is drawn', () => {
     expect(drawn.reveal()).toBe('BCDFG-HJKMP-QRTVW-XY234-6789B');
   });
 
-  it('KEY-5 has no symbol that is mistaken for another: no vowels, and no S, 5, Z, L, N, 0 or 1', () => {
+  it('KEY-5 has no characters that look alike: no vowels, and no S, 5, Z, L, N, 0, or 1', () => {
     expect(productKeyCharacters).toBe('BCDFGHJKMPQRTVWXY2346789');
     expect(new Set(productKeyCharacters).size).toBe(24);
   });
 
-  it('KEY-5 uses whatever the source gives, up to its last symbol', () => {
+  it('KEY-5 uses every value of the random source, up to the last character', () => {
     expect(generateProductKey(() => 23).reveal()).toBe('99999-99999-99999-99999-99999');
     expect(generateProductKey(() => 0).reveal()).toBe('BBBBB-BBBBB-BBBBB-BBBBB-BBBBB');
   });
 });
 
-describe('a product key that somebody types', () => {
+describe('a product key that a person types', () => {
   it.each([
     ['with hyphens', text],
     ['without', 'BCDFGHJKMPQRTVWXY2346789B'],
     ['in lower case', 'bcdfg-hjkmp-qrtvw-xy234-6789b'],
     ['with spaces around and between', '  BCDFG HJKMP\tQRTVW  XY234 - 6789B\n'],
-  ])('KEY-5 is read %s', (_, typed) => {
+  ])('KEY-5 is parsed %s', (_, typed) => {
     expect(parseProductKey(typed)?.reveal()).toBe(text);
   });
 
@@ -54,11 +54,11 @@ describe('a product key that somebody types', () => {
     ['a vowel', 'ACDFG-HJKMP-QRTVW-XY234-6789B'],
     ['a zero', 'BCDFG-HJKMP-QRTVW-XY234-67890'],
     ['another mark between', 'BCDFG.HJKMP.QRTVW.XY234.6789B'],
-  ])('KEY-5 is none with %s', (_, typed) => {
+  ])('KEY-5 is undefined with %s', (_, typed) => {
     expect(parseProductKey(typed)).toBeUndefined();
   });
 
-  it('KEY-5 is any key that was ever drawn', () => {
+  it('KEY-5 is parsed for any generated key', () => {
     fc.assert(
       fc.property(fc.array(fc.nat(23), { minLength: 25, maxLength: 25 }), (draws) => {
         const drawn = generateProductKey(() => draws.shift() ?? 0);
@@ -69,7 +69,7 @@ describe('a product key that somebody types', () => {
 });
 
 describe('a product key that is shown', () => {
-  it('KEY-6 shows its last five and no more, drawn or typed', () => {
+  it('KEY-6 shows only its last five characters, generated or typed', () => {
     const masked = '*****-*****-*****-*****-6789B';
     expect(String(parseProductKey(text))).toBe(masked);
     expect(parseProductKey(text)?.lastFive).toBe('6789B');
@@ -77,7 +77,7 @@ describe('a product key that is shown', () => {
     expect(String(key)).toBe(maskedKey(key.lastFive));
   });
 
-  it('KEY-6 shows no more in JSON, when inspected, or spread into another object', () => {
+  it('KEY-6 shows no more in JSON, when inspected, or when spread into another object', () => {
     const masked = maskedKey(key.lastFive);
     expect(JSON.stringify({ key })).toBe(`{"key":"${masked}"}`);
     expect(inspect(key)).toBe(masked);
@@ -86,7 +86,7 @@ describe('a product key that is shown', () => {
   });
 });
 
-describe('a product key within what people write', () => {
+describe('a product key in text that people write', () => {
   it.each([
     ['with hyphens', text],
     ['in small letters', text.toLowerCase()],
@@ -98,7 +98,7 @@ describe('a product key within what people write', () => {
     );
   });
 
-  it('KEY-6 is not seen in what is longer, shorter, or has a symbol that no key has', () => {
+  it('KEY-6 is not recognized in longer or shorter text, or with other characters', () => {
     for (const other of [`${text}X`, text.slice(1), `A${text.slice(1)}`, maskedKey('6789B'), ''])
       expect(maskProductKeys(other)).toBe(other);
   });

@@ -27,7 +27,7 @@ const ask = { reason: 'It leaked.', reference: 'CALL-1' };
 
 describe('a live key', () => {
   it.each<Key>([aMak(), aKmsKey({ hosts: hosts(2) })])(
-    'BLK-2 is held from the beginning of its replacement, its successor settled: $type',
+    'BLK-2 stops at the start of its replacement, with a fixed successor: $type',
     (key) => {
       const begun = expectAccepted(
         beginReplacement(key, ask, successor, context({ actor: ines.email, now: tuesdayTen })),
@@ -39,17 +39,17 @@ describe('a live key', () => {
     },
   );
 
-  it('BLK-2 is not replaced when nobody began to', () => {
+  it('BLK-2 has no replacement to complete', () => {
     expect(completeReplacement(aMak(), anAgreement(), context({ now: tuesdayTen }))).toBeUndefined();
   });
 });
 
-describe('a key that is held or blocked', () => {
+describe('a key that is being replaced, or blocked', () => {
   it.each([
     ['held', blockingState, null],
     ['blocked', blockedState(), successor.lastFive],
     ['blocked without a successor', blockedState(null), null],
-  ] as const)('BLK-2 is not replaced again while it is %s', (_, status, replacedBy) => {
+  ] as const)('BLK-2 cannot be replaced again while it is %s', (_, status, replacedBy) => {
     const refusal = expectRefusal(
       beginReplacement(
         aMak({ state: status }),
@@ -61,15 +61,15 @@ describe('a key that is held or blocked', () => {
     expect(refusal).toMatchObject({ code: 'key-blocked', replacedBy });
   });
 
-  it('BLK-2 is not completed twice', () => {
+  it('BLK-2 cannot be completed twice', () => {
     expect(
       completeReplacement(aMak({ state: blockedState() }), anAgreement(), context({ now: tuesdayTen })),
     ).toBeUndefined();
   });
 });
 
-describe('a replacement that is completed', () => {
-  it('BLK-2 LED-1 is told in the history, with the limit of the new key and the reason', () => {
+describe('a completed replacement', () => {
+  it('BLK-2 LED-1 is recorded in the ledger with the limit of the new key and the reason', () => {
     const key = aMak({ state: blockingState });
     expect(completeReplacement(key, anAgreement(), context({ now: tuesdayTen }))?.event).toMatchObject({
       action: 'key-blocked',
@@ -82,7 +82,7 @@ describe('a replacement that is completed', () => {
     aGrant({ kind: 'exception', amount: 500, approvedBy: 'noor@alder.example' }),
   ];
 
-  it('BLK-1 sets both marks, for activation and for validation, and names the successor', () => {
+  it('BLK-1 sets both timestamps, for activation and for validation, and names the successor', () => {
     const key = aMak({ state: blockingState, grants: raised });
     const completed = completeReplacement(key, anAgreement(), context({ now: tuesdayTen }));
     const state = { status: 'blocked', at: tuesdayTen, validationAt: tuesdayTen, replacedBy: successor };
@@ -90,7 +90,7 @@ describe('a replacement that is completed', () => {
     expect(completed?.event).toMatchObject({ actor: ines.email, action: 'key-blocked', reference: successor.keyId });
   });
 
-  it('BLK-2 KEY-4 gives a MAK the standard allowance of its group, whatever the old one had been raised to', () => {
+  it('BLK-2 KEY-4 gives a MAK the standard allowance of its group, whatever limit the old key had', () => {
     const key = aMak({ state: blockingState, grants: raised });
     const issued = completeReplacement(key, anAgreement(), context({ now: tuesdayTen }))?.issued;
     // 80 licenses of the group by 1.2, rounded up to the next ten.
@@ -107,7 +107,7 @@ describe('a replacement that is completed', () => {
     });
   });
 
-  it('BLK-2 KMS-1 OVR-3 gives a KMS key its six places and five overrides anew, and no host', () => {
+  it('BLK-2 KMS-1 OVR-3 gives a KMS key six slots, five overrides, and no hosts', () => {
     const key = aKmsKey({ state: blockingState, hosts: hosts(6), overrides: [anOverride(), anOverride()] });
     const issued = completeReplacement(key, anAgreement(), context({ now: tuesdayTen }))?.issued;
     expect(issued).toMatchObject({
@@ -124,7 +124,7 @@ describe('a replacement that is completed', () => {
 describe('an installation that is validated', () => {
   const good = { genuine: true, reason: null, graceEndsAt: null };
 
-  it('VAL-1 is genuine when it has activated, and never was when it has not', () => {
+  it('VAL-1 is genuine when it has activated, and not when it never has', () => {
     expect(validateInstallation(aMak(), true, context({ now: mondayTen }))).toEqual(good);
     expect(validateInstallation(aMak(), false, context({ now: mondayTen }))).toEqual({
       ...good,
@@ -141,7 +141,7 @@ describe('an installation that is validated', () => {
     });
   });
 
-  it('VAL-1 BLK-1 is as genuine as before while its key is only held', () => {
+  it('VAL-1 BLK-1 stays genuine while its key is being replaced', () => {
     expect(validateInstallation(aMak({ state: blockingState }), true, context({ now: tuesdayTen }))).toEqual(good);
   });
 
@@ -158,7 +158,7 @@ describe('an installation that is validated', () => {
     expect(validateInstallation(key, true, context({ now: addDuration(graceEndsAt, { seconds: 1 }) }))).toEqual(after);
   });
 
-  it('VAL-1 takes the grace from the policy, and counts it from the mark for validation', () => {
+  it('VAL-1 uses the grace period of the policy, from the timestamp for validation', () => {
     const short = { ...policy, validation: { graceDays: 0 } };
     expect(
       validateInstallation(aMak({ state: blockedState() }), true, context({ now: mondayTen, policy: short })),
@@ -173,7 +173,7 @@ describe('an installation that is validated', () => {
     );
   });
 
-  it('VAL-1 has no grace when it never activated with the blocked key', () => {
+  it('VAL-1 has no grace period when it never activated with the blocked key', () => {
     expect(validateInstallation(aMak({ state: blockedState() }), false, context({ now: mondayTen }))).toMatchObject({
       genuine: false,
       reason: 'key-blocked',
@@ -184,18 +184,18 @@ describe('an installation that is validated', () => {
 describe('a KMS key that was replaced', () => {
   const key = aKmsKey({ state: blockedState(), hosts: hosts(3) });
 
-  it('BLK-3 loses the hosts that have activated with a successor, and nothing else', () => {
+  it('BLK-3 loses the hosts that have activated with its successor, and nothing else', () => {
     const [first, , third] = key.hosts;
     expect(withoutMovedHosts(key, [installationId(2), installationId(9)])).toEqual({ ...key, hosts: [first, third] });
     expect(withoutMovedHosts(key, [1, 2, 3].map(installationId))).toEqual({ ...key, hosts: [] });
   });
 
-  it('BLK-3 stays as it is when none of them is on it any more', () => {
+  it('BLK-3 is unchanged when it has none of these hosts', () => {
     expect(withoutMovedHosts(key, [installationId(9)])).toBeUndefined();
     expect(withoutMovedHosts(key, [])).toBeUndefined();
   });
 
-  it('BLK-3 is another matter while it is live or held, and for a MAK', () => {
+  it('BLK-3 keeps its hosts while it is live or being replaced, and does not apply to a MAK', () => {
     expect(withoutMovedHosts(aKmsKey({ hosts: hosts(3) }), [installationId(2)])).toBeUndefined();
     expect(withoutMovedHosts(aKmsKey({ state: blockingState, hosts: hosts(3) }), [installationId(2)])).toBeUndefined();
     expect(withoutMovedHosts(aMak({ state: blockedState() }), [installationId(2)])).toBeUndefined();

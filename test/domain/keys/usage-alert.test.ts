@@ -35,11 +35,11 @@ describe('the use of a limit', () => {
     [6, 6, 100],
     [1, 1, 100],
     [0, 0, null],
-  ])('ALR-1 of %i of %i tells %s', (used, limit, percent) => {
+  ])('ALR-1 of %i of %i reports %s percent', (used, limit, percent) => {
     expect(decideUsageAlert(use(used, limit), emptyAlertHistory, policy).alertPercent).toBe(percent);
   });
 
-  it('ALR-1 is told once, the highest share alone, and the lower ones never after it', () => {
+  it('ALR-1 reports once: only the highest share, and no lower ones after it', () => {
     const first = decideUsageAlert(use(48, 50), emptyAlertHistory, policy);
     expect(first).toEqual({ alertPercent: 95, history: told(80, 95) });
     expect(decideUsageAlert(use(48, 50), first.history, policy)).toEqual({ alertPercent: null, history: told(80, 95) });
@@ -49,7 +49,7 @@ describe('the use of a limit', () => {
     });
   });
 
-  it('ALR-1 is told again only after a grant took it back below', () => {
+  it('ALR-1 reports a share again only after a grant brought the use below it', () => {
     // 50 of 60 are below 95 %, and above 80 %.
     const to60 = { limit: 60, used: 50 };
     const raised = decideUsageAlert(use(50, 60, [to60]), told(80, 95, 100), policy);
@@ -60,7 +60,7 @@ describe('the use of a limit', () => {
     expect(decideUsageAlert(use(80, 100), told(), policy).alertPercent).toBe(80);
   });
 
-  it('ALR-1 is told again when a grant took it back below and nobody looked until it was there once more', () => {
+  it('ALR-1 reports a share again when the use reached it again before a check after the grant', () => {
     expect(decideUsageAlert(use(80, 100, [{ limit: 100, used: 50 }]), told(80, 95, 100), policy).alertPercent).toBe(80);
     expect(decideUsageAlert(use(60, 60, [{ limit: 60, used: 50 }]), told(80), policy).alertPercent).toBe(100);
     // Raised twice: the first grant took it below 80 %, the second came when it was there again.
@@ -73,7 +73,7 @@ describe('the use of a limit', () => {
     expect(decideUsageAlert(use(50, 60, [{ limit: 60, used: 48 }]), told(80), policy).alertPercent).toBeNull();
   });
 
-  it('KEY-8 ALR-1 reckons what was used when each later limit was granted', () => {
+  it('KEY-8 ALR-1 computes the use at the time of each later limit', () => {
     const hour = (hours: number) => addDuration(mondayTen, { hours });
     const grants = [
       aGrant({ amount: 50, at: hour(0) }),
@@ -90,7 +90,7 @@ describe('the use of a limit', () => {
     expect(limitIncreasesSince({ limit: 100 }, grants, usedAt)).toEqual([]);
   });
 
-  it('ALR-1 leaves alone what was told of clients', () => {
+  it('ALR-1 keeps the time of the last client alert', () => {
     const before = { ...told(), clientsAlertedAt: mondayTen };
     expect(decideUsageAlert(use(50, 50), before, policy).history).toEqual({
       ...told(80, 95, 100),
@@ -101,7 +101,7 @@ describe('the use of a limit', () => {
   const limits = fc.integer({ min: 1, max: 1_000_000 });
   const tellings = fc.subarray([80, 95, 100]).map((percents) => told(...percents));
 
-  it('ALR-1 says the least use at which there is something to tell next, to the unit', () => {
+  it('ALR-1 returns the exact lowest use of the next alert', () => {
     fc.assert(
       fc.property(limits, tellings, (limit, before) => {
         const at = nextUsageAlertAt(limit, before, policy);
@@ -116,7 +116,7 @@ describe('the use of a limit', () => {
     expect(nextUsageAlertAt(0, emptyAlertHistory, policy)).toBeNull();
   });
 
-  it('ALR-1 tells each share once between two grants, in whatever steps the use rises', () => {
+  it('ALR-1 reports each share once between two grants, in whatever steps the use rises', () => {
     const steps = fc.array(fc.integer({ min: 0, max: 40 }), { maxLength: 30 });
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 200 }), steps, (limit, rises) => {
@@ -155,11 +155,11 @@ describe('new hosts on a KMS key', () => {
       3,
     ],
     ['none at all', since(), null],
-  ])('KMS-4 %s', (_, key, count) => {
+  ])('KMS-4 counts %s', (_, key, count) => {
     expect(decideClientAlert(key, emptyAlertHistory, policy).hosts).toBe(count);
   });
 
-  it('KMS-4 is told once in the hours, however many more come in them, and again after', () => {
+  it('KMS-4 alerts once within the hours, however many more hosts come, and again after them', () => {
     const first = decideClientAlert(since(mondayTen, hours(1), hours(2)), emptyAlertHistory, policy);
     expect(first.history).toEqual({ ...emptyAlertHistory, clientsAlertedAt: hours(2) });
     expect(decideClientAlert(since(mondayTen, hours(1), hours(2)), first.history, policy)).toEqual({
@@ -174,7 +174,7 @@ describe('new hosts on a KMS key', () => {
     });
   });
 
-  it('KMS-4 leaves alone what was told of the use', () => {
+  it('KMS-4 keeps the reported shares of the limit', () => {
     const before = told(80);
     expect(decideClientAlert(since(tuesdayTen, tuesdayTen, tuesdayTen), before, policy).history).toEqual({
       ...before,

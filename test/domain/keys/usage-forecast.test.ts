@@ -24,7 +24,7 @@ function aHistory(facts: Partial<UsageHistory> = {}): UsageHistory {
 }
 
 describe('a history that is too short', () => {
-  it('ALR-2 says nothing before a week is over, and speaks when it is', () => {
+  it('ALR-2 gives no forecast before a week has passed, and gives one from then on', () => {
     const first = addDuration(now, { days: -7 });
     const others = daily(5, 1);
     const almost = fromEpochMilliseconds(Date.parse(first) + 1);
@@ -32,14 +32,14 @@ describe('a history that is too short', () => {
     expect(forecastUsage(aHistory({ activatedAt: [first, ...others] }), now, policy).perDay).toBeCloseTo(6 / 7, 2);
   });
 
-  it('ALR-2 says nothing of fewer than five activations', () => {
+  it('ALR-2 gives no forecast with fewer than five activations', () => {
     const long = [addDuration(now, { days: -20 })];
     expect(forecastUsage(aHistory({ activatedAt: [...long, ...daily(3, 1)] }), now, policy)).toEqual(silence);
     expect(forecastUsage(aHistory({ activatedAt: [...long, ...daily(4, 1)] }), now, policy).perDay).toBe(0.25);
     expect(forecastUsage(aHistory({ activatedAt: [] }), now, policy)).toEqual(silence);
   });
 
-  it('ALR-2 counts the activations of the last four weeks, and none before or yet to come', () => {
+  it('ALR-2 counts the activations of the last four weeks only', () => {
     const edge = addDuration(now, { days: -28 });
     const before = fromEpochMilliseconds(Date.parse(edge) - 1);
     const ahead = fromEpochMilliseconds(Date.parse(now) + 1);
@@ -51,7 +51,7 @@ describe('a history that is too short', () => {
 });
 
 describe('the pace', () => {
-  it('ALR-2 is that of the last four weeks, or of all the days there were when these are fewer', () => {
+  it('ALR-2 is that of the last four weeks, or of the complete history if it is shorter', () => {
     expect(forecastUsage(aHistory({ activatedAt: daily(14, 3) }), now, policy).perDay).toBe(3);
     expect(forecastUsage(aHistory({ activatedAt: daily(28, 2) }), now, policy).perDay).toBe(2);
     // What was fast long ago is over.
@@ -59,7 +59,7 @@ describe('the pace', () => {
     expect(forecastUsage(aHistory({ activatedAt: [...old, ...daily(28, 1)] }), now, policy).perDay).toBeCloseTo(1, 0);
   });
 
-  it('ALR-2 gives the day on which what is left is used up', () => {
+  it('ALR-2 gives the day on which the remaining activations are used up', () => {
     const runsOut = (remaining: number, aDay = 1) =>
       forecastUsage(aHistory({ activatedAt: daily(28, aDay), remaining }), now, policy).runsOutOn;
     expect(runsOut(10)).toBe('2026-06-11');
@@ -74,7 +74,7 @@ describe('the pace', () => {
     expect(at(1_096)).toEqual({ perDay: 1, runsOutOn: null, askBy: null, inWords: null });
   });
 
-  it('ALR-2 is of the days on the calendar of the support team', () => {
+  it('ALR-2 uses the calendar days of the support time zone', () => {
     // In Los Angeles it is still Sunday evening.
     const late = instant('2026-06-01T05:00:00Z');
     const history = aHistory({ activatedAt: daily(28, 1, late), remaining: 1 });
@@ -93,11 +93,11 @@ describe('the last safe day to ask', () => {
     ['a Sunday', 13, '2026-06-14', '2026-06-05'],
     ['a Monday', 14, '2026-06-15', '2026-06-05'],
     ['a Tuesday', 15, '2026-06-16', '2026-06-08'],
-  ])('ALR-2 SLA-1 is five business days before %s begins', (_, remaining, runsOutOn, day) => {
+  ])('ALR-2 SLA-1 is five business days before %s starts', (_, remaining, runsOutOn, day) => {
     expect(askBy(remaining)).toMatchObject({ runsOutOn, askBy: day });
   });
 
-  it('ALR-2 SLA-1 passes over a holiday', () => {
+  it('ALR-2 SLA-1 skips a holiday', () => {
     const at = addDuration(holidayNoon, { days: -20 });
     // Veterans Day is Wednesday 11 November: neither it nor the day after it gains a day by it.
     expect(askBy(19, 0, at)).toMatchObject({ runsOutOn: '2026-11-10', askBy: '2026-11-02' });
@@ -106,7 +106,7 @@ describe('the last safe day to ask', () => {
     expect(askBy(22, 0, at)).toMatchObject({ runsOutOn: '2026-11-13', askBy: '2026-11-04' });
   });
 
-  it('ALR-2 leaves as long as the customer usually takes to approve, in whole days', () => {
+  it('ALR-2 allows for the customer’s usual approval time, in full days', () => {
     expect(askBy(14, 0)).toMatchObject({ runsOutOn: '2026-06-15', askBy: '2026-06-05' });
     expect(askBy(14, 0.1).askBy).toBe('2026-06-04');
     expect(askBy(14, 1).askBy).toBe('2026-06-04');
@@ -117,7 +117,7 @@ describe('the last safe day to ask', () => {
     .integer({ min: Date.parse('2024-01-01T00:00:00Z'), max: Date.parse('2031-12-31T00:00:00Z') })
     .map(fromEpochMilliseconds);
 
-  it('ALR-2 SLA-1 is the last day on which what is asked for is due before the key runs out', () => {
+  it('ALR-2 SLA-1 is the last day on which a request is answered before the key runs out', () => {
     fc.assert(
       fc.property(someday, fc.integer({ min: 0, max: 1_095 }), (at, remaining) => {
         const { runsOutOn, askBy: day } = askBy(remaining, 0, at);
@@ -133,7 +133,7 @@ describe('the last safe day to ask', () => {
     );
   });
 
-  it('ALR-2 is never after the day on which it runs out, and never later for a slower customer', () => {
+  it('ALR-2 is never after the day on which the key runs out, and never later for a slower customer', () => {
     const slowness = fc.double({ min: 0, max: 20, noNaN: true });
     fc.assert(
       fc.property(someday, fc.integer({ min: 0, max: 1_095 }), slowness, (at, remaining, slow) => {
@@ -146,7 +146,7 @@ describe('the last safe day to ask', () => {
     );
   });
 
-  it('ALR-2 comes no later the faster a key is used', () => {
+  it('ALR-2 is never later when a key is used faster', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 30 }), fc.integer({ min: 0, max: 900 }), (aDay, remaining) => {
         const at = (pace: number) => forecastUsage(aHistory({ activatedAt: daily(28, pace), remaining }), now, policy);
@@ -157,7 +157,7 @@ describe('the last safe day to ask', () => {
   });
 });
 
-describe('the forecast in words', () => {
+describe('the forecast as a sentence', () => {
   const words = (facts: Partial<UsageHistory>, at = now) => forecastUsage(aHistory(facts), at, policy).inWords;
 
   it.each<[facts: Partial<UsageHistory>, sentence: string]>([
@@ -177,11 +177,11 @@ describe('the forecast in words', () => {
     ],
     [{ remaining: 217 }, 'At the pace of the last four weeks, the key runs out on 4 January 2027. Ask by 23 December.'],
     [{ remaining: 0 }, 'The key has run out. Ask for more now.'],
-  ])('ALR-2 of %o are: %s', (facts, sentence) => {
+  ])('ALR-2 of %o is: %s', (facts, sentence) => {
     expect(words(facts)).toBe(sentence);
   });
 
-  it('ALR-2 name a pace of weeks in words, whatever the number of weeks that policy looks back', () => {
+  it('ALR-2 writes the number of weeks as a word, for any window of the policy', () => {
     const pace = (weeks: number) => {
       const window = { ...policy.alerts.forecast, windowDays: 7 * weeks };
       const itsPolicy = { ...policy, alerts: { ...policy.alerts, forecast: window } };
@@ -199,7 +199,7 @@ describe('the forecast in words', () => {
     ]);
   });
 
-  it('ALR-2 say to ask now from the last safe day on', () => {
+  it('ALR-2 says to ask now from the last safe day on', () => {
     // Asked on Tuesday 2 June, the answer is due before Wednesday the 10th; on Monday there is still a day.
     expect(words({ remaining: 9 })).toBe(
       'At the pace of the last four weeks, the key runs out on 10 June. Ask by 2 June.',
@@ -213,7 +213,7 @@ describe('the forecast in words', () => {
   });
 });
 
-describe('how long an approval usually takes', () => {
+describe('the usual approval time', () => {
   const aDay = 8 * 60;
 
   it.each<[minutes: number[], days: number]>([
