@@ -29,33 +29,29 @@ import type { Refusal, Result } from '../domain/refusal.ts';
 import { fridayNine, mondayTen } from './instants.ts';
 import { readProjectFile } from './project-files.ts';
 
-// One small world, told in one place: the school district of Alder, its people, its two keys and its requests. Each
-// builder gives a whole and valid thing, and takes only what the test is about.
+// One set of test data: the school district of Alder, its people, its two keys, and its requests. Each builder returns
+// a complete and valid value, and takes only the members that the test is about.
 
-/** The policy that is shipped, read from its file. */
+/** The shipped policy, read from its file. */
 export const policy: Policy = policySchema.parse(JSON.parse(readProjectFile('policy.json')));
 
-/** Under which the builders act: at 10:00 on the Monday, in the name of Inés, by the policy that is shipped. */
-export function context(facts: Partial<Context> = {}): Context {
-  return { actor: ines.email, operationId: 'operation-1', now: mondayTen, policy, ...facts };
+/** The context of the builders: Monday at 10:00, Inés as the actor, and the shipped policy. */
+export function context(members: Partial<Context> = {}): Context {
+  return { actor: ines.email, operationId: 'operation-1', now: mondayTen, policy, ...members };
 }
-
-// ---- People
 
 export const ines: Person = { name: 'Inés Oliveira', email: 'ines@alder.example', phone: '+1 425 555 0101' };
 export const jorge: Person = { name: 'Jorge Ruiz', email: 'jorge@alder.example', phone: '+1 425 555 0102' };
 /** The Notices Correspondent. */
 export const noor: Person = { name: 'Noor Haddad', email: 'noor@alder.example', phone: '+1 425 555 0103' };
-/** On no list of the agreement. */
+/** A stranger, who is not on any list of the agreement. */
 export const mallory: Person = { name: 'Mallory Crane', email: 'mallory@birch.example', phone: '+1 425 555 0199' };
-/** Of the exceptions team. */
+/** A member of the exceptions team. */
 export const reviewer = 'tomas.novak@vendor.example';
-/** Of the call centre. */
+/** A call center agent. */
 export const agent = 'carla.ortiz@vendor.example';
 
-// ---- Agreements
-
-export function anAgreement(facts: Partial<Agreement> = {}): Agreement {
+export function anAgreement(members: Partial<Agreement> = {}): Agreement {
   return {
     agreementId: 'E-1001',
     program: 'enterprise',
@@ -70,25 +66,25 @@ export function anAgreement(facts: Partial<Agreement> = {}): Agreement {
     noticesCorrespondent: noor,
     pendingNoticesCorrespondent: null,
     deputy: null,
-    ...facts,
+    ...members,
   };
 }
 
-// ---- Keys
-
-/** A well-formed installation id for each whole number from 0 on; different numbers give different ids. */
+/** Returns a well-formed installation id for each integer from 0. Different numbers give different ids. */
 export function installationId(number: number): InstallationId {
   return installationIdFrom(String(number).padStart(45, '0'));
 }
 
-/** A well-formed product key for each whole number from 0 on; those of numbers below 24 to the fifth end differently. */
+/**
+ * Returns a well-formed product key for each integer from 0. Numbers below 24^5 give different last five characters.
+ */
 export function productKey(number: number): ProductKey {
   const base = productKeyCharacters.length;
-  const places = Array.from({ length: 25 }, (_, place) => Math.floor(number / base ** (24 - place)) % base);
-  return generateProductKey(() => places.shift() ?? 0);
+  const digits = Array.from({ length: 25 }, (_, position) => Math.floor(number / base ** (24 - position)) % base);
+  return generateProductKey(() => digits.shift() ?? 0);
 }
 
-export function aGrant(facts: Partial<Grant> = {}): Grant {
+export function aGrant(members: Partial<Grant> = {}): Grant {
   return {
     kind: 'initial',
     amount: 100,
@@ -96,12 +92,12 @@ export function aGrant(facts: Partial<Grant> = {}): Grant {
     by: ines.email,
     reference: 'E-1001',
     approvedBy: null,
-    ...facts,
+    ...members,
   };
 }
 
-/** A live MAK of the client group, issued with 100 activations unless `original` or `grants` says otherwise. */
-export function aMak({ original = 100, ...facts }: Partial<Mak> & { original?: number } = {}): Mak {
+/** Returns a live MAK of the client group, with an initial limit of 100 unless `original` or `grants` sets another. */
+export function aMak({ original = 100, ...members }: Partial<Mak> & { original?: number } = {}): Mak {
   return {
     type: 'MAK',
     keyId: 'mak-1',
@@ -112,12 +108,12 @@ export function aMak({ original = 100, ...facts }: Partial<Mak> & { original?: n
     grants: [aGrant({ amount: original })],
     issuedAt: mondayTen,
     replaces: null,
-    ...facts,
+    ...members,
   };
 }
 
-/** A live KMS key of the group server-b with the standard places, on which no host has activated. */
-export function aKmsKey(facts: Partial<KmsKey> = {}): KmsKey {
+/** Returns a live KMS key of the group server-b with the standard number of slots and no hosts. */
+export function aKmsKey(members: Partial<KmsKey> = {}): KmsKey {
   return {
     type: 'KMS',
     keyId: 'kms-1',
@@ -130,14 +126,14 @@ export function aKmsKey(facts: Partial<KmsKey> = {}): KmsKey {
     replaces: null,
     hosts: [],
     overrides: [],
-    ...facts,
+    ...members,
   };
 }
 
-/** The key that took the place of another. */
+/** The replacement of a key. */
 export const successor: Successor = { keyId: 'key-2', lastFive: 'QRTVW' };
 
-/** A key that is being replaced: held, and not blocked yet. */
+/** The state of a key that is being replaced and is not blocked yet. */
 export const blockingState: KeyState = {
   status: 'blocking',
   since: mondayTen,
@@ -146,13 +142,13 @@ export const blockingState: KeyState = {
   successor,
 };
 
-/** A key that is blocked, with both marks, and replaced by `successor` unless `replacedBy` says otherwise. */
+/** Returns the state of a blocked key, with both timestamps, replaced by `successor` unless `replacedBy` is given. */
 export function blockedState(replacedBy: Successor | null = successor): KeyState {
   return { status: 'blocked', at: mondayTen, validationAt: mondayTen, replacedBy };
 }
 
-/** A KMS host that has a place and has activated once. */
-export function aHost(facts: Partial<KmsHost> = {}): KmsHost {
+/** Returns a KMS host that has a slot and has activated once. */
+export function aHost(members: Partial<KmsHost> = {}): KmsHost {
   return {
     installationId: installationId(1),
     machineName: 'kms-host',
@@ -163,24 +159,25 @@ export function aHost(facts: Partial<KmsHost> = {}): KmsHost {
     firstActivatedAt: mondayTen,
     lastActivatedAt: mondayTen,
     clientsReported: null,
-    ...facts,
+    ...members,
   };
 }
 
-/** So many hosts with a place each; they have the installation ids 1, 2, 3 and so on. */
-export function hosts(count: number, facts: Partial<KmsHost> = {}): KmsHost[] {
-  return Array.from({ length: count }, (_, index) => aHost({ installationId: installationId(index + 1), ...facts }));
+/** Returns hosts with a slot each, and the installation ids 1, 2, 3, and so on. */
+export function hosts(count: number, members: Partial<KmsHost> = {}): KmsHost[] {
+  return Array.from({ length: count }, (_, index) => aHost({ installationId: installationId(index + 1), ...members }));
 }
 
-/** An override for the host with installation id 1, not spent. */
-export function anOverride(facts: Partial<Override> = {}): Override {
-  return { installationId: installationId(1), at: mondayTen, callReference: 'CALL-1', usedAt: null, ...facts };
+/** Returns an unspent override for the host with installation id 1. */
+export function anOverride(members: Partial<Override> = {}): Override {
+  return { installationId: installationId(1), at: mondayTen, callReference: 'CALL-1', usedAt: null, ...members };
 }
 
-// ---- Exception requests
-
-/** A complete MAKADD request of Inés's: more than the call centre can give, too little for a review, nothing to flag. */
-export function aRequestForm(facts: Partial<RequestForm> = {}): RequestForm {
+/**
+ * Returns a complete MAKADD form from Inés. It is above the call center's headroom, below the review threshold, and has
+ * no flags.
+ */
+export function aRequestForm(members: Partial<RequestForm> = {}): RequestForm {
   return {
     kind: 'MAKADD',
     organizationName: 'Alder School District',
@@ -193,108 +190,113 @@ export function aRequestForm(facts: Partial<RequestForm> = {}): RequestForm {
     requiredDate: civilDate('2027-01-04'),
     language: 'en',
     noticesCorrespondent: null,
-    ...facts,
+    ...members,
   };
 }
 
-/** The same for the KMS key: ten more host places. */
-export function aKmsRequestForm(facts: Partial<RequestForm> = {}): RequestForm {
+/** Returns the same for the KMS key: ten more hosts. */
+export function aKmsRequestForm(members: Partial<RequestForm> = {}): RequestForm {
   return aRequestForm({
     kind: 'KMSADD',
     product: 'windows-server-2008-standard',
     keyLastFive: 'HJKMP',
     activationsRequested: 10,
-    ...facts,
+    ...members,
   });
 }
 
-/** What is known of the agreement when a request comes in: both of its keys, and no request that is open. */
-export function intakeContext(facts: Partial<IntakeContext> = {}): IntakeContext {
-  return { agreement: anAgreement(), keys: [aMak()], openExceptionId: () => undefined, ...facts };
+/** Returns the stored data that a new request is checked against: the agreement, its MAK, and no open request. */
+export function intakeContext(members: Partial<IntakeContext> = {}): IntakeContext {
+  return { agreement: anAgreement(), keys: [aMak()], openExceptionId: () => undefined, ...members };
 }
 
-/** What a request was made with: an intake other than `anIntake()`, and the moment of every move up to the step named. */
+/** Options of the request builders: members of the form, and the time of all transitions. */
 export type StateOptions = { readonly form?: Partial<RequestForm>; readonly at?: Instant };
 
 export function requestReceived({ form = {}, at = mondayTen }: StateOptions = {}): ExceptionRequest {
-  const facts = form.kind === 'KMSADD' ? aKmsRequestForm(form) : aRequestForm(form);
-  const keys: Key[] = [facts.kind === 'KMSADD' ? aKmsKey() : aMak()];
+  const completeForm = form.kind === 'KMSADD' ? aKmsRequestForm(form) : aRequestForm(form);
+  const keys: Key[] = [completeForm.kind === 'KMSADD' ? aKmsKey() : aMak()];
   return expectAccepted(
-    receiveRequest(facts, intakeContext({ keys }), 'X-1', context({ actor: facts.requester.email, now: at })),
+    receiveRequest(
+      completeForm,
+      intakeContext({ keys }),
+      'X-1',
+      context({ actor: completeForm.requester.email, now: at }),
+    ),
   ).request;
 }
 
-export function requestInReview(made: StateOptions = {}): ExceptionRequest {
-  return expectAccepted(requestReview(requestReceived(made))).request;
+export function requestInReview(options: StateOptions = {}): ExceptionRequest {
+  return expectAccepted(requestReview(requestReceived(options))).request;
 }
 
-export function requestAwaitingRequester(made: StateOptions = {}): ExceptionRequest {
-  const before = requestInReview(made);
+export function requestAwaitingRequester(options: StateOptions = {}): ExceptionRequest {
+  const before = requestInReview(options);
   return expectAccepted(askQuestion(before, 'Which schools?', context({ actor: reviewer, now: before.receivedAt })))
     .request;
 }
 
-export function requestAnswered(made: StateOptions = {}): ExceptionRequest {
-  const before = requestAwaitingRequester(made);
+export function requestAnswered(options: StateOptions = {}): ExceptionRequest {
+  const before = requestAwaitingRequester(options);
   return expectAccepted(answerQuestion(before, 'Elm and Fir.', context({ actor: ines.email, now: before.receivedAt })))
     .request;
 }
 
-export function requestAwaitingApproval(made: StateOptions = {}): ExceptionRequest {
-  const before = requestReceived(made);
+export function requestAwaitingApproval(options: StateOptions = {}): ExceptionRequest {
+  const before = requestReceived(options);
   return expectAccepted(requestApproval(before, context({ now: before.receivedAt }))).request;
 }
 
-/** Forwarded by the team for a smaller number while the Correspondent was being asked: the second question. */
-export function requestInSecondRound(made: StateOptions = {}): ExceptionRequest {
-  const before = requestAwaitingApproval(made);
+/** Returns a request that the team forwarded for a smaller number during the first round. */
+export function requestInSecondRound(options: StateOptions = {}): ExceptionRequest {
+  const before = requestAwaitingApproval(options);
   return expectAccepted(
     forwardRequest(before, before.activations - 1, context({ actor: reviewer, now: before.receivedAt })),
   ).request;
 }
 
-/** Approved by the Correspondent; the limit has not been raised yet. */
-export function requestApproved(made: StateOptions = {}): ExceptionRequest {
-  return requestDecided('approve', made);
+/** Returns a request with a recorded approval, whose limit has not been raised yet. */
+export function requestApproved(options: StateOptions = {}): ExceptionRequest {
+  return requestDecided('approve', options);
 }
 
-export function requestDenied(made: StateOptions = {}): ExceptionRequest {
-  return requestDecided('deny', made);
+export function requestDenied(options: StateOptions = {}): ExceptionRequest {
+  return requestDecided('deny', options);
 }
 
-function requestDecided(decision: 'approve' | 'deny', made: StateOptions): ExceptionRequest {
-  const before = requestAwaitingApproval(made);
+function requestDecided(decision: 'approve' | 'deny', options: StateOptions): ExceptionRequest {
+  const before = requestAwaitingApproval(options);
   const choice = { decision, comment: null } as const;
   return expectAccepted(
     recordDecision(before, before.rounds, choice, context({ actor: noor.email, now: before.receivedAt })),
   ).request;
 }
 
-export function requestFulfilled(made: StateOptions = {}): ExceptionRequest {
-  const before = requestApproved(made);
+export function requestFulfilled(options: StateOptions = {}): ExceptionRequest {
+  const before = requestApproved(options);
   const key = before.form.kind === 'KMSADD' ? aKmsKey() : aMak();
   return expectAccepted(fulfillRequest(before, key, context({ now: before.receivedAt }))).request;
 }
 
-export function requestRejected(made: StateOptions = {}): ExceptionRequest {
-  const before = requestInReview(made);
+export function requestRejected(options: StateOptions = {}): ExceptionRequest {
+  const before = requestInReview(options);
   return expectAccepted(rejectRequest(before, 'Too many.', context({ actor: reviewer, now: before.receivedAt })))
     .request;
 }
 
-export function requestWithdrawn(made: StateOptions = {}): ExceptionRequest {
-  const before = requestReceived(made);
+export function requestWithdrawn(options: StateOptions = {}): ExceptionRequest {
+  const before = requestReceived(options);
   return expectAccepted(
     withdrawRequest(before, 'No longer needed.', context({ actor: ines.email, now: before.receivedAt })),
   ).request;
 }
 
-/** Lapsed since the Correspondent did not answer. */
-export function requestLapsed({ at = fridayNine, ...made }: StateOptions = {}): ExceptionRequest {
-  return expectAccepted(lapseRequest(requestAwaitingApproval(made), context({ now: at }))).request;
+/** Returns a request that lapsed because the Correspondent did not answer. */
+export function requestLapsed({ at = fridayNine, ...options }: StateOptions = {}): ExceptionRequest {
+  return expectAccepted(lapseRequest(requestAwaitingApproval(options), context({ now: at }))).request;
 }
 
-const builders: Readonly<Record<ExceptionStatus, (made?: StateOptions) => ExceptionRequest>> = {
+const builders: Readonly<Record<ExceptionStatus, (options?: StateOptions) => ExceptionRequest>> = {
   received: requestReceived,
   'in-review': requestInReview,
   'awaiting-requester': requestAwaitingRequester,
@@ -306,34 +308,32 @@ const builders: Readonly<Record<ExceptionStatus, (made?: StateOptions) => Except
   lapsed: requestLapsed,
 };
 
-/** A request that got to this status by legal moves, with whatever facts the test lays over it. */
+/** Returns a request that reached this status by allowed transitions, with the given members replaced. */
 export function aRequest({
   status = 'received',
   form,
   at,
-  ...facts
+  ...members
 }: Partial<ExceptionRequest> & { status?: ExceptionStatus; at?: Instant } = {}): ExceptionRequest {
-  const options = { ...(form === undefined ? {} : { form: form }), ...(at === undefined ? {} : { at }) };
-  return { ...builders[status](options), ...facts };
+  const options = { ...(form === undefined ? {} : { form }), ...(at === undefined ? {} : { at }) };
+  return { ...builders[status](options), ...members };
 }
 
-/** A request in each of the nine states. */
+/** One request in each of the nine states. */
 export const requestInEachState: readonly ExceptionRequest[] = exceptionStatuses.map((status) => aRequest({ status }));
 
-/** The same request, whose workflow is parked on a wait. */
+/** Returns the request with a waiting workflow execution. */
 export function withWaitingExecution(request: ExceptionRequest): ExceptionRequest {
   return { ...request, execution: { status: 'waiting', executionNumber: 1, since: request.receivedAt } };
 }
 
-// ---- Answers
-
-/** What a rule decided. Throws when it refused: the test was about something else. */
+/** Returns the result of a rule that did not refuse. Throws when it refused. */
 export function expectAccepted<Outcome extends object>(result: Result<Outcome>): { readonly ok: true } & Outcome {
   if (!result.ok) throw new Error(`refused: ${result.refusal.code}: ${result.refusal.detail}`);
   return result;
 }
 
-/** Why a rule refused. Throws when it did not. */
+/** Returns the refusal of a rule. Throws when it did not refuse. */
 export function expectRefusal(result: Result<object>): Refusal {
   if (result.ok) throw new Error('not refused');
   return result.refusal;

@@ -1,9 +1,9 @@
 import { instant } from '../domain/calendar/instant.ts';
 
-// Moments by the names that people give them, on the clocks of Los Angeles, where the support team sits. They are
-// written with the offset that the clocks had, so that no test leans on the arithmetic it is there to check.
+// Named instants in the time zone of Los Angeles, where the support team works. They are written with their UTC offset,
+// so that no test depends on the arithmetic that it checks.
 
-// Two weeks without a holiday, 1 to 12 June 2026, in summer time; opening hours are 09:00 to 17:00.
+// Two weeks without a holiday, 1 to 12 June 2026, in daylight saving time. Opening hours are 09:00 to 17:00.
 export const sundayNoon = instant('2026-05-31T12:00:00-07:00');
 export const mondayBeforeNine = instant('2026-06-01T08:59:59.999-07:00');
 export const mondayNine = instant('2026-06-01T09:00:00-07:00');
@@ -39,7 +39,7 @@ export const nextFridayNine = instant('2026-06-12T09:00:00-07:00');
 export const nextFridayFive = instant('2026-06-12T17:00:00-07:00');
 export const mondayAfterNextFridayFive = instant('2026-06-15T17:00:00-07:00');
 
-// A week with a holiday in its middle: Veterans Day is Wednesday 11 November 2026, in winter time.
+// A week with a holiday in the middle, in standard time: Veterans Day is Wednesday 11 November 2026.
 export const fridayBeforeTheHolidayAlmostFive = instant('2026-11-06T16:59:00-08:00');
 export const saturdayBeforeTheHolidayNoon = instant('2026-11-07T12:00:00-08:00');
 export const tuesdayBeforeTheHolidayFive = instant('2026-11-10T17:00:00-08:00');
@@ -53,8 +53,8 @@ export const fridayAfterTheHolidayFive = instant('2026-11-13T17:00:00-08:00');
 export const mondayAfterTheHolidayFive = instant('2026-11-16T17:00:00-08:00');
 export const tuesdayAfterTheHolidayFive = instant('2026-11-17T17:00:00-08:00');
 
-// The Sundays on which the clocks change, and the business days around them. Spring leaves out 02:00 to 03:00 on 8
-// March 2026; autumn has 01:00 to 02:00 twice on 1 November 2026.
+// The Sundays on which the clocks change, and the business days around them. 02:00 to 03:00 is skipped on 8 March 2026.
+// 01:00 to 02:00 is repeated on 1 November 2026.
 export const fridayBeforeSpringForwardTen = instant('2026-03-06T10:00:00-08:00');
 export const springForwardSundayMidnight = instant('2026-03-08T00:00:00-08:00');
 export const mondayAfterSpringForwardMidnight = instant('2026-03-09T00:00:00-07:00');
