@@ -192,9 +192,9 @@ ${style}
 <table role="presentation" class="page" width="100%" cellpadding="0" cellspacing="0" border="0" style="background:#eef1f4">
 <tr><td class="edge" align="center" style="padding:24px 12px">
 <!--[if mso]><table role="presentation" width="600" align="center"><tr><td><![endif]-->
-<table role="presentation" class="card" width="100%" cellpadding="0" cellspacing="0" border="0" style="max-width:600px;table-layout:fixed;background:#ffffff;border:1px solid #d9dfe6;border-radius:10px;text-align:left">
+<table role="presentation" class="card" width="100%" cellpadding="0" cellspacing="0" border="0" style="max-width:600px;table-layout:fixed;background:#ffffff;border:1px solid #d9dfe6;border-top:4px solid #16324f;border-radius:10px;text-align:left">
 <tr><td class="pad" style="padding:26px 32px 0">
-<p class="dim" style="margin:0 0 6px;${mutedStyle};font-weight:600;letter-spacing:0.02em">${senderName}</p>
+<p class="dim" style="margin:0 0 6px;${mutedStyle};font-weight:700;color:#16324f">${senderName}</p>
 <h1 class="ink" style="margin:0 0 20px;${textStyle};font-size:23px;line-height:1.3;font-weight:700;${wordBreak}">${title.text}</h1>
 ${renderHtmlBlock(paragraph(greeting))}
 ${blocks.map(renderHtmlBlock)}
@@ -221,7 +221,7 @@ function renderHtmlBlock(block: Block): Markup {
       return html`<table role="presentation" width="100%" cellpadding="0" cellspacing="0" border="0" style="table-layout:fixed;margin:4px 0 20px">
 ${block.rows.map(
   ({ label, value }) => html`<tr>
-<td class="dim line" width="36%" valign="top" style="width:36%;padding:8px 12px 8px 0;border-top:1px solid #e3e8ed;${mutedStyle};line-height:1.5">${label.text}</td>
+<td class="dim line" width="32%" valign="top" style="width:32%;padding:8px 12px 8px 0;border-top:1px solid #e3e8ed;${mutedStyle};line-height:1.5">${label.text}</td>
 <td class="ink line" valign="top" style="padding:8px 0;border-top:1px solid #e3e8ed;${textStyle};font-size:15px;line-height:1.5;${wordBreak}">${value.text}</td>
 </tr>`,
 )}

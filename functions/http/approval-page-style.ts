@@ -59,7 +59,7 @@ body {
 header { background: var(--banner); color: var(--on-banner); }
 header p { margin: 0 auto; padding: 0.75rem 1rem; font-weight: 700; }
 header p, main, footer { max-width: 50rem; }
-main > p, main > ul, main > ol, footer p { max-width: 44rem; }
+main > p, main > ul, main > ol { max-width: 44rem; }
 main { margin: 0 auto; padding: 1.5rem 1rem 2rem; }
 footer { margin: 0 auto; padding: 0 1rem 2.5rem; color: var(--muted); font-size: 1rem; }
 footer p { margin: 0; padding-top: 0.75rem; }
