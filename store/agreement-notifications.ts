@@ -4,37 +4,44 @@ import type { AgreementNotification } from '../domain/agreement-notification.ts'
 import type { Instant } from '../domain/calendar/instant.ts';
 import { addDuration } from '../domain/calendar/instant.ts';
 import { dueIndexKeys } from './dynamodb/due-items.ts';
-import type { ItemKey, Store, TransactItem } from './dynamodb/table.ts';
+import type { ItemKey, TransactItem } from './dynamodb/table.ts';
 import { checkFormat, rethrowTransientAsContention } from './dynamodb/table.ts';
+import type { Store } from './store.ts';
 import { fingerprintOf } from './vault.ts';
 
-/** How long whoever claims a notice has to send it before another may try. */
+/** The time that a sender has for a notification it claimed. After that, another sender can claim it. */
 const claimSeconds = 120;
 
-/** What `dueBy` calls a notice: its id holds an address, and goes into no key. */
+/** Returns the ID of a notification in `listDueItems`: a fingerprint, because the notification ID contains an email address. */
 export function dueIdOf({ notificationId }: AgreementNotification): string {
   return fingerprintOf(notificationId);
 }
+
+/** The next action is due: the notification is pending, and no claim of it is valid. */
+const dueNow = '#next <= :now';
 
 function notificationKey(dueId: string): ItemKey {
   return { PK: `NOTIFICATION#${dueId}`, SK: 'NOTIFICATION' };
 }
 
-/** Owes a notice: goes into the transaction that makes it owed, so that it is owed if and only if that happened. */
+/**
+ * Returns the write that adds a notification to the outbox. It belongs in the transaction of the change that it reports, so
+ * that the notification is pending if and only if the change is committed.
+ */
 export function notificationWrite(notification: AgreementNotification, now: Instant): TransactItem {
   return {
     Put: {
       TableName: '',
       Item: {
         ...notificationKey(dueIdOf(notification)),
-        notification: notification,
+        notification,
         ...dueIndexKeys('NOTIFICATION', now),
       },
     },
   };
 }
 
-/** Claims a notice that is owed by now, for a moment; `undefined` when somebody else has it, or it was sent. */
+/** Claims a due notification for two minutes. Returns `undefined` if another sender claimed it, or if it was sent. */
 export async function claimNotification(
   store: Store,
   dueId: string,
@@ -47,14 +54,14 @@ export async function claimNotification(
           TableName: store.tableName,
           Key: notificationKey(dueId),
           UpdateExpression: 'SET #next = :until',
-          ConditionExpression: '#next <= :now',
+          ConditionExpression: dueNow,
           ExpressionAttributeNames: { '#next': 'nextActionAt' },
           ExpressionAttributeValues: { ':now': now, ':until': addDuration(now, { seconds: claimSeconds }) },
           ReturnValues: 'ALL_NEW',
         }),
       ),
     );
-    // A notice is only ever written by `noticeWrite`.
+    // Only `notificationWrite` writes this attribute.
     return checkFormat(Attributes ?? {}).notification as AgreementNotification;
   } catch (error) {
     if (error instanceof ConditionalCheckFailedException) return undefined;
@@ -62,7 +69,7 @@ export async function claimNotification(
   }
 }
 
-/** Strikes off a notice that went out, or that never can. */
+/** Removes a notification from the outbox: it was sent, or it can never be sent. */
 export async function removeNotification(store: Store, dueId: string): Promise<void> {
   await rethrowTransientAsContention(
     store.client.send(new DeleteCommand({ TableName: store.tableName, Key: notificationKey(dueId) })),

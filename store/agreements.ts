@@ -19,9 +19,9 @@ import { notificationWrite } from './agreement-notifications.ts';
 import { dueIndexKeys } from './dynamodb/due-items.ts';
 import type { Page, PageRequest } from './dynamodb/page.ts';
 import { pageOf, startAfter } from './dynamodb/page.ts';
-import type { ItemKey, Store, TransactItem } from './dynamodb/table.ts';
+import type { ItemKey, TransactItem } from './dynamodb/table.ts';
 import { getAll, query } from './dynamodb/table.ts';
-import type { UpdateDecision, UpdateResult, Versioned, WriteContext } from './dynamodb/versioned-item.ts';
+import type { Versioned, WriteContext } from './dynamodb/versioned-item.ts';
 import {
   fromItem,
   isProcessed,
@@ -32,6 +32,7 @@ import {
   updateWithRetry,
 } from './dynamodb/versioned-item.ts';
 import { keyCreationWrites } from './keys.ts';
+import type { Store, UpdateDecision, UpdateResult } from './store.ts';
 
 export function agreementKey(agreementId: string): ItemKey {
   return { PK: `AGREEMENT#${agreementId}`, SK: 'AGREEMENT' };
@@ -42,12 +43,12 @@ export function readAgreement(store: Store, agreementId: string): Promise<Versio
   return readItem<Agreement>(store, agreementKey(agreementId));
 }
 
-/** The agreement with this id; `undefined` when there is none. */
+/** Returns the agreement with this ID, or `undefined` if there is none. */
 export async function findAgreement(store: Store, agreementId: string): Promise<Agreement | undefined> {
   return (await readAgreement(store, agreementId))?.value;
 }
 
-/** The agreements on whose contact list, or as whose Notices Correspondent, this e-mail is, by id (AGR-3). */
+/** Returns a page of the agreements that list this email as a contact or the Notices Correspondent, ordered by ID (AGR-3). */
 export async function listAgreements(
   store: Store,
   email: string,
@@ -71,8 +72,7 @@ export async function listAgreements(
 }
 
 /**
- * Registers an agreement, and with it, in one step, the KMS key that it gets when it covers Windows Vista (KEY-1).
- * Refuses an agreement that exists (`agreement-exists`). The same operation again answers with the agreement as it is.
+ * Registers an agreement and, in the same transaction, issues its KMS key if the agreement covers Windows Vista (KEY-1). Refuses an agreement that exists (`agreement-exists`). A repeated operation returns the agreement.
  */
 export function registerAgreement(
   store: Store,
@@ -87,7 +87,7 @@ export function registerAgreement(
       const { agreementId } = agreement;
       return {
         kind: 'refused',
-        refusal: refuse('agreement-exists', `Agreement ${agreementId} is registered already. Change it instead.`, {
+        refusal: refuse('agreement-exists', `Agreement ${agreementId} is already registered. Change it instead.`, {
           agreementId,
         }),
       };
@@ -149,7 +149,7 @@ function kmsKeyWrites(
   return keyCreationWrites(store, { key, productKey, agreement }, { ...context, actor: serviceActor });
 }
 
-/** Replaces the Authorized Contact List (AGR-2) and, with it, who may see the agreement (AGR-3). */
+/** Replaces the Authorized Contact List (AGR-2), and so who may see the agreement (AGR-3). */
 export function changeContacts(
   store: Store,
   agreementId: string,
@@ -173,8 +173,8 @@ export function changeContacts(
 }
 
 /**
- * Names a new Notices Correspondent, who takes over after the waiting period; every contact and both correspondents are
- * told at once (AGR-4). `undefined` when there is no such agreement.
+ * Names a new Notices Correspondent, who takes over after the waiting period. Notifies every contact and both
+ * correspondents immediately (AGR-4). Returns `undefined` if there is no such agreement.
  */
 export function nameNewCorrespondent(
   store: Store,
@@ -215,7 +215,7 @@ export function nameNewCorrespondent(
   );
 }
 
-/** Lets the Notices Correspondent name a deputy for some days, both included, in place of any named before (AGR-5). */
+/** Names a deputy of the Notices Correspondent, from a first to a last day, in place of any earlier deputy (AGR-5). */
 export function nameDeputy(
   store: Store,
   agreementId: string,
@@ -238,7 +238,7 @@ export function nameDeputy(
   );
 }
 
-/** Makes the successor whose time has come the Notices Correspondent in every respect (AGR-4). May run any number of times. */
+/** Completes a change of the Notices Correspondent whose waiting period is over (AGR-4). It is safe to repeat. */
 export async function applyCorrespondentChange(store: Store, agreementId: string, now: Instant): Promise<void> {
   await updateAgreement(
     store,
@@ -261,14 +261,14 @@ export async function applyCorrespondentChange(store: Store, agreementId: string
   );
 }
 
-/** When the sweep has something to do with an agreement: when a new Notices Correspondent takes over. */
+/** Returns the index keys of an agreement: its next action is due when a new Notices Correspondent takes over. */
 export function agreementIndexKeys({
   pendingNoticesCorrespondent: pending,
 }: Agreement): Readonly<Record<string, string>> {
   return dueIndexKeys('AGREEMENT', pending?.effectiveAt ?? null);
 }
 
-/** What a change of an agreement comes to, with the notices that it owes. */
+/** The changed agreement, the event, and the notifications to send. */
 type AgreementUpdate = {
   readonly agreement: Agreement;
   readonly event: AuditEvent;
@@ -281,7 +281,7 @@ function updateAgreement(
   decide: (agreement: Agreement) => AgreementUpdate | 'no-change',
   { operationId, now }: WriteContext,
 ): Promise<UpdateResult<Agreement> | undefined> {
-  return updateExisting<Agreement, Agreement>(store, agreementKey(agreementId), (record) => {
+  return updateExisting(store, agreementKey(agreementId), (record: Versioned<Agreement>): UpdateDecision<Agreement> => {
     if (operationId !== null && isProcessed(record, operationId)) return { kind: 'no-change', value: record.value };
     const update = decide(record.value);
     if (update === 'no-change') return { kind: 'no-change', value: record.value };
@@ -307,8 +307,8 @@ function updateAgreement(
 }
 
 /**
- * Whom a pointer leads to the agreement, by normalized e-mail (AGR-3). It follows from what is written alone: a new Notices
- * Correspondent gets one when the agreement is settled.
+ * Returns the normalized emails of the people who have a pointer to the agreement (AGR-3). It depends only on the stored
+ * agreement: a new Notices Correspondent gets a pointer when the change is completed.
  */
 export function personEmailsOf(agreement: Agreement): readonly string[] {
   const people = [...agreement.contacts, agreement.noticesCorrespondent];
@@ -319,7 +319,7 @@ function personKey(email: string): string {
   return `PERSON#${normalizeEmail(email)}`;
 }
 
-/** Says that a person may see an agreement as its customer. */
+/** Returns the key of the pointer that lets a person see an agreement as a customer. */
 export function personPointer(email: string, agreementId: string): ItemKey {
   return { PK: personKey(email), SK: `AGREEMENT#${agreementId}` };
 }

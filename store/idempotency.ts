@@ -1,13 +1,15 @@
 import type { Instant } from '../domain/calendar/instant.ts';
 import { addDuration, epochMilliseconds, isBefore } from '../domain/calendar/instant.ts';
-import type { ItemKey, Store } from './dynamodb/table.ts';
+import { itemIsAbsent } from './dynamodb/conditions.ts';
+import type { ItemKey } from './dynamodb/table.ts';
 import { commit, get } from './dynamodb/table.ts';
+import type { Store } from './store.ts';
 import { fingerprintOf } from './vault.ts';
 
-/** A request that may be sent again: who sent it, under which key, and a fingerprint of all that it asked. */
+/** The caller of an idempotent request, its idempotency key, and a fingerprint of its content. */
 export type IdempotencyKey = { readonly caller: string; readonly key: string; readonly fingerprint: string };
 
-/** What was answered, as it went out. */
+/** A response as it was sent. */
 export type StoredResponse = {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
@@ -20,15 +22,43 @@ export type ClaimResult =
   | { readonly kind: 'reused' }
   | { readonly kind: 'in-progress' };
 
-/** For how long the answer to a request over HTTP is kept. */
+/** The time for which the response to an HTTP request is stored. */
 const defaultRetentionHours = 24;
-/** Longer than any function may run: after it, one that never answered counts as lost and may be done again. */
+/** Longer than the timeout of every function. After it, a request without a response counts as lost and can be claimed again. */
 const inProgressSeconds = 60;
 
+/*
+ * The life of an idempotency key:
+ *
+ *     claim                            complete                                    expiresAt
+ *       │                                 │                                            │
+ *   ────┼─────────────────────────────────┼────────────────────────────────────────────┼──────────▶
+ *       │ in progress                     │ completed: duplicates get this response    │ claimable
+ *       │
+ *       │ in progress          inProgressUntil
+ *       │ (no response)               │ lost: the next duplicate claims the key again
+ *   ────┼─────────────────────────────┼───────────────────────────────────────────────────────────▶
+ *       │
+ *       │ release (a fault): the item is deleted, and the next duplicate claims the key
+ *   ────┼──┼──────────────────────────────────────────────────────────────────────────────────────▶
+ */
+
+/** No other request claimed the key since it was read. */
+const unchangedSinceRead = '#attempts = :attempts';
+
+/** No response is stored. */
+const notCompleted = 'attribute_not_exists(#response)';
+
+/** The stored response is too old to be returned. */
+const expired = '#expiresAt < :now';
+
+/** The key still belongs to this request. */
+const sameRequest = '#fingerprint = :fingerprint';
+
 /**
- * Begins a request that carries an idempotency key. Answers that it is the first, what the first was answered, that the
- * key was used for another request, or that the first still runs. A first that was lost may be begun again; doing it
- * twice is safe, since what it does knows the operation that it belongs to.
+ * Claims an idempotency key. `claimed`: process the request. `completed`: return the stored response. `reused`: the key was
+ * used for a different request. `in-progress`: another process handles the request. A lost request can be claimed again.
+ * That is safe, because every change stores the ID of its operation and is applied once.
  */
 export async function claimIdempotencyKey(
   store: Store,
@@ -43,7 +73,7 @@ export async function claimIdempotencyKey(
     if (isUnexpired) {
       if (existing.fingerprint !== idempotencyKey.fingerprint) return { kind: 'reused' };
       if (typeof existing.response === 'string') {
-        // Answers are sealed: one of them may hold a product key.
+        // Responses are sealed, because a response can contain a product key.
         return {
           kind: 'completed',
           response: JSON.parse(store.vault.open(existing.response, key.PK)) as StoredResponse,
@@ -65,9 +95,9 @@ export async function claimIdempotencyKey(
             expiresAtEpochSeconds: Math.ceil(epochMilliseconds(expiresAt) / 1000),
           },
           ...(existing === undefined
-            ? { ConditionExpression: 'attribute_not_exists(PK)' }
+            ? { ConditionExpression: itemIsAbsent }
             : {
-                ConditionExpression: '#attempts = :attempts AND (attribute_not_exists(#response) OR #expiresAt < :now)',
+                ConditionExpression: `${unchangedSinceRead} AND (${notCompleted} OR ${expired})`,
                 ExpressionAttributeNames: {
                   '#attempts': 'attempts',
                   '#response': 'response',
@@ -83,7 +113,7 @@ export async function claimIdempotencyKey(
   }
 }
 
-/** Keeps what the first was answered, sealed, for those who ask again. */
+/** Stores the response, sealed, for duplicates of the request. Does nothing if a response is stored already. */
 export async function completeIdempotencyKey(
   store: Store,
   idempotencyKey: IdempotencyKey,
@@ -96,7 +126,7 @@ export async function completeIdempotencyKey(
         TableName: '',
         Key: key,
         UpdateExpression: 'SET #response = :response',
-        ConditionExpression: '#fingerprint = :fingerprint AND attribute_not_exists(#response)',
+        ConditionExpression: `${sameRequest} AND ${notCompleted}`,
         ExpressionAttributeNames: { '#response': 'response', '#fingerprint': 'fingerprint' },
         ExpressionAttributeValues: {
           ':response': store.vault.seal(JSON.stringify(response), key.PK),
@@ -107,21 +137,21 @@ export async function completeIdempotencyKey(
   ]);
 }
 
-/** Forgets a first that came to nothing (a fault), so that it can be tried again at once. */
+/** Releases a key after a fault, so that the request can be retried immediately. */
 export async function releaseIdempotencyKey(store: Store, idempotencyKey: IdempotencyKey): Promise<void> {
   await commit(store, [
     {
       Delete: {
         TableName: '',
         Key: itemKey(idempotencyKey),
-        ConditionExpression: 'attribute_not_exists(#response)',
+        ConditionExpression: notCompleted,
         ExpressionAttributeNames: { '#response': 'response' },
       },
     },
   ]);
 }
 
-/** The name of the operation that all repetitions of a request are: what it does remembers it. */
+/** Returns the operation ID of a request. It is the same for all duplicates, so that their changes are applied once. */
 export function operationIdOf({ caller, key, fingerprint }: IdempotencyKey): string {
   return fingerprintOf(JSON.stringify([caller, key, fingerprint])).slice(0, 32);
 }

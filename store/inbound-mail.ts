@@ -2,20 +2,20 @@ import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import type { Instant } from '../domain/calendar/instant.ts';
 import { addDuration, epochMilliseconds } from '../domain/calendar/instant.ts';
 import { itemFormat } from './dynamodb/schema.ts';
-import type { Store } from './dynamodb/table.ts';
 import { attemptsMax, ContentionError, commit } from './dynamodb/table.ts';
+import type { Store } from './store.ts';
 import { fingerprintOf } from './vault.ts';
 
-/** A mail as it came over the wire; of one that is larger than asked for, only its beginning. */
+/** A received email as raw bytes. If it is too large, only its beginning. */
 export type StoredMail = { readonly raw: Buffer; readonly isComplete: boolean };
 
-/** The door to the mails that came in, each by the id that the mail service gave it. */
+/** The store of received emails, by the ID that SES gave each. */
 export type InboundMailStore = {
-  /** Reads at most so many bytes of a mail. Throws when it is not there: the mail service stores before it tells. */
+  /** Reads at most `bytesMax` bytes of an email. Throws if it does not exist: SES stores an email before it sends the event. */
   read(key: string, bytesMax: number): Promise<StoredMail>;
 };
 
-/** Opens the bucket in which the mail service puts them. */
+/** Returns the store of the S3 bucket into which SES puts received emails. */
 export function createInboundMailStore(
   bucket: string,
   client: Pick<S3Client, 'send'> = createS3Client(),
@@ -23,10 +23,10 @@ export function createInboundMailStore(
   return {
     read: async (key, bytesMax) => {
       const { Body } = await client.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
-      if (Body === undefined) throw new Error(`The stored mail ${key} came without its content.`);
+      if (Body === undefined) throw new Error(`The stored email ${key} has no content.`);
       const chunks: Uint8Array[] = [];
       let bytes = 0;
-      // What is beyond the bound is not even fetched: leaving the loop ends the connection.
+      // Leaving the loop closes the connection, so the rest is not downloaded.
       for await (const chunk of Body as AsyncIterable<Uint8Array>) {
         chunks.push(chunk);
         bytes += chunk.length;
@@ -44,9 +44,12 @@ function createS3Client(): S3Client {
   });
 }
 
+/** The daily quota is not used up. */
+const quotaRemains = 'attribute_not_exists(#count) OR #count < :repliesMax';
+
 /**
- * Counts an answer by mail to an address on its day (UTC), and says whether it may have it: so many a day at the most, so
- * that two machines that answer each other come to an end. `what` tells apart what is counted apart.
+ * Counts an automatic reply to an address, per category and day (UTC). Returns true if the reply may be sent. The daily
+ * quota stops a loop between two systems that reply to each other.
  */
 export async function consumeReplyQuota(
   store: Store,
@@ -66,11 +69,11 @@ export async function consumeReplyQuota(
           TableName: '',
           Key: key,
           UpdateExpression: 'ADD #count :one SET #expires = :expires, #format = if_not_exists(#format, :format)',
-          ConditionExpression: 'attribute_not_exists(#count) OR #count < :most',
+          ConditionExpression: quotaRemains,
           ExpressionAttributeNames: { '#count': 'count', '#expires': 'expiresAtEpochSeconds', '#format': 'format' },
           ExpressionAttributeValues: {
             ':one': 1,
-            ':most': repliesMax,
+            ':repliesMax': repliesMax,
             ':format': itemFormat,
             ':expires': Math.ceil(epochMilliseconds(addDuration(now, { days: 2 })) / 1000),
           },
@@ -79,5 +82,5 @@ export async function consumeReplyQuota(
     ]);
     if (commitResult !== 'transient-failure') return commitResult === 'committed';
   }
-  throw new ContentionError('Others kept counting the same answers.');
+  throw new ContentionError('All attempts to count a reply conflicted with other writes.');
 }

@@ -6,36 +6,36 @@ import { usedHostSlots } from '../domain/keys/kms.ts';
 import type { Item } from './dynamodb/table.ts';
 import { checkFormat } from './dynamodb/table.ts';
 import { fromItem } from './dynamodb/versioned-item.ts';
-import { installationsAdded } from './mak-activations.ts';
+import { installationsAdded } from './mak-bucket.ts';
 
-/** One change of the table as its stream tells it: the item before and after, each in the database's own notation. */
-export type TableChange = { readonly earlier: unknown; readonly after: unknown };
+/** One change of the table from its stream: the item before and after, both as DynamoDB attribute values. */
+export type TableChange = { readonly before: unknown; readonly after: unknown };
 
-/** What happened to the use of a key. */
+/** A change in the usage of a key. */
 export type KeyChange = {
   readonly keyId: string;
-  /** How many more activations of a MAK are used than before. */
+  /** The number of activations added to a MAK. */
   readonly activationsAdded: number;
-  /** Machines that were not on the key before. */
+  /** The installations that were not on the key before. */
   readonly newInstallations: readonly InstallationId[];
-  /** Whether what there is to tell of its use follows from the key itself: its host places, or its grants, are others. */
+  /** True if the item of the key itself changed its usage: its host slots or its grants. */
   readonly keyItemChanged: boolean;
 };
 
 /**
- * Reads out of a change of the table what happened to the use of a key; `undefined` when nothing did. What frees places,
- * moves them, or only tells more of a host is of no interest to anybody who warns. Throws for what is no item of our table.
+ * Returns the change in the usage of a key, or `undefined` if the usage did not grow. Changes that free or transfer slots,
+ * or that only update a host, are irrelevant for alerts. Throws if the change is not of an item of the table.
  */
-export function keyChangeFrom({ earlier: before, after }: TableChange): KeyChange | undefined {
-  // What appears is never news: a key with nothing on it, or a bucket that was split off another with what was in that.
+export function keyChangeFrom({ before, after }: TableChange): KeyChange | undefined {
+  // A new item is never a new use: it is a key without activations, or half of a split bucket with its activations.
   if (before === undefined || after === undefined) return undefined;
   const { PK, SK } = unmarshallItem(after);
   if (!PK.startsWith('KEY#') || (SK !== 'BUCKET' && SK !== 'KEY')) return undefined;
-  const [was, is] = [checkFormat(unmarshallItem(before)), checkFormat(unmarshallItem(after))];
-  return SK === 'BUCKET' ? keyChangeFromBucket(was, is) : keyChangeFromKeyItem(was, is);
+  const [oldItem, newItem] = [checkFormat(unmarshallItem(before)), checkFormat(unmarshallItem(after))];
+  return SK === 'BUCKET' ? keyChangeFromBucket(oldItem, newItem) : keyChangeFromKeyItem(oldItem, newItem);
 }
 
-/** What two changes of one key come to. */
+/** Merges two changes of the same key. */
 export function mergeKeyChanges(first: KeyChange, second: KeyChange): KeyChange {
   return {
     keyId: first.keyId,
@@ -47,14 +47,14 @@ export function mergeKeyChanges(first: KeyChange, second: KeyChange): KeyChange 
 
 function keyChangeFromBucket(before: Item, after: Item): KeyChange | undefined {
   const activationsAdded = usedSlotsOf(after) - usedSlotsOf(before);
-  // One that was split in two has fewer than before, and a machine that was dropped is no activation.
+  // A split bucket has fewer activations than before, and so has one from which an activation was removed.
   if (activationsAdded <= 0) return undefined;
   const keyId = after.PK.slice('KEY#'.length, after.PK.lastIndexOf('#'));
   return { keyId, activationsAdded, newInstallations: installationsAdded(before, after), keyItemChanged: false };
 }
 
 function usedSlotsOf({ PK, used }: Item): number {
-  if (typeof used !== 'number') throw new Error(`The bucket ${PK} does not say how many of its places are used.`);
+  if (typeof used !== 'number') throw new Error(`The bucket ${PK} has no number of used slots.`);
   return used;
 }
 
@@ -76,9 +76,9 @@ function hostsOf(key: Key): readonly KmsHost[] {
 }
 
 function unmarshallItem(image: unknown): Item {
-  // The stream hands over what we have written; its keys are looked at, in case it is another's.
+  // The stream contains only items of this table. The keys are checked in case it is connected to another table.
   const item = unmarshall(image as Record<string, AttributeValue>) as Item;
   if (typeof item.PK !== 'string' || typeof item.SK !== 'string')
-    throw new Error('A change is of no item of the table.');
+    throw new Error('The change is not of an item of this table.');
   return item;
 }

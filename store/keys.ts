@@ -10,18 +10,19 @@ import type { Grant } from '../domain/keys/grant.ts';
 import { limitOf } from '../domain/keys/grant.ts';
 import type { DraftAgreement, Key, KmsHost, KmsKey, Mak } from '../domain/keys/key.ts';
 import type { HostActivationRequest, OverrideRequest } from '../domain/keys/kms.ts';
-import { activateHost, override, reportClients, usedHostSlots } from '../domain/keys/kms.ts';
+import { activateHost, grantOverride as decideOverride, reportClients, usedHostSlots } from '../domain/keys/kms.ts';
 import type { IncreaseRequest } from '../domain/keys/mak.ts';
-import { increase } from '../domain/keys/mak.ts';
+import { increaseLimit } from '../domain/keys/mak.ts';
 import type { ProductKey } from '../domain/keys/product-key.ts';
 import type { RefusalResult } from '../domain/refusal.ts';
 import { refuse } from '../domain/refusal.ts';
+import { itemIsAbsent } from './dynamodb/conditions.ts';
 import { dueIndexKeys } from './dynamodb/due-items.ts';
 import type { Page, PageRequest } from './dynamodb/page.ts';
 import { pageOf, startAfter } from './dynamodb/page.ts';
-import type { ItemKey, Store, TransactItem } from './dynamodb/table.ts';
+import type { ItemKey, TransactItem } from './dynamodb/table.ts';
 import { ContentionError, get, getAll, putIfAbsent, query } from './dynamodb/table.ts';
-import type { UpdateDecision, UpdateResult, Versioned, WriteContext, WriteOptions } from './dynamodb/versioned-item.ts';
+import type { Versioned, WriteContext, WriteOptions } from './dynamodb/versioned-item.ts';
 import {
   fromItem,
   isProcessed,
@@ -31,30 +32,25 @@ import {
   updateExisting,
   updateWithRetry,
 } from './dynamodb/versioned-item.ts';
-import {
-  bucketCountFor,
-  countUsedOnMak,
-  grownBucketCountFor,
-  listMakActivationTimes,
-  newBucketItems,
-  newReserveItem,
-  reserveIncreaseWrite,
-} from './mak-activations.ts';
+import { reserveIncreaseWrite } from './mak-activations.ts';
+import { bucketCountFor, grownBucketCountFor, newBucketItems, newReserveItem } from './mak-bucket.ts';
+import { countUsedOnMak, listMakActivationTimes } from './mak-usage.ts';
+import type { Store, UpdateDecision, UpdateResult } from './store.ts';
 
-/** What is kept with a key beside its state: the sealed key, and the facts of its agreement that never change. */
+/** The internal data of a key: the sealed product key, and the members of its agreement that never change. */
 type KeyInternal = { readonly sealedKey: string; readonly agreement: DraftAgreement; readonly bucketCount: number };
 
-/** A key with what it was issued under. */
+/** A key with its internal data. */
 export type KeyRecord = Versioned<Key> & { readonly internal: KeyInternal };
 
 export function keyItemKey(keyId: string): ItemKey {
   return { PK: `KEY#${keyId}`, SK: 'KEY' };
 }
 
-/** After this the sweep completes a replacement that was begun and left (BLK-2). */
+/** The time after which the sweep completes an unfinished replacement (BLK-2). */
 const replacementGraceSeconds = 60;
 
-/** When the sweep has something to do with a key. It follows from the key, so that no change of it can lose it. */
+/** Returns the index keys of a key: its next action completes an unfinished replacement. They depend only on the key. */
 export function keyIndexKeys({ state }: Key): Readonly<Record<string, string>> {
   const due = state.status === 'blocking' ? addDuration(state.since, { seconds: replacementGraceSeconds }) : null;
   return dueIndexKeys('KEY', due);
@@ -66,22 +62,22 @@ export async function readKey(store: Store, keyId: string): Promise<KeyRecord | 
   return record === undefined ? undefined : toKeyRecord(record);
 }
 
-/** A key's item is only ever written with all of `Kept`. */
+/** Returns the record as a key record. Every item of a key is written with all of `KeyInternal`. */
 export function toKeyRecord(record: Versioned<Key>): KeyRecord {
   return record as KeyRecord;
 }
 
-/** The key with this id; `undefined` when there is none. */
+/** Returns the key with this ID, or `undefined` if there is none. */
 export async function findKey(store: Store, keyId: string): Promise<Key | undefined> {
   return (await readKey(store, keyId))?.value;
 }
 
-/** Says which MAK of an agreement is the live one for a product group: there is at most one (KEY-2). */
+/** Returns the key of the pointer to the live MAK of a product group. An agreement has at most one per group (KEY-2). */
 export function liveMakPointer(agreementId: string, productGroup: ProductGroup): ItemKey {
   return { PK: `AGREEMENT#${agreementId}`, SK: `MAK#${productGroup}` };
 }
 
-/** The keys of an agreement, in the order of their ids. */
+/** Returns a page of the keys of an agreement, ordered by ID. */
 export async function listKeys(
   store: Store,
   agreementId: string,
@@ -92,7 +88,7 @@ export async function listKeys(
     sort: {
       name: 'SK',
       condition: '#sort BETWEEN :after AND :end',
-      // A position is the last key given, and the space sorts right after it and before any other key.
+      // The position is the last key of the previous page. With a space added, it sorts after that key and before any other.
       values: { ':after': `${startAfter(after, 'KEY#', 'KEY#~')} `, ':end': 'KEY#~' },
     },
     limit: limit + 1,
@@ -107,7 +103,7 @@ export async function listKeys(
   };
 }
 
-/** The keys with these last five, of one agreement or of any; live ones first. */
+/** Returns a page of the keys with these last five characters, of one agreement or of all; live keys first. */
 export async function listKeysByLastFive(
   store: Store,
   lastFive: string,
@@ -141,21 +137,21 @@ async function readKeys(store: Store, keyIds: readonly string[]): Promise<readon
   return items.map((item) => toKeyRecord(fromItem<Key>(item)));
 }
 
-/** What is used of a key's limit now, in its unit: activations of a MAK, host places of a KMS key (KEY-7). */
+/** Returns how much of a key's limit is used: activations of a MAK, or host slots of a KMS key (KEY-7). */
 export async function countUsed(store: Store, { value: key, internal }: KeyRecord): Promise<number> {
   return key.type === 'KMS'
     ? usedHostSlots(key)
     : countUsedOnMak(store, { keyId: key.keyId, bucketCount: internal.bucketCount });
 }
 
-/** When each unit of a key's limit was used: activations of a MAK, hosts of a KMS key by their first (ALR-2). */
+/** Returns the times at which the limit was used: activations of a MAK, or first activations of KMS hosts (ALR-2). */
 export async function listUsageTimes(store: Store, { value: key, internal }: KeyRecord): Promise<readonly Instant[]> {
   return key.type === 'KMS'
     ? key.hosts.filter(({ slot }) => slot === 'standard').map(({ firstActivatedAt }) => firstActivatedAt)
     : listMakActivationTimes(store, { keyId: key.keyId, bucketCount: internal.bucketCount });
 }
 
-/** The ways to find a key: by its agreement, and by its last five. */
+/** Returns the pointers to a key: from its agreement, and from its last five characters. */
 export function keyPointers({ agreementId, keyId, lastFive }: Key): readonly ItemKey[] {
   return [
     { PK: `AGREEMENT#${agreementId}`, SK: `KEY#${keyId}` },
@@ -163,7 +159,7 @@ export function keyPointers({ agreementId, keyId, lastFive }: Key): readonly Ite
   ];
 }
 
-/** Everything that issuing a key writes besides its buckets: the key, its history, and the ways to find it. */
+/** Returns the writes that create a key, for one transaction: the key, its ledger, and its pointers, but not its buckets. */
 export function keyCreationWrites(
   store: Store,
   issue: { readonly key: Key; readonly productKey: ProductKey; readonly agreement: Agreement },
@@ -182,14 +178,14 @@ export function keyCreationWrites(
     reference: key.agreementId,
   };
   return [
-    ...toWrites(newItem<Key>(keyItemKey(key.keyId), key, internal), { operationId: operationId, now, event }),
+    ...toWrites(newItem<Key>(keyItemKey(key.keyId), key, internal), { operationId, now, event }),
     ...keyPointers(key).map((Item) => ({ Put: { TableName: '', Item } })),
   ];
 }
 
 /**
- * Issues a MAK for a product group of an agreement (KEY-2, KEY-4). Refuses a group that the agreement has no licenses of
- * and, while one is live, a second MAK for the group, naming the first. The same operation again answers with its key.
+ * Issues a MAK for a product group of an agreement (KEY-2, KEY-4). Refuses a group without licenses, and a second MAK for a
+ * group with a live MAK; that refusal names the first. A repeated operation returns the key that it issued.
  */
 export function issueMak(
   store: Store,
@@ -223,7 +219,7 @@ export function issueMak(
         kind: 'refused',
         refusal: refuse(
           'mak-already-issued',
-          `The agreement has a MAK for ${productGroup} already, ending in ${lastFive}. Use that, or have its limit raised.`,
+          `The agreement already has a MAK for ${productGroup}, ending in ${lastFive}. Use that key, or ask to raise its limit.`,
           { keyId },
         ),
       };
@@ -243,10 +239,10 @@ export function issueMak(
       issuedAt: now,
       replaces: null,
     };
-    // The buckets come first: until the key itself is there, nobody can know them. Those of a key that is there must not be
-    // laid out again, so such a draw is drawn anew (KEY-5).
+    // The buckets are written first; nothing reads them before the key exists. If the new product key is in use, its buckets
+    // must not be created again: the error makes the update retry with another product key (KEY-5).
     if ((await get(store, keyItemKey(mak.keyId))) !== undefined)
-      throw new ContentionError('The key drawn is in use already.');
+      throw new ContentionError('The new product key is already in use.');
     await putIfAbsent(store, newBucketItems(mak.keyId, limit));
     return {
       kind: 'write',
@@ -257,14 +253,14 @@ export function issueMak(
           Put: {
             TableName: '',
             Item: newReserveItem(mak.keyId, limit),
-            ConditionExpression: 'attribute_not_exists(PK)',
+            ConditionExpression: itemIsAbsent,
           },
         },
         {
           Put: {
             TableName: '',
             Item: { ...pointer, keyId: mak.keyId },
-            ConditionExpression: 'attribute_not_exists(PK)',
+            ConditionExpression: itemIsAbsent,
           },
         },
       ],
@@ -272,7 +268,7 @@ export function issueMak(
   });
 }
 
-/** What a change of a key came to; `undefined` when there is no such key. */
+/** The result of an update of a key; `undefined` if there is no such key. */
 export type KeyUpdateResult<Answer> = Promise<UpdateResult<Answer> | undefined>;
 
 type KeyWrite = { readonly key: Key; readonly event: AuditEvent | null; readonly increaseAmount?: number };
@@ -281,7 +277,7 @@ type KeyUpdateDecision<Answer> =
   | {
       readonly ok: true;
       readonly value: Answer;
-      /** Null when nothing changes. */
+      /** Null if nothing changes. */
       readonly write: KeyWrite | null;
     }
   | RefusalResult;
@@ -292,7 +288,7 @@ function updateKey<Answer>(
   decide: (keyRecord: KeyRecord) => KeyUpdateDecision<Answer>,
   { operationId, now }: WriteContext,
 ): KeyUpdateResult<Answer> {
-  return updateExisting<Key, Answer>(store, keyItemKey(keyId), (record) => {
+  return updateExisting(store, keyItemKey(keyId), (record: Versioned<Key>): UpdateDecision<Answer> => {
     const keyRecord = toKeyRecord(record);
     const decision = decide(keyRecord);
     if (!decision.ok) return { kind: 'refused', refusal: decision };
@@ -306,7 +302,7 @@ function updateKey<Answer>(
   });
 }
 
-/** What raising a key's limit writes: the grant with the key and, for a MAK, the places that it adds (KEY-8). */
+/** Returns the writes that raise a key's limit, for one transaction: the key with the grant and, for a MAK, the added slots (KEY-8). */
 export function limitIncreaseWrites(
   keyRecord: KeyRecord,
   key: Key,
@@ -321,21 +317,21 @@ export function limitIncreaseWrites(
   ];
 }
 
-/** What the call centre gave on the phone; `repeated` when the call of that reference was given it before. */
-type PhoneGrantResult = { readonly grant: Grant; readonly repeated: boolean };
+/** A grant of the call center; `isRepeat` if the same call reference already got it. */
+type PhoneGrantResult = { readonly grant: Grant; readonly isRepeat: boolean };
 
-/** Writes what a call is given unless it has it already. The same operation again answers as it did at first. */
+/** Decides to write a grant, unless its call reference already got it. A repeated operation returns the first result. */
 function toPhoneGrantDecision(
   keyRecord: KeyRecord,
   operationId: string,
-  { grant, repeated }: PhoneGrantResult,
+  { grant, repeated: isRepeat }: { readonly grant: Grant; readonly repeated: boolean },
   write: KeyWrite,
-) {
-  const value = { grant, repeated: repeated && !isProcessed(keyRecord, operationId) };
-  return { ok: true, value, write: repeated ? null : write } as const;
+): KeyUpdateDecision<PhoneGrantResult> {
+  const value = { grant, isRepeat: isRepeat && !isProcessed(keyRecord, operationId) };
+  return { ok: true, value, write: isRepeat ? null : write };
 }
 
-/** Gives an override to a KMS host, once for each call reference (OVR-1 to OVR-4). */
+/** Grants an override to a KMS host, once for each call reference (OVR-1 to OVR-4). */
 export function grantOverride(
   store: Store,
   keyId: string,
@@ -346,12 +342,12 @@ export function grantOverride(
     store,
     keyId,
     (keyRecord) => {
-      const decision = override(keyRecord.value, request, keyRecord.internal.agreement, context);
+      const decision = decideOverride(keyRecord.value, request, keyRecord.internal.agreement, context);
       if (!decision.ok) return decision;
       const event = {
         actor: context.actor,
         action: 'override-granted',
-        detail: `One more activation for the host ${request.installationId}, asked for by ${request.callerName} on the phone.`,
+        detail: `The host ${request.installationId} got one more activation, requested by phone by ${request.callerName}.`,
         reference: request.callReference,
       };
       return toPhoneGrantDecision(keyRecord, context.operationId, decision, { key: decision.key, event });
@@ -371,13 +367,13 @@ export function grantIncrease(
     store,
     keyId,
     (keyRecord) => {
-      const decision = increase(keyRecord.value, request, keyRecord.internal.agreement, context);
+      const decision = increaseLimit(keyRecord.value, request, keyRecord.internal.agreement, context);
       if (!decision.ok) return decision;
       const { grant } = decision;
       const event = {
         actor: context.actor,
         action: 'limit-raised',
-        detail: `The limit was raised by ${grant.amount} to ${request.newLimit}, asked for by ${request.callerName} on the phone.`,
+        detail: `The limit was raised by ${grant.amount} to ${request.newLimit}, requested by phone by ${request.callerName}.`,
         reference: request.callReference,
       };
       return toPhoneGrantDecision(keyRecord, context.operationId, decision, {
@@ -390,7 +386,7 @@ export function grantIncrease(
   );
 }
 
-/** Activates a KMS host by the ordinary handshake (KMS-1). An activation is no entry of the history (LED-1). */
+/** Activates a KMS host (KMS-1). An activation adds no ledger entry (LED-1). */
 export function activateKmsHost(
   store: Store,
   keyId: string,
@@ -401,7 +397,8 @@ export function activateKmsHost(
     store,
     keyId,
     (keyRecord) => {
-      if (keyRecord.value.type !== 'KMS') throw new Error(`Key ${keyId} is no KMS key; its type never changes.`);
+      if (keyRecord.value.type !== 'KMS')
+        throw new Error(`Key ${keyId} is not a KMS key; the type of a key never changes.`);
       const existingHost = keyRecord.value.hosts.find((host) => host.installationId === request.installationId);
       if (existingHost !== undefined && isProcessed(keyRecord, context.operationId))
         return { ok: true, value: { host: existingHost }, write: null };
@@ -418,7 +415,7 @@ export function activateKmsHost(
   );
 }
 
-/** Records how many machines a KMS host serves (KMS-2). Answers whether the host is known. */
+/** Records the number of clients of a KMS host (KMS-2). Returns whether the host is known. */
 export function recordClients(
   store: Store,
   keyId: string,
@@ -441,7 +438,7 @@ export function recordClients(
   );
 }
 
-/** Shows the whole key to an authorized contact, and records to whom it was shown (KEY-6). */
+/** Returns the complete product key, and records who saw it (KEY-6). */
 export function revealKey(store: Store, keyId: string, context: Context): KeyUpdateResult<ProductKey> {
   return updateKey(
     store,
@@ -451,7 +448,7 @@ export function revealKey(store: Store, keyId: string, context: Context): KeyUpd
       const event = {
         actor: context.actor,
         action: 'key-revealed',
-        detail: `The whole key was shown to ${context.actor}.`,
+        detail: `The complete key was shown to ${context.actor}.`,
         reference: context.operationId,
       };
       return {

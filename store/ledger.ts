@@ -1,14 +1,15 @@
 import type { Page, PageRequest } from './dynamodb/page.ts';
 import { pageOf } from './dynamodb/page.ts';
-import type { Item, Store } from './dynamodb/table.ts';
+import type { Item } from './dynamodb/table.ts';
 import { query } from './dynamodb/table.ts';
 import type { LedgerEntry } from './dynamodb/versioned-item.ts';
 import { ledgerEntryHash, ledgerEntrySortKey, ledgerPartition, readItem } from './dynamodb/versioned-item.ts';
+import type { Store } from './store.ts';
 
-/** Whose history it is: an agreement's, a key's or a request's. */
+/** The owner of a ledger: an agreement, a key, or a request. */
 export type Owner = `AGREEMENT#${string}` | `KEY#${string}` | `EXCEPTION#${string}`;
 
-/** The history of an agreement, a key or a request, oldest entry first (LED-1). */
+/** Returns a page of the ledger of an agreement, a key, or a request, oldest entry first (LED-1). */
 export async function listLedgerEntries(
   store: Store,
   owner: Owner,
@@ -23,16 +24,16 @@ export async function listLedgerEntries(
     },
     limit: limit + 1,
   });
-  // Entries are written by `writesOf` alone, which gives them this shape.
+  // Only `toWrites` writes entries, with these attributes.
   return pageOf(entries as (Item & LedgerEntry)[], limit, ({ sequence }) => String(sequence));
 }
 
-/** What came of verifying a history: whole, or the first entry at which it is not, and what is wrong there. */
+/** `intact`, or `broken` with the first entry that is wrong and the reason. */
 export type LedgerVerificationResult =
   | { readonly kind: 'intact'; readonly entries: number }
   | { readonly kind: 'broken'; readonly sequence: number; readonly because: string };
 
-/** Finds whose history an id names: a key's, a request's or an agreement's; `undefined` when it is nobody's. */
+/** Returns the owner with this ID: a request, a key, or an agreement. Returns `undefined` if there is none. */
 export async function findOwner(store: Store, id: string): Promise<Owner | undefined> {
   for (const kind of ['EXCEPTION', 'KEY', 'AGREEMENT'] as const) {
     if ((await readItem<unknown>(store, { PK: `${kind}#${id}`, SK: kind })) !== undefined) return `${kind}#${id}`;
@@ -41,8 +42,8 @@ export async function findOwner(store: Store, id: string): Promise<Owner | undef
 }
 
 /**
- * Verifies the chain of a history (LED-2): every entry is there once and in order, carries the hash of the one before it,
- * and says what its own hash was made of; and the last one is the one that its owner remembers.
+ * Verifies the hash chain of a ledger (LED-2). Every entry exists once and in order, contains the hash of the previous
+ * entry, and matches its own hash. The last entry is the ledger head that the owner stores.
  */
 export async function verifyLedger(store: Store, owner: Owner): Promise<LedgerVerificationResult> {
   const kind = owner.slice(0, owner.indexOf('#'));
@@ -57,17 +58,17 @@ export async function verifyLedger(store: Store, owner: Owner): Promise<LedgerVe
       sequence += 1;
       if (entry.sequence !== sequence) return brokenAt(sequence, 'It is missing.');
       if (entry.previousHash !== previousHash) {
-        return brokenAt(sequence, 'It does not carry the hash of the entry before it.');
+        return brokenAt(sequence, 'It does not contain the hash of the previous entry.');
       }
       if (ledgerEntryHash(owner, entry) !== entry.hash)
-        return brokenAt(sequence, 'What it says is not what its hash was made of.');
+        return brokenAt(sequence, 'Its content does not match its hash.');
       previousHash = entry.hash;
     }
     after = page.next;
   } while (after !== null);
-  if (sequence < ledgerHead.sequence) return brokenAt(sequence + 1, 'It is missing, though its owner remembers it.');
-  if (sequence > ledgerHead.sequence) return brokenAt(ledgerHead.sequence + 1, 'Its owner does not know of it.');
-  if (previousHash !== ledgerHead.hash) return brokenAt(sequence, 'Its owner remembers another hash of it.');
+  if (sequence < ledgerHead.sequence) return brokenAt(sequence + 1, 'It is missing, but its owner refers to it.');
+  if (sequence > ledgerHead.sequence) return brokenAt(ledgerHead.sequence + 1, 'Its owner does not refer to it.');
+  if (previousHash !== ledgerHead.hash) return brokenAt(sequence, 'Its owner stores a different hash of it.');
   return { kind: 'intact', entries: sequence };
 }
 

@@ -1,8 +1,11 @@
 import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
 import { UpdateCommand } from '@aws-sdk/lib-dynamodb';
-import type { ItemKey, Store, TransactItem } from './dynamodb/table.ts';
-import { attemptsMax, ContentionError, commit, isTransient, mapInBatches } from './dynamodb/table.ts';
-import type { Activation, Bucket, BucketLayout, MakActivationResult } from './mak-activations.ts';
+import { mapInBatches } from './dynamodb/concurrency.ts';
+import type { ItemKey, TransactItem } from './dynamodb/table.ts';
+import { attemptsMax, ContentionError, commit, isTransient } from './dynamodb/table.ts';
+import type { MakActivationResult } from './mak-activations.ts';
+import { recordExhausted, resultFromBucket, splitBucket } from './mak-activations.ts';
+import type { Activation, Bucket, BucketLayout } from './mak-bucket.ts';
 import {
   attributeNameOf,
   bucketAttributeNames,
@@ -15,71 +18,78 @@ import {
   liveAndCurrentLayout,
   readBuckets,
   readReserve,
-  recordExhausted,
   reserveKey,
-  resultFromBucket,
-  splitBucket,
-} from './mak-activations.ts';
+} from './mak-bucket.ts';
+import type { Store } from './store.ts';
 
-/** One line of a batch: an installation, and the vault's digest of it on this key. */
+/** One item of a batch: an installation, and the vault's digest of it on this key. */
 export type BatchItem = { readonly digest: Buffer; readonly activation: Activation };
 
-/** Lines with one home bucket that have no answer yet, in the order of the batch. */
+/** Batch items with the same home bucket that have no result yet, by their indexes, in the order of the batch. */
 type BucketGroup = { readonly homeBucket: number; readonly bucket: Bucket; readonly indexes: readonly number[] };
 
-/** All lines of a batch, and the answers that are known so far, by the places of their lines. */
-type Batch = { readonly lines: readonly BatchItem[]; readonly outcomes: Map<number, MakActivationResult> };
+/** Results by the indexes of their batch items. */
+type Results = ReadonlyMap<number, MakActivationResult>;
+
+/** The item has as many available slots as the batch takes from it. */
+const slotsAvailable = '#available >= :slotsTaken';
 
 /**
- * Activates a batch on a MAK (MAK-6): one answer for each line, in order. While every home bucket has room for its lines,
- * each is one conditional write. Otherwise places are moved, in one transaction that writes every bucket it touches once;
- * when there are too few for all, the first lines get them and the rest are refused.
- * Answers `laid-out-anew` as a whole when the caller must read the key again.
+ * Activates a batch on a MAK (MAK-6). Returns one result for each item, in order. If every home bucket has enough slots for
+ * its items, each bucket needs one conditional write. Otherwise one transaction transfers slots, and writes each bucket at
+ * most once. If there are too few slots, the first items get them, and the rest are refused.
+ * Returns `stale-layout` if the number of buckets has grown: read the key again.
  */
 export async function activateBatchOnMak(
   store: Store,
   layout: BucketLayout,
   items: readonly BatchItem[],
 ): Promise<readonly MakActivationResult[] | 'stale-layout'> {
-  const outcomes = new Map<number, MakActivationResult>();
-  const batch: Batch = { lines: items, outcomes };
+  const results = new Map<number, MakActivationResult>();
   const firstIndexes = new Map(
     items.map(({ activation }, index) => [activation.installationId, index] as const).toReversed(),
   );
   const pendingIndexes = () =>
-    [...firstIndexes.values()].filter((index) => !outcomes.has(index)).toSorted((one, other) => one - other);
+    [...firstIndexes.values()].filter((index) => !results.has(index)).toSorted((one, other) => one - other);
 
   for (let attempt = 1; pendingIndexes().length > 0; attempt += 1) {
-    if (attempt > attemptsMax) throw new ContentionError(`Others kept changing the buckets of key ${layout.keyId}.`);
+    if (attempt > attemptsMax)
+      throw new ContentionError(`All attempts conflicted with other writes to the buckets of key ${layout.keyId}.`);
     if (attempt > 1) await store.backOff(attempt);
-    const groups = await groupByHomeBucket(store, layout, batch, pendingIndexes());
-    if (groups === 'stale-layout') return groups;
+    const grouping = await groupByHomeBucket(store, layout, items, pendingIndexes());
+    if (grouping === 'stale-layout') return 'stale-layout';
+    for (const [index, result] of grouping.results) results.set(index, result);
+    const { groups } = grouping;
     const hasRoom = groups.every(({ bucket, indexes }) => bucket.available >= indexes.length);
-    if (hasRoom) await mapInBatches(groups, (group) => activateGroup(store, layout, batch, group));
-    else if ((await allocateSlots(store, layout, batch, groups)) === 'stale-layout') return 'stale-layout';
+    const attempted = hasRoom
+      ? await activateGroups(store, layout, items, groups)
+      : await allocateSlots(store, layout, items, groups);
+    if (attempted === 'stale-layout') return 'stale-layout';
+    for (const [index, result] of attempted) results.set(index, result);
   }
   return items.map(({ activation }, index) => {
-    const first = firstIndexes.get(activation.installationId) ?? index;
-    const outcome = outcomes.get(first);
-    if (outcome === undefined) throw new Error('A line of a batch was left without an answer.');
-    // The same installation further down the batch is known by then.
-    return index !== first && outcome.kind === 'activated' ? { ...outcome, kind: 'already-activated' } : outcome;
+    const firstIndex = firstIndexes.get(activation.installationId) ?? index;
+    const result = results.get(firstIndex);
+    if (result === undefined) throw new Error(`Item ${index} of a batch has no result.`);
+    // A later item with the same installation finds it activated.
+    return index !== firstIndex && result.kind === 'activated' ? { ...result, kind: 'already-activated' } : result;
   });
 }
 
-/** Reads the home buckets and answers what they answer at once; the rest comes back in groups. */
+/** Reads the home buckets. Returns the results that follow from them, and groups of the remaining items. */
 async function groupByHomeBucket(
   store: Store,
   layout: BucketLayout,
-  { lines: items, outcomes }: Batch,
+  items: readonly BatchItem[],
   pendingIndexes: readonly number[],
-): Promise<readonly BucketGroup[] | 'stale-layout'> {
+): Promise<{ readonly groups: readonly BucketGroup[]; readonly results: Results } | 'stale-layout'> {
   const indexesByHomeBucket = Map.groupBy(pendingIndexes, (index) =>
-    homeBucketOf(digestAt(items, index), layout.bucketCount),
+    homeBucketOf(itemAt(items, index).digest, layout.bucketCount),
   );
   const homeBuckets = await readBuckets(store, layout.keyId, [...indexesByHomeBucket.keys()]);
   const buckets = new Map(homeBuckets.map((bucket) => [bucketNumberOf(bucket), bucket]));
   const groups: BucketGroup[] = [];
+  const results = new Map<number, MakActivationResult>();
   for (const [homeBucket, indexes] of indexesByHomeBucket) {
     const bucket = buckets.get(homeBucket);
     const waitingIndexes: number[] = [];
@@ -89,51 +99,62 @@ async function groupByHomeBucket(
       if (result === 'needs-split') mustSplit = true;
       else if (result === 'full') waitingIndexes.push(index);
       else if (result.kind === 'stale-layout') return 'stale-layout';
-      else outcomes.set(index, result);
+      else results.set(index, result);
     }
     if (mustSplit) {
       const splitResult = await splitBucket(store, layout, homeBucket);
-      if (typeof splitResult !== 'string') for (const index of indexes) outcomes.set(index, splitResult);
+      if (typeof splitResult !== 'string') for (const index of indexes) results.set(index, splitResult);
     } else if (bucket !== undefined && waitingIndexes.length > 0)
       groups.push({ homeBucket, bucket, indexes: waitingIndexes });
   }
-  return groups;
+  return { groups, results };
 }
 
-/** Marks all lines of a group in their home bucket; when something was different by then, they stay open. */
+async function activateGroups(
+  store: Store,
+  layout: BucketLayout,
+  items: readonly BatchItem[],
+  groups: readonly BucketGroup[],
+): Promise<Results> {
+  const results = await mapInBatches(groups, (group) => activateGroup(store, layout, items, group));
+  return new Map(results.flatMap((each) => [...each]));
+}
+
+/** Activates all items of a group in their home bucket. Returns no results if the bucket changed in the meantime. */
 async function activateGroup(
   store: Store,
   { keyId, bucketCount }: BucketLayout,
-  { lines: items, outcomes }: Batch,
+  items: readonly BatchItem[],
   { homeBucket, indexes }: BucketGroup,
-): Promise<void> {
-  const expressions = activationExpressions(items, indexes);
+): Promise<Results> {
+  const { assignments, noneActivated, names, values } = activationExpressions(items, indexes);
   try {
     await store.client.send(
       new UpdateCommand({
         TableName: store.tableName,
         Key: bucketKey(keyId, homeBucket),
-        UpdateExpression: `SET #used = #used + :count, #available = #available - :count, ${expressions.set}`,
-        ConditionExpression: `#available >= :count AND ${expressions.absent} AND ${liveAndCurrentLayout}`,
-        ExpressionAttributeNames: { ...bucketAttributeNames, ...expressions.names },
+        UpdateExpression: `SET #used = #used + :slotsTaken, #available = #available - :slotsTaken, ${assignments}`,
+        ConditionExpression: `${slotsAvailable} AND ${noneActivated} AND ${liveAndCurrentLayout}`,
+        ExpressionAttributeNames: { ...bucketAttributeNames, ...names },
         ExpressionAttributeValues: {
-          ...expressions.values,
-          ':count': indexes.length,
+          ...values,
+          ':slotsTaken': indexes.length,
           ':live': 'live',
           ':bucketCount': bucketCount,
         },
       }),
     );
-    recordActivated(items, indexes, outcomes);
+    return activatedResults(items, indexes);
   } catch (error) {
     if (!(error instanceof ConditionalCheckFailedException) && !isTransient(error)) throw error;
+    return new Map();
   }
 }
 
-/** A transaction takes so many items; what does not fit is placed in the next round. */
+/** The maximum number of items in a transaction. The next attempt allocates what does not fit. */
 const transactionItemsMax = 100;
 
-/** What a transaction does to one bucket, or to the reserve: marks lines in it and takes free places out of it. */
+/** The changes of a transaction to one bucket, or to the reserve: activations to add, and slots to take from it. */
 type BucketUpdate = {
   readonly key: ItemKey;
   readonly homeBucket: number | null;
@@ -142,89 +163,78 @@ type BucketUpdate = {
   readonly indexes: number[];
 };
 
+function newBucketUpdate(key: ItemKey, homeBucket: number | null, available: number): BucketUpdate {
+  return { key, homeBucket, available, slotsTaken: 0, indexes: [] };
+}
+
 /**
- * Finds places for lines in their order, wherever there are some: in the home bucket first, else in the reserve or in
- * another bucket, the fullest of places first, so that few are touched.
+ * Activates items with slots from anywhere, in the order of the batch: from the home bucket first, otherwise from the
+ * reserve or another bucket, the one with the most available slots first, so that the transaction writes few items.
  */
 async function allocateSlots(
   store: Store,
   layout: BucketLayout,
-  { lines: items, outcomes }: Batch,
+  items: readonly BatchItem[],
   groups: readonly BucketGroup[],
-): Promise<'attempted' | 'stale-layout'> {
+): Promise<Results | 'stale-layout'> {
   const { keyId, bucketCount } = layout;
   const reserve = await readReserve(store, keyId);
-  // Whoever still knew the old layout would pile a raised limit up in the few buckets there were.
+  // With a stale number of buckets, all slots of a raised limit would go to the few buckets that existed before.
   if (grownBucketCountFor(bucketCount, reserve.limit) > bucketCount) return 'stale-layout';
   const allBuckets = await readBuckets(store, keyId, bucketNumbersFrom(0, bucketCount));
-  const used = allBuckets.reduce((sum, bucket) => sum + bucket.used, 0);
-  const newUpdate = (key: ItemKey, homeBucket: number | null, available: number): BucketUpdate => ({
-    key,
-    homeBucket,
-    available,
-    slotsTaken: 0,
-    indexes: [],
-  });
   const bucketUpdates = new Map(
-    allBuckets.map((bucket) => [
-      bucketNumberOf(bucket),
-      newUpdate({ PK: bucket.PK, SK: bucket.SK }, bucketNumberOf(bucket), bucket.available),
-    ]),
+    allBuckets.map((bucket) => {
+      const number = bucketNumberOf(bucket);
+      return [number, newBucketUpdate(bucketKey(keyId, number), number, bucket.available)];
+    }),
   );
-  const donors = [newUpdate(reserveKey(keyId), null, reserve.available), ...bucketUpdates.values()].toSorted(
+  const donors = [newBucketUpdate(reserveKey(keyId), null, reserve.available), ...bucketUpdates.values()].toSorted(
     (one, other) => other.available - one.available,
   );
   const pendingItems = groups
-    .flatMap(({ homeBucket, indexes }) => indexes.map((index) => ({ home: homeBucket, index })))
+    .flatMap(({ homeBucket, indexes }) => indexes.map((index) => ({ homeBucket, index })))
     .toSorted((one, other) => one.index - other.index);
   const slotCount = donors.reduce((sum, { available }) => sum + available, 0);
-  const placedItems = pendingItems.slice(0, slotCount);
-  const itemsWithoutHomeSlot: typeof placedItems = [];
-  for (const item of placedItems) {
-    const homeBucket = bucketUpdates.get(item.home);
-    if (homeBucket !== undefined && homeBucket.available > 0) assignSlot(homeBucket, homeBucket, item.index);
+  const changedDonors = () => donors.filter(({ slotsTaken, indexes }) => slotsTaken > 0 || indexes.length > 0);
+  const itemsWithoutHomeSlot: typeof pendingItems = [];
+  for (const item of pendingItems.slice(0, slotCount)) {
+    const bucket = bucketUpdates.get(item.homeBucket);
+    if (bucket !== undefined && bucket.available > 0) assignSlot(bucket, bucket, item.index);
     else itemsWithoutHomeSlot.push(item);
   }
-  for (const { home: homeBucket, index } of itemsWithoutHomeSlot) {
-    const updateCount = donors.filter(
-      ({ slotsTaken, indexes: itemIndexes }) => slotsTaken > 0 || itemIndexes.length > 0,
-    ).length;
+  for (const { homeBucket, index } of itemsWithoutHomeSlot) {
     const donor = donors.find(({ available }) => available > 0);
     const bucket = bucketUpdates.get(homeBucket);
-    // What does not fit into one transaction is placed in the next round.
-    if (donor === undefined || bucket === undefined || updateCount > transactionItemsMax - 2) break;
+    if (donor === undefined || bucket === undefined || changedDonors().length > transactionItemsMax - 2) break;
     assignSlot(bucket, donor, index);
   }
-  const updates = donors.filter(({ slotsTaken, indexes: itemIndexes }) => slotsTaken > 0 || itemIndexes.length > 0);
+  const updates = changedDonors();
   if (updates.length > 0) {
-    if (
-      (await commit(
-        store,
-        updates.map((each) => toBucketWrite(layout, items, each)),
-      )) !== 'committed'
-    )
-      return 'attempted';
-    for (const { indexes: itemIndexes } of updates) recordActivated(items, itemIndexes, outcomes);
-    return 'attempted';
+    const writes = updates.map((update) => toBucketWrite(layout, items, update));
+    if ((await commit(store, writes)) !== 'committed') return new Map();
+    return activatedResults(
+      items,
+      updates.flatMap(({ indexes }) => indexes),
+    );
   }
-  // Places on the move between two readings could be missed, but used places that add up to the limit cannot lie.
-  const isSplit = allBuckets.length === bucketCount && allBuckets.every((bucket) => bucket.bucketCount === bucketCount);
-  if (isSplit && used === reserve.limit) {
-    await recordExhausted(store, keyId, reserve.limit);
-    const bucketsByNumber = new Map(allBuckets.map((bucket) => [bucketNumberOf(bucket), bucket]));
-    for (const { home: homeBucket, index } of pendingItems) {
-      // The last place can have gone to this very machine, which came twice at once (MAK-2).
-      const result = resultFromBucket(
-        bucketsByNumber.get(homeBucket) ?? 'no-bucket',
-        layout,
-        activationAt(items, index).installationId,
-      );
-      outcomes.set(index, typeof result === 'string' ? { kind: 'exhausted', used } : result);
-    }
-  } else if (!isSplit) {
+  const isSplit = allBuckets.length === bucketCount && allBuckets.every((each) => each.bucketCount === bucketCount);
+  if (!isSplit) {
     for (const number of bucketNumbersFrom(0, bucketCount)) await splitBucket(store, layout, number);
+    return new Map();
   }
-  return 'attempted';
+  // The reads could miss slots that are transferred between them. Used slots that add up to the limit are proof.
+  const used = allBuckets.reduce((sum, bucket) => sum + bucket.used, 0);
+  if (used !== reserve.limit) return new Map();
+  await recordExhausted(store, keyId, reserve.limit);
+  const bucketsByNumber = new Map(allBuckets.map((bucket) => [bucketNumberOf(bucket), bucket]));
+  return new Map(
+    pendingItems.map(({ homeBucket, index }) => {
+      // The last slot can have gone to a duplicate of this request, which ran at the same time (MAK-2).
+      const bucket = bucketsByNumber.get(homeBucket) ?? 'no-bucket';
+      const result = resultFromBucket(bucket, layout, activationAt(items, index).installationId);
+      return [index, typeof result === 'string' ? { kind: 'exhausted', used } : result];
+    }),
+  );
 }
 
 function assignSlot(bucket: BucketUpdate, donor: BucketUpdate, index: number): void {
@@ -238,31 +248,30 @@ function toBucketWrite(
   items: readonly BatchItem[],
   { key, homeBucket, slotsTaken, indexes }: BucketUpdate,
 ): TransactItem {
-  const attributeNames = { '#available': 'available' };
   if (homeBucket === null || indexes.length === 0) {
     return {
       Update: {
         TableName: '',
         Key: key,
-        UpdateExpression: 'SET #available = #available - :taken',
-        ConditionExpression: '#available >= :taken',
-        ExpressionAttributeNames: attributeNames,
-        ExpressionAttributeValues: { ':taken': slotsTaken },
+        UpdateExpression: 'SET #available = #available - :slotsTaken',
+        ConditionExpression: slotsAvailable,
+        ExpressionAttributeNames: { '#available': 'available' },
+        ExpressionAttributeValues: { ':slotsTaken': slotsTaken },
       },
     };
   }
-  const expressions = activationExpressions(items, indexes);
+  const { assignments, noneActivated, names, values } = activationExpressions(items, indexes);
   return {
     Update: {
       TableName: '',
       Key: key,
-      UpdateExpression: `SET #used = #used + :count, #available = #available - :taken, ${expressions.set}`,
-      ConditionExpression: `#available >= :taken AND ${expressions.absent} AND ${liveAndCurrentLayout}`,
-      ExpressionAttributeNames: { ...bucketAttributeNames, ...expressions.names },
+      UpdateExpression: `SET #used = #used + :count, #available = #available - :slotsTaken, ${assignments}`,
+      ConditionExpression: `${slotsAvailable} AND ${noneActivated} AND ${liveAndCurrentLayout}`,
+      ExpressionAttributeNames: { ...bucketAttributeNames, ...names },
       ExpressionAttributeValues: {
-        ...expressions.values,
+        ...values,
         ':count': indexes.length,
-        ':taken': slotsTaken,
+        ':slotsTaken': slotsTaken,
         ':live': 'live',
         ':bucketCount': bucketCount,
       },
@@ -270,16 +279,16 @@ function toBucketWrite(
   };
 }
 
-/** The parts of an update that set some lines' marks where none of them is yet. */
+/** Returns the parts of an update that add activation records. `noneActivated`: none of the installations has one yet. */
 function activationExpressions(items: readonly BatchItem[], indexes: readonly number[]) {
   const entries = indexes.map((index) => ({
-    name: `#mark${index}`,
-    value: `:mark${index}`,
+    name: `#activation${index}`,
+    value: `:activation${index}`,
     activation: activationAt(items, index),
   }));
   return {
-    set: entries.map(({ name, value }) => `${name} = ${value}`).join(', '),
-    absent: entries.map(({ name }) => `attribute_not_exists(${name})`).join(' AND '),
+    assignments: entries.map(({ name, value }) => `${name} = ${value}`).join(', '),
+    noneActivated: entries.map(({ name }) => `attribute_not_exists(${name})`).join(' AND '),
     names: Object.fromEntries(
       entries.map(({ name, activation }) => [name, attributeNameOf(activation.installationId)]),
     ),
@@ -287,24 +296,16 @@ function activationExpressions(items: readonly BatchItem[], indexes: readonly nu
   };
 }
 
-function recordActivated(
-  items: readonly BatchItem[],
-  indexes: readonly number[],
-  outcomes: Map<number, MakActivationResult>,
-): void {
-  for (const index of indexes) outcomes.set(index, { kind: 'activated', activation: activationAt(items, index) });
+function activatedResults(items: readonly BatchItem[], indexes: readonly number[]): Results {
+  return new Map(indexes.map((index) => [index, { kind: 'activated', activation: activationAt(items, index) }]));
 }
 
 function activationAt(items: readonly BatchItem[], index: number): Activation {
   return itemAt(items, index).activation;
 }
 
-function digestAt(items: readonly BatchItem[], index: number): Buffer {
-  return itemAt(items, index).digest;
-}
-
 function itemAt(items: readonly BatchItem[], index: number): BatchItem {
   const item = items[index];
-  if (item === undefined) throw new Error(`A batch of ${items.length} has no line ${index}.`);
+  if (item === undefined) throw new Error(`A batch of ${items.length} has no item ${index}.`);
   return item;
 }

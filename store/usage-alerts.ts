@@ -5,29 +5,30 @@ import type { AlertHistory } from '../domain/keys/usage-alert.ts';
 import { emptyAlertHistory } from '../domain/keys/usage-alert.ts';
 import { notificationWrite } from './agreement-notifications.ts';
 import { itemFormat } from './dynamodb/schema.ts';
-import type { ItemKey, Store } from './dynamodb/table.ts';
+import type { ItemKey } from './dynamodb/table.ts';
 import { checkFormat, get, rethrowTransientAsContention } from './dynamodb/table.ts';
-import type { UpdateDecision } from './dynamodb/versioned-item.ts';
+import type { WriteDecision } from './dynamodb/versioned-item.ts';
 import { updateWithRetry } from './dynamodb/versioned-item.ts';
+import type { Store } from './store.ts';
 
 /*
- * What the contacts of a key were told, beside the key. Counting a MAK means reading all of its buckets, up to 8,192 of
- * them, so whoever watches adds up what the stream reports (`seen`) and counts only when that has come to the use at which
- * there is something to tell next (`tellAt`).
+ * The alerts that the contacts of a key received, in an item beside the key. To count the activations of a MAK means to
+ * read all of its buckets, up to 8,192. So this item adds up the activations that the stream reports
+ * (`activationsReported`), and the buckets are counted only when that sum reaches the next alert threshold (`nextAlertAt`).
  *
- * Why nothing is missed by that: the stream reports every activation at least once, and one that is reported twice is
- * added twice. So once all was reported, `seen` is never less than what is used; below `tellAt` nothing can be due. It may
- * be more; then a count shows it, and what was counted replaces what was added up. A count comes after the reading of the
- * sum that it replaces, so it holds all that was added to it.
+ * No alert is missed: the stream reports every activation at least once, and a duplicate report is added again. So once
+ * all activations are reported, `activationsReported` is never less than the number used, and below `nextAlertAt` no alert
+ * can be due. The sum can be too high; then a count shows it, and the count replaces the sum. A count starts after the sum
+ * that it replaces was read, so it includes every activation of that sum.
  */
 
-/** What is remembered of a key. */
+/** The alert state of a key. */
 export type AlertState = {
   readonly alertHistory: AlertHistory;
-  /** 0 before anything was decided of the key. */
+  /** 0 before the first decision. */
   readonly version: number;
   readonly activationsReported: number;
-  /** At what use there is something to tell next; null when there is not, until something is granted. */
+  /** The number of activations at which the next alert is due; null if none is due before the next grant. */
   readonly nextAlertAt: number | null;
 };
 
@@ -44,7 +45,7 @@ function alertStateKey(keyId: string): ItemKey {
 }
 
 function alertStateFrom(item: Readonly<Record<string, unknown>> | undefined): AlertState {
-  // Written here alone, with all of these.
+  // Only this file writes the item, with all of these attributes.
   const { alertHistory, version, activationsReported, nextAlertAt } = checkFormat(item ?? {}) as Partial<StoredAlerts>;
   return {
     alertHistory: alertHistory ?? emptyAlertHistory,
@@ -54,12 +55,12 @@ function alertStateFrom(item: Readonly<Record<string, unknown>> | undefined): Al
   };
 }
 
-/** What is remembered of a key, as it is now. */
+/** Reads the alert state of a key with strong consistency. */
 export async function readAlertState(store: Store, keyId: string): Promise<AlertState> {
   return alertStateFrom(await get(store, alertStateKey(keyId)));
 }
 
-/** Adds up what the stream has reported, and answers what is remembered then. */
+/** Adds activations that the stream reported. Returns the alert state after that. */
 export async function addReportedActivations(
   store: Store,
   keyId: string,
@@ -80,22 +81,28 @@ export async function addReportedActivations(
   return alertStateFrom(Attributes);
 }
 
-/** What came of looking at a key: what its contacts have been told from now on, and the notices that tell them. */
+/** The new alert history of a key, and the notifications to send. */
 export type AlertDecision = {
   readonly alertHistory: AlertHistory;
   readonly nextAlertAt: number | null;
-  /** What was counted; null when the use is not counted by adding up. */
+  /** The activations counted in the buckets; null if the usage was not counted. */
   readonly activationsCounted: number | null;
-  /** @param dedupKey names what is told now, and nothing else ever. */
+  /** @param dedupKey a key that is unique to this alert. */
   readonly notificationsFor: (dedupKey: string) => readonly AgreementNotification[];
 };
 
+/** No decision was recorded for the key. */
+const noDecisionYet = 'attribute_not_exists(#version)';
+
+/** No other decision was recorded since the alert state was read. */
+const unchangedSinceRead = '#version = :versionRead';
+
 /**
- * Remembers what is told of a key and owes the notices that tell it, in one transaction: a crossing is told once, whatever
- * is delivered twice, late, or to two at once.
- * @param decide reads the key and decides, from what was told so far. It is asked again whenever somebody else was faster;
- *   what it reads is then never older than what it is given. Null leaves everything as it is.
- * @returns how many notices are owed by it.
+ * Records an alert and adds its notifications to the outbox in one transaction. So each threshold is reported once, even
+ * if stream records arrive twice, late, or in parallel.
+ * @param decide reads the key, and decides from the alert state. After a conflict it is called again, with a newer state;
+ *   the key it reads is never older than the state. Null leaves everything unchanged.
+ * @returns the number of notifications added to the outbox.
  */
 export async function recordAlert(
   store: Store,
@@ -103,13 +110,14 @@ export async function recordAlert(
   now: Instant,
   decide: (alertState: AlertState) => Promise<AlertDecision | null>,
 ): Promise<number> {
-  const result = await updateWithRetry<number>(store, async (): Promise<UpdateDecision<number>> => {
+  const result = await updateWithRetry(store, async (): Promise<WriteDecision<number, never>> => {
     const alertState = await readAlertState(store, keyId);
     const decision = await decide(alertState);
     if (decision === null || !isChanged(alertState, decision)) return { kind: 'no-change', value: 0 };
     const version = alertState.version + 1;
     const notifications = decision.notificationsFor(`alert ${keyId} ${version}`);
     const isFirst = alertState.version === 0;
+    const { alertHistory, nextAlertAt, activationsCounted } = decision;
     return {
       kind: 'write',
       value: notifications.length,
@@ -118,10 +126,10 @@ export async function recordAlert(
           Update: {
             TableName: '',
             Key: alertStateKey(keyId),
-            // Whoever adds meanwhile is not lost: only what was too much, or too little, is put right.
+            // Adding a correction, instead of setting the sum, keeps the activations that are reported meanwhile.
             UpdateExpression:
-              'SET #history = :told, #version = :version, #next = :tellAt, #reported = if_not_exists(#reported, :none) + :correction, #format = if_not_exists(#format, :format)',
-            ConditionExpression: isFirst ? 'attribute_not_exists(#version)' : '#version = :was',
+              'SET #history = :history, #version = :version, #next = :next, #reported = if_not_exists(#reported, :zero) + :correction, #format = if_not_exists(#format, :format)',
+            ConditionExpression: isFirst ? noDecisionYet : unchangedSinceRead,
             ExpressionAttributeNames: {
               '#history': 'alertHistory',
               '#version': 'version',
@@ -130,14 +138,13 @@ export async function recordAlert(
               '#format': 'format',
             },
             ExpressionAttributeValues: {
-              ':told': decision.alertHistory,
+              ':history': alertHistory,
               ':version': version,
-              ':tellAt': decision.nextAlertAt,
+              ':next': nextAlertAt,
               ':format': itemFormat,
-              ':none': 0,
-              ':correction':
-                decision.activationsCounted === null ? 0 : decision.activationsCounted - alertState.activationsReported,
-              ...(isFirst ? {} : { ':was': alertState.version }),
+              ':zero': 0,
+              ':correction': activationsCounted === null ? 0 : activationsCounted - alertState.activationsReported,
+              ...(isFirst ? {} : { ':versionRead': alertState.version }),
             },
           },
         },
@@ -145,8 +152,7 @@ export async function recordAlert(
       ],
     };
   });
-  // Nothing here is ever refused.
-  return result.ok ? result.value : 0;
+  return result.value;
 }
 
 function isChanged(

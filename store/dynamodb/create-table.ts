@@ -2,10 +2,10 @@ import { CreateTableCommand, DynamoDBClient, ResourceInUseException } from '@aws
 import { tableSchema } from './schema.ts';
 
 /**
- * Makes the table from its schema where no CloudFormation does it: locally and in tests. One that is there is left as it is.
- *
- * Whoever does not read its stream says so: at each write the local engine looks through all that a stream has told so far,
- * so that a table gets slower with every write, which one of DynamoDB does not.
+ * Creates the table from its schema where CloudFormation does not: on a local machine and in tests. Does nothing if the
+ * table exists.
+ * @param hasStream set to false if nothing reads the stream. The local emulator searches all stream records at each write,
+ *   so a table with a stream slows down with every write. DynamoDB on AWS does not.
  */
 export async function createTable(tableName: string, { hasStream = true } = {}): Promise<void> {
   const { partitionKey, sortKey, stream, indexes } = tableSchema;

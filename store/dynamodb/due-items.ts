@@ -1,26 +1,27 @@
 import type { Instant } from '../../domain/calendar/instant.ts';
 import type { Page, PageRequest } from './page.ts';
 import { pageOf } from './page.ts';
-import type { Store } from './table.ts';
+import type { DueKind } from './schema.ts';
+import { dueKinds } from './schema.ts';
+import type { Table } from './table.ts';
 import { query } from './table.ts';
 
-/** What time may have something to do with: each sort has a partition of its own in the index that the sweep reads. */
-export const dueKinds = ['EXCEPTION', 'KEY', 'AGREEMENT', 'NOTIFICATION'] as const;
-export type DueKind = (typeof dueKinds)[number];
-
-/** The attributes by which the sweep finds an item at its time; none when time has nothing to do with it. */
+/** Returns the index keys of an item whose next action is due at this time; none if it has no next action. */
 export function dueIndexKeys(kind: DueKind, at: Instant | null): Readonly<Record<string, string>> {
   return at === null ? {} : { nextActionKey: kind, nextActionAt: at };
 }
 
-/** The ids of what is due by now, earliest first. Many are due at the same closing time, so a position names the item too. */
+/**
+ * Returns a page of the IDs of the items that are due now, earliest first. Many items can be due at the same time, so a
+ * cursor position contains both the time and the item.
+ */
 export async function listDueItems(
-  store: Store,
+  table: Table,
   kind: DueKind,
   now: Instant,
   { limit, after }: PageRequest,
 ): Promise<Page<string>> {
-  const dueItems = await query(store, {
+  const dueItems = await query(table, {
     index: 'next-action',
     partition: ['nextActionKey', kind],
     sort: { name: 'nextActionAt', condition: '#sort <= :now', values: { ':now': now } },
@@ -36,10 +37,10 @@ function exclusiveStartKey(kind: DueKind, position: string): Readonly<Record<str
   return { nextActionKey: kind, nextActionAt, PK, SK: kind };
 }
 
-/** When time has something to do next with anything; null when it has not. */
-export async function nextDueAt(store: Store): Promise<Instant | null> {
+/** Returns the time of the earliest next action of any item; null if there is none. */
+export async function nextDueAt(table: Table): Promise<Instant | null> {
   const firstItems = await Promise.all(
-    dueKinds.map((kind) => query(store, { index: 'next-action', partition: ['nextActionKey', kind], limit: 1 })),
+    dueKinds.map((kind) => query(table, { index: 'next-action', partition: ['nextActionKey', kind], limit: 1 })),
   );
   const times = firstItems.flat().map((item) => item.nextActionAt as Instant);
   return times.toSorted()[0] ?? null;

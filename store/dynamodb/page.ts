@@ -1,12 +1,12 @@
-/** One page of a list, and the position of its last entry when there are more after it. */
+/** One page of a list, and the position of its last entry if more entries follow. */
 export type Page<Entry> = { readonly items: readonly Entry[]; readonly next: string | null };
 
-/** Which page is asked for: how many entries at most, and the position after which it begins; null for the first. */
+/** The maximum number of entries of a page, and the position after which it starts; null for the first page. */
 export type PageRequest = { readonly limit: number; readonly after: string | null };
 
 /**
- * Makes a page out of what was read from a position on: one more than asked for was read, so that a full last page does
- * not promise another. A position names only the place in the order, so it is good for as long as the list.
+ * Returns a page of the entries read. The caller reads one entry more than `limit`, so that a full last page does not
+ * announce another. A position names a place in the order, not an entry, so a cursor never expires.
  */
 export function pageOf<Entry>(
   entriesRead: readonly Entry[],
@@ -19,14 +19,14 @@ export function pageOf<Entry>(
 }
 
 /**
- * The position to begin after, within the part of the order from `begin` to `end`; what is outside is no place in it. A
- * cursor is only a position written otherwise, so anything at all may come back as one.
+ * Returns the position after which a page starts, within the range from `rangeStart` to `rangeEnd`. Returns the start of
+ * the range for a position outside of it: a cursor comes from a client and can hold any text.
  */
 export function startAfter(after: string | null, rangeStart: string, rangeEnd?: string): string {
   return after?.startsWith(rangeStart) && (rangeEnd === undefined || after < rangeEnd) ? after : rangeStart;
 }
 
-/** A page of a list that is read whole anyway: the position is the count of what came before. */
+/** Returns a page of a list that is read completely. The position is the number of entries before the page. */
 export function pageOfAll<Entry>(entries: readonly Entry[], { limit, after }: PageRequest): Page<Entry> {
   const start = Math.max(0, Math.trunc(Number(after)) || 0);
   const end = start + limit;

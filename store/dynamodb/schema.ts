@@ -1,6 +1,6 @@
 /**
- * The one table, as plain data: the deployed table and the local one are both made from it. Every item is found by its
- * keys or through one of the sparse indexes; no function ever scans it.
+ * The only table, as plain data: CDK and the local emulator create it from this. Every item is found by its keys or
+ * through a sparse index; no function scans the table.
  */
 export const tableSchema = {
   partitionKey: 'PK',
@@ -8,19 +8,23 @@ export const tableSchema = {
   timeToLive: 'expiresAtEpochSeconds',
   stream: 'NEW_AND_OLD_IMAGES',
   indexes: [
-    /** Requests by state, soonest due first: what the exceptions team works through. */
+    /** Requests by status, earliest due time first: the list of the exceptions team. */
     { name: 'exceptions-by-status', partitionKey: 'statusKey', sortKey: 'dueKey' },
-    /** Requests of one agreement, soonest due first: what its customers follow. */
+    /** Requests of one agreement, earliest due time first: the list of its customers. */
     { name: 'exceptions-by-agreement', partitionKey: 'agreementKey', sortKey: 'dueKey' },
-    /** Whatever time will do something to, by when: what the sweep reads. */
+    /** Items with a next action, earliest first: the list of the sweep. */
     { name: 'next-action', partitionKey: 'nextActionKey', sortKey: 'nextActionAt' },
   ],
 } as const;
 
 /**
- * The format in which items are written, an attribute of each. It is raised with a change that older code could read
- * wrongly: such an item is refused by code that does not know its format (see `checkFormat`).
+ * The format of the items that this code writes, stored as an attribute of each. Increment it with a change that older
+ * code would misread: code that does not know the format refuses such an item (see `checkFormat`).
  */
 export const itemFormat = 1;
 
 export type IndexName = (typeof tableSchema.indexes)[number]['name'];
+
+/** The kinds of items that can have a next action. Each kind has its own partition in the index `next-action`. */
+export const dueKinds = ['EXCEPTION', 'KEY', 'AGREEMENT', 'NOTIFICATION'] as const;
+export type DueKind = (typeof dueKinds)[number];

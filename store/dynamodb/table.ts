@@ -14,18 +14,16 @@ import {
   TransactWriteCommand,
   type TransactWriteCommandInput,
 } from '@aws-sdk/lib-dynamodb';
-import type { Policy } from '../../domain/policy.ts';
-import type { Vault } from '../vault.ts';
+import { mapInBatches } from './concurrency.ts';
+import { itemIsAbsent } from './conditions.ts';
 import type { IndexName } from './schema.ts';
 import { itemFormat } from './schema.ts';
 
-/** What every function of the store is given: the table, the vault that seals what it keeps, the policy, and how to wait. */
-export type Store = {
+/** A table, and the back-off between attempts. */
+export type Table = {
   readonly client: DynamoDBDocumentClient;
   readonly tableName: string;
-  readonly vault: Vault;
-  readonly policy: Policy;
-  /** Waits a random while before the attempt of that number (full jitter); randomness and time come from outside. */
+  /** Waits for a random time (full jitter) before this attempt. The caller provides the clock and the randomness. */
   readonly backOff: (attempt: number) => Promise<void>;
 };
 
@@ -33,86 +31,84 @@ export type ItemKey = { readonly PK: string; readonly SK: string };
 export type Item = ItemKey & Record<string, unknown>;
 export type TransactItem = NonNullable<TransactWriteCommandInput['TransactItems']>[number];
 
-/** The way to the table, with a connection that is kept and calls that give up before the function does. */
+/** Returns a client that reuses its connection, and whose calls time out before the function does. */
 export function createDocumentClient(): DynamoDBDocumentClient {
   return DynamoDBDocumentClient.from(
     new DynamoDBClient({
       maxAttempts: 4,
-      // A call that hangs is worth one more try within the function's own time. Unless told to throw, the SDK only warns.
+      // The time limit of a function leaves room for a second attempt. Without `throwOnRequestTimeout`, the SDK only warns.
       requestHandler: { connectionTimeout: 1_000, requestTimeout: 3_000, throwOnRequestTimeout: true },
     }),
     { marshallOptions: { removeUndefinedValues: true } },
   );
 }
 
-/** Thrown when others kept getting in between, or the database was too busy, for all of the attempts we allow. */
+/** Thrown when every attempt failed because of conflicting writes, or because the database was too busy. */
 export class ContentionError extends Error {
   override readonly name = 'ContentionError';
 }
 
-/** How often a change is tried before it is called contention. */
+/** The number of attempts before a `ContentionError`. */
 export const attemptsMax = 10;
 
-/** Reads one item as it is now. */
-export async function get(store: Store, key: ItemKey): Promise<Item | undefined> {
+/** Reads one item with strong consistency. Returns `undefined` if it does not exist. */
+export async function get(table: Table, key: ItemKey): Promise<Item | undefined> {
   const { Item } = await rethrowTransientAsContention(
-    store.client.send(new GetCommand({ TableName: store.tableName, Key: key, ConsistentRead: true })),
+    table.client.send(new GetCommand({ TableName: table.tableName, Key: key, ConsistentRead: true })),
   );
   return Item === undefined ? undefined : checkFormat(Item as Item);
 }
 
-/** Reads many items as they are now, in the order asked for; one that is not there is left out. */
-export async function getAll(store: Store, keys: readonly ItemKey[]): Promise<Item[]> {
+/** Reads many items with strong consistency. Returns them in the order of the keys, without those that do not exist. */
+export async function getAll(table: Table, keys: readonly ItemKey[]): Promise<Item[]> {
   const itemsByKey = new Map<string, Item>();
-  // The database refuses a batch that asks for the same item twice.
+  // DynamoDB rejects a batch that contains a key twice.
   const distinct = [...new Map(keys.map((key) => [`${key.PK} ${key.SK}`, key])).values()];
   for (let start = 0; start < distinct.length; start += 100) {
     let remaining: readonly ItemKey[] = distinct.slice(start, start + 100);
     for (let attempt = 1; remaining.length > 0; attempt += 1) {
-      if (attempt > attemptsMax) throw new ContentionError('The database kept leaving reads of a batch undone.');
-      if (attempt > 1) await store.backOff(attempt);
+      if (attempt > attemptsMax) throw new ContentionError('The database did not process all reads of a batch.');
+      if (attempt > 1) await table.backOff(attempt);
       const { Responses, UnprocessedKeys } = await rethrowTransientAsContention(
-        store.client.send(
-          new BatchGetCommand({ RequestItems: { [store.tableName]: { Keys: [...remaining], ConsistentRead: true } } }),
+        table.client.send(
+          new BatchGetCommand({ RequestItems: { [table.tableName]: { Keys: [...remaining], ConsistentRead: true } } }),
         ),
       );
-      for (const item of (Responses?.[store.tableName] ?? []) as Item[])
+      for (const item of (Responses?.[table.tableName] ?? []) as Item[])
         itemsByKey.set(`${item.PK} ${item.SK}`, checkFormat(item));
-      remaining = (UnprocessedKeys?.[store.tableName]?.Keys ?? []) as ItemKey[];
+      remaining = (UnprocessedKeys?.[table.tableName]?.Keys ?? []) as ItemKey[];
     }
   }
   return keys.flatMap((key) => itemsByKey.get(`${key.PK} ${key.SK}`) ?? []);
 }
 
-/** Puts many items that nobody else writes, where their order and their being together do not matter. */
-export async function putAll(store: Store, items: readonly Item[]): Promise<void> {
+/** Puts many items, in any order and not atomically. Use it only for items that no other process writes. */
+export async function putAll(table: Table, items: readonly Item[]): Promise<void> {
   for (let start = 0; start < items.length; start += 25) {
     let remaining: readonly { PutRequest?: { Item: Record<string, unknown> | undefined } | undefined }[] = items
       .slice(start, start + 25)
       .map((item) => ({ PutRequest: { Item: withFormat(item) } }));
     for (let attempt = 1; remaining.length > 0; attempt += 1) {
-      if (attempt > attemptsMax) throw new ContentionError('The database kept leaving writes of a batch undone.');
-      if (attempt > 1) await store.backOff(attempt);
+      if (attempt > attemptsMax) throw new ContentionError('The database did not process all writes of a batch.');
+      if (attempt > 1) await table.backOff(attempt);
       const { UnprocessedItems } = await rethrowTransientAsContention(
-        store.client.send(new BatchWriteCommand({ RequestItems: { [store.tableName]: [...remaining] } as never })),
+        table.client.send(new BatchWriteCommand({ RequestItems: { [table.tableName]: [...remaining] } as never })),
       );
-      remaining = UnprocessedItems?.[store.tableName] ?? [];
+      remaining = UnprocessedItems?.[table.tableName] ?? [];
     }
   }
 }
 
 /**
- * Puts items that somebody else may have put already, and may be using: what is there is left as it is. So a copy of the
- * request that arrives late, after the answer to another, does no harm.
+ * Puts items that may exist and may be in use; leaves an existing item unchanged. So a late duplicate of the call, sent
+ * after another attempt succeeded, does no harm.
  */
-export async function putIfAbsent(store: Store, items: readonly Item[]): Promise<void> {
+export async function putIfAbsent(table: Table, items: readonly Item[]): Promise<void> {
   await mapInBatches(items, async (item) => {
     const Item = withFormat(item);
     try {
       await rethrowTransientAsContention(
-        store.client.send(
-          new PutCommand({ TableName: store.tableName, Item, ConditionExpression: 'attribute_not_exists(PK)' }),
-        ),
+        table.client.send(new PutCommand({ TableName: table.tableName, Item, ConditionExpression: itemIsAbsent })),
       );
     } catch (error) {
       if (!(error instanceof ConditionalCheckFailedException)) throw error;
@@ -123,33 +119,33 @@ export async function putIfAbsent(store: Store, items: readonly Item[]): Promise
 export type Range = {
   readonly index?: IndexName;
   readonly partition: readonly [name: string, value: string];
-  /** A condition on the sort key, as DynamoDB writes it, over `#sort` and the values given. */
+  /** A condition on the sort key in the syntax of DynamoDB, with the name `#sort` and these values. */
   readonly sort?: { readonly name: string; readonly condition: string; readonly values: Record<string, string> };
   readonly limit: number;
   readonly newestFirst?: boolean;
-  /** All the key attributes of the item after which to begin, for an order in which items can have the same place. */
+  /** All key attributes of the item after which to start, for an order in which several items can have the same sort key. */
   readonly startAfter?: Readonly<Record<string, string>>;
 };
 
-/** Reads one bounded page of one partition, in the order of its sort key. */
-export async function query(store: Store, range: Range): Promise<Item[]> {
+/** Reads at most `limit` items of one partition, in the order of the sort key. */
+export async function query(table: Table, range: Range): Promise<Item[]> {
   const [name, value] = range.partition;
   const input: QueryCommandInput = {
-    TableName: store.tableName,
+    TableName: table.tableName,
     KeyConditionExpression: `#partition = :partition${range.sort ? ` AND ${range.sort.condition}` : ''}`,
     ExpressionAttributeNames: { '#partition': name, ...(range.sort ? { '#sort': range.sort.name } : {}) },
     ExpressionAttributeValues: { ':partition': value, ...range.sort?.values },
     Limit: range.limit,
     ScanIndexForward: !range.newestFirst,
     ...(range.startAfter === undefined ? {} : { ExclusiveStartKey: range.startAfter }),
-    // An index is read as it is; the table is read as it is now.
+    // Only the table supports strongly consistent reads; an index does not.
     ...(range.index === undefined ? { ConsistentRead: true } : { IndexName: range.index }),
   };
-  const { Items } = await rethrowTransientAsContention(store.client.send(new QueryCommand(input)));
+  const { Items } = await rethrowTransientAsContention(table.client.send(new QueryCommand(input)));
   return ((Items ?? []) as Item[]).map((item) => checkFormat(item));
 }
 
-/** How a transaction ended: done, or not done because something was not as expected or others were in the way. */
+/** The result of a transaction. `transient-failure`: a conflict, throttling, a timeout, or a server error; retry it. */
 export type CommitResult = 'committed' | 'condition-failed' | 'transient-failure';
 
 const conditionFailed = 'ConditionalCheckFailed';
@@ -161,13 +157,13 @@ const transientReasons: readonly (string | undefined)[] = [
 ];
 
 /**
- * Writes all of it or nothing. A failed condition and a passing conflict are outcomes; a mix with any other reason is
- * permanent and thrown, since trying again could not help.
+ * Writes all items in one transaction, or none. Returns a failed condition and a transient failure as results. Throws if
+ * any other reason canceled the transaction, because a retry cannot succeed.
  */
-export async function commit(store: Store, items: readonly TransactItem[]): Promise<CommitResult> {
+export async function commit(table: Table, items: readonly TransactItem[]): Promise<CommitResult> {
   try {
-    await store.client.send(
-      new TransactWriteCommand({ TransactItems: items.map((item) => withTableName(item, store.tableName)) }),
+    await table.client.send(
+      new TransactWriteCommand({ TransactItems: items.map((item) => withTableName(item, table.tableName)) }),
     );
     return 'committed';
   } catch (error) {
@@ -182,17 +178,18 @@ export async function commit(store: Store, items: readonly TransactItem[]): Prom
   }
 }
 
-/** What came of a call, unless the database was too busy for all of the SDK's own attempts: that is contention. */
+/** Returns the result of a call. Throws a `ContentionError` if the call still failed transiently after the retries of the SDK. */
 export async function rethrowTransientAsContention<Answer>(call: Promise<Answer>): Promise<Answer> {
   try {
     return await call;
   } catch (error) {
-    if (isTransient(error)) throw new ContentionError('The database is too busy or does not answer.', { cause: error });
+    if (isTransient(error))
+      throw new ContentionError('The database is too busy or does not respond.', { cause: error });
     throw error;
   }
 }
 
-/** Whether a failure is one of the database's being busy, which trying again may get past. */
+/** Returns true for an error that a retry may avoid. */
 export function isTransient(error: unknown): boolean {
   return (
     error instanceof Error &&
@@ -223,20 +220,12 @@ function withFormat<Some extends object>(item: Some | undefined): Some & { reado
 }
 
 /**
- * Passes on an item that was read. Throws when it was written in a newer format than this code knows: reading on could
- * take it for what it is not. What is read through an index does not show its format, and is only used for its keys.
+ * Returns the item unchanged. Throws if its format is newer than this code, which could misread it. An item that comes
+ * from an index has no format attribute; only its keys are used.
  */
 export function checkFormat<Some extends Readonly<Record<string, unknown>>>(item: Some): Some {
   if (Number(item.format ?? itemFormat) <= itemFormat) return item;
   throw new Error(
     `The item ${item.PK} ${item.SK} has format ${item.format}. This code reads formats up to ${itemFormat}: deploy the newer code.`,
   );
-}
-
-const concurrency = 25;
-
-/** Does something for each of many, a bounded number of them at once. */
-export async function mapInBatches<Each>(items: readonly Each[], act: (each: Each) => Promise<unknown>): Promise<void> {
-  for (let start = 0; start < items.length; start += concurrency)
-    await Promise.all(items.slice(start, start + concurrency).map(act));
 }

@@ -1,27 +1,26 @@
 import { createHash } from 'node:crypto';
 import type { AuditEvent } from '../../domain/audit-event.ts';
 import type { Instant } from '../../domain/calendar/instant.ts';
-import type { Context } from '../../domain/context.ts';
-import type { RefusalResult } from '../../domain/refusal.ts';
-import type { Item, ItemKey, Store, TransactItem } from './table.ts';
+import { itemIsAbsent, versionUnchanged } from './conditions.ts';
+import type { Item, ItemKey, Table, TransactItem } from './table.ts';
 import { attemptsMax, ContentionError, commit, get, isTransient } from './table.ts';
 
 /**
- * Something that has a history: an agreement, a key, a request. It is written only if it is still as it was read, with
- * the entry that tells of the change in the same transaction (LED-1), and remembers the last operations done to it, so
- * that one that arrives again does nothing more.
+ * A value with optimistic concurrency control and a ledger. A write succeeds only if the version is unchanged since the
+ * read, and adds the ledger entry in the same transaction (LED-1). The item stores the IDs of recent operations, so that
+ * a repeated operation changes nothing.
  */
 export type Versioned<State> = {
   readonly key: ItemKey;
   readonly value: State;
-  /** What is kept beside the state and never leaves the store by itself: a sealed key, a task token. */
+  /** Data that never leaves the store, such as sealed secrets and tokens. */
   readonly internal: Readonly<Record<string, unknown>>;
   readonly version: number;
   readonly ledgerHead: LedgerHead;
   readonly operationIds: readonly string[];
 };
 
-/** The attributes of the item of something that has a history. */
+/** The attributes of the item of a versioned value. */
 type StoredAttributes<State> = {
   readonly value: State;
   readonly internal: Versioned<State>['internal'];
@@ -30,32 +29,25 @@ type StoredAttributes<State> = {
   readonly operationIds: readonly string[];
 };
 
-/** The end of a history: how many entries it has and the hash of the last one (LED-2). */
+/** The sequence number and the hash of the newest ledger entry (LED-2). */
 type LedgerHead = { readonly sequence: number; readonly hash: string };
 
 const emptyLedgerHead: LedgerHead = { sequence: 0, hash: '' };
 const operationIdsMax = 20;
 
-/** Reads something with a history, as it is now. What its item holds was written by `writesOf` from the same type. */
-export async function readItem<State>(store: Store, key: ItemKey): Promise<Versioned<State> | undefined> {
-  const item = await get(store, key);
+/** Reads a versioned value with strong consistency. Returns `undefined` if its item does not exist. */
+export async function readItem<State>(table: Table, key: ItemKey): Promise<Versioned<State> | undefined> {
+  const item = await get(table, key);
   return item === undefined ? undefined : fromItem<State>(item);
 }
 
-/** Reads an owned thing out of its item; the one place where an item is taken at its word. */
+/** Returns the versioned value of an item. It trusts the item, because only `toWrites` writes such items. */
 export function fromItem<State>(item: Item): Versioned<State> {
   const { PK, SK, value, internal, version, ledgerHead, operationIds } = item as Item & StoredAttributes<State>;
-  return {
-    key: { PK, SK },
-    value: value,
-    internal: internal,
-    version,
-    ledgerHead: ledgerHead,
-    operationIds: operationIds,
-  };
+  return { key: { PK, SK }, value, internal, version, ledgerHead, operationIds };
 }
 
-/** Something that is not there yet. */
+/** Returns a versioned value that is not in the table yet. */
 export function newItem<State>(
   key: ItemKey,
   value: State,
@@ -64,49 +56,48 @@ export function newItem<State>(
   return { key, value, internal, version: 0, ledgerHead: emptyLedgerHead, operationIds: [] };
 }
 
-/** Whether this operation was done to it already. */
+/** Returns true if this operation already changed the value. */
 export function isProcessed(record: Versioned<unknown>, operationId: string): boolean {
   return record.operationIds.includes(operationId);
 }
 
-/** When something is written, and under which operation: null for what the service does by itself and may do again. */
-export type WriteContext = Pick<Context, 'now'> & { readonly operationId: string | null };
-
-export type WriteOptions = {
-  /** Null for what the service does by itself and may do again: it needs no remembering. */
+export type WriteContext = {
+  /** Null for an operation of the service itself, which is safe to repeat. */
   readonly operationId: string | null;
   readonly now: Instant;
+};
+
+export type WriteOptions = WriteContext & {
+  /** The event to add to the ledger; null for a change without an entry. */
   readonly event: AuditEvent | null;
-  /** Index keys and other attributes beside the state. */
+  /** Index keys and other attributes besides the value. */
   readonly attributes?: Readonly<Record<string, unknown>>;
 };
 
-/** What one transaction must hold to move something on by one version, with its entry in the history. */
+/** Returns the writes that store the next version of a value and add its ledger entry, for one transaction. */
 export function toWrites<State>(
   record: Versioned<State>,
   { operationId, now, event, attributes }: WriteOptions,
 ): TransactItem[] {
   const entry = event === null ? undefined : nextLedgerEntry(record, event, now);
-  const operationIds = operationId === null ? record.operationIds : appendOperationId(record.operationIds, operationId);
-  const ledgerHead = entry === undefined ? record.ledgerHead : { sequence: entry.sequence, hash: entry.hash };
   const stored: StoredAttributes<State> = {
     value: record.value,
     internal: record.internal,
     version: record.version + 1,
-    ledgerHead: ledgerHead,
-    operationIds: operationIds,
+    ledgerHead: entry === undefined ? record.ledgerHead : { sequence: entry.sequence, hash: entry.hash },
+    operationIds: operationId === null ? record.operationIds : appendOperationId(record.operationIds, operationId),
   };
   const item = { ...record.key, ...stored, ...attributes };
-  const unchangedSinceRead =
+  const condition =
     record.version === 0
-      ? { ConditionExpression: 'attribute_not_exists(PK)' }
+      ? { ConditionExpression: itemIsAbsent }
       : {
-          ConditionExpression: '#version = :version',
+          ConditionExpression: versionUnchanged,
           ExpressionAttributeNames: { '#version': 'version' },
           ExpressionAttributeValues: { ':version': record.version },
         };
   return [
-    { Put: { TableName: '', Item: item, ...unchangedSinceRead } },
+    { Put: { TableName: '', Item: item, ...condition } },
     ...(entry === undefined
       ? []
       : [
@@ -114,32 +105,32 @@ export function toWrites<State>(
             Put: {
               TableName: '',
               Item: { PK: ledgerPartition(record.key.PK), SK: ledgerEntrySortKey(entry.sequence), ...entry },
-              ConditionExpression: 'attribute_not_exists(PK)',
+              ConditionExpression: itemIsAbsent,
             },
           },
         ]),
   ];
 }
 
-// The first operation, which brought the thing into being, is never forgotten: a mail can be delivered again days later.
+// The first operation, which created the item, is never removed: its request can be delivered again days later.
 function appendOperationId([first, ...rest]: readonly string[], operationId: string): readonly string[] {
   return first === undefined ? [operationId] : [first, ...[...rest, operationId].slice(-operationIdsMax)];
 }
 
-/** A condition for a transaction: what was read is still as it was, though the transaction does not change it. */
+/** Returns a condition for a transaction: a value that the transaction does not write is unchanged since the read. */
 export function requireUnchanged(record: Versioned<unknown>): TransactItem {
   return {
     ConditionCheck: {
       TableName: '',
       Key: record.key,
-      ConditionExpression: '#version = :version',
+      ConditionExpression: versionUnchanged,
       ExpressionAttributeNames: { '#version': 'version' },
       ExpressionAttributeValues: { ':version': record.version },
     },
   };
 }
 
-/** One entry of a history, chained to the one before it by its hash (LED-1, LED-2). */
+/** One entry of a ledger. Its hash covers the hash of the previous entry (LED-1, LED-2). */
 export type LedgerEntry = AuditEvent & {
   readonly sequence: number;
   readonly at: Instant;
@@ -152,7 +143,7 @@ function nextLedgerEntry(record: Versioned<unknown>, event: AuditEvent, at: Inst
   return { ...content, hash: ledgerEntryHash(record.key.PK, content) };
 }
 
-/** The hash of an entry: over whose history it is in, everything that it says, and the hash before it (LED-2). */
+/** Returns the hash of a ledger entry: over the owner, the content of the entry, and the hash of the previous entry (LED-2). */
 export function ledgerEntryHash(owner: string, entry: Omit<LedgerEntry, 'hash'>): string {
   const { sequence, at, actor, action, detail, reference, previousHash } = entry;
   const serializedEntry = JSON.stringify([owner, sequence, at, actor, action, detail, reference, previousHash]);
@@ -160,49 +151,52 @@ export function ledgerEntryHash(owner: string, entry: Omit<LedgerEntry, 'hash'>)
 }
 
 /**
- * The partition of a ledger: another than its owner's, so that rights can be given by leading key.
+ * Returns the partition of a ledger. It is not the partition of its owner, so that permissions can be granted by leading
+ * key.
  * @param owner the partition key of the owner.
  */
 export function ledgerPartition(owner: string): string {
   return `LEDGER#${owner}`;
 }
 
-/** The sort key of an entry: padded, so that text order is the order of the history. */
+/** Returns the sort key of a ledger entry, padded with zeros so that the order of the keys is the order of the entries. */
 export function ledgerEntrySortKey(sequence: number): string {
   return `ENTRY#${String(sequence).padStart(10, '0')}`;
 }
 
-/** What one attempt at a change came to: nothing to write (with the answer), a refusal, or writes that bring the answer about. */
-export type UpdateDecision<Answer> =
-  | { readonly kind: 'no-change'; readonly value: Answer }
-  | { readonly kind: 'refused'; readonly refusal: RefusalResult }
-  | { readonly kind: 'write'; readonly writes: readonly TransactItem[]; readonly value: Answer };
+/** A result that refuses the update. */
+type RefusedResult = { readonly ok: false };
 
-export type UpdateResult<Answer> = { readonly ok: true; readonly value: Answer } | RefusalResult;
+/** A decision about one update: no change, a refusal, or writes with the value that the update returns. */
+export type WriteDecision<Value, Refusal> =
+  | { readonly kind: 'no-change'; readonly value: Value }
+  | { readonly kind: 'refused'; readonly refusal: Refusal }
+  | { readonly kind: 'write'; readonly writes: readonly TransactItem[]; readonly value: Value };
+
+/** The result of an update: its value, or the refusal. */
+export type WriteResult<Value, Refusal> = { readonly ok: true; readonly value: Value } | Refusal;
 
 /**
- * The handshake with the store: reads, decides, and writes if nothing has changed since. When something has, or the
- * database is busy, it begins again from the reading, a bounded number of times with full jitter; anything else is thrown
- * at once. Throws `Contention` when the attempts are used up.
+ * Runs the optimistic concurrency loop: `decide` reads and decides, and its writes are committed if nothing it read has
+ * changed. After a conflict or a transient failure the loop backs off with full jitter and calls `decide` again, so
+ * `decide` must not assign outer variables. Throws other errors at once, and a `ContentionError` after the last attempt.
  */
-export async function updateWithRetry<Answer>(
-  store: Store,
-  decide: () => Promise<UpdateDecision<Answer>>,
-): Promise<UpdateResult<Answer>> {
-  for (let attemptNumber = 1; attemptNumber <= attemptsMax; attemptNumber += 1) {
-    if (attemptNumber > 1) await store.backOff(attemptNumber);
+export async function updateWithRetry<Value, Refusal extends RefusedResult>(
+  table: Table,
+  decide: () => Promise<WriteDecision<Value, Refusal>>,
+): Promise<WriteResult<Value, Refusal>> {
+  for (let attempt = 1; attempt <= attemptsMax; attempt += 1) {
+    if (attempt > 1) await table.backOff(attempt);
     const decision = await decideOnce(decide);
     if (decision === 'transient-failure') continue;
     if (decision.kind === 'refused') return decision.refusal;
     if (decision.kind === 'no-change') return { ok: true, value: decision.value };
-    if ((await commit(store, decision.writes)) === 'committed') return { ok: true, value: decision.value };
+    if ((await commit(table, decision.writes)) === 'committed') return { ok: true, value: decision.value };
   }
-  throw new ContentionError(`Others kept changing the same thing during ${attemptsMax} attempts.`);
+  throw new ContentionError(`All ${attemptsMax} attempts conflicted with other writes.`);
 }
 
-async function decideOnce<Answer>(
-  decide: () => Promise<UpdateDecision<Answer>>,
-): Promise<UpdateDecision<Answer> | 'transient-failure'> {
+async function decideOnce<Decision>(decide: () => Promise<Decision>): Promise<Decision | 'transient-failure'> {
   try {
     return await decide();
   } catch (error) {
@@ -211,21 +205,20 @@ async function decideOnce<Answer>(
   }
 }
 
-/** What a change of something that is there came to; in a box of its own, since an answer can be anything. */
-type Found<Answer> = { readonly found: Answer };
-
-/** The handshake with something that must be there already; `undefined` when it is not. */
-export async function updateExisting<State, Answer>(
-  store: Store,
+/** Runs the optimistic concurrency loop on an existing value. Returns `undefined` if its item does not exist. */
+export async function updateExisting<State, Value, Refusal extends RefusedResult>(
+  table: Table,
   key: ItemKey,
-  decide: (record: Versioned<State>) => UpdateDecision<Answer> | Promise<UpdateDecision<Answer>>,
-): Promise<UpdateResult<Answer> | undefined> {
-  const result = await updateWithRetry<Found<Answer> | null>(store, async () => {
-    const record = await readItem<State>(store, key);
+  decide: (record: Versioned<State>) => WriteDecision<Value, Refusal> | Promise<WriteDecision<Value, Refusal>>,
+): Promise<WriteResult<Value, Refusal> | undefined> {
+  // The wrapper distinguishes an absent item from a value that is `null` or `undefined`.
+  type Wrapped = { readonly content: Value } | null;
+  const result = await updateWithRetry(table, async (): Promise<WriteDecision<Wrapped, Refusal>> => {
+    const record = await readItem<State>(table, key);
     if (record === undefined) return { kind: 'no-change', value: null };
-    const attempted = await decide(record);
-    return attempted.kind === 'refused' ? attempted : { ...attempted, value: { found: attempted.value } };
+    const decision = await decide(record);
+    return decision.kind === 'refused' ? decision : { ...decision, value: { content: decision.value } };
   });
   if (!result.ok) return result;
-  return result.value === null ? undefined : { ok: true, value: result.value.found };
+  return result.value === null ? undefined : { ok: true, value: result.value.content };
 }

@@ -2,19 +2,19 @@ import { spawnSync } from 'node:child_process';
 import { DeleteCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { registerAgreement } from '../../store/agreements.ts';
-import type { Store } from '../../store/store.ts';
 import { issueMak } from '../../store/keys.ts';
+import type { Store } from '../../store/store.ts';
 import { anAgreement, context, expectAccepted, ines, productKey } from '../builders.ts';
 import { mondayNine } from '../instants.ts';
 import { root } from '../project-files.ts';
 import { startTestDynamoDb, testRootSecret } from '../store/dynamodb.ts';
 
-const engine = await startTestDynamoDb();
+const dynamoDb = await startTestDynamoDb();
 let store: Store;
 let makId: string;
 
 beforeEach(async () => {
-  store = await engine.newStore();
+  store = await dynamoDb.newStore();
   makId = store.vault.keyIdOf(productKey(2));
   expectAccepted(
     await registerAgreement(
@@ -34,7 +34,7 @@ beforeEach(async () => {
   );
 });
 
-/** Runs the command as an operator does. */
+/** Runs the command like an operator. */
 function run(...options: string[]) {
   const { status, stdout, stderr } = spawnSync(process.execPath, ['commands/reconcile.ts', ...options], {
     cwd: root,
@@ -44,14 +44,14 @@ function run(...options: string[]) {
   return { status, stdout, stderr };
 }
 
-describe('check-counts', () => {
-  it('KEY-8 says that all is whole, of the whole table and of an agreement', () => {
-    const stdout = `whole: 1 agreements, 2 keys and 0 requests in table ${store.tableName}\n`;
+describe('the reconcile command', () => {
+  it('KEY-8 reports a consistent table and a consistent agreement', () => {
+    const stdout = `consistent: 1 agreements, 2 keys, and 0 requests in table ${store.tableName}\n`;
     expect(run()).toEqual({ status: 0, stdout, stderr: '' });
     expect(run('E-1001')).toEqual({ status: 0, stdout, stderr: '' });
   });
 
-  it('KEY-8 names what is wrong, mends it when told to, and says then that all is whole', async () => {
+  it('KEY-8 reports an inconsistency, and repairs it with --repair', async () => {
     await store.client.send(
       new UpdateCommand({
         TableName: store.tableName,
@@ -61,30 +61,32 @@ describe('check-counts', () => {
         ExpressionAttributeValues: { ':wrong': 7 },
       }),
     );
-    const wrong = `KEY#${makId}: The reserve enforces 7, and 100 were granted.`;
-    const found = run();
-    expect(found.status).toBe(1);
-    expect(found.stderr).toContain(`not whole: ${wrong} (--mend puts it right)\nnot whole: 1 things are wrong with`);
-    const mended = run('--mend');
-    expect(mended).toMatchObject({ status: 0, stderr: '' });
-    expect(mended.stdout).toContain(`mended: ${wrong}\nwhole: 1 agreements`);
-    expect(mended.stdout).toContain(', 1 things mended');
+    const problem = `KEY#${makId}: The reserve enforces 7, but 100 activations are granted.`;
+    const check = run();
+    expect(check.status).toBe(1);
+    expect(check.stderr).toContain(
+      `inconsistent: ${problem} (--repair can repair this)\ninconsistent: 1 findings in 1 agreements`,
+    );
+    const repair = run('--repair');
+    expect(repair).toMatchObject({ status: 0, stderr: '' });
+    expect(repair.stdout).toContain(`repaired: ${problem}\nconsistent: 1 agreements`);
+    expect(repair.stdout).toContain(' (1 repaired)');
     expect(run('E-1001').status).toBe(0);
   });
 
-  it('MAK-1 leaves what it would have to guess, and says so', async () => {
+  it('MAK-1 reports an inconsistency whose repair would be a guess', async () => {
     const Key = { PK: `KEY#${makId}#0`, SK: 'BUCKET' };
     await store.client.send(new DeleteCommand({ TableName: store.tableName, Key }));
-    const { status, stderr } = run('--mend');
+    const { status, stderr } = run('--repair');
     expect(status).toBe(1);
-    expect(stderr).toContain('Bucket 0 is missing, with the marks that were in it.');
-    expect(stderr).not.toContain('--mend puts it right');
+    expect(stderr).toContain('Bucket 0 is missing, with its activation records.');
+    expect(stderr).not.toContain('--repair can repair this');
   });
 
-  it('says in one line what it does not understand', () => {
-    expect(run('--repair')).toMatchObject({
+  it('reports an unknown option in one line, and an unknown agreement', () => {
+    expect(run('--fix')).toMatchObject({
       status: 2,
-      stderr: expect.stringMatching(/^There is no option --repair: .+\n$/),
+      stderr: expect.stringMatching(/^Unknown option --fix\. Usage: .+\n$/),
     });
     expect(run('E-9')).toMatchObject({
       status: 1,

@@ -5,17 +5,17 @@ import { root } from '../project-files.ts';
 import { startTestDynamoDb } from '../store/dynamodb.ts';
 import { createLedgers, entriesPerLedger, tamperings } from '../store/ledger-fixture.ts';
 
-const engine = await startTestDynamoDb();
+const dynamoDb = await startTestDynamoDb();
 let store: Store;
-let histories: Awaited<ReturnType<typeof createLedgers>>;
+let ledgers: Awaited<ReturnType<typeof createLedgers>>;
 beforeAll(async () => {
-  store = await engine.newStore();
-  histories = await createLedgers(store);
+  store = await dynamoDb.newStore();
+  ledgers = await createLedgers(store);
 });
 
 type ExitResult = { readonly code: unknown; readonly out: string; readonly err: string };
 
-function verify(words: readonly string[], environment: Readonly<Record<string, string>> = {}): Promise<ExitResult> {
+function verify(options: readonly string[], environment: Readonly<Record<string, string>> = {}): Promise<ExitResult> {
   const env = {
     ...process.env,
     TABLE_NAME: store.tableName,
@@ -23,51 +23,54 @@ function verify(words: readonly string[], environment: Readonly<Record<string, s
     POLICY_FILE: 'policy.json',
     ...environment,
   };
-  const options = { cwd: root, env };
+  const execOptions = { cwd: root, env };
   return new Promise((resolve) => {
-    execFile(process.execPath, ['commands/verify-ledger.ts', ...words], options, (error, out, err) =>
+    execFile(process.execPath, ['commands/verify-ledger.ts', ...options], execOptions, (error, out, err) =>
       resolve({ code: error === null ? 0 : error.code, out, err }),
     );
   });
 }
 
-describe('verifying a history from a terminal', () => {
-  it.each(['agreement', 'key', 'request'] as const)('LED-2 says that the one of the %s is whole', async (which) => {
-    const { owner, id } = histories[which];
-    expect(await verify([id])).toEqual({
-      code: 0,
-      out: `whole: all ${entriesPerLedger} entries of ${owner} follow from each other\n`,
-      err: '',
-    });
-  });
+describe('the verify-ledger command', () => {
+  it.each(['agreement', 'key', 'request'] as const)(
+    'LED-2 reports that the ledger of the %s is intact',
+    async (kind) => {
+      const { owner, id } = ledgers[kind];
+      expect(await verify([id])).toEqual({
+        code: 0,
+        out: `intact: all ${entriesPerLedger} entries of ${owner} are in the hash chain\n`,
+        err: '',
+      });
+    },
+  );
 
-  it('LED-2 has nothing to verify without an id, for an id that is nobody’s, and without a table', async () => {
+  it('LED-2 fails without an ID, for an unknown ID, and without a table', async () => {
     const [without, unknown, tableless] = await Promise.all([
       verify([]),
       verify(['nobody']),
       verify(['X-1'], { TABLE_NAME: '' }),
     ]);
-    const usage = 'npm run verify-ledger -- <key, request or agreement id>';
-    expect(without).toEqual({ code: 2, out: '', err: `Say whose history to verify: ${usage}\n` });
+    const usage = 'npm run verify-ledger -- <ID of a key, a request, or an agreement>';
+    expect(without).toEqual({ code: 2, out: '', err: `Missing ID. Usage: ${usage}\n` });
     expect(unknown).toEqual({
       code: 2,
       out: '',
-      err: `There is no key, request or agreement with the id nobody in table ${store.tableName}.\n`,
+      err: `There is no key, request, or agreement with the ID nobody in table ${store.tableName}.\n`,
     });
     expect(tableless).toMatchObject({ code: 2, out: '', err: expect.stringMatching(/^[^\n]*TABLE_NAME[^\n]*\n$/) });
   });
 
-  it('LED-2 names the first entry at which one is broken, and what is wrong there', async () => {
-    const { owner, id } = histories.key;
-    const cut = tamperings.find(({ name: named }) => named === 'an entry in the middle was removed');
-    if (cut === undefined) throw new Error('that break is not in the list');
-    const { apply: inflict, brokenAt: at, because } = cut;
-    await inflict(store, owner, entriesPerLedger);
+  it('LED-2 reports the first wrong entry and the reason', async () => {
+    const { owner, id } = ledgers.key;
+    const removal = tamperings.find(({ name }) => name === 'an entry in the middle was removed');
+    if (removal === undefined) throw new Error('there is no such tampering');
+    const { apply, brokenAt, because } = removal;
+    await apply(store, owner, entriesPerLedger);
     expect(await verify([id])).toEqual({
       code: 1,
       out: '',
-      err: `broken: entry ${at(entriesPerLedger)} of ${owner}. ${because}\n`,
+      err: `broken: entry ${brokenAt(entriesPerLedger)} of ${owner}. ${because}\n`,
     });
-    expect(await verify([histories.request.id])).toMatchObject({ code: 0 });
+    expect(await verify([ledgers.request.id])).toMatchObject({ code: 0 });
   });
 });

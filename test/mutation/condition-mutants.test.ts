@@ -5,8 +5,8 @@ import { mutantsOf, redundancyReasonOf, redundantConditions, weakenCondition } f
 
 describe('weakening a condition of the store', () => {
   it('disables each part alone and keeps it in the text', () => {
-    expect(weakenCondition('#free > :none')).toEqual([
-      { description: 'without “#free > :none”', text: '((#free > :none) OR NOT (#free > :none))' },
+    expect(weakenCondition('#available > :none')).toEqual([
+      { description: 'without “#available > :none”', text: '((#available > :none) OR NOT (#available > :none))' },
     ]);
     expect(weakenCondition('#a = :a AND #b = :b').map(({ text }) => text)).toEqual([
       '((#a = :a) OR NOT (#a = :a)) AND #b = :b',
@@ -38,6 +38,18 @@ describe('weakening a condition of the store', () => {
       '2 without requireUnchanged(record)',
     ]);
     expect(() => mutantsOf('store/a.ts', 'const c = { ConditionExpression: condition };')).toThrow('store/a.ts:1');
+  });
+
+  it('finds the clauses of a condition that are named by constants', () => {
+    const source = [
+      "const expired = '#expiresAt < :now';",
+      `const a = [{ ConditionExpression: expired }, { ConditionExpression: \`\${expired} AND \${itemExists}\` }];`,
+    ].join('\n');
+    expect(mutantsOf('store/a.ts', source).map(({ description }) => description)).toEqual([
+      'without “#expiresAt < :now”',
+      'without “#expiresAt < :now”',
+      'without “attribute_exists(PK)”',
+    ]);
   });
 
   it('matches each redundant condition with its reason', () => {

@@ -1,4 +1,5 @@
 import { type ESTree, parseSync, Visitor } from 'vite';
+import * as sharedClauses from '../../store/dynamodb/conditions.ts';
 import { liveAndCurrentLayout } from '../../store/mak-bucket.ts';
 
 /** A small bug: a part of a source file is replaced by `text`. */
@@ -47,14 +48,14 @@ export const redundantConditions: readonly {
     because: 'Every MAK has a reserve, and nothing deletes it.',
   },
   {
-    file: 'store/mak-activations.ts',
+    file: 'store/mak-usage.ts',
     description: 'without “attribute_exists(PK)”',
-    occurrence: 2,
+    occurrence: 1,
     because: 'The bucket was just read, and nothing deletes a bucket.',
   },
   {
     file: 'store/mak-activations.ts',
-    description: 'without “#free = :none”',
+    description: 'without “#available = :none”',
     occurrence: 1,
     because: 'Slots enter the reserve only with a limit increase, which changes its total.',
   },
@@ -82,12 +83,14 @@ export function redundancyReasonOf(mutant: Mutant, mutants: readonly Mutant[]): 
 }
 
 /** Functions that return a condition check for a transaction. Each call of one is a condition that can be missing. */
-const checks = ['isUnchanged', 'keyIsLive'];
+const checks = ['requireUnchanged', 'requireLiveKey'];
 
 /** Returns a mutant for each part of each condition in a source file of the store. */
 export function mutantsOf(file: string, source: string): Mutant[] {
   const mutants: Mutant[] = [];
   const lineAt = (start: number) => source.slice(0, start).split('\n').length;
+  const { program } = parseSync(file, source);
+  const clauses = clausesIn(program);
   const visitCondition = (node: ESTree.Node): void => {
     if (node.type === 'ConditionalExpression') {
       visitCondition(node.consequent);
@@ -95,12 +98,14 @@ export function mutantsOf(file: string, source: string): Mutant[] {
       return;
     }
     const { start, end } = node;
-    if (node.type !== 'Literal' && node.type !== 'TemplateLiteral') {
-      throw new Error(`${file}:${lineAt(start)} has a condition that is not a literal.`);
-    }
-    for (const { description, text } of weakenCondition(
-      source.slice(start + 1, end - 1).replace(`\${liveAndLaidOut}`, liveAndCurrentLayout),
-    )) {
+    const condition =
+      node.type === 'Identifier'
+        ? clauses.get(node.name)
+        : node.type === 'Literal' || node.type === 'TemplateLiteral'
+          ? source.slice(start + 1, end - 1).replace(/\$\{(\w+)\}/g, (part, name) => clauses.get(name) ?? part)
+          : undefined;
+    if (condition === undefined) throw new Error(`${file}:${lineAt(start)} has a condition that is not a literal.`);
+    for (const { description, text } of weakenCondition(condition)) {
       mutants.push({ file, line: lineAt(start), description, start, end, text: `\`${text}\`` });
     }
   };
@@ -120,8 +125,20 @@ export function mutantsOf(file: string, source: string): Mutant[] {
         text: `(({ ConditionCheck: { ConditionExpression: it, ...rest } }) => ({ ConditionCheck: { ...rest, ConditionExpression: \`(\${it}) OR NOT (\${it})\` } }))(${check})`,
       });
     },
-  }).visit(parseSync(file, source).program);
+  }).visit(program);
   return mutants;
+}
+
+/** Returns the named clauses of condition expressions: the constants of a file that are strings, and the shared ones. */
+function clausesIn(program: ESTree.Program): ReadonlyMap<string, string> {
+  const clauses = new Map<string, string>(Object.entries({ ...sharedClauses, liveAndCurrentLayout }));
+  new Visitor({
+    VariableDeclarator({ id, init }) {
+      if (id.type === 'Identifier' && init?.type === 'Literal' && typeof init.value === 'string')
+        clauses.set(id.name, init.value);
+    },
+  }).visit(program);
+  return clauses;
 }
 
 /**

@@ -6,41 +6,41 @@ import {
   notificationWrite,
   removeNotification,
 } from '../../store/agreement-notifications.ts';
-import type { Store } from '../../store/dynamodb/table.ts';
 import { commit } from '../../store/dynamodb/table.ts';
+import type { Store } from '../../store/store.ts';
 import { aNotification } from '../emails/contact-email-samples.ts';
 import { mondayNine, mondayTen } from '../instants.ts';
 import { startTestDynamoDb } from './dynamodb.ts';
 
-const engine = await startTestDynamoDb();
-const notice = aNotification({ kind: 'kms-key-on-clients', lastFive: 'HJKMP', hosts: 3, withinHours: 24 });
-const id = dueIdOf(notice);
+const dynamoDb = await startTestDynamoDb();
+const notification = aNotification({ kind: 'kms-key-on-clients', lastFive: 'HJKMP', hosts: 3, withinHours: 24 });
+const id = dueIdOf(notification);
 let store: Store;
 beforeEach(async () => {
-  store = await engine.newStore();
-  expect(await commit(store, [notificationWrite(notice, mondayTen)])).toBe('committed');
+  store = await dynamoDb.newStore();
+  expect(await commit(store, [notificationWrite(notification, mondayTen)])).toBe('committed');
 });
 
-describe('a notice that is owed', () => {
-  it('is claimed when it is due, and not before', async () => {
+describe('a pending agreement notification', () => {
+  it('can be claimed when it is due, and not before', async () => {
     expect(await claimNotification(store, id, mondayNine)).toBeUndefined();
-    expect(await claimNotification(store, id, mondayTen)).toEqual(notice);
+    expect(await claimNotification(store, id, mondayTen)).toEqual(notification);
   });
 
-  it('is claimed by one of many who come at once', async () => {
+  it('is claimed by one of several simultaneous senders', async () => {
     const claims = await Promise.all(Array.from({ length: 5 }, () => claimNotification(store, id, mondayTen)));
-    expect(claims.filter((claim) => claim !== undefined)).toEqual([notice]);
+    expect(claims.filter((claim) => claim !== undefined)).toEqual([notification]);
   });
 
-  it('is left to whoever claimed it for two minutes, and then to another', async () => {
+  it('can be claimed by another sender after two minutes', async () => {
     await claimNotification(store, id, mondayTen);
     expect(await claimNotification(store, id, addDuration(mondayTen, { seconds: 119 }))).toBeUndefined();
-    expect(await claimNotification(store, id, addDuration(mondayTen, { seconds: 120 }))).toEqual(notice);
+    expect(await claimNotification(store, id, addDuration(mondayTen, { seconds: 120 }))).toEqual(notification);
   });
 
-  it('is nobody’s any more once it is struck off, nor is one that never was', async () => {
+  it('cannot be claimed after it was removed from the outbox, or if it does not exist', async () => {
     await removeNotification(store, id);
     expect(await claimNotification(store, id, mondayTen)).toBeUndefined();
-    expect(await claimNotification(store, 'nothing', mondayTen)).toBeUndefined();
+    expect(await claimNotification(store, 'unknown', mondayTen)).toBeUndefined();
   });
 });

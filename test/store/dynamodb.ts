@@ -9,23 +9,24 @@ import { Secret } from '../../domain/secret.ts';
 import { startDynamoDb } from '../../local/emulators/dynamodb.ts';
 import { createTable } from '../../store/dynamodb/create-table.ts';
 import type { Page, PageRequest } from '../../store/dynamodb/page.ts';
-import type { Item, Store } from '../../store/dynamodb/table.ts';
+import type { Item } from '../../store/dynamodb/table.ts';
 import { createDocumentClient } from '../../store/dynamodb/table.ts';
+import type { Store } from '../../store/store.ts';
 import { openVault } from '../../store/vault.ts';
 import { policy } from '../builders.ts';
 
-/** A real engine, for as long as the test file runs. */
+/** The DynamoDB emulator, which runs as long as the test file. */
 export type TestDynamoDb = {
-  /** A store with a new and empty table of its own. */
+  /** Creates a store with its own, empty table. */
   newStore(): Promise<Store>;
 };
 
 /** The root secret of every store of the tests. */
-export const testVaultSecret = 'a root secret for tests, of more than 32 bytes';
+export const testRootSecret = 'a root secret for tests, of more than 32 bytes';
 
-type TimeoutConfigurable = { updateHttpClientConfig(limit: string, milliseconds: number): void };
+type TimeoutConfigurable = { updateHttpClientConfig(timeout: string, milliseconds: number): void };
 
-/** Starts an engine, or uses the one that the user named, and gives everything back when the file is done. */
+/** Starts the emulator, or uses the one at `AWS_ENDPOINT_URL_DYNAMODB`. Deletes all tables after the tests of the file. */
 export async function startTestDynamoDb(): Promise<TestDynamoDb> {
   const externalEndpoint = process.env.AWS_ENDPOINT_URL_DYNAMODB;
   const dynamoDb = await startDynamoDb(externalEndpoint === undefined ? {} : { externalEndpoint });
@@ -34,9 +35,9 @@ export async function startTestDynamoDb(): Promise<TestDynamoDb> {
   process.env.AWS_ACCESS_KEY_ID ??= 'local';
   process.env.AWS_SECRET_ACCESS_KEY ??= 'local';
   const client = createDocumentClient();
-  // Hundreds of calls at once on a busy machine take their time: here nothing is given up for being slow.
+  // Hundreds of parallel calls on a busy machine are slow, so no call times out here.
   const { requestHandler } = client.config as unknown as { readonly requestHandler: TimeoutConfigurable };
-  for (const limit of ['connectionTimeout', 'requestTimeout']) requestHandler.updateHttpClientConfig(limit, 0);
+  for (const timeout of ['connectionTimeout', 'requestTimeout']) requestHandler.updateHttpClientConfig(timeout, 0);
   const tables: string[] = [];
   afterAll(async () => {
     for (const TableName of tables) await client.send(new DeleteTableCommand({ TableName }));
@@ -48,18 +49,18 @@ export async function startTestDynamoDb(): Promise<TestDynamoDb> {
       const tableName = `store-test-${randomUUID()}`;
       await createTable(tableName);
       tables.push(tableName);
-      const vault = openVault(new Secret(testVaultSecret));
+      const vault = openVault(new Secret(testRootSecret));
       return { client, tableName, vault, policy, backOff };
     },
   };
 }
 
-/** Full jitter like the product's, only shorter: the engine is next door. */
+/** Backs off with full jitter like the product, but for a shorter time, because the emulator is local. */
 async function backOff(retry: number): Promise<void> {
   await wait(randomInt(Math.min(500, 10 * 2 ** (retry - 1)) + 1));
 }
 
-/** Every item of the table: a test may look at all of it, the service never does. */
+/** Returns every item of the table. Only tests scan the table; the service never does. */
 export async function scanAllItems({ client, tableName }: Store): Promise<Item[]> {
   const items: Item[] = [];
   let start: Record<string, unknown> | undefined;
@@ -77,7 +78,7 @@ export async function scanAllItems({ client, tableName }: Store): Promise<Item[]
   return items;
 }
 
-/** A whole list, read page by page. Throws when it does not end. */
+/** Reads all pages of a list. Throws if it does not end. */
 export async function readAllPages<Entry>(
   read: (request: PageRequest) => Promise<Page<Entry>>,
   limit = 100,
@@ -96,7 +97,7 @@ export async function readAllPages<Entry>(
 
 type Command = Parameters<Store['client']['send']>[0];
 
-/** The same store, with somebody between it and the database who sees every call and may do something before and after. */
+/** Returns the store with an interceptor that runs around every database call. */
 export function withInterceptor(
   store: Store,
   intercept: (command: Command, send: () => Promise<unknown>) => Promise<unknown>,
@@ -109,7 +110,7 @@ export function withInterceptor(
   };
 }
 
-/** The same store, where something happens once: just before the first call of a kind reaches the database. */
+/** Returns the store with a function that runs once, just before the first call of a kind reaches the database. */
 export function withInterruption(
   store: Store,
   kind: typeof TransactWriteCommand | typeof UpdateCommand,
@@ -126,21 +127,21 @@ export function withInterruption(
 }
 
 /**
- * The same store, whose calls reach the database in an order that the scheduler draws: every interleaving of what runs at
- * once can come up, and one that fails can be played again.
+ * Returns the store with database calls in a random order of the scheduler. Every interleaving of parallel calls is
+ * possible, and a failing one can be replayed.
  */
 export function withScheduler(store: Store, scheduler: Scheduler): Store {
-  // The scheduler takes a call that fails for one that nobody heard of, so it is given how the call ended instead.
+  // The scheduler reports a rejected call as unhandled, so it gets the result of the call instead.
   const settle = scheduler.scheduleFunction(async (send: () => Promise<unknown>) =>
     send().then(
-      (answer) => ({ ok: true, answer }) as const,
+      (value) => ({ ok: true, value }) as const,
       (error: unknown) => ({ ok: false, error }) as const,
     ),
   );
   const scheduledStore = withInterceptor(store, async (_, send) => {
     const result = await settle(send);
     if (!result.ok) throw result.error;
-    return result.answer;
+    return result.value;
   });
   return { ...scheduledStore, backOff: () => scheduler.schedule(Promise.resolve()) };
 }

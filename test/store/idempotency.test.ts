@@ -1,7 +1,6 @@
 import { GetCommand, TransactWriteCommand } from '@aws-sdk/lib-dynamodb';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { addDuration } from '../../domain/calendar/instant.ts';
-import type { Store } from '../../store/dynamodb/table.ts';
 import type { IdempotencyKey } from '../../store/idempotency.ts';
 import {
   claimIdempotencyKey,
@@ -9,166 +8,166 @@ import {
   operationIdOf,
   releaseIdempotencyKey,
 } from '../../store/idempotency.ts';
+import type { Store } from '../../store/store.ts';
 import { productKey } from '../builders.ts';
 import { mondayTen, tuesdayTen } from '../instants.ts';
 import { scanAllItems, startTestDynamoDb, withInterceptor, withInterruption } from './dynamodb.ts';
 
-const engine = await startTestDynamoDb();
+const dynamoDb = await startTestDynamoDb();
 let store: Store;
 beforeEach(async () => {
-  store = await engine.newStore();
+  store = await dynamoDb.newStore();
 });
 
-const request: IdempotencyKey = { caller: 'ines@alder.example', key: 'key-1', fingerprint: 'what was asked' };
-const answer = { status: 201, headers: { location: '/keys/1' }, body: '{"keyId":"1"}' };
-const inAMinute = addDuration(mondayTen, { seconds: 60 });
-const justAfterAMinute = addDuration(mondayTen, { seconds: 61 });
+const request: IdempotencyKey = { caller: 'ines@alder.example', key: 'key-1', fingerprint: 'content' };
+const response = { status: 201, headers: { location: '/keys/1' }, body: '{"keyId":"1"}' };
+const afterAMinute = addDuration(mondayTen, { seconds: 60 });
+const afterInProgressTimeout = addDuration(mondayTen, { seconds: 61 });
 
-describe('a request with an idempotency key', () => {
-  it('is the first, and is answered as the first was from then on', async () => {
+describe('an idempotent request', () => {
+  it('claims its key, and its duplicates get the same response', async () => {
     expect(await claimIdempotencyKey(store, request, mondayTen)).toEqual({ kind: 'claimed' });
-    await completeIdempotencyKey(store, request, answer);
-    for (const now of [mondayTen, justAfterAMinute, tuesdayTen]) {
-      expect(await claimIdempotencyKey(store, request, now)).toEqual({ kind: 'completed', response: answer });
+    await completeIdempotencyKey(store, request, response);
+    for (const now of [mondayTen, afterInProgressTimeout, tuesdayTen]) {
+      expect(await claimIdempotencyKey(store, request, now)).toEqual({ kind: 'completed', response });
     }
   });
 
-  it('is the first again a day later, and is answered as that was', async () => {
+  it('claims its key again after a day, and its duplicates get the new response', async () => {
     await claimIdempotencyKey(store, request, mondayTen);
-    await completeIdempotencyKey(store, request, answer);
-    expect(await claimIdempotencyKey(store, request, tuesdayTen)).toEqual({ kind: 'completed', response: answer });
+    await completeIdempotencyKey(store, request, response);
+    expect(await claimIdempotencyKey(store, request, tuesdayTen)).toEqual({ kind: 'completed', response });
     const nextDay = addDuration(tuesdayTen, { seconds: 1 });
     expect(await claimIdempotencyKey(store, request, nextDay)).toEqual({ kind: 'claimed' });
     expect(await claimIdempotencyKey(store, request, nextDay)).toEqual({ kind: 'in-progress' });
-    await completeIdempotencyKey(store, request, { ...answer, status: 200 });
+    await completeIdempotencyKey(store, request, { ...response, status: 200 });
     expect(await claimIdempotencyKey(store, request, nextDay)).toEqual({
       kind: 'completed',
-      response: { ...answer, status: 200 },
+      response: { ...response, status: 200 },
     });
   });
 
-  it('waits for the first to be answered', async () => {
+  it('is in progress until the response is stored', async () => {
     await claimIdempotencyKey(store, request, mondayTen);
     expect(await claimIdempotencyKey(store, request, mondayTen)).toEqual({ kind: 'in-progress' });
-    expect(await claimIdempotencyKey(store, request, inAMinute)).toEqual({ kind: 'in-progress' });
+    expect(await claimIdempotencyKey(store, request, afterAMinute)).toEqual({ kind: 'in-progress' });
   });
 
-  it('is the first anew when the first was lost, for one of those who come then', async () => {
+  it('is lost after the timeout, and one of its duplicates claims the key again', async () => {
     await claimIdempotencyKey(store, request, mondayTen);
-    const begun = await Promise.all([1, 2, 3, 4].map(() => claimIdempotencyKey(store, request, justAfterAMinute)));
-    expect(begun.map(({ kind: is }) => is).toSorted()).toEqual([
-      'claimed',
-      'in-progress',
-      'in-progress',
-      'in-progress',
-    ]);
-    await completeIdempotencyKey(store, request, answer);
-    expect(await claimIdempotencyKey(store, request, justAfterAMinute)).toEqual({
+    const claims = await Promise.all(
+      [1, 2, 3, 4].map(() => claimIdempotencyKey(store, request, afterInProgressTimeout)),
+    );
+    expect(claims.map(({ kind }) => kind).toSorted()).toEqual(['claimed', 'in-progress', 'in-progress', 'in-progress']);
+    await completeIdempotencyKey(store, request, response);
+    expect(await claimIdempotencyKey(store, request, afterInProgressTimeout)).toEqual({
       kind: 'completed',
-      response: answer,
+      response,
     });
   });
 
-  it('keeps the first answer that is given when one that seemed lost answers as well', async () => {
+  it('keeps the first response if a request that seemed lost completes as well', async () => {
     await claimIdempotencyKey(store, request, mondayTen);
-    await claimIdempotencyKey(store, request, justAfterAMinute);
-    await completeIdempotencyKey(store, request, answer);
-    await completeIdempotencyKey(store, request, { ...answer, status: 500 });
-    expect(await claimIdempotencyKey(store, request, justAfterAMinute)).toEqual({
+    await claimIdempotencyKey(store, request, afterInProgressTimeout);
+    await completeIdempotencyKey(store, request, response);
+    await completeIdempotencyKey(store, request, { ...response, status: 500 });
+    expect(await claimIdempotencyKey(store, request, afterInProgressTimeout)).toEqual({
       kind: 'completed',
-      response: answer,
+      response,
     });
   });
 
-  it('is the first once when it comes several times at once', async () => {
-    const begun = await Promise.all(Array.from({ length: 6 }, () => claimIdempotencyKey(store, request, mondayTen)));
-    expect(begun.filter(({ kind: is }) => is === 'claimed')).toHaveLength(1);
-    expect(begun.filter(({ kind: is }) => is === 'in-progress')).toHaveLength(5);
+  it('claims its key once if it arrives several times at once', async () => {
+    const claims = await Promise.all(Array.from({ length: 6 }, () => claimIdempotencyKey(store, request, mondayTen)));
+    expect(claims.filter(({ kind }) => kind === 'claimed')).toHaveLength(1);
+    expect(claims.filter(({ kind }) => kind === 'in-progress')).toHaveLength(5);
   });
 
-  it('is answered when the first begins and answers between its looking and its beginning', async () => {
-    let looked = false;
-    const meanwhile = withInterceptor(store, async (command, send) => {
-      const read = await send();
-      if (command instanceof GetCommand && !looked) {
-        looked = true;
+  it('gets the response of another request that completes between its read and its write', async () => {
+    let isRead = false;
+    const interruptedStore = withInterceptor(store, async (command, send) => {
+      const result = await send();
+      if (command instanceof GetCommand && !isRead) {
+        isRead = true;
         expect(await claimIdempotencyKey(store, request, mondayTen)).toEqual({ kind: 'claimed' });
-        await completeIdempotencyKey(store, request, answer);
+        await completeIdempotencyKey(store, request, response);
       }
-      return read;
+      return result;
     });
-    expect(await claimIdempotencyKey(meanwhile, request, mondayTen)).toEqual({ kind: 'completed', response: answer });
+    expect(await claimIdempotencyKey(interruptedStore, request, mondayTen)).toEqual({ kind: 'completed', response });
   });
 
-  it('does not take the place of an answer that is given while it thinks that the first was lost', async () => {
+  it('does not overwrite a response that is stored while it claims a lost key', async () => {
     await claimIdempotencyKey(store, request, mondayTen);
-    const meanwhile = withInterceptor(store, async (command, send) => {
-      if (command instanceof TransactWriteCommand) await completeIdempotencyKey(store, request, answer);
+    const interruptedStore = withInterceptor(store, async (command, send) => {
+      if (command instanceof TransactWriteCommand) await completeIdempotencyKey(store, request, response);
       return send();
     });
-    expect(await claimIdempotencyKey(meanwhile, request, justAfterAMinute)).toEqual({
+    expect(await claimIdempotencyKey(interruptedStore, request, afterInProgressTimeout)).toEqual({
       kind: 'completed',
-      response: answer,
+      response,
     });
   });
 
-  it('is the first anew for one alone when two think at the same moment that the first was lost', async () => {
+  it('claims a lost key once if two duplicates try at the same time', async () => {
     await claimIdempotencyKey(store, request, mondayTen);
-    const meanwhile = withInterruption(store, TransactWriteCommand, async () => {
-      expect(await claimIdempotencyKey(store, request, justAfterAMinute)).toEqual({ kind: 'claimed' });
+    const interruptedStore = withInterruption(store, TransactWriteCommand, async () => {
+      expect(await claimIdempotencyKey(store, request, afterInProgressTimeout)).toEqual({ kind: 'claimed' });
     });
-    expect(await claimIdempotencyKey(meanwhile, request, justAfterAMinute)).toEqual({ kind: 'in-progress' });
+    expect(await claimIdempotencyKey(interruptedStore, request, afterInProgressTimeout)).toEqual({
+      kind: 'in-progress',
+    });
   });
 
-  it('can be tried again at once when it came to nothing', async () => {
+  it('can be retried immediately after its key was released', async () => {
     await claimIdempotencyKey(store, request, mondayTen);
     await releaseIdempotencyKey(store, request);
     expect(await scanAllItems(store)).toEqual([]);
     expect(await claimIdempotencyKey(store, request, mondayTen)).toEqual({ kind: 'claimed' });
   });
 
-  it('cannot be taken back once it was answered', async () => {
+  it('cannot be released after it was completed', async () => {
     await claimIdempotencyKey(store, request, mondayTen);
-    await completeIdempotencyKey(store, request, answer);
+    await completeIdempotencyKey(store, request, response);
     await releaseIdempotencyKey(store, request);
-    expect(await claimIdempotencyKey(store, request, mondayTen)).toEqual({ kind: 'completed', response: answer });
+    expect(await claimIdempotencyKey(store, request, mondayTen)).toEqual({ kind: 'completed', response });
   });
 });
 
-describe('an idempotency key that is used again', () => {
-  const another = { ...request, fingerprint: 'something else' };
+describe('an idempotency key that is reused', () => {
+  const another = { ...request, fingerprint: 'other content' };
 
-  it('for another request is refused, while the first runs and after', async () => {
+  it('is refused for a different request, before and after the first one completes', async () => {
     await claimIdempotencyKey(store, request, mondayTen);
     expect(await claimIdempotencyKey(store, another, mondayTen)).toEqual({ kind: 'reused' });
-    expect(await claimIdempotencyKey(store, another, justAfterAMinute)).toEqual({ kind: 'reused' });
-    await completeIdempotencyKey(store, request, answer);
-    expect(await claimIdempotencyKey(store, another, justAfterAMinute)).toEqual({ kind: 'reused' });
-    expect(await claimIdempotencyKey(store, request, justAfterAMinute)).toEqual({
+    expect(await claimIdempotencyKey(store, another, afterInProgressTimeout)).toEqual({ kind: 'reused' });
+    await completeIdempotencyKey(store, request, response);
+    expect(await claimIdempotencyKey(store, another, afterInProgressTimeout)).toEqual({ kind: 'reused' });
+    expect(await claimIdempotencyKey(store, request, afterInProgressTimeout)).toEqual({
       kind: 'completed',
-      response: answer,
+      response,
     });
   });
 
-  it('for another request does not answer that of the first', async () => {
+  it('does not store the response of a different request', async () => {
     await claimIdempotencyKey(store, request, mondayTen);
-    await completeIdempotencyKey(store, another, answer);
+    await completeIdempotencyKey(store, another, response);
     expect(await claimIdempotencyKey(store, request, mondayTen)).toEqual({ kind: 'in-progress' });
   });
 
-  it('for two different requests at once lets one of them be the first', async () => {
-    const begun = await Promise.all([
+  it('is claimed by one of two different requests that arrive at once', async () => {
+    const claims = await Promise.all([
       claimIdempotencyKey(store, request, mondayTen),
       claimIdempotencyKey(store, another, mondayTen),
     ]);
-    expect(begun.map(({ kind: is }) => is).toSorted()).toEqual(['claimed', 'reused']);
+    expect(claims.map(({ kind }) => kind).toSorted()).toEqual(['claimed', 'reused']);
   });
 
   it.each([
     ['another caller', { ...request, caller: 'jorge@alder.example' }],
     ['another key', { ...request, key: 'key-2' }],
-    ['a caller and key that only look the same together', { ...request, caller: 'ines@alder.examplek', key: 'ey-1' }],
-  ])('is another request’s with %s', async (_, other) => {
+    ['a caller and a key whose concatenation is the same', { ...request, caller: 'ines@alder.examplek', key: 'ey-1' }],
+  ])('is independent of %s', async (_, other) => {
     await claimIdempotencyKey(store, request, mondayTen);
     expect(await claimIdempotencyKey(store, other, mondayTen)).toEqual({ kind: 'claimed' });
     expect(operationIdOf(other)).not.toBe(operationIdOf(request));
@@ -176,18 +175,21 @@ describe('an idempotency key that is used again', () => {
   });
 });
 
-describe('what is kept of a request', () => {
-  it('KEY-6 is sealed, so that an answer with a product key in it tells nothing', async () => {
+describe('a stored response', () => {
+  it('KEY-6 is sealed, so that it does not reveal a product key', async () => {
     const key = productKey(1_000_003).reveal();
-    const revealing = { ...answer, body: JSON.stringify({ productKey: key }) };
+    const responseWithKey = { ...response, body: JSON.stringify({ productKey: key }) };
     await claimIdempotencyKey(store, request, mondayTen);
-    await completeIdempotencyKey(store, request, revealing);
-    const kept = JSON.stringify(await scanAllItems(store));
-    for (const group of key.split('-')) expect(kept).not.toContain(group);
-    expect(await claimIdempotencyKey(store, request, mondayTen)).toEqual({ kind: 'completed', response: revealing });
+    await completeIdempotencyKey(store, request, responseWithKey);
+    const stored = JSON.stringify(await scanAllItems(store));
+    for (const group of key.split('-')) expect(stored).not.toContain(group);
+    expect(await claimIdempotencyKey(store, request, mondayTen)).toEqual({
+      kind: 'completed',
+      response: responseWithKey,
+    });
   });
 
-  it('is forgotten by the table some time after it has expired', async () => {
+  it('has the time to live of its expiry', async () => {
     await claimIdempotencyKey(store, request, mondayTen);
     const [item] = await scanAllItems(store);
     expect(item?.expiresAtEpochSeconds).toBe(Date.parse(tuesdayTen) / 1_000);

@@ -7,7 +7,7 @@ import { claimNotification } from '../../store/agreement-notifications.ts';
 import { nameNewCorrespondent } from '../../store/agreements.ts';
 import { openLink, saveLink } from '../../store/approval-links.ts';
 import { itemFormat } from '../../store/dynamodb/schema.ts';
-import type { Item, Store } from '../../store/dynamodb/table.ts';
+import type { Item } from '../../store/dynamodb/table.ts';
 import { get, putAll, query } from '../../store/dynamodb/table.ts';
 import { ledgerPartition, updateExisting } from '../../store/dynamodb/versioned-item.ts';
 import { createException } from '../../store/exceptions.ts';
@@ -16,22 +16,19 @@ import { consumeReplyQuota } from '../../store/inbound-mail.ts';
 import { keyChangeFrom } from '../../store/key-changes.ts';
 import { keyItemKey, listKeys, readKey } from '../../store/keys.ts';
 import { listLedgerEntries } from '../../store/ledger.ts';
-import {
-  activateOnMak,
-  blockBuckets,
-  bucketNumbersFrom,
-  readBuckets,
-  splitBucket,
-} from '../../store/mak-activations.ts';
-import { scanReferences } from '../../store/reconciliation.ts';
+import { activateOnMak, splitBucket } from '../../store/mak-activations.ts';
+import { bucketNumbersFrom, readBuckets } from '../../store/mak-bucket.ts';
+import { blockBuckets } from '../../store/mak-usage.ts';
+import type { Store } from '../../store/store.ts';
+import { scanReferences } from '../../store/table-scan.ts';
 import { addReportedActivations, readAlertState, recordAlert } from '../../store/usage-alerts.ts';
-import { aRequestForm, noor, context, expectAccepted, ines, installationId, jorge } from '../builders.ts';
+import { aRequestForm, context, expectAccepted, ines, installationId, jorge, noor } from '../builders.ts';
 import { mondayNine, mondayNoon, mondayTen, tuesdayTen } from '../instants.ts';
 import { scanAllItems, startTestDynamoDb } from './dynamodb.ts';
 import { createLedgers } from './ledger-fixture.ts';
 import { bucketLayoutOf } from './mak-fixture.ts';
 
-const engine = await startTestDynamoDb();
+const dynamoDb = await startTestDynamoDb();
 const token = new Secret('a token');
 let store: Store;
 let keyId: string;
@@ -44,9 +41,9 @@ const activation = {
   activatedAt: tuesdayTen,
 } as const;
 
-/** One item at least of every kind, written as the service writes it. */
+/** Creates at least one item of every kind, through the functions of the store. */
 beforeAll(async () => {
-  store = await engine.newStore();
+  store = await dynamoDb.newStore();
   const { agreement, key } = await createLedgers(store);
   ({ id: keyId } = key);
   ({ id: agreementId } = agreement);
@@ -54,13 +51,13 @@ beforeAll(async () => {
   const { lastFive } = (await readKey(store, keyId))?.value ?? { lastFive: '' };
   const sender = { maySpeakFor: () => true };
   const form = aRequestForm({ keyLastFive: lastFive });
-  const receiving = context({ operationId: 'receive 2', now: tuesdayTen });
-  expectAccepted(await createException(store, { exceptionId: 'X-2', form }, sender, receiving));
-  const about = { kind: 'decision', exceptionId: 'X-2', round: 1, to: noor.email, expiresAt: tuesdayTen } as const;
-  await saveLink(store, { token, code: null }, about, mondayNoon);
+  const requestContext = context({ operationId: 'receive 2', now: tuesdayTen });
+  expectAccepted(await createException(store, { exceptionId: 'X-2', form }, sender, requestContext));
+  const link = { kind: 'decision', exceptionId: 'X-2', round: 1, to: noor.email, expiresAt: tuesdayTen } as const;
+  await saveLink(store, { token, code: null }, link, mondayNoon);
   await claimIdempotencyKey(store, { caller: ines.email, key: 'key', fingerprint: 'fingerprint' }, mondayNine);
   await consumeReplyQuota(store, { category: 'answer', address: ines.email, repliesMax: 3 }, mondayNine);
-  // The request has raised the limit so far that the buckets are split.
+  // The limit is now so high that the buckets have to be split.
   const layout = await bucketLayoutOf(store, keyId);
   await activateOnMak(store, layout, store.vault.digestOf(keyId, activation.installationId), activation);
   for (const bucket of bucketNumbersFrom(0, layout.bucketCount)) await splitBucket(store, layout, bucket);
@@ -73,7 +70,7 @@ beforeAll(async () => {
 const kindOf = ({ PK, SK }: Item) => `${PK.split('#')[0]} ${SK.split('#')[0]}`;
 
 describe('every item', () => {
-  it('carries its format, of whatever kind it is', async () => {
+  it('has a format version, for every kind of item', async () => {
     const items = await scanAllItems(store);
     expect([...new Set(items.map(kindOf))].toSorted()).toEqual([
       'AGREEMENT AGREEMENT',
@@ -97,7 +94,7 @@ describe('every item', () => {
     expect(itemFormat).toBe(1);
   });
 
-  it('carries it when it is put in a batch', async () => {
+  it('has a format version if it is written in a batch', async () => {
     const key = { PK: 'BATCH#1', SK: 'BATCH' };
     await putAll(store, [key]);
     expect(await get(store, key)).toEqual({ ...key, format: 1 });
@@ -105,7 +102,7 @@ describe('every item', () => {
     expect(await get(store, key)).toEqual({ ...key, format: 1 });
   });
 
-  it('LED-1 of a ledger is in a partition of its own', async () => {
+  it('LED-1 is in a separate partition if it is a ledger entry', async () => {
     const entries = (await scanAllItems(store)).filter(({ SK }) => SK.startsWith('ENTRY#'));
     expect(entries.length).toBeGreaterThan(12);
     for (const { PK } of entries) expect(PK).toMatch(/^LEDGER#(AGREEMENT|KEY|EXCEPTION)#/);
@@ -116,71 +113,74 @@ describe('every item', () => {
 describe('an item of a newer format', () => {
   const newer = /^The item \S+ \S+ has format 2\. This code reads formats up to 1: deploy the newer code\.$/;
 
-  /** The table as it is, but for the items of one kind, which newer code has written. */
-  async function newerKind(kind: string): Promise<Store> {
-    const changed = await engine.newStore();
+  /** Copies the table, and sets a newer format for the items of one kind. */
+  async function copyWithNewerFormat(kind: string): Promise<Store> {
+    const copy = await dynamoDb.newStore();
     for (const item of await scanAllItems(store)) {
       const Item = kindOf(item) === kind ? { ...item, format: 2 } : item;
-      await changed.client.send(new PutCommand({ TableName: changed.tableName, Item }));
+      await copy.client.send(new PutCommand({ TableName: copy.tableName, Item }));
     }
-    return changed;
+    return copy;
   }
 
-  const first = { limit: 10, after: null };
-  const kms = 'no such key';
-  it.each<[string, string, (in_: Store) => Promise<unknown>]>([
-    ['KEY KEY', 'read', (in_) => readKey(in_, keyId)],
-    ['KEY KEY', 'changed', (in_) => updateExisting(in_, keyItemKey(keyId), () => ({ kind: 'no-change', value: kms }))],
-    ['KEY KEY', 'read with others', (in_) => listKeys(in_, agreementId, first)],
-    ['AGREEMENT KEY', 'listed', (in_) => listKeys(in_, agreementId, first)],
-    ['LEDGER ENTRY', 'listed', (in_) => listLedgerEntries(in_, `KEY#${keyId}`, first)],
-    ['KEY BUCKET', 'counted', (in_) => readBuckets(in_, keyId, [0])],
-    ['KEY ALERTS', 'read', (in_) => readAlertState(in_, keyId)],
-    ['KEY ALERTS', 'added to', (in_) => addReportedActivations(in_, keyId, 1)],
-    ['APPROVAL APPROVAL', 'opened', (in_) => openLink(in_, 'decision', token)],
+  const firstPage = { limit: 10, after: null };
+  it.each<[string, string, (copy: Store) => Promise<unknown>]>([
+    ['KEY KEY', 'read', (copy) => readKey(copy, keyId)],
+    [
+      'KEY KEY',
+      'changed',
+      (copy) => updateExisting(copy, keyItemKey(keyId), () => ({ kind: 'no-change', value: null })),
+    ],
+    ['KEY KEY', 'read with others', (copy) => listKeys(copy, agreementId, firstPage)],
+    ['AGREEMENT KEY', 'listed', (copy) => listKeys(copy, agreementId, firstPage)],
+    ['LEDGER ENTRY', 'listed', (copy) => listLedgerEntries(copy, `KEY#${keyId}`, firstPage)],
+    ['KEY BUCKET', 'counted', (copy) => readBuckets(copy, keyId, [0])],
+    ['KEY ALERTS', 'read', (copy) => readAlertState(copy, keyId)],
+    ['KEY ALERTS', 'added to', (copy) => addReportedActivations(copy, keyId, 1)],
+    ['APPROVAL APPROVAL', 'opened', (copy) => openLink(copy, 'decision', token)],
     [
       'IDEMPOTENCY RESPONSE',
       'found',
-      (in_) => claimIdempotencyKey(in_, { caller: ines.email, key: 'key', fingerprint: 'fingerprint' }, mondayNine),
+      (copy) => claimIdempotencyKey(copy, { caller: ines.email, key: 'key', fingerprint: 'fingerprint' }, mondayNine),
     ],
-    ['EXCEPTION EXCEPTION', 'seen in the whole table', (in_) => scanReferences(in_)],
-  ])('is refused: %s, when it is %s', async (kind, _, act) => {
-    await expect(act(await newerKind(kind))).rejects.toThrow(newer);
+    ['EXCEPTION EXCEPTION', 'scanned', (copy) => scanReferences(copy)],
+  ])('is refused: %s, if it is %s', async (kind, _, act) => {
+    await expect(act(await copyWithNewerFormat(kind))).rejects.toThrow(newer);
   });
 
-  it('is refused: a bucket that an activation meets', async () => {
-    const changed = await newerKind('KEY BUCKET');
-    const layout = await bucketLayoutOf(changed, keyId);
-    const digest = changed.vault.digestOf(keyId, activation.installationId);
-    await expect(activateOnMak(changed, layout, digest, activation)).rejects.toThrow(newer);
-    await expect(blockBuckets(changed, layout)).rejects.toThrow(newer);
+  it('is refused: a bucket that an activation updates', async () => {
+    const copy = await copyWithNewerFormat('KEY BUCKET');
+    const layout = await bucketLayoutOf(copy, keyId);
+    const digest = copy.vault.digestOf(keyId, activation.installationId);
+    await expect(activateOnMak(copy, layout, digest, activation)).rejects.toThrow(newer);
+    await expect(blockBuckets(copy, layout)).rejects.toThrow(newer);
   });
 
   it('is refused: a notification that is claimed', async () => {
-    const changed = await newerKind('NOTIFICATION NOTIFICATION');
-    const [item] = (await scanAllItems(changed)).filter(({ SK }) => SK === 'NOTIFICATION');
+    const copy = await copyWithNewerFormat('NOTIFICATION NOTIFICATION');
+    const [item] = (await scanAllItems(copy)).filter(({ SK }) => SK === 'NOTIFICATION');
     const dueId = String(item?.PK).slice('NOTIFICATION#'.length);
-    await expect(claimNotification(changed, dueId, addDuration(mondayTen, { days: 1 }))).rejects.toThrow(newer);
+    await expect(claimNotification(copy, dueId, addDuration(mondayTen, { days: 1 }))).rejects.toThrow(newer);
   });
 
-  it('is refused: a key or a bucket whose change the stream reports, and no other', () => {
-    const changed = (PK: string, SK: string) => {
+  it('is refused: a key or a bucket in the stream, but no other item', () => {
+    const changeOf = (PK: string, SK: string) => {
       const image = marshall({ PK, SK, used: 1, format: 2 });
-      return () => keyChangeFrom({ earlier: image, after: image });
+      return () => keyChangeFrom({ before: image, after: image });
     };
-    expect(changed('KEY#k', 'KEY')).toThrow(newer);
-    expect(changed('KEY#k#0', 'BUCKET')).toThrow(newer);
-    expect(changed('KEY#k', 'ALERTS')()).toBeUndefined();
-    expect(changed('EXCEPTION#X-1', 'EXCEPTION')()).toBeUndefined();
+    expect(changeOf('KEY#k', 'KEY')).toThrow(newer);
+    expect(changeOf('KEY#k#0', 'BUCKET')).toThrow(newer);
+    expect(changeOf('KEY#k', 'ALERTS')()).toBeUndefined();
+    expect(changeOf('EXCEPTION#X-1', 'EXCEPTION')()).toBeUndefined();
   });
 
-  it('is not looked for in an index, which holds keys only', async () => {
-    const changed = await newerKind('EXCEPTION EXCEPTION');
-    const found = await query(changed, {
+  it('is not refused in an index, which contains only keys', async () => {
+    const copy = await copyWithNewerFormat('EXCEPTION EXCEPTION');
+    const items = await query(copy, {
       index: 'exceptions-by-agreement',
       partition: ['agreementKey', `AGREEMENT#${agreementId}`],
       limit: 10,
     });
-    expect(found.length).toBeGreaterThan(0);
+    expect(items.length).toBeGreaterThan(0);
   });
 });

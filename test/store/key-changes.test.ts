@@ -1,8 +1,8 @@
 import { marshall } from '@aws-sdk/util-dynamodb';
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { Store } from '../../store/dynamodb/table.ts';
 import { keyChangeFrom, mergeKeyChanges } from '../../store/key-changes.ts';
 import { recordClients, revealKey } from '../../store/keys.ts';
+import type { Store } from '../../store/store.ts';
 import { context, ines, installationId } from '../builders.ts';
 import {
   activateHostOn,
@@ -15,14 +15,14 @@ import {
 import { mondayTen } from '../instants.ts';
 import { startTestDynamoDb } from './dynamodb.ts';
 
-const engine = await startTestDynamoDb();
+const dynamoDb = await startTestDynamoDb();
 let store: Store;
 beforeEach(async () => {
-  store = await engine.newStore();
+  store = await dynamoDb.newStore();
 });
 
-describe('a change of the table', () => {
-  it('ALR-1 tells how many more activations of a MAK are used, and by which machines', async () => {
+describe('a change of the table in the stream', () => {
+  it('ALR-1 contains the activations added to a MAK and their installations', async () => {
     const { mak } = await createKeyChangeFixture(store);
     expect(await readKeyChanges(store)).toEqual([]);
     await activateMachines(store, mak, 1, 2);
@@ -32,19 +32,19 @@ describe('a change of the table', () => {
     ]);
   });
 
-  it('ALR-1 tells of every activation once, however the places are moved and the buckets split meanwhile', async () => {
+  it('ALR-1 contains every activation once, while slots are transferred and buckets are split', async () => {
     const { mak } = await createKeyChangeFixture(store);
     await activateMachines(store, mak, 1, 100);
     await raiseLimit(store, mak, 200);
     await activateMachines(store, mak, 101, 40);
-    const changes = (await readKeyChanges(store)).filter(({ keyItemChanged: keyItself }) => !keyItself);
-    const newcomers = changes.flatMap((change) => change.newInstallations);
-    expect(changes.reduce((sum, { activationsAdded: activated }) => sum + activated, 0)).toBe(140);
-    expect(new Set(newcomers).size).toBe(140);
-    expect(newcomers).toHaveLength(140);
+    const changes = (await readKeyChanges(store)).filter(({ keyItemChanged }) => !keyItemChanged);
+    const newInstallations = changes.flatMap((change) => change.newInstallations);
+    expect(changes.reduce((sum, { activationsAdded }) => sum + activationsAdded, 0)).toBe(140);
+    expect(new Set(newInstallations).size).toBe(140);
+    expect(newInstallations).toHaveLength(140);
   });
 
-  it('KMS-4 tells of a host that is new, and not of one that comes again or tells how many it serves', async () => {
+  it('KMS-4 contains a new host, but neither a known host nor a client report', async () => {
     const { kms } = await createKeyChangeFixture(store);
     await activateHostOn(store, kms, 1);
     await activateHostOn(store, kms, 1);
@@ -61,7 +61,7 @@ describe('a change of the table', () => {
     ]);
   });
 
-  it('ALR-1 tells of a grant, and of nothing else that is done to a key', async () => {
+  it('ALR-1 contains a grant, but no other change of a key', async () => {
     const { mak } = await createKeyChangeFixture(store);
     await revealKey(store, mak.keyId, context({ actor: ines.email, operationId: 'reveal', now: mondayTen }));
     expect(await readKeyChanges(store)).toEqual([]);
@@ -71,31 +71,31 @@ describe('a change of the table', () => {
     ]);
   });
 
-  it('BLK-2 tells nothing of a replacement', async () => {
+  it('BLK-2 does not contain a replacement', async () => {
     const { mak, kms } = await createKeyChangeFixture(store);
     await replaceKey(store, mak);
     await replaceKey(store, kms);
     expect(await readKeyChanges(store)).toEqual([]);
   });
 
-  it('is that of no key when it is of something else, appears, or goes', () => {
+  it('is ignored if the item is of another kind, is new, or was deleted', () => {
     const bucket = marshall({ PK: 'KEY#k#0', SK: 'BUCKET', used: 3 });
     const other = marshall({ PK: 'EXCEPTION#X-1', SK: 'EXCEPTION' });
-    expect(keyChangeFrom({ earlier: undefined, after: bucket })).toBeUndefined();
-    expect(keyChangeFrom({ earlier: bucket, after: undefined })).toBeUndefined();
-    expect(keyChangeFrom({ earlier: other, after: other })).toBeUndefined();
-    expect(keyChangeFrom({ earlier: bucket, after: bucket })).toBeUndefined();
+    expect(keyChangeFrom({ before: undefined, after: bucket })).toBeUndefined();
+    expect(keyChangeFrom({ before: bucket, after: undefined })).toBeUndefined();
+    expect(keyChangeFrom({ before: other, after: other })).toBeUndefined();
+    expect(keyChangeFrom({ before: bucket, after: bucket })).toBeUndefined();
   });
 
   it.each([
-    ['no item', 'garbage'],
+    ['not an item', 'garbage'],
     ['an item of another table', marshall({ id: 1 })],
     ['a bucket without its count', marshall({ PK: 'KEY#k#0', SK: 'BUCKET' })],
-  ])('is not read when it is %s', (_, after) => {
-    expect(() => keyChangeFrom({ earlier: marshall({ PK: 'KEY#k#0', SK: 'BUCKET', used: 3 }), after })).toThrow();
+  ])('throws if the item is %s', (_, after) => {
+    expect(() => keyChangeFrom({ before: marshall({ PK: 'KEY#k#0', SK: 'BUCKET', used: 3 }), after })).toThrow();
   });
 
-  it('puts two of the same key together', () => {
+  it('is merged with another change of the same key', () => {
     const [one, two] = [installationId(1), installationId(2)];
     expect(
       mergeKeyChanges(

@@ -42,24 +42,24 @@ import { mondayNine, mondayNoon, mondayTen, tuesdayTen } from '../instants.ts';
 import { scanAllItems, startTestDynamoDb, withInterceptor, withInterruption, withScheduler } from './dynamodb.ts';
 import { expectMakTotals } from './mak-totals.ts';
 
-const engine = await startTestDynamoDb();
+const dynamoDb = await startTestDynamoDb();
 let store: Store;
 beforeEach(async () => {
-  store = await engine.newStore();
+  store = await dynamoDb.newStore();
 });
 
 const agreement = anAgreement();
 const kmsKey = productKey(1);
 const makKey = productKey(2);
-const ask = { reason: 'It leaked.', reference: 'CALL-1' };
-let drawn = 1_000;
-const draw = () => productKey(++drawn);
+const replacementRequest = { reason: 'It leaked.', reference: 'CALL-1' };
+let drawCount = 1_000;
+const draw = () => productKey(++drawCount);
 
-type Sort = 'MAK' | 'KMS';
-const oldId = (sort: Sort) => store.vault.keyIdOf(sort === 'MAK' ? makKey : kmsKey);
+type KeyType = 'MAK' | 'KMS';
+const oldKeyId = (type: KeyType) => store.vault.keyIdOf(type === 'MAK' ? makKey : kmsKey);
 
-/** The district's two keys, both live. */
-async function withKeys(): Promise<void> {
+/** Creates a KMS key and a MAK, both live. */
+async function createKeys(): Promise<void> {
   expectAccepted(
     await registerAgreement(
       store,
@@ -78,54 +78,54 @@ async function withKeys(): Promise<void> {
   );
 }
 
-async function keyNow(keyId: string): Promise<KeyRecord> {
-  const kept = await readKey(store, keyId);
-  if (kept === undefined) throw new Error(`There is no key ${keyId}.`);
-  return kept;
+async function currentKey(keyId: string): Promise<KeyRecord> {
+  const keyRecord = await readKey(store, keyId);
+  if (keyRecord === undefined) throw new Error(`There is no key ${keyId}.`);
+  return keyRecord;
 }
 
-const hold = (sort: Sort, { in_ = store, operation = 'replace', now = mondayTen } = {}) =>
+const hold = (type: KeyType, { target = store, operationId = 'replace', now = mondayTen } = {}) =>
   holdForReplacement(
-    in_,
-    oldId(sort),
-    { ...ask, drawKey: draw },
-    context({ actor: ines.email, operationId: operation, now, policy: in_.policy }),
+    target,
+    oldKeyId(type),
+    { ...replacementRequest, drawKey: draw },
+    context({ actor: ines.email, operationId, now, policy: target.policy }),
   );
-const finish = (sort: Sort, { in_ = store, now = mondayTen }: { in_?: Store; now?: Instant } = {}) =>
-  finishReplacement(in_, oldId(sort), now);
+const finish = (type: KeyType, { target = store, now = mondayTen }: { target?: Store; now?: Instant } = {}) =>
+  finishReplacement(target, oldKeyId(type), now);
 
-/** Does both halves of a replacement, as one call does. */
-async function replace(sort: Sort, in_ = store): Promise<string> {
-  expectAccepted((await hold(sort, { in_ })) ?? missing());
-  return (await finish(sort, { in_ })) ?? missing();
+/** Starts and finishes a replacement, like one API call. */
+async function replace(type: KeyType, target = store): Promise<string> {
+  expectAccepted((await hold(type, { target })) ?? throwMissing());
+  return (await finish(type, { target })) ?? throwMissing();
 }
 
-function missing(): never {
+function throwMissing(): never {
   throw new Error('there is no such key');
 }
 
-/** A request for the key, approved by the Correspondent and not fulfilled yet. */
-async function withRequest(sort: Sort, { approved = true } = {}): Promise<string> {
-  const id = `X-${sort}`;
+/** Creates a request for the key, approved unless stated otherwise, and not fulfilled. */
+async function createRequest(type: KeyType, { isApproved = true } = {}): Promise<string> {
+  const id = `X-${type}`;
   const sender = { maySpeakFor: () => true };
   const form =
-    sort === 'MAK' ? aRequestForm({ keyLastFive: makKey.lastFive }) : aKmsRequestForm({ keyLastFive: kmsKey.lastFive });
+    type === 'MAK' ? aRequestForm({ keyLastFive: makKey.lastFive }) : aKmsRequestForm({ keyLastFive: kmsKey.lastFive });
   expectAccepted(
     await createException(
       store,
       { exceptionId: id, form },
       sender,
-      context({ operationId: 'receive', now: mondayNine, policy: store.policy }),
+      context({ operationId: 'create', now: mondayNine, policy: store.policy }),
     ),
   );
-  if (!approved) return id;
+  if (!isApproved) return id;
   await transitionException(
     store,
     id,
     (request) => requestApproval(request, context({ now: mondayNine, policy: store.policy })),
     { operationId: 'ask', now: mondayNine },
   );
-  const choice = { decision: 'approve', comment: null } as const;
+  const decision = { decision: 'approve', comment: null } as const;
   await transitionException(
     store,
     id,
@@ -133,7 +133,7 @@ async function withRequest(sort: Sort, { approved = true } = {}): Promise<string
       recordDecision(
         request,
         request.rounds,
-        choice,
+        decision,
         context({ actor: noor.email, now: mondayNine, policy: store.policy }),
       ),
     { operationId: 'decide', now: mondayNine },
@@ -141,85 +141,85 @@ async function withRequest(sort: Sort, { approved = true } = {}): Promise<string
   return id;
 }
 
-async function activateMachine(machine: number, in_ = store): Promise<string> {
-  const keyId = oldId('MAK');
-  const { bucketCount } = (await keyNow(keyId)).internal;
-  const asked = {
+async function activateMachine(machine: number, target = store): Promise<string> {
+  const keyId = oldKeyId('MAK');
+  const { bucketCount } = (await currentKey(keyId)).internal;
+  const activation = {
     installationId: installationId(machine),
     product: 'windows-vista-business',
     machineName: null,
     activatedAt: mondayTen,
   } as const;
-  const digest = store.vault.digestOf(keyId, asked.installationId);
-  return (await activateOnMak(in_, { keyId, bucketCount }, digest, asked)).kind;
+  const digest = store.vault.digestOf(keyId, activation.installationId);
+  return (await activateOnMak(target, { keyId, bucketCount }, digest, activation)).kind;
 }
 
-async function activateHost(host: number, in_ = store): Promise<string> {
-  const asked = {
+async function activateHost(host: number, target = store): Promise<string> {
+  const request = {
     installationId: installationId(host),
     product: 'windows-server-2008-standard',
     machineName: null,
   } as const;
-  const outcome = await activateKmsHost(
-    in_,
-    oldId('KMS'),
-    asked,
-    context({ operationId: `host ${host}`, now: mondayTen, policy: in_.policy }),
+  const result = await activateKmsHost(
+    target,
+    oldKeyId('KMS'),
+    request,
+    context({ operationId: `host ${host}`, now: mondayTen, policy: target.policy }),
   );
-  return outcome === undefined || outcome.ok ? 'activated' : outcome.refusal.code;
+  return result === undefined || result.ok ? 'activated' : result.refusal.code;
 }
 
-async function raise(in_ = store, newLimit = 150): Promise<string> {
-  const asked = { newLimit, callReference: `CALL to ${newLimit}`, callerName: ines.name };
-  const outcome = await grantIncrease(
-    in_,
-    oldId('MAK'),
-    asked,
-    context({ actor: agent, operationId: `raise to ${newLimit}`, now: mondayTen, policy: in_.policy }),
+async function raise(target = store, newLimit = 150): Promise<string> {
+  const request = { newLimit, callReference: `CALL to ${newLimit}`, callerName: ines.name };
+  const result = await grantIncrease(
+    target,
+    oldKeyId('MAK'),
+    request,
+    context({ actor: agent, operationId: `raise to ${newLimit}`, now: mondayTen, policy: target.policy }),
   );
-  return outcome === undefined || outcome.ok ? 'granted' : outcome.refusal.code;
+  return result === undefined || result.ok ? 'granted' : result.refusal.code;
 }
 
-async function overrideFor(host: number, in_ = store): Promise<string> {
-  const asked = {
+async function overrideFor(host: number, target = store): Promise<string> {
+  const request = {
     installationId: installationId(host),
     callReference: `CALL for ${host}`,
     callerName: ines.name,
   };
-  const outcome = await grantOverride(
-    in_,
-    oldId('KMS'),
-    asked,
-    context({ actor: agent, operationId: `override for ${host}`, now: mondayTen, policy: in_.policy }),
+  const result = await grantOverride(
+    target,
+    oldKeyId('KMS'),
+    request,
+    context({ actor: agent, operationId: `override for ${host}`, now: mondayTen, policy: target.policy }),
   );
-  return outcome === undefined || outcome.ok ? 'granted' : outcome.refusal.code;
+  return result === undefined || result.ok ? 'granted' : result.refusal.code;
 }
 
-/** All that says how a replacement stands, in the table and nowhere else. */
-async function standing(sort: Sort) {
+/** Reads the state of a replacement from the table. */
+async function readState(type: KeyType) {
   const items = await scanAllItems(store);
   const keys = items
-    .filter(({ SK, value }) => SK === 'KEY' && (value as Key | undefined)?.type === sort)
+    .filter(({ SK, value }) => SK === 'KEY' && (value as Key | undefined)?.type === type)
     .map(({ value }) => value as Key);
-  const slot = await get(store, liveMakPointer(agreement.agreementId, 'client'));
+  const pointer = await get(store, liveMakPointer(agreement.agreementId, 'client'));
   return {
-    live: keys.filter(({ state: status }) => status.status === 'live'),
-    blocking: keys.filter(({ state: status }) => status.status === 'blocking'),
-    blocked: keys.filter(({ state: status }) => status.status === 'blocked'),
-    inSlot: slot?.keyId,
+    live: keys.filter(({ state }) => state.status === 'live'),
+    blocking: keys.filter(({ state }) => state.status === 'blocking'),
+    blocked: keys.filter(({ state }) => state.status === 'blocked'),
+    liveMakId: pointer?.keyId,
     notifications: items.flatMap(({ SK, notification }) =>
       SK === 'NOTIFICATION' ? [notification as { readonly to: { email: string } }] : [],
     ),
-    buckets: items.filter(({ PK, SK }) => SK === 'BUCKET' && PK.startsWith(`KEY#${oldId(sort)}#`)),
+    buckets: items.filter(({ PK, SK }) => SK === 'BUCKET' && PK.startsWith(`KEY#${oldKeyId(type)}#`)),
   };
 }
 
-/** What must be so when a replacement is over, whatever else was under way. Answers the successor. */
-async function isReplacedOnce(sort: Sort): Promise<Key> {
-  const { live, blocking, blocked, inSlot, notifications, buckets } = await standing(sort);
+/** Expects the state after one replacement, no matter what else ran at the same time. Returns the successor. */
+async function expectReplacedOnce(type: KeyType): Promise<Key> {
+  const { live, blocking, blocked, liveMakId, notifications, buckets } = await readState(type);
   expect(blocking).toEqual([]);
   expect(live).toHaveLength(1);
-  expect(blocked.map(({ keyId }) => keyId)).toEqual([oldId(sort)]);
+  expect(blocked.map(({ keyId }) => keyId)).toEqual([oldKeyId(type)]);
   const [successor] = live;
   const [old] = blocked;
   if (successor === undefined || old?.state.status !== 'blocked') throw new Error('there is no successor');
@@ -227,9 +227,9 @@ async function isReplacedOnce(sort: Sort): Promise<Key> {
   expect(old.state.replacedBy).toEqual({ keyId: successor.keyId, lastFive: successor.lastFive });
   expect(successor.productGroup).toBe(old.productGroup);
   const listed = (await listKeys(store, agreement.agreementId, { limit: 100, after: null })).items;
-  expect(listed.map(({ value: state }) => state.keyId)).toContain(successor.keyId);
-  if (sort === 'MAK') {
-    expect(inSlot).toBe(successor.keyId);
+  expect(listed.map(({ value }) => value.keyId)).toContain(successor.keyId);
+  if (type === 'MAK') {
+    expect(liveMakId).toBe(successor.keyId);
     expect(buckets.map(({ status }) => status)).toEqual(buckets.map(() => 'blocked'));
     expect(await expectMakTotals(store, old.keyId)).toMatchObject({ granted: limitOf(old.grants) });
     expect(await expectMakTotals(store, successor.keyId)).toMatchObject({ granted: 100, used: 0, available: 100 });
@@ -242,217 +242,219 @@ async function isReplacedOnce(sort: Sort): Promise<Key> {
   const entries = (await listLedgerEntries(store, `KEY#${old.keyId}`, { limit: 100, after: null })).items;
   expect(entries.filter(({ action }) => action === 'replacement-begun')).toHaveLength(1);
   expect(entries.filter(({ action }) => action === 'key-blocked')).toMatchObject([{ reference: successor.keyId }]);
-  // The sealed key is the one of the successor, and the old item keeps no second one.
-  const kept = await keyNow(successor.keyId);
-  expect(store.vault.keyIdOf(store.vault.openProductKey(kept.internal.sealedKey, successor.keyId))).toBe(
+  // The successor has its own sealed product key, and the old item no longer contains it.
+  const successorRecord = await currentKey(successor.keyId);
+  expect(store.vault.keyIdOf(store.vault.openProductKey(successorRecord.internal.sealedKey, successor.keyId))).toBe(
     successor.keyId,
   );
-  expect(Object.keys((await keyNow(old.keyId)).internal)).not.toContain('sealedSuccessorKey');
+  expect(Object.keys((await currentKey(old.keyId)).internal)).not.toContain('sealedSuccessorKey');
   return successor;
 }
 
-describe.each(['MAK', 'KMS'] as const)('a %s that is replaced', (sort) => {
-  beforeEach(withKeys);
+describe.each(['MAK', 'KMS'] as const)('the replacement of a %s', (type) => {
+  beforeEach(createKeys);
 
-  it('BLK-1 BLK-2 is blocked, and its successor of the same kind and group is live, in one step', async () => {
-    const successor = await replace(sort);
-    expect((await isReplacedOnce(sort)).keyId).toBe(successor);
-    const { state: status } = (await keyNow(oldId(sort))).value;
-    expect(status).toMatchObject({ status: 'blocked', at: mondayTen, validationAt: mondayTen });
+  it('BLK-1 BLK-2 blocks the key and issues a successor of the same type and group in one transaction', async () => {
+    const successor = await replace(type);
+    expect((await expectReplacedOnce(type)).keyId).toBe(successor);
+    const { state } = (await currentKey(oldKeyId(type))).value;
+    expect(state).toMatchObject({ status: 'blocked', at: mondayTen, validationAt: mondayTen });
     expect((await listDueItems(store, 'KEY', tuesdayTen, { limit: 10, after: null })).items).toEqual([]);
   });
 
-  it('BLK-2 is held once by the same operation, with one successor, and not by another', async () => {
-    const first = expectAccepted((await hold(sort)) ?? missing()).value;
-    expect(expectAccepted((await hold(sort)) ?? missing()).value).toEqual(first);
-    expect(await hold(sort, { operation: 'another' })).toMatchObject({ ok: false, refusal: { code: 'key-blocked' } });
-    const successor = await finish(sort);
+  it('BLK-2 starts once for a repeated operation, with one successor, and is refused for another operation', async () => {
+    const first = expectAccepted((await hold(type)) ?? throwMissing()).value;
+    expect(expectAccepted((await hold(type)) ?? throwMissing()).value).toEqual(first);
+    expect(await hold(type, { operationId: 'another' })).toMatchObject({ ok: false, refusal: { code: 'key-blocked' } });
+    const successor = await finish(type);
     expect(first.state).toMatchObject({ status: 'blocking', successor: { keyId: successor } });
-    // It is settled that it was done, also when it is over.
-    expect(expectAccepted((await hold(sort)) ?? missing()).value.state.status).toBe('blocked');
-    expect(await finish(sort)).toBe(successor);
-    await isReplacedOnce(sort);
+    // A repeated operation changes nothing after the replacement either.
+    expect(expectAccepted((await hold(type)) ?? throwMissing()).value.state.status).toBe('blocked');
+    expect(await finish(type)).toBe(successor);
+    await expectReplacedOnce(type);
   });
 
-  it('BLK-2 is not finished before it was begun, and nobody begins with a key that is not there', async () => {
-    expect(await finish(sort)).toBeUndefined();
-    expect((await keyNow(oldId(sort))).value.state.status).toBe('live');
+  it('BLK-2 cannot be finished before it started, and cannot start for an unknown key', async () => {
+    expect(await finish(type)).toBeUndefined();
+    expect((await currentKey(oldKeyId(type))).value.state.status).toBe('live');
     expect(
       await holdForReplacement(
         store,
         'nobody',
-        { ...ask, drawKey: draw },
+        { ...replacementRequest, drawKey: draw },
         context({ actor: ines.email, operationId: 'replace', now: mondayTen, policy: store.policy }),
       ),
     ).toBeUndefined();
     expect(await finishReplacement(store, 'nobody', mondayTen)).toBeUndefined();
   });
 
-  it('BLK-2 is finished once by three that do so at once, in whatever order the database hears of them', async () => {
+  it('BLK-2 is finished once by three simultaneous callers, in every order of database operations', async () => {
     await fc.assert(
       fc.asyncProperty(fc.scheduler(), async (scheduler) => {
-        store = await engine.newStore();
-        await withKeys();
-        await hold(sort);
-        const at = withScheduler(store, scheduler);
+        store = await dynamoDb.newStore();
+        await createKeys();
+        await hold(type);
+        const target = withScheduler(store, scheduler);
         const [one, ...others] = await scheduler.waitFor(
-          Promise.all([finish(sort, { in_: at }), finish(sort, { in_: at }), finish(sort, { in_: at })]),
+          Promise.all([finish(type, { target }), finish(type, { target }), finish(type, { target })]),
         );
         expect(others).toEqual([one, one]);
-        expect((await isReplacedOnce(sort)).keyId).toBe(one);
+        expect((await expectReplacedOnce(type)).keyId).toBe(one);
       }),
       { numRuns: 8 },
     );
   });
 
-  it('BLK-2 is begun by one of two who want it at once', async () => {
-    const outcomes = await Promise.all(['one', 'other'].map((operation) => hold(sort, { operation })));
-    expect(outcomes.map((outcome) => outcome?.ok).toSorted()).toEqual([false, true]);
-    await finish(sort);
-    await isReplacedOnce(sort);
+  it('BLK-2 is started by one of two simultaneous callers', async () => {
+    const results = await Promise.all(['one', 'other'].map((operationId) => hold(type, { operationId })));
+    expect(results.map((result) => result?.ok).toSorted()).toEqual([false, true]);
+    await finish(type);
+    await expectReplacedOnce(type);
   });
 
-  it('BLK-2 is completed by whoever comes next, wherever a crash cut it off', async () => {
+  it('BLK-2 is completed by the next caller after a crash at any write', async () => {
     for (let writes = 0; ; writes += 1) {
-      store = await engine.newStore();
-      await withKeys();
-      await withRequest(sort, { approved: false });
-      await hold(sort);
-      let done = 0;
-      const dying = withInterceptor(store, (command, send) => {
+      store = await dynamoDb.newStore();
+      await createKeys();
+      await createRequest(type, { isApproved: false });
+      await hold(type);
+      let writeCount = 0;
+      const crashingStore = withInterceptor(store, (command, send) => {
         const isWrite = [PutCommand, UpdateCommand, TransactWriteCommand].some((each) => command instanceof each);
-        if (isWrite && done++ >= writes) throw new Error('the power went');
+        if (isWrite && writeCount++ >= writes) throw new Error('crash');
         return send();
       });
-      const survived = await finish(sort, { in_: dying }).then(
+      const isFinished = await finish(type, { target: crashingStore }).then(
         () => true,
         () => false,
       );
-      if (!survived) {
-        const { live, blocking } = await standing(sort);
-        // Held and not yet replaced: known to the sweep after a minute, and nothing of the new one is live.
+      if (!isFinished) {
+        const { live, blocking } = await readState(type);
+        // The key is on hold, the sweep finds it after a minute, and the successor is not live.
         expect(live).toEqual([]);
-        expect(blocking.map(({ keyId }) => keyId)).toEqual([oldId(sort)]);
+        expect(blocking.map(({ keyId }) => keyId)).toEqual([oldKeyId(type)]);
         expect(
           (await listDueItems(store, 'KEY', addDuration(mondayTen, { seconds: 59 }), { limit: 10, after: null })).items,
         ).toEqual([]);
         expect(
           (await listDueItems(store, 'KEY', addDuration(mondayTen, { seconds: 60 }), { limit: 10, after: null })).items,
-        ).toEqual([oldId(sort)]);
-        await finish(sort, { now: mondayNoon });
+        ).toEqual([oldKeyId(type)]);
+        await finish(type, { now: mondayNoon });
       }
-      await isReplacedOnce(sort);
-      expect((await findException(store, `X-${sort}`))?.state.status).toBe('rejected');
-      if (survived) break;
+      await expectReplacedOnce(type);
+      expect((await findException(store, `X-${type}`))?.state.status).toBe('rejected');
+      if (isFinished) break;
       expect(writes).toBeLessThan(100);
     }
   });
 
-  it('BLK-2 EXC-3 ends the request that was open, once, tells of it, and takes no other', async () => {
-    const id = await withRequest(sort, { approved: false });
-    await replace(sort);
-    await finish(sort);
+  it('BLK-2 EXC-3 rejects the open request once, with a notification, and frees its pointer', async () => {
+    const id = await createRequest(type, { isApproved: false });
+    await replace(type);
+    await finish(type);
     const request = await findException(store, id);
     expect(request?.state).toMatchObject({
       status: 'rejected',
-      reason: expect.stringMatching(
-        /was blocked while the request was open\. The key ending in \w{5} took its place\.$/,
-      ),
+      reason: expect.stringMatching(/was blocked while the request was open\. The key ending in \w{5} replaced it\.$/),
     });
     expect(request?.pendingNotifications.map(({ kind }) => kind)).toContain('rejected');
     const entries = (await listLedgerEntries(store, `EXCEPTION#${id}`, { limit: 100, after: null })).items;
     expect(entries.map(({ action }) => action)).toEqual(['received', 'rejected']);
-    const open = (await scanAllItems(store)).filter(({ SK }) => SK === 'OPEN-REQUEST');
-    expect(open).toEqual([]);
+    const openRequests = (await scanAllItems(store)).filter(({ SK }) => SK === 'OPEN-REQUEST');
+    expect(openRequests).toEqual([]);
     expect(await nextDueAt(store)).not.toBeNull();
   });
 
-  it('EXC-5 takes no request between the beginning and the end of it', async () => {
-    await hold(sort);
-    await expect(withRequest(sort, { approved: false })).rejects.toThrow('key-blocked');
-    await finish(sort);
-    await expect(withRequest(sort, { approved: false })).rejects.toThrow('key-blocked');
+  it('EXC-5 refuses a new request from its start on', async () => {
+    await hold(type);
+    await expect(createRequest(type, { isApproved: false })).rejects.toThrow('key-blocked');
+    await finish(type);
+    await expect(createRequest(type, { isApproved: false })).rejects.toThrow('key-blocked');
   });
 
-  it('BLK-2 KEY-8 EXC-9 is raised by a request either before the block or not at all', async () => {
+  it('BLK-2 KEY-8 EXC-9 lets a request raise the limit either before the block or not at all', async () => {
     await fc.assert(
       fc.asyncProperty(fc.scheduler(), async (scheduler) => {
-        store = await engine.newStore();
-        await withKeys();
-        const before = limitOf((await keyNow(oldId(sort))).value.grants);
-        const id = await withRequest(sort);
-        const at = withScheduler(store, scheduler);
-        await scheduler.waitFor(Promise.all([replace(sort, at), fulfillException(at, id, mondayTen)]));
-        await isReplacedOnce(sort);
+        store = await dynamoDb.newStore();
+        await createKeys();
+        const before = limitOf((await currentKey(oldKeyId(type))).value.grants);
+        const id = await createRequest(type);
+        const target = withScheduler(store, scheduler);
+        await scheduler.waitFor(Promise.all([replace(type, target), fulfillException(target, id, mondayTen)]));
+        await expectReplacedOnce(type);
         const request = await findException(store, id);
-        const granted = limitOf((await keyNow(oldId(sort))).value.grants) - before;
-        expect({ stage: request?.state.status, granted }).toEqual(
-          granted === 0 ? { stage: 'rejected', granted } : { stage: 'fulfilled', granted: request?.activations },
+        const granted = limitOf((await currentKey(oldKeyId(type))).value.grants) - before;
+        expect({ status: request?.state.status, granted }).toEqual(
+          granted === 0 ? { status: 'rejected', granted } : { status: 'fulfilled', granted: request?.activations },
         );
       }),
       { numRuns: 12 },
     );
   });
 
-  it('BLK-2 never shows two live keys, or none that is live or held, to who looks on', async () => {
+  it('BLK-2 never shows two live keys, and always one that is live or on hold', async () => {
     await fc.assert(
       fc.asyncProperty(fc.scheduler(), async (scheduler) => {
-        store = await engine.newStore();
-        await withKeys();
-        const at = withScheduler(store, scheduler);
-        const looking = (async () => {
-          for (let looks = 0; looks < 6; looks += 1) {
+        store = await dynamoDb.newStore();
+        await createKeys();
+        const target = withScheduler(store, scheduler);
+        const observation = (async () => {
+          for (let reads = 0; reads < 6; reads += 1) {
             await scheduler.schedule(Promise.resolve());
-            const { live, blocking, blocked } = await standing(sort);
-            const known = [live.length, blocking.length, blocked.length];
+            const { live, blocking, blocked } = await readState(type);
+            const counts = [live.length, blocking.length, blocked.length];
             expect([
               [1, 0, 0],
               [0, 1, 0],
               [1, 0, 1],
-            ]).toContainEqual(known);
+            ]).toContainEqual(counts);
           }
         })();
-        await scheduler.waitFor(Promise.all([replace(sort, at), looking]));
-        await isReplacedOnce(sort);
+        await scheduler.waitFor(Promise.all([replace(type, target), observation]));
+        await expectReplacedOnce(type);
       }),
       { numRuns: 8 },
     );
   });
 });
 
-describe('what comes in while a MAK is being replaced', () => {
-  beforeEach(withKeys);
+describe('requests during the replacement of a MAK', () => {
+  beforeEach(createKeys);
 
-  it('BLK-2 MAK-1 KEY-8 is activated or granted before the block or not at all, and the sums hold', async () => {
+  it('BLK-2 MAK-1 KEY-8 activate or raise the limit before the block or not at all, and the sums are correct', async () => {
     await fc.assert(
       fc.asyncProperty(fc.scheduler(), fc.integer({ min: 1, max: 5 }), async (scheduler, machines) => {
-        store = await engine.newStore();
-        await withKeys();
-        const at = withScheduler(store, scheduler);
-        const activating = Promise.all(Array.from({ length: machines }, (_, each) => activateMachine(each, at)));
-        const [, outcomes, raised] = await scheduler.waitFor(Promise.all([replace('MAK', at), activating, raise(at)]));
-        await isReplacedOnce('MAK');
-        const { bucketCount } = (await keyNow(oldId('MAK'))).internal;
-        const used = await countUsedOnMak(store, { keyId: oldId('MAK'), bucketCount });
-        expect(used).toBe(outcomes.filter((is) => is === 'activated').length);
-        expect(outcomes.filter((is) => is !== 'activated' && is !== 'blocked')).toEqual([]);
-        const limit = limitOf((await keyNow(oldId('MAK'))).value.grants);
-        expect([raised, limit]).toEqual(raised === 'granted' ? ['granted', 150] : ['key-blocked', 100]);
-        // And from here on, nothing.
+        store = await dynamoDb.newStore();
+        await createKeys();
+        const target = withScheduler(store, scheduler);
+        const activations = Promise.all(
+          Array.from({ length: machines }, (_, machine) => activateMachine(machine, target)),
+        );
+        const [, kinds, raiseResult] = await scheduler.waitFor(
+          Promise.all([replace('MAK', target), activations, raise(target)]),
+        );
+        await expectReplacedOnce('MAK');
+        const { bucketCount } = (await currentKey(oldKeyId('MAK'))).internal;
+        const used = await countUsedOnMak(store, { keyId: oldKeyId('MAK'), bucketCount });
+        expect(used).toBe(kinds.filter((kind) => kind === 'activated').length);
+        expect(kinds.filter((kind) => kind !== 'activated' && kind !== 'blocked')).toEqual([]);
+        const limit = limitOf((await currentKey(oldKeyId('MAK'))).value.grants);
+        expect([raiseResult, limit]).toEqual(raiseResult === 'granted' ? ['granted', 150] : ['key-blocked', 100]);
+        // After the block, every request is refused.
         expect([await activateMachine(0), await activateMachine(99), await raise(store, 160)]).toEqual([
           'blocked',
           'blocked',
           'key-blocked',
         ]);
-        expect(limitOf((await keyNow(oldId('MAK'))).value.grants)).toBe(limit);
-        expect(await countUsedOnMak(store, { keyId: oldId('MAK'), bucketCount })).toBe(used);
+        expect(limitOf((await currentKey(oldKeyId('MAK'))).value.grants)).toBe(limit);
+        expect(await countUsedOnMak(store, { keyId: oldKeyId('MAK'), bucketCount })).toBe(used);
       }),
       { numRuns: 15 },
     );
   });
 
-  it('KEY-2 finds the successor in its place: a second MAK of the group is refused and names it', async () => {
-    const during = async () =>
+  it('KEY-2 are refused for a second MAK of the group, and the refusal names the current key', async () => {
+    const issueAgain = async () =>
       issueMak(
         store,
         agreement,
@@ -460,140 +462,146 @@ describe('what comes in while a MAK is being replaced', () => {
         context({ actor: ines.email, operationId: 'issue again', now: mondayTen, policy: store.policy }),
       );
     await hold('MAK');
-    expect(await during()).toMatchObject({ refusal: { code: 'mak-already-issued', keyId: oldId('MAK') } });
+    expect(await issueAgain()).toMatchObject({ refusal: { code: 'mak-already-issued', keyId: oldKeyId('MAK') } });
     const successor = await finish('MAK');
-    expect(await during()).toMatchObject({ refusal: { code: 'mak-already-issued', keyId: successor } });
+    expect(await issueAgain()).toMatchObject({ refusal: { code: 'mak-already-issued', keyId: successor } });
   });
 
-  it('BLK-2 is not blocked behind the back of a bucket that is laid out anew meanwhile', async () => {
-    // Raised past twice what its buckets were laid out for: activations split them while they are blocked.
+  it('BLK-2 do not leave a bucket live that is split meanwhile', async () => {
+    // The limit is raised so far that activations split the buckets while they are blocked.
     const { callCenter } = store.policy;
     store = { ...store, policy: { ...store.policy, callCenter: { ...callCenter, increaseUpToTimesOriginal: 1_000 } } };
-    const asked = { newLimit: 900, callReference: 'CALL-9', callerName: ines.name };
+    const request = { newLimit: 900, callReference: 'CALL-9', callerName: ines.name };
     expectAccepted(
       (await grantIncrease(
         store,
-        oldId('MAK'),
-        asked,
+        oldKeyId('MAK'),
+        request,
         context({ actor: agent, operationId: 'raise far', now: mondayTen, policy: store.policy }),
-      )) ?? missing(),
+      )) ?? throwMissing(),
     );
-    const outcomes = Promise.all(Array.from({ length: 60 }, (_, machine) => activateMachine(machine)));
-    const [, activated] = await Promise.all([replace('MAK'), outcomes]);
-    await isReplacedOnce('MAK');
-    const { bucketCount } = (await keyNow(oldId('MAK'))).internal;
-    expect(await countUsedOnMak(store, { keyId: oldId('MAK'), bucketCount })).toBe(
-      activated.filter((is) => is === 'activated').length,
+    const activations = Promise.all(Array.from({ length: 60 }, (_, machine) => activateMachine(machine)));
+    const [, kinds] = await Promise.all([replace('MAK'), activations]);
+    await expectReplacedOnce('MAK');
+    const { bucketCount } = (await currentKey(oldKeyId('MAK'))).internal;
+    expect(await countUsedOnMak(store, { keyId: oldKeyId('MAK'), bucketCount })).toBe(
+      kinds.filter((kind) => kind === 'activated').length,
     );
   });
 });
 
-describe('what comes in while a KMS key is being replaced', () => {
-  beforeEach(withKeys);
+describe('requests during the replacement of a KMS key', () => {
+  beforeEach(createKeys);
 
-  it('BLK-2 KMS-1 OVR-1 is activated or given before the block or not at all', async () => {
+  it('BLK-2 KMS-1 OVR-1 activate or grant an override before the block or not at all', async () => {
     await fc.assert(
       fc.asyncProperty(fc.scheduler(), fc.integer({ min: 1, max: 3 }), async (scheduler, count) => {
-        store = await engine.newStore();
-        await withKeys();
-        const at = withScheduler(store, scheduler);
-        const activating = Promise.all(Array.from({ length: count }, (_, each) => activateHost(each, at)));
-        const [, outcomes, given] = await scheduler.waitFor(
-          Promise.all([replace('KMS', at), activating, overrideFor(50, at)]),
+        store = await dynamoDb.newStore();
+        await createKeys();
+        const target = withScheduler(store, scheduler);
+        const activations = Promise.all(Array.from({ length: count }, (_, host) => activateHost(host, target)));
+        const [, results, overrideResult] = await scheduler.waitFor(
+          Promise.all([replace('KMS', target), activations, overrideFor(50, target)]),
         );
-        await isReplacedOnce('KMS');
-        const old = (await keyNow(oldId('KMS'))).value;
+        await expectReplacedOnce('KMS');
+        const old = (await currentKey(oldKeyId('KMS'))).value;
         if (old.type !== 'KMS') throw new Error('the key changed its type');
-        expect(old.hosts).toHaveLength(outcomes.filter((is) => is === 'activated').length);
-        expect(outcomes.filter((is) => is !== 'activated' && is !== 'key-blocked')).toEqual([]);
-        expect([given, old.overrides.length]).toEqual(given === 'granted' ? ['granted', 1] : ['key-blocked', 0]);
+        expect(old.hosts).toHaveLength(results.filter((result) => result === 'activated').length);
+        expect(results.filter((result) => result !== 'activated' && result !== 'key-blocked')).toEqual([]);
+        expect([overrideResult, old.overrides.length]).toEqual(
+          overrideResult === 'granted' ? ['granted', 1] : ['key-blocked', 0],
+        );
         expect([await activateHost(60), await overrideFor(61)]).toEqual(['key-blocked', 'key-blocked']);
-        expect((await keyNow(oldId('KMS'))).value).toEqual(old);
+        expect((await currentKey(oldKeyId('KMS'))).value).toEqual(old);
       }),
       { numRuns: 15 },
     );
   });
 });
 
-describe('machines that move to a successor', () => {
-  beforeEach(withKeys);
+describe('machines that activate with a successor', () => {
+  beforeEach(createKeys);
 
-  it('BLK-3 drop off the MAK that it replaced, and off the one before, once', async () => {
+  it('BLK-3 are removed once from the replaced MAK and from its predecessor', async () => {
     for (const machine of [1, 2, 3]) await activateMachine(machine);
-    const first = oldId('MAK');
+    const first = oldKeyId('MAK');
     const second = await replace('MAK');
     await holdForReplacement(
       store,
       second,
-      { ...ask, drawKey: draw },
+      { ...replacementRequest, drawKey: draw },
       context({ actor: ines.email, operationId: 'replace the second', now: mondayNoon, policy: store.policy }),
     );
     const third = await finishReplacement(store, second, mondayNoon);
-    const successor = (await keyNow(third ?? '')).value;
-    const moved = [1, 9].map(installationId);
-    await removeFromReplacedKeys(store, successor, moved, mondayNoon);
-    await removeFromReplacedKeys(store, successor, moved, mondayNoon);
-    const { bucketCount } = (await keyNow(first)).internal;
+    const successor = (await currentKey(third ?? '')).value;
+    const movedIds = [1, 9].map(installationId);
+    await removeFromReplacedKeys(store, successor, movedIds, mondayNoon);
+    await removeFromReplacedKeys(store, successor, movedIds, mondayNoon);
+    const { bucketCount } = (await currentKey(first)).internal;
     expect(await countUsedOnMak(store, { keyId: first, bucketCount })).toBe(2);
     expect(await expectMakTotals(store, first)).toMatchObject({ granted: 100, used: 2 });
-    // Nobody moved from a key that has no predecessor, and nobody at all is nobody.
-    await removeFromReplacedKeys(store, (await keyNow(first)).value, moved, mondayNoon);
+    // A key without a predecessor, and an empty list, change nothing.
+    await removeFromReplacedKeys(store, (await currentKey(first)).value, movedIds, mondayNoon);
     await removeFromReplacedKeys(store, successor, [], mondayNoon);
     expect(await countUsedOnMak(store, { keyId: first, bucketCount })).toBe(2);
   });
 
-  it('BLK-3 stay on a MAK that is live', async () => {
+  it('BLK-3 are not removed from a live MAK', async () => {
     await activateMachine(1);
-    const { bucketCount } = (await keyNow(oldId('MAK'))).internal;
-    const layout = { keyId: oldId('MAK'), bucketCount };
+    const { bucketCount } = (await currentKey(oldKeyId('MAK'))).internal;
+    const layout = { keyId: oldKeyId('MAK'), bucketCount };
     await removeActivation(store, layout, store.vault.digestOf(layout.keyId, installationId(1)), installationId(1));
     expect(await countUsedOnMak(store, layout)).toBe(1);
   });
 
-  it('BLK-3 drop off once when two take them off at the same moment', async () => {
+  it('BLK-3 are removed once by two simultaneous callers', async () => {
     for (const machine of [1, 2]) await activateMachine(machine);
     await replace('MAK');
-    const { bucketCount } = (await keyNow(oldId('MAK'))).internal;
-    const layout = { keyId: oldId('MAK'), bucketCount };
-    const drop = (in_: Store) =>
-      removeActivation(in_, layout, store.vault.digestOf(layout.keyId, installationId(1)), installationId(1));
-    await drop(withInterruption(store, UpdateCommand, () => drop(store)));
+    const { bucketCount } = (await currentKey(oldKeyId('MAK'))).internal;
+    const layout = { keyId: oldKeyId('MAK'), bucketCount };
+    const remove = (target: Store) =>
+      removeActivation(target, layout, store.vault.digestOf(layout.keyId, installationId(1)), installationId(1));
+    await remove(withInterruption(store, UpdateCommand, () => remove(store)));
     expect(await expectMakTotals(store, layout.keyId)).toMatchObject({ granted: 100, used: 1 });
   });
 
-  it('BLK-3 drop off a KMS key as hosts, and others stay', async () => {
+  it('BLK-3 are removed as hosts from a KMS key, without other hosts', async () => {
     for (const host of [1, 2]) await activateHost(host);
-    const successor = (await keyNow(await replace('KMS'))).value;
-    const { version } = await keyNow(oldId('KMS'));
+    const successor = (await currentKey(await replace('KMS'))).value;
+    const { version } = await currentKey(oldKeyId('KMS'));
     await removeFromReplacedKeys(store, successor, [installationId(1)], mondayNoon);
     await removeFromReplacedKeys(store, successor, [installationId(1)], mondayNoon);
-    const old = await keyNow(oldId('KMS'));
+    const old = await currentKey(oldKeyId('KMS'));
     expect(old.value.type === 'KMS' && old.value.hosts.map((host) => host.installationId)).toEqual([installationId(2)]);
     expect(old.version).toBe(version + 1);
   });
 });
 
-describe('a database that is too busy', () => {
-  beforeEach(withKeys);
+describe('a busy database', () => {
+  beforeEach(createKeys);
 
-  const busy = (of: typeof PutCommand | typeof UpdateCommand) =>
+  const throttledStore = (throttled: typeof PutCommand | typeof UpdateCommand) =>
     withInterceptor(store, async (command, send) => {
-      if (!(command instanceof of)) return send();
+      if (!(command instanceof throttled)) return send();
       throw Object.assign(new Error('Throughput exceeds the current capacity.'), { name: 'ThrottlingException' });
     });
 
-  it('BLK-2 is contention while buckets are blocked or laid out, and what was begun is completed after', async () => {
+  it('BLK-2 causes a ContentionError while buckets are blocked or created, and the replacement can be completed later', async () => {
     await hold('MAK');
-    await expect(finish('MAK', { in_: busy(UpdateCommand) })).rejects.toMatchObject({ name: 'ContentionError' });
-    await expect(finish('MAK', { in_: busy(PutCommand) })).rejects.toMatchObject({ name: 'ContentionError' });
+    await expect(finish('MAK', { target: throttledStore(UpdateCommand) })).rejects.toMatchObject({
+      name: 'ContentionError',
+    });
+    await expect(finish('MAK', { target: throttledStore(PutCommand) })).rejects.toMatchObject({
+      name: 'ContentionError',
+    });
     await finish('MAK');
-    await isReplacedOnce('MAK');
+    await expectReplacedOnce('MAK');
   });
 
-  it('BLK-3 is contention while a machine is to drop off', async () => {
+  it('BLK-3 causes a ContentionError while an activation is removed', async () => {
     await activateMachine(1);
-    const successor = (await keyNow(await replace('MAK'))).value;
-    const dropping = removeFromReplacedKeys(busy(UpdateCommand), successor, [installationId(1)], mondayNoon);
-    await expect(dropping).rejects.toMatchObject({ name: 'ContentionError' });
+    const successor = (await currentKey(await replace('MAK'))).value;
+    const removal = removeFromReplacedKeys(throttledStore(UpdateCommand), successor, [installationId(1)], mondayNoon);
+    await expect(removal).rejects.toMatchObject({ name: 'ContentionError' });
   });
 });

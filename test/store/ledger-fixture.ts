@@ -12,16 +12,16 @@ import type { Store } from '../../store/store.ts';
 import { anAgreement, aRequestForm, context, expectAccepted, ines, jorge, noor, productKey } from '../builders.ts';
 import { mondayNine, mondayNoon, mondayTen, tuesdayTen } from '../instants.ts';
 
-// Histories as the store writes them, and what somebody who may write the table could do to one.
+// Ledgers written by the store, and ways in which somebody with write access to the table could tamper with one.
 
-/** An agreement, a key and a request of it, each with a history of four entries: whose they are, and their ids. */
+/** Creates an agreement, a key, and a request, each with a ledger of four entries. Returns their owners and IDs. */
 export async function createLedgers(
   store: Store,
 ): Promise<Readonly<Record<'agreement' | 'key' | 'request', { readonly owner: Owner; readonly id: string }>>> {
   const agreement = anAgreement();
   const { agreementId } = agreement;
-  let drawn = 100;
-  const draw = () => productKey(++drawn);
+  let drawCount = 100;
+  const draw = () => productKey(++drawCount);
   expectAccepted(
     await registerAgreement(
       store,
@@ -65,7 +65,7 @@ export async function createLedgers(
     (request) => requestApproval(request, context({ now: mondayNoon, policy: store.policy })),
     { operationId: 'ask', now: mondayNoon },
   );
-  const choice = { decision: 'approve', comment: null } as const;
+  const decision = { decision: 'approve', comment: null } as const;
   await transitionException(
     store,
     id,
@@ -73,7 +73,7 @@ export async function createLedgers(
       recordDecision(
         request,
         request.rounds,
-        choice,
+        decision,
         context({ actor: noor.email, now: tuesdayTen, policy: store.policy }),
       ),
     { operationId: 'decide', now: tuesdayTen },
@@ -96,9 +96,9 @@ export const entriesPerLedger = 4;
 type StoredEntry = Item & LedgerEntry;
 
 async function entryAt(store: Store, owner: Owner, sequence: number): Promise<StoredEntry> {
-  const found = await get(store, { PK: ledgerPartition(owner), SK: ledgerEntrySortKey(sequence) });
-  if (found === undefined) throw new Error(`${owner} has no entry ${sequence}.`);
-  return found as StoredEntry;
+  const entry = await get(store, { PK: ledgerPartition(owner), SK: ledgerEntrySortKey(sequence) });
+  if (entry === undefined) throw new Error(`${owner} has no entry ${sequence}.`);
+  return entry as StoredEntry;
 }
 
 async function putItem({ client, tableName }: Store, item: Item): Promise<void> {
@@ -113,7 +113,7 @@ async function removeEntry({ client, tableName }: Store, owner: Owner, sequence:
 
 const withHash = (owner: Owner, entry: StoredEntry): StoredEntry => ({ ...entry, hash: ledgerEntryHash(owner, entry) });
 
-/** A way to break a history of so many entries, the entry that is then named, and what is said of it. */
+/** A way to tamper with a ledger of `last` entries, the entry that is then reported as broken, and the reason. */
 export type Tampering = {
   readonly name: string;
   readonly apply: (store: Store, owner: Owner, last: number) => Promise<void>;
@@ -131,20 +131,20 @@ export const tamperings: readonly Tampering[] = [
         await putItem(store, { ...entry, [member]: other });
       },
       brokenAt: () => 2,
-      because: 'What it says is not what its hash was made of.',
+      because: 'Its content does not match its hash.',
     }),
   ),
   {
-    name: 'an entry was changed and its own hash made anew',
+    name: 'an entry was changed and its hash recomputed',
     apply: async (store, owner) => {
       const entry = await entryAt(store, owner, 2);
       await putItem(store, withHash(owner, { ...entry, actor: 'somebody.else@alder.example' }));
     },
     brokenAt: () => 3,
-    because: 'It does not carry the hash of the entry before it.',
+    because: 'It does not contain the hash of the previous entry.',
   },
   {
-    name: 'every hash was made anew from a changed entry on, so that only the owner tells',
+    name: 'all hashes from a changed entry on were recomputed, so that only the ledger head differs',
     apply: async (store, owner, last) => {
       let previousHash = '';
       for (let sequence = 1; sequence <= last; sequence += 1) {
@@ -156,7 +156,7 @@ export const tamperings: readonly Tampering[] = [
       }
     },
     brokenAt: (last) => last,
-    because: 'Its owner remembers another hash of it.',
+    because: 'Its owner stores a different hash of it.',
   },
   {
     name: 'the first entry was removed',
@@ -174,7 +174,7 @@ export const tamperings: readonly Tampering[] = [
     name: 'the last entry was removed',
     apply: (store, owner, last) => removeEntry(store, owner, last),
     brokenAt: (last) => last,
-    because: 'It is missing, though its owner remembers it.',
+    because: 'It is missing, but its owner refers to it.',
   },
   {
     name: 'all entries were removed',
@@ -182,10 +182,10 @@ export const tamperings: readonly Tampering[] = [
       for (let sequence = 1; sequence <= last; sequence += 1) await removeEntry(store, owner, sequence);
     },
     brokenAt: () => 1,
-    because: 'It is missing, though its owner remembers it.',
+    because: 'It is missing, but its owner refers to it.',
   },
   {
-    name: 'an entry was put in at the end, chained as it should be',
+    name: 'an entry was appended with a correct hash',
     apply: async (store, owner, last) => {
       const { hash, ...entry } = await entryAt(store, owner, last);
       const sequence = last + 1;
@@ -193,20 +193,20 @@ export const tamperings: readonly Tampering[] = [
       await putItem(store, withHash(owner, forged));
     },
     brokenAt: (last) => last + 1,
-    because: 'Its owner does not know of it.',
+    because: 'Its owner does not refer to it.',
   },
   {
-    name: 'two entries changed their places, numbers and all',
+    name: 'two entries were swapped with their sequence numbers',
     apply: async (store, owner) => {
       const [second, third] = [await entryAt(store, owner, 2), await entryAt(store, owner, 3)];
       await putItem(store, { ...third, SK: second.SK, sequence: second.sequence });
       await putItem(store, { ...second, SK: third.SK, sequence: third.sequence });
     },
     brokenAt: () => 2,
-    because: 'It does not carry the hash of the entry before it.',
+    because: 'It does not contain the hash of the previous entry.',
   },
   {
-    name: 'two entries changed their places, and not their numbers',
+    name: 'two entries were swapped without their sequence numbers',
     apply: async (store, owner) => {
       const [second, third] = [await entryAt(store, owner, 2), await entryAt(store, owner, 3)];
       await putItem(store, { ...third, SK: second.SK });

@@ -1,7 +1,8 @@
 import { expect } from 'vitest';
 import { limitOf } from '../../domain/keys/grant.ts';
-import type { Item, Store } from '../../store/dynamodb/table.ts';
+import type { Item } from '../../store/dynamodb/table.ts';
 import { readKey } from '../../store/keys.ts';
+import type { Store } from '../../store/store.ts';
 import { scanAllItems } from './dynamodb.ts';
 
 /** The totals of a MAK, each read from its own items. */

@@ -7,53 +7,53 @@ import { aNotification } from '../emails/contact-email-samples.ts';
 import { mondayNine } from '../instants.ts';
 import { startTestDynamoDb } from './dynamodb.ts';
 
-const engine = await startTestDynamoDb();
+const dynamoDb = await startTestDynamoDb();
 const keyId = 'key-1';
-const notice = aNotification({ kind: 'kms-key-on-clients', lastFive: 'HJKMP', hosts: 3, withinHours: 24 });
+const notification = aNotification({ kind: 'kms-key-on-clients', lastFive: 'HJKMP', hosts: 3, withinHours: 24 });
 
-/** Where a number of people wait for each other, once. */
-function meeting(people: number): () => Promise<void> {
-  const all = Promise.withResolvers<void>();
-  let come = 0;
+/** Returns a function that waits until it was called this many times. */
+function createBarrier(calls: number): () => Promise<void> {
+  const barrier = Promise.withResolvers<void>();
+  let callCount = 0;
   return () => {
-    come += 1;
-    if (come === people) all.resolve();
-    return all.promise;
+    callCount += 1;
+    if (callCount === calls) barrier.resolve();
+    return barrier.promise;
   };
 }
 
-function looked(told: AlertHistory, counted: number): AlertDecision {
-  return { alertHistory: told, nextAlertAt: 90, activationsCounted: counted, notificationsFor: () => [notice] };
+function alertDecision(alertHistory: AlertHistory, activationsCounted: number): AlertDecision {
+  return { alertHistory, nextAlertAt: 90, activationsCounted, notificationsFor: () => [notification] };
 }
 
-describe('two who look at a key at the same moment', () => {
-  it('tell of it once, and put right what was added up once, the first time and each time after', async () => {
-    const store = await engine.newStore();
+describe('two simultaneous checks of a key', () => {
+  it('record one alert and correct the sum once, for the first alert and for later ones', async () => {
+    const store = await dynamoDb.newStore();
     await addReportedActivations(store, keyId, 10);
     for (const [percent, counted] of [
       [80, 7],
       [90, 5],
     ] as const) {
-      const bothHaveRead = meeting(2);
-      const look = async () => {
+      const bothHaveRead = createBarrier(2);
+      const decide = async () => {
         await bothHaveRead();
-        return looked({ ...emptyAlertHistory, percents: [percent] }, counted);
+        return alertDecision({ ...emptyAlertHistory, percents: [percent] }, counted);
       };
-      const owed = await Promise.all([
-        recordAlert(store, keyId, mondayNine, look),
-        recordAlert(store, keyId, mondayNine, look),
+      const notificationCounts = await Promise.all([
+        recordAlert(store, keyId, mondayNine, decide),
+        recordAlert(store, keyId, mondayNine, decide),
       ]);
-      expect(owed.toSorted()).toEqual([0, 1]);
+      expect(notificationCounts.toSorted()).toEqual([0, 1]);
       expect((await readAlertState(store, keyId)).activationsReported).toBe(counted);
     }
   });
 
-  it('lose nothing that was added meanwhile', async () => {
-    const store = await engine.newStore();
+  it('keep the activations that are reported meanwhile', async () => {
+    const store = await dynamoDb.newStore();
     await addReportedActivations(store, keyId, 10);
     await recordAlert(store, keyId, mondayNine, async () => {
       await addReportedActivations(store, keyId, 2);
-      return looked(emptyAlertHistory, 7);
+      return alertDecision(emptyAlertHistory, 7);
     });
     expect((await readAlertState(store, keyId)).activationsReported).toBe(9);
   });

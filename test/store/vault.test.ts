@@ -10,23 +10,23 @@ const vault = openVault(root);
 const other = openVault(new Secret('another secret of more than thirty-two bytes'));
 
 describe('a vault', () => {
-  it('KEY-6 wants a root secret of at least 32 bytes', () => {
+  it('KEY-6 requires a root secret of at least 32 bytes', () => {
     expect(() => openVault(new Secret('x'.repeat(31)))).toThrow('at least 32 bytes');
     expect(() => openVault(new Secret('x'.repeat(32)))).not.toThrow();
-    // Sixteen letters of two bytes each.
+    // Sixteen characters of two bytes each.
     expect(() => openVault(new Secret('é'.repeat(16)))).not.toThrow();
   });
 
-  it('KEY-6 finds a key by a keyed hash, however it is typed', () => {
+  it('KEY-6 derives the key ID from the product key, regardless of case and separators', () => {
     const key = productKey(7);
-    const typed = parseProductKey(key.reveal().toLowerCase().replaceAll('-', ' '));
-    expect(typed && vault.keyIdOf(typed)).toBe(vault.keyIdOf(key));
+    const reformatted = parseProductKey(key.reveal().toLowerCase().replaceAll('-', ' '));
+    expect(reformatted && vault.keyIdOf(reformatted)).toBe(vault.keyIdOf(key));
     expect(vault.keyIdOf(key)).toMatch(/^[0-9a-f]{32}$/);
     expect(vault.keyIdOf(productKey(8))).not.toBe(vault.keyIdOf(key));
     expect(other.keyIdOf(key)).not.toBe(vault.keyIdOf(key));
   });
 
-  it('MAK-2 gives an installation on a key always the same digest, and any other another', () => {
+  it('MAK-2 returns a deterministic digest that differs for each installation and key', () => {
     const digest = vault.digestOf('key', 'installation').toString('hex');
     expect(vault.digestOf('key', 'installation').toString('hex')).toBe(digest);
     const others = [
@@ -37,7 +37,7 @@ describe('a vault', () => {
     for (const each of others) expect(each.toString('hex')).not.toBe(digest);
   });
 
-  it('APR-1 hashes by purpose', () => {
+  it('APR-1 returns different hashes for different purposes', () => {
     const code = new Secret('493817');
     const hash = vault.hashOf('code for A', code);
     expect(vault.hashOf('code for A', new Secret('493817'))).toBe(hash);
@@ -51,7 +51,7 @@ describe('the version of the root secret', () => {
   const second = openVault(root, 2);
   const two = openVault(new Secret('a second root secret of thirty-two bytes and more'), 2);
 
-  it('KEY-6 is in front of whatever is stored or handed out, which keeps its length', () => {
+  it('KEY-6 is the prefix of every stored or published value, without making it longer', () => {
     const code = new Secret('493817');
     expect([vault.keyIdOf(productKey(7)), second.keyIdOf(productKey(7))]).toEqual([
       expect.stringMatching(/^01[0-9a-f]{30}$/),
@@ -68,69 +68,69 @@ describe('the version of the root secret', () => {
     expect(openVault(root, 255).hashOf('code', code)).toMatch(/^ff/);
   });
 
-  it('KEY-6 says why a text does not open that was sealed with another', () => {
+  it('KEY-6 is in the error if a text was sealed with another secret', () => {
     expect(() => vault.open(two.seal('text', 'id'), 'id')).toThrow('another root secret than version 1');
     expect(() => two.open(vault.seal('text', 'id'), 'id')).toThrow('another root secret than version 2');
     expect(two.open(two.seal('text', 'id'), 'id')).toBe('text');
   });
 
-  it.each([0, 256, -1, 1.5, Number.NaN])('is not %s', (version) => {
+  it.each([0, 256, -1, 1.5, Number.NaN])('cannot be %s', (version) => {
     expect(() => openVault(root, version)).toThrow('from 1 to 255');
   });
 });
 
-describe('what is sealed', () => {
+describe('a sealed text', () => {
   const text = fc.string({ unit: 'grapheme' });
 
-  it('KEY-6 opens to what it was, for the same purpose alone', () => {
+  it('KEY-6 opens only for the same purpose', () => {
     fc.assert(
-      fc.property(text, text, text, (sealed, purpose, another) => {
-        const kept = vault.seal(sealed, purpose);
-        expect(vault.open(kept, purpose)).toBe(sealed);
-        expect(() => other.open(kept, purpose)).toThrow();
-        if (another !== purpose) expect(() => vault.open(kept, another)).toThrow();
-        if (sealed.length > 8) expect(Buffer.from(kept).includes(sealed)).toBe(false);
+      fc.property(text, text, text, (plainText, purpose, another) => {
+        const sealed = vault.seal(plainText, purpose);
+        expect(vault.open(sealed, purpose)).toBe(plainText);
+        expect(() => other.open(sealed, purpose)).toThrow();
+        if (another !== purpose) expect(() => vault.open(sealed, another)).toThrow();
+        if (plainText.length > 8) expect(Buffer.from(sealed).includes(plainText)).toBe(false);
       }),
     );
   });
 
-  it('KEY-6 never shares a nonce with another text or another purpose', () => {
-    const nonceOf = (sealed: string, purpose: string) => vault.seal(sealed, purpose).split('.')[1];
+  it('KEY-6 never shares its nonce with another text or purpose', () => {
+    const nonceOf = (plainText: string, purpose: string) => vault.seal(plainText, purpose).split('.')[1];
     fc.assert(
-      fc.property(text, text, text, text, (sealed, purpose, otherSealed, otherPurpose) => {
-        const same = sealed === otherSealed && purpose === otherPurpose;
-        expect(nonceOf(sealed, purpose) === nonceOf(otherSealed, otherPurpose)).toBe(same);
+      fc.property(text, text, text, text, (plainText, purpose, otherText, otherPurpose) => {
+        const isSame = plainText === otherText && purpose === otherPurpose;
+        expect(nonceOf(plainText, purpose) === nonceOf(otherText, otherPurpose)).toBe(isSame);
       }),
     );
     expect(nonceOf('c', 'a/b')).not.toBe(nonceOf('b/c', 'a'));
   });
 
-  it('KEY-6 does not open when any part of it was tampered with, or it is no such thing', () => {
-    const kept = vault.seal('BCDFG', 'key');
-    for (const [index, character] of [...kept].entries()) {
-      const tampered = kept.slice(0, index) + (character === 'A' ? 'B' : 'A') + kept.slice(index + 1);
-      // The last character of a part can have bits that say nothing.
-      if (saysTheSame(tampered, kept)) continue;
+  it('KEY-6 does not open if any part of it was modified, or if it is not a sealed text', () => {
+    const sealed = vault.seal('BCDFG', 'key');
+    for (const [index, character] of [...sealed].entries()) {
+      const tampered = sealed.slice(0, index) + (character === 'A' ? 'B' : 'A') + sealed.slice(index + 1);
+      // The last character of a part can contain unused bits.
+      if (hasSameBytes(tampered, sealed)) continue;
       expect(() => vault.open(tampered, 'key')).toThrow();
     }
-    const [version, nonce, tag = '', sealed] = kept.split('.');
+    const [version, nonce, tag = '', cipherText] = sealed.split('.');
     const shortTag = Buffer.from(tag, 'base64url').subarray(0, 4).toString('base64url');
-    expect(() => vault.open([version, nonce, shortTag, sealed].join('.'), 'key')).toThrow();
-    for (const nonsense of ['', '1', '1.a.b', '2.a.b.c', 'v1.a.b.c', kept.slice(2)]) {
+    expect(() => vault.open([version, nonce, shortTag, cipherText].join('.'), 'key')).toThrow();
+    for (const nonsense of ['', '1', '1.a.b', '2.a.b.c', 'v1.a.b.c', sealed.slice(2)]) {
       expect(() => vault.open(nonsense, 'key')).toThrow();
     }
   });
 
-  function saysTheSame(one: string, another: string): boolean {
+  function hasSameBytes(one: string, another: string): boolean {
     const parts = (text: string) => text.split('.').map((part) => Buffer.from(part, 'base64url').toString('hex'));
     return one.startsWith('1.') && JSON.stringify(parts(one)) === JSON.stringify(parts(another));
   }
 
-  it('KEY-6 opens as a product key only if it is one', () => {
+  it('KEY-6 opens as a product key only if the text is one', () => {
     const key = productKey(7);
     expect(vault.openProductKey(vault.seal(key.reveal(), 'id'), 'id').reveal()).toBe(key.reveal());
     expect(() => vault.openProductKey(vault.seal('no key', 'id'), 'id')).toThrow(
-      'The sealed key of id is no product key.',
+      'The sealed text of id is not a product key.',
     );
   });
 });
@@ -141,7 +141,7 @@ describe('two hashes', () => {
     ['abc', 'abd', false],
     ['abc', 'abcd', false],
     ['', '', true],
-  ])('APR-1 %s and %s are the same: %s', (one, another, same) => {
+  ])('APR-1 compares %s and %s: %s', (one, another, same) => {
     expect(sameHash(one, another)).toBe(same);
   });
 });
