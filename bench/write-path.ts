@@ -116,11 +116,11 @@ export function activationUpdate(
   return {
     TableName: store.tableName,
     Key: bucketKey(keyId, homeBucketOf(digest, bucketCount)),
-    UpdateExpression: 'SET #mark = :mark, #used = #used + :one, #available = #available - :one',
-    ConditionExpression: `attribute_not_exists(#mark) AND #available > :none AND ${liveAndCurrentLayout}`,
-    ExpressionAttributeNames: { ...bucketAttributeNames, '#mark': attributeNameOf(activation.installationId) },
+    UpdateExpression: 'SET #activation = :activation, #used = #used + :one, #available = #available - :one',
+    ConditionExpression: `attribute_not_exists(#activation) AND #available > :none AND ${liveAndCurrentLayout}`,
+    ExpressionAttributeNames: { ...bucketAttributeNames, '#activation': attributeNameOf(activation.installationId) },
     ExpressionAttributeValues: {
-      ':mark': encodeActivation(activation),
+      ':activation': encodeActivation(activation),
       ':one': 1,
       ':none': 0,
       ':live': 'live',
