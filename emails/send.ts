@@ -115,7 +115,7 @@ const plainAddress = new RegExp(
 
 /**
  * Returns the one plain address that SES accepts, or `undefined`. SES reads `a@b.example, c@d.example` as two addresses,
- * and an address that it cannot parse fails the whole call. A domain in another script is returned in its ASCII form; SES
+ * and an address that it cannot parse fails the entire call. A domain in another script is returned in its ASCII form; SES
  * has no such form for the part before the `@`.
  */
 function toPlainAddress(to: string): string | undefined {

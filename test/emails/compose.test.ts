@@ -568,7 +568,7 @@ describe('a pending email that is no longer true', () => {
 });
 
 describe('text from others', () => {
-  const nasty = [
+  const hostileTexts = [
     '</td></tr></table></div><h1>APPROVED</h1>',
     '<script>alert(1)</script>',
     '"><img src=x onerror=alert(1)>',
@@ -605,7 +605,10 @@ describe('text from others', () => {
   // It begins with a character, so that no reason is empty and no comment is omitted.
   const textFromOthers = fc
     .array(
-      fc.oneof({ weight: 3, arbitrary: fc.constantFrom(...nasty) }, fc.string({ unit: 'binary', maxLength: 40 })),
+      fc.oneof(
+        { weight: 3, arbitrary: fc.constantFrom(...hostileTexts) },
+        fc.string({ unit: 'binary', maxLength: 40 }),
+      ),
       {
         maxLength: 12,
       },

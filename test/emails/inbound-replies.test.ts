@@ -15,7 +15,7 @@ const parsedForm = parseRequestForm(
     text: `Organization name: Alder School District
 Agreement number: E-1001
 Name: Inés Oliveira
-E-mail: ines@alder.example
+Email: ines@alder.example
 Product: Windows Vista
 Key: BCDFG
 Reason: Two new schools, Elm and Fir, open in autumn.

@@ -158,7 +158,7 @@ describe('an email that SES does not accept', () => {
     new BadRequestException({ message: 'Header name is not allowed.', ...metadata }),
     serviceError('AccountSuspendedException'),
     serviceError('SendingPausedException'),
-    serviceError('NotFoundException', 'Configuration set <letters> does not exist.'),
+    serviceError('NotFoundException', 'Configuration set <notifications> does not exist.'),
     serviceError('InternalServiceErrorException', 'oh', 500),
     serviceError('AccessDeniedException', 'no', 403),
     Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' }),
