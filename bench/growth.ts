@@ -191,10 +191,10 @@ async function buildRequests(size: number): Promise<GrowthFixture> {
   const items = Array.from({ length: size }, (_, count): readonly Item[] => {
     const exceptionId = `request-${String(count).padStart(8, '0')}`;
     const request = { ...submitted.request, exceptionId, keyId: `key-${exceptionId}` };
-    const owned = newItem(exceptionKey(exceptionId), request);
+    const record = newItem(exceptionKey(exceptionId), request);
     return [
       ...putItemsIn(
-        requestWrites(store, owned, request, { operationId: 'receive', now: fixedNow, event: submitted.event }),
+        requestWrites(store, record, request, { operationId: 'receive', now: fixedNow, event: submitted.event }),
       ),
       { ...openRequestPointer(request.keyId), exceptionId },
     ];

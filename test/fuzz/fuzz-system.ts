@@ -101,7 +101,7 @@ export async function setUpFuzzSystem(callApi: CallApi): Promise<FuzzSystem> {
     staff,
     outsider,
     unauthenticated: [
-      { name: 'nobody', roles: [], token: undefined },
+      { name: 'a caller without a token', roles: [], token: undefined },
       expired,
       { name: 'a caller with a changed token', roles: [], token: tamperedToken(staff['licensing-admins'].token ?? '') },
       { name: 'a caller with an unsigned token', roles: [], token: unsignedToken(outsider.token ?? '') },

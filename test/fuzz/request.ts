@@ -243,10 +243,10 @@ function callerFrom(draft: Draft, { system, customer }: ResolutionContext): Call
     token: system.tokens.get(person.email),
   });
   const audience = audienceByRoute.get(`${operation.method} ${operation.path}`) ?? [];
-  const nobody: Caller = { name: 'nobody', roles: [], token: undefined };
+  const anonymous: Caller = { name: 'a caller without a token', roles: [], token: undefined };
   switch (caller.kind) {
     case 'permitted': {
-      if (!needsToken(audience)) return nobody;
+      if (!needsToken(audience)) return anonymous;
       if (operation.operation.operationId === 'nameDeputy') return signedIn(customer.correspondent);
       const roles = audience.flatMap((each) =>
         each in system.staff ? [system.staff[each as keyof FuzzSystem['staff']]] : [],

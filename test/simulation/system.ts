@@ -295,7 +295,7 @@ function describeError(error: unknown): string {
 /** Replaces the clock and the random values of the functions, so that the seed determines them. */
 function seedRuntime(prng: Prng, clock: Clock): void {
   const digits = (count: number) => Array.from({ length: count }, () => prng.below(10)).join('');
-  const letters = (count: number) =>
+  const characters = (count: number) =>
     Array.from({ length: count }, () =>
       'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'.charAt(prng.below(62)),
     ).join('');
@@ -305,7 +305,7 @@ function seedRuntime(prng: Prng, clock: Clock): void {
   } satisfies typeof runtimeClock);
   Object.assign(random, {
     below: (bound: number) => prng.below(bound),
-    token: () => new Secret(letters(43), '[token]'),
+    token: () => new Secret(characters(43), '[token]'),
     code: (count: number) => new Secret(digits(count), '[code]'),
   } satisfies typeof random);
   // The SDK uses it for the time that it waits before a retry.
