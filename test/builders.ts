@@ -322,6 +322,20 @@ export function aRequest({
 /** One request in each of the nine states. */
 export const requestInEachState: readonly ExceptionRequest[] = exceptionStatuses.map((status) => aRequest({ status }));
 
+export function statusOf(request: ExceptionRequest): ExceptionStatus {
+  return request.state.status;
+}
+
+/** Lists the pending notifications of a request, each as its kind and its recipient. */
+export function listNotifications(request: ExceptionRequest): readonly string[] {
+  return request.pendingNotifications.map(({ kind, to }) => `${kind} to ${to}`);
+}
+
+/** Returns the request without pending notifications. */
+export function withEmptyOutbox(request: ExceptionRequest): ExceptionRequest {
+  return { ...request, pendingNotifications: [] };
+}
+
 /** Returns the request with a waiting workflow execution. */
 export function withWaitingExecution(request: ExceptionRequest): ExceptionRequest {
   return { ...request, execution: { status: 'waiting', executionNumber: 1, since: request.receivedAt } };

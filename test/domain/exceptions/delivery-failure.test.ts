@@ -8,6 +8,7 @@ import { forwardRequest } from '../../../domain/exceptions/review.ts';
 import {
   context,
   expectAccepted,
+  listNotifications,
   requestApproved,
   requestAwaitingApproval,
   requestAwaitingRequester,
@@ -15,36 +16,35 @@ import {
   requestInSecondRound,
   requestWithdrawn,
   reviewer,
+  withEmptyOutbox,
   withWaitingExecution,
 } from '../../builders.ts';
 import { tuesdayTen, wednesdayNoon } from '../../instants.ts';
 
-const lost: DeliveryFailure = {
+const failedDelivery: DeliveryFailure = {
   notificationKind: 'approval-requested',
   to: 'correspondent',
   round: 1,
   kind: 'not-delivered',
   because: 'Permanent/NoEmail',
 };
-const awaiting = { ...requestAwaitingApproval(), pendingNotifications: [] };
+const awaiting = withEmptyOutbox(requestAwaitingApproval());
 
-function hear(request: ExceptionRequest, trouble: Partial<DeliveryFailure> = {}, hasDeputy = false) {
-  return recordDeliveryEvent(request, { ...lost, ...trouble }, hasDeputy, tuesdayTen);
+function record(request: ExceptionRequest, failure: Partial<DeliveryFailure> = {}, hasDeputy = false) {
+  return recordDeliveryEvent(request, { ...failedDelivery, ...failure }, hasDeputy, tuesdayTen);
 }
-
-const owed = ({ pendingNotifications: letters }: ExceptionRequest) => letters.map(({ kind, to }) => `${kind} to ${to}`);
 
 describe('an email that asks the Correspondent for approval', () => {
   it.each(['approval-requested', 'approval-reminder'] as const)(
     'EXC-6 LED-1 that is not delivered (%s) marks the round, notifies the team and the requester, and is recorded',
-    (letter) => {
-      const { request, event: deed } = hear(awaiting, { notificationKind: letter });
+    (notificationKind) => {
+      const { request, event } = record(awaiting, { notificationKind });
       expect(approvalRoundOf(request)?.undeliverableAt).toBe(tuesdayTen);
-      expect(owed(request)).toEqual(['undeliverable to team', 'undeliverable to requester']);
-      expect(deed).toEqual({
+      expect(listNotifications(request)).toEqual(['undeliverable to team', 'undeliverable to requester']);
+      expect(event).toEqual({
         actor: 'volume-activation',
         action: 'mail-not-delivered',
-        detail: `This email could not be delivered: “${letter}” to the correspondent (Permanent/NoEmail).`,
+        detail: `This email could not be delivered: “${notificationKind}” to the correspondent (Permanent/NoEmail).`,
         reference: 'X-1',
       });
     },
@@ -52,21 +52,21 @@ describe('an email that asks the Correspondent for approval', () => {
 
   it('EXC-6 that is not delivered changes neither the round nor the clock, and does not resume the workflow', () => {
     const waiting = withWaitingExecution(awaiting);
-    const { request } = hear(waiting);
+    const { request } = record(waiting);
     expect(request.execution).toEqual(waiting.execution);
     expect(request.clock).toEqual(waiting.clock);
     expect(approvalRoundOf(request)).toMatchObject({ number: 1, decision: null, remindersSent: 0 });
   });
 
   it('EXC-6 that is not delivered is notified once a round, however many of its emails are lost', () => {
-    const { request: once } = hear(awaiting);
-    const { request: twice, event: deed } = hear(once, { notificationKind: 'approval-reminder' }, true);
-    expect(twice).toEqual(once);
-    expect(deed.action).toBe('mail-not-delivered');
+    const { request: first } = record(awaiting);
+    const { request: second, event } = record(first, { notificationKind: 'approval-reminder' }, true);
+    expect(second).toEqual(first);
+    expect(event.action).toBe('mail-not-delivered');
   });
 
   it('AGR-5 that is not delivered goes to the deputy on duty, who alone can decide now', () => {
-    expect(owed(hear(awaiting, {}, true).request)).toEqual([
+    expect(listNotifications(record(awaiting, {}, true).request)).toEqual([
       'undeliverable to team',
       'undeliverable to requester',
       'approval-requested to deputy',
@@ -75,13 +75,13 @@ describe('an email that asks the Correspondent for approval', () => {
 
   it('AGR-4 EXC-7 of a previous round does not mark the open round', () => {
     const second = expectAccepted(restartApproval(awaiting, context({ now: tuesdayTen }))).request;
-    expect(approvalRoundOf(hear(second).request)?.undeliverableAt).toBeNull();
-    expect(approvalRoundOf(hear(second, { round: 2 }).request)?.undeliverableAt).toBe(tuesdayTen);
-    expect(owed(hear({ ...requestInSecondRound(), pendingNotifications: [] }).request)).toEqual([]);
+    expect(approvalRoundOf(record(second).request)?.undeliverableAt).toBeNull();
+    expect(approvalRoundOf(record(second, { round: 2 }).request)?.undeliverableAt).toBe(tuesdayTen);
+    expect(listNotifications(record(withEmptyOutbox(requestInSecondRound())).request)).toEqual([]);
   });
 
   it('AGR-4 EXC-7 that is not delivered does not mark the next round', () => {
-    const { request } = hear(awaiting);
+    const { request } = record(awaiting);
     expect(
       approvalRoundOf(expectAccepted(restartApproval(request, context({ now: wednesdayNoon }))).request)
         ?.undeliverableAt,
@@ -95,32 +95,32 @@ describe('an email that asks the Correspondent for approval', () => {
 });
 
 describe('a delivery failure that is only recorded', () => {
-  const { pendingNotifications: _, ...asItWas } = awaiting;
+  const { pendingNotifications: _, ...requestMembers } = awaiting;
 
-  it.each<[what: string, trouble: Partial<DeliveryFailure>, action: string]>([
-    ['a mailbox that took nothing for now', { kind: 'deferred', because: 'Transient/MailboxFull' }, 'mail-put-off'],
+  it.each<[label: string, failure: Partial<DeliveryFailure>, action: string]>([
+    ['a temporary failure', { kind: 'deferred', because: 'Transient/MailboxFull' }, 'mail-put-off'],
     ['a complaint', { kind: 'complaint', because: 'abuse' }, 'mail-complained-of'],
-    ['a mail to the deputy', { to: 'deputy' }, 'mail-not-delivered'],
-    ['a mail that asks for nothing', { notificationKind: 'decided' }, 'mail-not-delivered'],
-    ['a mail to the requester', { notificationKind: 'forwarded', to: 'requester' }, 'mail-not-delivered'],
-    ['a mail about no question', { round: null }, 'mail-not-delivered'],
-  ])('LED-1 is %s', (__, trouble, action) => {
-    const { request, event: deed } = hear(awaiting, trouble, true);
-    expect(request).toEqual({ ...asItWas, pendingNotifications: [] });
-    expect(deed.action).toBe(action);
+    ['an email to the deputy', { to: 'deputy' }, 'mail-not-delivered'],
+    ['an email that asks for no approval', { notificationKind: 'decided' }, 'mail-not-delivered'],
+    ['an email to the requester', { notificationKind: 'forwarded', to: 'requester' }, 'mail-not-delivered'],
+    ['an email about no round', { round: null }, 'mail-not-delivered'],
+  ])('LED-1 is %s', (__, failure, action) => {
+    const { request, event } = record(awaiting, failure, true);
+    expect(request).toEqual({ ...requestMembers, pendingNotifications: [] });
+    expect(event.action).toBe(action);
   });
 
   it('LED-1 is any failure of a request that waits for no approval', () => {
     const others = [
-      ...requestInEachState.filter(({ state: stage }) => stage.status !== 'awaiting-approval'),
+      ...requestInEachState.filter(({ state }) => state.status !== 'awaiting-approval'),
       requestApproved(),
     ];
-    for (const request of others) expect(hear(request, {}, true).request).toEqual(request);
-    expect(hear(requestAwaitingRequester()).event.action).toBe('mail-not-delivered');
-    expect(hear(requestWithdrawn()).request).toEqual(requestWithdrawn());
+    for (const request of others) expect(record(request, {}, true).request).toEqual(request);
+    expect(record(requestAwaitingRequester()).event.action).toBe('mail-not-delivered');
+    expect(record(requestWithdrawn()).request).toEqual(requestWithdrawn());
   });
 
   it('LED-1 changes the request object, so that the ledger entry is written', () => {
-    expect(hear(awaiting, { kind: 'complaint' }).request).not.toBe(awaiting);
+    expect(record(awaiting, { kind: 'complaint' }).request).not.toBe(awaiting);
   });
 });

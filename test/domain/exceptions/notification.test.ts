@@ -4,14 +4,14 @@ import type { RequestNotification } from '../../../domain/exceptions/notificatio
 import { selectUnclaimed, withDeputyNotifications } from '../../../domain/exceptions/notification.ts';
 import { mondayTen } from '../../instants.ts';
 
-const free: RequestNotification = {
+const unclaimed: RequestNotification = {
   notificationId: '1-received-requester',
   kind: 'received',
   to: 'requester',
   claimedUntil: null,
 };
 const claimed: RequestNotification = {
-  ...free,
+  ...unclaimed,
   notificationId: '2-forwarded-requester',
   kind: 'forwarded',
   claimedUntil: mondayTen,
@@ -19,8 +19,8 @@ const claimed: RequestNotification = {
 
 describe('the notifications that can be sent now', () => {
   it('EXC-11 are those without a claim, in the order of the outbox', () => {
-    expect(selectUnclaimed([free, claimed], addDuration(mondayTen, { seconds: -1 }))).toEqual([free]);
-    expect(selectUnclaimed([claimed, free], addDuration(mondayTen, { seconds: 1 }))).toEqual([claimed, free]);
+    expect(selectUnclaimed([unclaimed, claimed], addDuration(mondayTen, { seconds: -1 }))).toEqual([unclaimed]);
+    expect(selectUnclaimed([claimed, unclaimed], addDuration(mondayTen, { seconds: 1 }))).toEqual([claimed, unclaimed]);
   });
 
   it('EXC-11 include those whose claim ends now, because the claimant did not send them', () => {
@@ -33,30 +33,30 @@ describe('the notifications that can be sent now', () => {
 });
 
 describe('the notifications of a Correspondent who has a deputy', () => {
-  const wanted: RequestNotification = {
+  const toCorrespondent: RequestNotification = {
     notificationId: '3-approval-requested-correspondent',
     kind: 'approval-requested',
     to: 'correspondent',
     claimedUntil: null,
   };
   const toDeputy: RequestNotification = {
-    ...wanted,
+    ...toCorrespondent,
     notificationId: '3-approval-requested-correspondent+deputy',
     to: 'deputy',
   };
 
   it('AGR-5 are copied to the deputy, each copy directly after its original', () => {
-    expect(withDeputyNotifications([wanted, free], true)).toEqual([wanted, toDeputy, free]);
+    expect(withDeputyNotifications([toCorrespondent, unclaimed], true)).toEqual([toCorrespondent, toDeputy, unclaimed]);
   });
 
   it('AGR-5 are not copied without a deputy', () => {
-    expect(withDeputyNotifications([wanted, free], false)).toEqual([wanted, free]);
+    expect(withDeputyNotifications([toCorrespondent, unclaimed], false)).toEqual([toCorrespondent, unclaimed]);
   });
 
   it('AGR-5 are not copied twice, nor after they were claimed', () => {
-    expect(withDeputyNotifications([wanted, toDeputy], true)).toEqual([wanted, toDeputy]);
-    expect(withDeputyNotifications([{ ...wanted, claimedUntil: mondayTen }], true)).toEqual([
-      { ...wanted, claimedUntil: mondayTen },
+    expect(withDeputyNotifications([toCorrespondent, toDeputy], true)).toEqual([toCorrespondent, toDeputy]);
+    expect(withDeputyNotifications([{ ...toCorrespondent, claimedUntil: mondayTen }], true)).toEqual([
+      { ...toCorrespondent, claimedUntil: mondayTen },
     ]);
   });
 });

@@ -2,20 +2,20 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { extractReplyText } from '../../../domain/exceptions/reply-text.ts';
 
-const own = (...lines: readonly string[]) => extractReplyText(lines.join('\n'));
+const extractFrom = (...lines: readonly string[]) => extractReplyText(lines.join('\n'));
 
 describe('an email without quoted text', () => {
   it('EXC-13 is kept line by line', () => {
-    expect(own('Hello,', '', '  Name: Inés', '> 9 seats are free'.slice(2))).toEqual({
+    expect(extractFrom('Hello,', '', '  Name: Inés', '> 9 seats are free'.slice(2))).toEqual({
       text: 'Hello,\n\n  Name: Inés\n9 seats are free',
       quotedTextRemoved: false,
     });
   });
 
   it('EXC-13 is kept without surrounding empty lines, with empty lines trimmed, and with the ends of its table cells', () => {
-    expect(own('', ' ', 'a', '   ', 'b', ' \t ', 'c', '', '').text).toBe('a\n\nb\n\t\nc');
-    expect(own('Room _____').text).toBe('Room _____');
-    expect(own('_____ is the room').text).toBe('_____ is the room');
+    expect(extractFrom('', ' ', 'a', '   ', 'b', ' \t ', 'c', '', '').text).toBe('a\n\nb\n\t\nc');
+    expect(extractFrom('Room _____').text).toBe('Room _____');
+    expect(extractFrom('_____ is the room').text).toBe('_____ is the room');
   });
 
   it('has one kind of line end, one kind of space, and no invisible characters', () => {
@@ -39,7 +39,7 @@ describe('an email without quoted text', () => {
 
 describe('quoted text', () => {
   it('EXC-13 is removed above and below the reply', () => {
-    expect(own('> Product: x', 'Product: y', ' >> Product: z', 'Thanks')).toEqual({
+    expect(extractFrom('> Product: x', 'Product: y', ' >> Product: z', 'Thanks')).toEqual({
       text: 'Product: y\nThanks',
       quotedTextRemoved: true,
     });
@@ -70,14 +70,18 @@ describe('quoted text', () => {
       ['  On 1 Jun 2026, at 10:00, Volume Activation', '  wrote:'],
     ];
     for (const sentence of sentences) {
-      const more = sentence.map((line, index) => (index === sentence.length - 1 ? `${line} we need ten` : line));
-      expect(own('Above', ...more, '> Product: x').text).toBe(['Above', ...more].join('\n'));
-      expect(own('Above', '', ...sentence, '', '> Product: x', '', 'Below').text).toBe('Above\n\nBelow');
-      expect(own('Above', '', ...sentence, '', 'Product: x', '', 'Below')).toEqual({
+      const longerSentence = sentence.map((line, index) =>
+        index === sentence.length - 1 ? `${line} we need ten` : line,
+      );
+      expect(extractFrom('Above', ...longerSentence, '> Product: x').text).toBe(
+        ['Above', ...longerSentence].join('\n'),
+      );
+      expect(extractFrom('Above', '', ...sentence, '', '> Product: x', '', 'Below').text).toBe('Above\n\nBelow');
+      expect(extractFrom('Above', '', ...sentence, '', 'Product: x', '', 'Below')).toEqual({
         text: 'Above',
         quotedTextRemoved: true,
       });
-      expect(own('Above', ...sentence, '> Product: x', 'Below').text).toBe('Above\nBelow');
+      expect(extractFrom('Above', ...sentence, '> Product: x', 'Below').text).toBe('Above\nBelow');
     }
   });
 
@@ -93,28 +97,28 @@ describe('quoted text', () => {
       'den mån 1 juni 2026 kl 10:00 skrev Jan:',
       'w dniu pon., 1 cze 2026 o 10:00 Jan napisał:',
     ]) {
-      expect(own(`See ${sentence}`, 'Below').quotedTextRemoved).toBe(false);
-      expect(own(sentence, 'Below').quotedTextRemoved).toBe(true);
+      expect(extractFrom(`See ${sentence}`, 'Below').quotedTextRemoved).toBe(false);
+      expect(extractFrom(sentence, 'Below').quotedTextRemoved).toBe(true);
     }
   });
 
   it('starts at a mark, after the attribution or after empty lines', () => {
     const sentence = 'On 1 Jun 2026, at 10:00, Volume Activation wrote:';
-    expect(own(sentence, '   ', '> Product: x', 'Below').text).toBe('Below');
-    expect(own('Above', sentence, 'seats > 9', 'Below').text).toBe('Above');
+    expect(extractFrom(sentence, '   ', '> Product: x', 'Below').text).toBe('Below');
+    expect(extractFrom('Above', sentence, 'seats > 9', 'Below').text).toBe('Above');
   });
 
   it('has a machine-written attribution, no longer than two dates and two addresses', () => {
     const ofLength = (length: number) => `On 10:00 ${'x'.repeat(length - 'On 10:00  wrote:'.length)} wrote:`;
-    expect(own('Above', ofLength(400), 'Below').text).toBe('Above');
-    expect(own('Above', ofLength(401), 'Below').quotedTextRemoved).toBe(false);
-    expect(own('Jan w dniu 1.06 o 10:00 napisał:', 'Below').quotedTextRemoved).toBe(false);
-    expect(own('On Monday 1 June 2026 the board wrote:', 'Below').quotedTextRemoved).toBe(false);
+    expect(extractFrom('Above', ofLength(400), 'Below').text).toBe('Above');
+    expect(extractFrom('Above', ofLength(401), 'Below').quotedTextRemoved).toBe(false);
+    expect(extractFrom('Jan w dniu 1.06 o 10:00 napisał:', 'Below').quotedTextRemoved).toBe(false);
+    expect(extractFrom('On Monday 1 June 2026 the board wrote:', 'Below').quotedTextRemoved).toBe(false);
   });
 
   it('does not start at a person’s sentence about what others wrote', () => {
     const lines = ['On Monday the board wrote:', 'we need ten.', 'From: here on we need more.', 'To: all'];
-    expect(own(...lines)).toEqual({ text: lines.join('\n'), quotedTextRemoved: false });
+    expect(extractFrom(...lines)).toEqual({ text: lines.join('\n'), quotedTextRemoved: false });
   });
 });
 
@@ -122,20 +126,20 @@ describe('the message history below a reply', () => {
   it.each([
     [
       'Outlook',
-      ['From: Call Centre <desk@va.example>', 'Sent: Monday, June 1, 2026 9:00 AM', 'To: Inés', 'Subject: it'],
+      ['From: Call Center <desk@va.example>', 'Sent: Monday, June 1, 2026 9:00 AM', 'To: Inés', 'Subject: it'],
     ],
-    ['in bold', ['*From:* Call Centre', '*Sent:* Monday, June 1, 2026 9:00 AM', '*To:* Inés', '*Subject:* it']],
+    ['in bold', ['*From:* Call Center', '*Sent:* Monday, June 1, 2026 9:00 AM', '*To:* Inés', '*Subject:* it']],
     ['in German', ['Von: Desk', 'Gesendet: Montag, 1. Juni 2026 09:00', 'An: Inés', 'Betreff: es']],
     ['in French', ['De : Desk', 'Envoyé : lundi 1 juin 2026 09:00', 'À : Inés', 'Objet : cela']],
     ['in Japanese', ['差出人: Desk', '送信日時: 2026年6月1日 9:00', '宛先: Inés', '件名: それ']],
     ['with a copy to others', ['From: D', 'Date: 1 June 2026 at 9.00', 'To: I', 'Cc: a@b.example', 'Subject: it']],
-    ['with its lines broken', ['From: Desk', 'Sent: Monday,', ' June 1, 2026 9:00 AM', 'To: Inés', 'Subject: it']],
-    ['behind a line', ['-----Original Message-----', 'whatever follows']],
-    ['behind a line in German', ['-----Ursprüngliche Nachricht-----', 'whatever follows']],
-    ['passed on by Gmail', ['---------- Forwarded message ---------', 'From: D']],
-    ['passed on by Apple', ['Begin forwarded message:', '', 'From: D']],
+    ['with broken lines', ['From: Desk', 'Sent: Monday,', ' June 1, 2026 9:00 AM', 'To: Inés', 'Subject: it']],
+    ['below a divider', ['-----Original Message-----', 'whatever follows']],
+    ['below a divider in German', ['-----Ursprüngliche Nachricht-----', 'whatever follows']],
+    ['forwarded by Gmail', ['---------- Forwarded message ---------', 'From: D']],
+    ['forwarded by Apple Mail', ['Begin forwarded message:', '', 'From: D']],
   ])('EXC-13 is removed: %s', (_, history) => {
-    expect(own('Product: y', '', '________________________________', ...history, '', 'Product: x')).toEqual({
+    expect(extractFrom('Product: y', '', '________________________________', ...history, '', 'Product: x')).toEqual({
       text: 'Product: y',
       quotedTextRemoved: true,
     });
@@ -143,8 +147,8 @@ describe('the message history below a reply', () => {
 
   it('is neither a form nor header lines that a person writes above one', () => {
     const memo = ['To: exceptions team', 'From: Inés', 'Subject: MAKADD', 'Date: 1 June 2026', '', 'Product: y'];
-    expect(own(...memo)).toEqual({ text: memo.join('\n'), quotedTextRemoved: false });
-    for (const byHand of [
+    expect(extractFrom(...memo)).toEqual({ text: memo.join('\n'), quotedTextRemoved: false });
+    for (const headerLines of [
       ['From: Inés', 'Date: 1 June 2026', 'To: the team', 'Subject: MAKADD'],
       ['From: Inés', 'To: the team, before 9:00', 'Subject: MAKADD'],
       ['To: the team', 'Subject: MAKADD', 'From: Inés', 'Sent: 9:00'],
@@ -152,19 +156,22 @@ describe('the message history below a reply', () => {
       ['Sent: 9:00', 'To: the team', 'Subject: MAKADD', 'Hello,', 'all', 'From: Inés'],
       ['From: Inés', 'Sent: 9:00', 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'To: the team', 'Subject: MAKADD'],
     ]) {
-      expect(own(...byHand, '', 'Product: y')).toEqual({
-        text: [...byHand, '', 'Product: y'].join('\n'),
+      expect(extractFrom(...headerLines, '', 'Product: y')).toEqual({
+        text: [...headerLines, '', 'Product: y'].join('\n'),
         quotedTextRemoved: false,
       });
     }
     const decorated = ['--- MAKADD request ---', 'Product: y', '------', 'Key: BCDFG'];
-    expect(own(...decorated)).toEqual({ text: decorated.join('\n'), quotedTextRemoved: false });
+    expect(extractFrom(...decorated)).toEqual({ text: decorated.join('\n'), quotedTextRemoved: false });
   });
 });
 
 describe('a signature', () => {
-  it.each(['-- ', '--'])('is removed after its separator %j, and does not count as quoted text', (mark) => {
-    expect(own('Elm and Fir.', mark, 'Phone: 1')).toEqual({ text: 'Elm and Fir.', quotedTextRemoved: false });
+  it.each(['-- ', '--'])('is removed after its separator %j, and does not count as quoted text', (separator) => {
+    expect(extractFrom('Elm and Fir.', separator, 'Phone: 1')).toEqual({
+      text: 'Elm and Fir.',
+      quotedTextRemoved: false,
+    });
   });
 });
 
@@ -190,8 +197,8 @@ describe('any text', () => {
 
   it('is unchanged when its reply text is extracted again', () => {
     fc.assert(
-      fc.property(lines, (all) => {
-        const { text } = extractReplyText(all.join('\n'));
+      fc.property(lines, (textLines) => {
+        const { text } = extractReplyText(textLines.join('\n'));
         expect(extractReplyText(text).text).toBe(text);
       }),
     );
@@ -199,8 +206,8 @@ describe('any text', () => {
 
   it('leaves no quoted lines and no control characters', () => {
     fc.assert(
-      fc.property(lines, (all) => {
-        const { text } = extractReplyText(all.join('\n'));
+      fc.property(lines, (textLines) => {
+        const { text } = extractReplyText(textLines.join('\n'));
         expect(text).not.toMatch(/^ {0,3}>/m);
         expect(text).not.toMatch(/[^\P{Cc}\n\t]/u);
         expect(text.isWellFormed()).toBe(true);

@@ -19,12 +19,12 @@ import * as on from '../../instants.ts';
 
 const aDay = 8 * 60;
 const fiveDays = 5 * aDay;
-const nobody = { team: 0, requester: 0, correspondent: 0 };
+const noMinutes = { team: 0, requester: 0, correspondent: 0 };
 
 const start = (at: Instant) => startClock(at, true, policy);
-const hand = (clock: SlaClock, holder: Assignee, at: Instant) => assignTo(clock, holder, at, policy);
+const assign = (clock: SlaClock, assignee: Assignee, at: Instant) => assignTo(clock, assignee, at, policy);
 const stop = (clock: SlaClock, at: Instant) => stopClock(clock, at, policy);
-const left = (clock: SlaClock, at: Instant) => remainingMinutes(clock, at, policy);
+const minutesLeft = (clock: SlaClock, at: Instant) => remainingMinutes(clock, at, policy);
 
 describe('the clock of a new request', () => {
   it('SLA-1 runs, assigned to the team, until 17:00 of the fifth business day after', () => {
@@ -33,7 +33,7 @@ describe('the clock of a new request', () => {
       dueAt: on.nextMondayFive,
       assignee: 'team',
       since: on.mondayTen,
-      elapsed: nobody,
+      elapsed: noMinutes,
     });
   });
 
@@ -48,32 +48,32 @@ describe('the clock of a new request', () => {
 
   it('SLA-2 shows the minutes left, which only business hours reduce', () => {
     const clock = start(on.mondayTen);
-    expect(left(clock, on.mondayTen)).toBe(fiveDays + 7 * 60);
-    expect(left(clock, on.mondayNoon)).toBe(fiveDays + 5 * 60);
-    expect(left(clock, on.mondayFive)).toBe(fiveDays);
-    expect(left(clock, on.tuesdayNine)).toBe(fiveDays);
-    expect(left(clock, on.nextMondayFive)).toBe(0);
-    expect(left(clock, on.nextTuesdayFive)).toBe(-aDay);
+    expect(minutesLeft(clock, on.mondayTen)).toBe(fiveDays + 7 * 60);
+    expect(minutesLeft(clock, on.mondayNoon)).toBe(fiveDays + 5 * 60);
+    expect(minutesLeft(clock, on.mondayFive)).toBe(fiveDays);
+    expect(minutesLeft(clock, on.tuesdayNine)).toBe(fiveDays);
+    expect(minutesLeft(clock, on.nextMondayFive)).toBe(0);
+    expect(minutesLeft(clock, on.nextTuesdayFive)).toBe(-aDay);
   });
 });
 
 describe('a clock that is paused while the requester is asked', () => {
-  const standing = hand(start(on.mondayTen), 'requester', on.mondayNoon);
+  const paused = assign(start(on.mondayTen), 'requester', on.mondayNoon);
 
   it('SLA-2 keeps the minutes left, however long it is paused', () => {
-    expect(standing).toEqual({
+    expect(paused).toEqual({
       status: 'paused',
       remainingMinutes: fiveDays + 5 * 60,
       since: on.mondayNoon,
       elapsed: { team: 120, requester: 0, correspondent: 0 },
     });
-    expect(left(standing, on.mondayNoon)).toBe(fiveDays + 5 * 60);
-    expect(left(standing, on.nextFridayFive)).toBe(fiveDays + 5 * 60);
-    expect(isOverdue(standing, on.nextFridayFive)).toBe(false);
+    expect(minutesLeft(paused, on.mondayNoon)).toBe(fiveDays + 5 * 60);
+    expect(minutesLeft(paused, on.nextFridayFive)).toBe(fiveDays + 5 * 60);
+    expect(isOverdue(paused, on.nextFridayFive)).toBe(false);
   });
 
   it('SLA-2 resumes to the minute: a pause of two business days moves the due time by two business days', () => {
-    expect(hand(standing, 'team', on.wednesdayNoon)).toEqual({
+    expect(assign(paused, 'team', on.wednesdayNoon)).toEqual({
       status: 'running',
       dueAt: on.nextWednesdayFive,
       assignee: 'team',
@@ -83,26 +83,26 @@ describe('a clock that is paused while the requester is asked', () => {
   });
 
   it('SLA-2 keeps the due time for an answer within the same minute, or outside business hours', () => {
-    const asked = hand(start(on.mondayTen), 'requester', on.mondayEvening);
-    expect(hand(standing, 'team', addDuration(on.mondayNoon, { seconds: 59 }))).toMatchObject({
+    const asked = assign(start(on.mondayTen), 'requester', on.mondayEvening);
+    expect(assign(paused, 'team', addDuration(on.mondayNoon, { seconds: 59 }))).toMatchObject({
       dueAt: on.nextMondayFive,
     });
-    expect(hand(standing, 'team', addDuration(on.mondayNoon, { seconds: 60 }))).toMatchObject({
+    expect(assign(paused, 'team', addDuration(on.mondayNoon, { seconds: 60 }))).toMatchObject({
       dueAt: addDuration(on.nextTuesdayNine, { minutes: 1 }),
     });
-    expect(hand(asked, 'team', on.tuesdayNine)).toMatchObject({ dueAt: on.nextMondayFive });
+    expect(assign(asked, 'team', on.tuesdayNine)).toMatchObject({ dueAt: on.nextMondayFive });
   });
 
   it('SLA-2 is paused over a weekend and a holiday, and resumes after both', () => {
     // Friday 10:00 to Thursday 10:00 are a Friday, a Monday and a Tuesday of work: Wednesday is a holiday.
     const received = start(addDuration(on.fridayBeforeTheHolidayAlmostFive, { hours: -7, minutes: 1 }));
     expect(received).toMatchObject({ dueAt: on.mondayAfterTheHolidayFive });
-    const asked = hand(
+    const asked = assign(
       received,
       'requester',
       addDuration(on.fridayBeforeTheHolidayAlmostFive, { hours: -6, minutes: 1 }),
     );
-    const answered = hand(asked, 'team', addDuration(on.thursdayAfterTheHolidayNine, { hours: 2 }));
+    const answered = assign(asked, 'team', addDuration(on.thursdayAfterTheHolidayNine, { hours: 2 }));
     expect(asked).toMatchObject({ status: 'paused', remainingMinutes: fiveDays + 6 * 60 });
     expect(answered).toMatchObject({
       status: 'running',
@@ -112,20 +112,20 @@ describe('a clock that is paused while the requester is asked', () => {
   });
 
   it('SLA-2 stays equally overdue when it is paused overdue', () => {
-    const late = hand(start(on.mondayTen), 'requester', on.nextTuesdayFive);
+    const late = assign(start(on.mondayTen), 'requester', on.nextTuesdayFive);
     expect(late).toMatchObject({ remainingMinutes: -aDay });
     expect(isOverdue(late, on.nextTuesdayFive)).toBe(true);
-    const resumed = hand(late, 'team', on.nextThursdayFive);
+    const resumed = assign(late, 'team', on.nextThursdayFive);
     expect(resumed).toMatchObject({ dueAt: on.nextWednesdayFive });
-    expect(left(resumed, on.nextThursdayFive)).toBe(-aDay);
+    expect(minutesLeft(resumed, on.nextThursdayFive)).toBe(-aDay);
   });
 });
 
 describe('the assignee', () => {
   it('SLA-4 is the team, then whoever is assigned, then nobody', () => {
-    const asked = hand(start(on.mondayTen), 'correspondent', on.mondayNoon);
-    const standing = hand(asked, 'requester', on.tuesdayTen);
-    expect([start(on.mondayTen), asked, standing, stop(standing, on.tuesdayFive)].map(assigneeOf)).toEqual([
+    const asked = assign(start(on.mondayTen), 'correspondent', on.mondayNoon);
+    const paused = assign(asked, 'requester', on.tuesdayTen);
+    expect([start(on.mondayTen), asked, paused, stop(paused, on.tuesdayFive)].map(assigneeOf)).toEqual([
       'team',
       'correspondent',
       'requester',
@@ -134,7 +134,7 @@ describe('the assignee', () => {
   });
 
   it('SLA-4 does not pause the clock when it is the Correspondent', () => {
-    expect(hand(start(on.mondayTen), 'correspondent', on.mondayNoon)).toEqual({
+    expect(assign(start(on.mondayTen), 'correspondent', on.mondayNoon)).toEqual({
       status: 'running',
       dueAt: on.nextMondayFive,
       assignee: 'correspondent',
@@ -144,20 +144,20 @@ describe('the assignee', () => {
   });
 
   it('SLA-4 changes nothing when it is assigned again', () => {
-    const asked = hand(start(on.mondayTen), 'correspondent', on.mondayNoon);
-    const standing = hand(asked, 'requester', on.tuesdayTen);
-    expect(hand(asked, 'correspondent', on.tuesdayTen)).toBe(asked);
-    expect(hand(standing, 'requester', on.wednesdayNoon)).toBe(standing);
+    const asked = assign(start(on.mondayTen), 'correspondent', on.mondayNoon);
+    const paused = assign(asked, 'requester', on.tuesdayTen);
+    expect(assign(asked, 'correspondent', on.tuesdayTen)).toBe(asked);
+    expect(assign(paused, 'requester', on.wednesdayNoon)).toBe(paused);
   });
 
   it('SLA-4 has elapsed minutes of its own, up to now', () => {
-    const asked = hand(start(on.mondayTen), 'correspondent', on.mondayNoon);
-    const back = hand(asked, 'team', on.tuesdayTen);
-    const standing = hand(back, 'requester', on.tuesdayFive);
+    const asked = assign(start(on.mondayTen), 'correspondent', on.mondayNoon);
+    const back = assign(asked, 'team', on.tuesdayTen);
+    const paused = assign(back, 'requester', on.tuesdayFive);
     expect(elapsedUntil(asked, on.mondayFive, policy)).toEqual({ team: 120, requester: 0, correspondent: 300 });
     expect(elapsedUntil(back, on.tuesdayTen, policy)).toEqual({ team: 120, requester: 0, correspondent: 360 });
-    expect(elapsedUntil(standing, on.wednesdayFive, policy)).toEqual({ team: 540, requester: 480, correspondent: 360 });
-    expect(elapsedUntil(stop(standing, on.wednesdayFive), on.nextFridayFive, policy)).toEqual({
+    expect(elapsedUntil(paused, on.wednesdayFive, policy)).toEqual({ team: 540, requester: 480, correspondent: 360 });
+    expect(elapsedUntil(stop(paused, on.wednesdayFive), on.nextFridayFive, policy)).toEqual({
       team: 540,
       requester: 480,
       correspondent: 360,
@@ -165,7 +165,7 @@ describe('the assignee', () => {
   });
 
   it('SLA-4 has no elapsed minutes before the request was assigned', () => {
-    expect(elapsedUntil(start(on.tuesdayTen), on.mondayTen, policy)).toEqual(nobody);
+    expect(elapsedUntil(start(on.tuesdayTen), on.mondayTen, policy)).toEqual(noMinutes);
   });
 });
 
@@ -180,16 +180,16 @@ describe('a clock that is stopped', () => {
     };
     expect(stop(start(on.mondayTen), on.nextMondayFive)).toEqual(stopped);
     expect(isOverdue(stop(start(on.mondayTen), on.nextMondayFive), on.nextFridayFive)).toBe(false);
-    expect(left(stop(start(on.mondayTen), on.wednesdayFive), on.nextFridayFive)).toBe(3 * aDay);
+    expect(minutesLeft(stop(start(on.mondayTen), on.wednesdayFive), on.nextFridayFive)).toBe(3 * aDay);
   });
 
   it('SLA-4 late names who had the request longest', () => {
     const withTeam = stop(start(on.mondayTen), addDuration(on.nextMondayFive, { seconds: 1 }));
     expect(withTeam).toMatchObject({ breachedBy: 'team', at: addDuration(on.nextMondayFive, { seconds: 1 }) });
     expect(isOverdue(withTeam, on.nextFridayFive)).toBe(true);
-    const withCorrespondent = stop(hand(start(on.mondayTen), 'correspondent', on.mondayNoon), on.nextTuesdayFive);
+    const withCorrespondent = stop(assign(start(on.mondayTen), 'correspondent', on.mondayNoon), on.nextTuesdayFive);
     expect(withCorrespondent).toMatchObject({ breachedBy: 'correspondent', dueAt: on.nextMondayFive });
-    expect(left(withCorrespondent, on.nextFridayFive)).toBe(-aDay);
+    expect(minutesLeft(withCorrespondent, on.nextFridayFive)).toBe(-aDay);
   });
 
   it('SLA-4 does not count the time in which the requester was asked', () => {
@@ -198,8 +198,8 @@ describe('a clock that is stopped', () => {
   });
 
   it('SLA-2 while paused was due when the minutes left would have been used', () => {
-    const standing = hand(start(on.mondayTen), 'requester', on.mondayNoon);
-    expect(stop(standing, on.wednesdayNoon)).toEqual({
+    const paused = assign(start(on.mondayTen), 'requester', on.mondayNoon);
+    expect(stop(paused, on.wednesdayNoon)).toEqual({
       status: 'stopped',
       dueAt: on.nextWednesdayFive,
       at: on.wednesdayNoon,
@@ -210,7 +210,7 @@ describe('a clock that is stopped', () => {
 
   it('SLA-4 does not change any more', () => {
     const stopped = stop(start(on.mondayTen), on.tuesdayTen);
-    expect(hand(stopped, 'requester', on.wednesdayNoon)).toBe(stopped);
+    expect(assign(stopped, 'requester', on.wednesdayNoon)).toBe(stopped);
     expect(stop(stopped, on.nextFridayFive)).toBe(stopped);
   });
 });
@@ -224,44 +224,44 @@ describe('being overdue', () => {
 
   it('SLA-2 is false for a paused clock with no minutes left, and true with one minute less', () => {
     const clock = start(on.mondayTen);
-    expect(isOverdue(hand(clock, 'requester', on.nextMondayFive), on.nextFridayFive)).toBe(false);
+    expect(isOverdue(assign(clock, 'requester', on.nextMondayFive), on.nextFridayFive)).toBe(false);
     const aMinuteLater = addDuration(on.nextTuesdayNine, { minutes: 1 });
-    expect(isOverdue(hand(clock, 'requester', aMinuteLater), on.nextFridayFive)).toBe(true);
+    expect(isOverdue(assign(clock, 'requester', aMinuteLater), on.nextFridayFive)).toBe(true);
   });
 });
 
 describe('any sequence of assignees', () => {
-  const turns = fc.array(
+  const assignments = fc.array(
     fc.record({
       assignee: fc.constantFrom<Assignee>('team', 'requester', 'correspondent'),
       seconds: fc.integer({ min: 0, max: 4 * 24 * 3600 }),
     }),
     { maxLength: 12 },
   );
-  const moment = fc
+  const instants = fc
     .integer({ min: 0, max: 30 * 24 * 3600 })
     .map((seconds) => addDuration(on.fridayBeforeFallBackTen, { seconds }));
 
   it('SLA-2 SLA-4 leaves the given minutes less those of the team and the Correspondent, to the minute', () => {
     fc.assert(
-      fc.property(moment, fc.boolean(), turns, (receivedAt, inEnglish, taken) => {
-        const first = startClock(receivedAt, inEnglish, policy);
-        const given = remainingMinutes(first, receivedAt, policy);
+      fc.property(instants, fc.boolean(), assignments, (receivedAt, isInEnglish, assignmentList) => {
+        const first = startClock(receivedAt, isInEnglish, policy);
+        const givenMinutes = remainingMinutes(first, receivedAt, policy);
         let clock: SlaClock = first;
         let now = receivedAt;
-        for (const { assignee, seconds } of [...taken, { assignee: 'team', seconds: 0 } as const]) {
+        for (const { assignee, seconds } of [...assignmentList, { assignee: 'team', seconds: 0 } as const]) {
           now = addDuration(now, { seconds });
-          const spent = elapsedUntil(clock, now, policy);
-          expect(left(clock, now)).toBe(given - spent.team - spent.correspondent);
-          expect(spent.team + spent.correspondent + spent.requester).toBe(
+          const elapsed = elapsedUntil(clock, now, policy);
+          expect(minutesLeft(clock, now)).toBe(givenMinutes - elapsed.team - elapsed.correspondent);
+          expect(elapsed.team + elapsed.correspondent + elapsed.requester).toBe(
             businessMinutesBetween(receivedAt, now, policy.supportCalendar),
           );
-          clock = hand(clock, assignee, now);
-          expect(elapsedUntil(clock, now, policy)).toEqual(spent);
-          expect(left(clock, now)).toBe(given - spent.team - spent.correspondent);
+          clock = assign(clock, assignee, now);
+          expect(elapsedUntil(clock, now, policy)).toEqual(elapsed);
+          expect(minutesLeft(clock, now)).toBe(givenMinutes - elapsed.team - elapsed.correspondent);
         }
         const stopped = stop(clock, now);
-        expect(left(stopped, addDuration(now, { days: 9 }))).toBe(left(clock, now));
+        expect(minutesLeft(stopped, addDuration(now, { days: 9 }))).toBe(minutesLeft(clock, now));
         expect(stopped).toMatchObject({ dueAt: clock.status === 'running' ? clock.dueAt : expect.anything() });
       }),
     );
@@ -269,13 +269,13 @@ describe('any sequence of assignees', () => {
 
   it('SLA-4 never moves the due time unless the requester is asked', () => {
     fc.assert(
-      fc.property(moment, turns, (receivedAt, taken) => {
+      fc.property(instants, assignments, (receivedAt, assignmentList) => {
         const first = start(receivedAt);
         let clock: SlaClock = first;
         let now = receivedAt;
-        for (const { assignee, seconds } of taken) {
+        for (const { assignee, seconds } of assignmentList) {
           now = addDuration(now, { seconds });
-          clock = hand(clock, assignee === 'requester' ? 'team' : assignee, now);
+          clock = assign(clock, assignee === 'requester' ? 'team' : assignee, now);
         }
         expect(clock).toMatchObject({ dueAt: first.status === 'running' && first.dueAt });
       }),
