@@ -16,6 +16,7 @@ export type RefusalMembers = {
   unauthenticated: NoMembers;
   forbidden: NoMembers;
   'not-found': NoMembers;
+  'method-not-allowed': NoMembers;
   'idempotency-key-reused': NoMembers;
   'request-in-progress': NoMembers;
   // Agreements and keys

@@ -324,7 +324,7 @@ export const manifest = {
 } as const satisfies Readonly<Record<string, ManifestEntry>>;
 
 /** The key prefix under which SES stores inbound emails, followed by the ID of the email. */
-export const inboundMailPrefix = 'mails/';
+export const inboundMailPrefix = 'inbound/';
 
 export type Manifest = typeof manifest;
 export type EntryName = keyof Manifest;

@@ -18,67 +18,71 @@ import type { Activation, BucketLayout } from '../../store/mak-bucket.ts';
 import { isActivated } from '../../store/mak-usage.ts';
 import type { Store } from '../../store/store.ts';
 import { createApiHandler } from '../http/handler.ts';
+import type { ApiRequest } from '../http/parse-request.ts';
 import { problemOf } from '../http/problems.ts';
 import type { HttpResponse, RefusalResponse } from '../http/response.ts';
 import { countBusinessEvent } from '../runtime/observability.ts';
 import { getStore } from '../runtime/store.ts';
 
+/** Activation, validation, and client reports, for machines. */
 export const handler = createApiHandler('activation', {
-  'POST /activations': async ({ body, now, context }) => {
-    const store = getStore();
-    const installation = parseInstallationId(body.installationId);
-    if (!installation.ok) return installation;
-    const keyId = keyIdOf(store, body.productKey);
-    if (keyId === undefined) return unknownKeyRefusal();
-    const { installationId } = installation;
-    const { product, machineName = null } = body;
-    return activate(store, keyId, { installationId, product, machineName, activatedAt: now }, context);
-  },
-
-  'POST /activations/batch': async ({ body, now, context }) => {
-    const store = getStore();
-    const keyId = keyIdOf(store, body.productKey);
-    const cachedKey = keyId === undefined ? undefined : await getCachedKey(store, keyId);
-    if (keyId === undefined || cachedKey === undefined) return unknownKeyRefusal();
-    const responses =
-      cachedKey.type === 'MAK'
-        ? await handleMakBatch(store, { keyId, cachedKey }, body.activations, now)
-        : await handleKmsBatch(store, keyId, body.activations, context);
-    const results = body.activations.map(({ installationId }, index) =>
-      toBatchResult(installationId, responses[index]),
-    );
-    return { status: 200, body: { results } };
-  },
-
-  'POST /validations': async ({ body, context }) => {
-    const store = getStore();
-    const installation = parseInstallationId(body.installationId);
-    if (!installation.ok) return installation;
-    const { installationId } = installation;
-    const keyId = keyIdOf(store, body.productKey);
-    const key = keyId === undefined ? undefined : await readKey(store, keyId);
-    const hasBeenActivated = key !== undefined && (await hasActivationOf(store, key, installationId));
-    return { status: 200, body: validateInstallation(key?.value, hasBeenActivated, context) };
-  },
-
-  'POST /kms-hosts/client-reports': async ({ body, context }) => {
-    const store = getStore();
-    const installation = parseInstallationId(body.installationId);
-    if (!installation.ok) return installation;
-    const keyId = keyIdOf(store, body.productKey);
-    if (keyId === undefined) return unknownKeyRefusal();
-    const report = { installationId: installation.installationId, clients: body.clients };
-    const outcome = await recordClients(store, keyId, report, context);
-    if (outcome === undefined) return unknownKeyRefusal();
-    if (!outcome.ok) return outcome;
-    return outcome.value.isKnown
-      ? { status: 204 }
-      : refuse(
-          'not-found',
-          'No KMS host with this installation ID was activated with this key. Activate the host first.',
-        );
-  },
+  'POST /activations': postActivation,
+  'POST /activations/batch': postBatch,
+  'POST /validations': postValidation,
+  'POST /kms-hosts/client-reports': postClientReport,
 });
+
+async function postActivation({ body, now, context }: ApiRequest<'POST /activations'>) {
+  const store = getStore();
+  const installation = parseInstallationId(body.installationId);
+  if (!installation.ok) return installation;
+  const keyId = keyIdOf(store, body.productKey);
+  if (keyId === undefined) return unknownKeyRefusal();
+  const { installationId } = installation;
+  const { product, machineName = null } = body;
+  return activate(store, keyId, { installationId, product, machineName, activatedAt: now }, context);
+}
+
+/** Activates a batch. Each line gets its own result (MAK-6). */
+async function postBatch({ body, now, context }: ApiRequest<'POST /activations/batch'>) {
+  const store = getStore();
+  const keyId = keyIdOf(store, body.productKey);
+  const cachedKey = keyId === undefined ? undefined : await getCachedKey(store, keyId);
+  if (keyId === undefined || cachedKey === undefined) return unknownKeyRefusal();
+  const responses =
+    cachedKey.type === 'MAK'
+      ? await handleMakBatch(store, { keyId, cachedKey }, body.activations, now)
+      : await handleKmsBatch(store, keyId, body.activations, context);
+  const results = body.activations.map(({ installationId }, index) => toBatchResult(installationId, responses[index]));
+  return { status: 200, body: { results } };
+}
+
+async function postValidation({ body, context }: ApiRequest<'POST /validations'>) {
+  const store = getStore();
+  const installation = parseInstallationId(body.installationId);
+  if (!installation.ok) return installation;
+  const { installationId } = installation;
+  const keyId = keyIdOf(store, body.productKey);
+  const key = keyId === undefined ? undefined : await readKey(store, keyId);
+  const hasBeenActivated = key !== undefined && (await hasActivationOf(store, key, installationId));
+  return { status: 200, body: validateInstallation(key?.value, hasBeenActivated, context) };
+}
+
+/** Records the number of machines that a KMS host serves (KMS-2). */
+async function postClientReport({ body, context }: ApiRequest<'POST /kms-hosts/client-reports'>) {
+  const store = getStore();
+  const installation = parseInstallationId(body.installationId);
+  if (!installation.ok) return installation;
+  const keyId = keyIdOf(store, body.productKey);
+  if (keyId === undefined) return unknownKeyRefusal();
+  const report = { installationId: installation.installationId, clients: body.clients };
+  const outcome = await recordClients(store, keyId, report, context);
+  if (outcome === undefined) return unknownKeyRefusal();
+  if (!outcome.ok) return outcome;
+  return outcome.value.isKnown
+    ? { status: 204 }
+    : refuse('not-found', 'No KMS host with this installation ID was activated with this key. Activate the host first.');
+}
 
 function keyIdOf(store: Store, typedKey: Secret): string | undefined {
   const productKey = parseProductKey(typedKey.reveal());
@@ -145,10 +149,10 @@ const layoutReadsMax = 4;
  */
 async function withCurrentLayout<Outcome>(
   store: Store,
-  { keyId, facts }: { readonly keyId: string; readonly facts: CachedKey },
+  { keyId, cachedKey }: { readonly keyId: string; readonly cachedKey: CachedKey },
   activateWith: (layout: BucketLayout) => Promise<Outcome | 'stale-layout'>,
 ): Promise<Outcome> {
-  let { bucketCount } = facts;
+  let { bucketCount } = cachedKey;
   for (let reads = 1; reads <= layoutReadsMax; reads += 1) {
     // One read repairs a cached layout. If it is stale again, another request is changing the buckets: back off.
     if (reads > 2) await store.backOff(reads);
@@ -168,7 +172,7 @@ async function handleMakActivation(
   const refusal = refuseUnlessCovered(cachedKey, request.product, store.policy);
   if (refusal !== undefined) return refusal;
   const digest = store.vault.digestOf(keyId, request.installationId);
-  const outcome = await withCurrentLayout(store, { keyId, facts: cachedKey }, async (layout) => {
+  const outcome = await withCurrentLayout(store, { keyId, cachedKey }, async (layout) => {
     const result = await activateOnMak(store, layout, digest, request);
     return result.kind === 'stale-layout' ? result.kind : result;
   });
@@ -223,7 +227,7 @@ type BatchRequestItem = {
   readonly machineName?: string | undefined;
 };
 
-/** Activates a batch. Each line gets its own result, in order; an error in one does not affect the others (MAK-6). */
+/** Returns a response for each line, in order. An error in one line does not affect the others (MAK-6). */
 async function handleMakBatch(
   store: Store,
   { keyId, cachedKey }: { readonly keyId: string; readonly cachedKey: CachedKey },
@@ -246,7 +250,7 @@ async function handleMakBatch(
   const outcomes =
     lines.length === 0
       ? []
-      : await withCurrentLayout(store, { keyId, facts: cachedKey }, (layout) =>
+      : await withCurrentLayout(store, { keyId, cachedKey }, (layout) =>
           activateBatchOnMak(store, layout, lines),
         );
   const outcomesInOrder = outcomes.values();
@@ -321,11 +325,10 @@ async function reloadKey(store: Store, keyId: string): Promise<KeyRecord> {
 }
 
 function activationResponse(
-  of: { readonly keyType: 'MAK' | 'KMS'; readonly digest: Buffer; readonly activatedAt: Instant },
+  { keyType, digest, activatedAt }: { readonly keyType: 'MAK' | 'KMS'; readonly digest: Buffer; readonly activatedAt: Instant },
   status: 200 | 201,
   extraFields: object = {},
 ): HttpResponse {
-  const { keyType, digest, activatedAt } = of;
   const activationId = digest.subarray(0, 16).toString('hex');
   if (status === 201) countBusinessEvent('activations', keyType);
   return {

@@ -48,7 +48,7 @@ import { getWorkflowClient } from '../runtime/workflow-client.ts';
 import { recordRejectedNotification } from '../use-cases/record-rejected-notification.ts';
 import { tryDeliverSignal } from '../use-cases/signal-workflow.ts';
 
-/** The approval and dispute pages, for whoever holds a link. */
+/** The approval and dispute pages, for the holders of links. */
 export const handler = createApiHandler(
   'approvals',
   {
@@ -58,7 +58,7 @@ export const handler = createApiHandler(
     'GET /disputes/{token}': withLink('dispute', showDispute),
     'POST /disputes/{token}': withLink('dispute', postDispute),
   },
-  faultPageUnlessJson,
+  { faultPage: faultPageUnlessJson },
 );
 
 type Response = HttpResponse | RefusalResponse;
@@ -215,7 +215,7 @@ function unknownLinkResponse(apiRequest: LinkRequest): RefusalResponse {
   return wantsJson(apiRequest) ? refuseUnknownLink() : refusalPage(refuseUnknownLink(), 404, unknownLinkPage());
 }
 
-/** Returns why a link can no longer decide, as a page or as a problem document. */
+/** Returns the refusal of a link that can no longer decide, as a page or as a problem document. */
 function refusalResponse(
   apiRequest: LinkRequest,
   store: Store,

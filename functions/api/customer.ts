@@ -16,11 +16,11 @@ import { listLedgerEntries } from '../../store/ledger.ts';
 import type { Activation } from '../../store/mak-bucket.ts';
 import { listMakActivations } from '../../store/mak-usage.ts';
 import type { Store } from '../../store/store.ts';
-import { withAgreement, withKey, withPage } from '../http/access.ts';
+import { paged, withAgreement, withKey, withPage } from '../http/access.ts';
 import type { Caller } from '../http/caller.ts';
 import { isContact } from '../http/caller.ts';
 import { createApiHandler } from '../http/handler.ts';
-import { listResponse, parsePageRequest } from '../http/paging.ts';
+import { listResponse } from '../http/paging.ts';
 import type { ApiRequest } from '../http/parse-request.ts';
 import { notFound, respondWith } from '../http/response.ts';
 import { agreementView, ledgerEntryView, loadKeyView } from '../http/views.ts';
@@ -35,16 +35,16 @@ export const handler = createApiHandler('customer', {
     status: 200,
     body: agreementView(agreement),
   })),
-  'GET /agreements/{agreementId}/keys': withAgreement(listAgreementKeys),
+  'GET /agreements/{agreementId}/keys': withAgreement(paged(listAgreementKeys)),
   'POST /agreements/{agreementId}/keys': withAgreement(issueKey),
   'GET /keys/{keyId}': withKey(async (key, { now }) => ({
     status: 200,
     body: await loadKeyView(getStore(), key, now),
   })),
   'POST /keys/{keyId}/reveal': withKey(reveal),
-  'GET /keys/{keyId}/activations': withKey(listActivations),
-  'GET /keys/{keyId}/grants': withKey(listGrants),
-  'GET /keys/{keyId}/history': withKey(listKeyHistory),
+  'GET /keys/{keyId}/activations': withKey(paged(listActivations)),
+  'GET /keys/{keyId}/grants': withKey(paged(listGrants)),
+  'GET /keys/{keyId}/history': withKey(paged(listKeyHistory)),
   'GET /keys/{keyId}/allowances': withKey(showAllowances),
   'GET /keys/{keyId}/forecast': withKey(async (key, { now }) => ({
     status: 200,
@@ -66,13 +66,12 @@ async function listOwnAgreements(page: PageRequest, apiRequest: ApiRequest<'GET 
 }
 
 async function listAgreementKeys(
+  page: PageRequest,
   { agreementId }: Agreement,
   apiRequest: ApiRequest<'GET /agreements/{agreementId}/keys'>,
 ) {
   const store = getStore();
-  const paging = parsePageRequest(apiRequest);
-  if (!paging.ok) return paging;
-  const keys = await listKeys(store, agreementId, paging.request);
+  const keys = await listKeys(store, agreementId, page);
   const items = await Promise.all(keys.items.map((key) => loadKeyView(store, key, apiRequest.now)));
   return listResponse(apiRequest, { ...keys, items }, (view) => view);
 }
@@ -92,36 +91,43 @@ async function issueKey(
   return key === undefined ? notFound('key') : { status: 201, body: await loadKeyView(store, key, now) };
 }
 
-/** Shows the whole product key to a contact, and records that it was shown (KEY-6). */
+/** Reveals the product key to a contact, and records it (KEY-6). */
 async function reveal(
   { value: { keyId } }: KeyRecord,
   { caller, context }: ApiRequest<'POST /keys/{keyId}/reveal'>,
   agreement: Agreement,
 ) {
   if (!isContact(caller, agreement)) {
-    return refuse('forbidden', 'Only a contact on the Authorized Contact List can see the whole product key.');
+    return refuse('forbidden', 'Only a contact on the Authorized Contact List can see the full product key.');
   }
   const outcome = await revealKey(getStore(), keyId, context);
   if (outcome === undefined) return notFound('key');
   return outcome.ok ? { status: 200, body: { productKey: outcome.value.reveal() } } : outcome;
 }
 
-async function listActivations(key: KeyRecord, apiRequest: ApiRequest<'GET /keys/{keyId}/activations'>) {
-  const paging = parsePageRequest(apiRequest);
-  if (!paging.ok) return paging;
-  const activations = await listKeyActivations(getStore(), key, paging.request);
+async function listActivations(
+  page: PageRequest,
+  key: KeyRecord,
+  apiRequest: ApiRequest<'GET /keys/{keyId}/activations'>,
+) {
+  const activations = await listKeyActivations(getStore(), key, page);
   return listResponse(apiRequest, activations, (activation) => activation);
 }
 
-async function listGrants({ value: { grants } }: KeyRecord, apiRequest: ApiRequest<'GET /keys/{keyId}/grants'>) {
-  const paging = parsePageRequest(apiRequest);
-  return paging.ok ? listResponse(apiRequest, pageOfAll(grants, paging.request), (grant) => grant) : paging;
+async function listGrants(
+  page: PageRequest,
+  { value: { grants } }: KeyRecord,
+  apiRequest: ApiRequest<'GET /keys/{keyId}/grants'>,
+) {
+  return listResponse(apiRequest, pageOfAll(grants, page), (grant) => grant);
 }
 
-async function listKeyHistory({ value: { keyId } }: KeyRecord, apiRequest: ApiRequest<'GET /keys/{keyId}/history'>) {
-  const paging = parsePageRequest(apiRequest);
-  if (!paging.ok) return paging;
-  const entries = await listLedgerEntries(getStore(), `KEY#${keyId}`, paging.request);
+async function listKeyHistory(
+  page: PageRequest,
+  { value: { keyId } }: KeyRecord,
+  apiRequest: ApiRequest<'GET /keys/{keyId}/history'>,
+) {
+  const entries = await listLedgerEntries(getStore(), `KEY#${keyId}`, page);
   return listResponse(apiRequest, entries, ledgerEntryView);
 }
 

@@ -30,7 +30,7 @@ import { getWorkflowClient } from '../runtime/workflow-client.ts';
 import { tryDeliverSignal } from '../use-cases/signal-workflow.ts';
 import { submitRequest } from '../use-cases/submit-request.ts';
 
-/** A list combines the requests of at most this many agreements of a customer. For more, ask by agreement. */
+/** A list combines the requests of at most this many agreements of a customer. For more, filter by agreement. */
 const agreementsPerListMax = 100;
 
 /** Exception requests, for the people who make, review, and follow them. */
@@ -56,7 +56,7 @@ async function postException({ body, caller, audience, now, context }: ApiReques
   const sender = { maySpeakFor: (agreement: Agreement) => accessTo(agreement, caller, audience, now) === 'open' };
   const submission = await submitRequest(store, getWorkflowClient(), { form: body, sender }, context);
   if (submission.ok) return acceptedResponse(submission.request, now, store.policy);
-  // Staff of another role hear that the role is wrong, rather than that the agreement has no such contact.
+  // For staff of another role, the reason is the role and not the contact list.
   const isWrongRole = submission.refusal.code === 'requester-not-authorized' && isStaffWithoutRole(caller, audience);
   return isWrongRole ? refuseForbidden(audience) : submission;
 }

@@ -34,6 +34,16 @@ export function withPage<R extends ListRoute>(
   };
 }
 
+/** Adds the requested page to a function that lists what belongs to a key or an agreement. Use it inside the two below. */
+export function paged<Subject, R extends ListRoute>(
+  handle: (page: PageRequest, subject: Subject, apiRequest: ApiRequest<R>) => Response,
+): (subject: Subject, apiRequest: ApiRequest<R>) => Response {
+  return async (subject, apiRequest) => {
+    const paging = parsePageRequest(apiRequest as ApiRequest<ListRoute>);
+    return paging.ok ? handle(paging.request, subject, apiRequest) : paging;
+  };
+}
+
 /** Returns the handler of a route of an agreement, for a function that takes the agreement (AGR-3). */
 export function withAgreement<R extends AgreementRoute>(
   handle: (agreement: Agreement, apiRequest: ApiRequest<R>) => Response,
@@ -58,7 +68,7 @@ export function withKey<R extends KeyRoute>(
 
 /**
  * Returns the agreement with this ID, if the caller may do what the route does. An agreement that the caller may not see
- * is refused exactly like one that does not exist (AGR-3). `what` names the thing that the caller asked for.
+ * is refused exactly like one that does not exist (AGR-3). `what` is the noun for the refusal.
  */
 export async function loadAgreementFor(
   store: Store,

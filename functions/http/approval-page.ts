@@ -256,6 +256,18 @@ const voidLinkText: Readonly<
   },
 };
 
+/** Tells a reader in a browser that the address does not exist. */
+export function unknownAddressPage(): Page {
+  const heading = 'This page does not exist';
+  return renderPage({
+    title: heading,
+    main: html`
+<h1>${heading}</h1>
+<p>Check the address. If you followed a link in an email, copy all of it into the address bar, to the last character.</p>
+<p>The routes of the API are described at <a href="/docs">/docs</a>.</p>`,
+  });
+}
+
 /** Explains what to do about a link that is not known, usually because an email program cut it off. */
 export function unknownLinkPage(): Page {
   const heading = 'We do not recognize this link';

@@ -1,6 +1,5 @@
 import middy from '@middy/core';
 import type { APIGatewayProxyEventV2 } from 'aws-lambda';
-import { refuse } from '../../domain/refusal.ts';
 import type { ApiName, Audience, Route, RouteOf } from '../manifest.ts';
 import { manifest } from '../manifest.ts';
 import { logContext } from '../runtime/log-middleware.ts';
@@ -10,9 +9,16 @@ import { faultResponse, lowerCaseHeaders, requestLog, responseHeaders, securityH
 import type { ApiRequest, ParsedRequest } from './parse-request.ts';
 import { parseRequest, withContext } from './parse-request.ts';
 import type { HttpResponse, RawResponse, RefusalResponse } from './response.ts';
-import { toRawRefusal, toRawResponse } from './response.ts';
+import { notFound, toRawRefusal, toRawResponse } from './response.ts';
 
 export type Handler<R extends Route> = (apiRequest: ApiRequest<R>) => Promise<HttpResponse | RefusalResponse>;
+
+export type HandlerOptions = {
+  /** The page for a fault, for browsers. */
+  readonly faultPage?: FaultPage;
+  /** The response to an address without a route, for the entry that gets all of them. */
+  readonly unmatchedRoute?: (event: APIGatewayProxyEventV2) => RefusalResponse;
+};
 
 /**
  * Creates the Lambda of an API entry from its routes. Middlewares own logging, faults, headers, and metrics. Parsing,
@@ -21,7 +27,7 @@ export type Handler<R extends Route> = (apiRequest: ApiRequest<R>) => Promise<Ht
 export function createApiHandler<Name extends ApiName>(
   name: Name,
   routes: { readonly [R in RouteOf<Name>]: Handler<R & Route> },
-  faultPage?: FaultPage,
+  { faultPage, unmatchedRoute }: HandlerOptions = {},
 ) {
   const audiences: Readonly<Record<string, readonly Audience[]>> = manifest[name].routes;
   const handlers: Readonly<Record<string, Handler<Route>>> = routes as never;
@@ -36,7 +42,7 @@ export function createApiHandler<Name extends ApiName>(
       const route = event.routeKey as Route;
       const [audience, handler] = [audiences[route], handlers[route]];
       if (audience === undefined || handler === undefined) {
-        return toRawRefusal(refuse('not-found', 'This address does not exist. See /docs for all routes.'));
+        return toRawRefusal(unmatchedRoute?.(event) ?? notFound('address'));
       }
       const parsed = parseRequest(event, route, audience);
       if (!parsed.ok) return toRawRefusal(parsed);

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import type { APIGatewayProxyEventV2 } from 'aws-lambda';
-import type * as z from 'zod';
+import * as z from 'zod';
 import type { Instant } from '../../domain/calendar/instant.ts';
 import type { Context } from '../../domain/context.ts';
 import type { FieldError, RefusalResult } from '../../domain/refusal.ts';
@@ -33,7 +33,7 @@ export type ApiRequest<R extends Route> = {
   readonly now: Instant;
   /** Identifies the operation, so that a repetition of it has no second effect. */
   readonly operationId: string;
-  /** Who acts, under which operation, when, and by which policy. Lambdas without a store never read it. */
+  /** The actor, the operation ID, the time, and the policy. Lambdas without a store never read it. */
   readonly context: Context;
   /** The body as received, for routes that do not take JSON, and the media type that the caller accepts. */
   readonly rawBody: { readonly text: string; readonly contentType: string; readonly accept: string };
@@ -47,7 +47,7 @@ type ParseResult =
   | RefusalResult;
 
 const bodyBytesMax = 64 * 1024;
-/** IDs are short. A longer one names nothing, so the database is not asked. */
+/** The maximum length of an ID. No longer ID exists, so the database is not read for one. */
 const idCharactersMax = 200;
 const validationErrorsMax = 100;
 
@@ -84,12 +84,12 @@ export function parseRequest(event: APIGatewayProxyEventV2, route: Route, audien
   }
   const body = parseBody(route, text, contentType);
   if (!body.ok) return body;
-  const query = validate(queries, route, event.queryStringParameters ?? {});
+  const query = parseQuery(event, route, audience);
   const acceptsIdempotencyKey = event.requestContext.http.method === 'POST' && needsToken(audience);
   const idempotencyKey = acceptsIdempotencyKey ? headers['idempotency-key'] : undefined;
   const validationErrors = [
     ...body.errors,
-    ...query.errors.map(({ pointer, message }) => ({ pointer: `/query${pointer}`, message })),
+    ...query.errors,
     ...(idempotencyKey === undefined || /^[\x20-\x7E]{1,255}$/.test(idempotencyKey)
       ? []
       : [{ pointer: '/headers/idempotency-key', message: 'must be 1 to 255 visible characters' }]),
@@ -139,6 +139,26 @@ function parseBody(route: Route, text: string, contentType: string): ValidationR
   }
   const parsedJson = parseJson(text);
   return parsedJson.ok ? validate(bodies, route, parsedJson.value) : parsedJson;
+}
+
+/** Returns whether the route answers with a page, whose address email programs may have changed. */
+export function isPageRoute(route: Route, audience: readonly Audience[]): boolean {
+  return audience.includes('link-holder') || route === 'GET /docs';
+}
+
+/** A query without parameters. */
+const noParameters = z.lazy(() => z.strictObject({}));
+
+/** Parses the query. Refuses unknown parameters, except on pages: email programs add their own to links. */
+function parseQuery(event: APIGatewayProxyEventV2, route: Route, audience: readonly Audience[]): ValidationResult {
+  if (isPageRoute(route, audience)) return { ok: true, value: undefined, errors: [] };
+  const schema = route in queries ? queries : { [route]: noParameters };
+  const { value, errors } = validate(schema, route, event.queryStringParameters ?? {});
+  const queryErrors = errors.map(({ pointer, message }) => ({
+    pointer: `/query${pointer}`,
+    message: message === 'is not a field of this request' ? 'is not a parameter of this route' : message,
+  }));
+  return { ok: true, value, errors: queryErrors };
 }
 
 function validate(schemas: Partial<Record<Route, z.ZodType>>, route: Route, value: unknown): ValidationResult {

@@ -9,6 +9,7 @@ export const problems: Readonly<Record<RefusalCode, { readonly status: number; r
   unauthenticated: { status: 401, title: 'Sign-in required' },
   forbidden: { status: 403, title: 'Not allowed' },
   'not-found': { status: 404, title: 'Not found' },
+  'method-not-allowed': { status: 405, title: 'Method not allowed' },
   'idempotency-key-reused': { status: 409, title: 'Idempotency key used for another request' },
   'request-in-progress': { status: 409, title: 'The same request is still running' },
   'agreement-exists': { status: 409, title: 'Agreement already registered' },

@@ -74,9 +74,9 @@ const lastFive = () =>
     .string()
     .trim()
     .toUpperCase()
-    .regex(new RegExp(`^[${productKeyCharacters}]{5}$`), 'must be the last five symbols of a product key');
+    .regex(new RegExp(`^[${productKeyCharacters}]{5}$`), 'must be the last five characters of a product key');
 
-/** Somebody whom an agreement or a request names. */
+/** Creates the schema of a person in an agreement or a request. */
 export const personSchema = () => z.strictObject({ name: singleLine(120), email: email(), phone: singleLine(40) });
 
 const agreementNumberFields = () => ({
@@ -110,7 +110,7 @@ function agreementNumberError(body: unknown, name: AgreementNumberName): string 
     : undefined;
 }
 
-/** Checks the numbers even when other fields are wrong: all mistakes are told at once (EXC-1). */
+/** Checks the numbers even if other fields are wrong, so that all errors are reported at once (EXC-1). */
 function withAgreementNumberChecks<Schema extends z.ZodType>(schema: Schema): Schema {
   return numberNames.reduce(
     (refined, name) =>
@@ -126,10 +126,10 @@ function withAgreementNumberChecks<Schema extends z.ZodType>(schema: Schema): Sc
 function numbersFrom({ agreementNumber, authorizationNumber, licenseNumber }: AgreementNumberFields): AgreementNumbers {
   if (agreementNumber !== undefined) return { agreementNumber };
   if (authorizationNumber !== undefined && licenseNumber !== undefined) return { authorizationNumber, licenseNumber };
-  throw new Error('The numbers of an agreement were taken although some are missing.');
+  throw new Error('The numbers of the agreement are incomplete.');
 }
 
-/** A check that no two entries of a list have the same name. */
+/** Returns a check that refuses a list in which two entries have the same name. */
 function requireUnique<Entry>(nameOf: (entry: Entry) => string) {
   return (entries: readonly Entry[], context: z.RefinementCtx) => {
     const names = entries.map(nameOf);
@@ -141,7 +141,7 @@ function requireUnique<Entry>(nameOf: (entry: Entry) => string) {
   };
 }
 
-/** At most so many contacts, so that a change of all of them is one transaction. */
+/** The contacts. Their maximum number keeps a change of all of them in one transaction. */
 const contacts = () =>
   z
     .array(personSchema())
@@ -367,9 +367,9 @@ const paging = () => ({
   cursor: z.string().max(1_024, 'is not a cursor that this list returned').optional(),
 });
 
-const pageQuery = z.lazy(() => z.object(paging()));
+const pageQuery = z.lazy(() => z.strictObject(paging()));
 
-/** The query schemas, by route. Other parameters are ignored. */
+/** The query schemas, by route. A JSON route without one has no parameters. */
 export const queries = {
   'GET /agreements': pageQuery,
   'GET /agreements/{agreementId}/keys': pageQuery,
@@ -377,14 +377,14 @@ export const queries = {
   'GET /keys/{keyId}/grants': pageQuery,
   'GET /keys/{keyId}/history': pageQuery,
   'GET /call-center/keys': z.lazy(() =>
-    z.object({
+    z.strictObject({
       ...paging(),
       agreementId: agreementIdParameter().optional(),
       lastFive: lastFive().optional(),
     }),
   ),
   'GET /exceptions': z.lazy(() =>
-    z.object({
+    z.strictObject({
       ...paging(),
       status: z.enum([...exceptionStatuses, 'open']).optional(),
       agreementId: agreementIdParameter().optional(),
@@ -406,18 +406,18 @@ function agreementIdParameter() {
 export const decisionSchema = z.lazy(() =>
   z.object({
     code: z
-      .string({ error: 'Enter the code from the mail' })
+      .string({ error: 'Enter the code from the email' })
       .transform((text) => text.replace(/[\s-]/g, ''))
-      .refine((text) => /^\d{6,8}$/.test(text), 'The code is the six digits from the mail')
+      .refine((text) => /^\d{6,8}$/.test(text), 'Enter the digits of the code from the email')
       .transform((text) => new Secret(text, '[code]')),
-    decision: z.enum(['approve', 'deny'], { error: 'Choose whether to approve or to deny' }),
+    decision: z.enum(['approve', 'deny'], { error: 'Choose to approve or to deny' }),
     comment: z
       .string()
       .trim()
       // A browser counts a line break as one character, but sends two.
       .transform((text) => maskProductKeys(text.replaceAll('\r\n', '\n')))
       .pipe(z.string().max(1_000, 'The comment must be at most 1,000 characters'))
-      .refine((text) => !unprintableButBreaks.test(text), 'The comment must not hold control characters')
+      .refine((text) => !unprintableButBreaks.test(text), 'The comment must not have control characters')
       .optional()
       .transform((text) => (text === undefined || text === '' ? null : text)),
   }),

@@ -190,7 +190,7 @@ export const ledgerEntry = z
       .regex(/^[0-9a-f]{64}$/)
       .describe('SHA-256 of this entry and the previous hash.'),
   })
-  .meta({ id: 'Entry', description: 'An entry of a history.' });
+  .meta({ id: 'LedgerEntry', description: 'An entry of a history.' });
 
 export const allowances = z
   .strictObject({
@@ -215,7 +215,7 @@ export const allowances = z
 
 export const keyReplacement = z
   .strictObject({ blocked: key, issued: key })
-  .meta({ id: 'Replaced', description: 'The blocked key and its replacement.' });
+  .meta({ id: 'KeyReplacement', description: 'The blocked key and its replacement.' });
 
 export const forecast = z
   .strictObject({
@@ -404,18 +404,18 @@ export const approvalRequest = z
     }),
     expiresAt: instant,
   })
-  .meta({ id: 'ApprovalAsked', description: 'The request that the Notices Correspondent is asked to approve.' });
+  .meta({ id: 'ApprovalRequest', description: 'The request that the Notices Correspondent is asked to approve.' });
 
 export const approvalDecision = z
   .strictObject({ decision: z.enum(['approve', 'deny']), decidedAt: instant })
-  .meta({ id: 'ApprovalDecided' });
+  .meta({ id: 'ApprovalDecision' });
 
 /** The expiry of a code in strict mode. */
-export const codeExpiry = z.strictObject({ expiresAt: instant }).meta({ id: 'CodeSent' });
+export const codeExpiry = z.strictObject({ expiresAt: instant }).meta({ id: 'CodeExpiry' });
 
 export const disputeResult = z
   .strictObject({ exceptionId, frozen: z.boolean().describe('Whether the request could still be stopped.') })
-  .meta({ id: 'Disputed' });
+  .meta({ id: 'DisputeResult' });
 
 // ---- Service
 

@@ -12,8 +12,12 @@ export type HttpResponse = {
 /** A page for people, with the headers that it needs. */
 export type HtmlPage = { readonly html: string; readonly headers: Readonly<Record<string, string>> };
 
-/** A refusal, where a route answers its code with a status other than the usual one, or with a page. */
-export type RefusalResponse = RefusalResult & { readonly status?: number; readonly page?: HtmlPage };
+/** A refusal, where a route answers its code with a status other than the usual one, with a page, or with more headers. */
+export type RefusalResponse = RefusalResult & {
+  readonly status?: number;
+  readonly page?: HtmlPage;
+  readonly headers?: Readonly<Record<string, string>>;
+};
 
 /** A response as Lambda returns it, and the fields that the log may contain. */
 export type RawResponse = {
@@ -24,10 +28,10 @@ export type RawResponse = {
 };
 
 /** Returns the response to a refusal: a problem document (RFC 9457), or the page that the route made for it. */
-export function toRawRefusal({ refusal, status, page }: RefusalResponse, caller = ''): RawResponse {
+export function toRawRefusal({ refusal, status, page, headers }: RefusalResponse, caller = ''): RawResponse {
   return {
     statusCode: status ?? problems[refusal.code].status,
-    headers: page?.headers ?? { 'content-type': problemType },
+    headers: { ...(page?.headers ?? { 'content-type': problemType }), ...headers },
     body: page?.html ?? JSON.stringify(problemOf(refusal, status)),
     logFields: { code: refusal.code, ...(caller === '' ? {} : { caller }) },
   };

@@ -14,7 +14,7 @@ import { countUsed } from '../../store/keys.ts';
 import type { Store } from '../../store/store.ts';
 import type { AgreementResponse, ExceptionResponse, KeyResponse, LedgerEntryResponse } from './response-schemas.ts';
 
-/* What callers see of our values: the bodies of the contract, field by field, as they are published. */
+/* The response bodies of the contract, field by field, from the values of the domain. */
 
 export function agreementView(agreement: Agreement): AgreementResponse {
   const { agreementId, program, level, numbers, organization, products, contacts, noticesCorrespondent } = agreement;
@@ -35,21 +35,21 @@ export function agreementView(agreement: Agreement): AgreementResponse {
 /** @param used The activations of a MAK, counted by the store, or the host slots in use of a KMS key. */
 export function keyView(key: Key, used: number, now: Instant, policy: Policy): KeyResponse {
   const limit = limitOf(key.grants);
-  const { state: status } = key;
+  const { state } = key;
   const common = {
     keyId: key.keyId,
     productGroup: key.productGroup,
     agreementId: key.agreementId,
     masked: maskOf(key),
     lastFive: key.lastFive,
-    status: status.status === 'live' ? ('live' as const) : ('blocked' as const),
+    status: state.status === 'live' ? ('live' as const) : ('blocked' as const),
     limit,
     used,
     remaining: limit - used,
     issuedAt: key.issuedAt,
     replaces: key.replaces,
-    replacedBy: status.status === 'blocked' ? (status.replacedBy?.keyId ?? null) : null,
-    blockedAt: status.status === 'blocked' ? status.at : null,
+    replacedBy: state.status === 'blocked' ? (state.replacedBy?.keyId ?? null) : null,
+    blockedAt: state.status === 'blocked' ? state.at : null,
   };
   return key.type === 'MAK'
     ? { ...common, type: key.type }
@@ -68,7 +68,7 @@ function kmsView(key: KmsKey, now: Instant, policy: Policy) {
 
 function hostView(host: KmsHost, key: KmsKey, policy: Policy) {
   const hostOverrides = key.overrides.filter(({ installationId }) => installationId === host.installationId);
-  const unusedCount = hostOverrides.filter(({ usedAt: spentAt }) => spentAt === null).length;
+  const unusedCount = hostOverrides.filter(({ usedAt }) => usedAt === null).length;
   return {
     installationId: host.installationId,
     machineName: host.machineName,
@@ -132,7 +132,7 @@ export function exceptionView(request: ExceptionRequest, now: Instant, policy: P
   };
 }
 
-/** Returns the reason for the outcome of a request, or null if its status says all. */
+/** Returns the reason for the outcome of a request, or null if its status is reason enough. */
 function closingReason({ state }: ExceptionRequest, policy: Policy): string | null {
   switch (state.status) {
     case 'rejected':

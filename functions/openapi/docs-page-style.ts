@@ -98,7 +98,7 @@ dl > div { padding: 0.375rem 0; border-bottom: 1px solid var(--line); }
 dt code { font-weight: 700; }
 dd { margin: 0; }
 dd ul { margin: 0.25rem 0 0; }
-.answers > div { display: grid; grid-template-columns: 3.5rem minmax(0, 1fr); }
+.responses > div { display: grid; grid-template-columns: 3.5rem minmax(0, 1fr); }
 details > summary { cursor: pointer; color: var(--link); }
 details > pre { margin-top: 0.5rem; }
 @media (min-width: 64rem) {
@@ -127,7 +127,7 @@ details > pre { margin-top: 0.5rem; }
   dl > div { break-inside: avoid; }
   /* Examples would make the printout too long; openapi.json has all of them. */
   details { display: none; }
-  .answers > div, .fields > div { display: grid; grid-template-columns: 3.5rem minmax(0, 1fr); }
+  .responses > div, .fields > div { display: grid; grid-template-columns: 3.5rem minmax(0, 1fr); }
   .fields > div { grid-template-columns: 15rem minmax(0, 1fr); gap: 0 1rem; }
 }
 `;

@@ -48,7 +48,7 @@ export function docsPage(document: OpenApi): string {
 <style>${stylesheet}</style>
 </head>
 <body>
-<a class="skip" href="#main">Skip to the description</a>
+<a class="skip" href="#main">Skip to the content</a>
 <header>
 <h1>${info.title} API</h1>
 <p>Version ${info.version}. For programs: <a href="openapi.json">openapi.json</a> (OpenAPI ${document.openapi}).</p>
@@ -58,7 +58,7 @@ export function docsPage(document: OpenApi): string {
 <details>
 <summary>Contents</summary>
 <ul>
-<li><a href="#conventions">How it works</a></li>
+<li><a href="#conventions">Overview</a></li>
 <li><a href="#try">Try it</a></li>
 </ul>
 ${byTag.map(
@@ -67,21 +67,21 @@ ${byTag.map(
 ${tagOperations.map(({ operation }) => html`<li><a href="#${operation.operationId}">${operation.summary}</a></li>`)}
 </ul>`,
 )}
-<h2><a href="#schemas">Shapes</a></h2>
+<h2><a href="#schemas">Schemas</a></h2>
 <h2><a href="#errors">Errors</a></h2>
 </details>
 </nav>
 <main id="main">
 <section class="intro" id="conventions">
-<h2>How it works</h2>
+<h2>Overview</h2>
 ${renderMarkdown(info.description)}
 </section>
 <section id="try">
 <h2>Try it</h2>
-<p>Each route below has a command for a terminal. They need the service’s address and, where one signs in, a token:</p>
+<p>Each route below has a command for a terminal. The commands need the address of the service and, on most routes, a token:</p>
 <pre>${tryItSetup}</pre>
-<p>The local system gives a token to anybody; elsewhere sign in as your organization does. The ids in the commands are examples:
-put in those that the lists give you.</p>
+<p>The local system issues a token to anyone. Elsewhere, sign in as your organization requires. The IDs in the commands are
+examples: replace them with IDs from the lists.</p>
 </section>
 ${byTag.map(
   ({ name, id, description, operations: tagOperations }) => html`<section id="${id}">
@@ -91,13 +91,13 @@ ${tagOperations.map((each) => renderOperation(each, document))}
 </section>`,
 )}
 <section id="schemas">
-<h2>Shapes</h2>
-<p>What requests and answers are made of. An answer may get more members in time.</p>
+<h2>Schemas</h2>
+<p>The schemas of requests and responses. Responses can gain members.</p>
 ${schemas.map(([name, schema]) => renderSchema(name, schema))}
 </section>
 <section id="errors">
 <h2>Errors</h2>
-<p>Every “no” is a problem document. Its <code>code</code> says which; the rest of it says what to do.</p>
+<p>Every error is a problem document. Its <code>code</code> identifies the error, and its <code>detail</code> says what to do next.</p>
 ${problemCodes.map((code) => renderProblem(code, document))}
 </section>
 </main>
@@ -121,8 +121,8 @@ ${resolvedParameters.length > 0 ? html`<h4>Parameters</h4>${renderFields(resolve
 ${requestBody === undefined ? emptyMarkup : renderBody(requestBody)}
 <h4>Try it</h4>
 <pre>${curlCommand(method, path, operation, document)}</pre>
-<h4>Answers</h4>
-<dl class="answers">
+<h4>Responses</h4>
+<dl class="responses">
 ${Object.entries(responses).map(([status, each]) => renderResponse(status, each, document))}
 </dl>
 </section>`;

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { programs } from '../../domain/catalog.ts';
+import { isPageRoute } from '../http/parse-request.ts';
 import { problemType } from '../http/problems.ts';
 import { bodies, queries } from '../http/request-schemas.ts';
 import type { Audience, Route } from '../manifest.ts';
@@ -114,19 +115,19 @@ Issues volume license keys, counts what they activate, and raises their limits w
 
 ## Conventions
 - JSON in and out. Instants are UTC with \`Z\`, dates are \`YYYY-MM-DD\`. Unknown fields in a request are refused. Responses can gain members; ignore the ones you do not recognize.
-- Spaces around a text are taken off, and the symbols of a product key may be small letters: what is said below of a text holds after that.
+- Strings are trimmed, and product keys are case-insensitive. The limits below apply after that.
 - A POST that needs no field takes \`{}\` or no body.
-- Lists answer \`{ "items": […], "nextCursor": … }\`. Request the next page with the cursor and the same parameters. On the last page, it is null.
+- Lists return \`{ "items": […], "nextCursor": … }\`. Request the next page with the cursor and the same parameters. On the last page, it is null.
 - Every error is a problem document (RFC 9457, \`application/problem+json\`). Programs use its \`code\`; \`detail\` is a sentence for a person that says what to do next.
-- Every answer carries \`X-Request-Id\`. Name it when you ask us about it.
-- \`429\` and \`503\` carry \`Retry-After\`, in seconds.
-- On AWS, API Gateway answers \`401\` and \`429\` itself, with the body \`{ "message": … }\` and without these headers. Use the status.
+- Every response has \`X-Request-Id\`. Include it when you report a problem.
+- \`429\` and \`503\` have \`Retry-After\`, in seconds. \`405\` carries \`Allow\`, with the methods of the address.
+- On AWS, API Gateway itself returns \`401\` and \`429\`, with the body \`{ "message": … }\` and without these headers. Rely on the status.
 
-## Once, whatever is retried
-Send an \`Idempotency-Key\` with a POST, and send the same request with the same key again when no answer came: it is done once, and answered as the first time. Keys are kept for 24 hours.
+## Safe retries
+Send an \`Idempotency-Key\` with a POST. If you get no response, send the same request with the same key again: it takes effect once, and you get the first response. Keys expire after 24 hours.
 
-## Signing in
-\`Authorization: Bearer …\` with a JWT of the user pool: the email address of the caller in \`email\`, staff roles in \`cognito:groups\`. A caller without a role is a customer. Things that a caller cannot see are answered like things that do not exist.
+## Authentication
+Send \`Authorization: Bearer …\` with a JWT of the user pool. Its \`email\` is the email address of the caller, and its \`cognito:groups\` are the staff roles. A caller without a role is a customer. The response for a thing that the caller cannot see is the same as for one that does not exist.
 `.trim();
 
 const requestId = { 'X-Request-Id': { $ref: '#/components/headers/RequestId' } };
@@ -217,21 +218,21 @@ type DocumentContext = {
 };
 
 function describeOperation(route: Route, audience: readonly Audience[], context: DocumentContext): Operation {
-  const { operationId: operation, summary, notes: more, responses: answers }: OperationDoc = operationDocs[route];
+  const { operationId, summary, notes, responses }: OperationDoc = operationDocs[route];
   const parameters = parametersOf(route, audience, context);
   const body = requestBodyOf(route, context);
   const callerNames = audience.map((each) => audienceDescriptions[each]).join(', ');
-  const responseEntries = Object.entries(answers).map(
-    ([status, reply]) => [status, describeResponse(route, reply, context)] as const,
+  const responseEntries = Object.entries(responses).map(
+    ([status, response]) => [status, describeResponse(route, response, context)] as const,
   );
   const refusals = [...problemCodesOf(route, audience)].map(
     ([status, codes]) => [String(status), problemResponseOf(route, status, codes, context)] as const,
   );
   return {
-    operationId: operation,
+    operationId,
     tags: [tagOf(audience)],
     summary,
-    description: [...(more === undefined ? [] : [more]), `Called by: ${callerNames}.`].join('\n\n'),
+    description: [...(notes === undefined ? [] : [notes]), `Called by: ${callerNames}.`].join('\n\n'),
     security: needsToken(audience) ? [{ signIn: [] }] : [],
     ...(parameters.length > 0 ? { parameters } : {}),
     ...(body === undefined ? {} : { requestBody: body }),
@@ -331,7 +332,7 @@ function requestBodyOf(route: Route, context: DocumentContext): Operation['reque
 
 function describeResponse(
   route: Route,
-  { description: says, json, page }: OperationDoc['responses'][number],
+  { description, json, page }: OperationDoc['responses'][number],
   context: DocumentContext,
 ): Response {
   const schema = json === undefined ? undefined : jsonSchemaOf(json, 'output', context);
@@ -346,7 +347,7 @@ function describeResponse(
         }),
     ...(page ? htmlContent : {}),
   };
-  return { description: says, headers: requestId, ...(Object.keys(content).length > 0 ? { content } : {}) };
+  return { description, headers: requestId, ...(Object.keys(content).length > 0 ? { content } : {}) };
 }
 
 const htmlContent: Content = { 'text/html': { schema: { type: 'string' } } };
@@ -356,13 +357,13 @@ export function problemCodesOf(
   route: Route,
   audience: readonly Audience[],
 ): ReadonlyMap<number, readonly ProblemCode[]> {
-  const { refusals: refuses = {} }: OperationDoc = operationDocs[route];
+  const { refusals = {} }: OperationDoc = operationDocs[route];
   const byStatus = new Map<number, Set<ProblemCode>>();
   const add = (code: ProblemCode, status: number) =>
     byStatus.set(status, (byStatus.get(status) ?? new Set()).add(code));
   for (const code of sharedProblemCodes(route, audience)) add(code, problemHead(code).status);
-  for (const [code, status] of Object.entries(refuses)) {
-    const refusalCode = code as keyof typeof refuses;
+  for (const [code, status] of Object.entries(refusals)) {
+    const refusalCode = code as keyof typeof refusals;
     add(refusalCode, typeof status === 'number' ? status : problemHead(refusalCode).status);
   }
   return new Map(
@@ -383,7 +384,8 @@ function sharedProblemCodes(route: Route, audience: readonly Audience[]): readon
     [parameters.length > 0, ['not-found']],
     [method !== 'GET', ['malformed-json', 'too-large']],
     [takesBody, ['unsupported-media-type']],
-    [takesBody || acceptsIdempotencyKey || route in queries, ['invalid-request']],
+    // A JSON route refuses unknown query parameters, and pages ignore them.
+    [!isPageRoute(route, audience), ['invalid-request']],
     [acceptsIdempotencyKey, ['idempotency-key-reused', 'request-in-progress']],
     [true, ['too-many-requests', 'fault', 'busy']],
   ];
@@ -406,8 +408,8 @@ function problemResponseOf(
   codes: readonly ProblemCode[],
   context: DocumentContext,
 ): Response | Ref {
-  const { responses: answers }: OperationDoc = operationDocs[route];
-  const hasPages = Object.values(answers).some(({ page }) => page);
+  const { responses }: OperationDoc = operationDocs[route];
+  const hasPages = Object.values(responses).some(({ page }) => page);
   const pages = hasPages && codes.some((code) => !jsonOnlyCodes.includes(code));
   const response: Response = {
     description: codes.map((code) => problemDocs[code].when).join(' '),
@@ -493,7 +495,7 @@ function renameReferences(schema: Schema, nameOf: (id: string) => string): Schem
 }
 
 /**
- * The constraint that the schemas check in code: an agreement has one number or, in the Open program, two. An exception
+ * Returns the constraint that the schemas check in code: an agreement has one number or, in the Open program, two. An exception
  * request does not have the program, so it accepts both.
  */
 function agreementNumberConstraint({ properties = {} }: Schema): Schema {

@@ -49,7 +49,7 @@ const exampleValues: Readonly<Record<string, unknown>> = {
   from: '2027-03-15',
   to: '2027-03-26',
 
-  // Its keys
+  // Keys
   keyId,
   productKey: 'BCDFG-HJKMP-QRTVW-XY234-7CQ4H',
   masked: '*****-*****-*****-*****-7CQ4H',
@@ -78,7 +78,7 @@ const exampleValues: Readonly<Record<string, unknown>> = {
   at: '2027-01-11T18:05:41.000Z',
   by: 'ada.lind@contoso.example',
   reference: 'V4407182',
-  'Entry.reference': 'V4407182',
+  'LedgerEntry.reference': 'V4407182',
   approvedBy: null,
   'from POST /keys/{keyId}/overrides.kind': 'override',
   'from POST /keys/{keyId}/overrides.amount': 1,
@@ -101,7 +101,7 @@ const exampleValues: Readonly<Record<string, unknown>> = {
   askBy: '2027-02-22',
   inWords: 'At the pace of the last four weeks, the key runs out on 2 March. Ask for more now.',
 
-  // What activates
+  // Activations
   installationId,
   machineName: 'CONTOSO-PC-049',
   activationId: '41d8c39e07b5fa2260bd9917ce85a3f4',
@@ -153,9 +153,9 @@ const exampleValues: Readonly<Record<string, unknown>> = {
   'to POST /keys/{keyId}/replacements.callReference': undefined,
   code: '482913',
   'to POST /approvals/{token}.comment': 'Agreed with the office in Bellevue.',
-  'ApprovalDecided.decision': 'approve',
-  'ApprovalDecided.decidedAt': '2027-03-01T20:20:00.000Z',
-  'CodeSent.expiresAt': '2027-03-01T20:30:00.000Z',
+  'ApprovalDecision.decision': 'approve',
+  'ApprovalDecision.decidedAt': '2027-03-01T20:20:00.000Z',
+  'CodeExpiry.expiresAt': '2027-03-01T20:30:00.000Z',
   token: 'tP0Yq3cV9mJrX2bW7nKdL5sHfG8aZ1eQ4uTiRyOxCvA',
 
   // Refusals

@@ -159,9 +159,9 @@ export const operationDocs = {
   },
   'POST /keys/{keyId}/reveal': {
     operationId: 'revealKey',
-    summary: 'Show the whole product key',
+    summary: 'Reveal the product key',
     notes: 'For a contact on the Authorized Contact List. The history of the key records who saw it.',
-    responses: { 200: { description: 'The whole product key.', json: revealedKey } },
+    responses: { 200: { description: 'The full product key.', json: revealedKey } },
   },
   'GET /keys/{keyId}/activations': {
     operationId: 'listActivations',

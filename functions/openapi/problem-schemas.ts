@@ -73,13 +73,19 @@ export const problemDocs = {
     members: {},
     when: 'You are signed in, but not allowed to do this.',
     advice: 'Ask an administrator for the role, or ask a contact on the Authorized Contact List to do it.',
-    example: 'Only call-center can do this. Ask an administrator for the role.',
+    example: 'Only the call center can do this.',
   },
   'not-found': {
     members: {},
     when: 'It does not exist, or you do not have access to it. The response does not say which.',
     advice: 'Check the ID in the address, and the account that you are signed in with.',
     example: 'This key does not exist, or you do not have access to it. Check the ID in the address.',
+  },
+  'method-not-allowed': {
+    members: {},
+    when: 'The address exists, but not with this HTTP method.',
+    advice: 'Use one of the methods in the `Allow` header.',
+    example: 'DELETE is not possible at this address. Use GET or POST.',
   },
   'idempotency-key-reused': {
     members: {},
@@ -95,15 +101,15 @@ export const problemDocs = {
   },
   'agreement-exists': {
     members: { agreementId: z.string().min(1) },
-    when: 'An agreement with these numbers is registered already.',
+    when: 'An agreement with these numbers is already registered.',
     advice: 'Change the existing agreement, or check the numbers.',
-    example: 'Agreement V4407182 is registered already. Change it instead.',
+    example: 'Agreement V4407182 is already registered. Change it instead.',
   },
   'mak-already-issued': {
     members: { keyId },
-    when: 'The agreement has a live MAK for this product group already.',
-    advice: 'Use the key in `keyId`, or have its limit raised.',
-    example: 'The agreement has a MAK for client already, ending in 7CQ4H. Use that, or have its limit raised.',
+    when: 'The agreement already has a live MAK for this product group.',
+    advice: 'Use the key in `keyId`, or ask to raise its limit.',
+    example: 'The agreement already has a MAK for client, ending in 7CQ4H. Use that key, or ask to raise its limit.',
   },
   'wrong-key-type': {
     members: {},
@@ -190,7 +196,8 @@ export const problemDocs = {
     members: {},
     when: 'No key of the agreement ends in these five characters.',
     advice: 'Look up the last five characters in the keys of the agreement.',
-    example: 'No key of this agreement ends in QX4TR. Look up the last five under the agreement’s keys.',
+    example:
+      'This agreement has no key that ends in QX4TR. Check the last five characters in the list of the agreement’s keys.',
   },
   'not-an-exception': {
     members: { remedies: z.array(remedy).readonly() },
@@ -220,7 +227,7 @@ export const problemDocs = {
     when: 'This approval link was never sent.',
     advice: 'Copy the complete link. Email programs sometimes break long links.',
     example:
-      'We do not know this link. Mail programs sometimes cut long links in two: copy all of it into the address bar.',
+      'This link is not valid. Email programs sometimes split long links: copy the complete link into the address bar.',
   },
   'link-void': {
     members: { because: z.enum(['replaced', 'too-many-wrong-codes', 'late', 'closed']) },
@@ -231,7 +238,7 @@ export const problemDocs = {
   },
   'already-decided': {
     members: { decision: z.enum(['approve', 'deny']), decidedAt: instant },
-    when: 'The approval round was decided already, with this link or by the deputy.',
+    when: 'The approval round was already decided, with this link or by the deputy.',
     advice:
       'You do not have to do anything. If you did not make the decision, use the link “This was not me” in the email about it.',
     example: 'This request was already approved. Your answer changed nothing.',
@@ -241,7 +248,8 @@ export const problemDocs = {
     when: 'The code is not the one in the email.',
     advice:
       'Enter the digits from the email with the link. After too many wrong codes the link is void, and a new one is emailed.',
-    example: 'This is not the code from our mail. You can try 4 more times.',
+    example:
+      'This is not the code from the email. Check the newest email about this request, and try again: 4 tries left.',
   },
   'too-many-requests': {
     members: {},

@@ -3,7 +3,7 @@ import { mailEnvironment, serviceVersion, tableEnvironment, workflowEnvironment 
 
 const complete: Readonly<Record<string, string>> = {
   TABLE_NAME: 'volume-activation',
-  ROOT_SECRET: 'a root secret of more than 32 bytes, told to nobody',
+  ROOT_SECRET: 'a root secret of more than 32 bytes, for tests',
   MAIL_FROM: 'Volume Activation <no-reply@service.example>',
   MAIL_TEAM: 'team@service.example',
   MAIL_SUPERVISORS: 'supervisors@service.example',
@@ -21,14 +21,14 @@ afterEach(() => {
   process.env = before;
 });
 
-/** What a part of the environment is refused with. */
-function complaint(read: () => unknown): string {
+/** Returns the error message of reading a part of the environment. */
+function errorMessageOf(read: () => unknown): string {
   try {
     read();
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
-  return 'no complaint';
+  return 'no error';
 }
 
 describe('a complete environment', () => {
@@ -62,14 +62,14 @@ describe('an incomplete environment', () => {
     ['STATE_MACHINE_ARN', parts.workflowClient],
   ])('is one line that names the missing variable: %s', (name, read) => {
     delete process.env[name];
-    const said = complaint(read);
-    expect(said).toMatch(new RegExp(`^The environment of this function is not complete\\. ${name}: [^\\n]+$`));
-    for (const other of Object.keys(complete)) if (other !== name) expect(said).not.toContain(other);
+    const message = errorMessageOf(read);
+    expect(message).toMatch(new RegExp(`^The environment of this function is not complete\\. ${name}: [^\\n]+$`));
+    for (const other of Object.keys(complete)) if (other !== name) expect(message).not.toContain(other);
   });
 
   it('names all missing variables at once', () => {
     process.env = {};
-    expect(complaint(tableEnvironment)).toMatch(/TABLE_NAME: .*; ROOT_SECRET: /);
+    expect(errorMessageOf(tableEnvironment)).toMatch(/TABLE_NAME: .*; ROOT_SECRET: /);
   });
 
   it('KEY-6 never shows a value, because it can be a secret', () => {
@@ -77,8 +77,8 @@ describe('an incomplete environment', () => {
     process.env.MAIL_TEAM = 'not an address';
     process.env.PUBLIC_URL = 'not a url';
     for (const read of [tableEnvironment, mailEnvironment]) {
-      expect(complaint(read)).toMatch(/ROOT_SECRET|MAIL_TEAM.*PUBLIC_URL/);
-      expect(complaint(read)).not.toMatch(/too-short-a-secret|not an address|not a url/);
+      expect(errorMessageOf(read)).toMatch(/ROOT_SECRET|MAIL_TEAM.*PUBLIC_URL/);
+      expect(errorMessageOf(read)).not.toMatch(/too-short-a-secret|not an address|not a url/);
     }
   });
 });

@@ -31,7 +31,7 @@ async function send(route: 'POST /activations' | 'POST /activations/batch', body
 
 describe('a reserve that is ahead of its key, as after a restore from a backup', () => {
   it.each(['POST /activations', 'POST /activations/batch'] as const)(
-    'MAK-1 is not waited for without end: %s answers that it is to be tried again',
+    'MAK-1 is retried a limited number of times, and then %s returns 503',
     async (route) => {
       const { mak } = await createRequestFixture(store);
       const revealed = await revealKey(store, mak.keyId, context({ operationId: 'reveal' }));
@@ -46,20 +46,20 @@ describe('a reserve that is ahead of its key, as after a restore from a backup',
         }),
       );
       const productKey = revealed.value.reveal();
-      // The key's own slots are given out as ever; the one past them finds that its layout is behind.
+      // The slots of the key are used first. The activation after them finds a stale layout.
       const machines = Array.from({ length: 101 }, (_, number) => installationId(number));
       const product = 'windows-vista-business';
-      const answers: { readonly statusCode: number }[] = [];
+      const responses: { readonly statusCode: number }[] = [];
       for (const machine of machines) {
-        answers.push(
+        responses.push(
           await (route === 'POST /activations'
             ? send(route, { productKey, installationId: machine, product })
             : send(route, { productKey, activations: [{ installationId: machine, product }] })),
         );
-        if (answers.at(-1)?.statusCode === 503) break;
+        if (responses.at(-1)?.statusCode === 503) break;
       }
       expect(await findKey(store, mak.keyId)).toMatchObject({ state: { status: 'live' } });
-      expect(answers.map(({ statusCode }) => statusCode)).toContain(503);
+      expect(responses.map(({ statusCode }) => statusCode)).toContain(503);
     },
   );
 });

@@ -31,6 +31,8 @@ const printed = captureOutput();
 type Run = (call: ApiRequest<Route>) => Promise<HttpResponse | RefusalResponse>;
 
 /** A function of the portal whose one route does this. */
+const metaModule = await import('../../../functions/api/meta.ts');
+
 const withRoute = (route: Route, run: Run) => createApiHandler('customer', { [route]: run } as never);
 const planning = (run: Run) => withRoute('POST /plans', run);
 const plan = { program: 'open', sites: [{ name: 'Elm', client: 30 }] };
@@ -136,6 +138,68 @@ describe('a response', () => {
   });
 });
 
+describe('an address without a route', () => {
+  const { handler } = metaModule;
+  const at = (method: string, path: string, accept = '*/*') =>
+    call(handler, { ...event({ route: `${method} ${path}`, headers: { accept } }), routeKey: '$default' });
+
+  it('is not-found if no method has a route there', async () => {
+    const response = await at('GET', '/nothing-here');
+    expect(response).toMatchObject({ status: 404, json: { code: 'not-found' } });
+    expect(response.headers).not.toHaveProperty('allow');
+  });
+
+  it.each([
+    ['GET', '/activations', 'POST'],
+    ['DELETE', '/agreements', 'GET, POST'],
+    ['PATCH', '/keys/0123/reveal', 'POST'],
+  ])('is 405 with the other methods in Allow: %s %s', async (method, path, allow) => {
+    const response = await at(method, path);
+    expect(response).toMatchObject({ status: 405, json: { code: 'method-not-allowed' }, headers: { allow } });
+  });
+
+  it('is a page for a browser', async () => {
+    for (const path of ['/nothing-here', '/activations']) {
+      const response = await at('GET', path, 'text/html,*/*');
+      expect(response.headers).toMatchObject({
+        'content-type': 'text/html; charset=utf-8',
+        'referrer-policy': 'no-referrer',
+      });
+      expect(response.body).toContain('This page does not exist');
+    }
+  });
+});
+
+describe('an unknown query parameter', () => {
+  it.each(['POST /plans', 'GET /agreements'] as const)(
+    'is refused by a JSON route, with its name: %s',
+    async (route) => {
+      const response = await call(withRoute(route, fine), {
+        route,
+        query: { foo: 'bar' },
+        ...(route.startsWith('GET') ? { body: '' } : {}),
+      });
+      expect(response).toMatchObject({
+        status: 422,
+        json: {
+          code: 'invalid-request',
+          errors: [{ pointer: '/query/foo', message: 'is not a parameter of this route' }],
+        },
+      });
+    },
+  );
+
+  it('is ignored by a page, because email programs add their own', async () => {
+    const handler = createApiHandler('approvals', { 'GET /approvals/{token}': fine } as never);
+    const response = await call(handler as never, {
+      route: 'GET /approvals/{token}',
+      body: '',
+      query: { utm_source: 'mail' },
+    });
+    expect(response.status).toBe(201);
+  });
+});
+
 describe('a request', () => {
   it('reaches the handler parsed: caller, body, and time', async () => {
     const seen: ApiRequest<Route>[] = [];
@@ -199,11 +263,9 @@ describe('an error', () => {
       accept === 'application/json'
         ? undefined
         : { html: `<h1>${requestId}</h1>`, headers: { 'content-type': 'text/html', 'referrer-policy': 'no-referrer' } };
-    const handler = createApiHandler(
-      'customer',
-      { 'POST /plans': () => Promise.reject(new Error('no')) } as never,
-      page,
-    );
+    const handler = createApiHandler('customer', { 'POST /plans': () => Promise.reject(new Error('no')) } as never, {
+      faultPage: page,
+    });
     const shown = await handler(event({ headers: { Accept: 'text/html' } }), {} as Context);
     expect([shown.statusCode, shown.body]).toEqual([500, `<h1>${shown.headers?.['x-request-id']}</h1>`]);
     expect(shown.headers).toMatchObject({ 'content-type': 'text/html', 'referrer-policy': 'no-referrer' });

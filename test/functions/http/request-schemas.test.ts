@@ -6,8 +6,8 @@ import { bodies, decisionSchema, queries, requestFormSchema } from '../../../fun
 import { fieldErrorsOf } from '../../../functions/http/validation-errors.ts';
 import { ines, jorge, noor, productKey } from '../../builders.ts';
 
-/** What is wrong with a value: by pointer, or nothing. */
-function faults(schema: z.ZodType, value: unknown): Readonly<Record<string, string>> {
+/** Returns the validation errors of a value, by pointer. */
+function errorsOf(schema: z.ZodType, value: unknown): Readonly<Record<string, string>> {
   const parsed = schema.safeParse(value, { reportInput: true });
   if (parsed.success) return {};
   return Object.fromEntries(
@@ -23,7 +23,7 @@ const agreement = {
   contacts: [ines, jorge],
   noticesCorrespondent: noor,
 };
-const registering = bodies['POST /agreements'];
+const registrationSchema = bodies['POST /agreements'];
 
 const intake = {
   kind: 'MAKADD',
@@ -43,10 +43,10 @@ const without = (body: object, ...names: readonly string[]) =>
 describe('every body and query', () => {
   const schemas: readonly [string, z.ZodType][] = Object.entries({ ...bodies, ...queries });
 
-  it.each(schemas)('is taken or refused by %s, and never a fault; what is wrong is named', (_, schema) => {
+  it.each(schemas)('is accepted or refused by %s without an exception, and each error has a pointer and a message', (_, schema) => {
     fc.assert(
       fc.property(fc.jsonValue({ maxDepth: 3 }), (value) => {
-        for (const [pointer, message] of Object.entries(faults(schema, value))) {
+        for (const [pointer, message] of Object.entries(errorsOf(schema, value))) {
           expect(pointer).toMatch(/^(\/.*)?$/s);
           expect(message).toMatch(/^\S.*\S$/s);
           expect(message).not.toMatch(/undefined|Invalid input|NaN/);
@@ -61,48 +61,48 @@ describe('the numbers of an agreement', () => {
   it('AGR-1 are an authorization and a license number in Open, and one agreement number in every other program', () => {
     const open = { ...without(agreement, 'agreementNumber'), program: 'open' };
     const two = { authorizationNumber: '61204577ZZE0912', licenseNumber: '41980233' };
-    expect(faults(registering, agreement)).toEqual({});
-    expect(faults(registering, { ...open, ...two })).toEqual({});
-    expect(Object.keys(faults(registering, open))).toEqual(['/authorizationNumber', '/licenseNumber']);
-    expect(Object.keys(faults(registering, { ...open, authorizationNumber: '1' }))).toEqual(['/licenseNumber']);
-    expect(Object.keys(faults(registering, { ...open, ...two, agreementNumber: 'E-1001' }))).toEqual([
+    expect(errorsOf(registrationSchema, agreement)).toEqual({});
+    expect(errorsOf(registrationSchema, { ...open, ...two })).toEqual({});
+    expect(Object.keys(errorsOf(registrationSchema, open))).toEqual(['/authorizationNumber', '/licenseNumber']);
+    expect(Object.keys(errorsOf(registrationSchema, { ...open, authorizationNumber: '1' }))).toEqual(['/licenseNumber']);
+    expect(Object.keys(errorsOf(registrationSchema, { ...open, ...two, agreementNumber: 'E-1001' }))).toEqual([
       '/agreementNumber',
     ]);
     for (const program of ['enterprise', 'select', 'campus-and-school']) {
-      expect(Object.keys(faults(registering, { ...agreement, ...two, program }))).toEqual([
+      expect(Object.keys(errorsOf(registrationSchema, { ...agreement, ...two, program }))).toEqual([
         '/authorizationNumber',
         '/licenseNumber',
       ]);
-      expect(Object.keys(faults(registering, { ...without(agreement, 'agreementNumber'), program }))).toEqual([
+      expect(Object.keys(errorsOf(registrationSchema, { ...without(agreement, 'agreementNumber'), program }))).toEqual([
         '/agreementNumber',
       ]);
     }
   });
 
   it('AGR-1 determine the ID; an ID that is sent must match', () => {
-    expect(registering.parse(agreement).agreementId).toBe('E-1001');
-    expect(faults(registering, { ...agreement, agreementId: 'E-1001' })).toEqual({});
-    expect(faults(registering, { ...agreement, agreementId: 'E-2' })).toEqual({
+    expect(registrationSchema.parse(agreement).agreementId).toBe('E-1001');
+    expect(errorsOf(registrationSchema, { ...agreement, agreementId: 'E-1001' })).toEqual({});
+    expect(errorsOf(registrationSchema, { ...agreement, agreementId: 'E-2' })).toEqual({
       '/agreementId': 'must be E-1001, or omitted',
     });
   });
 
   it('AGR-1 EXC-1 of a request must be complete, whichever kind was started', () => {
     const open = without(intake, 'agreementNumber');
-    expect(faults(requestFormSchema, intake)).toEqual({});
-    expect(faults(requestFormSchema, { ...open, authorizationNumber: '1', licenseNumber: '2' })).toEqual({});
-    expect(Object.keys(faults(requestFormSchema, open))).toEqual(['/agreementNumber']);
-    expect(Object.keys(faults(requestFormSchema, { ...open, licenseNumber: '2' }))).toEqual(['/authorizationNumber']);
-    expect(Object.keys(faults(requestFormSchema, { ...intake, authorizationNumber: '1', licenseNumber: '2' }))).toEqual(
+    expect(errorsOf(requestFormSchema, intake)).toEqual({});
+    expect(errorsOf(requestFormSchema, { ...open, authorizationNumber: '1', licenseNumber: '2' })).toEqual({});
+    expect(Object.keys(errorsOf(requestFormSchema, open))).toEqual(['/agreementNumber']);
+    expect(Object.keys(errorsOf(requestFormSchema, { ...open, licenseNumber: '2' }))).toEqual(['/authorizationNumber']);
+    expect(Object.keys(errorsOf(requestFormSchema, { ...intake, authorizationNumber: '1', licenseNumber: '2' }))).toEqual(
       ['/agreementNumber'],
     );
   });
 });
 
 describe('an incomplete request', () => {
-  it('EXC-1 lists every missing and every wrong field at once', () => {
+  it('EXC-1 lists every missing and every isWrong field at once', () => {
     expect(
-      faults(requestFormSchema, { kind: 'SOMEADD', activationsRequested: 0, requester: { name: '', email: 'ines' } }),
+      errorsOf(requestFormSchema, { kind: 'SOMEADD', activationsRequested: 0, requester: { name: '', email: 'ines' } }),
     ).toEqual({
       '/kind': 'must be MAKADD or KMSADD',
       '/organizationName': 'is missing',
@@ -118,9 +118,9 @@ describe('an incomplete request', () => {
     });
   });
 
-  it('EXC-1 distinguishes a field of the wrong type from a missing one', () => {
+  it('EXC-1 distinguishes a field of the isWrong type from a missing one', () => {
     expect(
-      faults(requestFormSchema, { ...intake, organizationName: 5, requester: [], requiredDate: null, product: 'dos' }),
+      errorsOf(requestFormSchema, { ...intake, organizationName: 5, requester: [], requiredDate: null, product: 'dos' }),
     ).toEqual({
       '/organizationName': 'must be a string',
       '/requester': 'must be an object',
@@ -143,13 +143,13 @@ describe('a complete request', () => {
   });
 
   it.each(['en', 'pt-BR', 'zh-Hant-TW', 'sr-Latn'])('SLA-3 accepts the language tag %s', (language) => {
-    expect(faults(requestFormSchema, { ...intake, language })).toEqual({});
+    expect(errorsOf(requestFormSchema, { ...intake, language })).toEqual({});
   });
 
   it.each(['', 'e', 'en_US', 'en US', '12', 'x'.repeat(36)])(
     'SLA-3 is refused a language that is none: %j',
     (language) => {
-      expect(Object.keys(faults(requestFormSchema, { ...intake, language }))).toEqual(['/language']);
+      expect(Object.keys(errorsOf(requestFormSchema, { ...intake, language }))).toEqual(['/language']);
     },
   );
 
@@ -158,36 +158,36 @@ describe('a complete request', () => {
       ['organizationName', 200],
       ['businessReason', 4_000],
     ] as const) {
-      expect(faults(requestFormSchema, { ...intake, [field]: 'x'.repeat(most) })).toEqual({});
-      expect(faults(requestFormSchema, { ...intake, [field]: 'x'.repeat(most + 1) })).toEqual({
+      expect(errorsOf(requestFormSchema, { ...intake, [field]: 'x'.repeat(most) })).toEqual({});
+      expect(errorsOf(requestFormSchema, { ...intake, [field]: 'x'.repeat(most + 1) })).toEqual({
         [`/${field}`]: `must be at most ${most} characters`,
       });
     }
-    for (const [activationsRequested, wrong] of [
+    for (const [activationsRequested, isWrong] of [
       [1, false],
       [1_000_000, false],
       [0, true],
       [1_000_001, true],
       [1.5, true],
     ] as const) {
-      expect(Object.keys(faults(requestFormSchema, { ...intake, activationsRequested }))).toEqual(
-        wrong ? ['/activationsRequested'] : [],
+      expect(Object.keys(errorsOf(requestFormSchema, { ...intake, activationsRequested }))).toEqual(
+        isWrong ? ['/activationsRequested'] : [],
       );
     }
   });
 
   it('accepts line breaks in paragraphs, and invisible characters nowhere', () => {
-    expect(faults(requestFormSchema, { ...intake, organizationName: 'Alder\nDistrict' })).toHaveProperty(
+    expect(errorsOf(requestFormSchema, { ...intake, organizationName: 'Alder\nDistrict' })).toHaveProperty(
       '/organizationName',
     );
-    for (const unseen of ['\u0000', '\u0007', '\u001b[2J', '\u0085', '\u2028', '\u202E', '\u2066', '\ud800']) {
+    for (const invisible of ['\u0000', '\u0007', '\u001b[2J', '\u0085', '\u2028', '\u202E', '\u2066', '\ud800']) {
       for (const field of ['organizationName', 'businessReason']) {
-        expect(faults(requestFormSchema, { ...intake, [field]: `a${unseen}b` }), JSON.stringify(unseen)).toHaveProperty(
+        expect(errorsOf(requestFormSchema, { ...intake, [field]: `a${invisible}b` }), JSON.stringify(invisible)).toHaveProperty(
           `/${field}`,
         );
       }
     }
-    expect(faults(requestFormSchema, { ...intake, organizationName: 'Ünïcödé 学校 🏫 O’Neil & Sons <b>' })).toEqual({});
+    expect(errorsOf(requestFormSchema, { ...intake, organizationName: 'Ünïcödé 学校 🏫 O’Neil & Sons <b>' })).toEqual({});
   });
 });
 
@@ -195,17 +195,17 @@ describe('an agreement', () => {
   it('AGR-2 has 1 to 40 contacts, each once', () => {
     const people = (count: number) =>
       Array.from({ length: count }, (_, index) => ({ ...ines, email: `a${index}@b.example` }));
-    expect(faults(registering, { ...agreement, contacts: people(1) })).toEqual({});
-    expect(faults(registering, { ...agreement, contacts: people(40) })).toEqual({});
-    expect(Object.keys(faults(registering, { ...agreement, contacts: [] }))).toEqual(['/contacts']);
-    expect(Object.keys(faults(registering, { ...agreement, contacts: people(41) }))).toEqual(['/contacts']);
+    expect(errorsOf(registrationSchema, { ...agreement, contacts: people(1) })).toEqual({});
+    expect(errorsOf(registrationSchema, { ...agreement, contacts: people(40) })).toEqual({});
+    expect(Object.keys(errorsOf(registrationSchema, { ...agreement, contacts: [] }))).toEqual(['/contacts']);
+    expect(Object.keys(errorsOf(registrationSchema, { ...agreement, contacts: people(41) }))).toEqual(['/contacts']);
     const twice = [ines, { ...jorge, email: ` ${ines.email.toUpperCase()}`.trim() }];
-    expect(faults(registering, { ...agreement, contacts: twice })).toEqual({ '/contacts/1': 'is on the list already' });
+    expect(errorsOf(registrationSchema, { ...agreement, contacts: twice })).toEqual({ '/contacts/1': 'is on the list already' });
   });
 
   it('KEY-3 names each product once', () => {
     const [product] = agreement.products;
-    expect(faults(registering, { ...agreement, products: [product, product] })).toEqual({
+    expect(errorsOf(registrationSchema, { ...agreement, products: [product, product] })).toEqual({
       '/products/1': 'is on the list already',
     });
   });
@@ -235,15 +235,15 @@ describe('a secret in a body', () => {
 describe('the form of the approval page', () => {
   it('APR-2 accepts the code with spaces and hyphens, with or without a comment', () => {
     for (const code of ['123456', ' 123 456 ', '123-456', '12345678']) {
-      expect(faults(decisionSchema, { code, decision: 'deny' }), code).toEqual({});
+      expect(errorsOf(decisionSchema, { code, decision: 'deny' }), code).toEqual({});
     }
     for (const code of ['12345', '123456789', '12345a', '', '١٢٣٤٥٦']) {
-      expect(Object.keys(faults(decisionSchema, { code, decision: 'deny' })), code).toEqual(['/code']);
+      expect(Object.keys(errorsOf(decisionSchema, { code, decision: 'deny' })), code).toEqual(['/code']);
     }
     expect(decisionSchema.parse({ code: '123456', decision: 'deny', comment: '  ' }).comment).toBeNull();
     expect(decisionSchema.parse({ code: '123456', decision: 'deny', comment: ' no ' }).comment).toBe('no');
-    expect(faults(decisionSchema, { code: '123456', decision: 'deny', comment: 'x'.repeat(1_000) })).toEqual({});
-    expect(faults(decisionSchema, { code: '123456', decision: 'deny', comment: 'x'.repeat(1_001) })).toHaveProperty(
+    expect(errorsOf(decisionSchema, { code: '123456', decision: 'deny', comment: 'x'.repeat(1_000) })).toEqual({});
+    expect(errorsOf(decisionSchema, { code: '123456', decision: 'deny', comment: 'x'.repeat(1_001) })).toHaveProperty(
       '/comment',
     );
   });
