@@ -248,8 +248,7 @@ export const problemDocs = {
     when: 'The code is not the one in the email.',
     advice:
       'Enter the digits from the email with the link. After too many wrong codes the link is void, and a new one is emailed.',
-    example:
-      'This is not the code from the email. Check the newest email about this request, and try again: 4 tries left.',
+    example: 'The code is not correct. Use the code that was sent for this link, and try again: 4 tries left.',
   },
   'too-many-requests': {
     members: {},
