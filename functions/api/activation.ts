@@ -81,7 +81,10 @@ async function postClientReport({ body, context }: ApiRequest<'POST /kms-hosts/c
   if (!outcome.ok) return outcome;
   return outcome.value.isKnown
     ? { status: 204 }
-    : refuse('not-found', 'No KMS host with this installation ID was activated with this key. Activate the host first.');
+    : refuse(
+        'not-found',
+        'No KMS host with this installation ID was activated with this key. Activate the host first.',
+      );
 }
 
 function keyIdOf(store: Store, typedKey: Secret): string | undefined {
@@ -250,9 +253,7 @@ async function handleMakBatch(
   const outcomes =
     lines.length === 0
       ? []
-      : await withCurrentLayout(store, { keyId, cachedKey }, (layout) =>
-          activateBatchOnMak(store, layout, lines),
-        );
+      : await withCurrentLayout(store, { keyId, cachedKey }, (layout) => activateBatchOnMak(store, layout, lines));
   const outcomesInOrder = outcomes.values();
   return Promise.all(
     parsed.map((each) => {
@@ -325,7 +326,11 @@ async function reloadKey(store: Store, keyId: string): Promise<KeyRecord> {
 }
 
 function activationResponse(
-  { keyType, digest, activatedAt }: { readonly keyType: 'MAK' | 'KMS'; readonly digest: Buffer; readonly activatedAt: Instant },
+  {
+    keyType,
+    digest,
+    activatedAt,
+  }: { readonly keyType: 'MAK' | 'KMS'; readonly digest: Buffer; readonly activatedAt: Instant },
   status: 200 | 201,
   extraFields: object = {},
 ): HttpResponse {

@@ -25,6 +25,7 @@ import {
   alreadyDecidedPage,
   approvalPage,
   approvalPageHeaders,
+  crossSitePage,
   decisionRecordedPage,
   disputePage,
   disputeRecordedPage,
@@ -69,6 +70,7 @@ function withLink(
   handle: (linkContext: LinkContext, apiRequest: LinkRequest) => Promise<Response>,
 ) {
   return async (apiRequest: LinkRequest): Promise<Response> => {
+    if (apiRequest.isCrossSite && apiRequest.route.startsWith('POST ')) return crossSiteResponse(apiRequest);
     const linkContext = await openLink(getStore(), kind, tokenOf(apiRequest));
     const isGone =
       linkContext === undefined || (kind === 'dispute' && !isBefore(apiRequest.now, linkContext.link.expiresAt));
@@ -163,7 +165,9 @@ async function postDispute(linkContext: LinkContext, apiRequest: LinkRequest): P
   return pageResponse(202, disputeRecordedPage({ exceptionId, frozen }));
 }
 
-type LinkRequest = Pick<ApiRequest<Route>, 'now' | 'rawBody'> & { readonly params: { readonly token: string } };
+type LinkRequest = Pick<ApiRequest<Route>, 'route' | 'now' | 'isCrossSite' | 'rawBody'> & {
+  readonly params: { readonly token: string };
+};
 
 function tokenOf({ params }: LinkRequest): Secret {
   return new Secret(params.token, '[token]');
@@ -185,7 +189,10 @@ function faultPageUnlessJson(accept: string, requestId: string) {
 /** Returns the fields of the form, or of a JSON object. Refuses other media types. */
 function parseFormFields({ rawBody }: LinkRequest): Result<{ readonly fields: Readonly<Record<string, unknown>> }> {
   if (rawBody.contentType.startsWith('application/x-www-form-urlencoded')) {
-    return { ok: true, fields: Object.fromEntries(new URLSearchParams(rawBody.text)) };
+    const fields = new URLSearchParams(rawBody.text);
+    // A field that comes twice, such as two decisions, has no value that we could choose (APR-4).
+    const unambiguous = [...fields].filter(([name]) => fields.getAll(name).length === 1);
+    return { ok: true, fields: Object.fromEntries(unambiguous) };
   }
   if (!rawBody.contentType.startsWith('application/json')) {
     return refuse('unsupported-media-type', 'Send the decision as a form, as the page does, or as JSON.');
@@ -209,6 +216,15 @@ function pageResponse(status: number, page: Page): HttpResponse {
 /** Returns a refusal as a page. It is logged and counted by its code like every refusal. */
 function refusalPage(refusal: RefusalResult, status: number, page: Page): RefusalResponse {
   return { ...refusal, status, page: { html: page.html, headers: approvalPageHeaders } };
+}
+
+/** Refuses a form that another website sent (APR-5). */
+function crossSiteResponse(apiRequest: LinkRequest): RefusalResponse {
+  const refusal = refuse(
+    'forbidden',
+    'Another website sent this form, so nothing was changed. Open the link in our email, and answer there.',
+  );
+  return wantsJson(apiRequest) ? refusal : refusalPage(refusal, 403, crossSitePage());
 }
 
 function unknownLinkResponse(apiRequest: LinkRequest): RefusalResponse {

@@ -256,6 +256,20 @@ const voidLinkText: Readonly<
   },
 };
 
+/** Explains that the form of another website changed nothing (APR-5). */
+export function crossSitePage(): Page {
+  const heading = 'Another website sent this form';
+  return renderPage({
+    title: `Error: ${heading}`,
+    main: html`
+<h1>${heading}</h1>
+<p>Nothing was changed. A form on another website tried to answer in your name.</p>
+<h2>What to do</h2>
+<p>Open the link in our email, and answer on the page that it opens. If you did not follow a link from another website, tell
+your license administrator.</p>`,
+  });
+}
+
 /** Tells a reader in a browser that the address does not exist. */
 export function unknownAddressPage(): Page {
   const heading = 'This page does not exist';

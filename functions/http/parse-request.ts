@@ -35,6 +35,8 @@ export type ApiRequest<R extends Route> = {
   readonly operationId: string;
   /** The actor, the operation ID, the time, and the policy. Lambdas without a store never read it. */
   readonly context: Context;
+  /** Whether a page of another website sent the request (APR-5). */
+  readonly isCrossSite: boolean;
   /** The body as received, for routes that do not take JSON, and the media type that the caller accepts. */
   readonly rawBody: { readonly text: string; readonly contentType: string; readonly accept: string };
 };
@@ -112,6 +114,7 @@ export function parseRequest(event: APIGatewayProxyEventV2, route: Route, audien
     caller,
     now: clock.now(),
     operationId: event.requestContext.requestId,
+    isCrossSite: isCrossSite(headers),
     rawBody: { text, contentType, accept: headers.accept ?? '' },
   };
   return { ok: true, apiRequest, idempotencyKey };
@@ -126,6 +129,18 @@ export function withContext(request: ParsedRequest): ApiRequest<Route> {
       return { actor: caller.email, operationId, now, policy: getStore().policy };
     },
   };
+}
+
+/**
+ * Returns whether another website sent a request, by the headers that only browsers set. Our pages send no referrer, so
+ * browsers send `Origin: null` from them; other programs send neither header.
+ */
+function isCrossSite(headers: APIGatewayProxyEventV2['headers']): boolean {
+  const fetchSite = headers['sec-fetch-site'];
+  if (fetchSite !== undefined) return fetchSite !== 'same-origin' && fetchSite !== 'none';
+  const { origin, host } = headers;
+  if (origin === undefined || origin === 'null') return false;
+  return !URL.canParse(origin) || new URL(origin).host !== host;
 }
 
 /** A validated value. It is undefined when there are errors, which the caller reports together. */
