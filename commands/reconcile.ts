@@ -8,9 +8,9 @@ import type { AgreementReferences } from '../store/table-scan.ts';
 import { scanReferences } from '../store/table-scan.ts';
 
 /*
- * `npm run reconcile -- [--repair] [agreementId …]`: checks that the items of the table are consistent with each other, and
- * above all that every key counts correctly. It checks the given agreements, or scans the table and checks all. With
- * `--repair` it repairs every inconsistency whose repair is not a guess. The table is the one of the environment.
+ * `npm run reconcile -- [--repair] [agreementId …]`: checks that the items of the table are consistent with each other,
+ * and above all that every key counts correctly. It checks the given agreements, or scans the table and checks all.
+ * With `--repair` it repairs every inconsistency whose repair is not a guess. The table is the one of the environment.
  *
  * Exit codes: 0 if the table is consistent, possibly after repairs; 1 if it is not; 2 if it could not be checked.
  */

@@ -2,8 +2,8 @@ import { getStore } from '../functions/runtime/store.ts';
 import { findOwner, verifyLedger } from '../store/ledger.ts';
 
 /*
- * `npm run verify-ledger -- <id>`: verifies the hash chain of the ledger of a key, a request, or an agreement (LED-2). The
- * table is the one of the environment.
+ * `npm run verify-ledger -- <id>`: verifies the hash chain of the ledger of a key, a request, or an agreement (LED-2).
+ * The table is the one of the environment.
  *
  * Exit codes: 0 if the ledger is intact; 1 if it is broken; 2 if there is no such ledger.
  */

@@ -12,7 +12,10 @@ import { fingerprintOf } from './vault.ts';
 /** The time that a sender has for a notification it claimed. After that, another sender can claim it. */
 const claimSeconds = 120;
 
-/** Returns the ID of a notification in `listDueItems`: a fingerprint, because the notification ID contains an email address. */
+/**
+ * Returns the ID of a notification in `listDueItems`: a fingerprint, because the notification ID contains an email
+ * address.
+ */
 export function dueIdOf({ notificationId }: AgreementNotification): string {
   return fingerprintOf(notificationId);
 }
@@ -25,8 +28,8 @@ function notificationKey(dueId: string): ItemKey {
 }
 
 /**
- * Returns the write that adds a notification to the outbox. It belongs in the transaction of the change that it reports, so
- * that the notification is pending if and only if the change is committed.
+ * Returns the write that adds a notification to the outbox. It belongs in the transaction of the change that it
+ * reports, so that the notification is pending if and only if the change is committed.
  */
 export function notificationWrite(notification: AgreementNotification, now: Instant): TransactItem {
   return {

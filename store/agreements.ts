@@ -48,7 +48,10 @@ export async function findAgreement(store: Store, agreementId: string): Promise<
   return (await readAgreement(store, agreementId))?.value;
 }
 
-/** Returns a page of the agreements that list this email as a contact or the Notices Correspondent, ordered by ID (AGR-3). */
+/**
+ * Returns a page of the agreements that list this email as a contact or the Notices Correspondent, ordered by ID
+ * (AGR-3).
+ */
 export async function listAgreements(
   store: Store,
   email: string,
@@ -72,7 +75,8 @@ export async function listAgreements(
 }
 
 /**
- * Registers an agreement and, in the same transaction, issues its KMS key if the agreement covers Windows Vista (KEY-1). Refuses an agreement that exists (`agreement-exists`). A repeated operation returns the agreement.
+ * Registers an agreement and, in the same transaction, issues its KMS key if the agreement covers Windows Vista
+ * (KEY-1). Refuses an agreement that exists (`agreement-exists`). A repeated operation returns the agreement.
  */
 export function registerAgreement(
   store: Store,
@@ -307,8 +311,8 @@ function updateAgreement(
 }
 
 /**
- * Returns the normalized emails of the people who have a pointer to the agreement (AGR-3). It depends only on the stored
- * agreement: a new Notices Correspondent gets a pointer when the change is completed.
+ * Returns the normalized emails of the people who have a pointer to the agreement (AGR-3). It depends only on the
+ * stored agreement: a new Notices Correspondent gets a pointer when the change is completed.
  */
 export function personEmailsOf(agreement: Agreement): readonly string[] {
   const people = [...agreement.contacts, agreement.noticesCorrespondent];

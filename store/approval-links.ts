@@ -23,9 +23,9 @@ import type { Store, UpdateDecision, UpdateResult } from './store.ts';
 import { sameHash } from './vault.ts';
 
 /**
- * A link in an email about one approval round: to decide, or to report that somebody else decided (APR-8). The store keeps
- * only hashes of its token and code (APR-1). A link is valid only as long as its round: once the round is decided, replaced,
- * or closed, or its recipient is no longer the approver, the link decides nothing.
+ * A link in an email about one approval round: to decide, or to report that somebody else decided (APR-8). The store
+ * keeps only hashes of its token and code (APR-1). A link is valid only as long as its round: once the round is
+ * decided, replaced, or closed, or its recipient is no longer the approver, the link decides nothing.
  */
 export type ApprovalLink = {
   readonly tokenHash: string;
@@ -51,7 +51,10 @@ function tokenHashOf(store: Store, token: Secret): string {
   return store.vault.hashOf('approval token', token);
 }
 
-/** Returns the hash of a code, bound to its link: a code is short, so equal codes of two links must not have equal hashes. */
+/**
+ * Returns the hash of a code, bound to its link: a code is short, so equal codes of two links must not have equal
+ * hashes.
+ */
 function codeHash(store: Store, tokenHash: string, code: Secret): string {
   return store.vault.hashOf(`approval code for ${tokenHash}`, code);
 }
@@ -165,8 +168,9 @@ export function refuseUnknownLink(): RefusalResult {
 }
 
 /**
- * Refuses a link that is no longer valid, with the reason: its round is decided or replaced (APR-3), its recipient is no
- * longer the approver (AGR-4), it expired, or too many wrong codes were entered. Returns `undefined` for a valid link.
+ * Refuses a link that is no longer valid, with the reason: its round is decided or replaced (APR-3), its recipient is
+ * no longer the approver (AGR-4), it expired, or too many wrong codes were entered. Returns `undefined` for a valid
+ * link.
  */
 export function refuseUnlessLinkValid(
   store: Store,
@@ -210,9 +214,10 @@ export type DecisionInput = {
 const triesRemain = '#wrong < :allowed';
 
 /**
- * Decides through a link (APR-2). With the correct code, it records the decision on the request, provided that the round is
- * still open and the recipient is still the approver. If two decisions arrive at the same time, one succeeds and the other
- * is refused (APR-4). Counts a wrong code; after as many as the policy allows, the link is void and a new link is sent.
+ * Decides through a link (APR-2). With the correct code, it records the decision on the request, provided that the
+ * round is still open and the recipient is still the approver. If two decisions arrive at the same time, one succeeds
+ * and the other is refused (APR-4). Counts a wrong code; after as many as the policy allows, the link is void and a new
+ * link is sent.
  */
 export async function decideByLink(
   store: Store,
@@ -294,7 +299,7 @@ async function countWrongCode(store: Store, link: ApprovalLink): Promise<Refusal
     const triesLeftText = `${triesLeft} ${triesLeft === 1 ? 'try' : 'tries'} left`;
     return refuse(
       'wrong-code',
-      `This is not the code from the email. Check the newest email about this request, and try again: ${triesLeftText}.`,
+      `The code is not correct. Use the code that was sent for this link, and try again: ${triesLeftText}.`,
       { triesLeft },
     );
   } catch (error) {

@@ -57,7 +57,8 @@ export function exceptionIndexKeys(request: ExceptionRequest, policy: Policy): R
   return {
     statusKey: statusKey(request.state.status),
     agreementKey: `AGREEMENT#${request.agreementId}`,
-    // Answers are due at the close of a business day, so many due times are equal: then the earliest required date is first (SLA-7).
+    // Answers are due at the close of a business day, so many due times are equal: then the earliest required date is
+    // first (SLA-7).
     dueKey: `${due}#${request.form.requiredDate}#${exceptionId}`,
     ...dueIndexKeys('EXCEPTION', nextActionAt(request, policy)),
   };
@@ -67,7 +68,10 @@ function statusKey(status: ExceptionStatus): string {
   return `EXCEPTION#${status}`;
 }
 
-/** Returns the writes that store a changed request, for one transaction. A request that closes frees its key for the next one. */
+/**
+ * Returns the writes that store a changed request, for one transaction. A request that closes frees its key for the
+ * next one.
+ */
 export function requestWrites(
   store: Store,
   record: Versioned<ExceptionRequest>,
@@ -246,7 +250,8 @@ type ClaimedNotifications = {
 };
 
 /**
- * Claims the pending notifications that no other sender has claimed. Returns the request with the claimed notifications.
+ * Claims the pending notifications that no other sender has claimed. Returns the request with the claimed
+ * notifications.
  * @param hasDeputy whether the Correspondent has a deputy now, who gets notifications as well (AGR-5).
  */
 export async function claimPending(
@@ -314,10 +319,15 @@ export async function applyDueExceptionAction(
   return result?.ok ? result.value : undefined;
 }
 
-/** `waiting`: the execution waits. `moved-on`: the request has another next step. `superseded`: a newer execution drives it. */
-export type SuspendResult = 'waiting' | 'moved-on' | 'superseded';
+/**
+ * `waiting`: the execution waits. `next-step-changed`: the request has another next step. `superseded`: a newer execution drives
+ * it.
+ */
+export type SuspendResult = 'waiting' | 'next-step-changed' | 'superseded';
 
-/** Stores the task token of an execution that waits, if the request still has the next step that the execution performs. */
+/**
+ * Stores the task token of an execution that waits, if the request still has the next step that the execution performs.
+ */
 export async function suspendExecution(
   store: Store,
   exceptionId: string,
@@ -327,7 +337,7 @@ export async function suspendExecution(
   const result = await updateRequest(store, exceptionId, (record): UpdateDecision<SuspendResult> => {
     const request = record.value;
     if (request.execution.executionNumber !== wait.executionNumber) return { kind: 'no-change', value: 'superseded' };
-    if (nextStepOf(request) !== wait.nextStep) return { kind: 'no-change', value: 'moved-on' };
+    if (nextStepOf(request) !== wait.nextStep) return { kind: 'no-change', value: 'next-step-changed' };
     const execution: Execution = { status: 'waiting', executionNumber: wait.executionNumber, since: now };
     const internal = { ...record.internal, taskToken: wait.taskToken.reveal() };
     return {
@@ -345,8 +355,8 @@ export async function suspendExecution(
 }
 
 /**
- * Sets the state of the workflow execution of a request, if that is still as the caller expects. Returns the request after
- * that, so that the caller sees which execution drives it. Returns `undefined` if there is no such request.
+ * Sets the state of the workflow execution of a request, if that is still as the caller expects. Returns the request
+ * after that, so that the caller sees which execution drives it. Returns `undefined` if there is no such request.
  */
 export async function updateExecution(
   store: Store,
@@ -388,8 +398,8 @@ export type ExceptionFilter = {
 };
 
 /**
- * Returns a page of requests, earliest due time first. It merges partitions of an index that have this order, so a cursor
- * is the sort key of the last request.
+ * Returns a page of requests, earliest due time first. It merges partitions of an index that have this order, so a
+ * cursor is the sort key of the last request.
  */
 export async function listExceptions(
   store: Store,

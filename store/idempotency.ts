@@ -24,23 +24,29 @@ export type ClaimResult =
 
 /** The time for which the response to an HTTP request is stored. */
 const defaultRetentionHours = 24;
-/** Longer than the timeout of every function. After it, a request without a response counts as lost and can be claimed again. */
+/**
+ * Longer than the timeout of every function. After it, a request without a response counts as lost and can be claimed
+ * again.
+ */
 const inProgressSeconds = 60;
 
 /*
- * The life of an idempotency key:
+ * The states of an idempotency key over time.
  *
- *     claim                            complete                                    expiresAt
- *       │                                 │                                            │
- *   ────┼─────────────────────────────────┼────────────────────────────────────────────┼──────────▶
- *       │ in progress                     │ completed: duplicates get this response    │ claimable
- *       │
- *       │ in progress          inProgressUntil
- *       │ (no response)               │ lost: the next duplicate claims the key again
- *   ────┼─────────────────────────────┼───────────────────────────────────────────────────────────▶
- *       │
- *       │ release (a fault): the item is deleted, and the next duplicate claims the key
- *   ────┼──┼──────────────────────────────────────────────────────────────────────────────────────▶
+ * A request that completes:
+ *
+ *     claim             complete                          expiresAt
+ *     |-- in progress --|-- duplicates get the response --|-- can be claimed again -->
+ *
+ * A request that is lost, because its function crashed:
+ *
+ *     claim             inProgressUntil
+ *     |-- in progress --|-- can be claimed again -->
+ *
+ * A request that fails with a fault:
+ *
+ *     claim             release
+ *     |-- in progress --|-- deleted, can be claimed again -->
  */
 
 /** No other request claimed the key since it was read. */
@@ -56,9 +62,9 @@ const expired = '#expiresAt < :now';
 const sameRequest = '#fingerprint = :fingerprint';
 
 /**
- * Claims an idempotency key. `claimed`: process the request. `completed`: return the stored response. `reused`: the key was
- * used for a different request. `in-progress`: another process handles the request. A lost request can be claimed again.
- * That is safe, because every change stores the ID of its operation and is applied once.
+ * Claims an idempotency key. `claimed`: process the request. `completed`: return the stored response. `reused`: the key
+ * was used for a different request. `in-progress`: another process handles the request. A lost request can be claimed
+ * again. That is safe, because every change stores the ID of its operation and is applied once.
  */
 export async function claimIdempotencyKey(
   store: Store,

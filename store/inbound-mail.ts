@@ -11,7 +11,10 @@ export type StoredMail = { readonly raw: Buffer; readonly isComplete: boolean };
 
 /** The store of received emails, by the ID that SES gave each. */
 export type InboundMailStore = {
-  /** Reads at most `bytesMax` bytes of an email. Throws if it does not exist: SES stores an email before it sends the event. */
+  /**
+   * Reads at most `bytesMax` bytes of an email. Throws if it does not exist: SES stores an email before it sends the
+   * event.
+   */
   read(key: string, bytesMax: number): Promise<StoredMail>;
 };
 

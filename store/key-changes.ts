@@ -23,8 +23,8 @@ export type KeyChange = {
 };
 
 /**
- * Returns the change in the usage of a key, or `undefined` if the usage did not grow. Changes that free or transfer slots,
- * or that only update a host, are irrelevant for alerts. Throws if the change is not of an item of the table.
+ * Returns the change in the usage of a key, or `undefined` if the usage did not grow. Changes that free or transfer
+ * slots, or that only update a host, are irrelevant for alerts. Throws if the change is not of an item of the table.
  */
 export function keyChangeFrom({ before, after }: TableChange): KeyChange | undefined {
   // A new item is never a new use: it is a key without activations, or half of a split bucket with its activations.

@@ -26,8 +26,8 @@ import { blockBuckets, removeActivation } from './mak-usage.ts';
 import type { Store, UpdateDecision, UpdateResult } from './store.ts';
 
 /**
- * Starts the replacement of a key: the key is on hold from then on, and the product key of its successor is stored, sealed.
- * A repeated operation changes nothing. Returns `undefined` if there is no such key.
+ * Starts the replacement of a key: the key is on hold from then on, and the product key of its successor is stored,
+ * sealed. A repeated operation changes nothing. Returns `undefined` if there is no such key.
  */
 export function holdForReplacement(
   store: Store,
@@ -55,11 +55,11 @@ export function holdForReplacement(
 }
 
 /**
- * Completes a replacement: rejects the open request of the key, blocks every bucket of a MAK, and creates the buckets of
- * the successor. Then one transaction blocks the old key and issues the new one, so that both are never live, and one of
- * them always exists (BLK-2). That transaction is the last step: until it is committed, the sweep finds the key and runs
- * all steps again. It is safe to repeat and to run in parallel. Returns the ID of the successor, or `undefined` if the key
- * is not on hold and not replaced.
+ * Completes a replacement: rejects the open request of the key, blocks every bucket of a MAK, and creates the buckets
+ * of the successor. Then one transaction blocks the old key and issues the new one, so that both are never live, and
+ * one of them always exists (BLK-2). That transaction is the last step: until it is committed, the sweep finds the key
+ * and runs all steps again. It is safe to repeat and to run in parallel. Returns the ID of the successor, or
+ * `undefined` if the key is not on hold and not replaced.
  */
 export async function finishReplacement(store: Store, keyId: string, now: Instant): Promise<string | undefined> {
   const heldKey = await readKey(store, keyId);
@@ -140,8 +140,8 @@ async function readKeyAgreement(store: Store, key: Key): Promise<Agreement> {
 }
 
 /**
- * Rejects the open request of a key that is being replaced: the key gets no more grants and no new request. The sweep sends
- * the notifications and resumes the workflow. It is safe to repeat.
+ * Rejects the open request of a key that is being replaced: the key gets no more grants and no new request. The sweep
+ * sends the notifications and resumes the workflow. It is safe to repeat.
  */
 async function rejectOpenRequest(store: Store, key: Key, successor: Successor, now: Instant): Promise<void> {
   const item = await get(store, openRequestPointer(key.keyId));

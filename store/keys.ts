@@ -50,7 +50,9 @@ export function keyItemKey(keyId: string): ItemKey {
 /** The time after which the sweep completes an unfinished replacement (BLK-2). */
 const replacementGraceSeconds = 60;
 
-/** Returns the index keys of a key: its next action completes an unfinished replacement. They depend only on the key. */
+/**
+ * Returns the index keys of a key: its next action completes an unfinished replacement. They depend only on the key.
+ */
 export function keyIndexKeys({ state }: Key): Readonly<Record<string, string>> {
   const due = state.status === 'blocking' ? addDuration(state.since, { seconds: replacementGraceSeconds }) : null;
   return dueIndexKeys('KEY', due);
@@ -72,7 +74,9 @@ export async function findKey(store: Store, keyId: string): Promise<Key | undefi
   return (await readKey(store, keyId))?.value;
 }
 
-/** Returns the key of the pointer to the live MAK of a product group. An agreement has at most one per group (KEY-2). */
+/**
+ * Returns the key of the pointer to the live MAK of a product group. An agreement has at most one per group (KEY-2).
+ */
 export function liveMakPointer(agreementId: string, productGroup: ProductGroup): ItemKey {
   return { PK: `AGREEMENT#${agreementId}`, SK: `MAK#${productGroup}` };
 }
@@ -88,7 +92,8 @@ export async function listKeys(
     sort: {
       name: 'SK',
       condition: '#sort BETWEEN :after AND :end',
-      // The position is the last key of the previous page. With a space added, it sorts after that key and before any other.
+      // The position is the last key of the previous page. With a space added, it sorts after that key and before any
+      // other.
       values: { ':after': `${startAfter(after, 'KEY#', 'KEY#~')} `, ':end': 'KEY#~' },
     },
     limit: limit + 1,
@@ -159,7 +164,10 @@ export function keyPointers({ agreementId, keyId, lastFive }: Key): readonly Ite
   ];
 }
 
-/** Returns the writes that create a key, for one transaction: the key, its ledger, and its pointers, but not its buckets. */
+/**
+ * Returns the writes that create a key, for one transaction: the key, its ledger, and its pointers, but not its
+ * buckets.
+ */
 export function keyCreationWrites(
   store: Store,
   issue: { readonly key: Key; readonly productKey: ProductKey; readonly agreement: Agreement },
@@ -184,8 +192,8 @@ export function keyCreationWrites(
 }
 
 /**
- * Issues a MAK for a product group of an agreement (KEY-2, KEY-4). Refuses a group without licenses, and a second MAK for a
- * group with a live MAK; that refusal names the first. A repeated operation returns the key that it issued.
+ * Issues a MAK for a product group of an agreement (KEY-2, KEY-4). Refuses a group without licenses, and a second MAK
+ * for a group with a live MAK; that refusal names the first. A repeated operation returns the key that it issued.
  */
 export function issueMak(
   store: Store,
@@ -239,8 +247,8 @@ export function issueMak(
       issuedAt: now,
       replaces: null,
     };
-    // The buckets are written first; nothing reads them before the key exists. If the new product key is in use, its buckets
-    // must not be created again: the error makes the update retry with another product key (KEY-5).
+    // The buckets are written first; nothing reads them before the key exists. If the new product key is in use, its
+    // buckets must not be created again: the error makes the update retry with another product key (KEY-5).
     if ((await get(store, keyItemKey(mak.keyId))) !== undefined)
       throw new ContentionError('The new product key is already in use.');
     await putIfAbsent(store, newBucketItems(mak.keyId, limit));
@@ -302,7 +310,10 @@ function updateKey<Answer>(
   });
 }
 
-/** Returns the writes that raise a key's limit, for one transaction: the key with the grant and, for a MAK, the added slots (KEY-8). */
+/**
+ * Returns the writes that raise a key's limit, for one transaction: the key with the grant and, for a MAK, the added
+ * slots (KEY-8).
+ */
 export function limitIncreaseWrites(
   keyRecord: KeyRecord,
   key: Key,
@@ -320,7 +331,9 @@ export function limitIncreaseWrites(
 /** A grant of the call center; `isRepeat` if the same call reference already got it. */
 type PhoneGrantResult = { readonly grant: Grant; readonly isRepeat: boolean };
 
-/** Decides to write a grant, unless its call reference already got it. A repeated operation returns the first result. */
+/**
+ * Decides to write a grant, unless its call reference already got it. A repeated operation returns the first result.
+ */
 function toPhoneGrantDecision(
   keyRecord: KeyRecord,
   operationId: string,

@@ -140,7 +140,9 @@ export function resultFromBucket(
   return bucket.bucketCount < layout.bucketCount ? 'needs-split' : 'full';
 }
 
-/** Activates in a full home bucket: transfers slots to it from the reserve, or from a bucket that has available slots. */
+/**
+ * Activates in a full home bucket: transfers slots to it from the reserve, or from a bucket that has available slots.
+ */
 async function borrowSlots(
   store: Store,
   layout: BucketLayout,
@@ -184,7 +186,8 @@ async function borrowSlots(
     const splitNumbers = new Set(buckets.filter((bucket) => bucket.bucketCount === bucketCount).map(bucketNumberOf));
     unsplitNumbers.push(...numbers.filter((number) => !splitNumbers.has(number)));
   }
-  // A bucket that is split between two reads would be counted twice, so split all buckets before calling the key exhausted.
+  // A bucket that is split between two reads would be counted twice, so split all buckets before calling the key
+  // exhausted.
   for (const number of unsplitNumbers) await splitBucket(store, layout, number);
   // The reads could miss slots that are transferred between them. Used slots that add up to the limit are proof.
   if (unsplitNumbers.length > 0 || used < reserve.limit) return 'transient-failure';
@@ -192,7 +195,9 @@ async function borrowSlots(
   return exhaustedUnlessActivated(store, layout, { homeBucket, used }, activation);
 }
 
-/** Returns `exhausted`, unless the last slot went to a duplicate of this request, which ran at the same time (MAK-2). */
+/**
+ * Returns `exhausted`, unless the last slot went to a duplicate of this request, which ran at the same time (MAK-2).
+ */
 async function exhaustedUnlessActivated(
   store: Store,
   layout: BucketLayout,
@@ -207,7 +212,9 @@ async function exhaustedUnlessActivated(
 const firstProbeBuckets = 16;
 const probeBucketsMax = 100;
 
-/** Returns all buckets, in batches, in the order in which to look for slots: from the next one on, the home bucket last. */
+/**
+ * Returns all buckets, in batches, in the order in which to look for slots: from the next one on, the home bucket last.
+ */
 function probeOrderFrom(bucketCount: number, homeBucket: number): number[][] {
   const ring = Array.from({ length: bucketCount }, (_, step) => (homeBucket + 1 + step) % bucketCount);
   const rest = ring.slice(firstProbeBuckets);
@@ -260,7 +267,9 @@ async function transferSlots(
   ]);
 }
 
-/** Returns the write that raises the limit in the reserve. It belongs in the transaction that adds the grant (KEY-8). */
+/**
+ * Returns the write that raises the limit in the reserve. It belongs in the transaction that adds the grant (KEY-8).
+ */
 export function reserveIncreaseWrite(keyId: string, amount: number): TransactItem {
   return {
     Update: {
@@ -294,9 +303,9 @@ export async function recordExhausted(store: Store, keyId: string, limit: number
 }
 
 /**
- * Creates the home bucket for the current number of buckets, by splitting the parent that still contains it, once or several
- * times. A split moves the activation records that belong to the upper half, and half of the available slots, in one
- * transaction. The transaction fails if the bucket changed since it was read.
+ * Creates the home bucket for the current number of buckets, by splitting the parent that still contains it, once or
+ * several times. A split moves the activation records that belong to the upper half, and half of the available slots,
+ * in one transaction. The transaction fails if the bucket changed since it was read.
  */
 export async function splitBucket(
   store: Store,

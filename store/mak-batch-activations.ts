@@ -35,10 +35,10 @@ type Results = ReadonlyMap<number, MakActivationResult>;
 const slotsAvailable = '#available >= :slotsTaken';
 
 /**
- * Activates a batch on a MAK (MAK-6). Returns one result for each item, in order. If every home bucket has enough slots for
- * its items, each bucket needs one conditional write. Otherwise one transaction transfers slots, and writes each bucket at
- * most once. If there are too few slots, the first items get them, and the rest are refused.
- * Returns `stale-layout` if the number of buckets has grown: read the key again.
+ * Activates a batch on a MAK (MAK-6). Returns one result for each item, in order. If every home bucket has enough slots
+ * for its items, each bucket needs one conditional write. Otherwise one transaction transfers slots, and writes each
+ * bucket at most once. If there are too few slots, the first items get them, and the rest are refused. Returns
+ * `stale-layout` if the number of buckets has grown: read the key again.
  */
 export async function activateBatchOnMak(
   store: Store,
@@ -279,7 +279,9 @@ function toBucketWrite(
   };
 }
 
-/** Returns the parts of an update that add activation records. `noneActivated`: none of the installations has one yet. */
+/**
+ * Returns the parts of an update that add activation records. `noneActivated`: none of the installations has one yet.
+ */
 function activationExpressions(items: readonly BatchItem[], indexes: readonly number[]) {
   const entries = indexes.map((index) => ({
     name: `#activation${index}`,

@@ -10,16 +10,17 @@ import type { Store } from './store.ts';
 
 /*
  * How a MAK counts exactly and fast. Every activation would write a single counter, and so conflict with every other
- * activation. So the limit is split across buckets, each in its own item. The installation ID determines the home bucket of
- * an installation. Its activation record and the counters of the bucket are in the same item. An activation is one
- * conditional update: about one write unit, one round trip, no transaction, and idempotent forever.
+ * activation. So the limit is split across buckets, each in its own item. The installation ID determines the home
+ * bucket of an installation. Its activation record and the counters of the bucket are in the same item. An activation
+ * is one conditional update: about one write unit, one round trip, no transaction, and idempotent forever.
  *
  * Invariant: the used and available slots of all buckets and the available slots of the reserve add up to the limit.
- * Slots move between items only in transactions of two items. `used` never falls while the key is live, and new slots come
- * only from the reserve. So once the used slots add up to the limit, the key is exhausted until its limit is raised.
+ * Slots move between items only in transactions. `used` never falls while the key is live, and new slots come only from
+ * the reserve. So once the used slots add up to the limit, the key is exhausted until its limit is raised.
  *
- * When a limit is raised far, the number of buckets doubles, once or several times. A bucket stores the number of buckets
- * for which it was created or split (`bucketCount`). The first activation that finds too low a number splits the bucket.
+ * When a limit is raised far, the number of buckets doubles, once or several times. A bucket stores the number of
+ * buckets for which it was created or split (`bucketCount`). The first activation that finds too low a number splits
+ * the bucket.
  */
 
 /** An activation record: the installation, the time, the product, and the machine name. */
@@ -30,9 +31,11 @@ export type Activation = {
   readonly activatedAt: Instant;
 };
 
-/** The average number of slots of a bucket: enough to even out random differences, few enough for an item of about 1 KB. */
+/**
+ * The average number of slots of a bucket: enough to even out random differences, few enough for an item of about 1 KB.
+ */
 export const slotsPerBucket = 14;
-// Enough for a key with a limit of 100,000 and items of 1 KB. To count a key is to read all of its buckets, so there is a maximum.
+// Enough for a limit of 100,000 with items of 1 KB. There is a maximum, because counting a key reads all of its buckets.
 const bucketsMax = 8_192;
 
 const activationPrefix = '+';
@@ -54,7 +57,9 @@ export function bucketCountFor(limit: number): number {
   return Math.min(bucketsMax, Math.max(1, Math.ceil(limit / slotsPerBucket)));
 }
 
-/** Returns the number of buckets for a raised limit: doubled as long as the buckets have more than twice their slots. */
+/**
+ * Returns the number of buckets for a raised limit: doubled as long as the buckets have more than twice their slots.
+ */
 export function grownBucketCountFor(bucketCount: number, limit: number): number {
   return limit > bucketCount * slotsPerBucket * 2 && bucketCount * 2 <= bucketsMax
     ? grownBucketCountFor(bucketCount * 2, limit)
@@ -97,7 +102,9 @@ export function homeBucketOf(digest: Buffer, bucketCount: number): number {
   return digest.readUInt32BE(digest.length - 4) % bucketCount;
 }
 
-/** Returns the number of a bucket, then the numbers of its parents: the buckets of its activations before each doubling. */
+/**
+ * Returns the number of a bucket, then the numbers of its parents: the buckets of its activations before each doubling.
+ */
 export function withParentBuckets(bucketCount: number, bucket: number): number[] {
   const previousCount = bucketCount / 2;
   return Number.isInteger(previousCount)
@@ -160,7 +167,9 @@ export function installationIdOf(attributeName: string): InstallationId {
   return installationIdFrom(BigInt(`0x${hex}`).toString().padStart(45, '0'));
 }
 
-/** Encodes an activation as the value of an attribute: milliseconds in base 36, position of the product, machine name. */
+/**
+ * Encodes an activation as the value of an attribute: milliseconds in base 36, position of the product, machine name.
+ */
 export function encodeActivation({ activatedAt, product, machineName }: Activation): string {
   return `${epochMilliseconds(activatedAt).toString(36)}.${products.indexOf(product)}.${machineName ?? ''}`;
 }

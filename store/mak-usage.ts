@@ -33,8 +33,9 @@ const bucketIsBlocked = '#status = :blocked';
 
 /**
  * Counts the used activations of a MAK (KEY-7). The buckets are not read at the same time, so a bucket that is split
- * between two reads could be counted twice, or only in part. The sum of the buckets' shares shows it: the share of a bucket
- * is 1 divided by its `bucketCount`, and all shares add up to 1. Otherwise the buckets are read again, up to five times.
+ * between two reads could be counted twice, or only in part. The sum of the buckets' shares shows it: the share of a
+ * bucket is 1 divided by its `bucketCount`, and all shares add up to 1. Otherwise the buckets are read again, up to
+ * five times.
  */
 export async function countUsedOnMak(store: Store, { keyId, bucketCount }: BucketLayout): Promise<number> {
   let buckets: readonly Bucket[] = [];
@@ -47,8 +48,8 @@ export async function countUsedOnMak(store: Store, { keyId, bucketCount }: Bucke
 }
 
 /**
- * Returns a page of the activations of a MAK, bucket by bucket. The position is a bucket number and an attribute name, and
- * remains valid while activations are added.
+ * Returns a page of the activations of a MAK, bucket by bucket. The position is a bucket number and an attribute name,
+ * and remains valid while activations are added.
  */
 export async function listMakActivations(
   store: Store,
@@ -117,7 +118,9 @@ export async function blockBuckets(store: Store, { keyId, bucketCount }: BucketL
   throw new ContentionError(`Activations kept splitting the buckets of key ${keyId} while they were being blocked.`);
 }
 
-/** Returns true if the installation has an activation record on the MAK, in its home bucket or a parent of it (VAL-1). */
+/**
+ * Returns true if the installation has an activation record on the MAK, in its home bucket or a parent of it (VAL-1).
+ */
 export async function isActivated(
   store: Store,
   layout: BucketLayout,
@@ -128,8 +131,8 @@ export async function isActivated(
 }
 
 /**
- * Removes the activation record of an installation that moved to the successor of a blocked key (BLK-3). Does nothing if
- * there is none, so it is safe to repeat.
+ * Removes the activation record of an installation that moved to the successor of a blocked key (BLK-3). Does nothing
+ * if there is none, so it is safe to repeat.
  */
 export async function removeActivation(
   store: Store,

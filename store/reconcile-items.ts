@@ -22,7 +22,9 @@ export function unrepairableFinding(subject: string, problem: string): Finding {
   return { subject, problem, repairs: [] };
 }
 
-/** Runs a check for each item, one after the other, so that the reads of a check do not multiply. Returns all findings. */
+/**
+ * Runs a check for each item, one after the other, so that the reads of a check do not multiply. Returns all findings.
+ */
 export async function mapSequentially<Each>(
   items: readonly Each[],
   check: (item: Each) => Promise<readonly Finding[]>,
@@ -59,7 +61,9 @@ export async function checkLedger(store: Store, owner: Owner): Promise<readonly 
     : [unrepairableFinding(owner, `Its ledger is broken at entry ${verification.sequence}. ${verification.because}`)];
 }
 
-/** Checks the index keys of an item against those that follow from its value. The repair sets or removes the wrong ones. */
+/**
+ * Checks the index keys of an item against those that follow from its value. The repair sets or removes the wrong ones.
+ */
 export function checkIndexKeys(
   subject: string,
   record: Versioned<unknown>,
@@ -94,7 +98,9 @@ export function checkIndexKeys(
   return [{ subject, problem: `It has wrong index keys: ${wrongNames.join(', ')}.`, repairs: [[update]] }];
 }
 
-/** Checks that the pointers to an item exist. The repair adds a missing one, if the item is unchanged since the read. */
+/**
+ * Checks that the pointers to an item exist. The repair adds a missing one, if the item is unchanged since the read.
+ */
 export async function checkPointers(
   store: Store,
   subject: string,

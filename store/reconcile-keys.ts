@@ -107,7 +107,9 @@ function toSentence(text: string): string {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 }
 
-/** Checks that the sealed product key opens with the root secret of the environment, and is the product key of this ID. */
+/**
+ * Checks that the sealed product key opens with the root secret of the environment, and is the product key of this ID.
+ */
 function checkSealedKey(store: Store, { value: key, internal }: KeyRecord): Finding[] {
   const owner = `KEY#${key.keyId}`;
   try {
@@ -153,7 +155,10 @@ function checkGrants({ value: key }: KeyRecord, requests: readonly RequestWithIt
     );
 }
 
-/** Checks that the pointer to the open request names one. A stale pointer prevents the next request; the repair deletes it. */
+/**
+ * Checks that the pointer to the open request names one. A stale pointer prevents the next request; the repair deletes
+ * it.
+ */
 async function checkOpenRequestPointer(
   store: Store,
   { value: key }: KeyRecord,
@@ -190,7 +195,10 @@ async function checkOpenRequestPointer(
   ];
 }
 
-/** Checks that the pointer of the product group names a MAK that is not blocked (KEY-2). The repair adds a missing pointer. */
+/**
+ * Checks that the pointer of the product group names a MAK that is not blocked (KEY-2). The repair adds a missing
+ * pointer.
+ */
 function checkLiveMakPointer(mak: Mak, key: KeyRecord, pointers: readonly Item[]): Finding[] {
   if (mak.state.status === 'blocked') return [];
   const pointer = liveMakPointer(mak.agreementId, mak.productGroup);
@@ -225,7 +233,9 @@ export function checkLiveMakPointers(pointers: readonly Item[], keys: readonly K
   });
 }
 
-/** Checks that every pointer by last five characters names a key of the agreement. Only a table scan finds wrong ones. */
+/**
+ * Checks that every pointer by last five characters names a key of the agreement. Only a table scan finds wrong ones.
+ */
 export function checkLastFivePointers({ pointers }: AgreementReferences, keys: readonly KeyRecord[]): Finding[] {
   const expected = new Set(keys.flatMap(({ value: key }) => keyPointers(key)).map(({ PK, SK }) => `${PK} ${SK}`));
   return pointers
@@ -239,9 +249,9 @@ export function checkLastFivePointers({ pointers }: AgreementReferences, keys: r
 const bucketsPerTransaction = 98;
 
 /**
- * Checks the slots of a MAK (see `checkMakConsistency`). The repair requires that every bucket, the reserve, and the key are
- * unchanged since the read. With up to 98 buckets it is one transaction. With more it is several, so the key must not be in
- * use during the repair.
+ * Checks the slots of a MAK (see `checkMakConsistency`). The repair requires that every bucket, the reserve, and the
+ * key are unchanged since the read. With up to 98 buckets it is one transaction. With more it is several, so the key
+ * must not be in use during the repair.
  */
 async function checkSlots(store: Store, key: KeyRecord): Promise<Finding[]> {
   const { keyId, grants, state } = key.value;

@@ -26,8 +26,8 @@ import type { AgreementReferences } from './table-scan.ts';
  * recovery or from a backup) is correct for each item, and almost correct for all: two items that were written in one
  * transaction can be from different moments.
  *
- * Bounded reads find all items of an agreement. Only an item that has lost every pointer to it, and a pointer that should
- * not exist, need a table scan (`scanReferences`), which only an operator's command may run.
+ * Bounded reads find all items of an agreement. Only an item that has lost every pointer to it, and a pointer that
+ * should not exist, need a table scan (`scanReferences`), which only an operator's command may run.
  */
 
 export type ReconciliationResult = {
@@ -39,8 +39,8 @@ export type ReconciliationResult = {
 const noReferences: AgreementReferences = { keyIds: new Set(), exceptionIds: new Set(), pointers: [] };
 
 /**
- * Checks one agreement: the pointers of its people, its keys with their slots and hosts, its requests with their index keys,
- * and the ledger of each (KEY-7, KEY-8, EXC-5, LED-2). Writes nothing.
+ * Checks one agreement: the pointers of its people, its keys with their slots and hosts, its requests with their index
+ * keys, and the ledger of each (KEY-7, KEY-8, EXC-5, LED-2). Writes nothing.
  * @param references the references to the agreement that a table scan found; none without a scan.
  */
 export async function checkAgreement(
@@ -101,13 +101,19 @@ export async function checkAgreement(
   return { findings, keyCount: keys.length, requestCount: requests.length };
 }
 
-/** Repairs a finding. Returns true if all its items were unchanged since the check; otherwise it stops and returns false. */
+/**
+ * Repairs a finding. Returns true if all its items were unchanged since the check; otherwise it stops and returns
+ * false.
+ */
 export async function repair(store: Store, finding: Finding): Promise<boolean> {
   for (const writes of finding.repairs) if ((await commit(store, writes)) !== 'committed') return false;
   return finding.repairs.length > 0;
 }
 
-/** Checks the ledger and the index keys of an agreement, and the pointers of its people. The repair deletes stray pointers. */
+/**
+ * Checks the ledger and the index keys of an agreement, and the pointers of its people. The repair deletes stray
+ * pointers.
+ */
 async function checkAgreementItem(
   store: Store,
   item: Item,

@@ -14,8 +14,9 @@ export type AgreementReferences = {
 };
 
 /**
- * Scans the table, page by page, for items that refer to an agreement. Returns the references by agreement ID. The scan reads
- * every item once, which no function of the service may do: run it when the table is idle, or at a time of low load.
+ * Scans the table, page by page, for items that refer to an agreement. Returns the references by agreement ID. The scan
+ * reads every item once, which no function of the service may do: run it when the table is idle, or at a time of low
+ * load.
  */
 export async function scanReferences(store: Store): Promise<ReadonlyMap<string, AgreementReferences>> {
   const referencesById = new Map<string, AgreementReferences>();

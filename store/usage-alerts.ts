@@ -14,12 +14,13 @@ import type { Store } from './store.ts';
 /*
  * The alerts that the contacts of a key received, in an item beside the key. To count the activations of a MAK means to
  * read all of its buckets, up to 8,192. So this item adds up the activations that the stream reports
- * (`activationsReported`), and the buckets are counted only when that sum reaches the next alert threshold (`nextAlertAt`).
+ * (`activationsReported`), and the buckets are counted only when that sum reaches the next alert threshold
+ * (`nextAlertAt`).
  *
  * No alert is missed: the stream reports every activation at least once, and a duplicate report is added again. So once
- * all activations are reported, `activationsReported` is never less than the number used, and below `nextAlertAt` no alert
- * can be due. The sum can be too high; then a count shows it, and the count replaces the sum. A count starts after the sum
- * that it replaces was read, so it includes every activation of that sum.
+ * all activations are reported, `activationsReported` is never less than the number used, and below `nextAlertAt` no
+ * alert can be due. The sum can be too high; then a count shows it, and the count replaces the sum. A count starts
+ * after the sum that it replaces was read, so it includes every activation of that sum.
  */
 
 /** The alert state of a key. */
@@ -98,10 +99,10 @@ const noDecisionYet = 'attribute_not_exists(#version)';
 const unchangedSinceRead = '#version = :versionRead';
 
 /**
- * Records an alert and adds its notifications to the outbox in one transaction. So each threshold is reported once, even
- * if stream records arrive twice, late, or in parallel.
- * @param decide reads the key, and decides from the alert state. After a conflict it is called again, with a newer state;
- *   the key it reads is never older than the state. Null leaves everything unchanged.
+ * Records an alert and adds its notifications to the outbox in one transaction. So each threshold is reported once,
+ * even if stream records arrive twice, late, or in parallel.
+ * @param decide reads the key, and decides from the alert state. After a conflict it is called again, with a newer
+ *   state; the key it reads is never older than the state. Null leaves everything unchanged.
  * @returns the number of notifications added to the outbox.
  */
 export async function recordAlert(

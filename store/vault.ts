@@ -13,17 +13,22 @@ import { parseProductKey } from '../domain/keys/product-key.ts';
 import type { Secret } from '../domain/secret.ts';
 
 /**
- * Protects secrets at rest (KEY-6, APR-1). A separate key for each purpose is derived from one root secret: to look up a
- * product key by a keyed hash, to seal it, to compute digests of installations, and to hash codes and tokens.
+ * Protects secrets at rest (KEY-6, APR-1). A separate key for each purpose is derived from one root secret: to look up
+ * a product key by a keyed hash, to seal it, to compute digests of installations, and to hash codes and tokens.
  *
  * Stored and published values begin with the version of the root secret: a hash with two hexadecimal digits (`01`), a
  * sealed text with a number (`1.`). So a second secret can be added without a migration. A digest has no version of its
  * own, because the ID of its key has one.
  */
 export type Vault = {
-  /** Returns the ID of a product key: a keyed hash, so that an activation needs no look-up, and the table reveals no key. */
+  /**
+   * Returns the ID of a product key: a keyed hash, so that an activation needs no look-up, and the table reveals no
+   * key.
+   */
   keyIdOf(productKey: ProductKey): string;
-  /** Seals a text with AES-256-GCM. It opens only with the same purpose, which is the ID of the item that contains it. */
+  /**
+   * Seals a text with AES-256-GCM. It opens only with the same purpose, which is the ID of the item that contains it.
+   */
   seal(text: string, purpose: string): string;
   /** Opens a sealed text. Throws if it was sealed for another purpose or modified. */
   open(sealed: string, purpose: string): string;
@@ -76,7 +81,8 @@ export function openVault(root: Secret, version = 1): Vault {
   return {
     keyIdOf: (productKey) => hashWith(lookupKey, productKey.reveal()).slice(0, 32),
     seal: (text, purpose) => {
-      // The nonce is a keyed hash of the text: two different texts never share a nonce, and sealing needs no randomness.
+      // The nonce is a keyed hash of the text: two different texts never share a nonce, and sealing needs no
+      // randomness.
       const iv = createHmac('sha256', nonceKey)
         .update(JSON.stringify([purpose, text]))
         .digest()

@@ -1,13 +1,14 @@
 import { basename, dirname, posix } from 'node:path';
 import { type ESTree, parseSync, Visitor } from 'vite';
 import { describe, expect, it } from 'vitest';
+import { fileOf, manifest } from '../functions/manifest.ts';
 import { projectFiles, readProjectFile } from './project-files.ts';
 
 /**
- * Who may import whom. A place is a folder with all that is in it, or one file; `type ` before it means its types only.
- * A room may always import from itself.
+ * Which top-level folder may import from which places. A place is a folder with everything in it, or one file; the prefix
+ * `type ` allows types only. A folder may always import from itself.
  */
-const rooms: Record<string, readonly string[] | 'anything'> = {
+const folders: Record<string, readonly string[] | 'anything'> = {
   domain: [],
   emails: ['domain'],
   store: ['domain'],
@@ -29,9 +30,20 @@ const rooms: Record<string, readonly string[] | 'anything'> = {
     'policy.json',
   ],
   commands: ['functions', 'store', 'domain', 'infra/stage.ts'],
-  portal: [],
+  console: [],
   test: 'anything',
   bench: 'anything',
+};
+
+/** Folders inside these two may import from the folders before them in the list, and from the files beside the folders. */
+const orderInside: Readonly<Record<string, readonly string[]>> = {
+  domain: ['calendar', '.', 'keys', 'exceptions'],
+  functions: ['.', 'runtime', 'mail', 'http', 'use-cases', 'openapi', 'api', 'steps', 'events'],
+};
+
+/** Places that keep out more than their folder does: what they may import from the project besides themselves. */
+const narrow: Readonly<Record<string, readonly string[]>> = {
+  'store/dynamodb': ['domain/calendar', 'domain/audit-event.ts'],
 };
 
 const wherever = ['domain', 'emails', 'store', 'workflows', 'functions', 'infra', 'local', 'commands'];
@@ -43,7 +55,7 @@ const packages: Record<string, readonly string[]> = {
   'temporal-polyfill': wherever,
   'node:*': outsideDomain,
   '@aws-sdk/*': ['store', 'emails/send.ts', 'workflows/client.ts'],
-  '@middy/*': ['functions/http/handler.ts', 'functions/steps/step-handler.ts'],
+  '@middy/*': ['functions/runtime', 'functions/http', 'functions/steps/step-handler.ts', 'functions/events'],
   '@aws-lambda-powertools/*': ['functions'],
   'aws-lambda': ['functions', 'local'],
   'aws-cdk-lib': ['infra'],
@@ -57,8 +69,8 @@ const packages: Record<string, readonly string[]> = {
   'html-to-text': ['functions/mail/mime.ts'],
 };
 
-/** What reaches out of the program, and the places where it may: everywhere else it is an argument. */
-const reaches: readonly { what: string; names: RegExp; places: readonly string[] }[] = [
+/** Access to the world outside the program, and the places that may have it. Everywhere else it is an argument. */
+const outsideAccess: readonly { what: string; names: RegExp; places: readonly string[] }[] = [
   {
     what: 'the environment',
     names: /^process\.env$/,
@@ -68,24 +80,31 @@ const reaches: readonly { what: string; names: RegExp; places: readonly string[]
     what: 'the wall clock',
     names:
       /^(new Date\(\)|Date\(\)|Date\.now|Temporal\.Now|temporal-polyfill\/fns\/Now\.\w+|performance\.now|process\.hrtime)$/,
-    places: ['functions/runtime/clock.ts', 'local'],
+    places: ['functions/runtime', 'local'],
   },
   {
-    what: 'chance',
+    what: 'randomness',
     names: /^(Math\.random|((web)?crypto|subtle)\.(random\w+|getRandomValues|generate\w+))$/,
-    places: ['functions/runtime/clock.ts', 'local'],
+    places: ['functions/runtime', 'local'],
   },
 ];
 
-/** Names that say nothing about what is inside. */
+/** Names of files and folders that say nothing about their content. */
 const emptyNames = /^(src|libs?|shared|common|utils?|helpers?|types?|services?)$/;
 
 type Import = { from: string; typeOnly: boolean };
 
-/** What one source file imports and the outside things it names, by the names they have where they come from. */
-type Reading = { imports: Import[]; names: string[]; isBarrel: boolean; casts: string[] };
+/** Types whose name is a participle, though it is the standard term for what they hold. */
+const participlesAllowed = ['Versioned'];
 
-function read(path: string, source: string): Reading {
+/** Vague names, which say less about a value than its module does. */
+const vagueTypeNames =
+  /^([A-Z][a-z]+ed|Told|Seen|Became|Begun|Kept|Spent|Known|Facts|Things|About|World|People|Sought|Sent|Given|Said|Shown|Written|\w*(Manager|Helper|Util|Utils|Data|Info))$/;
+
+/** The imports of one source file, the outside names that it uses (as their module calls them), and its exported types. */
+type ParsedSource = { imports: Import[]; names: string[]; isBarrel: boolean; casts: string[]; exportedTypes: string[] };
+
+function parseSource(path: string, source: string): ParsedSource {
   const { program, module, errors } = parseSync(path, source);
   if (errors.length > 0) throw new Error(`${path} does not parse: ${errors[0]?.message}`);
   const imports: Import[] = [];
@@ -113,7 +132,7 @@ function read(path: string, source: string): Reading {
 
   new Visitor({
     ImportExpression({ source: from }) {
-      // A name that is put together while running cannot be judged here; only `local` and the tests may do so.
+      // A computed specifier cannot be checked here. Only `local` and the tests may have one.
       imports.push({ from: from.type === 'Literal' ? String(from.value) : '(computed)', typeOnly: false });
     },
     TSImportType({ source: from }) {
@@ -139,12 +158,21 @@ function read(path: string, source: string): Reading {
     },
   }).visit(program);
 
+  const exportedTypes = program.body.flatMap((node) =>
+    node.type === 'ExportNamedDeclaration' &&
+    (node.declaration?.type === 'TSTypeAliasDeclaration' ||
+      node.declaration?.type === 'TSInterfaceDeclaration' ||
+      node.declaration?.type === 'ClassDeclaration')
+      ? [node.declaration.id?.name ?? '']
+      : [],
+  );
+
   const isReExport = (node: ESTree.Node) =>
     node.type === 'ExportAllDeclaration' || (node.type === 'ExportNamedDeclaration' && node.source !== null);
   const isBarrel =
     program.body.some(isReExport) &&
     program.body.every((node) => isReExport(node) || node.type === 'ImportDeclaration');
-  return { imports, names, isBarrel, casts };
+  return { imports, names, isBarrel, casts, exportedTypes };
 }
 
 const isIn = (path: string, places: readonly string[]) =>
@@ -157,71 +185,109 @@ function packageOf(specifier: string): string {
   return scope;
 }
 
-function refusedImport(path: string, room: string, { from, typeOnly }: Import): string[] {
+function importViolations(path: string, folder: string, { from, typeOnly }: Import): string[] {
   if (from === '(computed)') {
-    return room === 'local' ? [] : [`${path} imports something whose name is put together while running`];
+    return folder === 'local' ? [] : [`${path} imports a module by a computed name`];
   }
   if (!from.startsWith('.')) {
     return isIn(path, packages[packageOf(from)] ?? []) ? [] : [`${path} may not import the package ${from}`];
   }
   const target = posix.join(dirname(path), from);
-  const allowed = (rooms[room] ?? []) as readonly string[];
-  const places = [room, ...allowed.map((place) => (typeOnly ? place.replace(/^type /, '') : place))];
-  return isIn(target, places) ? [] : [`${path} may not import ${target}`];
+  const allowed = (folders[folder] ?? []) as readonly string[];
+  const places = [folder, ...allowed.map((place) => (typeOnly ? place.replace(/^type /, '') : place))];
+  const narrowed = Object.entries(narrow).find(([place]) => isIn(path, [place]));
+  const isAllowed =
+    isIn(target, places) &&
+    isInOrder(path, target, folder) &&
+    (narrowed === undefined || isIn(target, [narrowed[0], ...narrowed[1]]));
+  return isAllowed ? [] : [`${path} may not import ${target}`];
+}
+
+/** Whether an import inside one top-level folder follows the order of its subfolders. */
+function isInOrder(path: string, target: string, folder: string): boolean {
+  const order = orderInside[folder];
+  if (order === undefined || !isIn(target, [folder])) return true;
+  const rankOf = (file: string) => {
+    const parts = file.split('/');
+    return order.indexOf(parts.length > 2 ? (parts[1] ?? '') : '.');
+  };
+  return rankOf(target) <= rankOf(path);
 }
 
 /**
- * What is wrong with one source file by the rules above: a sentence for each, none if nothing is.
- * `path` is from the project's root; tools' files at the root and what is in `test` and `bench` may do anything.
+ * Returns one sentence for each violation of the rules above in a source file. `path` is relative to the project's root.
+ * Tool configuration at the root is not checked; `test` and `bench` may import anything.
  */
 function violations(path: string, source: string): string[] {
   if (!path.includes('/')) return [];
-  const room = path.split('/')[0] ?? '';
-  if (!(room in rooms)) return [`${path} is in no room of the house`];
-  const { imports, names, isBarrel, casts } = read(path, source);
-  const barrel = isBarrel ? [`${path} only passes on what others export`] : [];
-  if (rooms[room] === 'anything') return barrel;
+  const folder = path.split('/')[0] ?? '';
+  if (!(folder in folders)) return [`${path} is in a folder that the architecture does not have`];
+  const { imports, names, isBarrel, casts, exportedTypes } = parseSource(path, source);
+  const everywhere = [
+    ...(isBarrel ? [`${path} only re-exports`] : []),
+    ...exportedTypes
+      .filter((name) => vagueTypeNames.test(name) && !participlesAllowed.includes(name))
+      .map((name) => `${path} exports the type ${name}, whose name does not say what the value is`),
+  ];
+  if (folders[folder] === 'anything') return everywhere;
   return [
-    ...barrel,
-    ...imports.flatMap((each) => refusedImport(path, room, each)),
-    ...reaches.flatMap(({ what, names: pattern, places }) => {
+    ...everywhere,
+    ...imports.flatMap((each) => importViolations(path, folder, each)),
+    ...outsideAccess.flatMap(({ what, names: pattern, places }) => {
       const found = names.find((name) => pattern.test(name));
-      return found && !isIn(path, places) ? [`${path} reaches for ${what}: ${found}`] : [];
+      return found && !isIn(path, places) ? [`${path} uses ${what}: ${found}`] : [];
     }),
     ...casts.map((cast) => `${path} casts twice: ${cast}`),
   ];
 }
 
-/** What is wrong with a path of any file, by its name alone. */
-function misnamed(path: string): string[] {
+/** Returns one sentence for each rule that the path of a file breaks, whatever the file holds. */
+function pathViolations(path: string): string[] {
   const empty = path
     .split('/')
     .map((part) => part.replace(/\..*$/, ''))
     .filter((name) => emptyNames.test(name));
+  const name = basename(path);
   return [
-    ...empty.map((name) => `${path} is called ${name}, which says nothing`),
-    ...(/^index\.(ts|js)$/.test(basename(path)) ? [`${path} is a barrel by its name`] : []),
+    ...empty.map((each) => `${path} is called ${each}, which says nothing`),
+    ...(/^index\.(ts|js)$/.test(name) ? [`${path} is a barrel by its name`] : []),
+    ...(/^the-/.test(name) ? [`${path} begins with “the-”`] : []),
+    ...(/^functions\/[^/]+$/.test(path) && !['manifest.ts', 'environment.ts'].includes(name)
+      ? [`${path} belongs in a folder of functions/`]
+      : []),
   ];
 }
+
+/** Files beside the handlers that wrap them and are no Lambda themselves. */
+const handlerWrappers = ['functions/steps/step-handler.ts', 'functions/steps/waiting-step.ts'];
 
 describe('the project as it stands', () => {
   const paths = projectFiles();
   const sources = paths.filter((path) => /\.(ts|js|mjs|cjs)$/.test(path));
 
-  it('has sources to judge in the rooms that are given', () => {
+  it('has sources in the folders of the architecture', () => {
     expect(new Set(sources.map((path) => path.split('/')[0]))).toContain('domain');
   });
 
-  it('keeps to who may import whom, and leaves the world outside to those who may reach it', () => {
+  it('follows the import rules, and uses the outside world only where it may', () => {
     expect(sources.flatMap((path) => violations(path, readProjectFile(path)))).toEqual([]);
   });
 
-  it('has no name that says nothing', () => {
-    expect(paths.flatMap(misnamed)).toEqual([]);
+  it('has paths that say what is inside', () => {
+    expect(paths.flatMap(pathViolations)).toEqual([]);
   });
 });
 
-describe('an import from another room', () => {
+describe('a Lambda', () => {
+  const handlers = projectFiles('functions').filter((path) => /^functions\/(api|steps|events)\//.test(path));
+
+  it('has an entry in the manifest for each file of api/, steps/, and events/, and a file for each entry', () => {
+    const entries = Object.keys(manifest).map(fileOf);
+    expect(handlers.filter((path) => !handlerWrappers.includes(path)).toSorted()).toEqual(entries.toSorted());
+  });
+});
+
+describe('an import from another folder', () => {
   it.each([
     ['domain/a.ts', "import { b } from '../store/b.ts';", 'domain/a.ts may not import store/b.ts'],
     ['domain/a.ts', "import type { B } from '../emails/b.ts';", 'domain/a.ts may not import emails/b.ts'],
@@ -240,21 +306,43 @@ describe('an import from another room', () => {
     ['local/a.ts', "import { b } from '../store/b.ts';", 'local/a.ts may not import store/b.ts'],
     ['local/a.ts', "import { b } from '../domain/b.ts';", 'local/a.ts may not import domain/b.ts'],
     ['local/a.ts', "import type { B } from '../emails/b.ts';", 'local/a.ts may not import emails/b.ts'],
-    ['portal/a.js', "import { b } from '../domain/b.ts';", 'portal/a.js may not import domain/b.ts'],
+    ['console/a.ts', "import { b } from '../domain/b.ts';", 'console/a.ts may not import domain/b.ts'],
+    ['store/a.ts', 'await import(`../$' + '{name}.ts`);', 'store/a.ts imports a module by a computed name'],
+    ['attic/a.ts', 'const a = 1;', 'attic/a.ts is in a folder that the architecture does not have'],
+    ['domain/a.ts', "import { b } from './keys/b.ts';", 'domain/a.ts may not import domain/keys/b.ts'],
+    ['domain/calendar/a.ts', "import type { B } from '../b.ts';", 'domain/calendar/a.ts may not import domain/b.ts'],
     [
-      'store/a.ts',
-      'await import(`../$' + '{name}.ts`);',
-      'store/a.ts imports something whose name is put together while running',
+      'domain/keys/a.ts',
+      "import { b } from '../exceptions/b.ts';",
+      'domain/keys/a.ts may not import domain/exceptions/b.ts',
     ],
-    ['attic/a.ts', 'const a = 1;', 'attic/a.ts is in no room of the house'],
+    [
+      'functions/http/a.ts',
+      "import { b } from '../api/b.ts';",
+      'functions/http/a.ts may not import functions/api/b.ts',
+    ],
+    [
+      'functions/mail/a.ts',
+      "import { b } from '../http/b.ts';",
+      'functions/mail/a.ts may not import functions/http/b.ts',
+    ],
+    [
+      'store/dynamodb/a.ts',
+      "import { b } from '../../domain/keys/b.ts';",
+      'store/dynamodb/a.ts may not import domain/keys/b.ts',
+    ],
+    ['store/dynamodb/a.ts', "import { b } from '../b.ts';", 'store/dynamodb/a.ts may not import store/b.ts'],
   ])('is refused in %s: %s', (path, source, sentence) => {
     expect(violations(path, source)).toEqual([sentence]);
   });
 
   it.each([
     ['domain/a.ts', "import { b } from './b.ts';"],
+    ['domain/exceptions/a.ts', "import { b } from '../keys/b.ts'; import { c } from '../calendar/c.ts';"],
+    ['functions/api/a.ts', "import { b } from '../use-cases/b.ts'; import { c } from '../manifest.ts';"],
+    ['store/dynamodb/a.ts', "import type { B } from '../../domain/audit-event.ts';"],
     ['emails/a.ts', "import { b } from '../domain/b.ts';"],
-    ['functions/a.ts', "import { b } from '../store/b.ts'; import type { C } from '../workflows/c.ts';"],
+    ['functions/api/a.ts', "import { b } from '../../store/b.ts'; import type { C } from '../../workflows/c.ts';"],
     [
       'infra/a.ts',
       "import { b } from '../functions/manifest.ts'; import type { E } from '../functions/environment.ts';",
@@ -278,7 +366,7 @@ describe('a package', () => {
     ['functions/a.ts', '@middy/core'],
     ['store/a.ts', 'aws-cdk-lib/aws-dynamodb'],
     ['functions/a.ts', 'jose'],
-    ['portal/a.ts', 'zod'],
+    ['console/a.ts', 'zod'],
   ])('may not be imported in %s: %s', (path, name) => {
     const refusal = [`${path} may not import the package ${name}`];
     expect(violations(path, `import { a } from '${name}';`)).toEqual(refusal);
@@ -296,12 +384,12 @@ describe('a package', () => {
     ['infra/table.ts', 'aws-cdk-lib/aws-dynamodb'],
     ['store/a.ts', 'node:crypto'],
     ['test/a.ts', 'fast-check'],
-  ])('is at home in %s: %s', (path, name) => {
+  ])('may be imported in %s: %s', (path, name) => {
     expect(violations(path, `import { a } from '${name}';`)).toEqual([]);
   });
 });
 
-describe('the world outside', () => {
+describe('the outside world', () => {
   it.each([
     ['const a = process.env.A;', 'the environment: process.env'],
     ["const a = process['env'];", 'the environment: process.env'],
@@ -319,13 +407,13 @@ describe('the world outside', () => {
     ],
     ['const a = performance.now();', 'the wall clock: performance.now'],
     ['const a = process.hrtime.bigint();', 'the wall clock: process.hrtime'],
-    ['const a = Math.random();', 'chance: Math.random'],
-    ["import { randomBytes as bytes } from 'node:crypto';", 'chance: crypto.randomBytes'],
-    ["import c from 'node:crypto'; const a = c.randomInt(5);", 'chance: crypto.randomInt'],
-    ['const a = crypto.randomUUID();', 'chance: crypto.randomUUID'],
-    ['crypto.getRandomValues(a);', 'chance: crypto.getRandomValues'],
-  ])('is not reached for by a store: %s', (source, what) => {
-    expect(violations('store/a.ts', source)).toEqual([`store/a.ts reaches for ${what}`]);
+    ['const a = Math.random();', 'randomness: Math.random'],
+    ["import { randomBytes as bytes } from 'node:crypto';", 'randomness: crypto.randomBytes'],
+    ["import c from 'node:crypto'; const a = c.randomInt(5);", 'randomness: crypto.randomInt'],
+    ['const a = crypto.randomUUID();', 'randomness: crypto.randomUUID'],
+    ['crypto.getRandomValues(a);', 'randomness: crypto.getRandomValues'],
+  ])('is not used by the store: %s', (source, what) => {
+    expect(violations('store/a.ts', source)).toEqual([`store/a.ts uses ${what}`]);
   });
 
   it.each([
@@ -339,18 +427,30 @@ describe('the world outside', () => {
       'store/a.ts',
       "const a = new Date('2027-01-04T00:00:00Z'); const b = world.randomBytes(32); const c = clock.now();",
     ],
-  ])('is in order in %s: %s', (path, source) => {
+  ])('may be used in %s: %s', (path, source) => {
     expect(violations(path, source)).toEqual([]);
   });
 
   it.each(['local/demo.ts', 'functions/runtime/clock.ts', 'infra/table.ts'])(
     '%s does not read the environment',
     (path) => {
-      expect(violations(path, 'const a = process.env.A;')).toEqual([
-        `${path} reaches for the environment: process.env`,
-      ]);
+      expect(violations(path, 'const a = process.env.A;')).toEqual([`${path} uses the environment: process.env`]);
     },
   );
+});
+
+describe('an exported type', () => {
+  it.each(['Told', 'Looked', 'Facts', 'KeyManager', 'RequestInfo'])('may not be called %s', (name) => {
+    expect(violations('domain/a.ts', `export type ${name} = string;`)).toEqual([
+      `domain/a.ts exports the type ${name}, whose name does not say what the value is`,
+    ]);
+    expect(violations('test/a.ts', `export class ${name} {}`)).toHaveLength(1);
+    expect(violations('domain/a.ts', `type ${name} = string;`)).toEqual([]);
+  });
+
+  it('may be a participle that is the standard term', () => {
+    expect(violations('store/a.ts', 'export type Versioned = string; export type CommitResult = string;')).toEqual([]);
+  });
 });
 
 describe('a cast', () => {
@@ -364,7 +464,7 @@ describe('a cast', () => {
 
 describe('a barrel', () => {
   it('is refused wherever it is, and a file with something of its own is not one', () => {
-    expect(violations('test/a.ts', "export * from './b.ts';")).toEqual(['test/a.ts only passes on what others export']);
+    expect(violations('test/a.ts', "export * from './b.ts';")).toEqual(['test/a.ts only re-exports']);
     expect(violations('test/a.ts', "export { b } from './b.ts'; export const c = 1;")).toEqual([]);
     expect(violations('test/a.ts', 'export const c = 1;')).toEqual([]);
   });
@@ -375,18 +475,20 @@ describe('a name', () => {
     'src/a.ts',
     'domain/utils/a.ts',
     'store/helpers.ts',
-    'functions/types.ts',
+    'functions/api/types.ts',
     'test/common.test.ts',
-    'portal/lib/a.css',
+    'console/lib/a.css',
     'emails/index.ts',
+    'store/the-table.ts',
+    'functions/http.ts',
   ])('is refused: %s', (path) => {
-    expect(misnamed(path)).toHaveLength(1);
+    expect(pathViolations(path)).toHaveLength(1);
   });
 
-  it.each(['domain/keys/key.ts', 'portal/index.html', 'emails/call-center.ts', 'store/common-prefix.ts', '.ci/run'])(
+  it.each(['domain/keys/key.ts', 'console/index.html', 'emails/call-center.ts', 'store/common-prefix.ts', '.ci/run'])(
     'is fine: %s',
     (path) => {
-      expect(misnamed(path)).toEqual([]);
+      expect(pathViolations(path)).toEqual([]);
     },
   );
 });

@@ -97,7 +97,10 @@ const descriptions: Readonly<Record<TransitionName, string>> = {
   dispute: 'The Notices Correspondent reports, before the limit is raised, that the approval was not theirs.',
 };
 
-/** Returns the page of the docs about the states of a request and its transitions (EXC-12): Markdown with a Mermaid diagram. */
+/**
+ * Returns the page of the docs about the states of a request and its transitions (EXC-12): Markdown with a Mermaid
+ * diagram.
+ */
 export function statesPage(): string {
   const id = (status: ExceptionStatus) => status.replaceAll('-', '_');
   const edges = exceptionStatuses.flatMap((from) => {

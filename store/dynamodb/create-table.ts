@@ -4,8 +4,8 @@ import { tableSchema } from './schema.ts';
 /**
  * Creates the table from its schema where CloudFormation does not: on a local machine and in tests. Does nothing if the
  * table exists.
- * @param hasStream set to false if nothing reads the stream. The local emulator searches all stream records at each write,
- *   so a table with a stream slows down with every write. DynamoDB on AWS does not.
+ * @param hasStream set to false if nothing reads the stream. The local emulator searches all stream records at each
+ *   write, so a table with a stream slows down with every write. DynamoDB on AWS does not.
  */
 export async function createTable(tableName: string, { hasStream = true } = {}): Promise<void> {
   const { partitionKey, sortKey, stream, indexes } = tableSchema;

@@ -19,8 +19,8 @@ export function pageOf<Entry>(
 }
 
 /**
- * Returns the position after which a page starts, within the range from `rangeStart` to `rangeEnd`. Returns the start of
- * the range for a position outside of it: a cursor comes from a client and can hold any text.
+ * Returns the position after which a page starts, within the range from `rangeStart` to `rangeEnd`. Returns the start
+ * of the range for a position outside of it: a cursor comes from a client and can hold any text.
  */
 export function startAfter(after: string | null, rangeStart: string, rangeEnd?: string): string {
   return after?.startsWith(rangeStart) && (rangeEnd === undefined || after < rangeEnd) ? after : rangeStart;

@@ -36,7 +36,8 @@ export function createDocumentClient(): DynamoDBDocumentClient {
   return DynamoDBDocumentClient.from(
     new DynamoDBClient({
       maxAttempts: 4,
-      // The time limit of a function leaves room for a second attempt. Without `throwOnRequestTimeout`, the SDK only warns.
+      // The time limit of a function leaves room for a second attempt. Without `throwOnRequestTimeout`, the SDK only
+      // warns.
       requestHandler: { connectionTimeout: 1_000, requestTimeout: 3_000, throwOnRequestTimeout: true },
     }),
     { marshallOptions: { removeUndefinedValues: true } },
@@ -123,7 +124,10 @@ export type Range = {
   readonly sort?: { readonly name: string; readonly condition: string; readonly values: Record<string, string> };
   readonly limit: number;
   readonly newestFirst?: boolean;
-  /** All key attributes of the item after which to start, for an order in which several items can have the same sort key. */
+  /**
+   * All key attributes of the item after which to start, for an order in which several items can have the same sort
+   * key.
+   */
   readonly startAfter?: Readonly<Record<string, string>>;
 };
 
@@ -157,8 +161,8 @@ const transientReasons: readonly (string | undefined)[] = [
 ];
 
 /**
- * Writes all items in one transaction, or none. Returns a failed condition and a transient failure as results. Throws if
- * any other reason canceled the transaction, because a retry cannot succeed.
+ * Writes all items in one transaction, or none. Returns a failed condition and a transient failure as results. Throws
+ * if any other reason canceled the transaction, because a retry cannot succeed.
  */
 export async function commit(table: Table, items: readonly TransactItem[]): Promise<CommitResult> {
   try {
@@ -178,7 +182,10 @@ export async function commit(table: Table, items: readonly TransactItem[]): Prom
   }
 }
 
-/** Returns the result of a call. Throws a `ContentionError` if the call still failed transiently after the retries of the SDK. */
+/**
+ * Returns the result of a call. Throws a `ContentionError` if the call still failed transiently after the retries of
+ * the SDK.
+ */
 export async function rethrowTransientAsContention<Answer>(call: Promise<Answer>): Promise<Answer> {
   try {
     return await call;

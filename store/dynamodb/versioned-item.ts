@@ -7,8 +7,8 @@ import { attemptsMax, ContentionError, commit, get, isTransient } from './table.
 
 /**
  * A value with optimistic concurrency control and a ledger. A write succeeds only if the version is unchanged since the
- * read, and adds the ledger entry in the same transaction (LED-1). The item stores the IDs of recent operations, so that
- * a repeated operation changes nothing.
+ * read, and adds the ledger entry in the same transaction (LED-1). The item stores the IDs of recent operations, so
+ * that a repeated operation changes nothing.
  */
 export type Versioned<State> = {
   readonly key: ItemKey;
@@ -143,7 +143,10 @@ function nextLedgerEntry(record: Versioned<unknown>, event: AuditEvent, at: Inst
   return { ...content, hash: ledgerEntryHash(record.key.PK, content) };
 }
 
-/** Returns the hash of a ledger entry: over the owner, the content of the entry, and the hash of the previous entry (LED-2). */
+/**
+ * Returns the hash of a ledger entry: over the owner, the content of the entry, and the hash of the previous entry
+ * (LED-2).
+ */
 export function ledgerEntryHash(owner: string, entry: Omit<LedgerEntry, 'hash'>): string {
   const { sequence, at, actor, action, detail, reference, previousHash } = entry;
   const serializedEntry = JSON.stringify([owner, sequence, at, actor, action, detail, reference, previousHash]);
@@ -151,15 +154,17 @@ export function ledgerEntryHash(owner: string, entry: Omit<LedgerEntry, 'hash'>)
 }
 
 /**
- * Returns the partition of a ledger. It is not the partition of its owner, so that permissions can be granted by leading
- * key.
+ * Returns the partition of a ledger. It is not the partition of its owner, so that permissions can be granted by
+ * leading key.
  * @param owner the partition key of the owner.
  */
 export function ledgerPartition(owner: string): string {
   return `LEDGER#${owner}`;
 }
 
-/** Returns the sort key of a ledger entry, padded with zeros so that the order of the keys is the order of the entries. */
+/**
+ * Returns the sort key of a ledger entry, padded with zeros so that the order of the keys is the order of the entries.
+ */
 export function ledgerEntrySortKey(sequence: number): string {
   return `ENTRY#${String(sequence).padStart(10, '0')}`;
 }
@@ -179,7 +184,8 @@ export type WriteResult<Value, Refusal> = { readonly ok: true; readonly value: V
 /**
  * Runs the optimistic concurrency loop: `decide` reads and decides, and its writes are committed if nothing it read has
  * changed. After a conflict or a transient failure the loop backs off with full jitter and calls `decide` again, so
- * `decide` must not assign outer variables. Throws other errors at once, and a `ContentionError` after the last attempt.
+ * `decide` must not assign outer variables. Throws other errors at once, and a `ContentionError` after the last
+ * attempt.
  */
 export async function updateWithRetry<Value, Refusal extends RefusedResult>(
   table: Table,

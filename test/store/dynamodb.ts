@@ -26,7 +26,9 @@ export const testRootSecret = 'a root secret for tests, of more than 32 bytes';
 
 type TimeoutConfigurable = { updateHttpClientConfig(timeout: string, milliseconds: number): void };
 
-/** Starts the emulator, or uses the one at `AWS_ENDPOINT_URL_DYNAMODB`. Deletes all tables after the tests of the file. */
+/**
+ * Starts the emulator, or uses the one at `AWS_ENDPOINT_URL_DYNAMODB`. Deletes all tables after the tests of the file.
+ */
 export async function startTestDynamoDb(): Promise<TestDynamoDb> {
   const externalEndpoint = process.env.AWS_ENDPOINT_URL_DYNAMODB;
   const dynamoDb = await startDynamoDb(externalEndpoint === undefined ? {} : { externalEndpoint });

@@ -477,14 +477,14 @@ describe('an execution that suspends itself', () => {
   });
 
   it.each(['request-review', 'request-information', 'raise-limit', 'end'] as const)(
-    'has to move on if it performs the step %s and the request has another next step',
+    'does not wait if it performs the step %s and the request has another next step',
     async (nextStep) => {
-      expect(await suspend({ nextStep })).toBe('moved-on');
+      expect(await suspend({ nextStep })).toBe('next-step-changed');
       expect((await readForResume(store, 'X-1'))?.taskToken).toBeNull();
     },
   );
 
-  it('has to move on if the request is decided meanwhile', async () => {
+  it('does not wait if the request is decided meanwhile', async () => {
     await save(aRequest({ exceptionId: 'X-2', status: 'awaiting-approval' }));
     let isDecided = false;
     const interruptedStore = withInterceptor(store, async (command, send) => {
@@ -495,7 +495,7 @@ describe('an execution that suspends itself', () => {
       return send();
     });
     const wait = { executionNumber: 1, nextStep: 'request-approval', taskToken: token('a') } as const;
-    expect(await suspendExecution(interruptedStore, 'X-2', wait, mondayNoon)).toBe('moved-on');
+    expect(await suspendExecution(interruptedStore, 'X-2', wait, mondayNoon)).toBe('next-step-changed');
   });
 
   it('is superseded if a newer execution drives the request, or if there is no such request', async () => {

@@ -188,7 +188,10 @@ describe('a machine that is already activated', () => {
     expect(await expectMakTotals(store, layout.keyId)).toMatchObject({ used: 1 });
   });
 
-  /** Creates two buckets of ten slots, a full one and one with some slots. Returns other machines whose home is the full one. */
+  /**
+   * Creates two buckets of ten slots, a full one and one with some slots. Returns other machines whose home is the full
+   * one.
+   */
   async function fillFirstBucket(
     slotsLeft: number,
   ): Promise<{ layout: BucketLayout; waitingMachines: readonly number[] }> {

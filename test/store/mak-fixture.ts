@@ -4,7 +4,10 @@ import type { Store } from '../../store/store.ts';
 import { agent, anAgreement, context, expectAccepted, ines, policy, productKey } from '../builders.ts';
 import { mondayNine, mondayTen } from '../instants.ts';
 
-/** Returns a store whose policy issues a MAK with this limit, and lets the call center raise it almost without a maximum. */
+/**
+ * Returns a store whose policy issues a MAK with this limit, and lets the call center raise it almost without a
+ * maximum.
+ */
 function withGenerousPolicy(store: Store, limit: number): Store {
   const { initialMakLimit, callCenter } = policy;
   const perLevel = { none: 1, A: 0.01, B: 1, C: 1, D: 1 };
