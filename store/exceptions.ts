@@ -320,8 +320,8 @@ export async function applyDueExceptionAction(
 }
 
 /**
- * `waiting`: the execution waits. `next-step-changed`: the request has another next step. `superseded`: a newer execution drives
- * it.
+ * `waiting`: the execution waits. `next-step-changed`: the request has another next step. `superseded`: a newer
+ * execution drives the request.
  */
 export type SuspendResult = 'waiting' | 'next-step-changed' | 'superseded';
 
