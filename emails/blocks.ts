@@ -48,7 +48,10 @@ function originalAmountRows(context: EmailContext): readonly Row[] {
     : [{ label: say`Originally requested`, value: amount(form.activationsRequested, context) }];
 }
 
-/** Returns the limit before and after an approval. Valid only while the request is undecided: later the limit may be either. */
+/**
+ * Returns the limit before and after an approval. Valid only while the request is undecided: later the limit may be
+ * either.
+ */
 export function limitRows(context: EmailContext): readonly Row[] {
   return [
     { label: say`Current limit`, value: amount(context.limit, context) },

@@ -22,7 +22,10 @@ type ContentOfKind<Kind extends AgreementNotificationContent['kind']> = Extract<
   { readonly kind: Kind }
 >;
 
-/** Renders the email of an agreement notification: about an agreement or a key, not a request (AGR-4, ALR-1, KMS-4, BLK-2). */
+/**
+ * Renders the email of an agreement notification: about an agreement or a key, not a request (AGR-4, ALR-1, KMS-4,
+ * BLK-2).
+ */
 export function renderAgreementEmail(notification: AgreementNotification, context: AgreementEmailContext): Email {
   const emailContent = emailContentOf(notification, context);
   return layOutEmail(emailContent, say`Hello ${notification.to.name},`, say`agreement ${notification.agreementId}`);

@@ -12,8 +12,9 @@ import type { Sentence } from './say.ts';
 import { say, sayAddress } from './say.ts';
 
 /**
- * The emails to the Notices Correspondent and their deputy. They may never have heard of the service and did not ask for
- * anything. Every email therefore says who requests what, what a decision changes, and that doing nothing changes nothing.
+ * The emails to the Notices Correspondent and their deputy. They may never have heard of the service and did not ask
+ * for anything. Every email therefore says who requests what, what a decision changes, and that doing nothing changes
+ * nothing.
  */
 export const correspondentEmails = {
   'approval-requested': (context) => approvalRequestEmail(context, null),
@@ -127,8 +128,8 @@ function linkBlocks({ url, code }: EmailLink, { policy }: EmailContext): readonl
 }
 
 /**
- * Brings the code that somebody requested on the page in strict mode (APR-7). It has no link, so that neither this email
- * nor the first one is enough to decide.
+ * Brings the code that somebody requested on the page in strict mode (APR-7). It has no link, so that neither this
+ * email nor the first one is enough to decide.
  */
 function approvalCodeEmail(context: EmailContext): EmailContent | undefined {
   const { request, organizationName, policy, link } = context;

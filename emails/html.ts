@@ -14,8 +14,8 @@ class Markup {
 export type { Markup };
 
 /**
- * Inserts values into markup and escapes them, between tags and inside quoted attributes. Values that are markup already
- * are inserted unchanged, and a list of them one after the other. Attributes must have quotes.
+ * Inserts values into markup and escapes them, between tags and inside quoted attributes. Values that are markup
+ * already are inserted unchanged, and a list of them one after the other. Attributes must have quotes.
  */
 export function html(
   strings: TemplateStringsArray,

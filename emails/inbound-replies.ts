@@ -9,8 +9,8 @@ import type { Sentence } from './say.ts';
 import { say, sayAddress, sayAll } from './say.ts';
 
 /**
- * The reply to an email that arrived at the exceptions address. A request that was created is acknowledged by an email of
- * its own instead (EXC-13, EXC-14).
+ * The reply to an email that arrived at the exceptions address. A request that was created is acknowledged by an email
+ * of its own instead (EXC-13, EXC-14).
  */
 export type InboundReply =
   /** The email is not from the requester, or its sender could not be verified. The reply says no more than that. */

@@ -14,12 +14,17 @@ export type Block =
   | { readonly kind: 'list'; readonly items: readonly Row[] }
   /** Text from somebody else, marked as a quotation. The attribution ends with a colon. */
   | { readonly kind: 'quote'; readonly attribution: Sentence; readonly quotedText: string }
-  /** A form to copy, complete, and send back. Its lines are not wrapped, and values from the reader's email are not marked as quoted. */
+  /**
+   * A form to copy, complete, and send back. Its lines are not wrapped, and values from the reader's email are not
+   * marked as quoted.
+   */
   | {
       readonly kind: 'form';
       readonly fields: readonly { readonly label: Sentence; readonly value: Sentence | string }[];
     }
-  /** The code for the approval page. The text part has it alone on a line, `Code: 123456`, which programs may rely on. */
+  /**
+   * The code for the approval page. The text part has it alone on a line, `Code: 123456`, which programs may rely on.
+   */
   | { readonly kind: 'code'; readonly code: string }
   /** The button of the email. With `showUrl` the address is printed too, for readers who check it before they click. */
   | { readonly kind: 'action'; readonly label: Sentence; readonly url: string; readonly showUrl: boolean };
@@ -56,8 +61,8 @@ const subjectLengthMax = 150;
 const textColumns = 72;
 
 /**
- * Renders an email from its content. The subject ends with the reference, so that a long name cannot push it out. Nothing
- * here can break a header: a sentence has no line ends and no control characters.
+ * Renders an email from its content. The subject ends with the reference, so that a long name cannot push it out.
+ * Nothing here can break a header: a sentence has no line ends and no control characters.
  */
 export function layOutEmail(content: EmailContent, greeting: Sentence, reference: Sentence): Email {
   const suffix = ` (${reference})`;

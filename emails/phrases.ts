@@ -87,7 +87,9 @@ export function keySpelledOut({ keyType, lastFive }: Pick<EmailContext, 'keyType
     : say`Key Management Service (KMS) key ending in ${lastFive}`;
 }
 
-/** Says when the response is or was due or, while the deadline is paused, how much time is left after it (SLA-1, SLA-2). */
+/**
+ * Says when the response is or was due or, while the deadline is paused, how much time is left after it (SLA-1, SLA-2).
+ */
 export function dueTime({ request: { clock }, to, now, policy }: EmailContext): Sentence {
   if (clock.status === 'paused') {
     const resumeCondition = to.role === 'requester' ? say`you reply` : say`the requester replies`;

@@ -36,9 +36,9 @@ export type EmailContext = {
 };
 
 /**
- * The link that an email carries. `approval-requested` and `approval-reminder` always have one, in strict mode without a
- * code. `approval-code` brings that code later, with its expiry, and does not print the link (APR-7). `decided` to the
- * Correspondent may have a link to “This was not me” (APR-8).
+ * The link that an email carries. `approval-requested` and `approval-reminder` always have one, in strict mode without
+ * a code. `approval-code` brings that code later, with its expiry, and does not print the link (APR-7). `decided` to
+ * the Correspondent may have a link to “This was not me” (APR-8).
  */
 export type EmailLink = { readonly url: Secret; readonly code: Secret | null; readonly expiresAt: Instant };
 

@@ -1,6 +1,6 @@
 /**
- * A sentence that is safe to send: our own words, with text from others made harmless inside them. Only `say` creates one,
- * and emails accept nothing else, so that no name and no reason reaches an email unescaped.
+ * A sentence that is safe to send: our own words, with text from others made harmless inside them. Only `say` creates
+ * one, and emails accept nothing else, so that no name and no reason reaches an email unescaped.
  */
 class Sentence {
   readonly text: string;
@@ -20,9 +20,9 @@ export type { Sentence };
 const insertedLengthMax = 120;
 
 /**
- * Creates a sentence. A string inserted into it counts as text from others: it becomes one line of bounded length, without
- * control characters, direction changes, or anything that an email program turns into a link. Numbers get separators
- * (1,200), and sentences are inserted unchanged.
+ * Creates a sentence. A string inserted into it counts as text from others: it becomes one line of bounded length,
+ * without control characters, direction changes, or anything that an email program turns into a link. Numbers get
+ * separators (1,200), and sentences are inserted unchanged.
  */
 export function say(strings: TemplateStringsArray, ...values: readonly (string | number | Sentence)[]): Sentence {
   return new Sentence(
@@ -35,7 +35,10 @@ export function sayAll(sentences: readonly Sentence[]): Sentence {
   return new Sentence(sentences.map(({ text }) => text).join(' '));
 }
 
-/** Creates a sentence from an email address, which stays an address if it is a plain one. Anything else is text from others. */
+/**
+ * Creates a sentence from an email address, which stays an address if it is a plain one. Anything else is text from
+ * others.
+ */
 export function sayAddress(email: string): Sentence {
   return /^[\w.+-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$/.test(email) && email.length <= 254
     ? new Sentence(email)
@@ -43,8 +46,8 @@ export function sayAddress(email: string): Sentence {
 }
 
 /**
- * Returns a long text from others as lines that can be quoted: without control characters, direction changes, and links,
- * with at most one empty line at a time. Returns at least one line.
+ * Returns a long text from others as lines that can be quoted: without control characters, direction changes, and
+ * links, with at most one empty line at a time. Returns at least one line.
  */
 export function linesOf(text: string): readonly string[] {
   return defuseLinks(sanitize(text))
@@ -53,7 +56,10 @@ export function linesOf(text: string): readonly string[] {
     .split('\n');
 }
 
-/** Cuts text to at most `lengthMax` UTF-16 code units, never inside a visible character, and marks the cut with an ellipsis. */
+/**
+ * Cuts text to at most `lengthMax` UTF-16 code units, never inside a visible character, and marks the cut with an
+ * ellipsis.
+ */
 export function truncate(text: string, lengthMax: number): string {
   if (text.length <= lengthMax) return text;
   let result = '';
@@ -100,8 +106,8 @@ function sanitize(text: string): string {
 }
 
 /**
- * Breaks anything that an email program would turn into a link: web and email addresses, and paths to other machines. The
- * brackets are visible on purpose, so that nobody wonders why the link does not work.
+ * Breaks anything that an email program would turn into a link: web and email addresses, and paths to other machines.
+ * The brackets are visible on purpose, so that nobody wonders why the link does not work.
  */
 function defuseLinks(text: string): string {
   return text

@@ -12,7 +12,9 @@ export class SendThrottledError extends Error {
   override readonly name = 'SendThrottledError';
 }
 
-/** A fault: the email may or may not have been sent, or the service is not set up correctly. The cause has the details. */
+/**
+ * A fault: the email may or may not have been sent, or the service is not set up correctly. The cause has the details.
+ */
 export class SendFailedError extends Error {
   override readonly name = 'SendFailedError';
 }
@@ -27,10 +29,10 @@ type SendOptions = {
 };
 
 /**
- * SES accepts an email in well under a second. A notification is claimed while its email is sent, and another sender may
- * take it over when the claim ends, so sending must end long before that. At most three tries of five seconds, with the
- * pauses between them, take 20 seconds. Three tries are enough for a burst above the sending rate; the sweep retries
- * anything that takes longer.
+ * SES accepts an email in well under a second. A notification is claimed while its email is sent, and another sender
+ * may take it over when the claim ends, so sending must end long before that. At most three tries of five seconds, with
+ * the pauses between them, take 20 seconds. Three tries are enough for a burst above the sending rate; the sweep
+ * retries anything that takes longer.
  */
 const boundedClientConfig: SESv2ClientConfig = {
   maxAttempts: 3,
@@ -38,8 +40,8 @@ const boundedClientConfig: SESv2ClientConfig = {
 };
 
 /**
- * Creates the function that sends emails through SES, from one address (`from`, which may have a name before it in `<>`)
- * and with a configuration set, if there is one, that counts them.
+ * Creates the function that sends emails through SES, from one address (`from`, which may have a name before it in
+ * `<>`) and with a configuration set, if there is one, that counts them.
  *
  * The function returns the message id from SES, or the reason why this email can never be delivered to this address.
  * Throws SendThrottledError if the email can be sent later, and SendFailedError with the cause for anything else. A try
@@ -81,8 +83,8 @@ export function createSendEmail(
 }
 
 /**
- * Maps an SES error to a result, or throws. Only a refusal of this email is a result. If the service itself is refused (a
- * sender that is not verified, a paused account, a malformed call), every email would be, and an operator must know.
+ * Maps an SES error to a result, or throws. Only a refusal of this email is a result. If the service itself is refused
+ * (a sender that is not verified, a paused account, a malformed call), every email would be, and an operator must know.
  */
 function sendResultOf(error: unknown, address: string): SendResult {
   if (error instanceof SESv2ServiceException) {
@@ -98,7 +100,9 @@ function sendResultOf(error: unknown, address: string): SendResult {
   throw new SendFailedError('The email could not be passed to SES.', { cause: error });
 }
 
-/** Returns whether the sending rate or the daily quota is reached, by the error names of SES v2 and of the older API. */
+/**
+ * Returns whether the sending rate or the daily quota is reached, by the error names of SES v2 and of the older API.
+ */
 function isThrottling({ name, $retryable, $metadata }: SESv2ServiceException): boolean {
   return (
     ['TooManyRequestsException', 'LimitExceededException', 'ThrottlingException', 'Throttling'].includes(name) ||
@@ -114,9 +118,9 @@ const plainAddress = new RegExp(
 );
 
 /**
- * Returns the one plain address that SES accepts, or `undefined`. SES reads `a@b.example, c@d.example` as two addresses,
- * and an address that it cannot parse fails the entire call. A domain in another script is returned in its ASCII form; SES
- * has no such form for the part before the `@`.
+ * Returns the one plain address that SES accepts, or `undefined`. SES reads `a@b.example, c@d.example` as two
+ * addresses, and an address that it cannot parse fails the entire call. A domain in another script is returned in its
+ * ASCII form; SES has no such form for the part before the `@`.
  */
 function toPlainAddress(to: string): string | undefined {
   const trimmed = to.trim();

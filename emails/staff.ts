@@ -228,7 +228,10 @@ function slaBreachEmail(context: EmailContext): EmailContent | undefined {
   };
 }
 
-/** Reports that somebody may have decided in the Correspondent's name (APR-8). The advice depends on the request's state. */
+/**
+ * Reports that somebody may have decided in the Correspondent's name (APR-8). The advice depends on the request's
+ * state.
+ */
 function disputedEmail(context: EmailContext): EmailContent | undefined {
   const { request, correspondentName } = context;
   if (!request.flags.includes('approval-disputed')) return undefined;
@@ -278,8 +281,8 @@ function undeliverableEmail(context: EmailContext): EmailContent | undefined {
 }
 
 /**
- * Returns whether the response is due or overdue. A question to the requester or the end of the request can come between
- * the reminder and its email.
+ * Returns whether the response is due or overdue. A question to the requester or the end of the request can come
+ * between the reminder and its email.
  */
 function isLate({ request, now, policy }: EmailContext): boolean {
   return remainingMinutes(request.clock, now, policy) <= 0;
@@ -320,7 +323,9 @@ function timingSummary(context: EmailContext): Block {
   );
 }
 
-/** Returns the phone number in the request. It is not checked against the Authorized Contact List, so only staff see it. */
+/**
+ * Returns the phone number in the request. It is not checked against the Authorized Contact List, so only staff see it.
+ */
 function phoneRow({ request }: EmailContext): Row {
   return { label: say`Phone (as given)`, value: say`${request.form.requester.phone}` };
 }

@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import { html } from '../../emails/html.ts';
 
 /**
- * The stylesheet of the approval pages, for screens from 320 px in light and dark, and for paper. It is inside the page, so
- * that no page fetches anything, and the content security policy has its hash, so that no other style or script applies.
+ * The stylesheet of the approval pages, for screens from 320 px in light and dark, and for paper. It is inside the
+ * page, so that no page fetches anything, and the content security policy has its hash, so that no other style or
+ * script applies.
  */
 export const stylesheet = html`
 :root {

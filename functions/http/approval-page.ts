@@ -9,13 +9,15 @@ import { stylesheet, stylesheetHash } from './approval-page-style.ts';
 import { faviconAddress } from './favicon.ts';
 
 /**
- * A page behind an approval link, for a reader who may never have heard of the service (APR-2, APR-3, APR-5). Pages need
- * no script, fetch nothing, and contain no code. A page contains the token of its link only in strict mode, where a form
- * needs it in its address.
+ * A page behind an approval link, for a reader who may never have heard of the service (APR-2, APR-3, APR-5). Pages
+ * need no script, fetch nothing, and contain no code. A page contains the token of its link only in strict mode, where
+ * a form needs it in its address.
  */
 export type Page = { readonly html: string };
 
-/** The headers of every page (APR-5). The policy allows one stylesheet, by its hash, and the icon in the page itself. */
+/**
+ * The headers of every page (APR-5). The policy allows one stylesheet, by its hash, and the icon in the page itself.
+ */
 export const approvalPageHeaders: Readonly<Record<string, string>> = {
   'content-type': 'text/html; charset=utf-8',
   'cache-control': 'no-store',
@@ -52,7 +54,9 @@ export type CodeSource =
   | { readonly kind: 'emailed' }
   /** Strict mode: eight digits, sent when the reader posts the form for `codesAddress` (APR-7). */
   | { readonly kind: 'on-demand'; readonly codesAddress: string; readonly goodForMinutes: number }
-  /** Strict mode, in the response to that form. The decision is posted to `decisionAddress`, the address of the link. */
+  /**
+   * Strict mode, in the response to that form. The decision is posted to `decisionAddress`, the address of the link.
+   */
   | {
       readonly kind: 'sent';
       readonly decisionAddress: string;
@@ -97,8 +101,8 @@ const emptyMarkup = html``;
 
 /**
  * Shows the exact request and asks for the code and a decision (APR-2). With `invalidSubmission`, it also shows what to
- * correct. The form posts `code` (digits, spaces and hyphens allowed), `decision` (`approve` or `deny`), and `comment` to
- * the address of the page.
+ * correct. The form posts `code` (digits, spaces and hyphens allowed), `decision` (`approve` or `deny`), and `comment`
+ * to the address of the page.
  */
 export function approvalPage(content: ApprovalPageContent): Page {
   const { invalidSubmission, code } = content;
@@ -301,7 +305,9 @@ export function unknownLinkPage(): Page {
   });
 }
 
-/** Asks the reader to confirm “This was not me” (APR-8). Mail scanners open links, so opening the page disputes nothing. */
+/**
+ * Asks the reader to confirm “This was not me” (APR-8). Mail scanners open links, so opening the page disputes nothing.
+ */
 export function disputePage(details: DecisionDetails): Page {
   const heading = 'Did someone else make this decision?';
   return renderPage({
@@ -322,7 +328,9 @@ ${decisionSummary(details)}
   });
 }
 
-/** Confirms that a decision was disputed, and says what happens next (APR-8). `frozen`: the request was stopped in time. */
+/**
+ * Confirms that a decision was disputed, and says what happens next (APR-8). `frozen`: the request was stopped in time.
+ */
 export function disputeRecordedPage({
   exceptionId,
   frozen,
@@ -381,7 +389,9 @@ function fieldProblemsOf({ problem }: InvalidSubmission, code: CodeSource): read
     .map((field) => ({ field, message: messages[field] }));
 }
 
-/** Lists the problems with a posted form. It takes the focus, without script, so that a screen reader reads it first. */
+/**
+ * Lists the problems with a posted form. It takes the focus, without script, so that a screen reader reads it first.
+ */
 function problemSummary(problems: readonly FieldProblem[]): Markup {
   return html`<div class="problems" tabindex="-1" autofocus>
 <div role="alert">
@@ -564,8 +574,8 @@ function isolatedText(text: string): Markup {
 }
 
 /**
- * Removes from others' text what could affect the text around it: control characters, direction changes, and more combining
- * marks on one character than any script uses.
+ * Removes from others' text what could affect the text around it: control characters, direction changes, and more
+ * combining marks on one character than any script uses.
  */
 function sanitizeText(text: string): string {
   return text

@@ -1,6 +1,9 @@
 const voidTags = new Set(['meta', 'br', 'hr', 'img', 'link', 'input']);
 
-/** Returns the errors in an HTML document: tags that do not close in order, attributes without quotes, stray angle brackets. */
+/**
+ * Returns the errors in an HTML document: tags that do not close in order, attributes without quotes, stray angle
+ * brackets.
+ */
 export function htmlErrorsIn(html: string): string[] {
   const errors: string[] = [];
   const open: string[] = [];
