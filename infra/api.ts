@@ -129,7 +129,7 @@ export class Api extends Construct {
     const routes: HttpRoute[] = [];
     for (const { name, entry, function: handler } of entries) {
       const integration = new HttpLambdaIntegration(name, handler, { scopePermissionToRoute: false });
-      for (const [key, audiences] of Object.entries(entry.routes)) {
+      for (const [key, audiences] of withHeadRoutes(entry.routes)) {
         const route = new HttpRoute(this, key, {
           httpApi: this.api,
           routeKey: routeKeyOf(key),
@@ -137,7 +137,7 @@ export class Api extends Construct {
           ...(needsToken(audiences) ? { authorizer } : {}),
         });
         if (!needsToken(audiences)) suppressFindings(route, { 'AwsSolutions-APIG4': noTokenReasonFor(audiences) });
-        rates[key] = entry.rates?.[key] ?? entry.rate;
+        rates[key] = entry.rates?.[key.replace(/^HEAD /, 'GET ')] ?? entry.rate;
         routes.push(route);
       }
       if (entry.handlesUnmatchedRoutes) {
@@ -176,4 +176,15 @@ function noTokenReasonFor(audiences: readonly Audience[]): string {
     audiences.some((audience) => audience === each) ? reason : [],
   );
   return reasons.join(' ');
+}
+
+/** Adds a HEAD route for each GET route: link checkers and email scanners send HEAD. */
+function withHeadRoutes(
+  routes: Readonly<Record<string, readonly Audience[]>>,
+): readonly (readonly [string, readonly Audience[]])[] {
+  return Object.entries(routes).flatMap(([key, audiences]) =>
+    key.startsWith('GET ')
+      ? [[key, audiences] as const, [key.replace(/^GET /, 'HEAD '), audiences] as const]
+      : [[key, audiences] as const],
+  );
 }

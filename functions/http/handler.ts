@@ -5,7 +5,14 @@ import { manifest } from '../manifest.ts';
 import { logContext } from '../runtime/log-middleware.ts';
 import { runOnce } from './idempotent.ts';
 import type { FaultPage } from './middlewares.ts';
-import { faultResponse, lowerCaseHeaders, requestLog, responseHeaders, securityHeaders } from './middlewares.ts';
+import {
+  faultResponse,
+  lowerCaseHeaders,
+  omitHeadBody,
+  requestLog,
+  responseHeaders,
+  securityHeaders,
+} from './middlewares.ts';
 import type { ApiRequest, ParsedRequest } from './parse-request.ts';
 import { parseRequest, withContext } from './parse-request.ts';
 import type { HttpResponse, RawResponse, RefusalResponse } from './response.ts';
@@ -35,11 +42,13 @@ export function createApiHandler<Name extends ApiName>(
     .use(logContext())
     .use(lowerCaseHeaders())
     .use(requestLog())
+    .use(omitHeadBody())
     .use(securityHeaders())
     .use(responseHeaders())
     .use(faultResponse(faultPage))
     .handler(async (event) => {
-      const route = event.routeKey as Route;
+      // HEAD answers like GET; `omitHeadBody` drops the body.
+      const route = event.routeKey.replace(/^HEAD /, 'GET ') as Route;
       const [audience, handler] = [audiences[route], handlers[route]];
       if (audience === undefined || handler === undefined) {
         return toRawRefusal(unmatchedRoute?.(event) ?? notFound('address'));

@@ -29,6 +29,16 @@ export function requestLog(): HttpMiddleware {
   return { after: log, onError: log };
 }
 
+/** Returns a middleware that drops the body of the response to a HEAD request. */
+export function omitHeadBody(): HttpMiddleware {
+  const omit: middy.MiddlewareFn<APIGatewayProxyEventV2, RawResponse> = (request) => {
+    const { response, event } = request;
+    if (response === null || response === undefined || event.requestContext.http.method !== 'HEAD') return;
+    request.response = { ...response, body: '' };
+  };
+  return { after: omit, onError: omit };
+}
+
 /** Returns a middleware that adds the headers of every response: never cached, and with the ID of the request. */
 export function responseHeaders(): HttpMiddleware {
   const add: middy.MiddlewareFn<APIGatewayProxyEventV2, RawResponse> = (request) => {

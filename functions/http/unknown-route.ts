@@ -25,7 +25,8 @@ function methodsAt(path: string): readonly string[] {
   const methods = allRoutes().flatMap(({ route }) => {
     const [method = '', template = ''] = route.split(' ');
     const pattern = new RegExp(`^${template.replace(/\{\w+\}/g, '[^/]+')}$`);
-    return pattern.test(path) ? [method] : [];
+    if (!pattern.test(path)) return [];
+    return method === 'GET' ? ['GET', 'HEAD'] : [method];
   });
   return [...new Set(methods)].toSorted();
 }

@@ -3,9 +3,9 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import { buffer } from 'node:stream/consumers';
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2, Context } from 'aws-lambda';
 import type { Instant } from '../../domain/calendar/instant.ts';
-import type { Entry } from '../../functions/manifest.ts';
+import type { ManifestEntry } from '../../functions/manifest.ts';
 import { allRoutes, manifest, needsToken } from '../../functions/manifest.ts';
-import type { Tokens } from './cognito.ts';
+import type { TokenService } from './cognito.ts';
 
 export type ApiHandler = (
   event: APIGatewayProxyEventV2,
@@ -14,102 +14,114 @@ export type ApiHandler = (
 export type ApiHandlers = Readonly<Record<string, ApiHandler>>;
 
 /** Answers a request for what belongs to the local system alone; `undefined` when it is not one of those. */
-export type LocalRoutes = (request: LocalRequest) => Promise<LocalAnswer | undefined>;
+export type LocalRoutes = (request: LocalRequest) => Promise<LocalResponse | undefined>;
 export type LocalRequest = { readonly method: string; readonly url: URL; readonly body: Buffer };
-export type LocalAnswer = { readonly status: number; readonly headers?: Record<string, string>; readonly body: string };
+export type LocalResponse = {
+  readonly status: number;
+  readonly headers?: Record<string, string>;
+  readonly body: string;
+};
 
 export type Gateway = {
   readonly listener: RequestListener;
   /** Answers when no request of the API is under way. */
-  quiet(): Promise<void>;
+  whenIdle(): Promise<void>;
 };
 
 /** What the gateway of AWS takes at most; what a function takes is for it to say. */
-const largestRequestBytes = 10 * 1024 * 1024;
+const requestBytesMax = 10 * 1024 * 1024;
 
 /**
  * The API's gateway on one machine: matches the manifest's routes, checks tokens as a JWT authorizer does, and calls the
  * same handlers with the same events as the HTTP API of AWS (payload format 2.0).
  */
-export function makeGateway(handlers: ApiHandlers, tokens: Tokens, local: LocalRoutes, now: () => Instant): Gateway {
+export function createGateway(
+  handlers: ApiHandlers,
+  tokens: TokenService,
+  localRoutes: LocalRoutes,
+  now: () => Instant,
+): Gateway {
   // A path that is written out goes before one with parameters, as at AWS.
   const routes = allRoutes()
     .map((each) => ({ ...each, ...patternOf(each.route) }))
     .toSorted((one, other) => one.parameterCount - other.parameterCount);
-  const underWay = new Set<Promise<unknown>>();
+  const pending = new Set<Promise<unknown>>();
 
-  const find = (method: string, path: string) => {
+  const findRoute = (method: string, path: string) => {
     for (const route of routes) {
       const match = route.method === method ? route.pattern.exec(path) : null;
-      if (match !== null) return { ...route, parameters: decoded(match.groups ?? {}) };
+      if (match !== null) return { ...route, parameters: decodeParameters(match.groups ?? {}) };
     }
     return undefined;
   };
 
-  const callHandler = async (request: IncomingMessage, url: URL, body: Buffer): Promise<LocalAnswer> => {
-    const found = find(request.method ?? 'GET', url.pathname);
-    const matched = found?.parameters === undefined ? undefined : found;
-    const claims = matched !== undefined && needsToken(matched.who) ? await claimsOf(request, tokens) : undefined;
-    const event = eventOf(request, url, body, now(), {
-      routeKey: matched?.route ?? '$default',
-      parameters: matched?.parameters ?? {},
+  const callHandler = async (request: IncomingMessage, url: URL, body: Buffer): Promise<LocalResponse> => {
+    const { method = 'GET' } = request;
+    const candidate = findRoute(method === 'HEAD' ? 'GET' : method, url.pathname);
+    const matchedRoute = candidate?.parameters === undefined ? undefined : candidate;
+    const claims =
+      matchedRoute !== undefined && needsToken(matchedRoute.audience) ? await readClaims(request, tokens) : undefined;
+    const event = toApiGatewayEvent(request, url, body, now(), {
+      // The deployed API has a HEAD route for each GET route.
+      routeKey: matchedRoute?.route.replace(/^\w+/, method) ?? '$default',
+      parameters: matchedRoute?.parameters ?? {},
       claims,
     });
-    const entry = matched?.entry ?? answersTheRest;
+    const entry = matchedRoute?.entry ?? defaultEntry;
     const handler = entry === undefined ? undefined : handlers[entry];
     if (handler === undefined) throw new Error(`The manifest has no entry for this, or ${entry} was not loaded.`);
     const {
       statusCode = 200,
       headers = {},
-      body: answered = '',
-    } = await handler(event, contextOf(event.requestContext.requestId));
-    const named = Object.entries(headers).map(([name, value]) => [name, String(value)] as const);
-    return { status: statusCode, headers: Object.fromEntries(named), body: answered };
+      body: payload = '',
+    } = await handler(event, lambdaContext(event.requestContext.requestId));
+    const headerEntries = Object.entries(headers).map(([name, value]) => [name, String(value)] as const);
+    return { status: statusCode, headers: Object.fromEntries(headerEntries), body: payload };
   };
 
-  const answer = async (request: IncomingMessage): Promise<LocalAnswer | undefined> => {
+  const respond = async (request: IncomingMessage): Promise<LocalResponse | undefined> => {
     const url = URL.parse(`http://localhost${request.url ?? '/'}`);
-    if (url === null) return gatewayAnswer(400, 'Bad Request');
-    const body = await bodyOf(request);
-    if (body === 'hung-up') return undefined;
-    if (body === 'too-large') return gatewayAnswer(413, 'Request Entity Too Large');
-    const localAnswer = await local({ method: request.method ?? 'GET', url, body });
-    if (localAnswer !== undefined) return localAnswer;
+    if (url === null) return gatewayResponse(400, 'Bad Request');
+    const body = await readBody(request);
+    if (body === 'aborted') return undefined;
+    if (body === 'too-large') return gatewayResponse(413, 'Request Entity Too Large');
+    const localResponse = await localRoutes({ method: request.method ?? 'GET', url, body });
+    if (localResponse !== undefined) return localResponse;
     // Only these are work of the service: whoever waits for quiet waits for them, and is none of them.
-    const handled = callHandler(request, url, body);
-    underWay.add(handled);
-    return handled.finally(() => underWay.delete(handled));
+    const call = callHandler(request, url, body);
+    pending.add(call);
+    return call.finally(() => pending.delete(call));
   };
 
   return {
     listener: (request, response) => {
-      answer(request)
+      respond(request)
         .catch((error: unknown) => {
           console.error('The local gateway could not answer:', error);
-          return gatewayAnswer(500, 'Internal Server Error');
+          return gatewayResponse(500, 'Internal Server Error');
         })
-        .then((answered) => {
-          if (answered !== undefined) send(response, answered);
+        .then((payload) => {
+          if (payload !== undefined) sendResponse(response, payload);
         })
         .catch((error: unknown) => {
           console.error('The local gateway could not send its answer:', error);
           response.destroy();
         });
     },
-    quiet: async () => {
-      while (underWay.size > 0) await Promise.allSettled(underWay);
+    whenIdle: async () => {
+      while (pending.size > 0) await Promise.allSettled(pending);
     },
   };
 }
 
 /** An answer of the gateway itself, in the words of the one at AWS. */
-function gatewayAnswer(status: number, message: string): LocalAnswer {
+function gatewayResponse(status: number, message: string): LocalResponse {
   return { status, headers: { 'content-type': 'application/json' }, body: JSON.stringify({ message }) };
 }
 
 /** The function that gets what no route is written for, as by the default route of the deployed API. */
-const answersTheRest = Object.entries<Entry>(manifest).find(
-  ([, entry]) => entry.is === 'api' && entry.answersTheRest === true,
+const defaultEntry = Object.entries<ManifestEntry>(manifest).find(
+  ([, entry]) => entry.kind === 'api' && entry.handlesUnmatchedRoutes === true,
 )?.[0];
 
 function patternOf(route: string) {
@@ -119,7 +131,7 @@ function patternOf(route: string) {
 }
 
 /** Path parameters as the gateway hands them over; `undefined` when one of them is not well encoded. */
-function decoded(groups: Readonly<Record<string, string>>): Record<string, string> | undefined {
+function decodeParameters(groups: Readonly<Record<string, string>>): Record<string, string> | undefined {
   try {
     return Object.fromEntries(Object.entries(groups).map(([name, value]) => [name, decodeURIComponent(value)]));
   } catch {
@@ -127,30 +139,30 @@ function decoded(groups: Readonly<Record<string, string>>): Record<string, strin
   }
 }
 
-async function bodyOf(request: IncomingMessage): Promise<Buffer | 'too-large' | 'hung-up'> {
-  if (Number(request.headers['content-length'] ?? 0) > largestRequestBytes) {
+async function readBody(request: IncomingMessage): Promise<Buffer | 'too-large' | 'aborted'> {
+  if (Number(request.headers['content-length'] ?? 0) > requestBytesMax) {
     request.resume();
     return 'too-large';
   }
   const body = await buffer(request).catch(() => undefined);
   // The caller went away in the middle of it: there is nobody to answer.
-  if (body === undefined) return 'hung-up';
-  return body.length > largestRequestBytes ? 'too-large' : body;
+  if (body === undefined) return 'aborted';
+  return body.length > requestBytesMax ? 'too-large' : body;
 }
 
-async function claimsOf(request: IncomingMessage, tokens: Tokens) {
+async function readClaims(request: IncomingMessage, tokens: TokenService) {
   const bearer = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1];
   if (bearer === undefined) return undefined;
-  const verdict = await tokens.verify(bearer);
-  return verdict.ok ? verdict.claims : undefined;
+  const result = await tokens.verify(bearer);
+  return result.ok ? result.claims : undefined;
 }
 
-function eventOf(
+function toApiGatewayEvent(
   request: IncomingMessage,
   url: URL,
   body: Buffer,
   now: Instant,
-  matched: {
+  matchedRoute: {
     readonly routeKey: string;
     readonly parameters: Record<string, string>;
     readonly claims: Readonly<Record<string, string>> | undefined;
@@ -165,15 +177,15 @@ function eventOf(
   for (const [name, value] of url.searchParams) {
     query.set(name, query.has(name) ? `${query.get(name)},${value}` : value);
   }
-  const { claims } = matched;
+  const { claims } = matchedRoute;
   return {
     version: '2.0',
-    routeKey: matched.routeKey,
+    routeKey: matchedRoute.routeKey,
     rawPath: url.pathname,
     rawQueryString: url.search.slice(1),
     headers,
     ...(query.size > 0 ? { queryStringParameters: Object.fromEntries(query) } : {}),
-    pathParameters: matched.parameters,
+    pathParameters: matchedRoute.parameters,
     requestContext: {
       accountId: '000000000000',
       apiId: 'local',
@@ -187,7 +199,7 @@ function eventOf(
         userAgent: request.headers['user-agent'] ?? '',
       },
       requestId: randomUUID(),
-      routeKey: matched.routeKey,
+      routeKey: matchedRoute.routeKey,
       stage: '$default',
       time: now,
       timeEpoch: Date.parse(now),
@@ -199,7 +211,7 @@ function eventOf(
 }
 
 /** As much of a Lambda's context as the handlers are given here. */
-export function contextOf(awsRequestId: string): Context {
+export function lambdaContext(awsRequestId: string): Context {
   return {
     awsRequestId,
     callbackWaitsForEmptyEventLoop: false,
@@ -216,7 +228,7 @@ export function contextOf(awsRequestId: string): Context {
   };
 }
 
-function send(response: ServerResponse, { status, headers = {}, body }: LocalAnswer): void {
+function sendResponse(response: ServerResponse, { status, headers = {}, body }: LocalResponse): void {
   const all = { 'x-request-id': randomUUID(), ...headers };
   response.writeHead(status, status === 204 ? all : { ...all, 'content-length': Buffer.byteLength(body) });
   response.end(status === 204 ? undefined : body);

@@ -148,7 +148,7 @@ function public_({ stateful, service }: Templates): readonly string[] {
 function unguarded({ service }: Templates, of: Manifest): readonly string[] {
   const who = new Map(Object.values(of).flatMap((entry) => (entry.kind === 'api' ? Object.entries(entry.routes) : [])));
   return ofType(service, 'AWS::ApiGatewayV2::Route').flatMap(({ Properties: { RouteKey, AuthorizationType } }) => {
-    const open = who.get(flatten(RouteKey));
+    const open = who.get(flatten(RouteKey).replace(/^HEAD /, 'GET '));
     const wanted = open !== undefined && needsToken(open) ? 'JWT' : 'NONE';
     const known = open !== undefined || RouteKey === '$default';
     return known && (AuthorizationType ?? 'NONE') === wanted ? [] : [`${RouteKey} is ${AuthorizationType}`];
@@ -219,7 +219,7 @@ describe('rights', () => {
     );
     expect(rights).toContainEqual(expect.stringMatching(/^sweep ses:SendEmail .*identity\/activation\.example\.com/));
     expect(rights).toContainEqual(
-      expect.stringMatching(/^inboundMail s3:GetObject <[^>]*inbound-mail-bucket-arn>\/mails\/\*$/),
+      expect.stringMatching(/^inboundMail s3:GetObject <[^>]*inbound-mail-bucket-arn>\/inbound\/\*$/),
     );
     expect(rights.filter((each) => each.startsWith('meta '))).toHaveLength(3);
   });
@@ -488,7 +488,8 @@ describe('the API', () => {
       flatten(Properties.RouteKey),
     );
     const said = Object.values(entries).flatMap((entry) => (entry.kind === 'api' ? Object.keys(entry.routes) : []));
-    expect(routes.toSorted()).toEqual([...said, '$default'].toSorted());
+    const heads = said.filter((each) => each.startsWith('GET ')).map((each) => each.replace('GET', 'HEAD'));
+    expect(routes.toSorted()).toEqual([...said, ...heads, '$default'].toSorted());
   });
 
   it('takes each route’s calls only as often as its entry says', () => {

@@ -138,6 +138,23 @@ describe('a response', () => {
   });
 });
 
+describe('a HEAD request', () => {
+  it('APR-5 has the status and headers of GET, and no body', async () => {
+    const handler = createApiHandler('approvals', {
+      'GET /approvals/{token}': () =>
+        Promise.resolve({ status: 200, body: '<p>', headers: { 'content-type': 'text/html' } }),
+    } as never);
+    const get = event({ route: 'GET /approvals/{token}', body: '' });
+    const head = event({ route: 'HEAD /approvals/{token}', body: '' });
+    expect(await call(handler as never, get)).toMatchObject({ status: 200, body: '<p>' });
+    expect(await call(handler as never, head)).toMatchObject({
+      status: 200,
+      body: '',
+      headers: { 'content-type': 'text/html' },
+    });
+  });
+});
+
 describe('an address without a route', () => {
   const { handler } = metaModule;
   const at = (method: string, path: string, accept = '*/*') =>
@@ -151,7 +168,7 @@ describe('an address without a route', () => {
 
   it.each([
     ['GET', '/activations', 'POST'],
-    ['DELETE', '/agreements', 'GET, POST'],
+    ['DELETE', '/agreements', 'GET, HEAD, POST'],
     ['PATCH', '/keys/0123/reveal', 'POST'],
   ])('is 405 with the other methods in Allow: %s %s', async (method, path, allow) => {
     const response = await at(method, path);

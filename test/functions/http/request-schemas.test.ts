@@ -43,18 +43,21 @@ const without = (body: object, ...names: readonly string[]) =>
 describe('every body and query', () => {
   const schemas: readonly [string, z.ZodType][] = Object.entries({ ...bodies, ...queries });
 
-  it.each(schemas)('is accepted or refused by %s without an exception, and each error has a pointer and a message', (_, schema) => {
-    fc.assert(
-      fc.property(fc.jsonValue({ maxDepth: 3 }), (value) => {
-        for (const [pointer, message] of Object.entries(errorsOf(schema, value))) {
-          expect(pointer).toMatch(/^(\/.*)?$/s);
-          expect(message).toMatch(/^\S.*\S$/s);
-          expect(message).not.toMatch(/undefined|Invalid input|NaN/);
-        }
-      }),
-      { numRuns: 50 },
-    );
-  });
+  it.each(schemas)(
+    'is accepted or refused by %s without an exception, and each error has a pointer and a message',
+    (_, schema) => {
+      fc.assert(
+        fc.property(fc.jsonValue({ maxDepth: 3 }), (value) => {
+          for (const [pointer, message] of Object.entries(errorsOf(schema, value))) {
+            expect(pointer).toMatch(/^(\/.*)?$/s);
+            expect(message).toMatch(/^\S.*\S$/s);
+            expect(message).not.toMatch(/undefined|Invalid input|NaN/);
+          }
+        }),
+        { numRuns: 50 },
+      );
+    },
+  );
 });
 
 describe('the numbers of an agreement', () => {
@@ -64,7 +67,9 @@ describe('the numbers of an agreement', () => {
     expect(errorsOf(registrationSchema, agreement)).toEqual({});
     expect(errorsOf(registrationSchema, { ...open, ...two })).toEqual({});
     expect(Object.keys(errorsOf(registrationSchema, open))).toEqual(['/authorizationNumber', '/licenseNumber']);
-    expect(Object.keys(errorsOf(registrationSchema, { ...open, authorizationNumber: '1' }))).toEqual(['/licenseNumber']);
+    expect(Object.keys(errorsOf(registrationSchema, { ...open, authorizationNumber: '1' }))).toEqual([
+      '/licenseNumber',
+    ]);
     expect(Object.keys(errorsOf(registrationSchema, { ...open, ...two, agreementNumber: 'E-1001' }))).toEqual([
       '/agreementNumber',
     ]);
@@ -93,9 +98,9 @@ describe('the numbers of an agreement', () => {
     expect(errorsOf(requestFormSchema, { ...open, authorizationNumber: '1', licenseNumber: '2' })).toEqual({});
     expect(Object.keys(errorsOf(requestFormSchema, open))).toEqual(['/agreementNumber']);
     expect(Object.keys(errorsOf(requestFormSchema, { ...open, licenseNumber: '2' }))).toEqual(['/authorizationNumber']);
-    expect(Object.keys(errorsOf(requestFormSchema, { ...intake, authorizationNumber: '1', licenseNumber: '2' }))).toEqual(
-      ['/agreementNumber'],
-    );
+    expect(
+      Object.keys(errorsOf(requestFormSchema, { ...intake, authorizationNumber: '1', licenseNumber: '2' })),
+    ).toEqual(['/agreementNumber']);
   });
 });
 
@@ -120,7 +125,13 @@ describe('an incomplete request', () => {
 
   it('EXC-1 distinguishes a field of the isWrong type from a missing one', () => {
     expect(
-      errorsOf(requestFormSchema, { ...intake, organizationName: 5, requester: [], requiredDate: null, product: 'dos' }),
+      errorsOf(requestFormSchema, {
+        ...intake,
+        organizationName: 5,
+        requester: [],
+        requiredDate: null,
+        product: 'dos',
+      }),
     ).toEqual({
       '/organizationName': 'must be a string',
       '/requester': 'must be an object',
@@ -182,12 +193,15 @@ describe('a complete request', () => {
     );
     for (const invisible of ['\u0000', '\u0007', '\u001b[2J', '\u0085', '\u2028', '\u202E', '\u2066', '\ud800']) {
       for (const field of ['organizationName', 'businessReason']) {
-        expect(errorsOf(requestFormSchema, { ...intake, [field]: `a${invisible}b` }), JSON.stringify(invisible)).toHaveProperty(
-          `/${field}`,
-        );
+        expect(
+          errorsOf(requestFormSchema, { ...intake, [field]: `a${invisible}b` }),
+          JSON.stringify(invisible),
+        ).toHaveProperty(`/${field}`);
       }
     }
-    expect(errorsOf(requestFormSchema, { ...intake, organizationName: 'Ünïcödé 学校 🏫 O’Neil & Sons <b>' })).toEqual({});
+    expect(errorsOf(requestFormSchema, { ...intake, organizationName: 'Ünïcödé 学校 🏫 O’Neil & Sons <b>' })).toEqual(
+      {},
+    );
   });
 });
 
@@ -200,7 +214,9 @@ describe('an agreement', () => {
     expect(Object.keys(errorsOf(registrationSchema, { ...agreement, contacts: [] }))).toEqual(['/contacts']);
     expect(Object.keys(errorsOf(registrationSchema, { ...agreement, contacts: people(41) }))).toEqual(['/contacts']);
     const twice = [ines, { ...jorge, email: ` ${ines.email.toUpperCase()}`.trim() }];
-    expect(errorsOf(registrationSchema, { ...agreement, contacts: twice })).toEqual({ '/contacts/1': 'is on the list already' });
+    expect(errorsOf(registrationSchema, { ...agreement, contacts: twice })).toEqual({
+      '/contacts/1': 'is on the list already',
+    });
   });
 
   it('KEY-3 names each product once', () => {
