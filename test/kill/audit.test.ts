@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { auditCustomer, countDuplicateEmails } from './audit.ts';
+import type { CustomerRecord, RequestRecord } from './customer.ts';
 import type { SystemProcess } from './system-process.ts';
-import type { CustomerRecord, RequestRecord } from './workload.ts';
 
 const ines = { email: 'ines@e-1.example' };
 const noor = { email: 'noor@e-1.example' };

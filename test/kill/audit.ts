@@ -8,14 +8,14 @@ import type { Instant } from '../../domain/calendar/instant.ts';
 import { openStatuses } from '../../domain/exception-status.ts';
 import { Secret } from '../../domain/secret.ts';
 import { checkAgreement } from '../../store/reconciliation.ts';
-import { scanReferences } from '../../store/table-scan.ts';
 import type { Store } from '../../store/store.ts';
+import { scanReferences } from '../../store/table-scan.ts';
 import { openVault } from '../../store/vault.ts';
 import { policy } from '../builders.ts';
+import type { CustomerRecord } from './customer.ts';
+import { itemsIn, membersOf, team } from './customer.ts';
 import type { Statistics } from './statistics.ts';
 import type { Caller, SystemProcess } from './system-process.ts';
-import type { CustomerRecord } from './workload.ts';
-import { itemsIn, membersOf, team } from './workload.ts';
 
 const Key = z.object({ limit: z.int(), used: z.int(), remaining: z.int() });
 const KmsKey = z.object({ hosts: z.array(z.object({ installationId: z.string(), uses: z.int() })) });

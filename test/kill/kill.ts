@@ -5,11 +5,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { instant } from '../../domain/calendar/instant.ts';
 import { createPrng } from '../simulation/prng.ts';
 import { auditCustomer, auditTable, countDuplicateEmails } from './audit.ts';
+import type { CustomerRecord } from './customer.ts';
+import { itemsIn, team, textIn } from './customer.ts';
 import type { Statistics } from './statistics.ts';
 import type { SendOnce, SystemProcess } from './system-process.ts';
 import { createSystemProcess, RunEndedError } from './system-process.ts';
-import type { CustomerRecord } from './workload.ts';
-import { itemsIn, runCustomer, team, textIn } from './workload.ts';
+import { runCustomer } from './workload.ts';
 
 export type KillTestOptions = {
   readonly kills: number;
