@@ -633,7 +633,7 @@ export function sweep(context: RunContext): Operation {
     description: 'sweep',
     run: async () => {
       const result = await context.system.sweep();
-      context.system.network.trace.push(`  sweep: ${typeof result === 'string' ? result : 'done'}`);
+      context.system.network.trace.push(`  sweep: ${result}`);
     },
   };
 }
