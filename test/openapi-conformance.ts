@@ -4,59 +4,60 @@ import formats from 'ajv-formats';
 import { problemType } from '../functions/http/problems.ts';
 import type { Operation, Parameter, Ref, Response, Schema } from '../functions/openapi/document.ts';
 import { openApiDocument } from '../functions/openapi/document.ts';
+import { problemDocumentSchema } from '../functions/openapi/problem-schemas.ts';
 
-// Holds what goes over the wire against the published description of it, and reads that as a stranger would: by a JSON
-// Schema validator, not by the schemas that it was made of. It is closed here: an answer with a member that is not
-// described is no answer of this version.
+// Compares requests and responses with the OpenAPI document as a client would: with a JSON Schema validator, not with the
+// schemas from which the document is generated. The document is closed here: a response with an undocumented member is a
+// violation.
 
 const document = openApiDocument({ closed: true });
 
 const ajv = new Ajv2020({ allErrors: true, allowUnionTypes: true, strictRequired: false });
 formats.default(ajv);
-// The document is read as one schema, of which only parts are ever used to judge.
+// The document is loaded as one schema, of which only parts validate.
 ajv.addVocabulary([...Object.keys(document), 'discriminator']);
 ajv.addSchema(document, 'openapi.json', undefined, false);
 
-/** What judges values by the schema at a place of the document; each is compiled once. */
-function judgeAt(...place: readonly string[]): ValidateFunction {
+/** Returns the validator of the schema at a place in the document. Each is compiled once. */
+function validatorAt(...place: readonly string[]): ValidateFunction {
   const pointer = place.map((part) => encodeURIComponent(part.replaceAll('~', '~0').replaceAll('/', '~1'))).join('/');
-  const judge = ajv.getSchema(`openapi.json#/${pointer}`);
-  if (judge === undefined) throw new Error(`The description has nothing at ${pointer}.`);
-  return judge;
+  const validate = ajv.getSchema(`openapi.json#/${pointer}`);
+  if (validate === undefined) throw new Error(`The document has nothing at ${pointer}.`);
+  return validate;
 }
 
-/** A schema that the description gives a name, by the reference to it. */
+/** Returns the component schema behind a reference. */
 export function componentAt($ref: string): Schema {
-  const found = document.components.schemas[$ref.replace('#/components/schemas/', '')];
-  if (found === undefined) throw new Error(`The description has no schema ${$ref}.`);
-  return found;
+  const schema = document.components.schemas[$ref.replace('#/components/schemas/', '')];
+  if (schema === undefined) throw new Error(`The document has no schema ${$ref}.`);
+  return schema;
 }
 
-/** A route of the description. */
+/** An operation of the document. */
 export type DescribedOperation = {
   readonly method: string;
-  /** With its parameters in braces. */
+  /** The path, with its parameters in braces. */
   readonly path: string;
   readonly operation: Operation;
   readonly parameters: readonly Parameter[];
 };
 
-/** Every route of the description. */
+/** Every operation of the document. */
 export const describedOperations: readonly DescribedOperation[] = Object.entries(document.paths).flatMap(
   ([path, byMethod]) =>
     Object.entries(byMethod).map(([method, operation]) => ({
       method: method.toUpperCase(),
       path,
       operation,
-      parameters: (operation.parameters ?? []).map(resolvedParameter),
+      parameters: (operation.parameters ?? []).map(resolveParameter),
     })),
 );
 
-function resolvedParameter(given: Parameter | Ref): Parameter {
-  if (!('$ref' in given)) return given;
-  const found = document.components.parameters[given.$ref.replace('#/components/parameters/', '')];
-  if (found === undefined) throw new Error(`The description has no parameter ${given.$ref}.`);
-  return found;
+function resolveParameter(reference: Parameter | Ref): Parameter {
+  if (!('$ref' in reference)) return reference;
+  const parameter = document.components.parameters[reference.$ref.replace('#/components/parameters/', '')];
+  if (parameter === undefined) throw new Error(`The document has no parameter ${reference.$ref}.`);
+  return parameter;
 }
 
 const patterns = describedOperations
@@ -64,10 +65,10 @@ const patterns = describedOperations
     described,
     pattern: new RegExp(`^${described.path.replace(/\{\w+\}/g, '([^/]+)')}$`),
   }))
-  // Where two fit, the one with fewer parameters is meant.
+  // If two match, the one with fewer parameters applies.
   .toSorted((one, other) => one.described.path.split('{').length - other.described.path.split('{').length);
 
-/** The route that answers a path, without its query; undefined when none is described. */
+/** Returns the operation for a method and a path, or undefined. The query is ignored. */
 export function operationAt(method: string, path: string): DescribedOperation | undefined {
   const pathname = pathnameOf(path);
   for (const { described, pattern } of patterns) {
@@ -77,7 +78,7 @@ export function operationAt(method: string, path: string): DescribedOperation | 
   return undefined;
 }
 
-/** The path that a server reads in one: dots in it have been walked, and its query is not part of it. */
+/** Returns the path as a server reads it: without the query, and with dot segments resolved. */
 export function pathnameOf(path: string): string {
   return URL.parse(`http://localhost${path}`)?.pathname ?? path;
 }
@@ -91,77 +92,87 @@ function isWellEncoded(part: string): boolean {
   }
 }
 
-/** What came back, as far as it is judged. */
-export type Answered = {
+/** The parts of a response that are compared with the document. */
+export type ReceivedResponse = {
   readonly status: number;
   readonly headers: { get(name: string): string | null };
   readonly text: string;
 };
 
 /**
- * Everything in which an answer is not as described: its status, its headers, its media type, its body. None if nothing is.
- * A path that no route has must be answered as such.
+ * Returns every difference between a response and the document: status, headers, media type, and body. On a path without
+ * an operation, the response must be `not-found`.
  */
-export function complaintsAbout(method: string, path: string, answered: Answered): readonly string[] {
+export function findViolations(method: string, path: string, response: ReceivedResponse): readonly string[] {
   const described = operationAt(method, path);
-  const withoutId = answered.headers.get('x-request-id') ? [] : ['has no X-Request-Id'];
-  if (described === undefined) return [...withoutId, ...complaintsAboutNowhere(method, answered)];
-  const { status } = answered;
-  const response = responseOf(described, status);
-  if (response === undefined) return [...withoutId, `${status} is not described`];
-  const missing = Object.keys(response.headers)
-    .filter((name) => !answered.headers.get(name))
+  const withoutId = response.headers.get('x-request-id') ? [] : ['has no X-Request-Id'];
+  if (described === undefined) return [...withoutId, ...findUnknownPathViolations(method, response)];
+  const { status } = response;
+  const description = responseOf(described, status);
+  if (description === undefined) return [...withoutId, `${status} is not documented`];
+  const missing = Object.keys(description.headers)
+    .filter((name) => !response.headers.get(name))
     .map((name) => `has no ${name}`);
-  return [...new Set([...withoutId, ...missing]), ...complaintsAboutBody(described, response, answered)];
+  return [...new Set([...withoutId, ...missing]), ...findBodyViolations(described, description, response)];
 }
 
-function complaintsAboutNowhere(method: string, { status, headers, text }: Answered): readonly string[] {
-  if (status !== 404) return [`${status} where no route is, in place of 404`];
-  if (headers.get('content-type') !== problemType) return [`is ${headers.get('content-type')} and no problem`];
-  return method === 'HEAD' ? [] : complaintsAboutJson(text, ['components', 'schemas', 'NotFoundProblem']);
+function findUnknownPathViolations(method: string, { status, headers, text }: ReceivedResponse): readonly string[] {
+  if (status !== 404 && status !== 405) return [`${status} instead of 404 or 405 on a path without an operation`];
+  if (status === 405 && !/^[A-Z]+(, [A-Z]+)*$/.test(headers.get('allow') ?? '')) return ['405 without Allow'];
+  if (headers.get('content-type') !== problemType)
+    return [`has the type ${headers.get('content-type')} instead of ${problemType}`];
+  if (method === 'HEAD') return [];
+  if (status === 404) return findJsonViolations(text, ['components', 'schemas', 'NotFoundProblem']);
+  // No operation answers 405, so the document has no schema for it.
+  const problem: unknown = JSON.parse(text);
+  const isProblem = problemDocumentSchema('method-not-allowed').safeParse(problem).success;
+  return isProblem ? [] : [`405 with ${text}`];
 }
 
 function responseOf({ operation }: DescribedOperation, status: number): Response | undefined {
-  const given = operation.responses[String(status)];
-  if (given === undefined || !('$ref' in given)) return given;
-  return document.components.responses[given.$ref.replace('#/components/responses/', '')];
+  const response = operation.responses[String(status)];
+  if (response === undefined || !('$ref' in response)) return response;
+  return document.components.responses[response.$ref.replace('#/components/responses/', '')];
 }
 
-function complaintsAboutBody(
+function findBodyViolations(
   { method, path, operation }: DescribedOperation,
   { content = {} }: Response,
-  { status, headers, text }: Answered,
+  { status, headers, text }: ReceivedResponse,
 ): readonly string[] {
   const type = (headers.get('content-type') ?? '').split(';')[0]?.trim() ?? '';
   const types = Object.keys(content);
-  if (types.length === 0) return text === '' && type === '' ? [] : [`${status} has a body where none is described`];
-  if (!types.includes(type)) return [`${status} comes as “${type}”, where ${types.join(' or ')} is described`];
-  if (!/[/+]json$/.test(type)) return text === '' ? [`${status} is an empty page`] : [];
-  const given = operation.responses[String(status)];
+  if (types.length === 0) return text === '' && type === '' ? [] : [`${status} has a body, but none is documented`];
+  if (!types.includes(type)) return [`${status} has the type “${type}” instead of ${types.join(' or ')}`];
+  if (!/[/+]json$/.test(type)) return text === '' ? [`${status} has an empty page`] : [];
+  const response = operation.responses[String(status)];
   const place =
-    given !== undefined && '$ref' in given
-      ? given.$ref.slice(2).split('/')
+    response !== undefined && '$ref' in response
+      ? response.$ref.slice(2).split('/')
       : ['paths', path, method.toLowerCase(), 'responses', String(status)];
   return [
-    ...complaintsAboutJson(text, [...place, 'content', type, 'schema']),
-    ...(type === problemType ? complaintsAboutStatus(text, status) : []),
+    ...findJsonViolations(text, [...place, 'content', type, 'schema']),
+    ...(type === problemType ? findStatusViolations(text, status) : []),
   ];
 }
 
 /** A problem names its own status, where a code has no other use for that member. */
-function complaintsAboutStatus(text: string, status: number): readonly string[] {
-  const told: unknown = jsonFrom(text)?.value;
-  const named = typeof told === 'object' && told !== null && 'status' in told ? told.status : undefined;
-  return typeof named === 'number' && named !== status ? [`${status} names ${named} as its status`] : [];
+function findStatusViolations(text: string, status: number): readonly string[] {
+  const problem: unknown = parseJson(text)?.value;
+  const namedStatus =
+    typeof problem === 'object' && problem !== null && 'status' in problem ? problem.status : undefined;
+  return typeof namedStatus === 'number' && namedStatus !== status
+    ? [`${status} names ${namedStatus} as its status`]
+    : [];
 }
 
-function complaintsAboutJson(text: string, place: readonly string[]): readonly string[] {
-  const body = jsonFrom(text);
+function findJsonViolations(text: string, place: readonly string[]): readonly string[] {
+  const body = parseJson(text);
   if (body === undefined) return ['is not JSON'];
-  return faultsOf(judgeAt(...place), body.value);
+  return schemaErrors(validatorAt(...place), body.value);
 }
 
-function jsonFrom(text: string): { readonly value: unknown } | undefined {
+function parseJson(text: string): { readonly value: unknown } | undefined {
   try {
     return { value: JSON.parse(text) };
   } catch {
@@ -169,63 +180,71 @@ function jsonFrom(text: string): { readonly value: unknown } | undefined {
   }
 }
 
-function faultsOf(judge: ValidateFunction, value: unknown): readonly string[] {
-  if (judge(value)) return [];
-  return (judge.errors ?? []).map(({ instancePath, message = 'is wrong', params }) =>
+function schemaErrors(validate: ValidateFunction, value: unknown): readonly string[] {
+  if (validate(value)) return [];
+  return (validate.errors ?? []).map(({ instancePath, message = 'is wrong', params }) =>
     `${instancePath === '' ? 'the body' : instancePath} ${message} ${JSON.stringify(params)}`.trim(),
   );
 }
 
-/** Whether only the local system has a path; what it answers there is its own matter. */
+/** Returns whether only the local system has a path. Its own routes are not documented. */
 export function isLocal(path: string): boolean {
   const pathname = pathnameOf(path);
   return pathname === '/' || pathname.startsWith('/_local');
 }
 
-/** Throws, naming every complaint, when an answer is not as described. The routes of the local system are its own. */
-export function conforms(method: string, path: string, answered: Answered): void {
+/** Throws with every violation if a response is not as documented. Ignores the routes of the local system. */
+export function expectConformance(method: string, path: string, response: ReceivedResponse): void {
   if (isLocal(path)) return;
-  const complaints = complaintsAbout(method, path, answered);
-  if (complaints.length === 0) return;
-  const told = complaints.map((complaint) => `  ${complaint}`).join('\n');
-  throw new Error(`${method} ${path} is not answered as described:\n${told}\n${answered.status} ${answered.text}`);
+  const violations = findViolations(method, path, response);
+  if (violations.length === 0) return;
+  const list = violations.map((violation) => `  ${violation}`).join('\n');
+  throw new Error(`${method} ${path} does not respond as documented:\n${list}\n${response.status} ${response.text}`);
 }
 
-/** In what a body breaks the description of what the route takes. Spaces around texts do not count, as it says itself. */
-export function faultsOfBody({ method, path }: DescribedOperation, body: unknown): readonly string[] {
-  const judge = judgeAt('paths', path, method.toLowerCase(), 'requestBody', 'content', 'application/json', 'schema');
-  return faultsOf(judge, trimmed(body));
+/** Returns the violations in a request body. Strings are trimmed first, as the document says. */
+export function bodyErrors({ method, path }: DescribedOperation, body: unknown): readonly string[] {
+  const validate = validatorAt(
+    'paths',
+    path,
+    method.toLowerCase(),
+    'requestBody',
+    'content',
+    'application/json',
+    'schema',
+  );
+  return schemaErrors(validate, trimStrings(body));
 }
 
-/** In what a query breaks the description. A parameter that is not described is not looked at. */
-export function faultsOfQuery(
+/** Returns the violations in a query. Undocumented parameters are ignored. */
+export function queryErrors(
   { method, path, parameters }: DescribedOperation,
   query: URLSearchParams,
 ): readonly string[] {
   return parameters.flatMap(({ in: place, name, schema }, index) => {
-    // A name that comes twice is read as one text with commas.
-    const written = query.getAll(name);
-    if (place !== 'query' || written.length === 0) return [];
-    const text = written.join(',').trim();
-    const value = schema.type === 'integer' ? (/^\d+$/.test(text) ? Number(text) : text) : normal(name, text);
-    const judge = judgeAt('paths', path, method.toLowerCase(), 'parameters', String(index), 'schema');
-    return faultsOf(judge, value).map((fault) => `${name}: ${fault}`);
+    // A repeated parameter is read as one value with commas.
+    const values = query.getAll(name);
+    if (place !== 'query' || values.length === 0) return [];
+    const text = values.join(',').trim();
+    const value = schema.type === 'integer' ? (/^\d+$/.test(text) ? Number(text) : text) : normalizeValue(name, text);
+    const validate = validatorAt('paths', path, method.toLowerCase(), 'parameters', String(index), 'schema');
+    return schemaErrors(validate, value).map((error) => `${name}: ${error}`);
   });
 }
 
-function trimmed(value: unknown): unknown {
+function trimStrings(value: unknown): unknown {
   if (typeof value === 'string') return value.trim();
-  if (Array.isArray(value)) return value.map(trimmed);
+  if (Array.isArray(value)) return value.map(trimStrings);
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(
     Object.entries(value).map(([name, member]) => {
-      const inside = trimmed(member);
-      return [name, typeof inside === 'string' ? normal(name, inside) : inside];
+      const trimmed = trimStrings(member);
+      return [name, typeof trimmed === 'string' ? normalizeValue(name, trimmed) : trimmed];
     }),
   );
 }
 
-/** The symbols of a product key may be small letters, as the description says. */
-function normal(name: string, text: string): string {
+/** Returns a value in the case that the document has: the characters of a product key can be lowercase. */
+function normalizeValue(name: string, text: string): string {
   return name === 'lastFive' || name === 'keyLastFive' ? text.toUpperCase() : text;
 }

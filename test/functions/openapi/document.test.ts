@@ -71,7 +71,7 @@ describe('the OpenAPI document', () => {
     const documented = new Set(
       [...JSON.stringify(document).matchAll(/urn:volume-activation:problem:([a-z-]+)/g)].map(([, code]) => code),
     );
-    // A wrong method has no route, so it is described in the introduction.
+    // A wrong method has no operation, so it is described in the introduction.
     const onRoutes = problemCodes.filter((code) => code !== 'method-not-allowed');
     expect([...documented].toSorted()).toEqual(onRoutes.toSorted());
     expect(document.info.description).toContain('`405`');
@@ -137,8 +137,12 @@ describe('a response that is not as documented', () => {
   const well = { status: 200, headers: headers('application/json'), text: '{"status":"ok","version":"1"}' };
 
   it.each([
-    ['another status', { ...well, status: 201 }, /201 is not described/],
-    ['another media type', { ...well, headers: headers('text/plain') }, /comes as “text\/plain”/],
+    ['another status', { ...well, status: 201 }, /201 is not documented/],
+    [
+      'another media type',
+      { ...well, headers: headers('text/plain') },
+      /has the type “text\/plain” instead of application\/json/,
+    ],
     ['a member more', { ...well, text: '{"status":"ok","version":"1","more":1}' }, /additional properties/],
     ['a member less', { ...well, text: '{"status":"ok"}' }, /version/],
     ['no JSON', { ...well, text: '{' }, /is not JSON/],
@@ -154,7 +158,9 @@ describe('a response that is not as documented', () => {
   });
 
   it('is reported on an address without a route', () => {
-    expect(findViolations('GET', '/healthy', well)).toEqual(['200 where no route is, in place of 404']);
+    expect(findViolations('GET', '/healthy', well)).toEqual([
+      '200 instead of 404 or 405 on a path without an operation',
+    ]);
   });
 
   it('is reported if a problem document has another status than the response', () => {
