@@ -28,10 +28,10 @@ import { mondayBeforeMidnight, mondayNoon, mondayTen, tuesdayMidnight, tuesdayTe
 
 const dora = { name: 'Dora Lindt', email: 'dora@alder.example', phone: '+1 425 555 0104' };
 
-/** An agreement with so many licenses of each of these products. */
-function licensed(products: Partial<Record<Product, number>>, facts: Partial<Agreement> = {}): Agreement {
-  const bought = Object.entries(products) as [Product, number][];
-  return anAgreement({ products: bought.map(([product, licenses]) => ({ product, licenses })), ...facts });
+/** Returns an agreement with these numbers of licenses. */
+function licensed(products: Partial<Record<Product, number>>, members: Partial<Agreement> = {}): Agreement {
+  const entries = Object.entries(products) as [Product, number][];
+  return anAgreement({ products: entries.map(([product, licenses]) => ({ product, licenses })), ...members });
 }
 
 describe('the id of an agreement', () => {
@@ -75,34 +75,34 @@ describe('a person on the Authorized Contact List', () => {
 
 describe('a requester with a different spelling of the listed name', () => {
   it.each([
-    ['as it is listed', 'Inés Oliveira', 'Inés Oliveira'],
+    ['as listed', 'Inés Oliveira', 'Inés Oliveira'],
     ['in capitals', 'Inés Oliveira', 'INÉS OLIVEIRA'],
     ['without the accent', 'Inés Oliveira', 'Ines Oliveira'],
     ['with an accent that is not listed', 'Ines Oliveira', 'Inès Oliveira'],
-    ['with the accent as a mark of its own', 'In\u00e9s Oliveira', 'Ine\u0301s Oliveira'],
+    ['with the accent as a combining character', 'In\u00e9s Oliveira', 'Ine\u0301s Oliveira'],
     ['with more spaces', 'Inés Oliveira', '  Inés \t Oliveira\n'],
-    ['with a hard space', 'Inés Oliveira', 'Inés\u00a0Oliveira'],
+    ['with a no-break space', 'Inés Oliveira', 'Inés\u00a0Oliveira'],
     ['without the space', 'Inés Oliveira', 'InésOliveira'],
-    ['without the strokes of Polish', 'Łukasz Żak', 'Lukasz Zak'],
-    ['without the strokes of Danish', 'Søren Ærø', 'Soren Aero'],
+    ['without the strokes of Polish letters', 'Łukasz Żak', 'Lukasz Zak'],
+    ['without the strokes of Danish letters', 'Søren Ærø', 'Soren Aero'],
     ['with ss for the sharp s', 'Anna Groß', 'ANNA GROSS'],
-    ['in Greek capitals, whose last sigma is like any other', 'Νίκος Παπάς', 'ΝΙΚΟΣ ΠΑΠΑΣ'],
-    ['in wide letters', 'Li Ming', 'Ｌｉ Ｍｉｎｇ'],
-  ])('EXC-2 matches %s', (_, listed, written) => {
-    const agreement = anAgreement({ contacts: [jorge, { ...ines, name: listed }] });
-    expect(isAuthorizedRequester({ name: written, email: 'INES@alder.example' }, agreement)).toBe(true);
+    ['in Greek capitals, without the final form of sigma', 'Νίκος Παπάς', 'ΝΙΚΟΣ ΠΑΠΑΣ'],
+    ['in full-width letters', 'Li Ming', 'Ｌｉ Ｍｉｎｇ'],
+  ])('EXC-2 matches %s', (_, listedName, writtenName) => {
+    const agreement = anAgreement({ contacts: [jorge, { ...ines, name: listedName }] });
+    expect(isAuthorizedRequester({ name: writtenName, email: 'INES@alder.example' }, agreement)).toBe(true);
   });
 
   it.each([
     ['with another letter', 'Inés Oliveira', 'Inez Oliveira'],
-    ['with one name less', 'Inés Oliveira', 'Inés'],
+    ['with one name fewer', 'Inés Oliveira', 'Inés'],
     ['with one name more', 'Inés Oliveira', 'Inés Maria Oliveira'],
     ['in another order', 'Inés Oliveira', 'Oliveira Inés'],
-    ['with another vowel in Hindi, where that is a sign and no accent', 'राम', 'रमी'],
-    ['with nothing', 'Inés Oliveira', ''],
-  ])('EXC-2 does not match %s', (_, listed, written) => {
-    const agreement = anAgreement({ contacts: [jorge, { ...ines, name: listed }] });
-    expect(isAuthorizedRequester({ name: written, email: ines.email }, agreement)).toBe(false);
+    ['with another vowel sign in Hindi, which is not an accent', 'राम', 'रमी'],
+    ['with an empty name', 'Inés Oliveira', ''],
+  ])('EXC-2 does not match %s', (_, listedName, writtenName) => {
+    const agreement = anAgreement({ contacts: [jorge, { ...ines, name: listedName }] });
+    expect(isAuthorizedRequester({ name: writtenName, email: ines.email }, agreement)).toBe(false);
   });
 
   it('EXC-2 matches name and email of one contact, not of two', () => {
@@ -150,16 +150,16 @@ describe('naming a new Notices Correspondent', () => {
   });
 
   it('AGR-4 replaces a successor who is waiting, and restarts the waiting period', () => {
-    const once = nameCorrespondent(anAgreement(), jorge, mondayTen, policy);
-    expect(nameCorrespondent(once, dora, mondayNoon, policy)).toMatchObject({
+    const named = nameCorrespondent(anAgreement(), jorge, mondayTen, policy);
+    expect(nameCorrespondent(named, dora, mondayNoon, policy)).toMatchObject({
       noticesCorrespondent: noor,
       pendingNoticesCorrespondent: { person: dora, effectiveAt: addDuration(mondayNoon, { hours: 24 }) },
     });
   });
 
   it('AGR-4 replaces a successor who has taken over', () => {
-    const once = nameCorrespondent(anAgreement(), jorge, mondayTen, policy);
-    expect(nameCorrespondent(once, dora, tuesdayTen, policy)).toMatchObject({
+    const named = nameCorrespondent(anAgreement(), jorge, mondayTen, policy);
+    expect(nameCorrespondent(named, dora, tuesdayTen, policy)).toMatchObject({
       noticesCorrespondent: jorge,
       pendingNoticesCorrespondent: { person: dora, effectiveAt: addDuration(tuesdayTen, { hours: 24 }) },
     });
@@ -262,7 +262,7 @@ describe('the KMS key that is issued automatically', () => {
   it.each([
     ['nothing', {}],
     ['servers only', { 'windows-server-2008-standard': 50, 'windows-server-2008-datacenter': 2 }],
-    ['no license of the Windows Vista that it lists', { 'windows-vista-business': 0, 'windows-web-server-2008': 1 }],
+    ['Windows Vista without licenses', { 'windows-vista-business': 0, 'windows-web-server-2008': 1 }],
   ] as const)('KEY-1 is not issued when the agreement covers %s', (_, products) => {
     expect(kmsGroupOf(licensed(products), policy)).toBeUndefined();
   });

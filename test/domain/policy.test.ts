@@ -6,29 +6,29 @@ import { policySchema } from '../../domain/policy.ts';
 import { policy } from '../builders.ts';
 import { readProjectFile } from '../project-files.ts';
 
-const written: unknown = JSON.parse(readProjectFile('policy.json'));
+const shippedPolicy: unknown = JSON.parse(readProjectFile('policy.json'));
 
-/** The policy as it is written, with one value changed: its place as a JSON pointer, and `undefined` to leave it out. */
+/** Returns the shipped policy with the value at a JSON pointer replaced, or removed for `undefined`. */
 function policyWith(pointer: string, value: unknown): unknown {
-  return JSON.parse(JSON.stringify(changedAt(pointer.split('/').slice(1), written, value)));
+  return JSON.parse(JSON.stringify(withValueAt(pointer.split('/').slice(1), shippedPolicy, value)));
 }
 
-function changedAt([name, ...names]: readonly string[], holder: unknown, value: unknown): unknown {
+function withValueAt([name, ...names]: readonly string[], container: unknown, value: unknown): unknown {
   if (name === undefined) return value;
-  if (Array.isArray(holder)) {
-    return holder.map((each, index) => (String(index) === name ? changedAt(names, each, value) : each));
+  if (Array.isArray(container)) {
+    return container.map((each, index) => (String(index) === name ? withValueAt(names, each, value) : each));
   }
-  const members = z.record(z.string(), z.unknown()).parse(holder);
-  return { ...members, [name]: changedAt(names, members[name], value) };
+  const members = z.record(z.string(), z.unknown()).parse(container);
+  return { ...members, [name]: withValueAt(names, members[name], value) };
 }
 
-/** What is wrong with a policy: where, and why. */
-function faultsOf(candidate: unknown): string[] {
+/** Returns the validation errors of a policy, each with its pointer. */
+function errorsOf(candidate: unknown): string[] {
   const { error } = policySchema.safeParse(candidate);
   return (error?.issues ?? []).map(({ path, message }) => `/${path.join('/')}: ${message}`);
 }
 
-/** What the schema says about its parts, to whoever changes them. */
+/** Returns all descriptions in a JSON schema. */
 function descriptionsIn(schema: unknown): unknown[] {
   if (typeof schema !== 'object' || schema === null) return [];
   const own = 'description' in schema ? [schema.description] : [];
@@ -43,7 +43,7 @@ describe('the shipped policy', () => {
   });
 
   it('is unchanged by parsing', () => {
-    expect(policy).toEqual(written);
+    expect(policy).toEqual(shippedPolicy);
   });
 
   it('has the numbers of the source document: six hosts with ten activations, five overrides, double by phone, five business days', () => {
@@ -90,7 +90,7 @@ describe('the shipped policy', () => {
 
 describe('a policy with a mistake', () => {
   it.each([
-    // What is missing, and what is too much
+    // Missing and unknown members
     ['/kms', undefined, '/kms: '],
     ['/kms/hostPlaces', undefined, '/kms/hostPlaces: '],
     ['/catalog/windows-web-server-2008', undefined, '/catalog/windows-web-server-2008: '],
@@ -120,7 +120,7 @@ describe('a policy with a mistake', () => {
     ['/alerts/forecast/nap', 1, '/alerts/forecast: '],
     ['/plan/nap', 1, '/plan: '],
     ['/plan/kmsThreshold/nap', 1, '/plan/kmsThreshold: '],
-    // Numbers that cannot be
+    // Invalid numbers
     ['/kms/hostPlaces', 0, '/kms/hostPlaces: '],
     ['/kms/usesPerHost', 9.5, '/kms/usesPerHost: '],
     ['/kms/usesPerHost', '10', '/kms/usesPerHost: '],
@@ -139,8 +139,8 @@ describe('a policy with a mistake', () => {
     ['/catalog/windows-vista-business/group', 'phones', '/catalog/windows-vista-business/group: '],
     ['/catalog/windows-vista-business/name', '', '/catalog/windows-vista-business/name: '],
     ['/supportCalendar/holidays', 'martian', '/supportCalendar/holidays: '],
-  ])('is refused with the pointer to the mistake: %s as %j', (pointer, value, place) => {
-    expect(faultsOf(policyWith(pointer, value))).toEqual([expect.stringContaining(place)]);
+  ])('is refused with the pointer to the mistake: %s as %j', (pointer, value, prefix) => {
+    expect(errorsOf(policyWith(pointer, value))).toEqual([expect.stringContaining(prefix)]);
   });
 
   it.each([
@@ -173,8 +173,8 @@ describe('a policy with a mistake', () => {
       '/exceptions/teamRemindedBeforeDueBusinessDays: each must be closer to the due time than the one before',
     ],
     ['/alerts/usedPercent', [95, 80], '/alerts/usedPercent: each must be more than the one before'],
-  ])('is refused with a message: %s as %j', (pointer, value, fault) => {
-    expect(faultsOf(policyWith(pointer, value))).toContain(fault);
+  ])('is refused with a message: %s as %j', (pointer, value, error) => {
+    expect(errorsOf(policyWith(pointer, value))).toContain(error);
   });
 });
 
@@ -196,7 +196,7 @@ describe('a policy that the vendor changes', () => {
     ['/alerts/usedPercent', [1, 100]],
     ['/approval/strict', true],
   ])('can set %s to %j', (pointer, value) => {
-    expect(faultsOf(policyWith(pointer, value))).toEqual([]);
+    expect(errorsOf(policyWith(pointer, value))).toEqual([]);
   });
 
   it('SLA-1 can close support on extra days', () => {

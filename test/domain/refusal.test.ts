@@ -10,9 +10,9 @@ describe('a refusal', () => {
   });
 
   it('has the members of its code', () => {
-    expect(refuse('limit-not-raised', 'The limit is 100 already.', { limit: 100 })).toEqual({
+    expect(refuse('limit-not-raised', 'The limit is already 100.', { limit: 100 })).toEqual({
       ok: false,
-      refusal: { code: 'limit-not-raised', detail: 'The limit is 100 already.', limit: 100 },
+      refusal: { code: 'limit-not-raised', detail: 'The limit is already 100.', limit: 100 },
     });
   });
 });

@@ -6,12 +6,12 @@ import { Secret } from '../../domain/secret.ts';
 const value = 'TTTTT-TTTTT-TTTTT-TTTTT-TTTTT';
 const secret = new Secret(value, '*****');
 
-/** Every way in which a value gets into a text by accident. */
+/** The ways in which a value can get into a text by accident. */
 const accidents: Record<string, (secret: Secret) => string> = {
   'toString()': (it) => it.toString(),
   'a template literal': (it) => `${it}`,
   'String()': (it) => String(it),
-  // biome-ignore lint/style/useTemplate: it is the plus that is tried
+  // biome-ignore lint/style/useTemplate: this tests the plus operator
   concatenation: (it) => 'key: ' + it,
   'joining a list': (it) => [it].join(),
   'JSON of it': (it) => JSON.stringify(it),

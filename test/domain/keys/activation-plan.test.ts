@@ -129,12 +129,12 @@ describe('the KMS key', () => {
 });
 
 describe('a MAK', () => {
-  // 24 machines at each site, and as many licenses as machines: the limit it starts with is 1.2 times as many.
+  // 24 machines at each site, and as many licenses: the initial limit is 1.2 times that number.
   it('AGR-6 KEY-4 with a sufficient initial limit needs nothing more', () => {
     expect(planned(sites(10, { client: 24 })).keys).toMatchObject([{ needed: 240, startsWith: 290, beyond: null }]);
   });
 
-  // Under a policy in which the floor, 50, is all that a MAK starts with.
+  // A policy in which every MAK starts with the floor, 50.
   const flat = { none: 0.01, A: 0.01, B: 0.01, C: 0.01, D: 0.01 };
   const initialMakLimit = {
     ...policy.initialMakLimit,

@@ -11,7 +11,7 @@ import {
 import { expectAccepted, expectRefusal } from '../../builders.ts';
 
 const digits45 = fc.array(fc.nat(9), { minLength: 45, maxLength: 45 }).map((digits) => digits.join(''));
-// Worked out by hand: of 12345 the digits 5, 3 and 1 count double, 10 as 1, so 1 + 4 + 6 + 2 + 2 is 15, and 5 is missing.
+// Computed by hand: in 12345, the digits 5, 3, and 1 are doubled (10 becomes 1), and 1 + 4 + 6 + 2 + 2 is 15, so 5 is missing.
 const grouped = '123455 000000 999995 100008 010009 001008 000109 000018 543215';
 const bare = grouped.replaceAll(' ', '');
 
@@ -39,7 +39,7 @@ describe('a well-formed installation id', () => {
     ['bare', bare],
     ['with spaces', grouped],
     ['with hyphens', grouped.replaceAll(' ', '-')],
-    ['with both, and space around', ` ${grouped.replaceAll(' ', ' - ')}\n`],
+    ['with both, and surrounding spaces', ` ${grouped.replaceAll(' ', ' - ')}\n`],
   ])('OVR-1 is parsed %s and stored without separators', (_, typed) => {
     expect(parseInstallationId(typed)).toEqual({ ok: true, installationId: bare });
   });
@@ -47,10 +47,10 @@ describe('a well-formed installation id', () => {
   it('OVR-1 is made from 45 digits, and converts back to them', () => {
     fc.assert(
       fc.property(digits45, (digits) => {
-        const written = installationIdFrom(digits);
-        expect(written).toMatch(/^\d{54}$/);
-        expect(expectAccepted(parseInstallationId(written)).installationId).toBe(written);
-        expect(withoutCheckDigits(written)).toBe(digits);
+        const id = installationIdFrom(digits);
+        expect(id).toMatch(/^\d{54}$/);
+        expect(expectAccepted(parseInstallationId(id)).installationId).toBe(id);
+        expect(withoutCheckDigits(id)).toBe(digits);
       }),
     );
   });
@@ -62,7 +62,7 @@ describe('a malformed installation id', () => {
     ['of 55 digits', `${bare}0`, 55],
     ['of 54 characters that are not all digits', `${bare.slice(0, 53)}x`, 54],
     ['of digits in another script', `${bare.slice(0, 53)}٣`, 54],
-    ['of nothing', '', 0],
+    ['of no characters', '', 0],
   ])('OVR-1 is refused without group numbers %s', (_, typed, characters) => {
     expect(expectRefusal(parseInstallationId(typed))).toEqual({
       code: 'invalid-installation-id',
@@ -92,8 +92,8 @@ describe('a malformed installation id', () => {
     fc.assert(
       fc.property(digits45, fc.nat(53), fc.integer({ min: 1, max: 9 }), (digits, at, off) => {
         const right = installationIdFrom(digits);
-        const wrong = `${right.slice(0, at)}${(Number(right[at]) + off) % 10}${right.slice(at + 1)}`;
-        expect(expectRefusal(parseInstallationId(wrong))).toMatchObject({ groups: [Math.floor(at / 6) + 1] });
+        const mistyped = `${right.slice(0, at)}${(Number(right[at]) + off) % 10}${right.slice(at + 1)}`;
+        expect(expectRefusal(parseInstallationId(mistyped))).toMatchObject({ groups: [Math.floor(at / 6) + 1] });
       }),
     );
   });
