@@ -5,22 +5,22 @@ import { parseArgs } from 'node:util';
 import { findPlaceholders, readStage, readStages, root } from '../infra/stage.ts';
 
 /*
- * `npm run deploy -- --stage X` makes a stage in the account that the credentials are for, or brings it up to date, and
- * prints where it is. `npm run destroy -- --stage X` removes what runs and leaves what is kept.
+ * `npm run deploy -- --stage X` creates or updates a stage in the account of the credentials, and prints its addresses.
+ * `npm run destroy -- --stage X` deletes the service stack and retains the stateful stack.
  */
 
-/** What the user can mend: told in one line. */
+/** An error that the user can fix. The command prints its message on one line, without a stack trace. */
 class DeploymentError extends Error {}
 
-/** What a deployment put out, by stack and name. */
+/** The CloudFormation outputs of a deployment, by stack and output name. */
 export type StackOutputs = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
-/** Where the outputs of the last deployment from this folder are. */
+/** Returns the path of the file with the outputs of the last deployment of a stage from this machine. */
 export function outputsFile(stageName: string): string {
   return join(root, 'cdk.out', `outputs-${stageName}.json`);
 }
 
-/** The address of the API among the outputs. */
+/** Returns the URL of the API from the outputs. */
 export function findApiUrl(outputs: StackOutputs): string | undefined {
   return findOutput(/^ApiUrl/, outputs);
 }
@@ -38,9 +38,9 @@ function main(action: string | undefined, args: readonly string[]): void {
     args: [...args],
     options: {
       stage: { type: 'string' },
-      // Asks nothing: for scripts.
+      // Skips the confirmation, for scripts.
       yes: { type: 'boolean', default: false },
-      // For an emulator of AWS, which takes examples for real and cannot make everything.
+      // For an emulator of AWS. It accepts placeholders and does not support every resource.
       emulated: { type: 'boolean', default: false },
     },
   });
@@ -53,7 +53,9 @@ function main(action: string | undefined, args: readonly string[]): void {
     case 'deploy': {
       const placeholders = values.emulated ? [] : findPlaceholders(stage);
       if (placeholders.length > 0) {
-        throw new DeploymentError(`cdk.json: context.stages.${name}: still an example: ${placeholders.join(', ')}`);
+        throw new DeploymentError(
+          `cdk.json: context.stages.${name}: these settings still have placeholder values: ${placeholders.join(', ')}`,
+        );
       }
       mkdirSync(join(root, 'cdk.out'), { recursive: true });
       const approval = values.yes ? ['--require-approval', 'never'] : [];
@@ -64,24 +66,24 @@ function main(action: string | undefined, args: readonly string[]): void {
     case 'destroy': {
       runCdk('destroy', stacks[1], '--exclusively', ...context, ...(values.yes ? ['--force'] : []));
       process.stdout.write(
-        `\nWhat runs is gone. The stack ${stacks[0]} still has the table, its key, the root secret and the accounts;\n` +
-          `npm run deploy -- --stage ${name} puts everything back to work on them.\n\n`,
+        `\nDeleted the stack ${stacks[1]}. The stack ${stacks[0]} still has the table, its key, the root secret, and the accounts.\n` +
+          `To create the service again with this data, run: npm run deploy -- --stage ${name}\n\n`,
       );
       return;
     }
     default:
-      throw new DeploymentError('Say what to do: node commands/deploy.ts deploy|destroy --stage X');
+      throw new DeploymentError('Usage: node commands/deploy.ts deploy|destroy --stage X');
   }
 }
 
 function runCdk(...args: readonly string[]): void {
   const command = join(root, 'node_modules', '.bin', 'cdk');
-  if (!existsSync(command)) throw new DeploymentError('The CDK is not installed: run npm ci first.');
+  if (!existsSync(command)) throw new DeploymentError('The CDK is not installed. Run npm ci first.');
   const { status } = spawnSync(command, [...args], { cwd: root, stdio: 'inherit' });
-  if (status !== 0) throw new DeploymentError('Nothing more was done: what went wrong is told above.');
+  if (status !== 0) throw new DeploymentError('The CDK failed. See the error above.');
 }
 
-/** What people need of a stage that stands, and what CloudFormation could not do for them. */
+/** Formats the addresses of a deployed stage, and the steps that CloudFormation cannot do. */
 export function formatSummary(stageName: string, outputs: StackOutputs): string {
   const lines = [
     ['API', findApiUrl(outputs)],
@@ -97,20 +99,22 @@ export function formatSummary(stageName: string, outputs: StackOutputs): string 
   const ruleSet = findOutput(/ReceiptRuleSetName/, outputs);
   return [
     '',
-    `Stage ${stageName} stands.`,
+    `Deployed stage ${stageName}.`,
     '',
     ...lines,
-    ...(dns.length === 0 ? [] : ['', 'DNS records to make, before which no mail goes out or comes in:', '', ...dns]),
+    ...(dns.length === 0
+      ? []
+      : ['', 'Create these DNS records. Until they exist, the stage can neither send nor receive email:', '', ...dns]),
     ...(ruleSet === undefined
       ? []
       : [
           '',
-          'Once for this account and Region, so that mails that come in are read:',
+          'Activate the rule set for inbound email, once for each account and Region:',
           '',
           `  aws ses set-active-receipt-rule-set --rule-set-name ${ruleSet}`,
         ]),
     '',
-    'Try it:',
+    'Run the smoke test:',
     '',
     `  npm run smoke -- --stage ${stageName}`,
     '',

@@ -1,46 +1,46 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { readStage, stagesInCdkJson } from '../infra/stage.ts';
-import { addressIn, outputsFile } from './deploy.ts';
+import { readStage, readStages } from '../infra/stage.ts';
+import { findApiUrl, outputsFile } from './deploy.ts';
 
 /*
- * `npm run smoke -- --stage X`, or `--url https://…`: asks a deployed stage three questions that change nothing, and says
- * whether it answered each as it should.
+ * `npm run smoke -- --stage X`, or `--url https://…`: sends a deployed stage three requests that change nothing, and prints
+ * a pass or a failure for each response.
  */
 
-/** What the user can mend: told in one line. */
-class CannotAsk extends Error {}
+/** An error that the user can fix. The command prints its message on one line, without a stack trace. */
+class UsageError extends Error {}
 
-type Answer = { readonly status: number; readonly body: unknown };
+type HttpResponse = { readonly status: number; readonly body: unknown };
 
-type Question = {
-  readonly asks: string;
+type SmokeCheck = {
+  readonly description: string;
   readonly method: 'GET' | 'POST';
   readonly path: string;
   readonly body?: unknown;
-  readonly expects: string;
-  readonly isRight: (answer: Answer) => boolean;
+  readonly expected: string;
+  readonly isExpected: (response: HttpResponse) => boolean;
 };
 
-export const questions: readonly Question[] = [
+export const smokeChecks: readonly SmokeCheck[] = [
   {
-    asks: 'the service is there',
+    description: 'the service is healthy',
     method: 'GET',
     path: '/health',
-    expects: '200 with status ok',
-    isRight: ({ status, body }) => status === 200 && member(body, 'status') === 'ok',
+    expected: '200 with status ok',
+    isExpected: ({ status, body }) => status === 200 && memberOf(body, 'status') === 'ok',
   },
   {
-    asks: 'nobody sees agreements without signing in',
+    description: 'agreements require a sign-in',
     method: 'GET',
     path: '/agreements',
-    // The gateway checks tokens, and has words of its own for that.
-    expects: '401, in the service’s words or the gateway’s',
-    isRight: ({ status, body }) =>
-      status === 401 && (member(body, 'code') === 'unauthenticated' || member(body, 'message') === 'Unauthorized'),
+    // The gateway checks tokens first, and its response has another format.
+    expected: '401 with code unauthenticated, or with message Unauthorized from the gateway',
+    isExpected: ({ status, body }) =>
+      status === 401 && (memberOf(body, 'code') === 'unauthenticated' || memberOf(body, 'message') === 'Unauthorized'),
   },
   {
-    asks: 'a key that was never issued activates nothing',
+    description: 'an invented key activates nothing',
     method: 'POST',
     path: '/activations',
     body: {
@@ -48,42 +48,43 @@ export const questions: readonly Question[] = [
       installationId: '0'.repeat(54),
       product: 'windows-vista-business',
     },
-    expects: '404 with code unknown-key',
-    isRight: ({ status, body }) => status === 404 && member(body, 'code') === 'unknown-key',
+    expected: '404 with code unknown-key',
+    isExpected: ({ status, body }) => status === 404 && memberOf(body, 'code') === 'unknown-key',
   },
 ];
 
-/** Asks all of it, telling each answer as it comes. Answers whether all were right. */
-export async function smoke(address: string, tell: (line: string) => void): Promise<boolean> {
-  let allRight = true;
-  for (const question of questions) {
-    const answer = await ask(address, question);
-    const right = typeof answer !== 'string' && question.isRight(answer);
-    allRight &&= right;
-    const got = typeof answer === 'string' ? answer : `${answer.status} ${JSON.stringify(answer.body)}`.slice(0, 300);
-    const mark = right ? 'ok    ' : 'WRONG ';
-    tell(`${mark} ${question.method} ${question.path}: ${question.asks}`);
-    if (!right) tell(`       expected ${question.expects}, got ${got}`);
+/** Runs all checks and prints each result as it arrives. Returns true if all checks passed. */
+export async function runSmokeTest(baseUrl: string, printLine: (line: string) => void): Promise<boolean> {
+  let allPassed = true;
+  for (const check of smokeChecks) {
+    const response = await sendRequest(baseUrl, check);
+    const passed = typeof response !== 'string' && check.isExpected(response);
+    allPassed &&= passed;
+    const actual =
+      typeof response === 'string' ? response : `${response.status} ${JSON.stringify(response.body)}`.slice(0, 300);
+    const label = passed ? 'ok    ' : 'FAILED';
+    printLine(`${label} ${check.method} ${check.path}: ${check.description}`);
+    if (!passed) printLine(`       expected ${check.expected}, got ${actual}`);
   }
-  return allRight;
+  return allPassed;
 }
 
-async function ask(address: string, { method, path, body }: Question): Promise<Answer | string> {
+async function sendRequest(baseUrl: string, { method, path, body }: SmokeCheck): Promise<HttpResponse | string> {
   try {
-    const response = await fetch(`${address.replace(/\/$/, '')}${path}`, {
+    const response = await fetch(`${baseUrl.replace(/\/$/, '')}${path}`, {
       method,
       signal: AbortSignal.timeout(15_000),
       ...(body === undefined ? {} : { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) }),
     });
     const text = await response.text();
-    return { status: response.status, body: parsed(text) };
+    return { status: response.status, body: parseBody(text) };
   } catch (error) {
     const { message, cause } = error instanceof Error ? error : new Error(String(error));
-    return `no answer: ${cause instanceof Error ? cause.message : message}`;
+    return `no response: ${cause instanceof Error ? cause.message : message}`;
   }
 }
 
-function parsed(text: string): unknown {
+function parseBody(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
@@ -91,39 +92,38 @@ function parsed(text: string): unknown {
   }
 }
 
-function member(body: unknown, name: string): unknown {
+function memberOf(body: unknown, name: string): unknown {
   return typeof body === 'object' && body !== null
     ? Object.entries(body).find(([key]) => key === name)?.[1]
     : undefined;
 }
 
-function addressFrom(args: readonly string[]): string {
+function baseUrlFrom(args: readonly string[]): string {
   const { values } = parseArgs({ args: [...args], options: { stage: { type: 'string' }, url: { type: 'string' } } });
   if (values.url !== undefined) {
-    if (!URL.canParse(values.url))
-      throw new CannotAsk('--url must be an address such as https://activation.example.com');
+    if (!URL.canParse(values.url)) throw new UsageError('--url must be a URL such as https://activation.example.com');
     return values.url;
   }
-  const read = readStage(stagesInCdkJson(), values.stage);
-  if (!read.ok) throw new CannotAsk(read.problem);
-  if (read.stage.domain !== null) return `https://${read.stage.domain.name}`;
-  const file = outputsFile(read.name);
-  const address = existsSync(file) ? addressIn(JSON.parse(readFileSync(file, 'utf8'))) : undefined;
-  if (address === undefined) {
-    throw new CannotAsk(`No deployment of stage ${read.name} was made from here: give its address with --url.`);
+  const stageResult = readStage(readStages(), values.stage);
+  if (!stageResult.ok) throw new UsageError(stageResult.problem);
+  if (stageResult.stage.domain !== null) return `https://${stageResult.stage.domain.name}`;
+  const file = outputsFile(stageResult.name);
+  const baseUrl = existsSync(file) ? findApiUrl(JSON.parse(readFileSync(file, 'utf8'))) : undefined;
+  if (baseUrl === undefined) {
+    throw new UsageError(`Stage ${stageResult.name} was not deployed from this machine. Give its address with --url.`);
   }
-  return address;
+  return baseUrl;
 }
 
 if (import.meta.main) {
   try {
-    const address = addressFrom(process.argv.slice(2));
-    process.stdout.write(`Asking ${address}\n\n`);
-    const allRight = await smoke(address, (line) => process.stdout.write(`${line}\n`));
-    process.stdout.write(allRight ? '\nIt stands.\n' : '\nSomething is wrong with it.\n');
-    process.exitCode = allRight ? 0 : 1;
+    const baseUrl = baseUrlFrom(process.argv.slice(2));
+    process.stdout.write(`Testing ${baseUrl}\n\n`);
+    const allPassed = await runSmokeTest(baseUrl, (line) => process.stdout.write(`${line}\n`));
+    process.stdout.write(allPassed ? '\nAll checks passed.\n' : '\nSome checks failed.\n');
+    process.exitCode = allPassed ? 0 : 1;
   } catch (error) {
-    if (!(error instanceof CannotAsk) && !(error instanceof TypeError)) throw error;
+    if (!(error instanceof UsageError) && !(error instanceof TypeError)) throw error;
     process.stderr.write(`${error.message}\n`);
     process.exitCode = 1;
   }

@@ -9,7 +9,7 @@ import { readProjectFile, root } from './project-files.ts';
 describe('the linter', () => {
   const report = z.object({ diagnostics: z.array(z.object({ category: z.string() })) });
 
-  /** The rules that Biome, set up as this project is, finds broken in a file of `domain` with this text. */
+  /** Returns the rules that a file of `domain` with this source violates, under the Biome configuration of this project. */
   function lint(source: string): string[] {
     const folder = mkdtempSync(join(tmpdir(), 'lint-'));
     try {
@@ -42,7 +42,7 @@ describe('the linter', () => {
     expect(lint(source)).toEqual([rule]);
   });
 
-  it('says nothing about a file that is in order', () => {
+  it('accepts a valid file', () => {
     expect(lint('export const a = (b: string): string => b;\n')).toEqual([]);
   });
 });
@@ -58,8 +58,8 @@ describe('the commands', () => {
     JSON.parse(readProjectFile('package.json')),
   );
 
-  /** Runs the check as a Node of another version would. */
-  const askedAs = (version: string) =>
+  /** Runs the version check as if Node had this version. */
+  const checkVersion = (version: string) =>
     spawnSync(
       process.execPath,
       [
@@ -70,35 +70,35 @@ describe('the commands', () => {
       { encoding: 'utf8' },
     );
 
-  it.each(Object.entries(scripts))('ask for the right Node before anything else: %s', (_, command) => {
+  it.each(Object.entries(scripts))('check the version of Node first: %s', (_, command) => {
     expect(command).toMatch(/^(node local\/require-node\.js && |npm run )/);
   });
 
-  it.each(['start', 'demo'])('put Node in the place of the shell, which passes no signal on: %s', (name) => {
+  it.each(['start', 'demo'])('replace the shell with Node, because the shell does not forward signals: %s', (name) => {
     expect(scripts[name]).toMatch(/&& exec node /);
   });
 
-  it('are all run by .ci/run that `npm run check` runs', () => {
+  it('that `npm run check` runs are all in .ci/run', () => {
     const checked = [...(scripts.check ?? '').matchAll(/npm (?:run )?(\w+)/g)].map(([, name]) => name);
     expect(checked).toContain('lint');
     const run = readProjectFile('.ci/run');
-    expect(checked.filter((name) => !new RegExp(`npm(_script)? ${name}\\b`).test(run))).toEqual([]);
+    expect(checked.filter((name) => !new RegExp(`npm run ${name}\\b`).test(run))).toEqual([]);
   });
 
-  it('say in one line that Node 23 is too old, and stop', () => {
-    const { status, stdout, stderr } = askedAs('23.11.1');
+  it('refuse Node 23 with one line', () => {
+    const { status, stdout, stderr } = checkVersion('23.11.1');
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
     expect(stderr).toMatch(/^Node 24 or later is needed and this is 23\.11\.1: .+\n$/);
   });
 
-  it.each(['24.0.0', '25.1.0'])('go on without a word with Node %s', (version) => {
-    expect(askedAs(version)).toMatchObject({ status: 0, stdout: '', stderr: '' });
+  it.each(['24.0.0', '25.1.0'])('accept Node %s without output', (version) => {
+    expect(checkVersion(version)).toMatchObject({ status: 0, stdout: '', stderr: '' });
   });
 
-  it('rest on packages of exact versions, each with its reason in docs/dependencies.md', () => {
-    const all = { ...dependencies, ...devDependencies, ...optionalDependencies };
-    expect(Object.values(all).filter((version) => !/^\d+\.\d+\.\d+$/.test(version))).toEqual([]);
+  it('depend on packages with exact versions, each with a reason in docs/dependencies.md', () => {
+    const packages = { ...dependencies, ...devDependencies, ...optionalDependencies };
+    expect(Object.values(packages).filter((version) => !/^\d+\.\d+\.\d+$/.test(version))).toEqual([]);
     const reasons = [...readProjectFile('docs/dependencies.md').matchAll(/^\| `(.+?)` \|/gm)].map(([, name]) => name);
-    expect(reasons.toSorted()).toEqual(Object.keys(all).toSorted());
+    expect(reasons.toSorted()).toEqual(Object.keys(packages).toSorted());
   });
 });

@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { findApiUrl, type StackOutputs, formatSummary } from '../../commands/deploy.ts';
-import { root } from '../project-files.ts';
+import { findApiUrl, formatSummary, type StackOutputs } from '../../commands/deploy.ts';
 import { stageNamed } from '../infra/synth.ts';
+import { root } from '../project-files.ts';
 
 function run(file: string, args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
   const { status, stderr } = spawnSync(process.execPath, [join(root, file), ...args], {
@@ -24,8 +24,8 @@ const outputs: StackOutputs = {
   'volume-activation-x-service': { ApiUrl: 'https://api.contoso.com', DashboardUrl: 'https://dash' },
 };
 
-describe('what a deployment prints', () => {
-  it('tells where the stage is, and how to try it', () => {
+describe('the summary of a deployment', () => {
+  it('lists the addresses of the stage and the command of the smoke test', () => {
     expect(findApiUrl(outputs)).toBe('https://api.contoso.com');
     const text = formatSummary('x', outputs);
     for (const value of Object.values(outputs).flatMap(Object.values)) expect(text).toContain(value);
@@ -33,7 +33,7 @@ describe('what a deployment prints', () => {
     expect(text).not.toMatch(/DNS records|receipt-rule-set/);
   });
 
-  it('asks for what CloudFormation cannot do, where there is something', () => {
+  it('lists the steps that CloudFormation cannot do, if there are any', () => {
     const text = formatSummary('x', {
       ...outputs,
       more: { DnsRecord1: 'a._domainkey.contoso.com CNAME b.dkim', ReceiptRuleSetName: 'volume-activation-x' },
@@ -43,41 +43,41 @@ describe('what a deployment prints', () => {
   });
 });
 
-describe('a deployment that cannot be', () => {
+describe('a deployment with wrong arguments', () => {
   it.each([
     [
-      'of a stage that nobody filled in',
+      'for a stage with placeholder values',
       ['deploy', '--stage', 'prod'],
-      /^cdk\.json: context\.stages\.prod: still an example: domain\.name, .*\n$/,
+      /^cdk\.json: context\.stages\.prod: these settings still have placeholder values: domain\.name, .*\n$/,
     ],
     [
-      'of a stage that is not there',
+      'for an unknown stage',
       ['deploy', '--stage', 'live'],
-      /^There is no stage "live"; cdk\.json has: dev, prod\.\n$/,
+      /^There is no stage "live"\. cdk\.json has: dev, prod\.\n$/,
     ],
-    ['of no stage', ['destroy'], /^Name a stage; cdk\.json has: dev, prod\.\n$/],
-    ['with a word that it does not know', ['deploy', '--sage', 'dev'], /^Unknown option '--sage'.*\n$/],
-  ])('%s ends with one line and exit code 1', (_, args, line) => {
+    ['without a stage', ['destroy'], /^Specify a stage\. cdk\.json has: dev, prod\.\n$/],
+    ['with an unknown option', ['deploy', '--sage', 'dev'], /^Unknown option '--sage'.*\n$/],
+  ])('%s prints one line and exits with code 1', (_, args, line) => {
     expect(run('commands/deploy.ts', args)).toEqual({ status: 1, stderr: expect.stringMatching(line) });
   });
 });
 
-// The CDK takes its time to load on a busy machine.
-describe('a synthesis that cannot be', { timeout: 120_000 }, () => {
+// The CDK loads slowly on a busy machine.
+describe('a synthesis with a wrong configuration', { timeout: 120_000 }, () => {
   it.each([
     [
-      'a setting is missing',
+      'with a missing setting',
       { region: 'us-east-1' },
       /^cdk\.json: context\.stages\.x: domain is missing; .*alarmEmail is missing; [^\n]*\n$/,
     ],
     [
-      'the policy is not there',
+      'with a missing policy file',
       { ...stageNamed('dev'), policyFile: 'no-policy.json' },
       /^cdk\.json: context\.stages\.x: policyFile cannot be read: ENOENT[^\n]*\n$/,
     ],
-  ])('since %s ends with one line and exit code 1', (_, x, line) => {
+  ])('%s prints one line and exits with code 1', (_, x, line) => {
     const context = { stage: 'x', stages: { x } };
-    const told = run('infra/app.ts', [], { CDK_CONTEXT_JSON: JSON.stringify(context) });
-    expect(told).toEqual({ status: 1, stderr: expect.stringMatching(line) });
+    const result = run('infra/app.ts', [], { CDK_CONTEXT_JSON: JSON.stringify(context) });
+    expect(result).toEqual({ status: 1, stderr: expect.stringMatching(line) });
   });
 });
