@@ -1,18 +1,18 @@
 import type { Instant } from '../domain/calendar/instant.ts';
 import type { Clock } from './clock.ts';
-import { momentAt } from './clock.ts';
+import { instantAt } from './clock.ts';
 
-type Parts = {
+type ClockDependencies = {
   readonly clock: Clock;
   /** Runs the sweep, and says when time has something to do next. */
   readonly sweep: () => Promise<Instant | null>;
   /** Waits that run out by the clock. */
-  readonly waits: { nextTimeoutAt(): Instant | null; timeOut(): void };
+  readonly timeouts: { nextTimeoutAt(): Instant | null; expireTimeouts(): void };
   /** Answers when nothing is under way. */
-  readonly quiet: () => Promise<void>;
+  readonly whenIdle: () => Promise<void>;
 };
 
-export type WindOn = (target: (now: Instant) => Instant | undefined) => Promise<'backwards' | 'nowhere' | 'done'>;
+export type AdvanceClock = (target: (now: Instant) => Instant | undefined) => Promise<'in-the-past' | 'invalid-target' | 'advanced'>;
 
 const minuteMilliseconds = 60_000;
 
@@ -21,43 +21,43 @@ const minuteMilliseconds = 60_000;
  * the deployed system's schedule would find something due on the way, in order, and runs the schedule there; at all other
  * minutes it would find nothing. Comes back when all is quiet. Two windings at once are done one after the other.
  */
-export function makeWindOn({ clock, sweep, waits, quiet }: Parts): WindOn {
-  const settle = async () => {
-    waits.timeOut();
-    await quiet();
+export function createAdvanceClock({ clock, sweep, timeouts, whenIdle }: ClockDependencies): AdvanceClock {
+  const runDueWork = async () => {
+    timeouts.expireTimeouts();
+    await whenIdle();
     const next = await sweep();
-    await quiet();
+    await whenIdle();
     return next;
   };
 
-  const windOn: WindOn = async (target) => {
+  const advance: AdvanceClock = async (target) => {
     const now = clock.now();
     const end = target(now);
-    if (end === undefined) return 'nowhere';
-    if (end < now) return 'backwards';
-    let next = await settle();
+    if (end === undefined) return 'invalid-target';
+    if (end < now) return 'in-the-past';
+    let next = await runDueWork();
     for (let stop = nextStop(next); stop !== null && stop < end; stop = nextStop(next)) {
-      clock.moveTo(stop);
-      next = await settle();
+      clock.advanceTo(stop);
+      next = await runDueWork();
     }
     // The clock runs meanwhile, and may have passed an end that was near.
-    clock.moveTo(end);
-    await settle();
-    return 'done';
+    clock.advanceTo(end);
+    await runDueWork();
+    return 'advanced';
   };
 
   /** The next full minute at which there is something to do. */
   const nextStop = (nextAction: Instant | null): Instant | null => {
-    const [due] = [nextAction, waits.nextTimeoutAt()].filter((at) => at !== null).toSorted();
+    const [due] = [nextAction, timeouts.nextTimeoutAt()].filter((at) => at !== null).toSorted();
     if (due === undefined) return null;
     const nextMinute = Math.floor(Date.parse(clock.now()) / minuteMilliseconds + 1);
-    return momentAt(Math.max(nextMinute, Math.ceil(Date.parse(due) / minuteMilliseconds)) * minuteMilliseconds);
+    return instantAt(Math.max(nextMinute, Math.ceil(Date.parse(due) / minuteMilliseconds)) * minuteMilliseconds);
   };
 
-  let turn: Promise<unknown> = Promise.resolve();
+  let queue: Promise<unknown> = Promise.resolve();
   return (target) => {
-    const mine = turn.then(() => windOn(target));
-    turn = mine.catch(() => undefined);
-    return mine;
+    const run = queue.then(() => advance(target));
+    queue = run.catch(() => undefined);
+    return run;
   };
 }

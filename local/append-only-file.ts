@@ -3,11 +3,11 @@ import { dirname } from 'node:path';
 import type { z } from 'zod';
 
 /** Lines that are only ever added to. */
-export type Journal<Line> = {
+export type AppendOnlyFile<Line> = {
   /** What was written before this start, in order. */
-  readonly kept: readonly Line[];
+  readonly lines: readonly Line[];
   /** Has written the line when it comes back: from then on it outlives a kill of everything. */
-  write(line: Line): void;
+  append(line: Line): void;
 };
 
 /**
@@ -15,21 +15,21 @@ export type Journal<Line> = {
  * one whose writer was killed in the middle of it, and is struck off. Throws when any other line does not fit the schema:
  * the file is not one of ours.
  */
-export function openJournal<Line>(file: string | undefined, schema: z.ZodType<Line>): Journal<Line> {
-  if (file === undefined) return { kept: [], write: () => undefined };
+export function openAppendOnlyFile<Line>(file: string | undefined, schema: z.ZodType<Line>): AppendOnlyFile<Line> {
+  if (file === undefined) return { lines: [], append: () => undefined };
   mkdirSync(dirname(file), { recursive: true });
   return {
-    kept: wholeLines(file).map((line) => schema.parse(JSON.parse(line))),
-    write: (line) => appendFileSync(file, `${JSON.stringify(line)}\n`, { mode: 0o600 }),
+    lines: readCompleteLines(file).map((line) => schema.parse(JSON.parse(line))),
+    append: (line) => appendFileSync(file, `${JSON.stringify(line)}\n`, { mode: 0o600 }),
   };
 }
 
-function wholeLines(file: string): string[] {
+function readCompleteLines(file: string): string[] {
   try {
     const text = readFileSync(file, 'utf8');
-    const whole = text.slice(0, text.lastIndexOf('\n') + 1);
-    if (whole !== text) truncateSync(file, Buffer.byteLength(whole));
-    return whole.split('\n').filter((line) => line !== '');
+    const complete = text.slice(0, text.lastIndexOf('\n') + 1);
+    if (complete !== text) truncateSync(file, Buffer.byteLength(complete));
+    return complete.split('\n').filter((line) => line !== '');
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
     throw error;

@@ -19,15 +19,15 @@ import { installationIdOf } from './seed.ts';
 const columns = 78;
 const bold = (text: string) => styleText('bold', text, { stream: process.stdout });
 const dim = (text: string) => styleText('dim', text, { stream: process.stdout });
-const good = (text: string) => styleText('green', text, { stream: process.stdout });
-const bad = (text: string) => styleText('yellow', text, { stream: process.stdout });
+const green = (text: string) => styleText('green', text, { stream: process.stdout });
+const yellow = (text: string) => styleText('yellow', text, { stream: process.stdout });
 
 /** Breaks text into lines of at most so many columns. A word that is longer has a line of its own. */
-function wrapped(text: string, room: number): string[] {
+function wrapText(text: string, columnsMax: number): string[] {
   const lines: string[] = [];
   for (const word of text.split(/\s+/)) {
     const last = lines.at(-1);
-    if (last !== undefined && last.length + 1 + word.length <= room) lines.push(`${lines.pop()} ${word}`);
+    if (last !== undefined && last.length + 1 + word.length <= columnsMax) lines.push(`${lines.pop()} ${word}`);
     else lines.push(word);
   }
   return lines;
@@ -37,43 +37,43 @@ function print(...lines: readonly string[]): void {
   console.log(lines.join('\n'));
 }
 
-let chapters = 0;
+let chapterCount = 0;
 /** Whether a title is the last that was printed: everything else has a line of its own before it. */
-let belowTitle = false;
+let isBelowTitle = false;
 
 function chapter(title: string): void {
-  chapters += 1;
-  print('', bold(`${chapters}  ${title}`));
-  belowTitle = true;
+  chapterCount += 1;
+  print('', bold(`${chapterCount}  ${title}`));
+  isBelowTitle = true;
 }
 
-function apart(...lines: readonly string[]): void {
-  print(...(belowTitle ? [] : ['']), ...lines);
-  belowTitle = false;
+function printBlock(...lines: readonly string[]): void {
+  print(...(isBelowTitle ? [] : ['']), ...lines);
+  isBelowTitle = false;
 }
 
-function tell(text: string): void {
-  apart(...wrapped(text, columns - 3).map((line) => `   ${line}`));
+function printParagraph(text: string): void {
+  printBlock(...wrapText(text, columns - 3).map((line) => `   ${line}`));
 }
 
-function asked(what: string, about: string): void {
-  apart(`   → ${what.padEnd(30)} ${dim(about)}`);
+function printRequest(request: string, note: string): void {
+  printBlock(`   → ${request.padEnd(30)} ${dim(note)}`);
 }
 
-function answered(status: number, text: string): void {
-  const [first = '', ...rest] = wrapped(text, columns - 9);
-  const colour = status < 400 ? good : bad;
-  print(`   ${colour(`← ${status}`)} ${first}`, ...rest.map((line) => `         ${line}`));
+function printResponse(status: number, text: string): void {
+  const [first = '', ...rest] = wrapText(text, columns - 9);
+  const color = status < 400 ? green : yellow;
+  print(`   ${color(`← ${status}`)} ${first}`, ...rest.map((line) => `         ${line}`));
 }
 
 /** A mail, set apart. It has no right side, so that a link in it stays whole. */
-function letter(lines: readonly string[]): void {
+function printMail(lines: readonly string[]): void {
   const rule = '─'.repeat(columns - 3);
-  apart(dim(`  ┌${rule}`), ...lines.map((line) => `${dim('  │')} ${line}`), dim(`  └${rule}`));
+  printBlock(dim(`  ┌${rule}`), ...lines.map((line) => `${dim('  │')} ${line}`), dim(`  └${rule}`));
 }
 
 /** A moment as the people of the support team say it. */
-function inLosAngeles(at: string): string {
+function formatInLosAngeles(at: string): string {
   const parts = { weekday: 'long', day: 'numeric', month: 'long', hour: '2-digit', minute: '2-digit' } as const;
   return new Intl.DateTimeFormat('en-GB', { timeZone: 'America/Los_Angeles', ...parts }).format(new Date(at));
 }
@@ -81,19 +81,19 @@ function inLosAngeles(at: string): string {
 // ---- What is asked and answered
 
 /** Something did not happen that the story tells of. */
-class DidNotHappen extends Error {
-  override readonly name = 'DidNotHappen';
+class ExpectationError extends Error {
+  override readonly name = 'ExpectationError';
 }
 
-function check(happened: boolean, what: string): void {
-  if (!happened) throw new DidNotHappen(what);
+function check(condition: boolean, expectation: string): void {
+  if (!condition) throw new ExpectationError(expectation);
 }
 
-type Answer = { readonly status: number; readonly text: string };
+type ApiResponse = { readonly status: number; readonly text: string };
 
 let address = '';
 
-async function call(method: string, path: string, body?: unknown, token?: string): Promise<Answer> {
+async function callApi(method: string, path: string, body?: unknown, token?: string): Promise<ApiResponse> {
   const response = await fetch(new URL(path, address), {
     method,
     headers: {
@@ -106,21 +106,21 @@ async function call(method: string, path: string, body?: unknown, token?: string
 }
 
 /** Checks the status and reads the answer as what it must be. */
-function expected<Value>({ status, text }: Answer, wanted: number, schema: z.ZodType<Value>): Value {
-  check(status === wanted, `${wanted} was expected, and ${status} came: ${text.slice(0, 300)}`);
-  const judged = schema.safeParse(JSON.parse(text));
-  if (judged.success) return judged.data;
-  throw new DidNotHappen(`the answer is not as expected: ${z.prettifyError(judged.error)}`);
+function parseResponse<Value>({ status, text }: ApiResponse, expectedStatus: number, schema: z.ZodType<Value>): Value {
+  check(status === expectedStatus, `${expectedStatus} was expected, and ${status} came: ${text.slice(0, 300)}`);
+  const result = schema.safeParse(JSON.parse(text));
+  if (result.success) return result.data;
+  throw new ExpectationError(`the answer is not as expected: ${z.prettifyError(result.error)}`);
 }
 
 /** Asks again until the answer is there; what happens in the background takes a moment. */
-async function until<Value>(what: string, ask: () => Promise<Value | undefined>): Promise<Value> {
+async function waitFor<Value>(expectation: string, poll: () => Promise<Value | undefined>): Promise<Value> {
   for (let waited = 0; waited < 20_000; waited += 100) {
-    const answer = await ask();
-    if (answer !== undefined) return answer;
+    const value = await poll();
+    if (value !== undefined) return value;
     await sleep(100);
   }
-  throw new DidNotHappen(`${what}: not within 20 seconds`);
+  throw new ExpectationError(`${expectation}: not within 20 seconds`);
 }
 
 const listOf = <Item>(item: z.ZodType<Item>) => z.object({ items: z.array(item) }).transform(({ items }) => items);
@@ -134,7 +134,7 @@ const Key = z.object({
   used: z.number(),
   remaining: z.number(),
 });
-const Revealed = z.object({ productKey: z.string() });
+const RevealedKey = z.object({ productKey: z.string() });
 const Activation = z.object({ confirmationId: z.string() });
 const Remedy = z.object({
   kind: z.string(),
@@ -151,13 +151,13 @@ const Grant = z.object({
   reference: z.string(),
   approvedBy: z.string().nullable(),
 });
-const Entry = z.object({ at: z.string(), actor: z.string(), detail: z.string() });
+const LedgerEntry = z.object({ at: z.string(), actor: z.string(), detail: z.string() });
 const Mail = z.object({ to: z.string(), subject: z.string(), text: z.string(), at: z.string() });
 type Mail = z.infer<typeof Mail>;
-const Time = z.object({ now: z.string() });
+const ClockReading = z.object({ now: z.string() });
 
-const mailsTo = async (to: string) =>
-  expected(await call('GET', `/_local/mail?to=${encodeURIComponent(to)}`), 200, listOf(Mail));
+const listMailsTo = async (to: string) =>
+  parseResponse(await callApi('GET', `/_local/mail?to=${encodeURIComponent(to)}`), 200, listOf(Mail));
 
 // ---- The story
 
@@ -165,29 +165,29 @@ const agreement = 'V4407182';
 const ada = 'ada.lind@contoso.example';
 const noor = 'noor.haddad@contoso.example';
 
-async function story(): Promise<void> {
-  const token = expected(await call('POST', '/_local/tokens', { email: ada }), 200, Token).token;
+async function runDemo(): Promise<void> {
+  const token = parseResponse(await callApi('POST', '/_local/tokens', { email: ada }), 200, Token).token;
 
   chapter('A key that many computers share');
-  tell(
+  printParagraph(
     'Contoso Ltd has a volume license for Windows. Its computers share one product key, a multiple activation key (MAK). Each computer that activates with it uses up one of its activations. Ada Lind, who looks after the licenses, looks at the key:',
   );
-  const keyNow = async () => {
-    const keys = expected(await call('GET', `/agreements/${agreement}/keys`, undefined, token), 200, listOf(Key));
+  const getMak = async () => {
+    const keys = parseResponse(await callApi('GET', `/agreements/${agreement}/keys`, undefined, token), 200, listOf(Key));
     const mak = keys.find(({ type }) => type === 'MAK');
-    if (mak === undefined) throw new DidNotHappen('Contoso has a MAK');
+    if (mak === undefined) throw new ExpectationError('Contoso has a MAK');
     return mak;
   };
-  asked(`GET /agreements/${agreement}/keys`, 'as Ada');
-  const key = await keyNow();
+  printRequest(`GET /agreements/${agreement}/keys`, 'as Ada');
+  const key = await getMak();
   check(key.limit === 50 && key.used === 48 && key.remaining === 2, 'the MAK has 2 of 50 activations left');
-  answered(200, `The MAK ending in ${key.lastFive}: limit ${key.limit}, used ${key.used}, ${key.remaining} left.`);
-  const { productKey } = expected(await call('POST', `/keys/${key.keyId}/reveal`, {}, token), 200, Revealed);
+  printResponse(200, `The MAK ending in ${key.lastFive}: limit ${key.limit}, used ${key.used}, ${key.remaining} left.`);
+  const { productKey } = parseResponse(await callApi('POST', `/keys/${key.keyId}/reveal`, {}, token), 200, RevealedKey);
 
   chapter('One computer too many');
   const activate = (machine: number) => {
-    asked('POST /activations', `from computer number ${machine}`);
-    return call('POST', '/activations', {
+    printRequest('POST /activations', `from computer number ${machine}`);
+    return callApi('POST', '/activations', {
       productKey,
       installationId: installationIdOf(machine),
       product: 'windows-vista-enterprise',
@@ -195,165 +195,165 @@ async function story(): Promise<void> {
     });
   };
   for (const machine of [49, 50]) {
-    const { confirmationId } = expected(await activate(machine), 201, Activation);
-    answered(201, `Activated. Its confirmation id begins ${confirmationId.slice(0, 6)}.`);
+    const { confirmationId } = parseResponse(await activate(machine), 201, Activation);
+    printResponse(201, `Activated. Its confirmation id begins ${confirmationId.slice(0, 6)}.`);
   }
-  const refused = expected(await activate(51), 409, Problem);
-  check(refused.code === 'activation-limit-reached', 'the 51st computer is refused because the limit is reached');
-  answered(409, refused.detail);
-  const byPhone = refused.remedies.find(({ kind }) => kind === 'call-center-increase');
-  const byRequest = refused.remedies.find(({ kind }) => kind === 'MAKADD');
-  check(byPhone?.maximum === 50 && byPhone.available, 'the call centre can give 50 more');
-  const draft = byRequest?.draft;
-  if (draft === undefined) throw new DidNotHappen('the refusal carries a request for more, begun');
-  tell(
+  const refusal = parseResponse(await activate(51), 409, Problem);
+  check(refusal.code === 'activation-limit-reached', 'the 51st computer is refused because the limit is reached');
+  printResponse(409, refusal.detail);
+  const callCenterRemedy = refusal.remedies.find(({ kind }) => kind === 'call-center-increase');
+  const requestRemedy = refusal.remedies.find(({ kind }) => kind === 'MAKADD');
+  check(callCenterRemedy?.maximum === 50 && callCenterRemedy.available, 'the call centre can give 50 more');
+  const draft = requestRemedy?.draft;
+  if (draft === undefined) throw new ExpectationError('the refusal carries a request for more, begun');
+  printParagraph(
     'The refusal names the two ways out, and carries a request (MAKADD) that is filled in as far as the system knows.',
   );
 
   chapter('Ada asks for more');
-  tell('Fifty more could be had on the phone. Ada needs 150, so she completes the request and sends it.');
-  const intake = {
+  printParagraph('Fifty more could be had on the phone. Ada needs 150, so she completes the request and sends it.');
+  const requestForm = {
     ...draft,
     requester: { name: 'Ada Lind', email: ada, phone: '+1 425 555 0100' },
     activationsRequested: 150,
     businessReason: 'A new computer lab with 150 places opens in spring.',
-    requiredDate: dayAfter(expected(await call('GET', '/_local/clock'), 200, Time).now, 30),
+    requiredDate: dateAfter(parseResponse(await callApi('GET', '/_local/clock'), 200, ClockReading).now, 30),
   };
-  asked('POST /exceptions', '150 more activations, as Ada');
-  const request = expected(await call('POST', '/exceptions', intake, token), 202, Exception);
+  printRequest('POST /exceptions', '150 more activations, as Ada');
+  const request = parseResponse(await callApi('POST', '/exceptions', requestForm, token), 202, Exception);
   const { exceptionId, dueAt } = request;
-  if (dueAt === null) throw new DidNotHappen('the request has a due time');
-  answered(202, `Request ${exceptionId} is taken. The answer is due by ${inLosAngeles(dueAt)} in Los Angeles.`);
-  asked('POST /exceptions', 'the same once more');
-  const again = expected(await call('POST', '/exceptions', intake, token), 409, Problem);
-  check(again.code === 'exception-already-open', 'a second request for the same key is refused');
-  answered(409, again.detail);
+  if (dueAt === null) throw new ExpectationError('the request has a due time');
+  printResponse(202, `Request ${exceptionId} is taken. The answer is due by ${formatInLosAngeles(dueAt)} in Los Angeles.`);
+  printRequest('POST /exceptions', 'the same once more');
+  const secondRequest = parseResponse(await callApi('POST', '/exceptions', requestForm, token), 409, Problem);
+  check(secondRequest.code === 'exception-already-open', 'a second request for the same key is refused');
+  printResponse(409, secondRequest.detail);
 
   chapter('The Notices Correspondent is asked, by mail');
-  tell(
+  printParagraph(
     'Ada alone cannot raise the limit. Contoso’s contract names a person who confirms such changes, the Notices Correspondent: Noor Haddad. She gets this:',
   );
-  const mail = await until('Noor Haddad is asked by mail', async () => (await mailsTo(noor)).at(0));
+  const mail = await waitFor('Noor Haddad is asked by mail', async () => (await listMailsTo(noor)).at(0));
   check(mail.subject.includes('150 more activations'), 'the mail says what it is about');
-  const link = found(mail, /^http\S+\/approvals\/\S+$/m);
-  const code = found(mail, /^\s*(\d{6})$/m);
+  const link = extractFromMail(mail, /^http\S+\/approvals\/\S+$/m);
+  const code = extractFromMail(mail, /^Code: (\d{6})$/m);
   const paragraphs = mail.text.trim().split(/\n{2,}/);
-  const facts = paragraphs.find((each) => each.includes('Limit if approved')) ?? '';
-  check(facts.includes('50 activations') && facts.includes('200 activations'), 'the mail says what would change');
-  letter([
+  const details = paragraphs.find((each) => each.includes('Limit if approved')) ?? '';
+  check(details.includes('50 activations') && details.includes('200 activations'), 'the mail says what would change');
+  printMail([
     `To:      ${mail.to}`,
-    `Subject: ${shortened(mail.subject, columns - 11)}`,
+    `Subject: ${truncate(mail.subject, columns - 11)}`,
     '',
     ...(paragraphs[1] ?? '').split('\n'),
     '',
-    ...facts.split('\n').filter((line) => /^ {2}(Product|Asked for|Limit)/.test(line)),
+    ...details.split('\n').filter((line) => /^ {2}(Product|Requested:|Current limit|Limit)/.test(line)),
     '',
-    `Your code for the page: ${bold(code)}`,
+    `Code: ${bold(code)}`,
     '',
-    'Read the request and decide:',
+    'Review the request:',
     link,
   ]);
-  tell('The mail is shortened. You see the code and the link because all of this is on your machine.');
+  printParagraph('The mail is shortened. You see the code and the link because all of this is on your machine.');
 
   chapter('Silence');
-  const before = await mailsTo(noor);
-  asked('POST /_local/clock', 'the clock is wound on, a day at a time');
+  const before = await listMailsTo(noor);
+  printRequest('POST /_local/clock', 'the clock is wound on, a day at a time');
   let days = 0;
   let reminders: readonly Mail[] = [];
   let now = '';
   while (reminders.length === 0 && days < 7) {
-    ({ now } = expected(await call('POST', '/_local/clock', { advance: 'P1D' }), 200, Time));
+    ({ now } = parseResponse(await callApi('POST', '/_local/clock', { advance: 'P1D' }), 200, ClockReading));
     days += 1;
-    reminders = (await mailsTo(noor)).slice(0, -before.length);
+    reminders = (await listMailsTo(noor)).slice(0, -before.length);
   }
   const [reminder] = reminders;
-  if (reminder === undefined) throw new DidNotHappen('Noor Haddad is reminded after a business day');
+  if (reminder === undefined) throw new ExpectationError('Noor Haddad is reminded after a business day');
   check(reminders.length === 1, `she is reminded once, not ${reminders.length} times`);
-  answered(200, `It is ${inLosAngeles(now)} now.`);
-  tell(`One business day after the question Noor was reminded, once, on ${inLosAngeles(reminder.at)}:`);
-  tell(`“${reminder.subject}”`);
+  printResponse(200, `It is ${formatInLosAngeles(now)} now.`);
+  printParagraph(`One business day after the question Noor was reminded, once, on ${formatInLosAngeles(reminder.at)}:`);
+  printParagraph(`“${reminder.subject}”`);
 
   chapter('Noor decides');
-  asked('GET /approvals/…', 'Noor follows the link');
+  printRequest('GET /approvals/…', 'Noor follows the link');
   const page = await fetch(link);
   check(page.status === 200 && (await page.text()).includes('<form'), 'the link shows a page with the question');
   const status = async () =>
-    expected(await call('GET', `/exceptions/${exceptionId}`, undefined, token), 200, Exception).status;
+    parseResponse(await callApi('GET', `/exceptions/${exceptionId}`, undefined, token), 200, Exception).status;
   check((await status()) === 'awaiting-approval', 'opening the link decides nothing');
-  answered(200, 'A page with the exact request. Opening it decides nothing: mail scanners open links, too.');
-  const decide = async (typed: string) => {
-    const body = new URLSearchParams({ code: typed, decision: 'approve', comment: 'The lab is in the budget.' });
+  printResponse(200, 'A page with the exact request. Opening it decides nothing: mail scanners open links, too.');
+  const decide = async (enteredCode: string) => {
+    const body = new URLSearchParams({ code: enteredCode, decision: 'approve', comment: 'The lab is in the budget.' });
     const response = await fetch(link, { method: 'POST', body });
     return { status: response.status, text: await response.text() };
   };
-  asked('POST /approvals/…', 'with a wrong code');
+  printRequest('POST /approvals/…', 'with a wrong code');
   const wrong = await decide(code === '000000' ? '111111' : '000000');
   check(wrong.status === 422, 'a wrong code is refused');
-  answered(422, 'Not without the code from the mail.');
-  asked('POST /approvals/…', 'approve, with the right code');
+  printResponse(422, 'Not without the code from the mail.');
+  printRequest('POST /approvals/…', 'approve, with the right code');
   const right = await decide(code);
   check(right.status === 200, `the decision is recorded: ${right.status}`);
-  answered(200, `“${headingOf(right.text)}”`);
-  asked('POST /approvals/…', 'and once more, by mistake');
+  printResponse(200, `“${headingOf(right.text)}”`);
+  printRequest('POST /approvals/…', 'and once more, by mistake');
   const twice = await decide(code);
   check(twice.status === 409, `a second decision is refused: ${twice.status}`);
-  answered(409, 'Decided already; nothing has been changed.');
+  printResponse(409, 'Decided already; nothing has been changed.');
 
   chapter('The limit rises');
-  await until('the request is fulfilled', async () => ((await status()) === 'fulfilled' ? true : undefined));
-  asked('GET /keys/…/grants', 'what made the limit what it is');
-  const raised = await keyNow();
-  const grants = expected(await call('GET', `/keys/${key.keyId}/grants`, undefined, token), 200, listOf(Grant));
+  await waitFor('the request is fulfilled', async () => ((await status()) === 'fulfilled' ? true : undefined));
+  printRequest('GET /keys/…/grants', 'what made the limit what it is');
+  const raised = await getMak();
+  const grants = parseResponse(await callApi('GET', `/keys/${key.keyId}/grants`, undefined, token), 200, listOf(Grant));
   check(raised.limit === 200 && raised.used === 50, 'the limit rose from 50 to 200, and 50 are used');
   check(grants.reduce((sum, { amount }) => sum + amount, 0) === raised.limit, 'the grants add up to the limit');
-  answered(200, `The MAK ending in ${raised.lastFive}: limit ${raised.limit}, used ${raised.used}.`);
-  apart();
+  printResponse(200, `The MAK ending in ${raised.lastFive}: limit ${raised.limit}, used ${raised.used}.`);
+  printBlock();
   for (const { kind, amount, reference, approvedBy } of grants) {
     const approved = approvedBy === null ? '' : `, approved by ${approvedBy}`;
     print(`   ${String(amount).padStart(5)}  ${kind.padEnd(10)} ${reference}${approved}`);
   }
   check(grants.at(-1)?.approvedBy === noor, 'the grant says who approved it');
   print(`   ${dim('─────')}`, `   ${bold(String(raised.limit).padStart(5))}`);
-  expected(await activate(51), 201, Activation);
-  answered(201, 'Activated, at last.');
+  parseResponse(await activate(51), 201, Activation);
+  printResponse(201, 'Activated, at last.');
 
   chapter('It is all on record');
-  const history = expected(
-    await call('GET', `/exceptions/${exceptionId}/history`, undefined, token),
+  const ledger = parseResponse(
+    await callApi('GET', `/exceptions/${exceptionId}/history`, undefined, token),
     200,
-    listOf(Entry),
+    listOf(LedgerEntry),
   );
-  asked('GET /exceptions/…/history', 'who did what, and when');
-  check(history.length >= 5, 'the history tells of every step');
-  for (const { at, actor, detail } of history) {
-    apart(`   ${dim(inLosAngeles(at))}  ${actor}`, ...wrapped(detail, columns - 5).map((line) => `     ${line}`));
+  printRequest('GET /exceptions/…/history', 'who did what, and when');
+  check(ledger.length >= 5, 'the history tells of every step');
+  for (const { at, actor, detail } of ledger) {
+    printBlock(`   ${dim(formatInLosAngeles(at))}  ${actor}`, ...wrapText(detail, columns - 5).map((line) => `     ${line}`));
   }
-  const [toAda, toNoor] = await Promise.all([toldOfLimit(ada, now), toldOfLimit(noor, now)]);
-  tell(
+  const [toAda, toNoor] = await Promise.all([countMailsOnceNotified(ada, now), countMailsOnceNotified(noor, now)]);
+  printParagraph(
     `On the way ${toAda + toNoor} mails went out, ${toAda} to Ada and ${toNoor} to Noor: each was told of what concerned her.`,
   );
 }
 
 /** How many mails somebody got, once one of them has told of the new limit. */
-function toldOfLimit(reader: string, since: string): Promise<number> {
-  return until(`${reader} is told of the new limit`, async () => {
-    const mails = await mailsTo(reader);
+function countMailsOnceNotified(recipient: string, since: string): Promise<number> {
+  return waitFor(`${recipient} is told of the new limit`, async () => {
+    const mails = await listMailsTo(recipient);
     return mails.some(({ at, text }) => at > since && /\b200\b/.test(text)) ? mails.length : undefined;
   });
 }
 
-function dayAfter(at: string, days: number): string {
+function dateAfter(at: string, days: number): string {
   return new Date(Date.parse(at) + days * 24 * 60 * 60 * 1000).toISOString().slice(0, 10);
 }
 
-function found({ text }: Mail, pattern: RegExp): string {
+function extractFromMail({ text }: Mail, pattern: RegExp): string {
   const match = pattern.exec(text);
-  if (match === null) throw new DidNotHappen(`the mail has ${pattern}`);
+  if (match === null) throw new ExpectationError(`the mail has ${pattern}`);
   return match[1] ?? match[0];
 }
 
-function shortened(text: string, most: number): string {
-  return text.length <= most ? text : `${text.slice(0, most - 1)}…`;
+function truncate(text: string, charactersMax: number): string {
+  return text.length <= charactersMax ? text : `${text.slice(0, charactersMax - 1)}…`;
 }
 
 function headingOf(html: string): string {
@@ -366,15 +366,15 @@ type System = ChildProcessByStdio<null, Readable, Readable>;
 
 let system: System | undefined;
 /** The last that the system complained of. */
-let complaint = '';
+let errorOutput = '';
 
 /** Starts the system on a free port and in memory, whatever the caller’s environment says. */
 async function start(): Promise<void> {
   const main = join(import.meta.dirname, 'main.ts');
-  const clean = ['-u', 'DATA', '-u', 'SEED', 'PORT=0'];
-  system = spawn('env', [...clean, process.execPath, main, '--end-with-parent'], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const environmentArgs = ['-u', 'DATA', '-u', 'SEED', 'PORT=0'];
+  system = spawn('env', [...environmentArgs, process.execPath, main, '--end-with-parent'], { stdio: ['ignore', 'pipe', 'pipe'] });
   system.stderr.on('data', (chunk: Buffer) => {
-    complaint = (complaint + chunk.toString()).slice(-4_000);
+    errorOutput = (errorOutput + chunk.toString()).slice(-4_000);
   });
   for await (const line of createInterface(system.stdout)) {
     const [, ready] = /^ready (\S+)/.exec(line) ?? [];
@@ -383,7 +383,7 @@ async function start(): Promise<void> {
     system.stdout.resume();
     return;
   }
-  throw new DidNotHappen('the system starts');
+  throw new ExpectationError('the system starts');
 }
 
 async function stop(): Promise<void> {
@@ -394,7 +394,7 @@ async function stop(): Promise<void> {
 }
 
 async function main(): Promise<void> {
-  const began = Date.now();
+  const startedAt = Date.now();
   // Ctrl-C reaches the system as well. If we are killed outright, it ends by itself.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => void stop().then(() => process.exit(1)));
@@ -402,25 +402,25 @@ async function main(): Promise<void> {
   print(
     '',
     bold('Volume Activation, told by an example'),
-    ...wrapped(
+    ...wrapText(
       'A company runs out of activations for Windows, asks for more, and gets them once the person whom its contract names has agreed. The whole system runs on this machine, and what you see are its real answers.',
       columns,
     ),
   );
   try {
     await start();
-    await story();
+    await runDemo();
     await stop();
-    const seconds = Math.round((Date.now() - began) / 1000);
-    apart(good(`All of it happened, in ${seconds} seconds.`), 'To try it yourself: npm start', '');
+    const seconds = Math.round((Date.now() - startedAt) / 1000);
+    printBlock(green(`All of it happened, in ${seconds} seconds.`), 'To try it yourself: npm start', '');
   } catch (error) {
     process.exitCode = 1;
     await stop();
-    const where = chapters === 0 ? 'Before the first chapter' : `In chapter ${chapters}`;
-    const what = error instanceof DidNotHappen ? `this did not happen: ${error.message}` : 'something broke:';
+    const where = chapterCount === 0 ? 'Before the first chapter' : `In chapter ${chapterCount}`;
+    const what = error instanceof ExpectationError ? `this did not happen: ${error.message}` : 'something broke:';
     console.error(`\n${where} ${what}`);
-    if (!(error instanceof DidNotHappen)) console.error(error);
-    if (complaint !== '') console.error(`\nThe system’s own words:\n${complaint.trim()}`);
+    if (!(error instanceof ExpectationError)) console.error(error);
+    if (errorOutput !== '') console.error(`\nThe system’s own words:\n${errorOutput.trim()}`);
   }
 }
 

@@ -1,28 +1,28 @@
 import { z } from 'zod';
 import { problemOf, problemType } from '../functions/http/problems.ts';
 import { staffRoles } from '../functions/manifest.ts';
-import type { WindOn } from './advance-clock.ts';
+import type { AdvanceClock } from './advance-clock.ts';
 import type { Clock } from './clock.ts';
-import { Moment, momentAfter } from './clock.ts';
-import type { LocalAnswer, LocalRequest, LocalRoutes } from './emulators/api-gateway.ts';
-import type { Tokens } from './emulators/cognito.ts';
-import type { MailBox } from './emulators/ses.ts';
+import { addIsoDuration, IsoInstant } from './clock.ts';
+import type { LocalRequest, LocalResponse, LocalRoutes } from './emulators/api-gateway.ts';
+import type { TokenService } from './emulators/cognito.ts';
+import type { Mailbox } from './emulators/ses.ts';
 import type { StepFunctions } from './emulators/step-functions.ts';
-import { framedMail, mailboxPage, mailNumber } from './pages/mailbox.ts';
-import { welcomePage } from './pages/welcome.ts';
+import { findEmailByNumber, renderFramedEmail, renderMailbox } from './pages/mailbox.ts';
+import { renderWelcome } from './pages/welcome.ts';
 
-type Parts = {
+type LocalServices = {
   readonly address: string;
   readonly clock: Clock;
-  readonly tokens: Tokens;
-  readonly mailBox: MailBox;
+  readonly tokens: TokenService;
+  readonly mailBox: Mailbox;
   /** Takes a mail to the exceptions address, and answers when it has been seen to. */
-  readonly arrive: (raw: Buffer, verdict: 'PASS' | 'FAIL') => Promise<string>;
+  readonly deliverMail: (raw: Buffer, verdict: 'PASS' | 'FAIL') => Promise<string>;
   readonly workflows: StepFunctions;
-  readonly windOn: WindOn;
+  readonly advanceClock: AdvanceClock;
 };
 
-type Route = (parts: Parts, request: LocalRequest, parameter: string) => LocalAnswer | Promise<LocalAnswer>;
+type Route = (parts: LocalServices, request: LocalRequest, parameter: string) => LocalResponse | Promise<LocalResponse>;
 
 /** The routes that only the local system has. A path that ends with a slash takes one more part, which is the parameter. */
 const routes: Readonly<Record<string, Readonly<Record<string, Route>>>> = {
@@ -30,67 +30,67 @@ const routes: Readonly<Record<string, Readonly<Record<string, Route>>>> = {
   '/_local': { GET: welcome },
   '/_local/tokens': { POST: issueToken },
   '/_local/mail': {
-    GET: ({ mailBox }, { url }) => json(200, { items: mailBox.mails(url.searchParams.get('to') || undefined) }),
+    GET: ({ mailBox }, { url }) => jsonResponse(200, { items: mailBox.mails(url.searchParams.get('to') || undefined) }),
   },
   '/_local/inbound-mail': { POST: receiveMail },
   '/_local/mailbox': { GET: showMails },
   '/_local/mailbox/': { GET: showMails },
-  '/_local/clock': { GET: ({ clock }) => json(200, { now: clock.now() }), POST: moveClock },
-  '/_local/workflows/': { GET: tellWorkflow },
+  '/_local/clock': { GET: ({ clock }) => jsonResponse(200, { now: clock.now() }), POST: setClock },
+  '/_local/workflows/': { GET: showWorkflow },
 };
 
 /** Answers what belongs to the local system alone: tokens, the mail box, the clock, and what the workflows did. */
-export function localRoutes(parts: Parts): LocalRoutes {
+export function localRoutes(parts: LocalServices): LocalRoutes {
   return async (request) => {
     const { pathname } = request.url;
     if (pathname !== '/' && !/^\/_local(\/|$)/.test(pathname)) return undefined;
     const [, stem = '', parameter = ''] = /^(\/_local\/\w+\/)(.+)$/.exec(pathname) ?? [];
     const methods = routes[pathname] ?? routes[stem];
-    if (methods === undefined) return nothing('There is no such route; docs/local.md lists those under /_local.');
+    if (methods === undefined) return notFound('There is no such route; docs/local.md lists those under /_local.');
     const route = methods[request.method];
     if (route !== undefined) return route(parts, request, parameter);
     const allowed = Object.keys(methods).join(', ');
-    const answer = problem(405, 'method-not-allowed', 'Not with this method', `Use ${allowed} here.`);
-    return { ...answer, headers: { ...answer.headers, allow: allowed } };
+    const response = problemResponse(405, 'method-not-allowed', 'Not with this method', `Use ${allowed} here.`);
+    return { ...response, headers: { ...response.headers, allow: allowed } };
   };
 }
 
-function welcome({ address, clock, mailBox }: Parts): LocalAnswer {
-  return page(200, welcomePage({ address, now: clock.now(), mails: mailBox.mails().length }));
+function welcome({ address, clock, mailBox }: LocalServices): LocalResponse {
+  return htmlResponse(200, renderWelcome({ address, now: clock.now(), emailCount: mailBox.mails().length }));
 }
 
-const tokenAsk = z.strictObject({ email: z.email(), roles: z.array(z.enum(staffRoles)).default([]) });
+const tokenRequestSchema = z.strictObject({ email: z.email(), roles: z.array(z.enum(staffRoles)).default([]) });
 
-async function issueToken({ tokens }: Parts, request: LocalRequest): Promise<LocalAnswer> {
-  const ask = parsed(request, tokenAsk);
-  return ask.ok ? json(200, { token: await tokens.issue(ask.value) }) : ask.answer;
+async function issueToken({ tokens }: LocalServices, request: LocalRequest): Promise<LocalResponse> {
+  const input = parseBody(request, tokenRequestSchema);
+  return input.ok ? jsonResponse(200, { token: await tokens.issue(input.value) }) : input.response;
 }
 
 /** A mail as if it had come to the exceptions address; `?verdict=fail` is one whose sender could not be verified. */
-async function receiveMail({ arrive }: Parts, { url, body }: LocalRequest): Promise<LocalAnswer> {
+async function receiveMail({ deliverMail }: LocalServices, { url, body }: LocalRequest): Promise<LocalResponse> {
   const verdict = url.searchParams.get('verdict') ?? 'pass';
   if (verdict !== 'pass' && verdict !== 'fail') {
-    return invalid([{ pointer: '/query/verdict', message: 'must be pass or fail' }]);
+    return invalidRequest([{ pointer: '/query/verdict', message: 'must be pass or fail' }]);
   }
-  return json(202, { messageId: await arrive(body, verdict === 'pass' ? 'PASS' : 'FAIL') });
+  return jsonResponse(202, { messageId: await deliverMail(body, verdict === 'pass' ? 'PASS' : 'FAIL') });
 }
 
-const clockAsk = z
-  .strictObject({ now: Moment.optional(), advance: z.string().optional() })
+const clockRequestSchema = z
+  .strictObject({ now: IsoInstant.optional(), advance: z.string().optional() })
   .refine(({ now, advance }) => (now === undefined) !== (advance === undefined), 'must have either now or advance');
 
-async function moveClock({ clock, windOn }: Parts, request: LocalRequest): Promise<LocalAnswer> {
-  const ask = parsed(request, clockAsk);
-  if (!ask.ok) return ask.answer;
-  const { now: moment, advance = '' } = ask.value;
-  const moved = await windOn((now) => moment ?? momentAfter(now, advance));
-  switch (moved) {
-    case 'done':
-      return json(200, { now: clock.now() });
-    case 'nowhere':
-      return invalid([{ pointer: '/advance', message: 'must be an ISO 8601 duration such as P1DT2H' }]);
-    case 'backwards':
-      return problem(
+async function setClock({ clock, advanceClock }: LocalServices, request: LocalRequest): Promise<LocalResponse> {
+  const input = parseBody(request, clockRequestSchema);
+  if (!input.ok) return input.response;
+  const { now: target, advance = '' } = input.value;
+  const result = await advanceClock((now) => target ?? addIsoDuration(now, advance));
+  switch (result) {
+    case 'advanced':
+      return jsonResponse(200, { now: clock.now() });
+    case 'invalid-target':
+      return invalidRequest([{ pointer: '/advance', message: 'must be an ISO 8601 duration such as P1DT2H' }]);
+    case 'in-the-past':
+      return problemResponse(
         409,
         'clock-only-forward',
         'The clock moves forward only',
@@ -99,11 +99,11 @@ async function moveClock({ clock, windOn }: Parts, request: LocalRequest): Promi
   }
 }
 
-function tellWorkflow({ workflows }: Parts, _: LocalRequest, exceptionId: string): LocalAnswer {
+function showWorkflow({ workflows }: LocalServices, _: LocalRequest, exceptionId: string): LocalResponse {
   // A request whose execution was lost has several, one after the other.
   const executions = workflows.executions().filter(({ name }) => name.replace(/-\d+$/, '') === exceptionId);
-  if (executions.length === 0) return nothing(`No workflow has been started for a request ${exceptionId}.`);
-  return json(200, {
+  if (executions.length === 0) return notFound(`No workflow has been started for a request ${exceptionId}.`);
+  return jsonResponse(200, {
     exceptionId,
     states: executions.flatMap(({ steps }) => steps),
     executions: executions.map(({ name, status, startedAt, failure }) => ({ name, status, startedAt, failure })),
@@ -111,58 +111,58 @@ function tellWorkflow({ workflows }: Parts, _: LocalRequest, exceptionId: string
 }
 
 /** The mail box, with the mail of that number open, or that mail alone as its frame shows it (`12/html`). */
-function showMails({ mailBox, clock }: Parts, { url }: LocalRequest, parameter: string): LocalAnswer {
-  const [, digits = '', framed] = /^(\d{1,9})(\/html)?$/.exec(parameter) ?? [];
+function showMails({ mailBox, clock }: LocalServices, { url }: LocalRequest, parameter: string): LocalResponse {
+  const [, digits = '', isFrame] = /^(\d{1,9})(\/html)?$/.exec(parameter) ?? [];
   const mails = mailBox.mails();
-  const mail = mailNumber(mails, Number(digits));
-  if (mail !== undefined && framed !== undefined) return frame(framedMail(mail));
+  const mail = findEmailByNumber(mails, Number(digits));
+  if (mail !== undefined && isFrame !== undefined) return framedMailResponse(renderFramedEmail(mail));
   const view = {
-    mails,
+    emails: mails,
     to: url.searchParams.get('to') || undefined,
     open: mail === undefined ? undefined : Number(digits),
-    as: url.searchParams.get('as') === 'text' ? 'text' : 'laid-out',
+    as: url.searchParams.get('as') === 'text' ? 'text' : 'html',
     now: clock.now(),
   } as const;
-  return page(parameter !== '' && mail === undefined ? 404 : 200, mailboxPage(view));
+  return htmlResponse(parameter !== '' && mail === undefined ? 404 : 200, renderMailbox(view));
 }
 
-type Parsed<Value> =
+type ParseResult<Value> =
   | { readonly ok: true; readonly value: Value }
-  | { readonly ok: false; readonly answer: LocalAnswer };
+  | { readonly ok: false; readonly response: LocalResponse };
 
-function parsed<Value>({ body }: LocalRequest, schema: z.ZodType<Value>): Parsed<Value> {
+function parseBody<Value>({ body }: LocalRequest, schema: z.ZodType<Value>): ParseResult<Value> {
   let value: unknown;
   try {
     value = JSON.parse(body.toString('utf8'));
   } catch {
     const refusal = { code: 'malformed-json', detail: 'The body must be a JSON object.' } as const;
-    return { ok: false, answer: problemAnswer(problemOf(refusal)) };
+    return { ok: false, response: documentResponse(problemOf(refusal)) };
   }
-  const judged = schema.safeParse(value);
-  if (judged.success) return { ok: true, value: judged.data };
-  const errors = judged.error.issues.map(({ path, message }) => ({
+  const result = schema.safeParse(value);
+  if (result.success) return { ok: true, value: result.data };
+  const errors = result.error.issues.map(({ path, message }) => ({
     pointer: path.map((part) => `/${String(part)}`).join(''),
     message,
   }));
-  return { ok: false, answer: invalid(errors) };
+  return { ok: false, response: invalidRequest(errors) };
 }
 
-function invalid(errors: readonly { readonly pointer: string; readonly message: string }[]): LocalAnswer {
-  const named = errors.map(({ pointer, message }) => `${pointer || 'the body'}: ${message}`).join('; ');
-  return problemAnswer(
-    problemOf({ code: 'invalid-request', detail: `Correct this and send it again. ${named}`, errors }),
+function invalidRequest(errors: readonly { readonly pointer: string; readonly message: string }[]): LocalResponse {
+  const summary = errors.map(({ pointer, message }) => `${pointer || 'the body'}: ${message}`).join('; ');
+  return documentResponse(
+    problemOf({ code: 'invalid-request', detail: `Correct this and send it again. ${summary}`, errors }),
   );
 }
 
-function nothing(detail: string): LocalAnswer {
-  return problemAnswer(problemOf({ code: 'not-found', detail }));
+function notFound(detail: string): LocalResponse {
+  return documentResponse(problemOf({ code: 'not-found', detail }));
 }
 
-function problem(status: number, code: string, title: string, detail: string): LocalAnswer {
-  return problemAnswer({ type: `urn:volume-activation:problem:${code}`, title, status, code, detail });
+function problemResponse(status: number, code: string, title: string, detail: string): LocalResponse {
+  return documentResponse({ type: `urn:volume-activation:problem:${code}`, title, status, code, detail });
 }
 
-function problemAnswer(document: Readonly<Record<string, unknown>>): LocalAnswer {
+function documentResponse(document: Readonly<Record<string, unknown>>): LocalResponse {
   return {
     status: Number(document.status),
     headers: { 'content-type': problemType, 'cache-control': 'no-store' },
@@ -170,7 +170,7 @@ function problemAnswer(document: Readonly<Record<string, unknown>>): LocalAnswer
   };
 }
 
-function json(status: number, value: unknown): LocalAnswer {
+function jsonResponse(status: number, value: unknown): LocalResponse {
   return {
     status,
     headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },
@@ -178,16 +178,17 @@ function json(status: number, value: unknown): LocalAnswer {
   };
 }
 
-const strict = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+const strictPolicy =
+  "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
 
-function page(status: number, html: string): LocalAnswer {
-  const policy = `${strict}; frame-src 'self'; frame-ancestors 'none'`;
+function htmlResponse(status: number, html: string): LocalResponse {
+  const policy = `${strictPolicy}; frame-src 'self'; frame-ancestors 'none'`;
   return { status, headers: { ...pageHeaders, 'content-security-policy': policy }, body: html };
 }
 
 /** A mail is somebody else's page: it runs nothing and fetches nothing, whoever opens it. */
-function frame(html: string): LocalAnswer {
-  const policy = `${strict}; img-src data:; frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox`;
+function framedMailResponse(html: string): LocalResponse {
+  const policy = `${strictPolicy}; frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox`;
   return { status: 200, headers: { ...pageHeaders, 'content-security-policy': policy }, body: html };
 }
 

@@ -1,28 +1,28 @@
-import { CannotStart } from './emulators/dynamodb.ts';
+import { StartupError } from './startup-error.ts';
 
 /** What the user can choose for a run of the local system. */
-export type Choices = {
+export type StartOptions = {
   readonly port: number;
   readonly folder: string | undefined;
-  readonly seeded: boolean;
+  readonly withSeedData: boolean;
   readonly dynamoDbEndpoint: string | undefined;
 };
 
 /** Reads PORT, DATA, SEED and AWS_ENDPOINT_URL_DYNAMODB; an empty value is as none. Throws CannotStart for a wrong one. */
-export function choicesIn(environment: Readonly<Record<string, string | undefined>>): Choices {
-  const chosen = (name: string) => environment[name]?.trim() || undefined;
-  const port = chosen('PORT') ?? '3000';
+export function readStartOptions(environment: Readonly<Record<string, string | undefined>>): StartOptions {
+  const valueOf = (name: string) => environment[name]?.trim() || undefined;
+  const port = valueOf('PORT') ?? '3000';
   if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535) {
-    throw new CannotStart(`PORT must be a number from 0 to 65535, and is ${JSON.stringify(port)}.`);
+    throw new StartupError(`PORT must be a number from 0 to 65535, and is ${JSON.stringify(port)}.`);
   }
-  const seed = chosen('SEED');
+  const seed = valueOf('SEED');
   if (seed !== undefined && seed !== 'none') {
-    throw new CannotStart(`SEED can only be none, for an empty world, and is ${JSON.stringify(seed)}.`);
+    throw new StartupError(`SEED can only be none, for an empty world, and is ${JSON.stringify(seed)}.`);
   }
   return {
     port: Number(port),
-    folder: chosen('DATA'),
-    seeded: seed === undefined,
-    dynamoDbEndpoint: chosen('AWS_ENDPOINT_URL_DYNAMODB'),
+    folder: valueOf('DATA'),
+    withSeedData: seed === undefined,
+    dynamoDbEndpoint: valueOf('AWS_ENDPOINT_URL_DYNAMODB'),
   };
 }

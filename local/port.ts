@@ -1,52 +1,53 @@
 import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
-import { CannotStart } from './emulators/dynamodb.ts';
+import { createServer as createTcpServer } from 'node:net';
+import { StartupError } from './startup-error.ts';
 
-/** The port that everybody comes in by. Whoever comes before it is opened waits. */
-export type Door = {
+/** A port that already accepts requests. Requests wait until `open` sets their listener. */
+export type ReservedPort = {
   readonly port: number;
-  /** From now on requests are answered by this listener. */
+  /** Passes the waiting requests and all later ones to this listener. */
   open(listener: RequestListener): void;
-  /** Takes no new requests, gives those that are under way a moment to end, and frees the port. Twice is as once. */
+  /** Refuses new requests, waits a short time for open ones, and frees the port. A second call does nothing more. */
   close(): Promise<void>;
 };
 
-const patienceMilliseconds = 2_000;
+const closeTimeoutMilliseconds = 2_000;
 
 /**
- * Takes a port on this machine alone, by both of its own addresses: whoever reaches the local system may sign in as
- * anybody. Port 0 is any free one. Throws CannotStart when the port is in use, or not for this user to take.
+ * Listens on a port of both loopback addresses. No other address is safe: a client of the local system can sign in as
+ * anybody. Port 0 selects a free port. Throws StartupError when the port is in use or this user may not take it.
  */
-export async function takePort(port: number): Promise<Door> {
-  const opened = Promise.withResolvers<RequestListener>();
-  const hold: RequestListener = (request, response) => {
-    void opened.promise.then((listener) => listener(request, response));
+export async function reservePort(port: number): Promise<ReservedPort> {
+  const listenerReady = Promise.withResolvers<RequestListener>();
+  const waitForListener: RequestListener = (request, response) => {
+    void listenerReady.promise.then((listener) => listener(request, response));
   };
-  // A free port is free on the first address only: on the second somebody else may have it.
-  for (let triesLeft = port === 0 ? 10 : 1; ; triesLeft -= 1) {
-    const first = await listen('127.0.0.1', port, hold);
-    if (typeof first === 'string') throw new CannotStart(complaint(port, first));
-    const taken = portOf(first);
-    const second = await listen('::1', taken, hold);
+  // The operating system finds a port that is free on the first address. It can be in use on the second.
+  for (let attemptsLeft = port === 0 ? 10 : 1; ; attemptsLeft -= 1) {
+    const first = await listen('127.0.0.1', port, waitForListener);
+    if (typeof first === 'string') throw new StartupError(portErrorMessage(port, first));
+    const boundPort = portOf(first);
+    const second = await listen('::1', boundPort, waitForListener);
     if (second !== 'EADDRINUSE') {
       // A machine without IPv6 has the first address only.
       const servers = typeof second === 'string' ? [first] : [first, second];
       let closed: Promise<unknown> | undefined;
       return {
-        port: taken,
-        open: opened.resolve,
+        port: boundPort,
+        open: listenerReady.resolve,
         close: async () => {
-          closed ??= Promise.all(servers.map(closeGently));
+          closed ??= Promise.all(servers.map(closeGracefully));
           await closed;
         },
       };
     }
-    await closeGently(first);
-    if (triesLeft <= 1) throw new CannotStart(complaint(taken, second));
+    await closeGracefully(first);
+    if (attemptsLeft <= 1) throw new StartupError(portErrorMessage(boundPort, second));
   }
 }
 
-/** Listens, or answers with the code of why that is not possible. */
+/** Returns a listening server, or the code of the system error that prevents it. */
 async function listen(host: string, port: number, listener: RequestListener): Promise<Server | string> {
   const server = createServer(listener);
   server.listen(port, host);
@@ -59,10 +60,10 @@ async function listen(host: string, port: number, listener: RequestListener): Pr
   }
 }
 
-function complaint(port: number, code: string): string {
+function portErrorMessage(port: number, code: string): string {
   return code === 'EADDRINUSE'
-    ? `Port ${port} is in use. Stop what uses it, or choose another with PORT=…; PORT=0 takes any free one.`
-    : `Port ${port} cannot be taken (${code}). Choose another with PORT=…; PORT=0 takes any free one.`;
+    ? `Port ${port} is in use. Stop the process that uses it, or choose another port with PORT=…; PORT=0 selects a free port.`
+    : `Port ${port} cannot be used (${code}). Choose another port with PORT=…; PORT=0 selects a free port.`;
 }
 
 function portOf(server: Server): number {
@@ -71,13 +72,24 @@ function portOf(server: Server): number {
   return address.port;
 }
 
-async function closeGently(server: Server): Promise<void> {
+async function closeGracefully(server: Server): Promise<void> {
   const closed = once(server, 'close');
   server.close();
-  // Those that have got their answer keep their connection for the next question, and there is none.
-  const idle = setInterval(() => server.closeIdleConnections(), 20);
-  const impatient = setTimeout(() => server.closeAllConnections(), patienceMilliseconds);
+  // Clients keep their connections open after a response. No further request is accepted, so these can close.
+  const idleTimer = setInterval(() => server.closeIdleConnections(), 20);
+  const forceTimer = setTimeout(() => server.closeAllConnections(), closeTimeoutMilliseconds);
   await closed;
-  clearInterval(idle);
-  clearTimeout(impatient);
+  clearInterval(idleTimer);
+  clearTimeout(forceTimer);
+}
+
+/** Returns a port of loopback that is free now. In rare cases, another process takes it before the caller does. */
+export async function freePort(): Promise<number> {
+  const probe = createTcpServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const address = probe.address();
+  probe.close();
+  await once(probe, 'close');
+  if (address === null || typeof address === 'string') throw new Error('a TCP server has no port');
+  return address.port;
 }

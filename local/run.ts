@@ -1,15 +1,15 @@
 import { resolve } from 'node:path';
-import { CannotStart } from './emulators/dynamodb.ts';
-import { choicesIn } from './options.ts';
-import type { Ask } from './seed.ts';
+import { startupMessage } from './startup-message.ts';
+import { readStartOptions } from './options.ts';
+import { StartupError } from './startup-error.ts';
+import type { CallApi } from './seed.ts';
 import { seed } from './seed.ts';
-import { banner } from './startup-message.ts';
 import type { System } from './system.ts';
 import { startSystem } from './system.ts';
 
 type Environment = Record<string, string | undefined>;
 
-const longestStopMilliseconds = 10_000;
+const stopMillisecondsMax = 10_000;
 
 /**
  * Runs the local system until it is told to stop: SIGINT, SIGTERM and SIGHUP stop everything that it started, and it ends
@@ -17,34 +17,34 @@ const longestStopMilliseconds = 10_000;
  */
 export async function run(environment: Environment, options: { readonly endWithParent: boolean }): Promise<void> {
   let system: System | undefined;
-  let ending = false;
+  let isEnding = false;
   const end = async (code: number): Promise<void> => {
     // npm passes a Ctrl-C on that the terminal has sent us already: the second is no impatience.
-    if (ending) return;
-    ending = true;
-    setTimeout(() => process.exit(1), longestStopMilliseconds).unref();
+    if (isEnding) return;
+    isEnding = true;
+    setTimeout(() => process.exit(1), stopMillisecondsMax).unref();
     await system?.stop().catch((error: unknown) => console.error(error));
     process.exit(code);
   };
   const fail = async (error: unknown): Promise<void> => {
     // What is under way while everything stops cannot but fail.
-    if (ending) return;
-    console.error(error instanceof CannotStart ? error.message : error);
+    if (isEnding) return;
+    console.error(error instanceof StartupError ? error.message : error);
     await end(1);
   };
 
   try {
-    const { port, folder, seeded, dynamoDbEndpoint } = choicesIn(environment);
+    const { port, folder, withSeedData: seeded, dynamoDbEndpoint } = readStartOptions(environment);
     // With it the mail box would send real mail.
     delete environment.SMTP_TRANSPORT;
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void end(0));
     system = await startSystem({ port, folder, dynamoDbEndpoint, environment });
     if (options.endWithParent) endWithParent(() => void end(0));
-    void system.failed.then((why) => fail(new CannotStart(why)));
+    void system.failure.then((reason) => fail(new StartupError(reason)));
 
-    const ask = asker(system);
-    if (seeded) await seed(ask, folder);
-    console.log(await banner(system, ask, folder === undefined ? undefined : resolve(folder)));
+    const callApi = createApiClient(system);
+    if (seeded) await seed(callApi, folder);
+    console.log(await startupMessage(system, callApi, folder === undefined ? undefined : resolve(folder)));
     console.log(`ready ${system.address}`);
   } catch (error) {
     await fail(error);
@@ -59,7 +59,7 @@ function endWithParent(end: () => void): void {
   }, 1_000).unref();
 }
 
-function asker({ address, tokens }: System): Ask {
+function createApiClient({ address, tokens }: System): CallApi {
   const tokenOf = new Map<string, Promise<string>>();
   return async (method, path, body, as) => {
     const headers: Record<string, string> = { 'content-type': 'application/json' };

@@ -3,52 +3,52 @@ import { join } from 'node:path';
 import type { StaffRole } from '../functions/manifest.ts';
 
 /** Somebody who can sign in to the seeded world, and who they are in it. */
-export type Resident = {
+export type SeedUser = {
   readonly name: string;
   readonly email: string;
   readonly roles: readonly StaffRole[];
-  readonly is: string;
+  readonly description: string;
 };
 
-export const ada: Resident = {
+export const ada: SeedUser = {
   name: 'Ada Lind',
   email: 'ada.lind@contoso.example',
   roles: [],
-  is: 'license administrator of Contoso',
+  description: 'license administrator of Contoso',
 };
-const mei: Resident = {
+const mei: SeedUser = {
   name: 'Mei Tan',
   email: 'mei.tan@lakeside.example',
   roles: [],
-  is: 'license administrator of Lakeside Schools',
+  description: 'license administrator of Lakeside Schools',
 };
-export const olga: Resident = {
+export const olga: SeedUser = {
   name: 'Olga Berg',
   email: 'olga.berg@vendor.example',
   roles: ['licensing-admins'],
-  is: 'registers agreements for the vendor',
+  description: 'registers agreements for the vendor',
 };
 
-export const residents: readonly Resident[] = [
+export const seedUsers: readonly SeedUser[] = [
   ada,
   {
     name: 'Noor Haddad',
     email: 'noor.haddad@contoso.example',
     roles: [],
-    is: 'Notices Correspondent of Contoso, who approves',
+    description: 'Notices Correspondent of Contoso, who approves',
   },
   mei,
   {
     name: 'Carla Ortiz',
     email: 'carla.ortiz@vendor.example',
     roles: ['call-center'],
-    is: 'answers the phone in the call centre',
+    description: 'answers the phone in the call center',
   },
   {
     name: 'Tomas Novak',
     email: 'tomas.novak@vendor.example',
     roles: ['exceptions-team'],
-    is: 'reviews requests in the exceptions team',
+    description: 'reviews requests in the exceptions team',
   },
   olga,
 ];
@@ -93,25 +93,25 @@ const fabrikam = {
 const activationsUsed = 48;
 
 /** Asks the API something, as somebody or as a machine, which is nobody. */
-export type Ask = (
+export type CallApi = (
   method: string,
   path: string,
   body?: unknown,
-  as?: Resident,
+  as?: SeedUser,
 ) => Promise<{ readonly status: number; readonly body: unknown }>;
 
 /**
  * Makes a small world through the API itself: three organizations, their keys, and machines that use them. In a `folder`
  * it leaves word that it has, and makes nothing there again; what a kill cut short is finished at the next start.
  */
-export async function seed(ask: Ask, folder: string | undefined): Promise<void> {
-  const done = folder === undefined ? undefined : join(folder, 'seeded');
-  if (done !== undefined && existsSync(done)) return;
+export async function seed(callApi: CallApi, folder: string | undefined): Promise<void> {
+  const markerFile = folder === undefined ? undefined : join(folder, 'seeded');
+  if (markerFile !== undefined && existsSync(markerFile)) return;
 
-  const get = async (path: string, as: Resident) => expectStatus(await ask('GET', path, undefined, as), 200);
-  const post = async (path: string, body: unknown, ...more: [as?: Resident]) =>
+  const get = async (path: string, as: SeedUser) => expectStatus(await callApi('GET', path, undefined, as), 200);
+  const post = async (path: string, body: unknown, ...more: [as?: SeedUser]) =>
     // What is there already was made by a start that did not get to its end.
-    expectStatus(await ask('POST', path, body, ...more), 200, 201, 204, 409);
+    expectStatus(await callApi('POST', path, body, ...more), 200, 201, 204, 409);
 
   await Promise.all([contoso, lakeside, fabrikam].map((agreement) => post('/agreements', agreement, olga)));
   await Promise.all([
@@ -119,18 +119,18 @@ export async function seed(ask: Ask, folder: string | undefined): Promise<void> 
     post(`/agreements/${lakeside.agreementNumber}/keys`, { type: 'MAK', productGroup: 'client' }, mei),
   ]);
   const keys = itemsIn(await get(`/agreements/${contoso.agreementNumber}/keys`, ada));
-  const revealed = async (type: string) => {
+  const revealProductKey = async (type: string) => {
     const key = keys.find((each) => textIn(each, 'type') === type);
     return textIn(await post(`/keys/${textIn(key, 'keyId')}/reveal`, {}, ada), 'productKey');
   };
-  const [mak, kms] = await Promise.all([revealed('MAK'), revealed('KMS')]);
+  const [mak, kms] = await Promise.all([revealProductKey('MAK'), revealProductKey('KMS')]);
 
-  for (const [place, clients] of [
+  for (const [site, clients] of [
     ['SEATTLE', 31],
     ['TACOMA', 12],
   ] as const) {
     const installationId = installationIdOf(1_000 + clients);
-    const machineName = `${place}-KMS`;
+    const machineName = `${site}-KMS`;
     const product = 'windows-server-2008-standard';
     await post('/activations', { productKey: kms, installationId, product, machineName });
     await post('/kms-hosts/client-reports', { productKey: kms, installationId, clients });
@@ -145,7 +145,7 @@ export async function seed(ask: Ask, folder: string | undefined): Promise<void> 
     })),
   });
   if (JSON.stringify(batch).includes('"problem"')) throw new Error(`Seeding was refused: ${JSON.stringify(batch)}`);
-  if (done !== undefined) writeFileSync(done, '');
+  if (markerFile !== undefined) writeFileSync(markerFile, '');
 }
 
 /**
@@ -163,9 +163,9 @@ export function installationIdOf(machine: number): string {
   }).join('');
 }
 
-function expectStatus({ status, body }: Awaited<ReturnType<Ask>>, ...wanted: readonly number[]): unknown {
-  if (wanted.includes(status)) return body;
-  throw new Error(`Seeding was answered ${status} where ${wanted.join(' or ')} was expected: ${JSON.stringify(body)}`);
+function expectStatus({ status, body }: Awaited<ReturnType<CallApi>>, ...expected: readonly number[]): unknown {
+  if (expected.includes(status)) return body;
+  throw new Error(`Seeding was answered ${status} where ${expected.join(' or ')} was expected: ${JSON.stringify(body)}`);
 }
 
 /** A member of an answer that is a text. */

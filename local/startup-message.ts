@@ -1,31 +1,31 @@
 import { styleText } from 'node:util';
-import { momentAfter } from './clock.ts';
-import { readable } from './pages/layout.ts';
-import type { Ask } from './seed.ts';
-import { ada, contoso, itemsIn, olga, residents, textIn } from './seed.ts';
+import { addIsoDuration } from './clock.ts';
+import { formatInstant } from './pages/layout.ts';
+import type { CallApi } from './seed.ts';
+import { ada, contoso, itemsIn, olga, seedUsers, textIn } from './seed.ts';
 import type { System } from './system.ts';
 
 /** Something to paste into a shell, and what it does. */
-type Step = { readonly what: string; readonly command: readonly string[] };
+type CommandExample = { readonly description: string; readonly command: readonly string[] };
 
 /**
  * What the terminal shows once all of it answers: what is where, who can sign in, and three commands to paste, after which
  * a mail waits for its reader. Fits 80 columns.
  */
-export async function banner(system: System, ask: Ask, folder: string | undefined): Promise<string> {
+export async function startupMessage(system: System, callApi: CallApi, folder: string | undefined): Promise<string> {
   const { address, engines, clock } = system;
   const styled = (style: 'bold' | 'dim', text: string) => styleText(style, text, { stream: process.stdout });
   const row = (name: string, value: string) => `  ${name.padEnd(16)}${value}`;
-  const lastFive = await lastFiveOfMak(ask);
-  const [steps, then] =
+  const lastFive = await lastFiveOfMak(callApi);
+  const [steps, nextHint] =
     lastFive === undefined ? firstAgreement(address) : firstRequest(address, lastFive, system.clock.now());
   return [
     '',
     styled('bold', 'Volume Activation runs on this machine.'),
     '',
     row('API', address),
-    row('Mail box', `${address}/_local/mailbox`),
-    row('Its clock', `${readable(clock.now())} UTC; it can be wound on`),
+    row('Mailbox', `${address}/_local/mailbox`),
+    row('Its clock', `${formatInstant(clock.now())} UTC; it can be wound on`),
     row('Its data', folder === undefined ? 'in memory, gone when it stops' : `kept in ${folder}`),
     styled('dim', row('DynamoDB', engines.dynamoDb)),
     styled('dim', row('Step Functions', engines.workflows)),
@@ -33,21 +33,21 @@ export async function banner(system: System, ask: Ask, folder: string | undefine
     '',
     ...(lastFive === undefined
       ? ['The world is empty.']
-      : [styled('bold', 'Who can sign in'), ...residents.map(({ email, is }) => `  ${email.padEnd(30)}${is}`)]),
+      : [styled('bold', 'Who can sign in'), ...seedUsers.map(({ email, description: role }) => `  ${email.padEnd(30)}${role}`)]),
     '',
     styled('bold', 'To paste into another terminal'),
-    ...steps.flatMap(({ what, command }) => ['', styled('dim', `  # ${what}`), ...command.map((line) => `  ${line}`)]),
+    ...steps.flatMap(({ description: what, command }) => ['', styled('dim', `  # ${what}`), ...command.map((line) => `  ${line}`)]),
     '',
-    `  ${then}`,
+    `  ${nextHint}`,
     '',
     'Ctrl-C stops everything.',
     '',
   ].join('\n');
 }
 
-function firstRequest(address: string, lastFive: string, now: ReturnType<System['clock']['now']>): [Step[], string] {
-  const inAMonth = (momentAfter(now, 'P30D') ?? now).slice(0, 10);
-  const facts = {
+function firstRequest(address: string, lastFive: string, now: ReturnType<System['clock']['now']>): [CommandExample[], string] {
+  const inAMonth = (addIsoDuration(now, 'P30D') ?? now).slice(0, 10);
+  const body = {
     kind: 'MAKADD',
     organizationName: contoso.organization.name,
     agreementNumber: contoso.agreementNumber,
@@ -62,13 +62,13 @@ function firstRequest(address: string, lastFive: string, now: ReturnType<System[
     [
       signIn('Ada signs in.', address, { email: ada.email }),
       {
-        what: 'Her keys, and what is used of them: the MAK is nearly spent.',
+        description: 'Her keys, and what is used of them: the MAK is nearly spent.',
         command: [
           `curl -s ${address}/agreements/${contoso.agreementNumber}/keys \\`,
-          `  -H "Authorization: Bearer $TOKEN" ${only(['type', 'lastFive', 'limit', 'used'])}`,
+          `  -H "Authorization: Bearer $TOKEN" ${filterOutput(['type', 'lastFive', 'limit', 'used'])}`,
         ],
       },
-      post('She asks for 150 more, which is beyond what the call centre may give.', `${address}/exceptions`, facts, [
+      post('She asks for 150 more, which is beyond what the call centre may give.', `${address}/exceptions`, body, [
         'exceptionId',
         'status',
         'dueAt',
@@ -78,17 +78,17 @@ function firstRequest(address: string, lastFive: string, now: ReturnType<System[
   ];
 }
 
-function firstAgreement(address: string): [Step[], string] {
-  const facts = { ...contoso, products: contoso.products.slice(0, 1), contacts: contoso.contacts.slice(0, 1) };
+function firstAgreement(address: string): [CommandExample[], string] {
+  const body = { ...contoso, products: contoso.products.slice(0, 1), contacts: contoso.contacts.slice(0, 1) };
   return [
     [
       signIn('A licensing administrator signs in.', address, { email: olga.email, roles: olga.roles }),
-      post('She registers an agreement.', `${address}/agreements`, facts, ['agreementId', 'lastFive']),
+      post('She registers an agreement.', `${address}/agreements`, body, ['agreementId', 'lastFive']),
       {
-        what: 'It has a KMS key from the start.',
+        description: 'It has a KMS key from the start.',
         command: [
           `curl -s ${address}/agreements/${contoso.agreementNumber}/keys \\`,
-          `  -H "Authorization: Bearer $TOKEN" ${only(['type', 'lastFive', 'limit', 'used'])}`,
+          `  -H "Authorization: Bearer $TOKEN" ${filterOutput(['type', 'lastFive', 'limit', 'used'])}`,
         ],
       },
     ],
@@ -96,33 +96,33 @@ function firstAgreement(address: string): [Step[], string] {
   ];
 }
 
-function signIn(what: string, address: string, body: unknown): Step {
+function signIn(description: string, address: string, body: unknown): CommandExample {
   return {
-    what,
+    description,
     command: [`TOKEN=$(curl -s ${address}/_local/tokens \\`, `  -d '${JSON.stringify(body)}' | cut -d'"' -f4)`],
   };
 }
 
-function post(what: string, url: string, body: object, shown: readonly string[]): Step {
+function post(description: string, url: string, body: object, members: readonly string[]): CommandExample {
   const [, ...lines] = JSON.stringify(body, null, 2).split('\n');
   return {
-    what,
+    description,
     command: [
       `curl -s ${url} -H "Authorization: Bearer $TOKEN" \\`,
       `  -H 'Content-Type: application/json' -d '{`,
-      ...lines.map((line, index) => `  ${line}${index < lines.length - 1 ? '' : `' ${only(shown)}`}`),
+      ...lines.map((line, index) => `  ${line}${index < lines.length - 1 ? '' : `' ${filterOutput(members)}`}`),
     ],
   };
 }
 
 /** The end of a command that leaves a line for each of these members of the answer. */
-function only(members: readonly string[]): string {
+function filterOutput(members: readonly string[]): string {
   return `| tr , '\\n' |\n    grep -E '"(${members.join('|')})"'`;
 }
 
 /** The last five of Contoso's live MAK; undefined when the world has none. */
-async function lastFiveOfMak(ask: Ask): Promise<string | undefined> {
-  const { status, body } = await ask('GET', `/agreements/${contoso.agreementNumber}/keys`, undefined, ada);
+async function lastFiveOfMak(callApi: CallApi): Promise<string | undefined> {
+  const { status, body } = await callApi('GET', `/agreements/${contoso.agreementNumber}/keys`, undefined, ada);
   if (status !== 200) return undefined;
   const mak = itemsIn(body).find((key) => textIn(key, 'type') === 'MAK' && textIn(key, 'status') === 'live');
   return mak === undefined ? undefined : textIn(mak, 'lastFive');

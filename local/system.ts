@@ -86,7 +86,7 @@ export async function startSystem({ port, folder, dynamoDbEndpoint, environment 
 
   const clock = createClock(folderOption);
   const now = () => clock.now();
-  const endpointOption = dynamoDbEndpoint === undefined ? {} : { given: dynamoDbEndpoint };
+  const endpointOption = dynamoDbEndpoint === undefined ? {} : { externalEndpoint: dynamoDbEndpoint };
   // The handlers look for the engines only when they first need them.
   const loading = Promise.all([
     import('../functions/runtime/clock.ts'),

@@ -21,9 +21,9 @@ const algorithm = 'ES256';
 /** A JWT's claims as an HTTP API's JWT authorizer hands them to a Lambda: every value is text, a list is `[a b]`. */
 export type Claims = Readonly<Record<string, string>>;
 
-export type Verdict = { readonly ok: true; readonly claims: Claims } | { readonly ok: false };
+export type TokenVerification = { readonly ok: true; readonly claims: Claims } | { readonly ok: false };
 
-export type Tokens = {
+export type TokenService = {
   /**
    * A signed JWT for that e-mail address, in the shape of a user pool's id token. Without roles it has no
    * `cognito:groups`.
@@ -33,7 +33,7 @@ export type Tokens = {
    * Judges an Authorization header, with or without the word Bearer: signature, issuer, audience, and expiry by the
    * local clock. Whatever is wrong with it, and whatever it is, the answer is `{ ok: false }`.
    */
-  verify(bearer: string | undefined): Promise<Verdict>;
+  verify(bearer: string | undefined): Promise<TokenVerification>;
 };
 
 type SigningKey = z.infer<typeof SigningKey>;
@@ -54,8 +54,8 @@ const SigningKey = z.object({
  * alone), so that a token outlives a restart. The keys are elliptic: an RSA pair takes from a fiftieth of a second to a
  * whole one, and the algorithm is nothing that a handler sees. Throws when the kept file is not one of ours.
  */
-export async function startTokens({ now, folder }: { now: () => Instant; folder?: string }): Promise<Tokens> {
-  const privateKey = await signingKey(folder);
+export async function createTokenService({ now, folder }: { now: () => Instant; folder?: string }): Promise<TokenService> {
+  const privateKey = await loadSigningKey(folder);
   const { d: _, ...publicKey } = privateKey;
 
   return {
@@ -68,7 +68,7 @@ export async function startTokens({ now, folder }: { now: () => Instant; folder?
         ...(roles.length > 0 && { 'cognito:groups': roles }),
       })
         .setProtectedHeader({ alg: algorithm, kid: privateKey.kid })
-        .setSubject(subject(email))
+        .setSubject(subjectFor(email))
         .setIssuer(localIssuer)
         .setAudience(localAudience)
         .setIssuedAt(issuedAtSeconds)
@@ -87,7 +87,7 @@ export async function startTokens({ now, folder }: { now: () => Instant; folder?
           currentDate: new Date(Date.parse(now())),
           requiredClaims: ['exp', 'sub', 'email', 'token_use'],
         });
-        return { ok: true, claims: asTheAuthorizerHandsOver(payload) };
+        return { ok: true, claims: toAuthorizerClaims(payload) };
       } catch (error) {
         if (error instanceof errors.JOSEError) return { ok: false };
         throw error;
@@ -96,7 +96,7 @@ export async function startTokens({ now, folder }: { now: () => Instant; folder?
   };
 }
 
-function asTheAuthorizerHandsOver(payload: object): Claims {
+function toAuthorizerClaims(payload: object): Claims {
   return Object.fromEntries(
     Object.entries(payload).map(([name, value]) => [
       name,
@@ -106,15 +106,15 @@ function asTheAuthorizerHandsOver(payload: object): Claims {
 }
 
 /** The same person is the same subject each time, as in a user pool: a UUID made from the address. */
-function subject(email: string): string {
+function subjectFor(email: string): string {
   const hex = createHash('sha256').update(email.toLowerCase()).digest('hex');
   return hex.replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12}).*$/, '$1-$2-4$3-8$4-$5');
 }
 
-async function signingKey(folder: string | undefined): Promise<SigningKey> {
+async function loadSigningKey(folder: string | undefined): Promise<SigningKey> {
   const file = folder === undefined ? undefined : join(folder, 'sign-in-key.json');
-  const kept = file === undefined ? undefined : await readKept(file);
-  if (kept !== undefined) return kept;
+  const stored = file === undefined ? undefined : await readSigningKey(file);
+  if (stored !== undefined) return stored;
   const { privateKey } = await generateKeyPair(algorithm, { extractable: true });
   const key = SigningKey.parse({ ...(await exportJWK(privateKey)), kid: 'local' });
   if (folder !== undefined && file !== undefined) {
@@ -126,7 +126,7 @@ async function signingKey(folder: string | undefined): Promise<SigningKey> {
   return key;
 }
 
-async function readKept(file: string): Promise<SigningKey | undefined> {
+async function readSigningKey(file: string): Promise<SigningKey | undefined> {
   try {
     return SigningKey.parse(JSON.parse(await readFile(file, 'utf8')));
   } catch (error) {

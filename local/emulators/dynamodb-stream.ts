@@ -1,23 +1,23 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Context, DynamoDBBatchResponse } from 'aws-lambda';
 import { z } from 'zod';
-import { contextOf } from './api-gateway.ts';
-import { CannotStart } from './dynamodb.ts';
+import { StartupError } from '../startup-error.ts';
+import { lambdaContext } from './api-gateway.ts';
 
 export type StreamHandler = (event: unknown, context: Context) => Promise<DynamoDBBatchResponse>;
 
-export type Stream = {
+export type StreamReader = {
   /** Answers when every change of the table so far has been handled. */
-  quiet(): Promise<void>;
+  whenIdle(): Promise<void>;
   /** Follows no further; what is under way ends first. */
   stop(): Promise<void>;
 };
 
 /** As many changes at once as the deployed system hands over, and as often tried again. */
 const batchSize = 100;
-const triesAtMost = 6;
-const lookEveryMilliseconds = 500;
-const pauseMilliseconds = 50;
+const attemptsMax = 6;
+const pollIntervalMilliseconds = 500;
+const retryPauseMilliseconds = 50;
 
 const streamsSchema = z.object({ Streams: z.array(z.object({ StreamArn: z.string() })) });
 const shardsSchema = z.object({ StreamDescription: z.object({ Shards: z.array(z.object({ ShardId: z.string() })) }) });
@@ -26,7 +26,7 @@ const recordsSchema = z.object({
   Records: z.array(z.looseObject({ dynamodb: z.looseObject({ SequenceNumber: z.string() }) })),
   NextShardIterator: z.string().optional(),
 });
-type Change = z.infer<typeof recordsSchema>['Records'][number];
+type StreamRecord = z.infer<typeof recordsSchema>['Records'][number];
 
 /**
  * Follows the stream of a table and hands its changes to the functions that watch it, in the events in which Lambda would.
@@ -38,87 +38,87 @@ type Change = z.infer<typeof recordsSchema>['Records'][number];
 export async function followStream(
   { endpoint, tableName }: { readonly endpoint: string; readonly tableName: string },
   handlers: Readonly<Record<string, StreamHandler>>,
-): Promise<Stream> {
-  const ask = asker(endpoint);
-  const { Streams } = await ask('ListStreams', { TableName: tableName }, streamsSchema);
+): Promise<StreamReader> {
+  const callStreams = createStreamsClient(endpoint);
+  const { Streams } = await callStreams('ListStreams', { TableName: tableName }, streamsSchema);
   const StreamArn = Streams.at(-1)?.StreamArn;
-  if (StreamArn === undefined) throw new CannotStart(`The table ${tableName} has no stream to follow.`);
+  if (StreamArn === undefined) throw new StartupError(`The table ${tableName} has no stream to follow.`);
 
   // Where to read on in each shard; undefined in one that has been read to its end.
   const positions = new Map<string, string | undefined>();
 
   /** Hands over what has come, and answers whether anything had. */
-  const look = async (): Promise<boolean> => {
-    const { StreamDescription } = await ask('DescribeStream', { StreamArn }, shardsSchema);
-    let found = false;
+  const poll = async (): Promise<boolean> => {
+    const { StreamDescription } = await callStreams('DescribeStream', { StreamArn }, shardsSchema);
+    let hasRecords = false;
     for (const { ShardId } of StreamDescription.Shards) {
       if (!positions.has(ShardId)) {
         const from = { StreamArn, ShardId, ShardIteratorType: 'TRIM_HORIZON' };
-        positions.set(ShardId, (await ask('GetShardIterator', from, iteratorSchema)).ShardIterator);
+        positions.set(ShardId, (await callStreams('GetShardIterator', from, iteratorSchema)).ShardIterator);
       }
       const ShardIterator = positions.get(ShardId);
       if (ShardIterator === undefined) continue;
-      const read = await ask('GetRecords', { ShardIterator, Limit: batchSize }, recordsSchema);
-      if (read.Records.length > 0) {
-        found = true;
-        for (const [name, handler] of Object.entries(handlers)) await handOver(read.Records, name, handler);
+      const page = await callStreams('GetRecords', { ShardIterator, Limit: batchSize }, recordsSchema);
+      if (page.Records.length > 0) {
+        hasRecords = true;
+        for (const [name, handler] of Object.entries(handlers)) await deliverBatch(page.Records, name, handler);
       }
-      positions.set(ShardId, read.NextShardIterator);
+      positions.set(ShardId, page.NextShardIterator);
     }
-    return found;
+    return hasRecords;
   };
 
-  let turn: Promise<unknown> = Promise.resolve();
-  const lookUntilQuiet = () => {
-    const mine = turn.then(async () => {
-      while (await look());
+  let queue: Promise<unknown> = Promise.resolve();
+  const pollUntilIdle = () => {
+    const run = queue.then(async () => {
+      while (await poll());
     });
-    turn = mine.catch(() => undefined);
-    return mine;
+    queue = run.catch(() => undefined);
+    return run;
   };
-  let looking = false;
+  let isPolling = false;
   const timer = setInterval(() => {
-    if (looking) return;
-    looking = true;
-    lookUntilQuiet()
+    if (isPolling) return;
+    isPolling = true;
+    pollUntilIdle()
       .catch((error: unknown) => console.error('The stream of the table could not be read:', error))
       .finally(() => {
-        looking = false;
+        isPolling = false;
       });
-  }, lookEveryMilliseconds);
+  }, pollIntervalMilliseconds);
   return {
-    quiet: lookUntilQuiet,
+    whenIdle: pollUntilIdle,
     stop: async () => {
       clearInterval(timer);
-      await turn;
+      await queue;
     },
   };
 }
 
 /** Hands a batch to a function, and again what it could not see to: from the first such change on, as Lambda does. */
-async function handOver(changes: readonly Change[], name: string, handler: StreamHandler): Promise<void> {
-  let left = changes;
-  for (let count = 1; left.length > 0 && count <= triesAtMost; count += 1) {
-    if (count > 1) await wait(pauseMilliseconds * count);
-    const failed = await failedOf(left, handler);
-    const first = left.findIndex(({ dynamodb }) => failed.includes(dynamodb.SequenceNumber));
-    left = first === -1 ? [] : left.slice(first);
+async function deliverBatch(records: readonly StreamRecord[], name: string, handler: StreamHandler): Promise<void> {
+  let remaining = records;
+  for (let attempt = 1; remaining.length > 0 && attempt <= attemptsMax; attempt += 1) {
+    if (attempt > 1) await wait(retryPauseMilliseconds * attempt);
+    const failedNumbers = await failedSequenceNumbers(remaining, handler);
+    const firstFailed = remaining.findIndex(({ dynamodb }) => failedNumbers.includes(dynamodb.SequenceNumber));
+    remaining = firstFailed === -1 ? [] : remaining.slice(firstFailed);
   }
-  if (left.length > 0) console.error(`${name} could not see to a change of the table, which is passed over.`);
+  if (remaining.length > 0) console.error(`${name} could not see to a change of the table, which is passed over.`);
 }
 
-async function failedOf(changes: readonly Change[], handler: StreamHandler): Promise<readonly string[]> {
+async function failedSequenceNumbers(records: readonly StreamRecord[], handler: StreamHandler): Promise<readonly string[]> {
   try {
-    const { batchItemFailures } = await handler({ Records: changes }, contextOf('stream'));
+    const { batchItemFailures } = await handler({ Records: records }, lambdaContext('stream'));
     return batchItemFailures.map(({ itemIdentifier }) => itemIdentifier);
   } catch {
-    return changes.map(({ dynamodb }) => dynamodb.SequenceNumber);
+    return records.map(({ dynamodb }) => dynamodb.SequenceNumber);
   }
 }
 
 /** Speaks the protocol of DynamoDB Streams. An engine on this machine asks nobody who they are, but wants a signature. */
-function asker(endpoint: string) {
-  return async <Answer extends z.ZodType>(action: string, body: object, answer: Answer): Promise<z.infer<Answer>> => {
+function createStreamsClient(endpoint: string) {
+  return async <Answer extends z.ZodType>(action: string, body: object, schema: Answer): Promise<z.infer<Answer>> => {
     const response = await fetch(endpoint, {
       method: 'POST',
       headers: {
@@ -132,6 +132,6 @@ function asker(endpoint: string) {
     });
     const text = await response.text();
     if (!response.ok) throw new Error(`The DynamoDB engine answered ${response.status} to ${action}: ${text}`);
-    return answer.parse(JSON.parse(text));
+    return schema.parse(JSON.parse(text));
   };
 }

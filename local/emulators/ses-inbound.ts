@@ -3,15 +3,15 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { Context } from 'aws-lambda';
 import { inboundMailPrefix } from '../../functions/manifest.ts';
-import { contextOf } from './api-gateway.ts';
+import { lambdaContext } from './api-gateway.ts';
 
 export type InboundMailHandler = (event: unknown, context: Context) => Promise<unknown>;
 
-export type MailIntake = {
+export type SesInbound = {
   /** Where the mails are, in the place of S3. */
   readonly endpoint: string;
   /** Stores a mail and tells the functions that read mails of it; answers when they are done, with the id it was given. */
-  arrive(raw: Buffer, verdict: 'PASS' | 'FAIL', handlers: readonly InboundMailHandler[]): Promise<string>;
+  deliver(raw: Buffer, verdict: 'PASS' | 'FAIL', handlers: readonly InboundMailHandler[]): Promise<string>;
   stop(): Promise<void>;
 };
 
@@ -19,17 +19,17 @@ export type MailIntake = {
  * Takes mails to the exceptions address as SES does: puts each into a bucket, here in memory, and calls the functions with
  * the event that SES calls them with. They read it from there, as on AWS.
  */
-export async function startMailIntake({
+export async function startSesInbound({
   bucket,
   address,
 }: {
   readonly bucket: string;
   readonly address: string;
-}): Promise<MailIntake> {
-  const stored = new Map<string, Buffer>();
+}): Promise<SesInbound> {
+  const storedMails = new Map<string, Buffer>();
   const server = createServer((request, response) => {
     const path = decodeURIComponent(new URL(request.url ?? '/', 'http://localhost').pathname);
-    const mail = request.method === 'GET' ? stored.get(path) : undefined;
+    const mail = request.method === 'GET' ? storedMails.get(path) : undefined;
     if (mail === undefined) {
       response.writeHead(404, { 'content-type': 'application/xml' });
       response.end('<Error><Code>NoSuchKey</Code><Message>There is no such mail.</Message></Error>');
@@ -40,31 +40,31 @@ export async function startMailIntake({
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  const bound = server.address();
-  if (bound === null || typeof bound === 'string') throw new Error('a TCP server has no port');
+  const serverAddress = server.address();
+  if (serverAddress === null || typeof serverAddress === 'string') throw new Error('a TCP server has no port');
 
   return {
-    endpoint: `http://127.0.0.1:${bound.port}`,
-    arrive: async (raw, verdict, handlers) => {
+    endpoint: `http://127.0.0.1:${serverAddress.port}`,
+    deliver: async (raw, verdict, handlers) => {
       const messageId = randomUUID().replaceAll('-', '');
       const path = `/${bucket}/${inboundMailPrefix}${messageId}`;
-      stored.set(path, raw);
-      const head = headOf(raw);
+      storedMails.set(path, raw);
+      const headerLines = headerLinesOf(raw);
       const status = { status: verdict };
       const receipt = {
-        recipients: recipientsIn(head, address),
+        recipients: recipientsIn(headerLines, address),
         spfVerdict: status,
         dkimVerdict: status,
         dmarcVerdict: status,
         spamVerdict: { status: 'PASS' },
         virusVerdict: { status: 'PASS' },
       };
-      const mail = { messageId, source: senderIn(head) };
+      const mail = { messageId, source: senderIn(headerLines) };
       const event = { Records: [{ eventSource: 'aws:ses', eventVersion: '1.0', ses: { mail, receipt } }] };
       try {
-        for (const handle of handlers) await handle(event, contextOf(messageId));
+        for (const handler of handlers) await handler(event, lambdaContext(messageId));
       } finally {
-        stored.delete(path);
+        storedMails.delete(path);
       }
       return messageId;
     },
@@ -77,7 +77,7 @@ export async function startMailIntake({
 }
 
 /** The lines of a mail's header, each whole. */
-function headOf(raw: Buffer): readonly string[] {
+function headerLinesOf(raw: Buffer): readonly string[] {
   const [head = ''] = raw
     .subarray(0, 256 * 1024)
     .toString('latin1')
@@ -88,17 +88,17 @@ function headOf(raw: Buffer): readonly string[] {
 const addressesIn = (line: string) => line.match(/[^\s<>,;:"()]+@[^\s<>,;:"()]+/g) ?? [];
 
 /** A mail says on its envelope for whom it is. Here nobody wrote one: it is for those of ours that it names, or for the desk. */
-function recipientsIn(head: readonly string[], address: string): readonly string[] {
+function recipientsIn(headerLines: readonly string[], address: string): readonly string[] {
   const [local = '', domain = ''] = address.split('@');
-  const ours = head
+  const recipients = headerLines
     .filter((line) => /^(?:to|cc|delivered-to):/i.test(line))
     .flatMap(addressesIn)
     .filter((each) => each.toLowerCase().startsWith(local) && each.toLowerCase().endsWith(`@${domain}`));
-  return ours.length > 0 ? ours : [address];
+  return recipients.length > 0 ? recipients : [address];
 }
 
-function senderIn(head: readonly string[]): string {
-  const path = head.find((line) => /^return-path:/i.test(line));
-  const from = head.find((line) => /^from:/i.test(line));
-  return path === undefined ? (addressesIn(from ?? '')[0] ?? '') : (addressesIn(path)[0] ?? '');
+function senderIn(headerLines: readonly string[]): string {
+  const returnPath = headerLines.find((line) => /^return-path:/i.test(line));
+  const from = headerLines.find((line) => /^from:/i.test(line));
+  return returnPath === undefined ? (addressesIn(from ?? '')[0] ?? '') : (addressesIn(returnPath)[0] ?? '');
 }

@@ -8,12 +8,12 @@ import type ses from 'aws-ses-v2-local';
 import type sesStore from 'aws-ses-v2-local/dist/store.js';
 import { z } from 'zod';
 import type { Instant } from '../../domain/calendar/instant.ts';
-import type { Journal } from '../append-only-file.ts';
-import { openJournal } from '../append-only-file.ts';
-import { Moment } from '../clock.ts';
+import { IsoInstant } from '../clock.ts';
+import type { AppendOnlyFile } from '../append-only-file.ts';
+import { openAppendOnlyFile } from '../append-only-file.ts';
 
 /** A mail as one of its addressees got it. `to` and `from` are bare addresses; a body that was not sent is null. */
-export type Mail = {
+export type MailboxMessage = {
   readonly to: string;
   readonly from: string;
   readonly replyTo: readonly string[];
@@ -27,11 +27,11 @@ export type Mail = {
   readonly at: Instant;
 };
 
-export type MailBox = {
+export type Mailbox = {
   /** Takes SESv2 SendEmail. In a browser it is a page that shows all mails as they come in. */
   readonly endpoint: string;
   /** The mails to that address, whatever its case, or to anybody; newest first. */
-  mails(to?: string): readonly Mail[];
+  mails(to?: string): readonly MailboxMessage[];
   /** Stops taking mails. Those that came stay readable. */
   stop(): Promise<void>;
 };
@@ -43,80 +43,80 @@ export type MailBox = {
  * its owner alone, and are back after a restart: a link that was mailed must still be there to be followed. One mail
  * box a process, as the library has one store.
  */
-export async function startMailBox({ now, folder }: { now: () => Instant; folder?: string }): Promise<MailBox> {
+export async function startMailbox({ now, folder }: { now: () => Instant; folder?: string }): Promise<Mailbox> {
   const file = folder === undefined ? undefined : join(folder, 'mails.jsonl');
-  const journal = openMails(file);
-  const received = [...journal.kept];
-  let opened: ReturnType<typeof openLibrary> | undefined;
+  const mailFile = openMailFile(file);
+  const storedMails = [...mailFile.lines];
+  let loading: ReturnType<typeof loadLibrary> | undefined;
   // Loading the library takes longer than loading all the rest of the system, so it waits for somebody who needs it.
   const library = () => {
-    opened ??= openLibrary(received);
-    return opened;
+    loading ??= loadLibrary(storedMails);
+    return loading;
   };
 
   /** What the library took in for a request, put right where it goes by the wall clock and by the mail's own header. */
-  const takeOver = (store: Store, request: unknown, answer: unknown) => {
-    const { MessageId } = SendEmailAnswer.parse(answer);
-    const stored = store.emails.findLast(({ messageId }) => messageId === MessageId);
-    if (stored === undefined) throw new Error(`the mail box took ${MessageId} and does not have it`);
+  const recordMail = (store: Store, request: unknown, libraryResponse: unknown) => {
+    const { MessageId } = SendEmailResponse.parse(libraryResponse);
+    const libraryMail = store.emails.findLast(({ messageId }) => messageId === MessageId);
+    if (libraryMail === undefined) throw new Error(`the mail box took ${MessageId} and does not have it`);
     const { ToAddresses, CcAddresses, BccAddresses } = SendEmailRequest.parse(request).Destination;
     // SES delivers to whom the request names; a raw mail's own To is only what is written on it.
-    const named = [...ToAddresses, ...CcAddresses, ...BccAddresses].length > 0;
-    if (named) stored.destination = { to: ToAddresses, cc: CcAddresses, bcc: BccAddresses };
+    const hasRecipients = [...ToAddresses, ...CcAddresses, ...BccAddresses].length > 0;
+    if (hasRecipients) libraryMail.destination = { to: ToAddresses, cc: CcAddresses, bcc: BccAddresses };
     const at = now();
     // For the library's own page, which counts in whole seconds.
-    stored.at = Math.floor(Date.parse(at) / 1000);
-    const mail: Received = { at, email: StoredEmail.parse(stored) };
-    journal.write(mail);
-    received.push(mail);
+    libraryMail.at = Math.floor(Date.parse(at) / 1000);
+    const mail: StoredMail = { at, email: StoredEmail.parse(libraryMail) };
+    mailFile.append(mail);
+    storedMails.push(mail);
   };
 
-  const forget = async () => {
-    received.length = 0;
+  const clear = async () => {
+    storedMails.length = 0;
     if (file !== undefined) await writeFile(file, '', { mode: 0o600 });
   };
 
   // The library stands behind a door of ours, because only there an answer and its request can be told to belong
   // together.
-  const pass = async (request: IncomingMessage, response: ServerResponse) => {
+  const forward = async (request: IncomingMessage, response: ServerResponse) => {
     const { method = 'GET', url = '/' } = request;
     const body = await buffer(request).catch(() => undefined);
     // The caller hung up in the middle of it: there is nobody to answer.
     if (body === undefined) return;
     const { authorization = '', 'content-type': contentType = '' } = request.headers;
     const { server, store } = await library();
-    const answer = await fetch(new URL(url, address(server)), {
+    const libraryResponse = await fetch(new URL(url, addressOf(server)), {
       method,
       headers: { authorization, 'content-type': contentType },
       ...(method !== 'GET' && method !== 'HEAD' && { body }),
     });
-    const answered = Buffer.from(await answer.arrayBuffer());
-    if (answer.ok && method === 'POST' && url === '/v2/email/outbound-emails') {
-      takeOver(store, JSON.parse(body.toString()), JSON.parse(answered.toString()));
+    const libraryResponseBody = Buffer.from(await libraryResponse.arrayBuffer());
+    if (libraryResponse.ok && method === 'POST' && url === '/v2/email/outbound-emails') {
+      recordMail(store, JSON.parse(body.toString()), JSON.parse(libraryResponseBody.toString()));
     }
-    if (answer.ok && method === 'POST' && url === '/clear-store') await forget();
-    response.writeHead(answer.status, { 'content-type': answer.headers.get('content-type') ?? 'text/plain' });
-    response.end(answered);
+    if (libraryResponse.ok && method === 'POST' && url === '/clear-store') await clear();
+    response.writeHead(libraryResponse.status, { 'content-type': libraryResponse.headers.get('content-type') ?? 'text/plain' });
+    response.end(libraryResponseBody);
   };
-  const passing = new Set<Promise<void>>();
-  const door = createServer((request, response) => {
-    const passed: Promise<void> = pass(request, response).finally(() => passing.delete(passed));
-    passing.add(passed);
+  const pendingRequests = new Set<Promise<void>>();
+  const proxy = createServer((request, response) => {
+    const forwarding: Promise<void> = forward(request, response).finally(() => pendingRequests.delete(forwarding));
+    pendingRequests.add(forwarding);
   });
-  door.listen(0, '127.0.0.1');
-  await once(door, 'listening');
+  proxy.listen(0, '127.0.0.1');
+  await once(proxy, 'listening');
 
   return {
-    endpoint: address(door),
+    endpoint: addressOf(proxy),
     mails: (to) =>
-      received
-        .flatMap(perAddressee)
+      storedMails
+        .flatMap(perRecipient)
         .filter((mail) => to === undefined || mail.to.toLowerCase() === to.toLowerCase())
         .reverse(),
     async stop() {
-      await close(door);
-      await Promise.all(passing);
-      if (opened !== undefined) await close((await opened).server);
+      await close(proxy);
+      await Promise.all(pendingRequests);
+      if (loading !== undefined) await close((await loading).server);
     },
   };
 }
@@ -124,14 +124,14 @@ export async function startMailBox({ now, folder }: { now: () => Instant; folder
 type Store = ReturnType<typeof sesStore.getStoreReadonly>;
 
 /** Loads the library and starts it, with the mails that came before. */
-async function openLibrary(received: readonly Received[]): Promise<{ server: Server; store: Store }> {
+async function loadLibrary(storedMails: readonly StoredMail[]): Promise<{ server: Server; store: Store }> {
   // A CommonJS module with a default export of its own: what an import makes of that depends on who loads it, and what
   // require does not.
   const require = createRequire(import.meta.url);
   const { default: start }: Pick<typeof ses, 'default'> = require('aws-ses-v2-local');
   const { getStoreReadonly }: Pick<typeof sesStore, 'getStoreReadonly'> = require('aws-ses-v2-local/dist/store.js');
   const store = getStoreReadonly();
-  store.emails.splice(0, Number.POSITIVE_INFINITY, ...received.map(({ email }) => email));
+  store.emails.splice(0, Number.POSITIVE_INFINITY, ...storedMails.map(({ email }) => email));
   const server = await start({ host: '127.0.0.1', port: 0 });
   // An idle connection is only ever closed from our side: else a mail could meet the closing and be lost.
   server.keepAliveTimeout = 0;
@@ -144,7 +144,7 @@ const SendEmailRequest = z.object({
   Destination: z.object({ ToAddresses: Addresses, CcAddresses: Addresses, BccAddresses: Addresses }).prefault({}),
 });
 
-const SendEmailAnswer = z.object({ MessageId: z.string() });
+const SendEmailResponse = z.object({ MessageId: z.string() });
 
 const StoredEmail = z.object({
   messageId: z.string(),
@@ -160,12 +160,12 @@ const StoredEmail = z.object({
   at: z.number(),
 });
 
-type Received = z.infer<typeof Received>;
-const Received = z.object({ at: Moment, email: StoredEmail });
+type StoredMail = z.infer<typeof StoredMail>;
+const StoredMail = z.object({ at: IsoInstant, email: StoredEmail });
 
-function openMails(file: string | undefined): Journal<Received> {
+function openMailFile(file: string | undefined): AppendOnlyFile<StoredMail> {
   try {
-    return openJournal(file, Received);
+    return openAppendOnlyFile(file, StoredMail);
   } catch (error) {
     throw new Error(`${file} holds something that is not a mail. Delete it to start with an empty mail box.`, {
       cause: error,
@@ -173,7 +173,7 @@ function openMails(file: string | undefined): Journal<Received> {
   }
 }
 
-function perAddressee({ at, email }: Received): Mail[] {
+function perRecipient({ at, email }: StoredMail): MailboxMessage[] {
   const { destination, body, subject, messageId } = email;
   const mail = {
     from: addresses(email.from)[0] ?? email.from,
@@ -193,10 +193,10 @@ function addresses(field: string): string[] {
   return field.replaceAll(/"(?:\\.|[^"\\])*"/g, '').match(/[^\s<>,;]+@[^\s<>,;]+/g) ?? [];
 }
 
-function address(server: Server): string {
-  const bound = server.address();
-  if (bound === null || typeof bound === 'string') throw new Error('a TCP server has no port');
-  return `http://127.0.0.1:${bound.port}`;
+function addressOf(server: Server): string {
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('a TCP server has no port');
+  return `http://127.0.0.1:${address.port}`;
 }
 
 async function close(server: Server): Promise<void> {

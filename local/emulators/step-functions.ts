@@ -7,8 +7,8 @@ import { setImmediate as afterMicrotasks, setTimeout as sleep } from 'node:timer
 import { ExecutionError, StateMachine, type StateMachineDefinition } from 'aws-local-stepfunctions';
 import { z } from 'zod';
 import type { Instant } from '../../domain/calendar/instant.ts';
-import { openJournal } from '../append-only-file.ts';
-import { Moment, momentAt } from '../clock.ts';
+import { IsoInstant, instantAt } from '../clock.ts';
+import { openAppendOnlyFile } from '../append-only-file.ts';
 
 /**
  * What a Lambda does for a state: takes the Payload, gives the result, or throws an error whose name Retry and Catch
@@ -21,7 +21,7 @@ export type Step = { readonly state: string; readonly at: Instant };
 
 export type Execution = {
   readonly name: string;
-  readonly status: Outcome['status'];
+  readonly status: ExecutionOutcome['status'];
   readonly startedAt: Instant;
   readonly steps: readonly Step[];
   /** Why it ended, unless it still runs or succeeded: the error's name and what is known of it. */
@@ -39,14 +39,14 @@ export type StepFunctions = {
   /** Every execution, in the order in which they began. */
   executions(): readonly Execution[];
   /** Answers when no handler is running, and every execution waits for a token or has ended. */
-  quiet(): Promise<void>;
+  whenIdle(): Promise<void>;
   /** When the next wait for a token, or a whole execution, runs out of its TimeoutSeconds; null when none will. */
   nextTimeoutAt(): Instant | null;
   /**
    * Ends what has run out of its TimeoutSeconds by now, earliest first. It is done each second anyway; who winds the
    * clock on does it at once.
    */
-  timeOut(): void;
+  expireTimeouts(): void;
   /** Lets go of every execution and stops listening. Those that are kept are not ended by it. */
   stop(): Promise<void>;
 };
@@ -78,191 +78,191 @@ export async function startStepFunctions(options: {
   folder?: string;
 }): Promise<StepFunctions> {
   const { handlers, now, onChange, name: machineName = 'exception-request', folder } = options;
-  const { machine, states, tasks, timeoutSeconds } = prepare(options.definition, handlers);
-  const timedOut = await engineTimeout();
+  const { machine, states, tasks, timeoutSeconds } = prepareWorkflow(options.definition, handlers);
+  const timeoutError = await captureTimeoutError();
   const stateMachineArn = `${ACCOUNT}:stateMachine:${machineName}`;
-  const runs = new Map<string, Run>();
+  const executions = new Map<string, ExecutionState>();
   const waits = new Map<string, Wait>();
-  const busy = new Set<Promise<unknown>>();
-  const journal = openJournal(folder === undefined ? undefined : join(folder, 'executions.jsonl'), Told);
-  let stopping = false;
+  const pendingWork = new Set<Promise<unknown>>();
+  const executionLog = openAppendOnlyFile(folder === undefined ? undefined : join(folder, 'executions.jsonl'), ExecutionLogEntry);
+  let isStopping = false;
 
   /** Counts work as going on until it is settled, so that `quiet` waits for it. */
-  const during = <T>(work: Promise<T>): Promise<T> => {
+  const track = <T>(work: Promise<T>): Promise<T> => {
     const settled: Promise<unknown> = work.then(
-      () => busy.delete(settled),
-      () => busy.delete(settled),
+      () => pendingWork.delete(settled),
+      () => pendingWork.delete(settled),
     );
-    busy.add(settled);
+    pendingWork.add(settled);
     return work;
   };
 
-  const runsOut = (from: Instant, seconds: number | undefined): Instant | undefined =>
-    seconds === undefined ? undefined : momentAt(Date.parse(from) + seconds * 1000);
+  const deadlineAfter = (from: Instant, seconds: number | undefined): Instant | undefined =>
+    seconds === undefined ? undefined : instantAt(Date.parse(from) + seconds * 1000);
 
-  const end = (run: Run, outcome: Outcome) => {
-    if (run.outcome.status !== 'RUNNING') return;
-    run.outcome = outcome;
-    if (!stopping && outcome.status !== 'RUNNING') journal.write({ name: run.name, ended: outcome });
-    run.abort();
-    for (const wait of waits.values()) if (wait.run === run) settle(wait, ({ reject }) => reject(new Ended()));
-    onChange?.(view(run));
+  const end = (execution: ExecutionState, outcome: ExecutionOutcome) => {
+    if (execution.outcome.status !== 'RUNNING') return;
+    execution.outcome = outcome;
+    if (!isStopping && outcome.status !== 'RUNNING') executionLog.append({ name: execution.name, ended: outcome });
+    execution.abort();
+    for (const wait of waits.values()) if (wait.execution === execution) settle(wait, ({ reject }) => reject(new ExecutionEndedError()));
+    onChange?.(toExecution(execution));
   };
 
-  const invoke = async (run: Run, state: string, { FunctionName, Payload }: TaskInput): Promise<Json> => {
-    const failures = run.failures.get(state) ?? 0;
-    if (failures > 0) await sleep(Math.min(RETRY_PAUSE_MS * 2 ** (failures - 1), LONGEST_RETRY_PAUSE_MS));
+  const invoke = async (execution: ExecutionState, state: string, { FunctionName, Payload }: TaskInput): Promise<Json> => {
+    const failures = execution.failures.get(state) ?? 0;
+    if (failures > 0) await sleep(Math.min(RETRY_PAUSE_MS * 2 ** (failures - 1), RETRY_PAUSE_MS_MAX));
     // The engine lets an aborted execution go through its retries still; the service does not call a function for one.
-    if (run.outcome.status !== 'RUNNING') throw new Ended();
+    if (execution.outcome.status !== 'RUNNING') throw new ExecutionEndedError();
     const handler = handlers[FunctionName];
     if (handler === undefined) throw new Error(`there is no function ${FunctionName}`);
     try {
       return asJson(await handler(asJson(Payload)));
     } catch (error) {
-      throw lambdaError(error);
+      throw toLambdaError(error);
     }
   };
 
-  const invokeAndWait = (run: Run, task: Task, input: TaskInput, token: string | undefined): Promise<Json> => {
+  const invokeAndWait = (execution: ExecutionState, task: Task, input: TaskInput, token: string | undefined): Promise<Json> => {
     if (token === undefined) throw new Error(`${task.state} hands no task token to ${input.FunctionName}`);
-    const runsOutAt = runsOut(now(), task.timeoutSeconds);
-    const wait: Wait = { run, runsOutAt, result: Promise.withResolvers(), open: true };
+    const deadlineAt = deadlineAfter(now(), task.timeoutSeconds);
+    const wait: Wait = { execution, deadlineAt, result: Promise.withResolvers(), isOpen: true };
     waits.set(token, wait);
     // The token can come back before the handler has returned: the workflow then goes on at once, and the rest of the
     // handler changes nothing.
-    during(invoke(run, task.state, input)).catch((error: unknown) => settle(wait, ({ reject }) => reject(error)));
+    track(invoke(execution, task.state, input)).catch((error: unknown) => settle(wait, ({ reject }) => reject(error)));
     return wait.result.promise;
   };
 
-  const attempt = async (run: Run, task: Task, input: TaskInput, issued: ReadonlySet<string>): Promise<Json> => {
+  const runTask = async (execution: ExecutionState, task: Task, input: TaskInput, issuedTokens: ReadonlySet<string>): Promise<Json> => {
     try {
-      const result = task.waits
-        ? await invokeAndWait(run, task, input, tokenIn(input.Payload, issued))
-        : { ExecutedVersion: '$LATEST', Payload: await during(invoke(run, task.state, input)), StatusCode: 200 };
-      run.failures.delete(task.state);
+      const result = task.waitsForToken
+        ? await invokeAndWait(execution, task, input, findToken(input.Payload, issuedTokens))
+        : { ExecutedVersion: '$LATEST', Payload: await track(invoke(execution, task.state, input)), StatusCode: 200 };
+      execution.failures.delete(task.state);
       return result;
     } catch (error) {
-      run.failures.set(task.state, (run.failures.get(task.state) ?? 0) + 1);
+      execution.failures.set(task.state, (execution.failures.get(task.state) ?? 0) + 1);
       throw error;
     }
   };
 
-  const enter = (name: string, input: string, startedAt: Instant): Run => {
-    const run: Run = {
+  const addExecution = (name: string, input: string, startedAt: Instant): ExecutionState => {
+    const execution: ExecutionState = {
       arn: `${ACCOUNT}:execution:${machineName}:${name}`,
       name,
       input,
       startedAt,
-      runsOutAt: runsOut(startedAt, timeoutSeconds),
+      deadlineAt: deadlineAfter(startedAt, timeoutSeconds),
       steps: [],
       failures: new Map(),
       outcome: { status: 'RUNNING' },
       abort: () => undefined,
     };
-    runs.set(name, run);
-    return run;
+    executions.set(name, execution);
+    return execution;
   };
 
-  const start = (name: string, input: string): Run => {
-    const run = enter(name, input, now());
-    journal.write({ name, input, startedAt: run.startedAt });
-    return drive(run);
+  const start = (name: string, input: string): ExecutionState => {
+    const execution = addExecution(name, input, now());
+    executionLog.append({ name, input, startedAt: execution.startedAt });
+    return runExecution(execution);
   };
 
   /** Runs an execution from the first state on. */
-  const drive = (run: Run): Run => {
-    const issued = new Set<string>();
-    const { result, abort, eventLogs } = machine.run(asJson(JSON.parse(run.input)), {
+  const runExecution = (execution: ExecutionState): ExecutionState => {
+    const issuedTokens = new Set<string>();
+    const { result, abort, eventLogs } = machine.run(asJson(JSON.parse(execution.input)), {
       context: {
-        Execution: { Id: run.arn, Name: run.name },
+        Execution: { Id: execution.arn, Name: execution.name },
         StateMachine: { Id: stateMachineArn, Name: machineName },
-        Local: { StartTime: run.startedAt },
+        Local: { StartTime: execution.startedAt },
         Task: {
           // Read once for every attempt at a task, so that each has a token of its own.
           get Token() {
             const token = randomBytes(48).toString('base64url');
-            issued.add(token);
+            issuedTokens.add(token);
             return token;
           },
         },
       },
       overrides: {
         taskResourceLocalHandlers: Object.fromEntries(
-          tasks.map((task) => [task.state, (input) => attempt(run, task, TaskInput.parse(input), issued)]),
+          tasks.map((task) => [task.state, (input) => runTask(execution, task, TaskInput.parse(input), issuedTokens)]),
         ),
         // The engine retries at once and `invoke` does the waiting: there it counts as work, and `quiet` need not guess
         // about timers.
         retryIntervalOverrides: Object.fromEntries(states.map((state) => [state, 0])),
       },
     });
-    run.abort = abort;
-    const recorded = record(run, eventLogs);
+    execution.abort = abort;
+    const stepsRecorded = recordSteps(execution, eventLogs);
     void result
       .then(
         (output) => ({ status: 'SUCCEEDED' as const, output: JSON.stringify(output) }),
-        (error: unknown) => ({ status: 'FAILED' as const, ...failure(error) }),
+        (error: unknown) => ({ status: 'FAILED' as const, ...describeFailure(error) }),
       )
       .then(async (outcome) => {
         // The result is out before the last states are recorded; nobody is to see an end without them.
-        await recorded;
-        end(run, { ...outcome, at: now() });
+        await stepsRecorded;
+        end(execution, { ...outcome, at: now() });
       });
-    return run;
+    return execution;
   };
 
-  const record = async (run: Run, events: ReturnType<StateMachine['run']>['eventLogs']) => {
+  const recordSteps = async (execution: ExecutionState, events: ReturnType<StateMachine['run']>['eventLogs']) => {
     for await (const event of events) {
       if (event.type !== 'StateEntered') continue;
       const step = { state: event.state.name, at: now() };
-      run.steps.push(step);
-      if (!stopping) journal.write({ name: run.name, ...step });
-      onChange?.(view(run));
+      execution.steps.push(step);
+      if (!isStopping) executionLog.append({ name: execution.name, ...step });
+      onChange?.(toExecution(execution));
     }
   };
 
-  const runOf = (executionArn: string): Run => {
+  const findExecution = (executionArn: string): ExecutionState => {
     const [, name] = /^arn:aws:states:[^:]+:\d{12}:execution:[^:]+:([^:]+)$/.exec(executionArn) ?? [];
     if (name === undefined) throw new ServiceError('InvalidArn', `Invalid Arn: '${executionArn}'`);
-    const run = runs.get(name);
-    if (run?.arn === executionArn) return run;
+    const execution = executions.get(name);
+    if (execution?.arn === executionArn) return execution;
     throw new ServiceError('ExecutionDoesNotExist', `Execution Does Not Exist: '${executionArn}'`);
   };
 
-  const waitOf = (taskToken: string): Wait => {
+  const findWait = (taskToken: string): Wait => {
     if (!/^[\w-]{64}$/.test(taskToken)) throw new ServiceError('InvalidToken', "Invalid Token: 'Invalid token'");
     const wait = waits.get(taskToken);
     if (wait === undefined) throw new ServiceError('TaskDoesNotExist', "Task Does Not Exist: 'Task does not exist'");
-    if (wait.open) return wait;
+    if (wait.isOpen) return wait;
     throw new ServiceError('TaskTimedOut', "Task Timed Out: 'Provided task does not exist anymore'");
   };
 
   const operations: Operations = {
     StartExecution(body) {
-      const { stateMachineArn: arn, name = randomUUID(), input } = read(Body.StartExecution, body);
+      const { stateMachineArn: arn, name = randomUUID(), input } = parseBody(requestSchemas.StartExecution, body);
       if (arn !== stateMachineArn) {
         throw new ServiceError('StateMachineDoesNotExist', `State Machine Does Not Exist: '${arn}'`);
       }
       if (!EXECUTION_NAME.test(name)) throw new ServiceError('InvalidName', `Invalid Name: '${name}'`);
       if (!isJson(input)) throw new ServiceError('InvalidExecutionInput', 'Invalid State Machine Execution Input');
-      const before = runs.get(name);
-      if (before !== undefined && (before.outcome.status !== 'RUNNING' || before.input !== input)) {
-        throw new ServiceError('ExecutionAlreadyExists', `Execution Already Exists: '${before.arn}'`);
+      const existing = executions.get(name);
+      if (existing !== undefined && (existing.outcome.status !== 'RUNNING' || existing.input !== input)) {
+        throw new ServiceError('ExecutionAlreadyExists', `Execution Already Exists: '${existing.arn}'`);
       }
-      const run = before ?? start(name, input);
-      return { executionArn: run.arn, startDate: epochSeconds(run.startedAt) };
+      const execution = existing ?? start(name, input);
+      return { executionArn: execution.arn, startDate: epochSeconds(execution.startedAt) };
     },
 
     DescribeExecution(body) {
-      const run = runOf(read(Body.DescribeExecution, body).executionArn);
-      const { outcome } = run;
+      const execution = findExecution(parseBody(requestSchemas.DescribeExecution, body).executionArn);
+      const { outcome } = execution;
       return {
-        executionArn: run.arn,
+        executionArn: execution.arn,
         stateMachineArn,
-        name: run.name,
+        name: execution.name,
         status: outcome.status,
-        startDate: epochSeconds(run.startedAt),
+        startDate: epochSeconds(execution.startedAt),
         stopDate: outcome.status === 'RUNNING' ? undefined : epochSeconds(outcome.at),
-        input: run.input,
+        input: execution.input,
         inputDetails: { included: true },
         ...(outcome.status === 'SUCCEEDED' && { output: outcome.output, outputDetails: { included: true } }),
         ...(hasFailed(outcome) && { error: outcome.error, cause: outcome.cause }),
@@ -272,24 +272,24 @@ export async function startStepFunctions(options: {
     },
 
     StopExecution(body) {
-      const { executionArn, error, cause } = read(Body.StopExecution, body);
-      const run = runOf(executionArn);
+      const { executionArn, error, cause } = parseBody(requestSchemas.StopExecution, body);
+      const execution = findExecution(executionArn);
       // What has ended already keeps its own end, and its time is the answer.
-      end(run, { status: 'ABORTED', at: now(), error, cause });
-      return { stopDate: epochSeconds(run.outcome.status === 'RUNNING' ? now() : run.outcome.at) };
+      end(execution, { status: 'ABORTED', at: now(), error, cause });
+      return { stopDate: epochSeconds(execution.outcome.status === 'RUNNING' ? now() : execution.outcome.at) };
     },
 
     SendTaskSuccess(body) {
-      const { taskToken, output } = read(Body.SendTaskSuccess, body);
-      const wait = waitOf(taskToken);
+      const { taskToken, output } = parseBody(requestSchemas.SendTaskSuccess, body);
+      const wait = findWait(taskToken);
       if (!isJson(output)) throw new ServiceError('InvalidOutput', 'Invalid Output');
       settle(wait, ({ resolve }) => resolve(JSON.parse(output)));
       return {};
     },
 
     SendTaskFailure(body) {
-      const { taskToken, error = 'States.TaskFailed', cause = '' } = read(Body.SendTaskFailure, body);
-      settle(waitOf(taskToken), ({ reject }) => reject(namedError(error, cause)));
+      const { taskToken, error = 'States.TaskFailed', cause = '' } = parseBody(requestSchemas.SendTaskFailure, body);
+      settle(findWait(taskToken), ({ reject }) => reject(namedError(error, cause)));
       return {};
     },
   };
@@ -297,50 +297,50 @@ export async function startStepFunctions(options: {
   /** Everything that has an end by the clock, earliest first. */
   const deadlines = () =>
     [
-      ...[...runs.values()].map((run) => ({
-        at: run.outcome.status === 'RUNNING' ? run.runsOutAt : undefined,
-        reach: () => end(run, { status: 'TIMED_OUT', at: now() }),
+      ...[...executions.values()].map((execution) => ({
+        at: execution.outcome.status === 'RUNNING' ? execution.deadlineAt : undefined,
+        reach: () => end(execution, { status: 'TIMED_OUT', at: now() }),
       })),
       ...[...waits.values()].map((wait) => ({
-        at: wait.open ? wait.runsOutAt : undefined,
-        reach: () => settle(wait, ({ reject }) => reject(timedOut)),
+        at: wait.isOpen ? wait.deadlineAt : undefined,
+        reach: () => settle(wait, ({ reject }) => reject(timeoutError)),
       })),
     ]
-      .flatMap(({ at, reach }) => (at === undefined ? [] : [{ at, reach }]))
+      .flatMap(({ at, reach: expire }) => (at === undefined ? [] : [{ at, reach: expire }]))
       .sort((a, b) => a.at.localeCompare(b.at));
 
-  const timeOut = () => {
-    for (const { at, reach } of deadlines()) if (at <= now()) reach();
+  const expireTimeouts = () => {
+    for (const { at, reach: expire } of deadlines()) if (at <= now()) expire();
   };
 
-  const eachSecond = setInterval(timeOut, 1000).unref();
-  const listener = await listen(operations, during);
-  for (const line of journal.kept) retell(line, runs, enter);
-  const unfinished = [...runs.values()].filter(({ outcome }) => outcome.status === 'RUNNING');
+  const timeoutTimer = setInterval(expireTimeouts, 1000).unref();
+  const listener = await startListener(operations, track);
+  for (const entry of executionLog.lines) replay(entry, executions, addExecution);
+  const unfinished = [...executions.values()].filter(({ outcome }) => outcome.status === 'RUNNING');
 
   return {
     endpoint: listener.endpoint,
     stateMachineArn,
     resume: () => {
-      for (const run of unfinished.splice(0)) drive(run);
+      for (const execution of unfinished.splice(0)) runExecution(execution);
     },
-    history: (executionName) => runs.get(executionName)?.steps.slice(),
-    executions: () => [...runs.values()].map(view),
-    async quiet() {
+    history: (executionName) => executions.get(executionName)?.steps.slice(),
+    executions: () => [...executions.values()].map(toExecution),
+    async whenIdle() {
       do {
-        await Promise.all(busy);
+        await Promise.all(pendingWork);
         // From the end of one handler to the start of the next the engine needs microtasks only, and this comes after
         // all of them.
         await afterMicrotasks();
-      } while (busy.size > 0);
+      } while (pendingWork.size > 0);
     },
     nextTimeoutAt: () => deadlines()[0]?.at ?? null,
-    timeOut,
+    expireTimeouts,
     async stop() {
-      clearInterval(eachSecond);
-      stopping = true;
-      for (const run of runs.values()) {
-        end(run, { status: 'ABORTED', at: now(), cause: 'the local system was stopped' });
+      clearInterval(timeoutTimer);
+      isStopping = true;
+      for (const execution of executions.values()) {
+        end(execution, { status: 'ABORTED', at: now(), cause: 'the local system was stopped' });
       }
       await listener.close();
     },
@@ -355,19 +355,19 @@ const ACCOUNT = 'arn:aws:states:us-east-1:000000000000';
  * for it.
  */
 const RETRY_PAUSE_MS = 20;
-const LONGEST_RETRY_PAUSE_MS = 200;
+const RETRY_PAUSE_MS_MAX = 200;
 
 /**
  * The longest that a timer of Node can wait. The engine gives a task one minute unless told otherwise, and a longer
  * time than this no time at all.
  */
-const LONGEST_TIMER_SECONDS = 2_147_483;
+const TIMER_SECONDS_MAX = 2_147_483;
 
 const EXECUTION_NAME = /^[^\s\p{Cc}<>{}[\]?*"#%\\^|~`$&,;:/]{1,80}$/u;
 
 type Json = Parameters<StateMachine['run']>[0];
 
-type Outcome =
+type ExecutionOutcome =
   | { readonly status: 'RUNNING' }
   | { readonly status: 'SUCCEEDED'; readonly at: Instant; readonly output: string }
   | {
@@ -377,39 +377,39 @@ type Outcome =
       readonly cause?: string | undefined;
     };
 
-type Run = {
+type ExecutionState = {
   readonly arn: string;
   readonly name: string;
   readonly input: string;
   readonly startedAt: Instant;
-  readonly runsOutAt: Instant | undefined;
+  readonly deadlineAt: Instant | undefined;
   readonly steps: Step[];
   /** How often in a row each state has failed: how long a retry waits follows from it. */
   readonly failures: Map<string, number>;
-  outcome: Outcome;
+  outcome: ExecutionOutcome;
   abort: () => void;
 };
 
 /** An attempt at a state that waits for its token to come back. A token is good once, and while its execution runs. */
 type Wait = {
-  readonly run: Run;
-  readonly runsOutAt: Instant | undefined;
+  readonly execution: ExecutionState;
+  readonly deadlineAt: Instant | undefined;
   readonly result: PromiseWithResolvers<Json>;
-  open: boolean;
+  isOpen: boolean;
 };
 
 /** A line of what is kept: an execution began, entered a state, or ended. */
-type Told = z.infer<typeof Told>;
-const Told = z.union([
-  z.strictObject({ name: z.string(), input: z.string(), startedAt: Moment }),
-  z.strictObject({ name: z.string(), state: z.string(), at: Moment }),
+type ExecutionLogEntry = z.infer<typeof ExecutionLogEntry>;
+const ExecutionLogEntry = z.union([
+  z.strictObject({ name: z.string(), input: z.string(), startedAt: IsoInstant }),
+  z.strictObject({ name: z.string(), state: z.string(), at: IsoInstant }),
   z.strictObject({
     name: z.string(),
     ended: z.union([
-      z.strictObject({ status: z.literal('SUCCEEDED'), at: Moment, output: z.string() }),
+      z.strictObject({ status: z.literal('SUCCEEDED'), at: IsoInstant, output: z.string() }),
       z.strictObject({
         status: z.enum(['FAILED', 'ABORTED', 'TIMED_OUT']),
-        at: Moment,
+        at: IsoInstant,
         error: z.string().optional(),
         cause: z.string().optional(),
       }),
@@ -417,33 +417,33 @@ const Told = z.union([
   }),
 ]);
 
-function retell(
-  line: Told,
-  runs: ReadonlyMap<string, Run>,
-  enter: (name: string, input: string, startedAt: Instant) => Run,
+function replay(
+  entry: ExecutionLogEntry,
+  executions: ReadonlyMap<string, ExecutionState>,
+  addExecution: (name: string, input: string, startedAt: Instant) => ExecutionState,
 ): void {
-  if ('input' in line) {
-    enter(line.name, line.input, line.startedAt);
+  if ('input' in entry) {
+    addExecution(entry.name, entry.input, entry.startedAt);
     return;
   }
-  const run = runs.get(line.name);
-  if (run === undefined) throw new Error(`The kept executions tell of ${line.name}, which never began.`);
-  if ('ended' in line) run.outcome = line.ended;
-  else run.steps.push({ state: line.state, at: line.at });
+  const execution = executions.get(entry.name);
+  if (execution === undefined) throw new Error(`The kept executions tell of ${entry.name}, which never began.`);
+  if ('ended' in entry) execution.outcome = entry.ended;
+  else execution.steps.push({ state: entry.state, at: entry.at });
 }
 
-function settle(wait: Wait, how: (result: PromiseWithResolvers<Json>) => void): void {
-  if (!wait.open) return;
-  wait.open = false;
-  how(wait.result);
+function settle(wait: Wait, settleResult: (result: PromiseWithResolvers<Json>) => void): void {
+  if (!wait.isOpen) return;
+  wait.isOpen = false;
+  settleResult(wait.result);
 }
 
-function view({ name, outcome, startedAt, steps }: Run): Execution {
-  const failed = hasFailed(outcome) ? { error: outcome.error ?? '', cause: outcome.cause ?? '' } : null;
-  return { name, status: outcome.status, startedAt, steps: steps.slice(), failure: failed };
+function toExecution({ name, outcome, startedAt, steps }: ExecutionState): Execution {
+  const failure = hasFailed(outcome) ? { error: outcome.error ?? '', cause: outcome.cause ?? '' } : null;
+  return { name, status: outcome.status, startedAt, steps: steps.slice(), failure: failure };
 }
 
-function hasFailed(outcome: Outcome): outcome is Extract<Outcome, { status: 'FAILED' | 'ABORTED' | 'TIMED_OUT' }> {
+function hasFailed(outcome: ExecutionOutcome): outcome is Extract<ExecutionOutcome, { status: 'FAILED' | 'ABORTED' | 'TIMED_OUT' }> {
   return outcome.status !== 'RUNNING' && outcome.status !== 'SUCCEEDED';
 }
 
@@ -456,15 +456,15 @@ function epochSeconds(at: Instant): number {
 const INVOKE = 'arn:aws:states:::lambda:invoke';
 const INVOKE_AND_WAIT = `${INVOKE}.waitForTaskToken`;
 
-const unsupported = (why: string) => z.undefined({ error: why }).optional();
+const unsupported = (reason: string) => z.undefined({ error: reason }).optional();
 
-const EveryState = {
+const commonStateFields = {
   QueryLanguage: z.literal('JSONPath', { error: 'the local engine knows JSONPath only' }).optional(),
   Assign: unsupported('the local engine has no variables'),
 };
 
 const TaskState = z.looseObject({
-  ...EveryState,
+  ...commonStateFields,
   Type: z.literal('Task'),
   Resource: z.enum([INVOKE, INVOKE_AND_WAIT]),
   Parameters: z.looseObject({ FunctionName: z.string() }),
@@ -475,12 +475,12 @@ const TaskState = z.looseObject({
 
 const State = z.discriminatedUnion(
   'Type',
-  [TaskState, z.looseObject({ ...EveryState, Type: z.enum(['Pass', 'Choice', 'Parallel', 'Map', 'Succeed', 'Fail']) })],
+  [TaskState, z.looseObject({ ...commonStateFields, Type: z.enum(['Pass', 'Choice', 'Parallel', 'Map', 'Succeed', 'Fail']) })],
   { error: 'the local engine runs no state of this Type (a Wait would not see the clock being wound on)' },
 );
 
 const Machine = z.looseObject({
-  QueryLanguage: EveryState.QueryLanguage,
+  QueryLanguage: commonStateFields.QueryLanguage,
   TimeoutSeconds: z.int().positive().optional(),
   StartAt: z.string(),
   States: z.record(
@@ -493,13 +493,13 @@ const Machine = z.looseObject({
   ),
 });
 
-type Task = { readonly state: string; readonly waits: boolean; readonly timeoutSeconds: number | undefined };
+type Task = { readonly state: string; readonly waitsForToken: boolean; readonly timeoutSeconds: number | undefined };
 
 /**
  * Checks a workflow for what would go wrong here, and makes of it what the engine runs as the service would run the
  * original.
  */
-function prepare(
+function prepareWorkflow(
   definition: unknown,
   handlers: StepHandlers,
 ): {
@@ -508,9 +508,9 @@ function prepare(
   tasks: readonly Task[];
   timeoutSeconds: number | undefined;
 } {
-  const named = statesOf(definition);
+  const states = statesOf(definition);
   const tasks: Task[] = [];
-  for (const [name, value] of named) {
+  for (const [name, value] of states) {
     const state = State.safeParse(value);
     if (!state.success) throw new Error(`The workflow's state "${name}" cannot run: ${z.prettifyError(state.error)}`);
     if (state.data.Type !== 'Task') continue;
@@ -520,14 +520,14 @@ function prepare(
         `The workflow's state "${name}" calls ${Parameters.FunctionName}, and there is no such function.`,
       );
     }
-    tasks.push({ state: name, waits: Resource === INVOKE_AND_WAIT, timeoutSeconds: TimeoutSeconds });
+    tasks.push({ state: name, waitsForToken: Resource === INVOKE_AND_WAIT, timeoutSeconds: TimeoutSeconds });
   }
   const { TimeoutSeconds: timeoutSeconds, ...rest } = Machine.parse(definition);
   const runnable = z.custom<StateMachineDefinition>((value) => Machine.safeParse(value).success);
-  const adapted = runnable.parse(JSON.parse(JSON.stringify(rest), forTheEngine));
+  const adapted = runnable.parse(JSON.parse(JSON.stringify(rest), adaptForEngine));
   return {
     machine: new StateMachine(adapted, { validationOptions: { noValidate: true } }),
-    states: named.map(([name]) => name),
+    states: states.map(([name]) => name),
     tasks,
     timeoutSeconds,
   };
@@ -542,28 +542,28 @@ function statesOf(machine: unknown): [string, unknown][] {
 }
 
 /** A JSON reviver for what the engine does differently from the service. */
-function forTheEngine(key: string, value: unknown): unknown {
+function adaptForEngine(key: string, value: unknown): unknown {
   // It takes "$" for the name of a field; without a ResultPath it does what "$" means.
   if (key === 'ResultPath' && value === '$') return undefined;
   // It dates executions by the wall clock.
   if (typeof value === 'string') return value.replaceAll('$$.Execution.StartTime', () => '$$.Local.StartTime');
   const task = TaskState.safeParse(value);
   if (!task.success) return value;
-  const { Resource, TimeoutSeconds = LONGEST_TIMER_SECONDS } = task.data;
+  const { Resource, TimeoutSeconds = TIMER_SECONDS_MAX } = task.data;
   // Waiting for a token runs by the system's clock and is timed out by us.
-  const seconds = Resource === INVOKE_AND_WAIT ? LONGEST_TIMER_SECONDS : TimeoutSeconds;
-  return { ...task.data, TimeoutSeconds: Math.min(seconds, LONGEST_TIMER_SECONDS) };
+  const seconds = Resource === INVOKE_AND_WAIT ? TIMER_SECONDS_MAX : TimeoutSeconds;
+  return { ...task.data, TimeoutSeconds: Math.min(seconds, TIMER_SECONDS_MAX) };
 }
 
 type TaskInput = z.infer<typeof TaskInput>;
 const TaskInput = z.object({ FunctionName: z.string(), Payload: z.unknown() });
 
 /** The token among those issued that a Payload hands over, at whatever depth. */
-function tokenIn(payload: unknown, issued: ReadonlySet<string>): string | undefined {
-  if (typeof payload === 'string') return issued.has(payload) ? payload : undefined;
+function findToken(payload: unknown, issuedTokens: ReadonlySet<string>): string | undefined {
+  if (typeof payload === 'string') return issuedTokens.has(payload) ? payload : undefined;
   if (typeof payload !== 'object' || payload === null) return undefined;
   for (const part of Object.values(payload)) {
-    const token = tokenIn(part, issued);
+    const token = findToken(part, issuedTokens);
     if (token !== undefined) return token;
   }
   return undefined;
@@ -572,7 +572,7 @@ function tokenIn(payload: unknown, issued: ReadonlySet<string>): string | undefi
 // How things fail
 
 /** What a state is left with when its execution has ended; no Retry and no Catch may take it up. */
-class Ended extends Error {
+class ExecutionEndedError extends Error {
   readonly isRetryable = false;
   readonly isCatchable = false;
 }
@@ -582,12 +582,12 @@ function namedError(name: string, message: string): Error {
 }
 
 /** A function's failure as Step Functions reports it: the error is the exception's name, the cause is a JSON text. */
-function lambdaError(thrown: unknown): Error {
+function toLambdaError(thrown: unknown): Error {
   const { name, message, stack = '' } = thrown instanceof Error ? thrown : new Error(String(thrown));
   return namedError(name, JSON.stringify({ errorType: name, errorMessage: message, trace: stack.split('\n') }));
 }
 
-function failure(error: unknown): { error: string; cause: string } {
+function describeFailure(error: unknown): { error: string; cause: string } {
   const reason = error instanceof ExecutionError ? error.cause : error;
   return reason instanceof Error
     ? { error: reason.name, cause: reason.message }
@@ -598,7 +598,7 @@ function failure(error: unknown): { error: string; cause: string } {
  * The engine's own timeout error, the one thing that `States.TaskFailed` does not match. It is not exported, so it is
  * had from a task that times out.
  */
-async function engineTimeout(): Promise<unknown> {
+async function captureTimeoutError(): Promise<unknown> {
   const never = { Type: 'Task', Resource: INVOKE, TimeoutSeconds: 0.001, End: true } as const;
   const machine = new StateMachine(
     { StartAt: 'Never', States: { Never: never } },
@@ -626,7 +626,7 @@ class ServiceError extends Error {
   }
 }
 
-const Body = {
+const requestSchemas = {
   StartExecution: z.object({
     stateMachineArn: z.string(),
     name: z.string().optional(),
@@ -638,22 +638,22 @@ const Body = {
   SendTaskFailure: z.object({ taskToken: z.string(), error: z.string().optional(), cause: z.string().optional() }),
 };
 
-type Operations = Readonly<Record<keyof typeof Body, (body: unknown) => object>>;
+type Operations = Readonly<Record<keyof typeof requestSchemas, (body: unknown) => object>>;
 
 type Listener = { readonly endpoint: string; close(): Promise<void> };
 
-async function listen(operations: Operations, during: <T>(work: Promise<T>) => Promise<T>): Promise<Listener> {
-  const byTarget = new Map(Object.entries(operations).map(([name, run]) => [`AWSStepFunctions.${name}`, run]));
+async function startListener(operations: Operations, track: <T>(work: Promise<T>) => Promise<T>): Promise<Listener> {
+  const byTarget = new Map(Object.entries(operations).map(([name, operation]) => [`AWSStepFunctions.${name}`, operation]));
 
   const respond = async (request: IncomingMessage, response: ServerResponse) => {
     const body = await text(request).catch(() => undefined);
     // The caller hung up in the middle of it: there is nobody to answer.
     if (body === undefined) return;
-    const { status, answered } = answer(byTarget.get(String(request.headers['x-amz-target'])), body);
+    const { status, responseBody } = handleRequest(byTarget.get(String(request.headers['x-amz-target'])), body);
     response.writeHead(status, { 'content-type': 'application/x-amz-json-1.0', 'x-amzn-requestid': randomUUID() });
-    response.end(JSON.stringify(answered));
+    response.end(JSON.stringify(responseBody));
   };
-  const server = createServer((request, response) => void during(respond(request, response)));
+  const server = createServer((request, response) => void track(respond(request, response)));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
@@ -670,24 +670,24 @@ async function listen(operations: Operations, during: <T>(work: Promise<T>) => P
   };
 }
 
-function answer(
+function handleRequest(
   operation: ((body: unknown) => object) | undefined,
   body: string,
-): { status: number; answered: object } {
+): { status: number; responseBody: object } {
   try {
     if (operation === undefined) throw new ServiceError('UnknownOperationException', 'not in the local system');
     if (!isJson(body)) throw new ServiceError('SerializationException', 'the body is not JSON');
-    return { status: 200, answered: operation(JSON.parse(body)) };
+    return { status: 200, responseBody: operation(JSON.parse(body)) };
   } catch (error) {
-    if (error instanceof ServiceError) return { status: 400, answered: { __type: error.name, message: error.message } };
+    if (error instanceof ServiceError) return { status: 400, responseBody: { __type: error.name, message: error.message } };
     throw error;
   }
 }
 
-function read<T>(schema: z.ZodType<T>, body: unknown): T {
-  const judged = schema.safeParse(body);
-  if (judged.success) return judged.data;
-  throw new ServiceError('ValidationException', z.prettifyError(judged.error));
+function parseBody<T>(schema: z.ZodType<T>, body: unknown): T {
+  const result = schema.safeParse(body);
+  if (result.success) return result.data;
+  throw new ServiceError('ValidationException', z.prettifyError(result.error));
 }
 
 function isJson(text: string): boolean {

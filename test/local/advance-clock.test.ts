@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { type Instant, later } from '../../domain/calendar/instant.ts';
-import { makeWindOn } from '../../local/advance-clock.ts';
-import { makeClock, momentAfter } from '../../local/clock.ts';
+import { type Instant, addDuration } from '../../domain/calendar/instant.ts';
+import { addIsoDuration, createClock } from '../../local/clock.ts';
+import { createAdvanceClock } from '../../local/advance-clock.ts';
 import { mondayBeforeNine, mondayNine, mondayTen, tuesdayNine, wednesdayNoon } from '../instants.ts';
 
 /**
@@ -9,26 +9,26 @@ import { mondayBeforeNine, mondayNine, mondayTen, tuesdayNine, wednesdayNoon } f
  * each makes another thing due if `then` says so.
  */
 function systemAt(start: Instant, due: readonly Instant[] = [], timeouts: readonly Instant[] = [], then?: Instant) {
-  const clock = makeClock({ startEpochMilliseconds: Date.parse(start), wall: () => 0 });
+  const clock = createClock({ startEpochMilliseconds: Date.parse(start), wall: () => 0 });
   const happened: string[] = [];
   const open = { due: [...due], timeouts: [...timeouts] };
   const reached = (times: Instant[]) => times.splice(0).filter((at) => (at <= clock.now() ? true : !times.push(at)));
-  const windOn = makeWindOn({
+  const windOn = createAdvanceClock({
     clock,
     sweep: async () => {
       const done = reached(open.due);
       if (done.length > 0) happened.push(`${clock.now()} sweep: ${done.length}`);
       return open.due.toSorted()[0] ?? null;
     },
-    waits: {
+    timeouts: {
       nextTimeoutAt: () => open.timeouts.toSorted()[0] ?? null,
-      timeOut: () => {
+      expireTimeouts: () => {
         if (reached(open.timeouts).length === 0) return;
         happened.push(`${clock.now()} timed out`);
         if (then !== undefined) open.due.push(then);
       },
     },
-    quiet: async () => void (await Promise.resolve()),
+    whenIdle: async () => void (await Promise.resolve()),
   });
   return { clock, windOn, happened, open };
 }
@@ -36,29 +36,29 @@ function systemAt(start: Instant, due: readonly Instant[] = [], timeouts: readon
 describe('winding the clock on', () => {
   it('puts it where it is told to', async () => {
     const { clock, windOn } = systemAt(mondayNine);
-    expect(await windOn(() => tuesdayNine)).toBe('done');
+    expect(await windOn(() => tuesdayNine)).toBe('advanced');
     expect(clock.now()).toBe(tuesdayNine);
-    expect(await windOn((now) => momentAfter(now, 'PT1H'))).toBe('done');
-    expect(clock.now()).toBe(later(tuesdayNine, { hours: 1 }));
+    expect(await windOn((now) => addIsoDuration(now, 'PT1H'))).toBe('advanced');
+    expect(clock.now()).toBe(addDuration(tuesdayNine, { hours: 1 }));
   });
 
   it('runs what falls due on the way in order, each at the full minute at which the schedule would have', async () => {
     const { windOn, happened } = systemAt(
       mondayNine,
-      [later(mondayTen, { seconds: 1 }), mondayTen, later(tuesdayNine, { seconds: -30 })],
-      [later(mondayTen, { minutes: 30 })],
+      [addDuration(mondayTen, { seconds: 1 }), mondayTen, addDuration(tuesdayNine, { seconds: -30 })],
+      [addDuration(mondayTen, { minutes: 30 })],
     );
     await windOn(() => tuesdayNine);
     expect(happened).toEqual([
       `${mondayTen} sweep: 1`,
-      `${later(mondayTen, { minutes: 1 })} sweep: 1`,
-      `${later(mondayTen, { minutes: 30 })} timed out`,
+      `${addDuration(mondayTen, { minutes: 1 })} sweep: 1`,
+      `${addDuration(mondayTen, { minutes: 30 })} timed out`,
       `${tuesdayNine} sweep: 1`,
     ]);
   });
 
   it('runs what is due at its end, and nothing that is due after', async () => {
-    const { windOn, happened, open } = systemAt(mondayNine, [mondayTen, later(mondayTen, { seconds: 1 })]);
+    const { windOn, happened, open } = systemAt(mondayNine, [mondayTen, addDuration(mondayTen, { seconds: 1 })]);
     await windOn(() => mondayTen);
     expect(happened).toEqual([`${mondayTen} sweep: 1`]);
     expect(open.due).toHaveLength(1);
@@ -79,47 +79,47 @@ describe('winding the clock on', () => {
 
   it('refuses a moment that has passed and one that there is not, and does nothing then', async () => {
     const { clock, windOn, happened } = systemAt(mondayNine, [mondayNine]);
-    expect(await windOn(() => mondayBeforeNine)).toBe('backwards');
-    expect(await windOn(() => undefined)).toBe('nowhere');
+    expect(await windOn(() => mondayBeforeNine)).toBe('in-the-past');
+    expect(await windOn(() => undefined)).toBe('invalid-target');
     expect(happened).toEqual([]);
     expect(clock.now()).toBe(mondayNine);
   });
 
   it('comes to its end even where something stays due whatever is done', async () => {
     let sweeps = 0;
-    const clock = makeClock({ startEpochMilliseconds: Date.parse(mondayNine), wall: () => 0 });
-    const windOn = makeWindOn({
+    const clock = createClock({ startEpochMilliseconds: Date.parse(mondayNine), wall: () => 0 });
+    const windOn = createAdvanceClock({
       clock,
       sweep: async () => {
         sweeps += 1;
         return mondayNine;
       },
-      waits: { nextTimeoutAt: () => null, timeOut: () => undefined },
-      quiet: async () => undefined,
+      timeouts: { nextTimeoutAt: () => null, expireTimeouts: () => undefined },
+      whenIdle: async () => undefined,
     });
-    expect(await windOn(() => later(mondayNine, { minutes: 5 }))).toBe('done');
+    expect(await windOn(() => addDuration(mondayNine, { minutes: 5 }))).toBe('advanced');
     expect(sweeps).toBe(6);
   });
 
   it('is done once after the other when two ask at once, each from where the first left it', async () => {
-    const { clock, windOn, happened } = systemAt(mondayNine, [mondayTen, later(tuesdayNine, { hours: 1 })]);
-    const aDay = (now: Instant) => momentAfter(now, 'P1D');
-    expect(await Promise.all([windOn(aDay), windOn(aDay)])).toEqual(['done', 'done']);
-    expect(clock.now()).toBe(later(tuesdayNine, { days: 1 }));
+    const { clock, windOn, happened } = systemAt(mondayNine, [mondayTen, addDuration(tuesdayNine, { hours: 1 })]);
+    const aDay = (now: Instant) => addIsoDuration(now, 'P1D');
+    expect(await Promise.all([windOn(aDay), windOn(aDay)])).toEqual(['advanced', 'advanced']);
+    expect(clock.now()).toBe(addDuration(tuesdayNine, { days: 1 }));
     expect(happened).toHaveLength(2);
   });
 
   it('still works after a sweep that failed, which is told to whoever wound the clock', async () => {
-    const clock = makeClock({ startEpochMilliseconds: Date.parse(mondayNine), wall: () => 0 });
+    const clock = createClock({ startEpochMilliseconds: Date.parse(mondayNine), wall: () => 0 });
     let fails = true;
-    const windOn = makeWindOn({
+    const windOn = createAdvanceClock({
       clock,
       sweep: () => (fails ? Promise.reject(new Error('planted')) : Promise.resolve(null)),
-      waits: { nextTimeoutAt: () => null, timeOut: () => undefined },
-      quiet: async () => undefined,
+      timeouts: { nextTimeoutAt: () => null, expireTimeouts: () => undefined },
+      whenIdle: async () => undefined,
     });
     await expect(windOn(() => mondayTen)).rejects.toThrow('planted');
     fails = false;
-    expect(await windOn(() => mondayTen)).toBe('done');
+    expect(await windOn(() => mondayTen)).toBe('advanced');
   });
 });

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { root } from '../project-files.ts';
 
 /** `local/main.ts` in a process of its own, as it was started. */
-export type Spawned = {
+export type SpawnedSystem = {
   readonly pid: number;
   /** All that it printed so far. */
   readonly out: () => string;
@@ -18,7 +18,7 @@ export type Spawned = {
   kill(signal: NodeJS.Signals): void;
 };
 
-const running = new Set<Spawned>();
+const running = new Set<SpawnedSystem>();
 
 /** Ends whatever is still running: for the end of a test, or of a file. */
 export async function stopAll(): Promise<void> {
@@ -32,18 +32,18 @@ export async function stopAll(): Promise<void> {
  */
 export function spawnSystem(
   environment: Readonly<Record<string, string | undefined>> = {},
-  { before, asChildOf }: { before?: string; asChildOf?: readonly string[] } = {},
-): Spawned {
+  { preload, wrapper }: { preload?: string; wrapper?: readonly string[] } = {},
+): SpawnedSystem {
   const inherited = { ...process.env };
   for (const name of ['DATA', 'AWS_ENDPOINT_URL_DYNAMODB', 'FORCE_COLOR']) delete inherited[name];
-  const [program = '', ...words] = [
-    ...(asChildOf ?? []),
+  const [program = '', ...args] = [
+    ...(wrapper ?? []),
     process.execPath,
-    ...(before === undefined ? [] : ['--import', `data:text/javascript,${encodeURIComponent(before)}`]),
+    ...(preload === undefined ? [] : ['--import', `data:text/javascript,${encodeURIComponent(preload)}`]),
     'local/main.ts',
     '--end-with-parent',
   ];
-  const child = spawn(program, words, {
+  const child = spawn(program, args, {
     cwd: root,
     env: { ...inherited, PORT: '0', SEED: 'none', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -64,7 +64,7 @@ export function spawnSystem(
     ready.resolve(undefined);
     return code ?? signal;
   });
-  const spawned: Spawned = {
+  const spawned: SpawnedSystem = {
     pid: child.pid ?? 0,
     out: () => out,
     err: () => err,
@@ -77,9 +77,9 @@ export function spawnSystem(
 }
 
 /** The address of a system that must start. */
-export async function addressOf(spawned: Spawned): Promise<string> {
-  const address = await spawned.ready;
-  if (address === undefined) throw new Error(`The system did not start: ${spawned.err()}`);
+export async function waitForAddress(system: SpawnedSystem): Promise<string> {
+  const address = await system.ready;
+  if (address === undefined) throw new Error(`The system did not start: ${system.err()}`);
   return address;
 }
 
@@ -104,4 +104,4 @@ function parentOf(pid: number): number | undefined {
   }
 }
 
-export const isThere = (pid: number) => parentOf(pid) !== undefined;
+export const isRunning = (pid: number) => parentOf(pid) !== undefined;

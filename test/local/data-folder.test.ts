@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { takeFolder } from '../../local/data-folder.ts';
+import { lockDataFolder } from '../../local/data-folder.ts';
 
 let parent: string;
 beforeEach(() => {
@@ -12,23 +12,23 @@ afterEach(() => rmSync(parent, { recursive: true }));
 
 describe('a folder for the data', () => {
   it('is made where there is none', async () => {
-    const giveBack = await takeFolder(join(parent, 'a', 'b'));
+    const giveBack = await lockDataFolder(join(parent, 'a', 'b'));
     expect(existsSync(join(parent, 'a', 'b'))).toBe(true);
     await giveBack();
   });
 
   it.runIf(process.platform === 'linux')('is one system’s at a time, by whatever name', async () => {
-    const giveBack = await takeFolder(join(parent, 'data'));
+    const giveBack = await lockDataFolder(join(parent, 'data'));
     symlinkSync(join(parent, 'data'), join(parent, 'other-name'));
-    await expect(takeFolder(join(parent, 'other-name'))).rejects.toThrow(/^Another system is using the data in .*\.$/);
+    await expect(lockDataFolder(join(parent, 'other-name'))).rejects.toThrow(/^Another system is using the data in .*\.$/);
     await giveBack();
-    await (await takeFolder(join(parent, 'other-name')))();
+    await (await lockDataFolder(join(parent, 'other-name')))();
   });
 
   it('is refused in one line where it is a file', async () => {
     writeFileSync(join(parent, 'file'), '');
-    await expect(takeFolder(join(parent, 'file'))).rejects.toThrow(/^DATA names .*file, which cannot be used/);
-    await expect(takeFolder(join(parent, 'file', 'below'))).rejects.toThrow(
+    await expect(lockDataFolder(join(parent, 'file'))).rejects.toThrow(/^DATA names .*file, which cannot be used/);
+    await expect(lockDataFolder(join(parent, 'file', 'below'))).rejects.toThrow(
       /^DATA names .*below, which cannot be used/,
     );
   });

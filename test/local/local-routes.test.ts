@@ -1,18 +1,18 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { type Instant, later } from '../../domain/calendar/instant.ts';
+import { type Instant, addDuration } from '../../domain/calendar/instant.ts';
 import { contoso, installationIdOf } from '../../local/seed.ts';
-import { addressOf, spawnSystem, stopAll } from './child-process.ts';
+import { waitForAddress, spawnSystem, stopAll } from './child-process.ts';
 
 let address: string;
 beforeAll(async () => {
-  address = await addressOf(spawnSystem({ SEED: '' }));
+  address = await waitForAddress(spawnSystem({ SEED: '' }));
 });
 afterAll(stopAll);
 
-type Asking = { readonly method?: string; readonly body?: unknown; readonly token?: string };
+type RequestOptions = { readonly method?: string; readonly body?: unknown; readonly token?: string };
 
-async function ask(path: string, { method, body, token }: Asking = {}) {
+async function ask(path: string, { method, body, token }: RequestOptions = {}) {
   const response = await fetch(new URL(path, address), {
     method: method ?? (body === undefined ? 'GET' : 'POST'),
     headers: token === undefined ? {} : { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
@@ -75,8 +75,8 @@ describe('GET and POST /_local/clock', () => {
     const before = await now();
     expect(await ask('/_local/clock', { body: { advance: 'P1DT2H' } })).toMatchObject({ status: 200 });
     const advanced = await now();
-    expect(advanced >= later(before, { hours: 26 })).toBe(true);
-    const target = later(advanced, { days: 1 });
+    expect(advanced >= addDuration(before, { hours: 26 })).toBe(true);
+    const target = addDuration(advanced, { days: 1 });
     const { status, body } = await ask('/_local/clock', { body: { now: target } });
     expect(status).toBe(200);
     expect(body.now >= target).toBe(true);
@@ -84,7 +84,7 @@ describe('GET and POST /_local/clock', () => {
   });
 
   it('take a moment with an offset', async () => {
-    const target = `${later(await now(), { days: 1 }).slice(0, 19)}+00:00`;
+    const target = `${addDuration(await now(), { days: 1 }).slice(0, 19)}+00:00`;
     expect(await ask('/_local/clock', { body: { now: target } })).toMatchObject({ status: 200 });
   });
 
@@ -100,14 +100,14 @@ describe('GET and POST /_local/clock', () => {
   ])('answer %j with %i %s, and do not move it', async (body, status, code) => {
     const before = await now();
     expect(await ask('/_local/clock', { method: 'POST', body })).toMatchObject(problem(status, code));
-    expect((await now()) < later(before, { minutes: 5 })).toBe(true);
+    expect((await now()) < addDuration(before, { minutes: 5 })).toBe(true);
   });
 
   it('answer both of two who wind it at the same time', async () => {
     const before = await now();
     const wind = () => ask('/_local/clock', { body: { advance: 'P1D' } });
     expect((await Promise.all([wind(), wind()])).map(({ status }) => status)).toEqual([200, 200]);
-    expect((await now()) >= later(before, { days: 2 })).toBe(true);
+    expect((await now()) >= addDuration(before, { days: 2 })).toBe(true);
   });
 });
 
@@ -196,7 +196,7 @@ describe('the mail box page', () => {
     ]) {
       const answer = await ask(path);
       expect({ path, status: answer.status }).toEqual({ path, status: 404 });
-      expect(answer.text).toContain('Mail box');
+      expect(answer.text).toContain('Mailbox');
     }
   });
 });

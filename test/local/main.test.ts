@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import type { Spawned } from './child-process.ts';
-import { addressOf, descendantsOf, hasCurl, isThere, spawnSystem, stopAll } from './child-process.ts';
+import type { SpawnedSystem } from './child-process.ts';
+import { waitForAddress, descendantsOf, hasCurl, isRunning, spawnSystem, stopAll } from './child-process.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -21,8 +21,8 @@ afterEach(async () => {
 });
 
 async function allGone(pids: readonly number[]): Promise<boolean> {
-  for (let tries = 0; tries < 200 && pids.some(isThere); tries += 1) await sleep(25);
-  return !pids.some(isThere);
+  for (let tries = 0; tries < 200 && pids.some(isRunning); tries += 1) await sleep(25);
+  return !pids.some(isRunning);
 }
 
 async function post(url: string, body: unknown, token?: string) {
@@ -49,7 +49,7 @@ describe('a system that is told to stop', () => {
     'by %s ends with 0, and so does all that it started',
     async (signal) => {
       const system = spawnSystem();
-      const address = await addressOf(system);
+      const address = await waitForAddress(system);
       const started = descendantsOf(system.pid);
       expect(started.length).toBeGreaterThan(0);
       // npm passes on a Ctrl-C that the terminal has sent already.
@@ -79,7 +79,7 @@ describe('a system that is told to stop', () => {
 describe('a system that is killed outright', () => {
   it('leaves no process behind', async () => {
     const system = spawnSystem();
-    await addressOf(system);
+    await waitForAddress(system);
     const started = descendantsOf(system.pid);
     system.kill('SIGKILL');
     await system.ended;
@@ -87,8 +87,8 @@ describe('a system that is killed outright', () => {
   });
 
   it('is not outlived by its engines, nor does it outlive who started it', async () => {
-    const system = spawnSystem({}, { asChildOf: ['sh', '-c', '"$@"; exit $?', 'sh'] });
-    await addressOf(system);
+    const system = spawnSystem({}, { wrapper: ['sh', '-c', '"$@"; exit $?', 'sh'] });
+    await waitForAddress(system);
     const started = descendantsOf(system.pid);
     expect(started.length).toBeGreaterThan(1);
     system.kill('SIGKILL');
@@ -98,7 +98,7 @@ describe('a system that is killed outright', () => {
 
 describe('a system that cannot start', () => {
   /** What it said when it ended. */
-  async function complaintOf(system: Spawned): Promise<string> {
+  async function complaintOf(system: SpawnedSystem): Promise<string> {
     expect(await system.ended).toBe(1);
     expect(system.out()).toBe('');
     return system.err();
@@ -130,7 +130,7 @@ describe('a system that cannot start', () => {
 
   it('says in one line that there is no engine for this machine', async () => {
     const before = "Object.defineProperty(process, 'arch', { value: 's390x' });";
-    expect(await complaintOf(spawnSystem({}, { before }))).toMatch(
+    expect(await complaintOf(spawnSystem({}, { preload: before }))).toMatch(
       /^There is no DynamoDB engine for this machine \(@dynoxide\/linux-s390x is not installed\)[^\n]*\n$/,
     );
   });
@@ -139,7 +139,7 @@ describe('a system that cannot start', () => {
 describe('a system whose engine ends by itself', () => {
   it('says so in one line and ends with 1', async () => {
     const system = spawnSystem();
-    await addressOf(system);
+    await waitForAddress(system);
     const engine = descendantsOf(system.pid).find((pid) =>
       readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')[0]?.endsWith('/dynoxide'),
     );
@@ -158,7 +158,7 @@ describe('the data in a folder', () => {
 
   it('outlive a kill, and a request that was open is decided by the link that was mailed before', async () => {
     const killed = spawnSystem({ SEED: '', DATA: folder });
-    const before = await addressOf(killed);
+    const before = await waitForAddress(killed);
     const ada = await signIn(before, 'ada.lind@contoso.example');
     await post(`${before}/_local/clock`, { advance: 'P30D' });
     const mak = async (address: string) => {
@@ -200,13 +200,13 @@ describe('the data in a folder', () => {
     killed.kill('SIGKILL');
     await killed.ended;
 
-    const after = await addressOf(spawnSystem({ SEED: '', DATA: folder, PORT: new URL(before).port }));
+    const after = await waitForAddress(spawnSystem({ SEED: '', DATA: folder, PORT: new URL(before).port }));
     expect(after).toBe(before);
     expect(z.object({ now: z.string() }).parse(await get(`${after}/_local/clock`, ada)).now > clockBefore).toBe(true);
     expect(await mailTo(after)).toBe(text);
     expect((await mak(after)).limit).toBe(50);
     const link = /^http\S+\/approvals\/\S+$/m.exec(text)?.[0] ?? '';
-    const code = /^\s*(\d{6})$/m.exec(text)?.[1] ?? '';
+    const code = /^Code: (\d{6})$/m.exec(text)?.[1] ?? '';
     const decided = await fetch(link, { method: 'POST', body: new URLSearchParams({ code, decision: 'approve' }) });
     expect(decided.status).toBe(200);
     let status = '';
@@ -222,7 +222,7 @@ describe('the data in a folder', () => {
   });
 
   it('are one system’s alone', async () => {
-    await addressOf(spawnSystem({ DATA: folder }));
+    await waitForAddress(spawnSystem({ DATA: folder }));
     const second = spawnSystem({ DATA: folder });
     expect(await second.ended).toBe(1);
     expect(second.err()).toMatch(/^Another system is using the data in [^\n]*\n$/);
@@ -237,7 +237,7 @@ describe('what the terminal shows', () => {
 
   it('fits eighty columns and ends with the ready line', async () => {
     const system = spawnSystem({ SEED: '' });
-    const address = await addressOf(system);
+    const address = await waitForAddress(system);
     const lines = system.out().trimEnd().split('\n');
     expect(lines.filter((line) => line.length > 80)).toEqual([]);
     expect(lines.at(-1)).toBe(`ready ${address}`);
@@ -247,7 +247,7 @@ describe('what the terminal shows', () => {
 
   it.runIf(hasCurl)('has commands to paste that lead to a mail for the Notices Correspondent', async () => {
     const system = spawnSystem({ SEED: '' });
-    const address = await addressOf(system);
+    const address = await waitForAddress(system);
     const said = execFileSync('sh', ['-eu'], { input: commandsIn(system.out()), encoding: 'utf8' });
     for (const line of [/^"type":"MAK"/m, /^"limit":50\b/m, /^"used":48\b/m]) expect(said).toMatch(line);
     expect(said).toMatch(/"exceptionId":"EX-/);
@@ -258,7 +258,7 @@ describe('what the terminal shows', () => {
 
   it.runIf(hasCurl)('has commands for an empty world that lead to an agreement with its key', async () => {
     const system = spawnSystem();
-    await addressOf(system);
+    await waitForAddress(system);
     const said = execFileSync('sh', ['-eu'], { input: commandsIn(system.out()), encoding: 'utf8' });
     expect(said).toMatch(/"type":"KMS"|"items":\[\]/);
     expect(said).toContain('"agreementId":"V4407182"');

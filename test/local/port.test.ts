@@ -4,15 +4,15 @@ import type { AddressInfo } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
-import { type Door, takePort } from '../../local/port.ts';
+import { type ReservedPort, reservePort } from '../../local/port.ts';
 
 const ends: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
   for (const end of ends.splice(0)) await end();
 });
 
-async function take(port = 0): Promise<Door> {
-  const door = await takePort(port);
+async function take(port = 0): Promise<ReservedPort> {
+  const door = await reservePort(port);
   ends.push(door.close);
   return door;
 }
@@ -86,12 +86,12 @@ describe('a port that is free', () => {
 describe('a port that is in use', () => {
   it.each(['127.0.0.1', '0.0.0.0', ...(hasIpv6 ? ['::1', '::'] : [])])('at %s is told in one line', async (host) => {
     const { port } = await listening(host);
-    await expect(takePort(port)).rejects.toThrow(`Port ${port} is in use. Stop what uses it, or choose another`);
+    await expect(reservePort(port)).rejects.toThrow(`Port ${port} is in use. Stop what uses it, or choose another`);
   });
 
   it('leaves nothing taken', async () => {
     const { port, server } = await listening('::1');
-    await expect(takePort(port)).rejects.toThrow('in use');
+    await expect(reservePort(port)).rejects.toThrow('in use');
     server.close();
     await once(server, 'close');
     await take(port);

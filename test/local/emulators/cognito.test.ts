@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { generateKeyPair, type JWK, SignJWT, UnsecuredJWT } from 'jose';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type Instant, later } from '../../../domain/calendar/instant.ts';
-import { localAudience, localIssuer, startTokens, tokenLifetimeDays } from '../../../local/emulators/cognito.ts';
+import { type Instant, addDuration } from '../../../domain/calendar/instant.ts';
+import { localAudience, localIssuer, createTokenService, tokenLifetimeDays } from '../../../local/emulators/cognito.ts';
 import { mondayNine } from '../../instants.ts';
 
 const ann = { email: 'Ann@contoso.example', roles: ['call-center', 'exceptions-team'] };
@@ -14,10 +14,10 @@ const refused = { ok: false };
 /** The sign-in with a clock that a test moves. */
 const signIn = async (options: { folder?: string } = {}) => {
   let at: Instant = mondayNine;
-  const tokens = await startTokens({ now: () => at, ...options });
+  const tokens = await createTokenService({ now: () => at, ...options });
   return {
     ...tokens,
-    moveTo: (to: Instant) => {
+    advanceTo: (to: Instant) => {
       at = to;
     },
   };
@@ -65,14 +65,14 @@ describe('a token that was issued here', () => {
     expect(await verify(`${scheme}${await issue(ann)}`)).toMatchObject({ ok: true });
   });
 
-  it('outlasts a clock that is wound on by three weeks, and ends by that clock to the second', async () => {
-    const { issue, verify, moveTo } = await signIn();
+  it('survives an advance of the clock by three weeks and expires by that clock to the second', async () => {
+    const { issue, verify, advanceTo } = await signIn();
     const token = await issue(ann);
-    moveTo(later(mondayNine, { days: 21 }));
+    advanceTo(addDuration(mondayNine, { days: 21 }));
     expect(await verify(token)).toMatchObject({ ok: true });
-    moveTo(later(mondayNine, { days: tokenLifetimeDays, seconds: -1 }));
+    advanceTo(addDuration(mondayNine, { days: tokenLifetimeDays, seconds: -1 }));
     expect(await verify(token)).toMatchObject({ ok: true });
-    moveTo(later(mondayNine, { days: tokenLifetimeDays }));
+    advanceTo(addDuration(mondayNine, { days: tokenLifetimeDays }));
     expect(await verify(token)).toEqual(refused);
   });
 });

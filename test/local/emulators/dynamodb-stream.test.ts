@@ -3,12 +3,12 @@ import { PutCommand } from '@aws-sdk/lib-dynamodb';
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { StreamHandler } from '../../../local/emulators/dynamodb-stream.ts';
 import { followStream } from '../../../local/emulators/dynamodb-stream.ts';
-import type { Store } from '../../../store/dynamodb/table.ts';
+import type { Store } from '../../../store/store.ts';
 import { putAll } from '../../../store/dynamodb/table.ts';
-import type { Batch } from '../../functions/key-change-fixture.ts';
-import { startEngine } from '../../store/dynamodb.ts';
+import type { StreamBatch } from '../../functions/key-change-fixture.ts';
+import { startTestDynamoDb } from '../../store/dynamodb.ts';
 
-const engine = await startEngine();
+const engine = await startTestDynamoDb();
 let store: Store;
 let batches: (readonly string[])[];
 beforeEach(async () => {
@@ -20,8 +20,8 @@ const endpoint = () => process.env.AWS_ENDPOINT_URL_DYNAMODB ?? '';
 
 /** Which items a batch is of. */
 const itemsIn = (event: unknown) =>
-  (event as Batch).Records.map(({ dynamodb }) => String((dynamodb.NewImage?.SK as { S: string } | undefined)?.S));
-const sequencesIn = (event: unknown) => (event as Batch).Records.map(({ dynamodb }) => dynamodb.SequenceNumber);
+  (event as StreamBatch).Records.map(({ dynamodb }) => String((dynamodb.NewImage?.SK as { S: string } | undefined)?.S));
+const sequencesIn = (event: unknown) => (event as StreamBatch).Records.map(({ dynamodb }) => dynamodb.SequenceNumber);
 
 /** Notes the batches, and cannot see to the changes of the items that are named. */
 const noting =
@@ -54,11 +54,11 @@ describe('the stream of a table', () => {
     );
     const stream = await follow(noting());
     await put(...names.slice(200));
-    await stream.quiet();
+    await stream.whenIdle();
     expect(batches.flat().toSorted()).toEqual(names.toSorted());
     expect(batches.flat().slice(200)).toEqual(names.slice(200));
     expect(Math.max(...batches.map(({ length }) => length))).toBeLessThanOrEqual(100);
-    await stream.quiet();
+    await stream.whenIdle();
     expect(batches.flat()).toHaveLength(230);
   });
 
@@ -75,14 +75,14 @@ describe('the stream of a table', () => {
     };
     const stream = await follow(handler);
     await put('first');
-    await stream.quiet();
+    await stream.whenIdle();
     expect(batches).toEqual([['first'], ['second']]);
   });
 
   it('is read once by several who wait for quiet', async () => {
     const stream = await follow(noting());
     await put('a', 'b');
-    await Promise.all([stream.quiet(), stream.quiet(), stream.quiet()]);
+    await Promise.all([stream.whenIdle(), stream.whenIdle(), stream.whenIdle()]);
     expect(batches).toEqual([['a', 'b']]);
   });
 
@@ -100,12 +100,12 @@ describe('a change that cannot be seen to', () => {
     onTestFinished(() => complaint.mockRestore());
     const stream = await follow(noting('poison'));
     await put('a', 'poison', 'b');
-    await stream.quiet();
+    await stream.whenIdle();
     expect(batches[0]).toEqual(['a', 'poison', 'b']);
     expect(batches.slice(1)).toEqual(Array.from({ length: 5 }, () => ['poison', 'b']));
     expect(complaint).toHaveBeenCalledOnce();
     await put('c');
-    await stream.quiet();
+    await stream.whenIdle();
     expect(batches.at(-1)).toEqual(['c']);
   });
 
@@ -118,7 +118,7 @@ describe('a change that cannot be seen to', () => {
       return answer;
     });
     await put('a', 'b');
-    await stream.quiet();
+    await stream.whenIdle();
     expect(batches).toEqual([
       ['a', 'b'],
       ['a', 'b'],

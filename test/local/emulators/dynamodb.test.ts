@@ -129,7 +129,7 @@ describe('an engine without a folder', () => {
 describe('an engine with a record', () => {
   it('writes down what it was asked, each request once', async () => {
     const record = join(folder, 'record');
-    const { endpoint } = await start({ record });
+    const { endpoint } = await start({ requestLog: record });
     await clientFor(endpoint).send(new ListTablesCommand({}));
     const operations = readFileSync(record, 'utf8').matchAll(/: request operation="(\w+)"/g);
     expect([...operations].map(([, operation]) => operation)).toEqual(['ListTables']);
@@ -182,21 +182,21 @@ describe('when the engine ends by itself', () => {
   it('its starter is told', async () => {
     const engine = await start({ folder });
     process.kill(enginePid(), 'SIGKILL');
-    await engine.failed;
+    await engine.unexpectedEnd;
     expect(await listens(engine.endpoint)).toBe(false);
   });
 
   it('is another thing than being stopped, of which nobody need be told', async () => {
     const engine = await start();
     await engine.stop();
-    expect(await Promise.race([engine.failed.then(() => 'failed'), sleep(50, 'nothing')])).toBe('nothing');
+    expect(await Promise.race([engine.unexpectedEnd.then(() => 'failed'), sleep(50, 'nothing')])).toBe('nothing');
   });
 });
 
 describe('an endpoint that the user gave', () => {
   it('is used, and nothing is started or stopped', async () => {
     const users = await start();
-    const given = await startDynamoDb({ given: users.endpoint, folder });
+    const given = await startDynamoDb({ externalEndpoint: users.endpoint, folder });
     expect(given.endpoint).toBe(users.endpoint);
     await given.stop();
     expect(await listens(users.endpoint)).toBe(true);
@@ -208,14 +208,14 @@ describe('an endpoint that the user gave', () => {
     await once(server, 'listening');
     const address = server.address();
     const endpoint = `http://127.0.0.1:${address !== null && typeof address === 'object' && address.port}`;
-    expect((await start({ given: endpoint })).endpoint).toBe(endpoint);
+    expect((await start({ externalEndpoint: endpoint })).endpoint).toBe(endpoint);
     server.close();
   });
 
   it.each(['http://127.0.0.1:1', 'not a URL'])(
     'is refused in one line when nothing answers there: %s',
     async (given) => {
-      await expect(start({ given })).rejects.toThrow(
+      await expect(start({ externalEndpoint: given })).rejects.toThrow(
         `Nothing answers at ${given}, which AWS_ENDPOINT_URL_DYNAMODB names as the DynamoDB to use.`,
       );
     },

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { SESv2Client, SendEmailCommand, type SendEmailCommandInput } from '@aws-sdk/client-sesv2';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { type Instant, later } from '../../../domain/calendar/instant.ts';
-import { startMailBox } from '../../../local/emulators/ses.ts';
+import { type Instant, addDuration } from '../../../domain/calendar/instant.ts';
+import { startMailbox } from '../../../local/emulators/ses.ts';
 import { mondayNine, mondayTen, nextMondayNine } from '../../instants.ts';
 
 const ends: (() => Promise<void> | void)[] = [];
@@ -20,7 +20,7 @@ afterEach(async () => {
 
 async function open(options: { folder?: string } = {}) {
   let at: Instant = mondayNine;
-  const box = await startMailBox({ now: () => at, ...options });
+  const box = await startMailbox({ now: () => at, ...options });
   ends.push(() => box.stop());
   const ses = new SESv2Client({
     endpoint: box.endpoint,
@@ -240,10 +240,10 @@ describe('the page for a person', () => {
     const { endpoint, send, setTime } = await open();
     const page = await fetch(endpoint);
     expect(page.headers.get('content-type')).toMatch(/^text\/html/);
-    setTime(later(mondayNine, { days: 21 }));
+    setTime(addDuration(mondayNine, { days: 21 }));
     await send(simple('Hello'));
     expect(await show(endpoint)).toEqual([
-      { subject: 'Hello', at: Date.parse(later(mondayNine, { days: 21 })) / 1000 },
+      { subject: 'Hello', at: Date.parse(addDuration(mondayNine, { days: 21 })) / 1000 },
     ]);
   });
 

@@ -12,7 +12,7 @@ import {
 } from '@aws-sdk/client-sfn';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { type Instant, later } from '../../../domain/calendar/instant.ts';
+import { type Instant, addDuration } from '../../../domain/calendar/instant.ts';
 import {
   type Execution,
   type StepFunctions,
@@ -48,10 +48,10 @@ const keeper = () => {
   return { tokens, keep };
 };
 
-class Refused extends Error {
+class RefusedError extends Error {
   override readonly name = 'Refused';
 }
-const refuse = () => Promise.reject(new Refused('not today'));
+const refuse = () => Promise.reject(new RefusedError('not today'));
 
 async function run(
   definition: object,
@@ -118,7 +118,7 @@ describe('a workflow of functions', () => {
       whole: async (payload) => payload,
     });
     await start('one', { a: 1, b: 2 });
-    await engine.quiet();
+    await engine.whenIdle();
     expect(await look()).toMatchObject({
       status: 'SUCCEEDED',
       output: {
@@ -134,7 +134,7 @@ describe('a workflow of functions', () => {
     const definition = workflow({ A: call('nothing', { ResultPath: '$', OutputPath: '$', End: true }) });
     const { engine, start, look } = await run(definition, { nothing: async () => undefined });
     await start('one', { a: 1 });
-    await engine.quiet();
+    await engine.whenIdle();
     expect((await look()).output).toEqual({ ExecutedVersion: '$LATEST', Payload: null, StatusCode: 200 });
   });
 
@@ -151,7 +151,7 @@ describe('a workflow of functions', () => {
     });
     const { engine, start, look } = await run(definition, { meddle });
     await start('one', { a: 1 });
-    await engine.quiet();
+    await engine.whenIdle();
     expect(seen).toEqual([{ request: { a: 1 } }, { request: { a: 1 } }]);
     expect((await look()).output).toEqual({ a: 1 });
   });
@@ -172,7 +172,7 @@ describe('a workflow of functions', () => {
     });
     const { engine, start, look } = await run(definition);
     const { executionArn } = await start('one', { a: 1 });
-    await engine.quiet();
+    await engine.whenIdle();
     expect((await look()).output).toEqual({
       name: 'one',
       id: executionArn,
@@ -189,10 +189,10 @@ describe('a workflow of functions', () => {
     });
     const { engine, start, succeed, look } = await run(definition, { keep, a: async () => 'a' });
     await start();
-    await engine.quiet();
+    await engine.whenIdle();
     expect(states(engine)).toEqual(['Both', 'A', 'B']);
     await succeed(tokens[0], 'b');
-    await engine.quiet();
+    await engine.whenIdle();
     expect((await look()).output).toMatchObject([{ Payload: 'a' }, 'b']);
   });
 });
@@ -213,7 +213,7 @@ describe('a function that fails', () => {
     });
     const { engine, start, look } = await run(definition, { refuse });
     await start();
-    await engine.quiet();
+    await engine.whenIdle();
     expect((await look()).output).toMatchObject({
       error: 'Refused',
       cause: { errorType: 'Refused', errorMessage: 'not today', trace: expect.any(Array) },
@@ -224,7 +224,7 @@ describe('a function that fails', () => {
     const definition = workflow({ A: call('refuse', { Catch: [{ ErrorEquals: ['Other'], Next: 'A' }], End: true }) });
     const { engine, start, look } = await run(definition, { refuse });
     await start();
-    await engine.quiet();
+    await engine.whenIdle();
     const { status, error, cause, output } = await look();
     expect({ status, error, output }).toEqual({ status: 'FAILED', error: 'Refused', output: undefined });
     expect(engine.executions()).toMatchObject([{ status: 'FAILED', failure: { error, cause } }]);
@@ -238,14 +238,14 @@ describe('a function that fails', () => {
     let calls = 0;
     const failAtFirst = async () => {
       calls++;
-      if (calls <= times) throw new Refused('not yet');
+      if (calls <= times) throw new RefusedError('not yet');
     };
     const Retry = [{ ErrorEquals: ['Refused'], IntervalSeconds: 3600, BackoffRate: 10, MaxAttempts: 2 }];
     const { engine, start, look } = await run(workflow({ A: call('failAtFirst', { Retry, End: true }) }), {
       failAtFirst,
     });
     await start();
-    await engine.quiet();
+    await engine.whenIdle();
     expect({ calls, status: (await look()).status }).toEqual(end);
   });
 
@@ -254,14 +254,14 @@ describe('a function that fails', () => {
     let calls = 0;
     const failOnce = async () => {
       calls++;
-      if (calls === 1) throw new Refused('not yet');
+      if (calls === 1) throw new RefusedError('not yet');
     };
     const Branches = [workflow({ A: call('failOnce') })];
     const { engine, start, look } = await run(workflow({ P: { Type: 'Parallel', Branches, Retry, End: true } }), {
       failOnce,
     });
     await start();
-    await engine.quiet();
+    await engine.whenIdle();
     expect({ calls, status: (await look()).status }).toEqual({ calls: 2, status: 'SUCCEEDED' });
   });
 
@@ -269,14 +269,14 @@ describe('a function that fails', () => {
     const throwText = () => Promise.reject('a text');
     const { engine, start, look } = await run(workflow({ A: call('throwText') }), { throwText });
     await start();
-    await engine.quiet();
+    await engine.whenIdle();
     expect(await look()).toMatchObject({ status: 'FAILED', error: 'Error' });
   });
 
   it('is told apart from a Fail state, which names its own error', async () => {
     const { engine, start, look } = await run(workflow({ A: { Type: 'Fail', Error: 'Lapsed', Cause: 'nobody came' } }));
     await start();
-    await engine.quiet();
+    await engine.whenIdle();
     expect(await look()).toMatchObject({ status: 'FAILED', error: 'Lapsed', cause: 'nobody came' });
   });
 });
@@ -287,10 +287,10 @@ describe('a state that waits for its token', () => {
     const definition = workflow({ A: ask('keep', { ResultPath: '$.answer', Next: 'B' }), B: { Type: 'Succeed' } });
     const { engine, start, succeed, look } = await run(definition, { keep });
     await start('one', { a: 1 });
-    await engine.quiet();
+    await engine.whenIdle();
     expect(await look()).toMatchObject({ status: 'RUNNING', output: undefined });
     await succeed(tokens[0], { decision: 'approve' });
-    await engine.quiet();
+    await engine.whenIdle();
     expect(await look()).toMatchObject({ status: 'SUCCEEDED', output: { a: 1, answer: { decision: 'approve' } } });
   });
 
@@ -306,13 +306,13 @@ describe('a state that waits for its token', () => {
     });
     const { engine, start, fail, succeed, look } = await run(definition, { keep });
     await start();
-    await engine.quiet();
+    await engine.whenIdle();
     await fail(tokens[0], 'Again');
-    await engine.quiet();
+    await engine.whenIdle();
     expect(new Set(tokens).size).toBe(2);
     await expect(succeed(tokens[0])).rejects.toMatchObject({ name: 'TaskTimedOut' });
     await fail(tokens[1], 'Lapsed');
-    await engine.quiet();
+    await engine.whenIdle();
     expect((await look()).output).toEqual({ Error: 'Lapsed', Cause: 'they said so' });
   });
 
@@ -322,7 +322,7 @@ describe('a state that waits for its token', () => {
     const hurry = async (payload: unknown) => {
       await sendBack(z.object({ taskToken: z.string() }).parse(payload).taskToken);
       await held;
-      throw new Refused('too late to matter');
+      throw new RefusedError('too late to matter');
     };
     const { engine, start, succeed, look } = await run(workflow({ A: ask('hurry') }), { hurry });
     sendBack = (token) => succeed(token, 'early');
@@ -330,7 +330,7 @@ describe('a state that waits for its token', () => {
     for (let tries = 0; tries < 100 && (await look()).status === 'RUNNING'; tries++) await sleep(5);
     expect(await look()).toMatchObject({ status: 'SUCCEEDED', output: 'early' });
     letGo();
-    await engine.quiet();
+    await engine.whenIdle();
     expect(await look()).toMatchObject({ status: 'SUCCEEDED', output: 'early' });
   });
 
@@ -338,20 +338,20 @@ describe('a state that waits for its token', () => {
     let token = '';
     const refuseIt = async (payload: unknown) => {
       token = z.object({ taskToken: z.string() }).parse(payload).taskToken;
-      throw new Refused('not today');
+      throw new RefusedError('not today');
     };
     const { engine, start, succeed, look } = await run(workflow({ A: ask('refuseIt') }), { refuseIt });
     await start();
-    await engine.quiet();
+    await engine.whenIdle();
     expect(await look()).toMatchObject({ status: 'FAILED', error: 'Refused' });
     await expect(succeed(token)).rejects.toMatchObject({ name: 'TaskTimedOut' });
   });
 
   it('goes wrong by name when the workflow does not hand the token over', async () => {
     const definition = workflow({ A: { ...ask('keep'), Parameters: { FunctionName: 'keep', Payload: {} } } });
-    const { engine, start, look } = await run(definition, { keep: async () => undefined });
+    const { engine, start, look } = await run(definition, { isRetained: async () => undefined });
     await start();
-    await engine.quiet();
+    await engine.whenIdle();
     expect(await look()).toMatchObject({ status: 'FAILED', cause: 'A hands no task token to keep' });
   });
 });
@@ -370,7 +370,7 @@ describe('a token', () => {
     const { tokens, keep } = keeper();
     const { engine, start, succeed, fail } = await run(workflow({ A: ask('keep') }), { keep });
     await start();
-    await engine.quiet();
+    await engine.whenIdle();
     const both = await Promise.allSettled([succeed(tokens[0]), fail(tokens[0], 'Lapsed')]);
     expect(both.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected']);
     await expect(succeed(tokens[0])).rejects.toMatchObject({ name: 'TaskTimedOut' });
@@ -380,7 +380,7 @@ describe('a token', () => {
     const { tokens, keep } = keeper();
     const { engine, sfn, start, succeed } = await run(workflow({ A: ask('keep') }), { keep });
     await start();
-    await engine.quiet();
+    await engine.whenIdle();
     const taskToken = tokens[0];
     const notJson = sfn.send(new SendTaskSuccessCommand({ taskToken, output: 'not JSON' }));
     await expect(notJson).rejects.toMatchObject({ name: 'InvalidOutput' });
@@ -391,7 +391,7 @@ describe('a token', () => {
     const { tokens, keep } = keeper();
     const { engine, start, stop, succeed } = await run(workflow({ A: ask('keep') }), { keep });
     await start();
-    await engine.quiet();
+    await engine.whenIdle();
     await stop();
     await expect(succeed(tokens[0])).rejects.toMatchObject({ name: 'TaskTimedOut' });
   });
@@ -405,7 +405,7 @@ describe('starting an execution', () => {
     const { engine, start } = await run(waiting, { keep });
     const [first, second] = await Promise.all([start('one', { a: 1 }), start('one', { a: 1 })]);
     expect(second).toMatchObject({ executionArn: first?.executionArn, startDate: new Date(mondayNine) });
-    await engine.quiet();
+    await engine.whenIdle();
     expect(tokens).toHaveLength(1);
   });
 
@@ -449,10 +449,10 @@ describe('looking at an execution', () => {
     const running = await look();
     expect(running).toMatchObject({ status: 'RUNNING', startDate: new Date(mondayNine), input: '{"a":1}' });
     expect(running.stopDate).toBeUndefined();
-    await engine.quiet();
+    await engine.whenIdle();
     setTime(nextMondayNine);
     await succeed(tokens[0]);
-    await engine.quiet();
+    await engine.whenIdle();
     expect(await look()).toMatchObject({ startDate: new Date(mondayNine), stopDate: new Date(nextMondayNine) });
   });
 
@@ -479,13 +479,13 @@ describe('looking at an execution', () => {
       changes.push(`${steps.at(-1)?.state} ${status}`),
     );
     await start('one', { a: 1 });
-    await engine.quiet();
+    await engine.whenIdle();
     setTime(tuesdayNine);
     await succeed(tokens[0], { a: 1 });
-    await engine.quiet();
+    await engine.whenIdle();
     setTime(nextMondayNine);
     await succeed(tokens[1], { a: 2 });
-    await engine.quiet();
+    await engine.whenIdle();
     const steps = [
       { state: 'Start', at: mondayNine },
       { state: 'Which', at: mondayNine },
@@ -511,7 +511,7 @@ describe('stopping an execution', () => {
     const wait = async () => {
       calls++;
       await held;
-      throw new Refused('after all');
+      throw new RefusedError('after all');
     };
     const Retry = [{ ErrorEquals: ['States.ALL'] }];
     const Catch = [{ ErrorEquals: ['States.ALL'], Next: 'A' }];
@@ -521,7 +521,7 @@ describe('stopping an execution', () => {
     await start();
     const { stopDate } = await stop();
     letGo();
-    await engine.quiet();
+    await engine.whenIdle();
     expect({ calls, stopDate }).toEqual({ calls: 1, stopDate: new Date(mondayNine) });
     expect(await look()).toMatchObject({ status: 'ABORTED', error: 'Stopped', stopDate });
   });
@@ -529,7 +529,7 @@ describe('stopping an execution', () => {
   it('leaves one that has ended as it ended', async () => {
     const { engine, start, stop, look, setTime } = await run(workflow({ A: { Type: 'Succeed' } }));
     await start();
-    await engine.quiet();
+    await engine.whenIdle();
     setTime(tuesdayNine);
     expect((await stop()).stopDate).toEqual(new Date(mondayNine));
     expect(await look()).toMatchObject({ status: 'SUCCEEDED', stopDate: new Date(mondayNine) });
@@ -551,16 +551,16 @@ describe('a wait that runs out', () => {
     const { tokens, keep } = keeper();
     const { engine, start, succeed, setTime } = await run(definition, { keep });
     await start();
-    await engine.quiet();
-    const runsOutAt = later(mondayNine, { days: 30 });
+    await engine.whenIdle();
+    const runsOutAt = addDuration(mondayNine, { days: 30 });
     expect(engine.nextTimeoutAt()).toBe(runsOutAt);
-    setTime(later(runsOutAt, { seconds: -1 }));
-    engine.timeOut();
-    await engine.quiet();
+    setTime(addDuration(runsOutAt, { seconds: -1 }));
+    engine.expireTimeouts();
+    await engine.whenIdle();
     expect(states(engine)).toEqual(['A']);
     setTime(runsOutAt);
-    engine.timeOut();
-    await engine.quiet();
+    engine.expireTimeouts();
+    await engine.whenIdle();
     expect(states(engine)).toEqual(['A', 'Late']);
     expect(engine.nextTimeoutAt()).toBeNull();
     await expect(succeed(tokens[0])).rejects.toMatchObject({ name: 'TaskTimedOut' });
@@ -571,8 +571,8 @@ describe('a wait that runs out', () => {
     const { keep } = keeper();
     const { engine, start, setTime } = await run(definition, { keep });
     await start();
-    await engine.quiet();
-    setTime(later(mondayNine, { days: 31 }));
+    await engine.whenIdle();
+    setTime(addDuration(mondayNine, { days: 31 }));
     for (let tries = 0; tries < 200 && states(engine)?.length === 1; tries++) await sleep(25);
     expect(states(engine)).toEqual(['A', 'Late']);
   });
@@ -581,11 +581,11 @@ describe('a wait that runs out', () => {
     const { keep } = keeper();
     const { engine, start, setTime } = await run(workflow({ A: ask('keep') }), { keep });
     await start();
-    await engine.quiet();
-    setTime(later(mondayNine, { days: 5_000 }));
+    await engine.whenIdle();
+    setTime(addDuration(mondayNine, { days: 5_000 }));
     expect(engine.nextTimeoutAt()).toBeNull();
-    engine.timeOut();
-    await engine.quiet();
+    engine.expireTimeouts();
+    await engine.whenIdle();
     expect(engine.executions()).toMatchObject([{ status: 'RUNNING' }]);
   });
 
@@ -594,11 +594,11 @@ describe('a wait that runs out', () => {
     const whole = { ...workflow({ A: ask('keep') }), TimeoutSeconds: 60 * 86_400 };
     const { engine, start, succeed, look, setTime } = await run(whole, { keep });
     await start();
-    await engine.quiet();
-    const runsOutAt = later(mondayNine, { days: 60 });
+    await engine.whenIdle();
+    const runsOutAt = addDuration(mondayNine, { days: 60 });
     expect(engine.nextTimeoutAt()).toBe(runsOutAt);
     setTime(runsOutAt);
-    engine.timeOut();
+    engine.expireTimeouts();
     expect(await look()).toMatchObject({ status: 'TIMED_OUT', stopDate: new Date(runsOutAt) });
     await expect(succeed(tokens[0])).rejects.toMatchObject({ name: 'TaskTimedOut' });
   });
@@ -611,7 +611,7 @@ describe('a wait that runs out', () => {
     for (let tries = 0; tries < 200 && (await look()).status === 'RUNNING'; tries++) await sleep(25);
     expect(await look()).toMatchObject({ status: 'FAILED', error: 'States.Timeout' });
     letGo();
-    await engine.quiet();
+    await engine.whenIdle();
   });
 });
 
@@ -637,7 +637,7 @@ describe('executions that are kept in a folder', () => {
   it('go on from the first state, with their input, where they had not ended', async () => {
     const before = await runAgain();
     await before.start('one', { exceptionId: 'EX-1' });
-    await before.engine.quiet();
+    await before.engine.whenIdle();
     await before.engine.stop();
 
     const after = await runAgain();
@@ -645,7 +645,7 @@ describe('executions that are kept in a folder', () => {
     expect(after.looked).toEqual([]);
     expect(await after.look()).toMatchObject({ status: 'RUNNING', startDate: new Date(mondayNine) });
     after.engine.resume();
-    await after.engine.quiet();
+    await after.engine.whenIdle();
     expect(after.looked).toEqual([{ request: { exceptionId: 'EX-1' } }]);
     expect(after.engine.history('one')).toEqual([
       { state: 'Look', at: mondayNine },
@@ -655,19 +655,19 @@ describe('executions that are kept in a folder', () => {
     ]);
     await expect(after.succeed(before.tokens[0])).rejects.toThrow('Task Does Not Exist');
     await after.succeed(after.tokens[0], { good: true });
-    await after.engine.quiet();
+    await after.engine.whenIdle();
     expect(await after.look()).toMatchObject({ status: 'SUCCEEDED', output: { good: true } });
   });
 
   it('are the same ones: nothing is started twice under a name that is running', async () => {
     const before = await runAgain();
     await before.start('one', { exceptionId: 'EX-1' });
-    await before.engine.quiet();
+    await before.engine.whenIdle();
     await before.engine.stop();
     const after = await runAgain();
     after.engine.resume();
     await after.start('one', { exceptionId: 'EX-1' });
-    await after.engine.quiet();
+    await after.engine.whenIdle();
     expect(after.looked).toHaveLength(1);
   });
 
@@ -675,17 +675,17 @@ describe('executions that are kept in a folder', () => {
     const before = await runAgain();
     for (const name of ['good', 'bad', 'stopped']) {
       await before.start(name);
-      await before.engine.quiet();
+      await before.engine.whenIdle();
     }
     await before.succeed(before.tokens[0], { good: true });
     await before.fail(before.tokens[1], 'Refused');
     await before.stop('stopped');
-    await before.engine.quiet();
+    await before.engine.whenIdle();
     await before.engine.stop();
 
     const after = await runAgain();
     after.engine.resume();
-    await after.engine.quiet();
+    await after.engine.whenIdle();
     expect(after.looked).toEqual([]);
     expect(await after.look('good')).toMatchObject({ status: 'SUCCEEDED', output: { good: true } });
     expect(await after.look('bad')).toMatchObject({ status: 'FAILED', error: 'Refused', cause: 'they said so' });
@@ -710,7 +710,7 @@ describe('waiting for quiet', () => {
     );
     const { engine, start } = await run(workflow(States), { slowly });
     await Promise.all([start('one'), start('two')]);
-    await engine.quiet();
+    await engine.whenIdle();
     expect(done).toHaveLength(6);
     expect(engine.executions().map(({ status }) => status)).toEqual(['SUCCEEDED', 'SUCCEEDED']);
   });
@@ -718,10 +718,10 @@ describe('waiting for quiet', () => {
   it('has nothing to wait for when nothing was started, or when all wait for others', async () => {
     const { keep } = keeper();
     const { engine, start } = await run(workflow({ A: ask('keep') }), { keep });
-    await engine.quiet();
+    await engine.whenIdle();
     await start();
-    await engine.quiet();
-    await engine.quiet();
+    await engine.whenIdle();
+    await engine.whenIdle();
     expect(engine.executions()).toMatchObject([{ status: 'RUNNING' }]);
   });
 });
