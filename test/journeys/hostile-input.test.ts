@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { bodies } from '../../functions/http/request-schemas.ts';
-import type { Route, Who } from '../../functions/manifest.ts';
+import type { Route, Audience } from '../../functions/manifest.ts';
 import { allRoutes } from '../../functions/manifest.ts';
+import { bodies } from '../../functions/http/request-schemas.ts';
 import { installationId } from '../builders.ts';
-import { fieldErrorsSchema, refusedWith, taken } from './contract.ts';
-import { intakeOf, issueMak, kmsIntakeOf, newCustomer, newestLink, request, reveal, signInStaff } from './customer.ts';
-import type { Answer } from './response.ts';
-import { everythingKept, startSystem, storeOf } from './system.ts';
+import type { HttpResponse } from './response.ts';
+import { fieldErrorsSchema, expectProblem, expectStatus } from './contract.ts';
+import { requestFormOf, issueMak, kmsRequestFormOf, newCustomer, newestLink, submitRequest, revealProductKey, signInStaff } from './customer.ts';
+import { sortedItems, startSystem, openStore } from './system.ts';
 
 // Whatever comes in at the door: the answer is a "no" that helps, never a fault, and nothing changes.
 
@@ -15,8 +15,8 @@ const system = await startSystem();
 const staff = await signInStaff(system);
 const customer = await newCustomer(system, staff);
 const mak = await issueMak(customer);
-const productKey = await reveal(customer, mak);
-const { exceptionId } = await request(system, customer, intakeOf(customer, mak));
+const productKey = await revealProductKey(customer, mak);
+const { exceptionId } = await submitRequest(system, customer, requestFormOf(customer, mak));
 const link = await newestLink(system, customer);
 const token = link.path.slice('/approvals/'.length);
 const ids: Readonly<Record<string, string>> = {
@@ -25,11 +25,11 @@ const ids: Readonly<Record<string, string>> = {
   exceptionId,
   token,
 };
-const store = await storeOf(system);
+const store = await openStore(system);
 
 /** All that is kept, but for the answers that repeated requests would be given. */
 async function allBut() {
-  return (await everythingKept(store)).filter(({ PK }) => !PK.startsWith('IDEMPOTENCY#'));
+  return (await sortedItems(store)).filter(({ PK }) => !PK.startsWith('IDEMPOTENCY#'));
 }
 const before = await allBut();
 
@@ -73,7 +73,7 @@ const samples: Readonly<Record<keyof typeof bodies, Readonly<Record<string, unkn
     sites: [{ name: 'Elm', client: 30, 'server-a': 1, 'server-b': 2, 'server-c': 0 }],
   },
   'POST /exceptions': {
-    ...kmsIntakeOf(customer),
+    ...kmsRequestFormOf(customer),
     language: 'en',
     noticesCorrespondent: customer.registration.noticesCorrespondent,
   },
@@ -84,10 +84,10 @@ const samples: Readonly<Record<keyof typeof bodies, Readonly<Record<string, unkn
 };
 
 const routes = allRoutes();
-const withBody = routes.filter(({ route }) => route in bodies).map(({ route, who }) => ({ route, who }));
+const withBody = routes.filter(({ route }) => route in bodies).map(({ route, audience: who }) => ({ route, who }));
 const sampleOf = (route: Route) => (route in samples ? samples[route as keyof typeof samples] : undefined);
 
-function tokenFor(who: readonly Who[]): string | undefined {
+function tokenFor(who: readonly Audience[]): string | undefined {
   if (who.includes('customer') || who.includes('signed-in')) return customer.ines.token;
   if (who.includes('licensing-admins')) return staff.admin.token;
   if (who.includes('call-center')) return staff.agent.token;
@@ -100,17 +100,17 @@ function pathOf(route: Route, named = ids): string {
 }
 
 /** Sends a body, as it is, to a route by somebody who may call it. */
-function send({ route, who }: { route: Route; who: readonly Who[] }, body: unknown, contentType = 'application/json') {
+function send({ route, who }: { route: Route; who: readonly Audience[] }, body: unknown, contentType = 'application/json') {
   const [method = ''] = route.split(' ');
   const headers = { ...(contentType === '' ? {} : { 'Content-Type': contentType }), Accept: 'application/json' };
-  return system.ask({ method, path: pathOf(route), token: tokenFor(who), body, headers });
+  return system.send({ method, path: pathOf(route), token: tokenFor(who), body, headers });
 }
 
-function expectHelpfulNo(answer: Answer): ReturnType<typeof refusedWith> {
+function expectHelpfulNo(answer: HttpResponse): ReturnType<typeof expectProblem> {
   expect(answer.status, answer.text).toBeGreaterThanOrEqual(400);
   expect(answer.status, answer.text).toBeLessThan(500);
   const code = (answer.body as { code?: unknown } | undefined)?.code;
-  const problem = refusedWith(answer, answer.status, String(code));
+  const problem = expectProblem(answer, answer.status, String(code));
   for (const secret of [productKey, productKey.replaceAll('-', ''), token, link.code]) {
     expect(answer.text).not.toContain(secret);
   }
@@ -142,7 +142,7 @@ describe('a body that is not JSON', () => {
     for (const [what, body] of Object.entries(notJson)) {
       const answer = await send(call, body);
       expect(expectHelpfulNo(answer).code, what).toBe('malformed-json');
-      refusedWith(answer, 400, 'malformed-json');
+      expectProblem(answer, 400, 'malformed-json');
     }
     await expectNothingChanged();
   });
@@ -153,7 +153,7 @@ describe('a body of another media type', () => {
     for (const contentType of ['', 'text/plain', 'application/x-www-form-urlencoded', 'application/jsonp', 'json']) {
       const body = new TextEncoder().encode(JSON.stringify(sampleOf(call.route)));
       const answer = await send(call, body.length > 2 ? body : new TextEncoder().encode('{ }'), contentType);
-      refusedWith(answer, 415, 'unsupported-media-type');
+      expectProblem(answer, 415, 'unsupported-media-type');
     }
     await expectNothingChanged();
   });
@@ -165,16 +165,16 @@ describe('a body that is too large', () => {
   it.each(withBody)('is refused by $route from one byte above 64 KB', async (call) => {
     const padded = (bytes: number) => `{"colour": "${'x'.repeat(bytes - 14)}"}`;
     expect(padded(limit)).toHaveLength(limit);
-    refusedWith(await send(call, padded(limit)), 422, 'invalid-request');
-    refusedWith(await send(call, padded(limit + 1)), 413, 'too-large');
+    expectProblem(await send(call, padded(limit)), 422, 'invalid-request');
+    expectProblem(await send(call, padded(limit + 1)), 413, 'too-large');
     // Counted in bytes: a character may take three.
-    refusedWith(await send(call, `{"colour": "${'€'.repeat(limit / 3)}"}`), 413, 'too-large');
+    expectProblem(await send(call, `{"colour": "${'€'.repeat(limit / 3)}"}`), 413, 'too-large');
     await expectNothingChanged();
   });
 
   it('is refused by the approval page as well', async () => {
     const call = { route: 'POST /approvals/{token}', who: ['link-holder'] } as const;
-    refusedWith(await send(call, 'x'.repeat(limit + 1), 'application/x-www-form-urlencoded'), 413, 'too-large');
+    expectProblem(await send(call, 'x'.repeat(limit + 1), 'application/x-www-form-urlencoded'), 413, 'too-large');
     await expectNothingChanged();
   });
 });
@@ -203,7 +203,7 @@ describe('JSON that is no such request', () => {
       [`"deep": ${'{"a":'.repeat(5_000)}1${'}'.repeat(5_000)}`]: '/deep',
     };
     for (const [field, pointer] of Object.entries(unknown)) {
-      const { errors } = taken(
+      const { errors } = expectStatus(
         await send(call, `{${sample}${sample === '' ? '' : ','}${field}}`),
         422,
         fieldErrorsSchema,
@@ -221,7 +221,7 @@ describe('JSON that is no such request', () => {
     if (call.route === 'POST /exceptions') optional.push('noticesCorrespondent');
     const fields = Object.keys(sampleOf(call.route) ?? {}).filter((name) => !optional.includes(name));
     const answer = await send(call, { colour: 'red' });
-    const { errors } = taken(answer, 422, fieldErrorsSchema);
+    const { errors } = expectStatus(answer, 422, fieldErrorsSchema);
     const missing = errors.filter(({ pointer }) => pointer !== '/colour');
     // A decision on a review is one of two; which fields go with it shows only once it is made.
     const wanted = call.route.endsWith('/review') ? ['decision'] : fields;
@@ -234,7 +234,7 @@ describe('JSON that is no such request', () => {
   it('names no more than a hundred mistakes, so that an answer never grows beyond what a function may send', async () => {
     const body = Object.fromEntries(Array.from({ length: 5_000 }, (_, index) => [`f${index}`, 1]));
     const call = { route: 'POST /activations', who: ['device'] } as const;
-    const { errors, detail } = taken(await send(call, body), 422, fieldErrorsSchema);
+    const { errors, detail } = expectStatus(await send(call, body), 422, fieldErrorsSchema);
     expect(errors).toHaveLength(100);
     expect(detail.length).toBeLessThan(500);
     await expectNothingChanged();
@@ -304,7 +304,7 @@ describe('a field that holds what it must not', () => {
     ] as const) {
       for (const number of ['1e400', '-1e400', '9007199254740993', '1e21', '-0.5', '0.1', '"5"']) {
         const body = JSON.stringify({ ...sampleOf(route), [field]: '@' }).replace('"@"', number);
-        const { errors } = taken(await send({ route, who }, body), 422, fieldErrorsSchema);
+        const { errors } = expectStatus(await send({ route, who }, body), 422, fieldErrorsSchema);
         expect(
           errors.map(({ pointer }) => pointer),
           number,
@@ -324,7 +324,7 @@ describe('a field that holds what it must not', () => {
       '2027-01-01T00:00:00Z',
       'tomorrow',
     ]) {
-      const { errors } = taken(await send(call, { ...sampleOf(call.route), requiredDate }), 422, fieldErrorsSchema);
+      const { errors } = expectStatus(await send(call, { ...sampleOf(call.route), requiredDate }), 422, fieldErrorsSchema);
       expect(errors).toEqual([{ pointer: '/requiredDate', message: 'must be a date such as 2027-01-31' }]);
     }
     await expectNothingChanged();
@@ -373,13 +373,13 @@ describe('an address that leads nowhere', () => {
   };
   const withIds = routes.filter(({ route }) => route.includes('{'));
 
-  it.each(withIds)('is not found by $route, whatever its id is', async ({ route, who }) => {
+  it.each(withIds)('is not found by $route, whatever its id is', async ({ route, audience: who }) => {
     const [method = ''] = route.split(' ');
     for (const [what, id] of Object.entries(hostileIds)) {
       const path = pathOf(route, { agreementId: id, keyId: id, exceptionId: id, token: id });
       const body = sampleOf(route) ?? (method === 'GET' ? undefined : { code: '123456', decision: 'approve' });
       const headers = { Accept: 'application/json' };
-      const answer = await system.ask({ method, path, token: tokenFor(who), headers, body });
+      const answer = await system.send({ method, path, token: tokenFor(who), headers, body });
       expect(answer.status, `${what}: ${answer.text}`).toBe(404);
       expect(['not-found', 'link-unknown']).toContain(expectHelpfulNo(answer).code);
     }
@@ -406,9 +406,9 @@ describe('an address that leads nowhere', () => {
       ['HEAD', `/keys/${mak.keyId}`],
     ] as const;
     for (const [method, path] of nowhere) {
-      const answer = await system.askRaw(method, path, headers);
+      const answer = await system.sendRaw(method, path, headers);
       if (method === 'HEAD') expect(answer.status).toBe(404);
-      else refusedWith(answer, 404, 'not-found');
+      else expectProblem(answer, 404, 'not-found');
     }
     await expectNothingChanged();
   });
@@ -425,7 +425,7 @@ describe('an address that leads nowhere', () => {
       `/${'a/'.repeat(3_000)}`,
       '/keys?%zz=%',
     ]) {
-      const answer = await system.askRaw('GET', path, { Authorization: `Bearer ${customer.ines.token}` });
+      const answer = await system.sendRaw('GET', path, { Authorization: `Bearer ${customer.ines.token}` });
       expect(answer.status, path.slice(0, 30)).toBeGreaterThanOrEqual(400);
       expect(answer.status, path.slice(0, 30)).toBeLessThan(500);
     }
@@ -439,14 +439,14 @@ describe('an idempotency key that is none', () => {
   it.each(signedIn)('is refused by $route', async ({ route, who }) => {
     for (const key of ['', 'x'.repeat(256), 'é', 'a\tb']) {
       const headers = { 'Idempotency-Key': key };
-      const answer = await system.ask({
+      const answer = await system.send({
         method: 'POST',
         path: pathOf(route),
         token: tokenFor(who),
         headers,
         body: sampleOf(route),
       });
-      const { errors } = taken(answer, 422, fieldErrorsSchema);
+      const { errors } = expectStatus(answer, 422, fieldErrorsSchema);
       expect(errors.map(({ pointer }) => pointer)).toEqual(['/headers/idempotency-key']);
     }
     await expectNothingChanged();
@@ -455,7 +455,7 @@ describe('an idempotency key that is none', () => {
 
 describe('a form that is no decision', () => {
   const post = (body: string, contentType = 'application/x-www-form-urlencoded') =>
-    system.ask({
+    system.send({
       method: 'POST',
       path: link.path,
       body,
@@ -473,7 +473,7 @@ describe('a form that is no decision', () => {
       [`code=${link.code}&decision=approve&comment=a%00b`, ['/comment']],
       [`code=%FF%FE&decision=approve`, ['/code']],
     ] as const) {
-      const { errors } = taken(await post(body), 422, fieldErrorsSchema);
+      const { errors } = expectStatus(await post(body), 422, fieldErrorsSchema);
       expect(
         errors.map(({ pointer }) => pointer),
         body.slice(0, 40),
@@ -483,13 +483,13 @@ describe('a form that is no decision', () => {
   });
 
   it('is refused as JSON too, and by its media type', async () => {
-    refusedWith(await post('{"code": "1', 'application/json'), 400, 'malformed-json');
-    refusedWith(await post('{"decision": "deny", "decision": "approve"}', 'application/json'), 400, 'malformed-json');
-    refusedWith(await post('null', 'application/json'), 422, 'invalid-request');
-    refusedWith(await post('[]', 'application/json'), 422, 'invalid-request');
-    refusedWith(await post('{"code": 5, "decision": {}}', 'application/json'), 422, 'invalid-request');
-    refusedWith(await post('code=1', 'multipart/form-data; boundary=a'), 415, 'unsupported-media-type');
-    refusedWith(await post('code=1', 'text/plain'), 415, 'unsupported-media-type');
+    expectProblem(await post('{"code": "1', 'application/json'), 400, 'malformed-json');
+    expectProblem(await post('{"decision": "deny", "decision": "approve"}', 'application/json'), 400, 'malformed-json');
+    expectProblem(await post('null', 'application/json'), 422, 'invalid-request');
+    expectProblem(await post('[]', 'application/json'), 422, 'invalid-request');
+    expectProblem(await post('{"code": 5, "decision": {}}', 'application/json'), 422, 'invalid-request');
+    expectProblem(await post('code=1', 'multipart/form-data; boundary=a'), 415, 'unsupported-media-type');
+    expectProblem(await post('code=1', 'text/plain'), 415, 'unsupported-media-type');
     await expectNothingChanged();
   });
 });

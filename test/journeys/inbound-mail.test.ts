@@ -1,16 +1,16 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { aMail, mailFile } from '../fixtures/mails.ts';
-import { exceptionSchema, listOf, taken } from './contract.ts';
+import { exceptionSchema, listOf, expectStatus } from './contract.ts';
 import type { Customer, Staff } from './customer.ts';
 import {
   decide,
-  exceptionNow,
+  getException,
   issueMak,
-  kmsIntakeOf,
-  makNow,
+  kmsRequestFormOf,
+  getMak,
   newCustomer,
   newestLink,
-  request,
+  submitRequest,
   signInStaff,
 } from './customer.ts';
 import type { System } from './system.ts';
@@ -38,7 +38,7 @@ const theirs = (name: string, replace: Readonly<Record<string, string>> = {}) =>
   });
 
 async function arrive(raw: Buffer, verdict = 'pass'): Promise<void> {
-  const answer = await system.ask({
+  const answer = await system.send({
     method: 'POST',
     path: `/_local/inbound-mail?verdict=${verdict}`,
     body: raw,
@@ -49,7 +49,7 @@ async function arrive(raw: Buffer, verdict = 'pass'): Promise<void> {
 }
 
 const requests = async () =>
-  taken(await customer.ines.get(`/exceptions?agreementId=${customer.agreementId}`), 200, listOf(exceptionSchema)).items;
+  expectStatus(await customer.ines.get(`/exceptions?agreementId=${customer.agreementId}`), 200, listOf(exceptionSchema)).items;
 const newestMail = async () => {
   const mail = (await system.mailsTo(customer.ines.email)).at(-1);
   if (mail === undefined) throw new Error('No mail came to the requester.');
@@ -71,8 +71,8 @@ describe('a request that comes by mail', () => {
     expect(taken_).toMatchObject({ kind: 'MAKADD', activationsRequested: 150, status: 'awaiting-approval' });
     const receipt = await newestMail();
     const all = await system.mailsTo(customer.ines.email);
-    expect(all.some(({ text }) => text?.includes(`Its number is ${exceptionId}.`))).toBe(true);
-    expect(receipt.prose).toMatch(/Our answer is due by \w+ \d+ \w+ \d{4}/);
+    expect(all.some(({ text }) => text?.includes(`Your request ${exceptionId} for`))).toBe(true);
+    expect(receipt.prose).toMatch(/Our response is due by \w+ \d+ \w+ \d{4}/);
 
     const mails = all.length;
     await arrive(theirs('plain'));
@@ -81,8 +81,8 @@ describe('a request that comes by mail', () => {
 
     expect((await decide(system, await newestLink(system, customer), 'approve')).status).toBe(200);
     await system.settle();
-    expect((await exceptionNow(customer, exceptionId)).status).toBe('fulfilled');
-    expect((await makNow(customer, mak)).limit).toBe(mak.limit + 150);
+    expect((await getException(customer, exceptionId)).status).toBe('fulfilled');
+    expect((await getMak(customer, mak)).limit).toBe(mak.limit + 150);
   });
 
   it('EXC-13 makes nothing when it is not shown to be from its sender, and tells no more', async () => {
@@ -90,7 +90,7 @@ describe('a request that comes by mail', () => {
     await arrive(theirs('plain', { '<plain@': '<forged@' }), 'fail');
     expect(await requests()).toHaveLength(before);
     const { prose } = await newestMail();
-    expect(prose).toContain('nothing was made of it');
+    expect(prose).toContain('nothing was created or changed');
     expect(prose).not.toContain(customer.agreementId);
   });
 
@@ -104,14 +104,14 @@ describe('a request that comes by mail', () => {
     const head = [`From: ${customer.ines.email}`, 'Subject: large', 'Content-Type: text/plain'];
     await arrive(aMail(head, 'x'.repeat(10 * 1024 * 1024 - 200)));
     expect((await newestMail()).prose).toContain('Organization name: is missing');
-    expect((await system.ask({ method: 'GET', path: '/health' })).status).toBe(200);
+    expect((await system.send({ method: 'GET', path: '/health' })).status).toBe(200);
   });
 });
 
 describe('a question that is answered by mail', () => {
   it('EXC-14 goes out with an address of its own, and what is written there is the answer', async () => {
-    const { exceptionId } = await request(system, customer, kmsIntakeOf(customer));
-    taken(
+    const { exceptionId } = await submitRequest(system, customer, kmsRequestFormOf(customer));
+    expectStatus(
       await staff.team.post(`/exceptions/${exceptionId}/questions`, { text: 'Which schools?' }),
       202,
       exceptionSchema,
@@ -121,17 +121,17 @@ describe('a question that is answered by mail', () => {
     expect(replyTo).toMatch(new RegExp(`^exceptions\\+${exceptionId}\\.[0-9a-f]{24}@volume-activation\\.example$`));
 
     await arrive(theirs('answer', { 'REPLY-ADDRESS': replyTo.replace('.', '.0') }));
-    expect((await exceptionNow(customer, exceptionId)).status).toBe('awaiting-requester');
+    expect((await getException(customer, exceptionId)).status).toBe('awaiting-requester');
     await arrive(theirs('answer', { 'REPLY-ADDRESS': replyTo, '<answer@': '<other@' }), 'fail');
-    expect((await exceptionNow(customer, exceptionId)).status).toBe('awaiting-requester');
+    expect((await getException(customer, exceptionId)).status).toBe('awaiting-requester');
 
     await arrive(theirs('answer', { 'REPLY-ADDRESS': replyTo, '<answer@': '<good@' }));
-    expect((await exceptionNow(customer, exceptionId)).status).toBe('in-review');
-    expect((await newestMail()).subject).toBe(`We have your answer (${exceptionId})`);
+    expect((await getException(customer, exceptionId)).status).toBe('in-review');
+    expect((await newestMail()).subject).toBe(`We received your answer (${exceptionId})`);
     const toTeam = (await system.mailsTo('exceptions-team@volume-activation.example')).at(-1);
     expect(toTeam?.text).toContain('> Elm has 80 seats, Fir has 70.');
 
     await arrive(theirs('answer', { 'REPLY-ADDRESS': replyTo, '<answer@': '<late@' }));
-    expect((await newestMail()).prose).toContain(`Request ${exceptionId} does not wait for an answer from you.`);
+    expect((await newestMail()).prose).toContain(`Request ${exceptionId} is not waiting for an answer from you.`);
   });
 });

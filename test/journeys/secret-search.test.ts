@@ -1,15 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import type { Sought } from './secret-search.ts';
-import { search } from './secret-search.ts';
+import type { SearchTarget } from './secret-search.ts';
+import { findSecrets } from './secret-search.ts';
 
 const value = 'KPQ7R-3TVWX-Y2B4C-6DFGH-8JM9K';
 const symbols = value.replaceAll('-', '');
-const key: Sought = { name: 'a key', is: 'product-key', value };
-const code: Sought = { name: 'a code', is: 'code', value: '204816' };
-const token: Sought = { name: 'a token', is: 'token', value: 'qL3-x_0Zp9Yw7vB2nM4kJ6hG8fD1sA5tR' };
-const secret: Sought = { name: 'a secret', is: 'token', value: 'a/root+secret of more than thirty-two bytes' };
+const key: SearchTarget = { name: 'a key', kind: 'product-key', value };
+const code: SearchTarget = { name: 'a code', kind: 'code', value: '204816' };
+const token: SearchTarget = { name: 'a token', kind: 'token', value: 'qL3-x_0Zp9Yw7vB2nM4kJ6hG8fD1sA5tR' };
+const secret: SearchTarget = { name: 'a secret', kind: 'token', value: 'a/root+secret of more than thirty-two bytes' };
 
-const finds = (sought: Sought, text: string) => search([sought], [{ name: 'somewhere', text }]).length === 1;
+const finds = (target: SearchTarget, text: string) => findSecrets([target], [{ name: 'somewhere', text }]).length === 1;
 const base64 = (text: string) => Buffer.from(text).toString('base64');
 const hex = (text: string) => Buffer.from(text).toString('hex');
 
@@ -60,13 +60,13 @@ describe('the search for secrets', () => {
   });
 
   it.each(['#204816', '1204816', '2048160', '12.204816', '2026-204816', 'a204816', '204816-1'])(
-    'does not take %s for a code',
+    'finds no code in %s',
     (text) => {
       expect(finds(code, text)).toBe(false);
     },
   );
 
-  it('APR-1 finds a token as it is, in a URL, over two lines, and not in other letters', () => {
+  it('APR-1 finds a token as it is, in a URL, over two lines, but not in another letter case', () => {
     const { value: text } = token;
     expect(finds(token, `https://x.example/approvals/${text}/codes`)).toBe(true);
     expect(finds(token, `${text.slice(0, 20)}=\r\n${text.slice(20)}`)).toBe(true);
@@ -75,13 +75,13 @@ describe('the search for secrets', () => {
     expect(finds(token, text.slice(1))).toBe(false);
   });
 
-  it('names each secret at each place where it is', () => {
-    const places = [
+  it('names each secret and each text that contains it', () => {
+    const sources = [
       { name: 'one', text: `${value} 204816` },
       { name: 'two', text: token.value },
       { name: 'three', text: 'nothing' },
     ];
-    expect(search([key, code, token], places).map(({ sought, place }) => [sought.name, place.name])).toEqual([
+    expect(findSecrets([key, code, token], sources).map(({ target, source }) => [target.name, source.name])).toEqual([
       ['a key', 'one'],
       ['a code', 'one'],
       ['a token', 'two'],

@@ -127,19 +127,19 @@ class Witness {
 }
 
 /** Where a secret may be in the clear, and nowhere else. */
-function isWhereItBelongs({ sought, place }: Finding, { correspondent }: RunEvidence): boolean {
-  const isIn = (...names: readonly string[]) => names.some((name) => place.name.startsWith(name));
-  switch (sought.name.replace(/ of .*/, '')) {
+function isWhereItBelongs({ target, source }: Finding, { correspondent }: RunEvidence): boolean {
+  const isIn = (...names: readonly string[]) => names.some((name) => source.name.startsWith(name));
+  switch (target.name.replace(/ of .*/, '')) {
     case 'product key':
       // Shown on the explicit request for this very key, and on its repetition (KEY-6).
-      return place.name === `answer 200 to POST /keys/${sought.name.replace('product key of ', '')}/reveal`;
+      return source.name === `answer 200 to POST /keys/${target.name.replace('product key of ', '')}/reveal`;
     case 'approvals token':
     case 'disputes token':
     case 'code':
       // In the Correspondent's own mail (APR-1), which the local mail box keeps; and a link's page leads to itself.
       return (
         isIn(`mail to ${correspondent}: `, 'file mails') ||
-        (sought.name === 'approvals token' && /^answer \d+ to (GET|POST) \/approvals\/\{token\}/.test(place.name))
+        (target.name === 'approvals token' && /^answer \d+ to (GET|POST) \/approvals\/\{token\}/.test(source.name))
       );
     case 'task token':
       // In the request's item, and thereby in the database's own file.
@@ -151,7 +151,7 @@ function isWhereItBelongs({ sought, place }: Finding, { correspondent }: RunEvid
   }
 }
 
-const named = ({ sought, place }: Finding) => `${sought.name} in ${place.name}`;
+const named = ({ target, source }: Finding) => `${target.name} in ${source.name}`;
 
 /** The secrets that are where they must not be. */
 function leaksOf(lived: RunEvidence): readonly string[] {
@@ -368,15 +368,15 @@ describe('a system that has done one of everything', () => {
     for (const kind of ['approvals token', 'code', 'task token'])
       expect(counted[kind] ?? 0, kind).toBeGreaterThanOrEqual(4);
     const found = findSecrets(lived.secrets, lived.places).filter((finding) => isWhereItBelongs(finding, lived));
-    const unfound = lived.secrets.filter(({ value }) => !found.some(({ sought }) => sought.value === value));
+    const unfound = lived.secrets.filter(({ value }) => !found.some(({ target }) => target.value === value));
     // A token of a wait that is over is gone, and nobody keeps a bearer token.
     expect(unfound.filter(({ name }) => name !== 'bearer token' && name !== 'task token')).toEqual([]);
   });
 
   it('APR-1 mails every link in one mail alone', () => {
-    for (const sought of lived.secrets.filter(({ name }) => name.endsWith('s token'))) {
+    for (const target of lived.secrets.filter(({ name }) => name.endsWith('s token'))) {
       const mails = lived.places.filter(({ name }) => name.startsWith('mail '));
-      expect(findSecrets([sought], mails)).toHaveLength(1);
+      expect(findSecrets([target], mails)).toHaveLength(1);
     }
   });
 
@@ -397,8 +397,8 @@ describe('a system that has done one of everything', () => {
       const planted = lived.secrets.find(({ name }) => name.startsWith(kind));
       const places = ['log', 'item AGREEMENT#E-1 AGREEMENT', 'mail to ines@x.example: Hello', 'file executions.jsonl'];
       for (const name of places) {
-        const place = { name, text: `{"reason":"It is ${planted?.value ?? ''}, by mistake"}` };
-        expect(leaksOf({ ...lived, places: [place] })).toEqual([`${planted?.name} in ${name}`]);
+        const source = { name, text: `{"reason":"It is ${planted?.value ?? ''}, by mistake"}` };
+        expect(leaksOf({ ...lived, places: [source] })).toEqual([`${planted?.name} in ${name}`]);
       }
     },
   );

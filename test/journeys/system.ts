@@ -10,16 +10,17 @@ import { afterAll } from 'vitest';
 import { z } from 'zod';
 import { Secret } from '../../domain/secret.ts';
 import type { StaffRole } from '../../functions/manifest.ts';
-import type { Item, Store } from '../../store/dynamodb/table.ts';
+import type { Item } from '../../store/dynamodb/table.ts';
+import type { Store } from '../../store/store.ts';
 import { openVault } from '../../store/vault.ts';
 import { policy } from '../builders.ts';
-import { conforms } from '../openapi-conformance.ts';
+import { expectConformance } from '../openapi-conformance.ts';
 import { root } from '../project-files.ts';
-import { everyItem } from '../store/dynamodb.ts';
+import { scanAllItems } from '../store/dynamodb.ts';
+import type { HttpResponse } from './response.ts';
 import type { Mail } from './contract.ts';
 import { mailsSchema } from './contract.ts';
-import type { Answer } from './response.ts';
-export type Asking = {
+export type HttpRequest = {
   readonly method: string;
   readonly path: string;
   /** A value is sent as JSON; a text or bytes are sent as they are, under the content type that the headers name. */
@@ -29,12 +30,12 @@ export type Asking = {
 };
 
 /** Somebody who is signed in. */
-export type Person = {
+export type SignedInUser = {
   readonly email: string;
   readonly token: string;
-  get(path: string): Promise<Answer>;
-  post(path: string, body?: unknown, headers?: Readonly<Record<string, string>>): Promise<Answer>;
-  put(path: string, body: unknown): Promise<Answer>;
+  get(path: string): Promise<HttpResponse>;
+  post(path: string, body?: unknown, headers?: Readonly<Record<string, string>>): Promise<HttpResponse>;
+  put(path: string, body: unknown): Promise<HttpResponse>;
 };
 
 /** The whole service in a process of its own, on a port of its own, with nothing in it. It ends with this process. */
@@ -42,15 +43,15 @@ export type System = {
   readonly address: string;
   readonly dynamoDb: string;
   /** All that it has printed so far, its log included. */
-  printed(): string;
-  ask(asking: Asking): Promise<Answer>;
+  output(): string;
+  send(asking: HttpRequest): Promise<HttpResponse>;
   /** Sends a path as it is written, where `fetch` would tidy it first. */
-  askRaw(method: string, path: string, headers?: Readonly<Record<string, string>>): Promise<Answer>;
-  signIn(email: string, ...roles: readonly StaffRole[]): Promise<Person>;
+  sendRaw(method: string, path: string, headers?: Readonly<Record<string, string>>): Promise<HttpResponse>;
+  signIn(email: string, ...roles: readonly StaffRole[]): Promise<SignedInUser>;
   now(): Promise<string>;
   /** Puts the clock on a moment, and with that lets everything happen that falls due on the way. */
-  windTo(moment: string): Promise<void>;
-  wind(duration: string): Promise<void>;
+  advanceClockTo(moment: string): Promise<void>;
+  advanceClock(duration: string): Promise<void>;
   /** Answers when everything under way is done. Nothing that is only due later happens by it. */
   settle(): Promise<void>;
   /** The mails to an address, oldest first. */
@@ -68,9 +69,9 @@ const workflowSchema = z.object({
 export type Workflow = z.infer<typeof workflowSchema>;
 
 /** What was started in this test file, and is ended with it. */
-const toEnd: (() => unknown)[] = [];
+const cleanups: (() => unknown)[] = [];
 afterAll(async () => {
-  await Promise.all(toEnd.map((end) => end()));
+  await Promise.all(cleanups.map((end) => end()));
 });
 
 /**
@@ -81,11 +82,11 @@ afterAll(async () => {
 export async function startSystem({
   folder,
   environment = {},
-  hear = () => undefined,
+  onResponse = () => undefined,
 }: {
   folder?: string;
   environment?: Readonly<Record<string, string>>;
-  hear?: (method: string, path: string, answer: Answer) => void;
+  onResponse?: (method: string, path: string, result: HttpResponse) => void;
 } = {}): Promise<System> {
   const { AWS_ENDPOINT_URL_DYNAMODB: _, ...inherited } = process.env;
   const child = spawn(process.execPath, ['local/main.ts', '--end-with-parent'], {
@@ -99,21 +100,21 @@ export async function startSystem({
     },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const ended = once(child, 'exit');
+  const exit = once(child, 'exit');
   const end = async (signal: 'SIGTERM' | 'SIGKILL') => {
     if (child.exitCode === null && child.signalCode === null) child.kill(signal);
-    await ended;
+    await exit;
   };
-  toEnd.push(() => end('SIGTERM'));
+  cleanups.push(() => end('SIGTERM'));
 
-  let printed = '';
+  let output = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.on('data', (chunk: Buffer) => {
-      printed += chunk.toString();
+      output += chunk.toString();
     });
   }
-  const complaints: string[] = [];
-  createInterface(child.stderr).on('line', (line) => complaints.push(line));
+  const errorLines: string[] = [];
+  createInterface(child.stderr).on('line', (line) => errorLines.push(line));
   let dynamoDb = '';
   let address = '';
   for await (const line of createInterface(child.stdout)) {
@@ -122,72 +123,72 @@ export async function startSystem({
     if (address !== '') break;
   }
   child.stdout.resume();
-  if (address === '') throw new Error(`The system did not start: ${complaints.join('\n')}`);
+  if (address === '') throw new Error(`The system did not start: ${errorLines.join('\n')}`);
 
-  const ask = async ({ method, path, body, headers = {}, token }: Asking): Promise<Answer> => {
-    const asIs = typeof body === 'string' || body instanceof Uint8Array || body instanceof URLSearchParams;
+  const send = async ({ method, path, body, headers = {}, token }: HttpRequest): Promise<HttpResponse> => {
+    const isRaw = typeof body === 'string' || body instanceof Uint8Array || body instanceof URLSearchParams;
     const response = await fetch(`${address}${path}`, {
       method,
       redirect: 'manual',
       headers: {
-        ...(body === undefined || asIs ? {} : { 'Content-Type': 'application/json' }),
+        ...(body === undefined || isRaw ? {} : { 'Content-Type': 'application/json' }),
         ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
         ...headers,
       },
-      ...(body === undefined ? {} : { body: asIs ? body : JSON.stringify(body) }),
+      ...(body === undefined ? {} : { body: isRaw ? body : JSON.stringify(body) }),
     });
-    const answer = answerFrom(response.status, response.headers, await response.text());
-    hear(method, path, answer);
-    conforms(method, path, answer);
-    return answer;
+    const result = toHttpResponse(response.status, response.headers, await response.text());
+    onResponse(method, path, result);
+    expectConformance(method, path, result);
+    return result;
   };
-  const askLocal = async (method: string, path: string, body?: unknown): Promise<unknown> => {
-    const answer = await ask({ method, path: `/_local/${path}`, body });
-    if (answer.status === 200) return answer.body;
-    throw new Error(`The local system answered ${answer.status}: ${answer.text}\n${complaints.slice(-20).join('\n')}`);
+  const sendLocal = async (method: string, path: string, body?: unknown): Promise<unknown> => {
+    const result = await send({ method, path: `/_local/${path}`, body });
+    if (result.status === 200) return result.body;
+    throw new Error(`The local system answered ${result.status}: ${result.text}\n${errorLines.slice(-20).join('\n')}`);
   };
 
   return {
     address,
     dynamoDb,
-    printed: () => printed,
-    ask,
-    askRaw: async (method, path, headers = {}) => {
+    output: () => output,
+    send,
+    sendRaw: async (method, path, headers = {}) => {
       const { hostname, port } = new URL(address);
       const request = httpRequest({ host: hostname, port, method, path, headers });
       const [response] = await Promise.all([once(request, 'response').then(([each]) => each), request.end()]);
       const received = new Headers(
         Object.entries(response.headers).map(([name, value]): [string, string] => [name, String(value)]),
       );
-      const answer = answerFrom(response.statusCode, received, await text(response));
-      conforms(method, path, answer);
-      return answer;
+      const result = toHttpResponse(response.statusCode, received, await text(response));
+      expectConformance(method, path, result);
+      return result;
     },
     signIn: async (email, ...roles) => {
-      const { token } = z.object({ token: z.string() }).parse(await askLocal('POST', 'tokens', { email, roles }));
+      const { token } = z.object({ token: z.string() }).parse(await sendLocal('POST', 'tokens', { email, roles }));
       return {
         email,
         token,
-        get: (path) => ask({ method: 'GET', path, token }),
-        post: (path, body, headers = {}) => ask({ method: 'POST', path, body, headers, token }),
-        put: (path, body) => ask({ method: 'PUT', path, body, token }),
+        get: (path) => send({ method: 'GET', path, token }),
+        post: (path, body, headers = {}) => send({ method: 'POST', path, body, headers, token }),
+        put: (path, body) => send({ method: 'PUT', path, body, token }),
       };
     },
-    now: async () => z.object({ now: z.string() }).parse(await askLocal('GET', 'clock')).now,
-    windTo: async (moment) => void (await askLocal('POST', 'clock', { now: moment })),
-    wind: async (duration) => void (await askLocal('POST', 'clock', { advance: duration })),
-    settle: async () => void (await askLocal('POST', 'clock', { advance: 'PT1S' })),
+    now: async () => z.object({ now: z.string() }).parse(await sendLocal('GET', 'clock')).now,
+    advanceClockTo: async (target) => void (await sendLocal('POST', 'clock', { now: target })),
+    advanceClock: async (duration) => void (await sendLocal('POST', 'clock', { advance: duration })),
+    settle: async () => void (await sendLocal('POST', 'clock', { advance: 'PT1S' })),
     mailsTo: async (to) => {
-      const { items } = mailsSchema.parse(await askLocal('GET', `mail?to=${encodeURIComponent(to)}`));
+      const { items } = mailsSchema.parse(await sendLocal('GET', `mail?to=${encodeURIComponent(to)}`));
       return items.toReversed();
     },
-    workflow: async (exceptionId) => workflowSchema.parse(await askLocal('GET', `workflows/${exceptionId}`)),
+    workflow: async (exceptionId) => workflowSchema.parse(await sendLocal('GET', `workflows/${exceptionId}`)),
     stop: () => end('SIGTERM'),
     kill: () => end('SIGKILL'),
   };
 }
 
-function answerFrom(status: number, headers: Headers, body: string): Answer {
+function toHttpResponse(status: number, headers: Headers, body: string): HttpResponse {
   const isJson = body !== '' && /[/+]json\b/.test(headers.get('content-type') ?? '');
   return { status, headers, text: body, body: isJson ? JSON.parse(body) : undefined };
 }
@@ -196,7 +197,7 @@ function answerFrom(status: number, headers: Headers, body: string): Answer {
  * Goes straight to the table of a running system, past the service.
  * @param vaultSecret the system's own, where what is written must be understood by it.
  */
-export async function storeOf(
+export async function openStore(
   { dynamoDb }: System,
   vaultSecret = 'only to read what is not sealed in the table',
 ): Promise<Store> {
@@ -207,15 +208,15 @@ export async function storeOf(
       credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
     }),
   );
-  toEnd.push(() => client.destroy());
+  cleanups.push(() => client.destroy());
   const { TableNames = [] } = await client.send(new ListTablesCommand({}));
   const [tableName, ...others] = TableNames;
   if (tableName === undefined || others.length > 0) throw new Error(`The system has the tables ${TableNames}.`);
-  return { client, tableName, vault: openVault(new Secret(vaultSecret)), policy, pause: () => wait(5) };
+  return { client, tableName, vault: openVault(new Secret(vaultSecret)), policy, backOff: () => wait(5) };
 }
 
 /** All that is kept, in the order of its keys. */
-export async function everythingKept(store: Store): Promise<readonly Item[]> {
-  const items = await everyItem(store);
+export async function sortedItems(store: Store): Promise<readonly Item[]> {
+  const items = await scanAllItems(store);
   return items.toSorted((one, other) => (`${one.PK} ${one.SK}` < `${other.PK} ${other.SK}` ? -1 : 1));
 }
