@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import * as quick from '../../../domain/calendar/business-time.ts';
+import * as businessTime from '../../../domain/calendar/business-time.ts';
 import type { CivilDate, Instant } from '../../../domain/calendar/instant.ts';
 import {
   civilDate,
@@ -13,8 +13,8 @@ import { assignTo, startClock } from '../../../domain/exceptions/sla-clock.ts';
 import { policy } from '../../builders.ts';
 
 /**
- * The United States federal holidays on the days they are observed, written down and not calculated. They are the Office
- * of Personnel Management's lists, New Year's Day 2028 standing where it is observed, on the last day of 2027.
+ * The observed days of the United States federal holidays, copied from the lists of the Office of Personnel Management
+ * and not computed. New Year's Day 2028 is listed on its observed day, the last day of 2027.
  */
 export const federalHolidaysAsPublished: Readonly<Record<number, readonly CivilDate[]>> = {
   2024: days(2024, '01-01 01-15 02-19 05-27 06-19 07-04 09-02 10-14 11-11 11-28 12-25'),
@@ -31,7 +31,7 @@ function days(year: number, monthsAndDays: string): CivilDate[] {
   return monthsAndDays.split(' ').map((monthAndDay) => civilDate(`${year}-${monthAndDay}`));
 }
 
-export const losAngeles: quick.SupportCalendar = {
+export const losAngeles: businessTime.SupportCalendar = {
   zone: 'America/Los_Angeles',
   opensAt: '09:00',
   closesAt: '17:00',
@@ -39,8 +39,8 @@ export const losAngeles: quick.SupportCalendar = {
   closedOn: [],
 };
 
-/** Calendars for which slow and quick must agree: plain ones, odd ones, and ones whose clocks change at work. */
-export const calendars: readonly quick.SupportCalendar[] = [
+/** The calendars to compare: ordinary and unusual ones, and some with clock changes within opening hours. */
+export const calendars: readonly businessTime.SupportCalendar[] = [
   losAngeles,
   { ...losAngeles, closedOn: days(2026, '03-09 11-12 11-13 12-24 12-28') },
   { zone: 'Europe/Berlin', opensAt: '08:00', closesAt: '18:30', holidays: 'none', closedOn: days(2026, '12-24 12-25') },
@@ -49,7 +49,7 @@ export const calendars: readonly quick.SupportCalendar[] = [
   { zone: 'UTC', opensAt: '00:00', closesAt: '23:59', holidays: 'united-states-federal', closedOn: [] },
   { zone: 'Pacific/Kiritimati', opensAt: '00:00', closesAt: '08:00', holidays: 'united-states-federal', closedOn: [] },
   { zone: 'Pacific/Pago_Pago', opensAt: '14:00', closesAt: '23:59', holidays: 'united-states-federal', closedOn: [] },
-  // Egypt goes forward at midnight into a Friday in April, leaving out the opening, and back out of a Thursday in October.
+  // In Egypt the clocks go forward at midnight before a Friday in April, which skips the opening, and back in October.
   { zone: 'Africa/Cairo', opensAt: '00:00', closesAt: '08:00', holidays: 'none', closedOn: [] },
   { zone: 'Africa/Cairo', opensAt: '22:30', closesAt: '23:45', holidays: 'none', closedOn: [] },
 ];
@@ -57,10 +57,12 @@ export const calendars: readonly quick.SupportCalendar[] = [
 const timeOfDay = (minute: number) =>
   `${String(Math.floor(minute / 60)).padStart(2, '0')}:${String(minute % 60).padStart(2, '0')}`;
 
-/** One calendar for every time zone that this Node knows, with hours, holidays and closed days drawn by the seed. */
-export function calendarsOfEveryZone(seed: number): quick.SupportCalendar[] {
+/**
+ * Returns a calendar for each time zone that Node knows, with random hours, holidays, and closed days from the seed.
+ */
+export function calendarsOfEveryZone(seed: number): businessTime.SupportCalendar[] {
   const zones = Intl.supportedValuesOf('timeZone');
-  // Four hours at the least: with less, many minutes would lead out of the years that the oracle knows.
+  // At least four hours: with fewer, many minutes would lead out of the oracle's years.
   const hours = fc.tuple(fc.nat({ max: 1439 - 240 }), fc.nat({ max: 1439 })).map(([opens, open]) => ({
     opensAt: timeOfDay(opens),
     closesAt: timeOfDay(Math.min(1439, opens + Math.max(240, open))),
@@ -70,14 +72,14 @@ export function calendarsOfEveryZone(seed: number): quick.SupportCalendar[] {
     .map(fromDayNumber);
   const drawn = fc.record({
     hours,
-    holidays: fc.constantFrom<quick.SupportCalendar['holidays'][]>('united-states-federal', 'none'),
+    holidays: fc.constantFrom<businessTime.SupportCalendar['holidays'][]>('united-states-federal', 'none'),
     closedOn: fc.uniqueArray(closedDay, { maxLength: 30 }),
   });
   const samples = fc.sample(drawn, { seed, numRuns: zones.length });
   return samples.map(({ hours: open, ...rest }, index) => ({ zone: zones[index] ?? 'UTC', ...open, ...rest }));
 }
 
-// Weeks in which something happens: clocks change, holidays fall close together, a year ends on an observed holiday.
+// Weeks with clock changes, with holidays close together, or with a year that ends on an observed holiday.
 const eventful = [
   '2026-03-08', // Los Angeles goes forward
   '2026-03-29', // Berlin goes forward
@@ -94,11 +96,11 @@ const eventful = [
 const MINUTE = 60_000;
 const DAY_MINUTES = 1440;
 
-// What the oracle can be asked about. Beyond the last holiday of the table it would not know the answer.
+// The range of the oracle. It has no holidays outside this range.
 const first = epochMilliseconds(instant('2024-01-01T00:00Z')) / MINUTE;
 const last = epochMilliseconds(instant('2031-12-31T00:00Z')) / MINUTE;
 
-/** The same questions as in domain/calendar/business-time.ts, answered by walking along the minutes and looking at the clock. */
+/** The functions of domain/calendar/business-time.ts, computed by walking through the minutes and reading the clock. */
 export type Oracle = {
   startOfBusiness(at: Instant): Instant;
   dueAt(receivedAt: Instant, businessDays: number): Instant;
@@ -108,10 +110,10 @@ export type Oracle = {
 };
 
 /**
- * Builds the slow answers for one calendar. It knows nothing of the code under test: the clock on the wall is read
- * through Intl, minutes are walked one at a time, holidays are those of the table, and everything is counted on fingers.
+ * Creates the oracle of one calendar. It shares no code with the code under test: it reads the local time through Intl,
+ * walks through the minutes one at a time, takes the holidays from the table, and counts.
  */
-export function oracleFor(calendar: quick.SupportCalendar): Oracle {
+export function oracleFor(calendar: businessTime.SupportCalendar): Oracle {
   const clock = new Intl.DateTimeFormat('sv-SE', {
     timeZone: calendar.zone,
     year: 'numeric',
@@ -123,8 +125,8 @@ export function oracleFor(calendar: quick.SupportCalendar): Oracle {
   const holidays = calendar.holidays === 'none' ? [] : Object.values(federalHolidaysAsPublished).flat();
   const closedOn = new Set<string>([...holidays, ...calendar.closedOn]);
 
-  // Looking at the clock is slow, and in these years it never changes but at a quarter of an hour, in any zone: so it is
-  // looked at every quarter, and the minutes until the next are counted on.
+  // Reading the clock is slow. In these years, clocks change only at quarters of an hour, in any zone. So the clock is
+  // read every quarter, and the minutes in between are counted.
   const shownAtQuarter = new Map<number, string>();
   const wall = (minute: number): { date: string; time: string } => {
     const quarter = Math.floor(minute / 15);
@@ -139,12 +141,13 @@ export function oracleFor(calendar: quick.SupportCalendar): Oracle {
     return weekday !== 0 && weekday !== 6 && !closedOn.has(date);
   };
 
-  // The same minutes are walked again and again, so each is remembered: 0 not looked at, 1 closed, 2 open.
+  // The state of each minute is cached, because the same minutes are visited again and again: 0 unknown, 1 closed, 2
+  // open.
   const margin = 400 * DAY_MINUTES;
   const minuteStates = new Uint8Array(last - first + 2 * margin);
 
-  // Looks at the clock for every minute of the date that a minute lies in. The doors open when the clock first shows
-  // opening time or later, and close, for that date, when it first shows closing time or later.
+  // Reads the clock for every minute of a date. Support opens when the clock first shows the opening time or later, and
+  // closes for that date when it first shows the closing time or later.
   const computeDateOf = (minute: number): void => {
     const { date } = wall(minute);
     const worksThatDate = isBusinessDate(date);
@@ -163,7 +166,7 @@ export function oracleFor(calendar: quick.SupportCalendar): Oracle {
 
   const isOpen = (minute: number): boolean => {
     const at = minute - first + margin;
-    if (at < 0 || at >= minuteStates.length) throw new RangeError('walked out of the years that the oracle knows');
+    if (at < 0 || at >= minuteStates.length) throw new RangeError('out of the range of the oracle');
     if (minuteStates[at] === 0) computeDateOf(minute);
     return minuteStates[at] === 2;
   };
@@ -178,7 +181,7 @@ export function oracleFor(calendar: quick.SupportCalendar): Oracle {
     return atMinute(m);
   };
 
-  // From a minute at work, the first open minute of the n-th business day after it.
+  // Returns the first open minute of the n-th business day after an open minute.
   const openingAfter = (minute: number, businessDays: number): number => {
     let m = minute;
     for (let n = 0; n < businessDays; n += 1) {
@@ -238,10 +241,10 @@ export function oracleFor(calendar: quick.SupportCalendar): Oracle {
         startAt = atMinute(m);
       }
       const { time } = wall(minuteOf(startAt));
-      // At the closing moment the last minute at work is the one before.
+      // At closing, the last open minute is the one before.
       const atWork = isOpen(minuteOf(startAt)) ? minuteOf(startAt) : minuteOf(startAt) - 1;
       let m = days > 0 ? openingAfter(atWork, days) : openingBefore(atWork, -days);
-      // Back to the opening of the day reached, then along it until the clock shows the time, or has passed it.
+      // Go back to the opening of the target day, then forward until the clock shows the time or a later one.
       while (isOpen(m - 1)) m -= 1;
       while (wall(m).time < time && isOpen(m)) m += 1;
       const intoMinute = wall(m).time === time ? epochMilliseconds(startAt) % MINUTE : 0;
@@ -250,75 +253,99 @@ export function oracleFor(calendar: quick.SupportCalendar): Oracle {
   };
 }
 
-/** When two pauses of a request's clock begin and end. */
-type Pauses = readonly [begins: Instant, ends: Instant, beginsAgain: Instant, endsAgain: Instant];
+/** The starts and ends of two pauses of a request's clock. */
+type Pauses = readonly [firstStart: Instant, firstEnd: Instant, secondStart: Instant, secondEnd: Instant];
 
-/** The due time as the clock of a request has it, which stood during two pauses. */
-function dueAfterPauses(at: Instant, businessDays: number, pauses: Pauses, calendar: quick.SupportCalendar): Instant {
+/** Returns the due time of a request whose clock was paused twice, by the SLA clock. */
+function dueAfterPauses(
+  at: Instant,
+  businessDays: number,
+  pauses: Pauses,
+  calendar: businessTime.SupportCalendar,
+): Instant {
   const exceptions = { ...policy.exceptions, answerWithinBusinessDays: businessDays };
-  const itsPolicy = { ...policy, exceptions, supportCalendar: calendar };
+  const pausedPolicy = { ...policy, exceptions, supportCalendar: calendar };
   const clock = pauses.reduce(
-    (moved, moment, index) => assignTo(moved, index % 2 === 0 ? 'requester' : 'team', moment, itsPolicy),
-    startClock(at, true, itsPolicy),
+    (current, instantOfPause, index) =>
+      assignTo(current, index % 2 === 0 ? 'requester' : 'team', instantOfPause, pausedPolicy),
+    startClock(at, true, pausedPolicy),
   );
-  if (clock.status !== 'running') throw new Error('the clock did not go on');
+  if (clock.status !== 'running') throw new Error('The clock did not resume.');
   return clock.dueAt;
 }
 
-/** The same on fingers: every open minute of a pause is one minute more at the end. */
-function dueWithPausesAdded(at: Instant, businessDays: number, pauses: Pauses, slow: Oracle): Instant {
-  const [begins, ends, beginsAgain, endsAgain] = pauses;
-  const paused = slow.businessMinutesBetween(begins, ends) + slow.businessMinutesBetween(beginsAgain, endsAgain);
-  return slow.addBusinessMinutes(slow.dueAt(at, businessDays), paused);
+/** Returns the same due time by counting: each open minute of a pause adds one minute at the end. */
+function dueWithPausesAdded(at: Instant, businessDays: number, pauses: Pauses, oracle: Oracle): Instant {
+  const [firstStart, firstEnd, secondStart, secondEnd] = pauses;
+  const paused =
+    oracle.businessMinutesBetween(firstStart, firstEnd) + oracle.businessMinutesBetween(secondStart, secondEnd);
+  return oracle.addBusinessMinutes(oracle.dueAt(at, businessDays), paused);
 }
 
 /**
- * Asks slow and quick the same random questions and throws at the first on which they differ, with the smallest example.
+ * Compares the code under test with the oracle for random questions. Throws at the first difference, with the smallest
+ * example.
  *
- * `runs` questions of each kind over all the calendars; `over` says whether they fall into the eventful weeks of 2026 and
- * 2027 or anywhere in the eight years of the table. A test asks some thousands, and `npm run calendar` a million.
+ * Asks `runs` questions of each kind over all calendars, in the eventful weeks of 2026 and 2027 or in all eight years
+ * of the table. A test asks thousands, and `npm run calendar` asks a million.
  */
 export function expectAgreement(
   runs: number,
   over: 'eventful-weeks' | 'eight-years',
-  { seed, among = calendars }: { seed?: number; among?: readonly quick.SupportCalendar[] } = {},
+  { seed, among = calendars }: { seed?: number; among?: readonly businessTime.SupportCalendar[] } = {},
 ): void {
-  const pairs = among.map((calendar) => ({ calendar, slow: oracleFor(calendar) }));
+  const pairs = among.map((calendar) => ({ calendar, oracle: oracleFor(calendar) }));
   fc.assert(
     fc.property(anyQuestion(over, among.length), ({ which, at, other, minutes, businessDays, pauses }) => {
       const pair = pairs[which];
-      if (pair === undefined) throw new Error('no such calendar');
-      const { calendar, slow } = pair;
-      const expectSame = (what: string, actual: string | number, expected: string | number): void => {
+      if (pair === undefined) throw new Error(`There is no calendar ${which}.`);
+      const { calendar, oracle } = pair;
+      const expectSame = (name: string, actual: string | number, expected: string | number): void => {
         if (actual === expected) return;
-        throw new Error(`${what} answered ${actual}, and counting gives ${expected}, by ${JSON.stringify(calendar)}`);
+        throw new Error(`${name} returned ${actual}, but the oracle ${expected}, for ${JSON.stringify(calendar)}`);
       };
       const later = Math.abs(businessDays);
-      expectSame('startOfBusiness', quick.startOfBusiness(at, calendar), slow.startOfBusiness(at));
-      expectSame('dueAt', quick.dueAt(at, later, calendar), slow.dueAt(at, later));
-      expectSame('between', quick.businessMinutesBetween(at, other, calendar), slow.businessMinutesBetween(at, other));
-      expectSame('addMinutes', quick.addBusinessMinutes(at, minutes, calendar), slow.addBusinessMinutes(at, minutes));
-      expectSame('addDays', quick.addBusinessDays(at, businessDays, calendar), slow.addBusinessDays(at, businessDays));
-      expectSame('the clock', dueAfterPauses(at, later, pauses, calendar), dueWithPausesAdded(at, later, pauses, slow));
+      expectSame('startOfBusiness', businessTime.startOfBusiness(at, calendar), oracle.startOfBusiness(at));
+      expectSame('dueAt', businessTime.dueAt(at, later, calendar), oracle.dueAt(at, later));
+      expectSame(
+        'between',
+        businessTime.businessMinutesBetween(at, other, calendar),
+        oracle.businessMinutesBetween(at, other),
+      );
+      expectSame(
+        'addMinutes',
+        businessTime.addBusinessMinutes(at, minutes, calendar),
+        oracle.addBusinessMinutes(at, minutes),
+      );
+      expectSame(
+        'addDays',
+        businessTime.addBusinessDays(at, businessDays, calendar),
+        oracle.addBusinessDays(at, businessDays),
+      );
+      expectSame(
+        'the SLA clock',
+        dueAfterPauses(at, later, pauses, calendar),
+        dueWithPausesAdded(at, later, pauses, oracle),
+      );
     }),
     { numRuns: runs, ...(seed === undefined ? {} : { seed }) },
   );
 }
 
-function anyQuestion(over: 'eventful-weeks' | 'eight-years', howManyCalendars: number) {
+function anyQuestion(over: 'eventful-weeks' | 'eight-years', calendarCount: number) {
   const oneDay = 24 * 60 * MINUTE;
   const anywhere = fc.integer({ min: first * MINUTE + 60 * oneDay, max: last * MINUTE - 60 * oneDay });
   const nearby = fc
     .tuple(fc.constantFrom(...eventful), fc.integer({ min: -6 * oneDay, max: 9 * oneDay }))
     .map(([event, distance]) => event + distance);
-  // Half of the questions are about whole quarters of an hour, so that the edges of days are hit and not only passed.
+  // Half of the questions are about full quarters of an hour, so that they include openings and closings exactly.
   const moment = fc
     .tuple(over === 'eight-years' ? anywhere : nearby, fc.boolean())
     .map(([ms, onQuarter]) => (onQuarter ? Math.floor(ms / (15 * MINUTE)) * 15 * MINUTE : ms));
   const wait = fc.nat({ max: 5 * oneDay });
   return fc
     .record({
-      which: fc.nat({ max: howManyCalendars - 1 }),
+      which: fc.nat({ max: calendarCount - 1 }),
       moment,
       distance: fc.integer({ min: -12 * oneDay, max: 12 * oneDay }),
       minutes: fc.oneof(

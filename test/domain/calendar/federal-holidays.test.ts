@@ -51,19 +51,19 @@ describe('United States federal holidays', () => {
       expect(days.every((day) => day.startsWith(`${year}-`))).toBe(true);
       expect(days.every((day) => ![0, 6].includes(weekdayOf(dayNumber(day))))).toBe(true);
     }
-    // 1 January 2100 is a Friday, and 1 January 2021 was one too: no New Year crosses either end of the run.
+    // 1 January is a Friday in 2021 and in 2100, so no New Year’s Day crosses either end of the range.
     expect(years.flatMap(observedFederalHolidays)).toHaveLength(79 * 11);
   });
 
   it('SLA-1 from 1986 to 2100 match a list from another source', () => {
-    const kept = new Holidays('US');
+    const library = new Holidays('US');
     for (let year = 1986; year <= 2100; year += 1) {
-      const days = kept
+      const days = library
         .getHolidays(year)
-        // It knows the day on which Veterans Day is observed as one on which banks are closed.
+        // The library lists the observed day of Veterans Day as a bank holiday.
         .filter(({ type, rule }) => type === 'public' || (type === 'bank' && rule.startsWith('substitutes 11-11')))
         .map(({ date }) => date.slice(0, 10))
-        // It lists the day itself beside the one on which it is observed, and 31 December in both years.
+        // It lists each holiday beside its observed day, and 31 December in both years.
         .filter((date) => date.startsWith(`${year}-`) && ![0, 6].includes(weekdayOf(dayNumber(civilDate(date)))));
       expect(observedFederalHolidays(year)).toEqual(days.toSorted());
     }

@@ -195,7 +195,9 @@ describe('the workflow execution of a request', () => {
 /** A request on its current together with its key, as the store keeps them. */
 type TransitionCase = { readonly request: ExceptionRequest; readonly key: Key };
 
-/** Tries a transition with whatever it needs; what it forwards is always a new number, so that only the state matters. */
+/**
+ * Tries a transition with whatever it needs; what it forwards is always a new number, so that only the state matters.
+ */
 function attempt(transition: TransitionName, { request, key }: TransitionCase, now: Instant): Result<TransitionCase> {
   const newNumber = request.activations > 1 ? request.activations - 1 : request.form.activationsRequested;
   const choose = (decision: 'approve' | 'deny') =>
@@ -243,7 +245,9 @@ describe('any sequence of transitions', () => {
     () => ({ request: requestApproved(), key: aMak() }),
   );
 
-  /** Whether a transition may be made: the table says it, and after an approval only the stop and the grant are left. */
+  /**
+   * Whether a transition may be made: the table says it, and after an approval only the stop and the grant are left.
+   */
   function isAllowed(transition: TransitionName, request: ExceptionRequest): boolean {
     const isDecided = approvalRoundOf(request)?.decision != null;
     if (transition === 'dispute') return isDecided;

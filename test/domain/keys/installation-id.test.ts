@@ -11,7 +11,8 @@ import {
 import { expectAccepted, expectRefusal } from '../../builders.ts';
 
 const digits45 = fc.array(fc.nat(9), { minLength: 45, maxLength: 45 }).map((digits) => digits.join(''));
-// Computed by hand: in 12345, the digits 5, 3, and 1 are doubled (10 becomes 1), and 1 + 4 + 6 + 2 + 2 is 15, so 5 is missing.
+// Computed by hand: in 12345, the digits 5, 3, and 1 are doubled (10 becomes 1), and 1 + 4 + 6 + 2 + 2 is 15, so 5 is
+// missing.
 const grouped = '123455 000000 999995 100008 010009 001008 000109 000018 543215';
 const bare = grouped.replaceAll(' ', '');
 

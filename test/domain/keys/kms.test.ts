@@ -35,7 +35,7 @@ import * as on from '../../instants.ts';
 
 const agreement = anAgreement();
 const standard = 'windows-server-2008-standard';
-/** Long before the week of these tests, so that no host is new any more. */
+/** Long before the week of these tests, so that no host counts as new. */
 const longAgo = addDuration(on.mondayTen, { days: -100 });
 
 const activation = (host: number) =>
@@ -47,14 +47,15 @@ const call = (host: number, callReference = 'CALL-1') => ({
   callReference,
   callerName: 'Inés Oliveira',
 });
-const give = (key: KmsKey, host: number, at: Instant, callReference = `CALL at ${at}`) =>
+const grantTo = (key: KmsKey, host: number, at: Instant, callReference = `CALL at ${at}`) =>
   grantOverride(key, call(host, callReference), agreement, context({ actor: agent, now: at }));
 
-/** A key whose six places are taken by hosts 1 to 6, each of which has used all of its ten. */
-const spentKey = (facts: Partial<KmsKey> = {}) =>
-  aKmsKey({ hosts: hosts(6, { uses: 10, firstActivatedAt: longAgo, lastActivatedAt: longAgo }), ...facts });
-/** A key whose six places are taken, with uses left. */
-const fullKey = (facts: Partial<KmsKey> = {}) => aKmsKey({ hosts: hosts(6, { firstActivatedAt: longAgo }), ...facts });
+/** Returns a key whose six slots are used by hosts 1 to 6, each without activations left. */
+const exhaustedKey = (members: Partial<KmsKey> = {}) =>
+  aKmsKey({ hosts: hosts(6, { uses: 10, firstActivatedAt: longAgo, lastActivatedAt: longAgo }), ...members });
+/** Returns a key whose six slots are used, by hosts with activations left. */
+const fullKey = (members: Partial<KmsKey> = {}) =>
+  aKmsKey({ hosts: hosts(6, { firstActivatedAt: longAgo }), ...members });
 const hostOf = (key: KmsKey, number: number) =>
   key.hosts.find((host) => host.installationId === installationId(number));
 
@@ -68,7 +69,7 @@ const draft = {
 
 describe('a host that activates for the first time', () => {
   it('KMS-1 takes a slot and uses the first of its ten activations', () => {
-    const ask = { installationId: installationId(7), product: standard, machineName: 'kms-north' } as const;
+    const request = { installationId: installationId(7), product: standard, machineName: 'kms-north' } as const;
     const host = {
       installationId: installationId(7),
       machineName: 'kms-north',
@@ -81,7 +82,7 @@ describe('a host that activates for the first time', () => {
       clientsReported: null,
     };
     const key = aKmsKey();
-    expect(activateHost(key, ask, agreement, context({ now: on.mondayTen }))).toEqual({
+    expect(activateHost(key, request, agreement, context({ now: on.mondayTen }))).toEqual({
       ok: true,
       host,
       key: { ...key, hosts: [host] },
@@ -123,9 +124,9 @@ describe('a host that activates for the first time', () => {
 
 describe('a host that activates again', () => {
   it('KMS-1 uses one of its ten activations and no new slot, and keeps its name unless it sends one', () => {
-    const known = aHost({ uses: 3, machineName: 'kms-north', firstActivatedAt: longAgo, clientsReported: 80 });
-    const key = aKmsKey({ hosts: [known] });
-    expect(expectAccepted(activate(key, 1)).host).toEqual({ ...known, uses: 4, lastActivatedAt: on.mondayTen });
+    const knownHost = aHost({ uses: 3, machineName: 'kms-north', firstActivatedAt: longAgo, clientsReported: 80 });
+    const key = aKmsKey({ hosts: [knownHost] });
+    expect(expectAccepted(activate(key, 1)).host).toEqual({ ...knownHost, uses: 4, lastActivatedAt: on.mondayTen });
     const renamed = { ...activation(1), machineName: 'kms-south', product: 'windows-vista-business' } as const;
     expect(expectAccepted(activateHost(key, renamed, agreement, context({ now: on.mondayTen }))).host).toMatchObject({
       machineName: 'kms-south',
@@ -166,12 +167,12 @@ describe('a host that activates again', () => {
   });
 
   it('KMS-1 changes no other host, and keeps the order of hosts', () => {
-    const newcomer = expectAccepted(activate(aKmsKey({ hosts: hosts(3, { firstActivatedAt: longAgo }) }), 9)).key;
-    expect(newcomer.hosts.map(({ installationId: id }) => id)).toEqual([1, 2, 3, 9].map(installationId));
-    const again = expectAccepted(activate(newcomer, 2, on.mondayNoon));
-    const [one, , three, nine] = newcomer.hosts;
-    expect(again.key.hosts).toEqual([one, again.host, three, nine]);
-    expect(again.host).toMatchObject({ uses: 2, firstActivatedAt: longAgo, lastActivatedAt: on.mondayNoon });
+    const keyWithNewHost = expectAccepted(activate(aKmsKey({ hosts: hosts(3, { firstActivatedAt: longAgo }) }), 9)).key;
+    expect(keyWithNewHost.hosts.map(({ installationId: id }) => id)).toEqual([1, 2, 3, 9].map(installationId));
+    const result = expectAccepted(activate(keyWithNewHost, 2, on.mondayNoon));
+    const [one, , three, nine] = keyWithNewHost.hosts;
+    expect(result.key.hosts).toEqual([one, result.host, three, nine]);
+    expect(result.host).toMatchObject({ uses: 2, firstActivatedAt: longAgo, lastActivatedAt: on.mondayNoon });
   });
 });
 
@@ -216,8 +217,8 @@ describe('new hosts on one key', () => {
   });
 
   it('KMS-4 include hosts that activated by an override', () => {
-    const came = hosts(3, { slot: 'override' });
-    expect(isProbablyOnClients({ hosts: came }, context({ now: on.mondayTen }))).toBe(true);
+    const overrideHosts = hosts(3, { slot: 'override' });
+    expect(isProbablyOnClients({ hosts: overrideHosts }, context({ now: on.mondayTen }))).toBe(true);
   });
 });
 
@@ -245,7 +246,7 @@ describe('an override that is granted', () => {
   });
 
   it('OVR-1 adds no host slot: the limit stays', () => {
-    expect(limitOf(expectAccepted(give(fullKey(), 7, on.mondayTen)).key.grants)).toBe(6);
+    expect(limitOf(expectAccepted(grantTo(fullKey(), 7, on.mondayTen)).key.grants)).toBe(6);
   });
 
   it('OVR-1 is refused for a MAK', () => {
@@ -274,12 +275,12 @@ describe('an override that is granted', () => {
 
 describe('an override that is spent', () => {
   it('OVR-1 activates a seventh host once, without a slot', () => {
-    const given = expectAccepted(give(fullKey(), 7, on.mondayTen)).key;
-    const came = expectAccepted(activate(given, 7, on.mondayNoon));
-    expect(came.host).toMatchObject({ slot: 'override', uses: 1, overridesSpent: 1 });
-    expect(came.key.overrides).toEqual([{ ...given.overrides[0], usedAt: on.mondayNoon }]);
-    expect(usedHostSlots(came.key)).toBe(6);
-    expect(expectRefusal(activate(came.key, 7, on.mondayNoon))).toMatchObject({
+    const keyWithOverride = expectAccepted(grantTo(fullKey(), 7, on.mondayTen)).key;
+    const activated = expectAccepted(activate(keyWithOverride, 7, on.mondayNoon));
+    expect(activated.host).toMatchObject({ slot: 'override', uses: 1, overridesSpent: 1 });
+    expect(activated.key.overrides).toEqual([{ ...keyWithOverride.overrides[0], usedAt: on.mondayNoon }]);
+    expect(usedHostSlots(activated.key)).toBe(6);
+    expect(expectRefusal(activate(activated.key, 7, on.mondayNoon))).toMatchObject({
       code: 'activation-limit-reached',
       detail: expect.stringContaining('has activated all 6 of its hosts'),
       limit: 6,
@@ -288,18 +289,18 @@ describe('an override that is spent', () => {
   });
 
   it('OVR-1 gives a known host an eleventh activation, but not a twelfth', () => {
-    const given = expectAccepted(give(spentKey(), 2, on.mondayTen)).key;
-    const used = expectAccepted(activate(given, 2, on.mondayNoon));
+    const keyWithOverride = expectAccepted(grantTo(exhaustedKey(), 2, on.mondayTen)).key;
+    const used = expectAccepted(activate(keyWithOverride, 2, on.mondayNoon));
     expect(used.host).toMatchObject({ slot: 'standard', uses: 11, overridesSpent: 1 });
     expect(remainingStandardUses(used.host, policy)).toBe(0);
     expect(expectRefusal(activate(used.key, 2)).detail).toContain('This host has used all 10 of its activations');
   });
 
   it('OVR-1 cannot be spent by another host', () => {
-    const given = expectAccepted(give(spentKey(), 2, on.mondayTen)).key;
-    expect(expectRefusal(activate(given, 3)).code).toBe('activation-limit-reached');
-    expect(expectRefusal(activate(given, 8)).code).toBe('activation-limit-reached');
-    expect(expectAccepted(activate(given, 2)).host.uses).toBe(11);
+    const keyWithOverride = expectAccepted(grantTo(exhaustedKey(), 2, on.mondayTen)).key;
+    expect(expectRefusal(activate(keyWithOverride, 3)).code).toBe('activation-limit-reached');
+    expect(expectRefusal(activate(keyWithOverride, 8)).code).toBe('activation-limit-reached');
+    expect(expectAccepted(activate(keyWithOverride, 2)).host.uses).toBe(11);
   });
 
   it('OVR-1 is kept until the host has used its standard activations', () => {
@@ -314,19 +315,19 @@ describe('an override that is spent', () => {
 
   it('OVR-1 is kept while there is a free slot for the host', () => {
     const key = aKmsKey({ overrides: [anOverride()] });
-    const came = expectAccepted(activate(key, 1));
-    expect(came.host).toMatchObject({ slot: 'standard', overridesSpent: 0 });
-    expect(came.key.overrides).toEqual([anOverride()]);
+    const activated = expectAccepted(activate(key, 1));
+    expect(activated.host).toMatchObject({ slot: 'standard', overridesSpent: 0 });
+    expect(activated.key.overrides).toEqual([anOverride()]);
   });
 
   it('OVR-1 is spent one at a time, the oldest first', () => {
     const older = anOverride({ at: on.mondayTen, callReference: 'CALL-1' });
     const newer = anOverride({ at: on.tuesdayTen, callReference: 'CALL-2' });
-    const once = expectAccepted(activate(spentKey({ overrides: [older, newer] }), 1, on.wednesdayNoon));
-    expect(once.key.overrides).toEqual([{ ...older, usedAt: on.wednesdayNoon }, newer]);
-    const twice = expectAccepted(activate(once.key, 1, on.thursdayFive));
-    expect(twice.host).toMatchObject({ uses: 12, overridesSpent: 2 });
-    expect(expectRefusal(activate(twice.key, 1, on.thursdayFive)).code).toBe('activation-limit-reached');
+    const firstUse = expectAccepted(activate(exhaustedKey({ overrides: [older, newer] }), 1, on.wednesdayNoon));
+    expect(firstUse.key.overrides).toEqual([{ ...older, usedAt: on.wednesdayNoon }, newer]);
+    const secondUse = expectAccepted(activate(firstUse.key, 1, on.thursdayFive));
+    expect(secondUse.host).toMatchObject({ uses: 12, overridesSpent: 2 });
+    expect(expectRefusal(activate(secondUse.key, 1, on.thursdayFive)).code).toBe('activation-limit-reached');
   });
 });
 
@@ -354,22 +355,22 @@ describe('a host that activated by an override', () => {
 
   it('EXC-9 keeps an unspent override when it takes a slot', () => {
     const grants = [aGrant({ amount: 6 }), aGrant({ kind: 'exception', amount: 1 })];
-    const unspent = anOverride({ installationId: installationId(7) });
-    const key = fullKey({ grants, hosts: [...hosts(6), guest], overrides: [unspent] });
-    expect(expectAccepted(activate(key, 7)).key.overrides).toEqual([unspent]);
+    const unspentOverride = anOverride({ installationId: installationId(7) });
+    const key = fullKey({ grants, hosts: [...hosts(6), guest], overrides: [unspentOverride] });
+    expect(expectAccepted(activate(key, 7)).key.overrides).toEqual([unspentOverride]);
   });
 
   it('OVR-1 can activate again by another override', () => {
-    const unspent = anOverride({ installationId: installationId(7) });
-    const key = fullKey({ hosts: [...hosts(6, { firstActivatedAt: longAgo }), guest], overrides: [unspent] });
+    const unspentOverride = anOverride({ installationId: installationId(7) });
+    const key = fullKey({ hosts: [...hosts(6, { firstActivatedAt: longAgo }), guest], overrides: [unspentOverride] });
     expect(expectAccepted(activate(key, 7)).host).toMatchObject({ slot: 'override', uses: 3, overridesSpent: 3 });
   });
 });
 
 describe('a second override on one day of the call center', () => {
   it('OVR-2 is refused, with the time of the next', () => {
-    const given = expectAccepted(give(fullKey(), 7, on.mondayTen)).key;
-    expect(expectRefusal(give(given, 8, on.mondayEvening))).toEqual({
+    const keyWithOverride = expectAccepted(grantTo(fullKey(), 7, on.mondayTen)).key;
+    expect(expectRefusal(grantTo(keyWithOverride, 8, on.mondayEvening))).toEqual({
       code: 'override-used-today',
       detail: `This key has already had its override for today. You can grant the next one from ${on.tuesdayMidnight}.`,
       availableAt: on.tuesdayMidnight,
@@ -379,45 +380,45 @@ describe('a second override on one day of the call center', () => {
   it.each([
     ['one midnight', on.mondayTen, on.mondayBeforeMidnight, on.tuesdayMidnight],
     [
-      'a whole day, given at its very beginning',
+      'a full day, granted at its start',
       on.tuesdayMidnight,
       addDuration(on.tuesdayMidnight, { hours: 23.99 }),
       addDuration(on.tuesdayMidnight, { hours: 24 }),
     ],
     [
-      'a day of 23 hours, as the clocks go forward',
+      'a day of 23 hours, when the clocks go forward',
       on.springForwardSundayMidnight,
       addDuration(on.mondayAfterSpringForwardMidnight, { seconds: -1 }),
       on.mondayAfterSpringForwardMidnight,
     ],
     [
-      'a day of 25 hours, as the clocks go back',
+      'a day of 25 hours, when the clocks go back',
       on.fallBackSundayMidnight,
       addDuration(on.mondayAfterFallBackMidnight, { seconds: -1 }),
       on.mondayAfterFallBackMidnight,
     ],
   ])(
     'OVR-2 is refused until midnight in Los Angeles and granted from then on: %s',
-    (_, given, stillToday, tomorrow) => {
-      const key = expectAccepted(give(fullKey(), 7, given)).key;
-      expect(expectRefusal(give(key, 7, stillToday))).toMatchObject({
+    (_, grantedAt, sameDay, nextDay) => {
+      const key = expectAccepted(grantTo(fullKey(), 7, grantedAt)).key;
+      expect(expectRefusal(grantTo(key, 7, sameDay))).toMatchObject({
         code: 'override-used-today',
-        availableAt: tomorrow,
+        availableAt: nextDay,
       });
-      expect(expectAccepted(give(key, 7, tomorrow)).key.overrides).toHaveLength(2);
+      expect(expectAccepted(grantTo(key, 7, nextDay)).key.overrides).toHaveLength(2);
     },
   );
 
   it('OVR-2 is granted within an hour across midnight, on the same day in UTC', () => {
-    const key = expectAccepted(give(fullKey(), 7, on.mondayBeforeMidnight)).key;
+    const key = expectAccepted(grantTo(fullKey(), 7, on.mondayBeforeMidnight)).key;
     expect(on.mondayBeforeMidnight.slice(0, 10)).toBe(on.tuesdayMidnight.slice(0, 10));
-    expect(expectAccepted(give(key, 7, on.tuesdayMidnight)).repeated).toBe(false);
+    expect(expectAccepted(grantTo(key, 7, on.tuesdayMidnight)).repeated).toBe(false);
   });
 
   it('OVR-2 is refused on one day in Los Angeles that spans two in UTC', () => {
-    const key = expectAccepted(give(fullKey(), 7, on.mondayTen)).key;
+    const key = expectAccepted(grantTo(fullKey(), 7, on.mondayTen)).key;
     expect(on.mondayTen.slice(0, 10)).not.toBe(on.mondayEvening.slice(0, 10));
-    expect(expectRefusal(give(key, 7, on.mondayEvening)).code).toBe('override-used-today');
+    expect(expectRefusal(grantTo(key, 7, on.mondayEvening)).code).toBe('override-used-today');
   });
 
   it('OVR-2 uses the time zone of the policy', () => {
@@ -440,18 +441,18 @@ describe('a second override on one day of the call center', () => {
 });
 
 describe('overrides over the life of a key', () => {
-  const given = (count: number) =>
+  const overridesOf = (count: number) =>
     Array.from({ length: count }, (_, index) =>
       anOverride({ at: addDuration(longAgo, { days: index }), usedAt: longAgo }),
     );
 
   it('OVR-3 are five: the fifth is granted', () => {
-    const key = expectAccepted(give(fullKey({ overrides: given(4) }), 7, on.mondayTen)).key;
+    const key = expectAccepted(grantTo(fullKey({ overrides: overridesOf(4) }), 7, on.mondayTen)).key;
     expect(key.overrides).toHaveLength(5);
   });
 
   it('OVR-3 refuses a sixth, whether the others are spent or not, with the draft of a KMSADD request', () => {
-    expect(expectRefusal(give(fullKey({ overrides: given(5) }), 7, on.mondayTen))).toEqual({
+    expect(expectRefusal(grantTo(fullKey({ overrides: overridesOf(5) }), 7, on.mondayTen))).toEqual({
       code: 'overrides-exhausted',
       detail: 'This key has used all 5 of its overrides. To get more, submit a KMSADD request.',
       draft: { ...draft, activationsRequested: 1 },
@@ -459,22 +460,26 @@ describe('overrides over the life of a key', () => {
   });
 
   it('OVR-3 refuses a sixth as exhausted, not as used today, on the day of the fifth', () => {
-    const key = expectAccepted(give(fullKey({ overrides: given(4) }), 7, on.mondayTen)).key;
-    expect(expectRefusal(give(key, 7, on.mondayNoon)).code).toBe('overrides-exhausted');
+    const key = expectAccepted(grantTo(fullKey({ overrides: overridesOf(4) }), 7, on.mondayTen)).key;
+    expect(expectRefusal(grantTo(key, 7, on.mondayNoon)).code).toBe('overrides-exhausted');
   });
 
   it('OVR-4 returns the first grant for a repeated reference and grants nothing more', () => {
     const first = expectAccepted(
       grantOverride(fullKey(), call(7), agreement, context({ actor: agent, now: on.mondayTen })),
     );
-    const again = { ok: true, grant: first.grant, key: first.key, repeated: true };
-    expect(grantOverride(first.key, call(7), agreement, context({ actor: agent, now: on.mondayTen }))).toEqual(again);
-    expect(grantOverride(first.key, call(7), agreement, context({ actor: agent, now: on.tuesdayTen }))).toEqual(again);
+    const repeatedResult = { ok: true, grant: first.grant, key: first.key, repeated: true };
+    expect(grantOverride(first.key, call(7), agreement, context({ actor: agent, now: on.mondayTen }))).toEqual(
+      repeatedResult,
+    );
+    expect(grantOverride(first.key, call(7), agreement, context({ actor: agent, now: on.tuesdayTen }))).toEqual(
+      repeatedResult,
+    );
   });
 
   it('OVR-4 returns the fifth grant for its repeated reference, rather than refusing as exhausted', () => {
-    const fifth = expectAccepted(give(fullKey({ overrides: given(4) }), 7, on.mondayTen, 'CALL-5'));
-    expect(expectAccepted(give(fifth.key, 7, on.tuesdayTen, 'CALL-5'))).toMatchObject({
+    const fifth = expectAccepted(grantTo(fullKey({ overrides: overridesOf(4) }), 7, on.mondayTen, 'CALL-5'));
+    expect(expectAccepted(grantTo(fifth.key, 7, on.tuesdayTen, 'CALL-5'))).toMatchObject({
       repeated: true,
       grant: fifth.grant,
     });
@@ -493,12 +498,12 @@ describe('overrides over the life of a key', () => {
       availableAt: on.tuesdayMidnight,
       remaining: 4,
     });
-    expect(overrideAllowance({ overrides: given(5) }, context({ now: on.mondayTen }))).toEqual({
+    expect(overrideAllowance({ overrides: overridesOf(5) }, context({ now: on.mondayTen }))).toEqual({
       available: 0,
       availableAt: null,
       remaining: 0,
     });
-    expect(overrideAllowance({ overrides: given(6) }, context({ now: on.mondayTen }))).toEqual({
+    expect(overrideAllowance({ overrides: overridesOf(6) }, context({ now: on.mondayTen }))).toEqual({
       available: 0,
       availableAt: null,
       remaining: 0,
@@ -508,20 +513,20 @@ describe('overrides over the life of a key', () => {
   it('OVR-5 grants exactly what the allowance shows', () => {
     const days = fc.array(fc.integer({ min: 0, max: 20 * 24 * 60 }), { maxLength: 7 });
     fc.assert(
-      fc.property(days, fc.integer({ min: 0, max: 20 * 24 * 60 }), (given, asked) => {
-        const overrides = given.map((minutes) =>
+      fc.property(days, fc.integer({ min: 0, max: 20 * 24 * 60 }), (minutesOfOverrides, minutesLater) => {
+        const overrides = minutesOfOverrides.map((minutes) =>
           anOverride({ at: addDuration(on.fridayBeforeSpringForwardTen, { minutes }) }),
         );
-        const now = addDuration(on.fridayBeforeSpringForwardTen, { minutes: asked });
-        const promised = overrideAllowance({ overrides }, context({ now }));
-        const answer = give(fullKey({ overrides }), 7, now);
-        expect(answer.ok).toBe(promised.available === 1);
-        expect(promised.remaining).toBe(Math.max(0, 5 - given.length));
-        if (!answer.ok) {
-          expect(answer.refusal).toMatchObject(
-            promised.availableAt === null
+        const now = addDuration(on.fridayBeforeSpringForwardTen, { minutes: minutesLater });
+        const allowance = overrideAllowance({ overrides }, context({ now }));
+        const result = grantTo(fullKey({ overrides }), 7, now);
+        expect(result.ok).toBe(allowance.available === 1);
+        expect(allowance.remaining).toBe(Math.max(0, 5 - minutesOfOverrides.length));
+        if (!result.ok) {
+          expect(result.refusal).toMatchObject(
+            allowance.availableAt === null
               ? { code: 'overrides-exhausted' }
-              : { code: 'override-used-today', availableAt: promised.availableAt },
+              : { code: 'override-used-today', availableAt: allowance.availableAt },
           );
         }
       }),
@@ -575,21 +580,21 @@ describe('the number of clients that a host reports', () => {
   });
 });
 
-/** What a KMS key allows, told as simply as the source does: places of ten uses, and single activations by name. */
-class Model {
-  places = 6;
+/** A simple model of a KMS key: slots with ten activations each, and single activations for named hosts. */
+class KmsKeyModel {
+  slots = 6;
   readonly uses = new Map<number, number>();
-  readonly tickets: number[] = [];
-  overridesGiven = 0;
+  readonly pendingOverrides: number[] = [];
+  overrideCount = 0;
   lastDay = -1;
 
   activate(host: number): boolean {
     const used = this.uses.get(host);
-    const ticket = this.tickets.indexOf(host);
-    if (used === undefined ? this.uses.size < this.places : used < 10) {
+    const pendingIndex = this.pendingOverrides.indexOf(host);
+    if (used === undefined ? this.uses.size < this.slots : used < 10) {
       this.uses.set(host, (used ?? 0) + 1);
-    } else if (ticket >= 0) {
-      this.tickets.splice(ticket, 1);
+    } else if (pendingIndex >= 0) {
+      this.pendingOverrides.splice(pendingIndex, 1);
     } else {
       return false;
     }
@@ -597,10 +602,10 @@ class Model {
   }
 
   override(host: number, day: number): boolean {
-    if (this.overridesGiven === 5 || this.lastDay === day) return false;
-    this.overridesGiven += 1;
+    if (this.overrideCount === 5 || this.lastDay === day) return false;
+    this.overrideCount += 1;
     this.lastDay = day;
-    this.tickets.push(host);
+    this.pendingOverrides.push(host);
     return true;
   }
 }
@@ -608,55 +613,55 @@ class Model {
 describe('any sequence of operations on a KMS key', () => {
   const host = fc.nat(8);
   const step = fc.oneof(
-    { weight: 12, arbitrary: fc.record({ does: fc.constant('activate' as const), host }) },
-    { weight: 3, arbitrary: fc.record({ does: fc.constant('override' as const), host }) },
-    { weight: 2, arbitrary: fc.record({ does: fc.constant('wait' as const), hours: fc.integer({ min: 1, max: 30 }) }) },
-    { weight: 1, arbitrary: fc.record({ does: fc.constant('add' as const), places: fc.integer({ min: 1, max: 2 }) }) },
+    { weight: 12, arbitrary: fc.record({ kind: fc.constant('activate' as const), host }) },
+    { weight: 3, arbitrary: fc.record({ kind: fc.constant('override' as const), host }) },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant('wait' as const), hours: fc.integer({ min: 1, max: 30 }) }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant('add' as const), slots: fc.integer({ min: 1, max: 2 }) }) },
   );
 
   it('KMS-1 OVR-1 KEY-8 activates exactly what slots and overrides allow', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 150, size: 'max' }), (steps) => {
-        const model = new Model();
+        const model = new KmsKeyModel();
         let key = aKmsKey();
         let hoursPassed = 0;
         let activations = 0;
         for (const [index, each] of steps.entries()) {
-          // 1 June 2026 begins in Los Angeles, and no clock changes in the weeks after it.
+          // Starts at midnight of 1 June 2026 in Los Angeles. No clock change is in the weeks after it.
           const now = addDuration(on.mondayTen, { hours: hoursPassed - 10 });
           const day = Math.floor(hoursPassed / 24);
-          switch (each.does) {
+          switch (each.kind) {
             case 'wait':
               hoursPassed += each.hours;
               break;
             case 'add': {
-              model.places += each.places;
-              key = { ...key, grants: [...key.grants, aGrant({ kind: 'exception', amount: each.places })] };
+              model.slots += each.slots;
+              key = { ...key, grants: [...key.grants, aGrant({ kind: 'exception', amount: each.slots })] };
               break;
             }
             case 'override': {
-              const answer = give(key, each.host, now, `CALL-${index}`);
-              expect(answer.ok).toBe(model.override(each.host, day));
-              if (answer.ok) key = answer.key;
+              const result = grantTo(key, each.host, now, `CALL-${index}`);
+              expect(result.ok).toBe(model.override(each.host, day));
+              if (result.ok) key = result.key;
               break;
             }
             case 'activate': {
-              const answer = activate(key, each.host, now);
-              expect(answer.ok).toBe(model.activate(each.host));
-              if (answer.ok) {
-                key = answer.key;
+              const result = activate(key, each.host, now);
+              expect(result.ok).toBe(model.activate(each.host));
+              if (result.ok) {
+                key = result.key;
                 activations += 1;
               }
             }
           }
-          expect(limitOf(key.grants)).toBe(model.places);
+          expect(limitOf(key.grants)).toBe(model.slots);
           expect(usedHostSlots(key)).toBe(model.uses.size);
           expect(usedHostSlots(key)).toBeLessThanOrEqual(limitOf(key.grants));
         }
-        const spent = key.overrides.filter(({ usedAt: spentAt }) => spentAt !== null);
+        const usedOverrides = key.overrides.filter(({ usedAt }) => usedAt !== null);
         expect(key.hosts.reduce((sum, each) => sum + each.uses, 0)).toBe(activations);
-        expect(activations).toBeLessThanOrEqual(limitOf(key.grants) * 10 + spent.length);
-        expect(spent.length).toBe(key.hosts.reduce((sum, each) => sum + each.overridesSpent, 0));
+        expect(activations).toBeLessThanOrEqual(limitOf(key.grants) * 10 + usedOverrides.length);
+        expect(usedOverrides.length).toBe(key.hosts.reduce((sum, each) => sum + each.overridesSpent, 0));
         expect(key.overrides.length).toBe(key.grants.filter(({ kind }) => kind === 'override').length);
         expect(key.overrides.length).toBeLessThanOrEqual(5);
         for (const each of key.hosts) {

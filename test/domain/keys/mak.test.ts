@@ -37,15 +37,15 @@ describe('the headroom of the call center for a MAK', () => {
   });
 
   it('MAK-4 is reduced by previous calls', () => {
-    const raised = aMak({ grants: [aGrant({ amount: 100 }), aGrant({ kind: 'call-center', amount: 60 })] });
-    expect(callCenterMaximum(raised, policy)).toBe(200);
-    expect(callCenterHeadroom(raised, policy)).toBe(40);
+    const raisedMak = aMak({ grants: [aGrant({ amount: 100 }), aGrant({ kind: 'call-center', amount: 60 })] });
+    expect(callCenterMaximum(raisedMak, policy)).toBe(200);
+    expect(callCenterHeadroom(raisedMak, policy)).toBe(40);
   });
 
   it('MAK-4 is zero, not negative, after an exception raised the limit above double', () => {
-    const raised = aMak({ grants: [aGrant({ amount: 100 }), byException] });
-    expect(callCenterMaximum(raised, policy)).toBe(200);
-    expect(callCenterHeadroom(raised, policy)).toBe(0);
+    const raisedMak = aMak({ grants: [aGrant({ amount: 100 }), byException] });
+    expect(callCenterMaximum(raisedMak, policy)).toBe(200);
+    expect(callCenterHeadroom(raisedMak, policy)).toBe(0);
   });
 });
 
@@ -102,21 +102,23 @@ describe('an increase by phone', () => {
   });
 
   it('MAK-4 is limited to double over all calls together', () => {
-    const once = expectAccepted(
+    const afterFirstCall = expectAccepted(
       increaseLimit(aMak(), call(160), agreement, context({ actor: agent, now: mondayTen })),
     ).key;
     expect(
-      expectRefusal(increaseLimit(once, call(201, 'CALL-2'), agreement, context({ actor: agent, now: tuesdayTen }))),
+      expectRefusal(
+        increaseLimit(afterFirstCall, call(201, 'CALL-2'), agreement, context({ actor: agent, now: tuesdayTen })),
+      ),
     ).toMatchObject({
       code: 'above-call-center-limit',
       maximumLimit: 200,
       draft: { activationsRequested: 41 },
     });
-    const twice = expectAccepted(
-      increaseLimit(once, call(200, 'CALL-2'), agreement, context({ actor: agent, now: tuesdayTen })),
+    const afterSecondCall = expectAccepted(
+      increaseLimit(afterFirstCall, call(200, 'CALL-2'), agreement, context({ actor: agent, now: tuesdayTen })),
     ).key;
-    expect(limitOf(twice.grants)).toBe(200);
-    expect(twice.grants.map(({ amount }) => amount)).toEqual([100, 60, 40]);
+    expect(limitOf(afterSecondCall.grants)).toBe(200);
+    expect(afterSecondCall.grants.map(({ amount }) => amount)).toEqual([100, 60, 40]);
   });
 
   it.each([100, 99, 0])('MAK-4 to %i is refused as not above the limit of 100, with the current limit', (newLimit) => {
@@ -130,9 +132,10 @@ describe('an increase by phone', () => {
   });
 
   it('MAK-4 on a key above double is refused as no increase, or as above the call center’s limit', () => {
-    const raised = aMak({ grants: [aGrant({ amount: 100 }), byException] });
+    const raisedMak = aMak({ grants: [aGrant({ amount: 100 }), byException] });
     const codeOf = (newLimit: number) =>
-      expectRefusal(increaseLimit(raised, call(newLimit), agreement, context({ actor: agent, now: mondayTen }))).code;
+      expectRefusal(increaseLimit(raisedMak, call(newLimit), agreement, context({ actor: agent, now: mondayTen })))
+        .code;
     expect([codeOf(200), codeOf(600), codeOf(601)]).toEqual([
       'limit-not-raised',
       'limit-not-raised',
@@ -153,9 +156,9 @@ describe('an increase by phone', () => {
   });
 
   it('OVR-4 does not treat the reference of an exception grant as repeated', () => {
-    const raised = aMak({ grants: [aGrant({ amount: 100 }), { ...byException, amount: 10, reference: 'CALL-1' }] });
+    const raisedMak = aMak({ grants: [aGrant({ amount: 100 }), { ...byException, amount: 10, reference: 'CALL-1' }] });
     expect(
-      expectAccepted(increaseLimit(raised, call(150), agreement, context({ actor: agent, now: mondayTen }))),
+      expectAccepted(increaseLimit(raisedMak, call(150), agreement, context({ actor: agent, now: mondayTen }))),
     ).toMatchObject({
       repeated: false,
       grant: { kind: 'call-center', amount: 40 },
@@ -190,26 +193,26 @@ describe('an increase by phone', () => {
       fc.record({ newLimit: fc.integer({ min: -5, max: 500 }), callReference: fc.nat(5).map(String) }),
     );
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 200 }), calls, (original, asked) => {
-        const answered = new Map<string, number>();
-        const end = asked.reduce((mak, { newLimit, callReference }) => {
+      fc.property(fc.integer({ min: 1, max: 200 }), calls, (original, requests) => {
+        const amounts = new Map<string, number>();
+        const end = requests.reduce((mak, { newLimit, callReference }) => {
           const limit = limitOf(mak.grants);
-          const answer = increaseLimit(
+          const result = increaseLimit(
             mak,
             call(newLimit, callReference),
             agreement,
             context({ actor: agent, now: mondayTen }),
           );
-          const before = answered.get(callReference);
-          if (before === undefined) expect(answer.ok).toBe(newLimit > limit && newLimit <= 2 * original);
-          if (!answer.ok) return mak;
-          expect(answer.grant.amount).toBe(before ?? newLimit - limit);
-          expect(limitOf(answer.key.grants)).toBe(before === undefined ? newLimit : limit);
-          answered.set(callReference, answer.grant.amount);
-          return answer.key;
+          const firstAmount = amounts.get(callReference);
+          if (firstAmount === undefined) expect(result.ok).toBe(newLimit > limit && newLimit <= 2 * original);
+          if (!result.ok) return mak;
+          expect(result.grant.amount).toBe(firstAmount ?? newLimit - limit);
+          expect(limitOf(result.key.grants)).toBe(firstAmount === undefined ? newLimit : limit);
+          amounts.set(callReference, result.grant.amount);
+          return result.key;
         }, aMak({ original }));
         expect(limitOf(end.grants)).toBeLessThanOrEqual(2 * original);
-        expect(limitOf(end.grants)).toBe(original + [...answered.values()].reduce((sum, amount) => sum + amount, 0));
+        expect(limitOf(end.grants)).toBe(original + [...amounts.values()].reduce((sum, amount) => sum + amount, 0));
       }),
     );
   });
@@ -242,8 +245,8 @@ describe('a MAK at its limit', () => {
   });
 
   it('MAK-5 is refused with MAKADD as the only remedy when the call center has no headroom', () => {
-    const raised = aMak({ grants: [aGrant({ amount: 100 }), aGrant({ kind: 'call-center', amount: 100 })] });
-    expect(refuseAtLimit(raised, 200, { agreement, product: 'windows-vista-enterprise' }, policy)).toEqual({
+    const raisedMak = aMak({ grants: [aGrant({ amount: 100 }), aGrant({ kind: 'call-center', amount: 100 })] });
+    expect(refuseAtLimit(raisedMak, 200, { agreement, product: 'windows-vista-enterprise' }, policy)).toEqual({
       ok: false,
       refusal: {
         code: 'activation-limit-reached',

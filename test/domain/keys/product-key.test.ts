@@ -17,13 +17,13 @@ describe('a generated product key', () => {
   it('KEY-5 has 25 characters in five groups, each chosen from all 24', () => {
     const bounds: number[] = [];
     let next = 0;
-    const drawn = generateProductKey((bound) => {
+    const generated = generateProductKey((bound) => {
       bounds.push(bound);
       next += 1;
       return (next - 1) % bound;
     });
     expect(bounds).toEqual(Array.from({ length: 25 }, () => 24));
-    expect(drawn.reveal()).toBe('BCDFG-HJKMP-QRTVW-XY234-6789B');
+    expect(generated.reveal()).toBe('BCDFG-HJKMP-QRTVW-XY234-6789B');
   });
 
   it('KEY-5 has no characters that look alike: no vowels, and no S, 5, Z, L, N, 0, or 1', () => {
@@ -40,29 +40,29 @@ describe('a generated product key', () => {
 describe('a product key that a person types', () => {
   it.each([
     ['with hyphens', text],
-    ['without', 'BCDFGHJKMPQRTVWXY2346789B'],
+    ['without separators', 'BCDFGHJKMPQRTVWXY2346789B'],
     ['in lower case', 'bcdfg-hjkmp-qrtvw-xy234-6789b'],
-    ['with spaces around and between', '  BCDFG HJKMP\tQRTVW  XY234 - 6789B\n'],
-  ])('KEY-5 is parsed %s', (_, typed) => {
-    expect(parseProductKey(typed)?.reveal()).toBe(text);
+    ['with surrounding and inner spaces', '  BCDFG HJKMP\tQRTVW  XY234 - 6789B\n'],
+  ])('KEY-5 is parsed %s', (_, typedKey) => {
+    expect(parseProductKey(typedKey)?.reveal()).toBe(text);
   });
 
   it.each([
-    ['nothing', ''],
-    ['24 symbols', 'BCDFG-HJKMP-QRTVW-XY234-6789'],
-    ['26 symbols', 'BCDFG-HJKMP-QRTVW-XY234-6789BC'],
+    ['no characters', ''],
+    ['24 characters', 'BCDFG-HJKMP-QRTVW-XY234-6789'],
+    ['26 characters', 'BCDFG-HJKMP-QRTVW-XY234-6789BC'],
     ['a vowel', 'ACDFG-HJKMP-QRTVW-XY234-6789B'],
     ['a zero', 'BCDFG-HJKMP-QRTVW-XY234-67890'],
-    ['another mark between', 'BCDFG.HJKMP.QRTVW.XY234.6789B'],
-  ])('KEY-5 is undefined with %s', (_, typed) => {
-    expect(parseProductKey(typed)).toBeUndefined();
+    ['another separator', 'BCDFG.HJKMP.QRTVW.XY234.6789B'],
+  ])('KEY-5 is undefined with %s', (_, typedKey) => {
+    expect(parseProductKey(typedKey)).toBeUndefined();
   });
 
   it('KEY-5 is parsed for any generated key', () => {
     fc.assert(
-      fc.property(fc.array(fc.nat(23), { minLength: 25, maxLength: 25 }), (draws) => {
-        const drawn = generateProductKey(() => draws.shift() ?? 0);
-        expect(parseProductKey(drawn.reveal())?.reveal()).toBe(drawn.reveal());
+      fc.property(fc.array(fc.nat(23), { minLength: 25, maxLength: 25 }), (values) => {
+        const generated = generateProductKey(() => values.shift() ?? 0);
+        expect(parseProductKey(generated.reveal())?.reveal()).toBe(generated.reveal());
       }),
     );
   });
@@ -89,17 +89,17 @@ describe('a product key that is shown', () => {
 describe('a product key in text that people write', () => {
   it.each([
     ['with hyphens', text],
-    ['in small letters', text.toLowerCase()],
+    ['in lower case', text.toLowerCase()],
     ['with spaces', text.replaceAll('-', ' ')],
-    ['in one piece', text.replaceAll('-', '')],
-  ])('KEY-6 is masked %s, and nothing else is', (_, typed) => {
-    expect(maskProductKeys(`Our key ${typed}, and ${typed}.\nBCDFG`)).toBe(
+    ['without separators', text.replaceAll('-', '')],
+  ])('KEY-6 is masked %s, and nothing else is', (_, typedKey) => {
+    expect(maskProductKeys(`Our key ${typedKey}, and ${typedKey}.\nBCDFG`)).toBe(
       `Our key ${maskedKey('6789B')}, and ${maskedKey('6789B')}.\nBCDFG`,
     );
   });
 
   it('KEY-6 is not recognized in longer or shorter text, or with other characters', () => {
-    for (const other of [`${text}X`, text.slice(1), `A${text.slice(1)}`, maskedKey('6789B'), ''])
-      expect(maskProductKeys(other)).toBe(other);
+    for (const otherText of [`${text}X`, text.slice(1), `A${text.slice(1)}`, maskedKey('6789B'), ''])
+      expect(maskProductKeys(otherText)).toBe(otherText);
   });
 });

@@ -13,11 +13,11 @@ import {
 import { aGrant, aHost, installationId, policy } from '../../builders.ts';
 import { mondayTen, tuesdayTen } from '../../instants.ts';
 
-const told = (...percents: number[]) => ({ percents, limit: 50, clientsAlertedAt: null });
-const use = (used: number, limit: number, raises: KeyUsage['limitIncreases'] = []): KeyUsage => ({
+const alertedAt = (...percents: number[]) => ({ percents, limit: 50, clientsAlertedAt: null });
+const usage = (used: number, limit: number, limitIncreases: KeyUsage['limitIncreases'] = []): KeyUsage => ({
   used,
   limit,
-  limitIncreases: raises,
+  limitIncreases,
 });
 
 describe('the use of a limit', () => {
@@ -29,48 +29,53 @@ describe('the use of a limit', () => {
     [48, 50, 95],
     [49, 50, 95],
     [50, 50, 100],
-    // Of six places five are more than 80 %, and only six are 95 %.
+    // 5 of 6 is above 80 %, and only 6 of 6 is above 95 %.
     [4, 6, null],
     [5, 6, 80],
     [6, 6, 100],
     [1, 1, 100],
     [0, 0, null],
   ])('ALR-1 of %i of %i reports %s percent', (used, limit, percent) => {
-    expect(decideUsageAlert(use(used, limit), emptyAlertHistory, policy).alertPercent).toBe(percent);
+    expect(decideUsageAlert(usage(used, limit), emptyAlertHistory, policy).alertPercent).toBe(percent);
   });
 
   it('ALR-1 reports once: only the highest share, and no lower ones after it', () => {
-    const first = decideUsageAlert(use(48, 50), emptyAlertHistory, policy);
-    expect(first).toEqual({ alertPercent: 95, history: told(80, 95) });
-    expect(decideUsageAlert(use(48, 50), first.history, policy)).toEqual({ alertPercent: null, history: told(80, 95) });
-    expect(decideUsageAlert(use(50, 50), first.history, policy)).toEqual({
+    const first = decideUsageAlert(usage(48, 50), emptyAlertHistory, policy);
+    expect(first).toEqual({ alertPercent: 95, history: alertedAt(80, 95) });
+    expect(decideUsageAlert(usage(48, 50), first.history, policy)).toEqual({
+      alertPercent: null,
+      history: alertedAt(80, 95),
+    });
+    expect(decideUsageAlert(usage(50, 50), first.history, policy)).toEqual({
       alertPercent: 100,
-      history: told(80, 95, 100),
+      history: alertedAt(80, 95, 100),
     });
   });
 
   it('ALR-1 reports a share again only after a grant brought the use below it', () => {
-    // 50 of 60 are below 95 %, and above 80 %.
+    // 50 of 60 is below 95 % and above 80 %.
     const to60 = { limit: 60, used: 50 };
-    const raised = decideUsageAlert(use(50, 60, [to60]), told(80, 95, 100), policy);
-    expect(raised).toEqual({ alertPercent: null, history: { ...told(80), limit: 60 } });
-    expect(decideUsageAlert(use(57, 60), raised.history, policy).alertPercent).toBe(95);
+    const afterGrant = decideUsageAlert(usage(50, 60, [to60]), alertedAt(80, 95, 100), policy);
+    expect(afterGrant).toEqual({ alertPercent: null, history: { ...alertedAt(80), limit: 60 } });
+    expect(decideUsageAlert(usage(57, 60), afterGrant.history, policy).alertPercent).toBe(95);
     const to100 = { limit: 100, used: 50 };
-    expect(decideUsageAlert(use(50, 100, [to100]), told(80, 95, 100), policy).history.percents).toEqual([]);
-    expect(decideUsageAlert(use(80, 100), told(), policy).alertPercent).toBe(80);
+    expect(decideUsageAlert(usage(50, 100, [to100]), alertedAt(80, 95, 100), policy).history.percents).toEqual([]);
+    expect(decideUsageAlert(usage(80, 100), alertedAt(), policy).alertPercent).toBe(80);
   });
 
   it('ALR-1 reports a share again when the use reached it again before a check after the grant', () => {
-    expect(decideUsageAlert(use(80, 100, [{ limit: 100, used: 50 }]), told(80, 95, 100), policy).alertPercent).toBe(80);
-    expect(decideUsageAlert(use(60, 60, [{ limit: 60, used: 50 }]), told(80), policy).alertPercent).toBe(100);
-    // Raised twice: the first grant took it below 80 %, the second came when it was there again.
-    const twice = [
+    expect(
+      decideUsageAlert(usage(80, 100, [{ limit: 100, used: 50 }]), alertedAt(80, 95, 100), policy).alertPercent,
+    ).toBe(80);
+    expect(decideUsageAlert(usage(60, 60, [{ limit: 60, used: 50 }]), alertedAt(80), policy).alertPercent).toBe(100);
+    // Two grants: the first brought the use below 80 %, the second came when the use had reached it again.
+    const twoGrants = [
       { limit: 100, used: 50 },
       { limit: 110, used: 100 },
     ];
-    expect(decideUsageAlert(use(100, 110, twice), told(80), policy).alertPercent).toBe(80);
-    // At 80 % it has been all the time.
-    expect(decideUsageAlert(use(50, 60, [{ limit: 60, used: 48 }]), told(80), policy).alertPercent).toBeNull();
+    expect(decideUsageAlert(usage(100, 110, twoGrants), alertedAt(80), policy).alertPercent).toBe(80);
+    // The use was at 80 % all the time.
+    expect(decideUsageAlert(usage(50, 60, [{ limit: 60, used: 48 }]), alertedAt(80), policy).alertPercent).toBeNull();
   });
 
   it('KEY-8 ALR-1 computes the use at the time of each later limit', () => {
@@ -91,25 +96,25 @@ describe('the use of a limit', () => {
   });
 
   it('ALR-1 keeps the time of the last client alert', () => {
-    const before = { ...told(), clientsAlertedAt: mondayTen };
-    expect(decideUsageAlert(use(50, 50), before, policy).history).toEqual({
-      ...told(80, 95, 100),
+    const previous = { ...alertedAt(), clientsAlertedAt: mondayTen };
+    expect(decideUsageAlert(usage(50, 50), previous, policy).history).toEqual({
+      ...alertedAt(80, 95, 100),
       clientsAlertedAt: mondayTen,
     });
   });
 
   const limits = fc.integer({ min: 1, max: 1_000_000 });
-  const tellings = fc.subarray([80, 95, 100]).map((percents) => told(...percents));
+  const histories = fc.subarray([80, 95, 100]).map((percents) => alertedAt(...percents));
 
   it('ALR-1 returns the exact lowest use of the next alert', () => {
     fc.assert(
-      fc.property(limits, tellings, (limit, before) => {
-        const at = nextUsageAlertAt(limit, before, policy);
+      fc.property(limits, histories, (limit, previous) => {
+        const at = nextUsageAlertAt(limit, previous, policy);
         if (at === null) {
-          expect(decideUsageAlert(use(limit, limit), before, policy).alertPercent).toBeNull();
+          expect(decideUsageAlert(usage(limit, limit), previous, policy).alertPercent).toBeNull();
         } else {
-          expect(decideUsageAlert(use(at, limit), before, policy).alertPercent).not.toBeNull();
-          expect(decideUsageAlert(use(at - 1, limit), before, policy).alertPercent).toBeNull();
+          expect(decideUsageAlert(usage(at, limit), previous, policy).alertPercent).not.toBeNull();
+          expect(decideUsageAlert(usage(at - 1, limit), previous, policy).alertPercent).toBeNull();
         }
       }),
     );
@@ -119,19 +124,19 @@ describe('the use of a limit', () => {
   it('ALR-1 reports each share once between two grants, in whatever steps the use rises', () => {
     const steps = fc.array(fc.integer({ min: 0, max: 40 }), { maxLength: 30 });
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 200 }), steps, (limit, rises) => {
-        let before = emptyAlertHistory;
+      fc.property(fc.integer({ min: 1, max: 200 }), steps, (limit, increments) => {
+        let previous = emptyAlertHistory;
         let used = 0;
-        const heard: number[] = [];
-        for (const rise of rises) {
-          used = Math.min(limit, used + rise);
-          const { alertPercent: tell, history: next } = decideUsageAlert(use(used, limit), before, policy);
-          if (tell !== null) heard.push(tell);
-          before = next;
+        const alertPercents: number[] = [];
+        for (const increment of increments) {
+          used = Math.min(limit, used + increment);
+          const { alertPercent, history } = decideUsageAlert(usage(used, limit), previous, policy);
+          if (alertPercent !== null) alertPercents.push(alertPercent);
+          previous = history;
         }
-        expect(heard).toEqual([...new Set(heard)].toSorted((one, other) => one - other));
+        expect(alertPercents).toEqual([...new Set(alertPercents)].toSorted((one, other) => one - other));
         const highest = policy.alerts.usedPercent.findLast((percent) => used * 100 >= limit * percent);
-        expect(heard.at(-1)).toBe(highest);
+        expect(alertPercents.at(-1)).toBe(highest);
       }),
     );
   });
@@ -144,17 +149,17 @@ describe('new hosts on a KMS key', () => {
   const hours = (count: number, seconds = 0) => addDuration(mondayTen, { hours: count, seconds });
 
   it.each([
-    ['two within the hours', since(mondayTen, hours(1)), null],
-    ['three within them', since(mondayTen, hours(1), hours(2)), 3],
-    ['four within them', since(mondayTen, hours(1), hours(2), hours(3)), 4],
-    ['the third a second before they are over', since(mondayTen, hours(1), hours(24, -1)), 3],
-    ['the third when they are over', since(mondayTen, hours(1), hours(24)), null],
+    ['two hosts within the hours as no alert', since(mondayTen, hours(1)), null],
+    ['three hosts within the hours', since(mondayTen, hours(1), hours(2)), 3],
+    ['four hosts within the hours', since(mondayTen, hours(1), hours(2), hours(3)), 4],
+    ['the third host a second before the hours end', since(mondayTen, hours(1), hours(24, -1)), 3],
+    ['the third host at the end of the hours as no alert', since(mondayTen, hours(1), hours(24)), null],
     [
-      'three within them, and others long before',
+      'three hosts within the hours, without those long before',
       since(addDuration(mondayTen, { days: -9 }), hours(0), hours(1), hours(2)),
       3,
     ],
-    ['none at all', since(), null],
+    ['no hosts as no alert', since(), null],
   ])('KMS-4 counts %s', (_, key, count) => {
     expect(decideClientAlert(key, emptyAlertHistory, policy).hosts).toBe(count);
   });
@@ -175,9 +180,9 @@ describe('new hosts on a KMS key', () => {
   });
 
   it('KMS-4 keeps the reported shares of the limit', () => {
-    const before = told(80);
-    expect(decideClientAlert(since(tuesdayTen, tuesdayTen, tuesdayTen), before, policy).history).toEqual({
-      ...before,
+    const previous = alertedAt(80);
+    expect(decideClientAlert(since(tuesdayTen, tuesdayTen, tuesdayTen), previous, policy).history).toEqual({
+      ...previous,
       clientsAlertedAt: tuesdayTen,
     });
   });

@@ -10,43 +10,46 @@ import { holidayNoon, mondayNoon } from '../../instants.ts';
 
 const now = mondayNoon;
 const { supportCalendar } = policy;
-const silence = { perDay: null, runsOutOn: null, askBy: null, inWords: null };
+const noForecast = { perDay: null, runsOutOn: null, askBy: null, inWords: null };
 
-/** So many activations on each of the last days, the oldest of them just so many days ago. */
+/** Returns `aDay` activations for each of the last days. */
 function daily(days: number, aDay: number, until: Instant = now): Instant[] {
   return Array.from({ length: days * aDay }, (_, index) =>
     addDuration(until, { days: -(1 + Math.floor(index / aDay)) }),
   );
 }
 
-function aHistory(facts: Partial<UsageHistory> = {}): UsageHistory {
-  return { activatedAt: daily(28, 1), remaining: 10, usualApprovalBusinessDays: 0, ...facts };
+function aHistory(members: Partial<UsageHistory> = {}): UsageHistory {
+  return { activatedAt: daily(28, 1), remaining: 10, usualApprovalBusinessDays: 0, ...members };
 }
 
 describe('a history that is too short', () => {
   it('ALR-2 gives no forecast before a week has passed, and gives one from then on', () => {
     const first = addDuration(now, { days: -7 });
-    const others = daily(5, 1);
+    const laterActivations = daily(5, 1);
     const almost = fromEpochMilliseconds(Date.parse(first) + 1);
-    expect(forecastUsage(aHistory({ activatedAt: [almost, ...others] }), now, policy)).toEqual(silence);
-    expect(forecastUsage(aHistory({ activatedAt: [first, ...others] }), now, policy).perDay).toBeCloseTo(6 / 7, 2);
+    expect(forecastUsage(aHistory({ activatedAt: [almost, ...laterActivations] }), now, policy)).toEqual(noForecast);
+    expect(forecastUsage(aHistory({ activatedAt: [first, ...laterActivations] }), now, policy).perDay).toBeCloseTo(
+      6 / 7,
+      2,
+    );
   });
 
   it('ALR-2 gives no forecast with fewer than five activations', () => {
     const long = [addDuration(now, { days: -20 })];
-    expect(forecastUsage(aHistory({ activatedAt: [...long, ...daily(3, 1)] }), now, policy)).toEqual(silence);
+    expect(forecastUsage(aHistory({ activatedAt: [...long, ...daily(3, 1)] }), now, policy)).toEqual(noForecast);
     expect(forecastUsage(aHistory({ activatedAt: [...long, ...daily(4, 1)] }), now, policy).perDay).toBe(0.25);
-    expect(forecastUsage(aHistory({ activatedAt: [] }), now, policy)).toEqual(silence);
+    expect(forecastUsage(aHistory({ activatedAt: [] }), now, policy)).toEqual(noForecast);
   });
 
   it('ALR-2 counts the activations of the last four weeks only', () => {
     const edge = addDuration(now, { days: -28 });
     const before = fromEpochMilliseconds(Date.parse(edge) - 1);
-    const ahead = fromEpochMilliseconds(Date.parse(now) + 1);
+    const future = fromEpochMilliseconds(Date.parse(now) + 1);
     const four = daily(4, 1);
     expect(forecastUsage(aHistory({ activatedAt: [edge, ...four] }), now, policy).perDay).toBeCloseTo(5 / 28, 2);
-    expect(forecastUsage(aHistory({ activatedAt: [before, ...four] }), now, policy)).toEqual(silence);
-    expect(forecastUsage(aHistory({ activatedAt: [before, ...four, ahead] }), now, policy)).toEqual(silence);
+    expect(forecastUsage(aHistory({ activatedAt: [before, ...four] }), now, policy)).toEqual(noForecast);
+    expect(forecastUsage(aHistory({ activatedAt: [before, ...four, future] }), now, policy)).toEqual(noForecast);
   });
 });
 
@@ -54,7 +57,7 @@ describe('the pace', () => {
   it('ALR-2 is that of the last four weeks, or of the complete history if it is shorter', () => {
     expect(forecastUsage(aHistory({ activatedAt: daily(14, 3) }), now, policy).perDay).toBe(3);
     expect(forecastUsage(aHistory({ activatedAt: daily(28, 2) }), now, policy).perDay).toBe(2);
-    // What was fast long ago is over.
+    // A faster pace before the window does not count.
     const old = daily(28, 50, addDuration(now, { days: -28 }));
     expect(forecastUsage(aHistory({ activatedAt: [...old, ...daily(28, 1)] }), now, policy).perDay).toBeCloseTo(1, 0);
   });
@@ -75,10 +78,10 @@ describe('the pace', () => {
   });
 
   it('ALR-2 uses the calendar days of the support time zone', () => {
-    // In Los Angeles it is still Sunday evening.
-    const late = instant('2026-06-01T05:00:00Z');
-    const history = aHistory({ activatedAt: daily(28, 1, late), remaining: 1 });
-    expect(forecastUsage(history, late, policy).runsOutOn).toBe('2026-06-01');
+    // It is still Sunday evening in Los Angeles.
+    const sundayEvening = instant('2026-06-01T05:00:00Z');
+    const history = aHistory({ activatedAt: daily(28, 1, sundayEvening), remaining: 1 });
+    expect(forecastUsage(history, sundayEvening, policy).runsOutOn).toBe('2026-06-01');
   });
 });
 
@@ -86,7 +89,7 @@ describe('the last safe day to ask', () => {
   const askBy = (remaining: number, usualApprovalBusinessDays = 0, at = now) =>
     forecastUsage(aHistory({ activatedAt: daily(28, 1, at), remaining, usualApprovalBusinessDays }), at, policy);
 
-  it.each<[what: string, remaining: number, runsOutOn: string, askBy: string]>([
+  it.each<[label: string, remaining: number, runsOutOn: string, askBy: string]>([
     ['a Thursday', 10, '2026-06-11', '2026-06-03'],
     ['a Friday', 11, '2026-06-12', '2026-06-04'],
     ['a Saturday', 12, '2026-06-13', '2026-06-05'],
@@ -99,7 +102,7 @@ describe('the last safe day to ask', () => {
 
   it('ALR-2 SLA-1 skips a holiday', () => {
     const at = addDuration(holidayNoon, { days: -20 });
-    // Veterans Day is Wednesday 11 November: neither it nor the day after it gains a day by it.
+    // Veterans Day is Wednesday 11 November. Neither it nor the day after it has a later last safe day.
     expect(askBy(19, 0, at)).toMatchObject({ runsOutOn: '2026-11-10', askBy: '2026-11-02' });
     expect(askBy(20, 0, at)).toMatchObject({ runsOutOn: '2026-11-11', askBy: '2026-11-03' });
     expect(askBy(21, 0, at)).toMatchObject({ runsOutOn: '2026-11-12', askBy: '2026-11-03' });
@@ -113,35 +116,35 @@ describe('the last safe day to ask', () => {
     expect(askBy(14, 1.01).askBy).toBe('2026-06-03');
   });
 
-  const someday = fc
+  const instants = fc
     .integer({ min: Date.parse('2024-01-01T00:00:00Z'), max: Date.parse('2031-12-31T00:00:00Z') })
     .map(fromEpochMilliseconds);
 
   it('ALR-2 SLA-1 is the last day on which a request is answered before the key runs out', () => {
     fc.assert(
-      fc.property(someday, fc.integer({ min: 0, max: 1_095 }), (at, remaining) => {
+      fc.property(instants, fc.integer({ min: 0, max: 1_095 }), (at, remaining) => {
         const { runsOutOn, askBy: day } = askBy(remaining, 0, at);
         expect(runsOutOn !== null && day !== null && day < runsOutOn).toBe(true);
         if (runsOutOn === null || day === null) return;
         const { zone } = supportCalendar;
-        const goneAt = startOfDay(runsOutOn, zone);
+        const runsOutAt = startOfDay(runsOutOn, zone);
         const due = (asked: Instant) => dueAt(asked, policy.exceptions.answerWithinBusinessDays, supportCalendar);
         const opening = startOfBusiness(startOfDay(day, zone), supportCalendar);
-        expect(due(opening) < goneAt).toBe(true);
-        expect(due(startOfBusiness(startOfNextDay(opening, zone), supportCalendar)) >= goneAt).toBe(true);
+        expect(due(opening) < runsOutAt).toBe(true);
+        expect(due(startOfBusiness(startOfNextDay(opening, zone), supportCalendar)) >= runsOutAt).toBe(true);
       }),
     );
   });
 
   it('ALR-2 is never after the day on which the key runs out, and never later for a slower customer', () => {
-    const slowness = fc.double({ min: 0, max: 20, noNaN: true });
+    const approvalDays = fc.double({ min: 0, max: 20, noNaN: true });
     fc.assert(
-      fc.property(someday, fc.integer({ min: 0, max: 1_095 }), slowness, (at, remaining, slow) => {
-        const quick = askBy(remaining, 0, at);
-        const late = askBy(remaining, slow, at);
-        expect(String(late.askBy) <= String(quick.askBy)).toBe(true);
-        expect(String(late.askBy) < String(late.runsOutOn)).toBe(true);
-        expect(late.runsOutOn).toBe(quick.runsOutOn);
+      fc.property(instants, fc.integer({ min: 0, max: 1_095 }), approvalDays, (at, remaining, approvalTime) => {
+        const quickForecast = askBy(remaining, 0, at);
+        const slowForecast = askBy(remaining, approvalTime, at);
+        expect(String(slowForecast.askBy) <= String(quickForecast.askBy)).toBe(true);
+        expect(String(slowForecast.askBy) < String(slowForecast.runsOutOn)).toBe(true);
+        expect(slowForecast.runsOutOn).toBe(quickForecast.runsOutOn);
       }),
     );
   });
@@ -158,9 +161,10 @@ describe('the last safe day to ask', () => {
 });
 
 describe('the forecast as a sentence', () => {
-  const words = (facts: Partial<UsageHistory>, at = now) => forecastUsage(aHistory(facts), at, policy).inWords;
+  const sentenceFor = (members: Partial<UsageHistory>, at = now) =>
+    forecastUsage(aHistory(members), at, policy).inWords;
 
-  it.each<[facts: Partial<UsageHistory>, sentence: string]>([
+  it.each<[members: Partial<UsageHistory>, sentence: string]>([
     // Friday 19 June is a holiday.
     [{ remaining: 20 }, 'At the pace of the last four weeks, the key runs out on 21 June. Ask by 11 June.'],
     [
@@ -177,15 +181,15 @@ describe('the forecast as a sentence', () => {
     ],
     [{ remaining: 217 }, 'At the pace of the last four weeks, the key runs out on 4 January 2027. Ask by 23 December.'],
     [{ remaining: 0 }, 'The key has run out. Ask for more now.'],
-  ])('ALR-2 of %o is: %s', (facts, sentence) => {
-    expect(words(facts)).toBe(sentence);
+  ])('ALR-2 of %o is: %s', (members, sentence) => {
+    expect(sentenceFor(members)).toBe(sentence);
   });
 
   it('ALR-2 writes the number of weeks as a word, for any window of the policy', () => {
     const pace = (weeks: number) => {
       const window = { ...policy.alerts.forecast, windowDays: 7 * weeks };
-      const itsPolicy = { ...policy, alerts: { ...policy.alerts, forecast: window } };
-      const { inWords } = forecastUsage(aHistory({ activatedAt: daily(7 * weeks, 1) }), now, itsPolicy);
+      const changedPolicy = { ...policy, alerts: { ...policy.alerts, forecast: window } };
+      const { inWords } = forecastUsage(aHistory({ activatedAt: daily(7 * weeks, 1) }), now, changedPolicy);
       return /^At the pace of (.*), the key runs out/.exec(inWords ?? '')?.[1];
     };
     expect([1, 2, 3, 4, 5, 6, 7].map(pace)).toEqual([
@@ -200,14 +204,14 @@ describe('the forecast as a sentence', () => {
   });
 
   it('ALR-2 says to ask now from the last safe day on', () => {
-    // Asked on Tuesday 2 June, the answer is due before Wednesday the 10th; on Monday there is still a day.
-    expect(words({ remaining: 9 })).toBe(
+    // The answer to a request from Tuesday 2 June is due before Wednesday 10 June.
+    expect(sentenceFor({ remaining: 9 })).toBe(
       'At the pace of the last four weeks, the key runs out on 10 June. Ask by 2 June.',
     );
-    expect(words({ remaining: 8 })).toBe(
+    expect(sentenceFor({ remaining: 8 })).toBe(
       'At the pace of the last four weeks, the key runs out on 9 June. Ask for more now.',
     );
-    expect(words({ remaining: 1 })).toBe(
+    expect(sentenceFor({ remaining: 1 })).toBe(
       'At the pace of the last four weeks, the key runs out on 2 June. Ask for more now.',
     );
   });
@@ -221,7 +225,7 @@ describe('the usual approval time', () => {
     [[aDay], 1],
     [[aDay / 2], 0.5],
     [[aDay, 3 * aDay], 2],
-    // One long holiday does not count for more than it should.
+    // One long vacation has little weight.
     [[10 * aDay, 0, aDay], 1],
     [[40 * aDay, aDay, 2 * aDay, 0], 1.5],
   ])('ALR-2 is the median: of %j minutes %d business days', (minutes, days) => {
