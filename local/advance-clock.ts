@@ -4,28 +4,35 @@ import { instantAt } from './clock.ts';
 
 type ClockDependencies = {
   readonly clock: Clock;
-  /** Runs the sweep, and says when time has something to do next. */
+  /** Runs the sweep. Returns the time of the next due work. */
   readonly sweep: () => Promise<Instant | null>;
-  /** Waits that run out by the clock. */
+  /** The timeouts of the workflows. */
   readonly timeouts: { nextTimeoutAt(): Instant | null; expireTimeouts(): void };
-  /** Answers when nothing is under way. */
+  /** Resolves when no work is pending. */
   readonly whenIdle: () => Promise<void>;
 };
 
-export type AdvanceClock = (target: (now: Instant) => Instant | undefined) => Promise<'in-the-past' | 'invalid-target' | 'advanced'>;
+export type AdvanceClock = (
+  target: (now: Instant) => Instant | undefined,
+) => Promise<'in-the-past' | 'invalid-target' | 'advanced'>;
 
 const minuteMilliseconds = 60_000;
 
 /**
- * Makes what winds the clock on to the moment that `target` says, seen from now. It stops at every full minute at which
- * the deployed system's schedule would find something due on the way, in order, and runs the schedule there; at all other
- * minutes it would find nothing. Comes back when all is quiet. Two windings at once are done one after the other.
+ * Returns a function that advances the clock to the instant that `target` computes from the current time. On AWS, a
+ * schedule runs the sweep every minute. The function stops at each full minute at which that sweep would find due work,
+ * in order, and runs it. At all other minutes, the sweep would find nothing. The function returns when no work is
+ * pending. Concurrent calls run one after the other.
  */
 export function createAdvanceClock({ clock, sweep, timeouts, whenIdle }: ClockDependencies): AdvanceClock {
   const runDueWork = async () => {
     timeouts.expireTimeouts();
     await whenIdle();
-    const next = await sweep();
+    const next = await sweep().catch((error: unknown) => {
+      // The schedule, too, runs the next sweep whether or not this one failed.
+      console.error(String(error));
+      return clock.now();
+    });
     await whenIdle();
     return next;
   };
@@ -40,13 +47,13 @@ export function createAdvanceClock({ clock, sweep, timeouts, whenIdle }: ClockDe
       clock.advanceTo(stop);
       next = await runDueWork();
     }
-    // The clock runs meanwhile, and may have passed an end that was near.
+    // The clock also runs by itself, so it can already be past a near end. Then this does nothing.
     clock.advanceTo(end);
     await runDueWork();
     return 'advanced';
   };
 
-  /** The next full minute at which there is something to do. */
+  /** Returns the next full minute with due work. */
   const nextStop = (nextAction: Instant | null): Instant | null => {
     const [due] = [nextAction, timeouts.nextTimeoutAt()].filter((at) => at !== null).toSorted();
     if (due === undefined) return null;

@@ -2,18 +2,17 @@ import { appendFileSync, mkdirSync, readFileSync, truncateSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { z } from 'zod';
 
-/** Lines that are only ever added to. */
+/** A file of lines that can only grow. */
 export type AppendOnlyFile<Line> = {
-  /** What was written before this start, in order. */
+  /** The lines from before this start, in order. */
   readonly lines: readonly Line[];
-  /** Has written the line when it comes back: from then on it outlives a kill of everything. */
+  /** Writes a line before it returns. From then on, the line survives a kill of all processes. */
   append(line: Line): void;
 };
 
 /**
- * Opens a file of JSON lines, readable by its owner alone; without a file nothing is kept. A last line without its end is
- * one whose writer was killed in the middle of it, and is struck off. Throws when any other line does not fit the schema:
- * the file is not one of ours.
+ * Opens a file of JSON lines that only its owner can read. Without a file, nothing is stored. An incomplete last line is
+ * from a process that was killed while writing, and is removed. Throws when any other line does not match the schema.
  */
 export function openAppendOnlyFile<Line>(file: string | undefined, schema: z.ZodType<Line>): AppendOnlyFile<Line> {
   if (file === undefined) return { lines: [], append: () => undefined };

@@ -9,45 +9,45 @@ const CanonicalInstant = z.custom<Instant>(
 );
 
 /**
- * The door through which the local system takes an instant from outside: ISO 8601 with `Z` or an offset, whose
- * fractions finer than a millisecond are cut off. What comes out is written as everywhere else.
+ * The schema of an instant from outside the local system: ISO 8601 with `Z` or an offset. Fractions finer than a
+ * millisecond are cut off. The parsed value is in the canonical notation.
  */
 export const IsoInstant = z.iso
   .datetime({ offset: true })
   .transform((iso) => new Date(iso).toISOString())
   .pipe(CanonicalInstant);
 
-/** The instant that many whole milliseconds after 1970 began in UTC. Throws outside the years 0000 to 9999. */
+/** Returns the instant of a Unix time in milliseconds. Throws outside the years 0000 to 9999. */
 export function instantAt(epochMilliseconds: number): Instant {
   return CanonicalInstant.parse(new Date(epochMilliseconds).toISOString());
 }
 
 export type Clock = {
-  /** The time in the local system. Never earlier than what it said before. */
+  /** Returns the time in the local system. It is never earlier than an earlier result. */
   now(): Instant;
-  /** Puts the clock on a moment and lets it run on from there; false, and nothing is done, when that has passed. */
-  advanceTo(moment: Instant): boolean;
+  /** Advances the clock to an instant, from which it keeps running. Returns false, and does nothing, if it has passed. */
+  advanceTo(target: Instant): boolean;
 };
 
 const StoredClock = z.strictObject({ offsetMilliseconds: z.int() });
 
 /**
- * The clock of the local system: it runs at the speed of the wall clock and can be wound on, never back.
+ * Creates the clock of the local system. It runs at the speed of the wall clock and can be advanced, never set back.
  *
- * `startEpochMilliseconds` is where it stands at first (the wall clock's time, if absent). With a `folder`, how far it
- * is ahead is kept there in `clock.json`, and what was kept outranks the start: data written late in a story must not
- * lie in the future after a restart. `wall` is the clock that gives the speed. Throws when the kept file is not one of
- * ours.
+ * `startEpochMilliseconds` is its initial time, by default the time of the wall clock. With a `folder`, its offset is in
+ * `clock.json` there and takes precedence over the initial time: after a restart, stored data must not have dates in the
+ * future. `wall` is the wall clock. Throws when the file has other content.
  */
 export function createClock(
   options: { startEpochMilliseconds?: number; folder?: string; wall?: () => number } = {},
 ): Clock {
   const { startEpochMilliseconds, folder, wall = Date.now } = options;
   const file = folder === undefined ? undefined : join(folder, 'clock.json');
-  let offsetMilliseconds = readOffset(file) ?? (startEpochMilliseconds === undefined ? 0 : startEpochMilliseconds - wall());
+  let offsetMilliseconds =
+    readOffset(file) ?? (startEpochMilliseconds === undefined ? 0 : startEpochMilliseconds - wall());
   let latest = wall() + offsetMilliseconds;
 
-  // The wall clock itself is set back now and then, by a person or by a time server; what was said stays said.
+  // A person or a time server can set the wall clock back. This clock then pauses.
   const milliseconds = () => {
     latest = Math.max(latest, wall() + offsetMilliseconds);
     return latest;
@@ -67,9 +67,9 @@ export function createClock(
 }
 
 /**
- * The moment that an ISO 8601 duration such as `P1DT2H` after another ends. Years, months and weeks are those of the
- * calendar in UTC, where every day has 24 hours. `undefined` when the text is no duration, or when it leads beyond the
- * years 0000 to 9999.
+ * Returns the instant an ISO 8601 duration such as `P1DT2H` after another. Years, months and weeks follow the calendar
+ * in UTC, where every day has 24 hours. Returns `undefined` for a text that is not a duration, and for a result outside
+ * the years 0000 to 9999.
  */
 export function addIsoDuration(start: Instant, duration: string): Instant | undefined {
   try {
@@ -88,7 +88,7 @@ function readOffset(file: string | undefined): number | undefined {
     return StoredClock.parse(JSON.parse(readFileSync(file, 'utf8'))).offsetMilliseconds;
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw new Error(`${file} does not say how far the clock is ahead. Delete it to start from the time of day.`, {
+    throw new Error(`${file} has no valid clock offset. Delete the file to start from the current time.`, {
       cause: error,
     });
   }
@@ -97,8 +97,7 @@ function readOffset(file: string | undefined): number | undefined {
 function writeOffset(file: string | undefined, offsetMilliseconds: number): void {
   if (file === undefined) return;
   mkdirSync(join(file, '..'), { recursive: true });
-  // Written beside and put in its place in one step: a process that is killed meanwhile leaves the old file or the new
-  // one.
+  // The rename is atomic: a process that is killed here leaves the old file or the new one.
   writeFileSync(`${file}.new`, JSON.stringify({ offsetMilliseconds }));
   renameSync(`${file}.new`, file);
 }

@@ -6,9 +6,9 @@ import { resolve } from 'node:path';
 import { StartupError } from './startup-error.ts';
 
 /**
- * Takes the folder in which the data are kept for this process alone, and makes it where there is none. Answers with how
- * to give it back; a process that is killed gives it back, too. Throws CannotStart when it cannot be written, or when
- * another system is using it.
+ * Locks the data folder for this process, and creates it if it does not exist. Returns a function that releases the
+ * lock. The end of the process also releases it, even after a kill. Throws StartupError when the folder is not writable,
+ * or when another system uses it.
  */
 export async function lockDataFolder(folder: string): Promise<() => Promise<void>> {
   try {
@@ -16,21 +16,27 @@ export async function lockDataFolder(folder: string): Promise<() => Promise<void
     accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? ` (${String(error.code)})` : '';
-    throw new StartupError(`DATA names ${resolve(folder)}, which cannot be used as a folder for the data${code}.`, {
-      cause: error,
-    });
+    throw new StartupError(
+      `DATA is ${resolve(folder)}, which cannot be used as a data folder${code}. Choose a folder that you can write to.`,
+      {
+        cause: error,
+      },
+    );
   }
-  // Two clocks, two mail boxes and two workflow engines over the same data would tell different stories. Linux forgets an
-  // abstract socket with its owner, however that ends; other systems have none, and there it is not checked.
+  // Two clocks, mailboxes and workflow engines over the same data would contradict each other. Linux removes an abstract
+  // socket when its owner ends, for whatever reason. Other systems have no such sockets, so there is no check on them.
   if (process.platform !== 'linux') return () => Promise.resolve();
   const name = createHash('sha256').update(realpathSync(folder)).digest('hex');
   const lock = createServer().listen(`\0volume-activation/${name}`);
   try {
     await once(lock, 'listening');
   } catch (error) {
-    throw new StartupError(`Another system is using the data in ${resolve(folder)}. Stop it, or name another folder.`, {
-      cause: error,
-    });
+    throw new StartupError(
+      `Another system is using the data in ${resolve(folder)}. Stop it, or choose another folder with DATA=….`,
+      {
+        cause: error,
+      },
+    );
   }
   return async () => {
     lock.close();

@@ -173,7 +173,11 @@ async function runDemo(): Promise<void> {
     'Contoso Ltd has a volume license for Windows. Its computers share one product key, a multiple activation key (MAK). Each computer that activates with it uses up one of its activations. Ada Lind, who looks after the licenses, looks at the key:',
   );
   const getMak = async () => {
-    const keys = parseResponse(await callApi('GET', `/agreements/${agreement}/keys`, undefined, token), 200, listOf(Key));
+    const keys = parseResponse(
+      await callApi('GET', `/agreements/${agreement}/keys`, undefined, token),
+      200,
+      listOf(Key),
+    );
     const mak = keys.find(({ type }) => type === 'MAK');
     if (mak === undefined) throw new ExpectationError('Contoso has a MAK');
     return mak;
@@ -223,7 +227,10 @@ async function runDemo(): Promise<void> {
   const request = parseResponse(await callApi('POST', '/exceptions', requestForm, token), 202, Exception);
   const { exceptionId, dueAt } = request;
   if (dueAt === null) throw new ExpectationError('the request has a due time');
-  printResponse(202, `Request ${exceptionId} is taken. The answer is due by ${formatInLosAngeles(dueAt)} in Los Angeles.`);
+  printResponse(
+    202,
+    `Request ${exceptionId} is taken. The answer is due by ${formatInLosAngeles(dueAt)} in Los Angeles.`,
+  );
   printRequest('POST /exceptions', 'the same once more');
   const secondRequest = parseResponse(await callApi('POST', '/exceptions', requestForm, token), 409, Problem);
   check(secondRequest.code === 'exception-already-open', 'a second request for the same key is refused');
@@ -326,7 +333,10 @@ async function runDemo(): Promise<void> {
   printRequest('GET /exceptions/…/history', 'who did what, and when');
   check(ledger.length >= 5, 'the history tells of every step');
   for (const { at, actor, detail } of ledger) {
-    printBlock(`   ${dim(formatInLosAngeles(at))}  ${actor}`, ...wrapText(detail, columns - 5).map((line) => `     ${line}`));
+    printBlock(
+      `   ${dim(formatInLosAngeles(at))}  ${actor}`,
+      ...wrapText(detail, columns - 5).map((line) => `     ${line}`),
+    );
   }
   const [toAda, toNoor] = await Promise.all([countMailsOnceNotified(ada, now), countMailsOnceNotified(noor, now)]);
   printParagraph(
@@ -372,7 +382,9 @@ let errorOutput = '';
 async function start(): Promise<void> {
   const main = join(import.meta.dirname, 'main.ts');
   const environmentArgs = ['-u', 'DATA', '-u', 'SEED', 'PORT=0'];
-  system = spawn('env', [...environmentArgs, process.execPath, main, '--end-with-parent'], { stdio: ['ignore', 'pipe', 'pipe'] });
+  system = spawn('env', [...environmentArgs, process.execPath, main, '--end-with-parent'], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   system.stderr.on('data', (chunk: Buffer) => {
     errorOutput = (errorOutput + chunk.toString()).slice(-4_000);
   });

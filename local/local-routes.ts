@@ -15,48 +15,54 @@ type LocalServices = {
   readonly address: string;
   readonly clock: Clock;
   readonly tokens: TokenService;
-  readonly mailBox: Mailbox;
-  /** Takes a mail to the exceptions address, and answers when it has been seen to. */
-  readonly deliverMail: (raw: Buffer, verdict: 'PASS' | 'FAIL') => Promise<string>;
+  readonly mailbox: Mailbox;
+  /** Delivers an email to the exceptions address. Returns its message ID once the functions have processed it. */
+  readonly deliverEmail: (raw: Buffer, verdict: 'PASS' | 'FAIL') => Promise<string>;
   readonly workflows: StepFunctions;
   readonly advanceClock: AdvanceClock;
 };
 
 type Route = (parts: LocalServices, request: LocalRequest, parameter: string) => LocalResponse | Promise<LocalResponse>;
 
-/** The routes that only the local system has. A path that ends with a slash takes one more part, which is the parameter. */
+/** The routes that only the local system has. A path that ends with a slash has one more part, its parameter. */
 const routes: Readonly<Record<string, Readonly<Record<string, Route>>>> = {
   '/': { GET: welcome },
   '/_local': { GET: welcome },
   '/_local/tokens': { POST: issueToken },
   '/_local/mail': {
-    GET: ({ mailBox }, { url }) => jsonResponse(200, { items: mailBox.mails(url.searchParams.get('to') || undefined) }),
+    GET: ({ mailbox }, { url }) => jsonResponse(200, { items: mailbox.mails(url.searchParams.get('to') || undefined) }),
   },
-  '/_local/inbound-mail': { POST: receiveMail },
-  '/_local/mailbox': { GET: showMails },
-  '/_local/mailbox/': { GET: showMails },
+  '/_local/inbound-mail': { POST: receiveEmail },
+  '/_local/mailbox': { GET: showEmails },
+  '/_local/mailbox/': { GET: showEmails },
   '/_local/clock': { GET: ({ clock }) => jsonResponse(200, { now: clock.now() }), POST: setClock },
   '/_local/workflows/': { GET: showWorkflow },
 };
 
-/** Answers what belongs to the local system alone: tokens, the mail box, the clock, and what the workflows did. */
+/** Returns the handler of the routes that only the local system has: tokens, mailbox, clock, and workflows. */
 export function localRoutes(parts: LocalServices): LocalRoutes {
   return async (request) => {
     const { pathname } = request.url;
     if (pathname !== '/' && !/^\/_local(\/|$)/.test(pathname)) return undefined;
     const [, stem = '', parameter = ''] = /^(\/_local\/\w+\/)(.+)$/.exec(pathname) ?? [];
     const methods = routes[pathname] ?? routes[stem];
-    if (methods === undefined) return notFound('There is no such route; docs/local.md lists those under /_local.');
+    if (methods === undefined)
+      return notFound('This address does not exist. See docs/local.md for the routes under /_local.');
     const route = methods[request.method];
     if (route !== undefined) return route(parts, request, parameter);
-    const allowed = Object.keys(methods).join(', ');
-    const response = problemResponse(405, 'method-not-allowed', 'Not with this method', `Use ${allowed} here.`);
-    return { ...response, headers: { ...response.headers, allow: allowed } };
+    const allowed = Object.keys(methods);
+    const response = problemResponse(
+      405,
+      'method-not-allowed',
+      'Method not allowed',
+      `${request.method} is not possible at this address. Use ${allowed.join(' or ')}.`,
+    );
+    return { ...response, headers: { ...response.headers, allow: allowed.join(', ') } };
   };
 }
 
-function welcome({ address, clock, mailBox }: LocalServices): LocalResponse {
-  return htmlResponse(200, renderWelcome({ address, now: clock.now(), emailCount: mailBox.mails().length }));
+function welcome({ address, clock, mailbox }: LocalServices): LocalResponse {
+  return htmlResponse(200, renderWelcome({ address, now: clock.now(), emailCount: mailbox.mails().length }));
 }
 
 const tokenRequestSchema = z.strictObject({ email: z.email(), roles: z.array(z.enum(staffRoles)).default([]) });
@@ -66,18 +72,18 @@ async function issueToken({ tokens }: LocalServices, request: LocalRequest): Pro
   return input.ok ? jsonResponse(200, { token: await tokens.issue(input.value) }) : input.response;
 }
 
-/** A mail as if it had come to the exceptions address; `?verdict=fail` is one whose sender could not be verified. */
-async function receiveMail({ deliverMail }: LocalServices, { url, body }: LocalRequest): Promise<LocalResponse> {
+/** Receives an email to the exceptions address. With `?verdict=fail`, the sender is not verified. */
+async function receiveEmail({ deliverEmail }: LocalServices, { url, body }: LocalRequest): Promise<LocalResponse> {
   const verdict = url.searchParams.get('verdict') ?? 'pass';
   if (verdict !== 'pass' && verdict !== 'fail') {
     return invalidRequest([{ pointer: '/query/verdict', message: 'must be pass or fail' }]);
   }
-  return jsonResponse(202, { messageId: await deliverMail(body, verdict === 'pass' ? 'PASS' : 'FAIL') });
+  return jsonResponse(202, { messageId: await deliverEmail(body, verdict === 'pass' ? 'PASS' : 'FAIL') });
 }
 
 const clockRequestSchema = z
   .strictObject({ now: IsoInstant.optional(), advance: z.string().optional() })
-  .refine(({ now, advance }) => (now === undefined) !== (advance === undefined), 'must have either now or advance');
+  .refine(({ now, advance }) => (now === undefined) !== (advance === undefined), 'must have either `now` or `advance`');
 
 async function setClock({ clock, advanceClock }: LocalServices, request: LocalRequest): Promise<LocalResponse> {
   const input = parseBody(request, clockRequestSchema);
@@ -93,16 +99,16 @@ async function setClock({ clock, advanceClock }: LocalServices, request: LocalRe
       return problemResponse(
         409,
         'clock-only-forward',
-        'The clock moves forward only',
-        `It is ${clock.now()} already. Choose a later moment, or start anew.`,
+        'The clock only advances',
+        `The clock is at ${clock.now()}. Choose a later time, or restart the local system.`,
       );
   }
 }
 
 function showWorkflow({ workflows }: LocalServices, _: LocalRequest, exceptionId: string): LocalResponse {
-  // A request whose execution was lost has several, one after the other.
+  // A request has more than one execution if the sweep had to restart its workflow.
   const executions = workflows.executions().filter(({ name }) => name.replace(/-\d+$/, '') === exceptionId);
-  if (executions.length === 0) return notFound(`No workflow has been started for a request ${exceptionId}.`);
+  if (executions.length === 0) return notFound(`There is no workflow for a request ${exceptionId}.`);
   return jsonResponse(200, {
     exceptionId,
     states: executions.flatMap(({ steps }) => steps),
@@ -110,20 +116,20 @@ function showWorkflow({ workflows }: LocalServices, _: LocalRequest, exceptionId
   });
 }
 
-/** The mail box, with the mail of that number open, or that mail alone as its frame shows it (`12/html`). */
-function showMails({ mailBox, clock }: LocalServices, { url }: LocalRequest, parameter: string): LocalResponse {
+/** Shows the mailbox, with the email of that number open, or only the email as its frame shows it (`12/html`). */
+function showEmails({ mailbox, clock }: LocalServices, { url }: LocalRequest, parameter: string): LocalResponse {
   const [, digits = '', isFrame] = /^(\d{1,9})(\/html)?$/.exec(parameter) ?? [];
-  const mails = mailBox.mails();
-  const mail = findEmailByNumber(mails, Number(digits));
-  if (mail !== undefined && isFrame !== undefined) return framedMailResponse(renderFramedEmail(mail));
+  const emails = mailbox.mails();
+  const email = findEmailByNumber(emails, Number(digits));
+  if (email !== undefined && isFrame !== undefined) return framedEmailResponse(renderFramedEmail(email));
   const view = {
-    emails: mails,
+    emails,
     to: url.searchParams.get('to') || undefined,
-    open: mail === undefined ? undefined : Number(digits),
+    open: email === undefined ? undefined : Number(digits),
     as: url.searchParams.get('as') === 'text' ? 'text' : 'html',
     now: clock.now(),
   } as const;
-  return htmlResponse(parameter !== '' && mail === undefined ? 404 : 200, renderMailbox(view));
+  return htmlResponse(parameter !== '' && email === undefined ? 404 : 200, renderMailbox(view));
 }
 
 type ParseResult<Value> =
@@ -150,7 +156,7 @@ function parseBody<Value>({ body }: LocalRequest, schema: z.ZodType<Value>): Par
 function invalidRequest(errors: readonly { readonly pointer: string; readonly message: string }[]): LocalResponse {
   const summary = errors.map(({ pointer, message }) => `${pointer || 'the body'}: ${message}`).join('; ');
   return documentResponse(
-    problemOf({ code: 'invalid-request', detail: `Correct this and send it again. ${summary}`, errors }),
+    problemOf({ code: 'invalid-request', detail: `The request is not valid. ${summary}`, errors }),
   );
 }
 
@@ -186,8 +192,8 @@ function htmlResponse(status: number, html: string): LocalResponse {
   return { status, headers: { ...pageHeaders, 'content-security-policy': policy }, body: html };
 }
 
-/** A mail is somebody else's page: it runs nothing and fetches nothing, whoever opens it. */
-function framedMailResponse(html: string): LocalResponse {
+/** Returns an email as a page without scripts or remote content, because its content is not trusted. */
+function framedEmailResponse(html: string): LocalResponse {
   const policy = `${strictPolicy}; frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox`;
   return { status: 200, headers: { ...pageHeaders, 'content-security-policy': policy }, body: html };
 }

@@ -2,13 +2,13 @@ import { enableCompileCache } from 'node:module';
 import { join } from 'node:path';
 
 /*
- * `npm start`: the whole service on this machine, until Ctrl-C. PORT chooses the port (3000; 0 is any free one), DATA a
- * folder in which the data are kept between runs, SEED=none an empty world. With --end-with-parent it ends when the process
- * that started it has ended, in whatever way.
+ * `npm start`: runs the complete service on this machine until Ctrl-C. PORT sets the port (default 3000; 0 selects a free
+ * one). DATA sets a folder that keeps the data between runs. SEED=none starts without sample data. With
+ * --end-with-parent, the service stops when its parent process ends.
  */
 
-// Half of a start is reading the same sources again. Only what is loaded after this line is remembered, so this file loads
-// the rest late.
+// Compilation takes half of the startup time. The cache applies only to modules that load after this line, so this file
+// imports the rest dynamically.
 enableCompileCache(join(import.meta.dirname, '../node_modules/.cache/compiled'));
 const { run } = await import('./run.ts');
 await run(process.env, { endWithParent: process.argv.includes('--end-with-parent') });

@@ -1,6 +1,6 @@
 import { StartupError } from './startup-error.ts';
 
-/** What the user can choose for a run of the local system. */
+/** The options of a run of the local system. */
 export type StartOptions = {
   readonly port: number;
   readonly folder: string | undefined;
@@ -8,21 +8,21 @@ export type StartOptions = {
   readonly dynamoDbEndpoint: string | undefined;
 };
 
-/** Reads PORT, DATA, SEED and AWS_ENDPOINT_URL_DYNAMODB; an empty value is as none. Throws CannotStart for a wrong one. */
+/** Reads PORT, DATA, SEED and AWS_ENDPOINT_URL_DYNAMODB. Ignores empty values. Throws StartupError for an invalid one. */
 export function readStartOptions(environment: Readonly<Record<string, string | undefined>>): StartOptions {
-  const valueOf = (name: string) => environment[name]?.trim() || undefined;
-  const port = valueOf('PORT') ?? '3000';
+  const readVariable = (name: string) => environment[name]?.trim() || undefined;
+  const port = readVariable('PORT') ?? '3000';
   if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535) {
-    throw new StartupError(`PORT must be a number from 0 to 65535, and is ${JSON.stringify(port)}.`);
+    throw new StartupError(`PORT must be a number from 0 to 65535, but is ${JSON.stringify(port)}.`);
   }
-  const seed = valueOf('SEED');
+  const seed = readVariable('SEED');
   if (seed !== undefined && seed !== 'none') {
-    throw new StartupError(`SEED can only be none, for an empty world, and is ${JSON.stringify(seed)}.`);
+    throw new StartupError(`SEED must be none (no sample data) or unset, but is ${JSON.stringify(seed)}.`);
   }
   return {
     port: Number(port),
-    folder: valueOf('DATA'),
+    folder: readVariable('DATA'),
     withSeedData: seed === undefined,
-    dynamoDbEndpoint: valueOf('AWS_ENDPOINT_URL_DYNAMODB'),
+    dynamoDbEndpoint: readVariable('AWS_ENDPOINT_URL_DYNAMODB'),
   };
 }

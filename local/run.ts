@@ -1,9 +1,9 @@
 import { resolve } from 'node:path';
-import { startupMessage } from './startup-message.ts';
 import { readStartOptions } from './options.ts';
-import { StartupError } from './startup-error.ts';
 import type { CallApi } from './seed.ts';
 import { seed } from './seed.ts';
+import { StartupError } from './startup-error.ts';
+import { startupMessage } from './startup-message.ts';
 import type { System } from './system.ts';
 import { startSystem } from './system.ts';
 
@@ -12,14 +12,15 @@ type Environment = Record<string, string | undefined>;
 const stopMillisecondsMax = 10_000;
 
 /**
- * Runs the local system until it is told to stop: SIGINT, SIGTERM and SIGHUP stop everything that it started, and it ends
- * with 0. With `endWithParent` it ends as well when the process is gone that started it. What the user can mend is told in one line, and it ends with 1; any other fault is ours and is shown whole.
+ * Runs the local system until SIGINT, SIGTERM or SIGHUP. These signals stop everything that it started, and it exits with
+ * 0. With `endWithParent`, it also stops when its parent process ends. An error that the user can correct is printed in
+ * one line, any other error with its stack. In both cases the exit code is 1.
  */
 export async function run(environment: Environment, options: { readonly endWithParent: boolean }): Promise<void> {
   let system: System | undefined;
   let isEnding = false;
   const end = async (code: number): Promise<void> => {
-    // npm passes a Ctrl-C on that the terminal has sent us already: the second is no impatience.
+    // npm forwards a Ctrl-C that the terminal has already sent to this process, so a second signal means nothing.
     if (isEnding) return;
     isEnding = true;
     setTimeout(() => process.exit(1), stopMillisecondsMax).unref();
@@ -27,15 +28,15 @@ export async function run(environment: Environment, options: { readonly endWithP
     process.exit(code);
   };
   const fail = async (error: unknown): Promise<void> => {
-    // What is under way while everything stops cannot but fail.
+    // Pending work fails while the system stops.
     if (isEnding) return;
     console.error(error instanceof StartupError ? error.message : error);
     await end(1);
   };
 
   try {
-    const { port, folder, withSeedData: seeded, dynamoDbEndpoint } = readStartOptions(environment);
-    // With it the mail box would send real mail.
+    const { port, folder, withSeedData, dynamoDbEndpoint } = readStartOptions(environment);
+    // With this variable, the SES emulator would send real email.
     delete environment.SMTP_TRANSPORT;
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void end(0));
     system = await startSystem({ port, folder, dynamoDbEndpoint, environment });
@@ -43,7 +44,7 @@ export async function run(environment: Environment, options: { readonly endWithP
     void system.failure.then((reason) => fail(new StartupError(reason)));
 
     const callApi = createApiClient(system);
-    if (seeded) await seed(callApi, folder);
+    if (withSeedData) await seed(callApi, folder);
     console.log(await startupMessage(system, callApi, folder === undefined ? undefined : resolve(folder)));
     console.log(`ready ${system.address}`);
   } catch (error) {
@@ -51,7 +52,7 @@ export async function run(environment: Environment, options: { readonly endWithP
   }
 }
 
-/** Whoever is killed outright takes nobody along: who was started by it looks whether it is still there. */
+/** Calls `end` when the parent process is gone. A parent that was killed cannot stop its children itself. */
 function endWithParent(end: () => void): void {
   const parent = process.ppid;
   setInterval(() => {

@@ -2,7 +2,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { StaffRole } from '../functions/manifest.ts';
 
-/** Somebody who can sign in to the seeded world, and who they are in it. */
+/** A user of the sample data, with a description of the role. */
 export type SeedUser = {
   readonly name: string;
   readonly email: string;
@@ -55,7 +55,7 @@ export const seedUsers: readonly SeedUser[] = [
 
 const person = (name: string, email: string) => ({ name, email, phone: '+1 425 555 0100' });
 
-/** The agreement that the first steps are shown on. */
+/** The agreement of the first steps. */
 export const contoso = {
   program: 'enterprise',
   level: 'A',
@@ -89,10 +89,10 @@ const fabrikam = {
   noticesCorrespondent: person('Paul Roy', 'paul.roy@fabrikam.example'),
 };
 
-/** Contoso's MAK is nearly used up, so that the way to more of it is short. */
+/** Contoso's MAK is almost used up, so that it takes few steps to reach the limit. */
 const activationsUsed = 48;
 
-/** Asks the API something, as somebody or as a machine, which is nobody. */
+/** Sends a request to the API as a user, or without a token, as machines do. */
 export type CallApi = (
   method: string,
   path: string,
@@ -101,8 +101,8 @@ export type CallApi = (
 ) => Promise<{ readonly status: number; readonly body: unknown }>;
 
 /**
- * Makes a small world through the API itself: three organizations, their keys, and machines that use them. In a `folder`
- * it leaves word that it has, and makes nothing there again; what a kill cut short is finished at the next start.
+ * Creates the sample data through the API: three organizations, their keys, and machines that use them. In a `folder`, a
+ * marker file prevents a second run. If a kill interrupts the seeding, the next start completes it.
  */
 export async function seed(callApi: CallApi, folder: string | undefined): Promise<void> {
   const markerFile = folder === undefined ? undefined : join(folder, 'seeded');
@@ -110,7 +110,7 @@ export async function seed(callApi: CallApi, folder: string | undefined): Promis
 
   const get = async (path: string, as: SeedUser) => expectStatus(await callApi('GET', path, undefined, as), 200);
   const post = async (path: string, body: unknown, ...more: [as?: SeedUser]) =>
-    // What is there already was made by a start that did not get to its end.
+    // A 409 is an item from an earlier start that was interrupted.
     expectStatus(await callApi('POST', path, body, ...more), 200, 201, 204, 409);
 
   await Promise.all([contoso, lakeside, fabrikam].map((agreement) => post('/agreements', agreement, olga)));
@@ -135,7 +135,7 @@ export async function seed(callApi: CallApi, folder: string | undefined): Promis
     await post('/activations', { productKey: kms, installationId, product, machineName });
     await post('/kms-hosts/client-reports', { productKey: kms, installationId, clients });
   }
-  // The last, because it leaves an alert owed, and nobody need wait for that mail.
+  // The last request, because it leaves an alert in the outbox. Seeding does not wait for that email.
   const batch = await post('/activations/batch', {
     productKey: mak,
     activations: Array.from({ length: activationsUsed }, (_, index) => ({
@@ -144,13 +144,14 @@ export async function seed(callApi: CallApi, folder: string | undefined): Promis
       machineName: `CONTOSO-PC-${String(index + 1).padStart(3, '0')}`,
     })),
   });
-  if (JSON.stringify(batch).includes('"problem"')) throw new Error(`Seeding was refused: ${JSON.stringify(batch)}`);
+  if (JSON.stringify(batch).includes('"problem"'))
+    throw new Error(`The API refused the sample data: ${JSON.stringify(batch)}`);
   if (markerFile !== undefined) writeFileSync(markerFile, '');
 }
 
 /**
- * The installation id of a machine that does not exist, always the same for the same number: nine groups of five digits
- * and a Luhn check digit.
+ * Returns the installation ID of a sample machine, always the same for the same number: nine groups of five digits and a
+ * Luhn check digit.
  */
 export function installationIdOf(machine: number): string {
   return Array.from({ length: 9 }, (_, group) => {
@@ -165,20 +166,22 @@ export function installationIdOf(machine: number): string {
 
 function expectStatus({ status, body }: Awaited<ReturnType<CallApi>>, ...expected: readonly number[]): unknown {
   if (expected.includes(status)) return body;
-  throw new Error(`Seeding was answered ${status} where ${expected.join(' or ')} was expected: ${JSON.stringify(body)}`);
+  throw new Error(
+    `The API refused the sample data with ${status} instead of ${expected.join(' or ')}: ${JSON.stringify(body)}`,
+  );
 }
 
-/** A member of an answer that is a text. */
+/** Returns a string member of a response. Throws if there is none. */
 export function textIn(body: unknown, name: string): string {
   const value = memberOf(body, name);
-  if (typeof value !== 'string') throw new Error(`The API answered without ${name}.`);
+  if (typeof value !== 'string') throw new Error(`The response of the API has no ${name}.`);
   return value;
 }
 
-/** The items of a list that was answered. */
+/** Returns the items of a response. Throws if there are none. */
 export function itemsIn(body: unknown): readonly unknown[] {
   const items = memberOf(body, 'items');
-  if (!Array.isArray(items)) throw new Error('The API answered without a list.');
+  if (!Array.isArray(items)) throw new Error('The response of the API has no items.');
   return items;
 }
 

@@ -5,12 +5,12 @@ import type { CallApi } from './seed.ts';
 import { ada, contoso, itemsIn, olga, seedUsers, textIn } from './seed.ts';
 import type { System } from './system.ts';
 
-/** Something to paste into a shell, and what it does. */
+/** A shell command to paste, and its description. */
 type CommandExample = { readonly description: string; readonly command: readonly string[] };
 
 /**
- * What the terminal shows once all of it answers: what is where, who can sign in, and three commands to paste, after which
- * a mail waits for its reader. Fits 80 columns.
+ * Returns the message for the terminal after the start: addresses, users, and three commands to paste, after which an
+ * approval email is in the mailbox. Fits 80 columns.
  */
 export async function startupMessage(system: System, callApi: CallApi, folder: string | undefined): Promise<string> {
   const { address, engines, clock } = system;
@@ -25,18 +25,25 @@ export async function startupMessage(system: System, callApi: CallApi, folder: s
     '',
     row('API', address),
     row('Mailbox', `${address}/_local/mailbox`),
-    row('Its clock', `${formatInstant(clock.now())} UTC; it can be wound on`),
-    row('Its data', folder === undefined ? 'in memory, gone when it stops' : `kept in ${folder}`),
+    row('Clock', `${formatInstant(clock.now())} UTC; you can advance it`),
+    row('Data', folder === undefined ? 'in memory, lost at the stop' : `in ${folder}`),
     styled('dim', row('DynamoDB', engines.dynamoDb)),
     styled('dim', row('Step Functions', engines.workflows)),
     styled('dim', row('SES', engines.mail)),
     '',
     ...(lastFive === undefined
-      ? ['The world is empty.']
-      : [styled('bold', 'Who can sign in'), ...seedUsers.map(({ email, description: role }) => `  ${email.padEnd(30)}${role}`)]),
+      ? ['There is no sample data.']
+      : [
+          styled('bold', 'Who can sign in'),
+          ...seedUsers.map(({ email, description }) => `  ${email.padEnd(30)}${description}`),
+        ]),
     '',
     styled('bold', 'To paste into another terminal'),
-    ...steps.flatMap(({ description: what, command }) => ['', styled('dim', `  # ${what}`), ...command.map((line) => `  ${line}`)]),
+    ...steps.flatMap(({ description, command }) => [
+      '',
+      styled('dim', `  # ${description}`),
+      ...command.map((line) => `  ${line}`),
+    ]),
     '',
     `  ${nextHint}`,
     '',
@@ -45,7 +52,11 @@ export async function startupMessage(system: System, callApi: CallApi, folder: s
   ].join('\n');
 }
 
-function firstRequest(address: string, lastFive: string, now: ReturnType<System['clock']['now']>): [CommandExample[], string] {
+function firstRequest(
+  address: string,
+  lastFive: string,
+  now: ReturnType<System['clock']['now']>,
+): [CommandExample[], string] {
   const inAMonth = (addIsoDuration(now, 'P30D') ?? now).slice(0, 10);
   const body = {
     kind: 'MAKADD',
@@ -62,19 +73,19 @@ function firstRequest(address: string, lastFive: string, now: ReturnType<System[
     [
       signIn('Ada signs in.', address, { email: ada.email }),
       {
-        description: 'Her keys, and what is used of them: the MAK is nearly spent.',
+        description: 'She lists her keys. The MAK is almost used up.',
         command: [
           `curl -s ${address}/agreements/${contoso.agreementNumber}/keys \\`,
           `  -H "Authorization: Bearer $TOKEN" ${filterOutput(['type', 'lastFive', 'limit', 'used'])}`,
         ],
       },
-      post('She asks for 150 more, which is beyond what the call centre may give.', `${address}/exceptions`, body, [
+      post('She requests 150 more, which is above the call center maximum.', `${address}/exceptions`, body, [
         'exceptionId',
         'status',
         'dueAt',
       ]),
     ],
-    'Now look into the mail box: the decision is up to Noor Haddad.',
+    'Now open the mailbox: Noor Haddad has an approval request.',
   ];
 }
 
@@ -85,14 +96,14 @@ function firstAgreement(address: string): [CommandExample[], string] {
       signIn('A licensing administrator signs in.', address, { email: olga.email, roles: olga.roles }),
       post('She registers an agreement.', `${address}/agreements`, body, ['agreementId', 'lastFive']),
       {
-        description: 'It has a KMS key from the start.',
+        description: 'The agreement already has a KMS key.',
         command: [
           `curl -s ${address}/agreements/${contoso.agreementNumber}/keys \\`,
           `  -H "Authorization: Bearer $TOKEN" ${filterOutput(['type', 'lastFive', 'limit', 'used'])}`,
         ],
       },
     ],
-    `The next step is its contact’s: ${ada.email} may get a MAK for it.`,
+    `Next: ${ada.email}, a contact of the agreement, can get a MAK for it.`,
   ];
 }
 
@@ -115,12 +126,12 @@ function post(description: string, url: string, body: object, members: readonly 
   };
 }
 
-/** The end of a command that leaves a line for each of these members of the answer. */
+/** Returns the end of a command that prints one line for each of these members of the response. */
 function filterOutput(members: readonly string[]): string {
   return `| tr , '\\n' |\n    grep -E '"(${members.join('|')})"'`;
 }
 
-/** The last five of Contoso's live MAK; undefined when the world has none. */
+/** Returns the last five characters of Contoso's live MAK, or undefined without one. */
 async function lastFiveOfMak(callApi: CallApi): Promise<string | undefined> {
   const { status, body } = await callApi('GET', `/agreements/${contoso.agreementNumber}/keys`, undefined, ada);
   if (status !== 200) return undefined;

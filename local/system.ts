@@ -3,34 +3,34 @@ import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Context } from 'aws-lambda';
 import type { Instant } from '../domain/calendar/instant.ts';
-import { fileOf, entryNamesOf } from '../functions/manifest.ts';
+import { entryNamesOf, fileOf } from '../functions/manifest.ts';
 import definition from '../workflows/exception-request.asl.json' with { type: 'json' };
+import { createAdvanceClock } from './advance-clock.ts';
 import type { Clock } from './clock.ts';
 import { createClock } from './clock.ts';
-import { reservePort } from './port.ts';
-import { startDynamoDb } from './emulators/dynamodb.ts';
 import { lockDataFolder } from './data-folder.ts';
 import type { ApiHandler } from './emulators/api-gateway.ts';
-import { lambdaContext, createGateway } from './emulators/api-gateway.ts';
-import type { InboundMailHandler } from './emulators/ses-inbound.ts';
-import { startSesInbound } from './emulators/ses-inbound.ts';
-import { localRoutes } from './local-routes.ts';
-import { startMailbox } from './emulators/ses.ts';
-import { startStepFunctions } from './emulators/step-functions.ts';
-import type { StreamHandler } from './emulators/dynamodb-stream.ts';
-import { followStream } from './emulators/dynamodb-stream.ts';
+import { createGateway, lambdaContext } from './emulators/api-gateway.ts';
 import type { TokenService } from './emulators/cognito.ts';
 import { createTokenService } from './emulators/cognito.ts';
-import { createAdvanceClock } from './advance-clock.ts';
+import { startDynamoDb } from './emulators/dynamodb.ts';
+import type { StreamHandler } from './emulators/dynamodb-stream.ts';
+import { followStream } from './emulators/dynamodb-stream.ts';
+import { startMailbox } from './emulators/ses.ts';
+import type { InboundMailHandler } from './emulators/ses-inbound.ts';
+import { startSesInbound } from './emulators/ses-inbound.ts';
+import { startStepFunctions } from './emulators/step-functions.ts';
+import { localRoutes } from './local-routes.ts';
+import { reservePort } from './port.ts';
 
 export type SystemOptions = {
-  /** 0 is any free one. */
+  /** 0 selects a free port. */
   readonly port: number;
-  /** Keeps the data between runs; without it all is in memory. */
+  /** The folder that keeps the data between runs. Without it, all data is in memory. */
   readonly folder: string | undefined;
-  /** A DynamoDB that is there already. */
+  /** The endpoint of a DynamoDB that already runs. */
   readonly dynamoDbEndpoint: string | undefined;
-  /** The environment that the handlers will read: where the engines are is written into it. */
+  /** The environment that the handlers read. The start sets the endpoints of the emulators in it. */
   readonly environment: Record<string, string | undefined>;
 };
 
@@ -39,21 +39,21 @@ export type System = {
   readonly clock: Clock;
   readonly engines: { readonly dynamoDb: string; readonly workflows: string; readonly mail: string };
   readonly tokens: TokenService;
-  /** Settles when an engine has ended though nobody stopped it, and never otherwise. */
+  /** Settles with a message only when an engine ends without a call of `stop`. */
   readonly failure: Promise<string>;
-  /** Stops everything that was started, what is under way first. */
+  /** Finishes pending work and stops everything that was started. */
   stop(): Promise<void>;
 };
 
 const sweepIntervalMilliseconds = 60_000;
 
-/** Where mails to the exceptions address arrive. */
+/** The bucket and the address of emails to the exceptions team. */
 const inboundMailbox = { bucket: 'inbound-mails', address: 'exceptions@volume-activation.example' };
 
 /**
- * Starts the whole service on this machine: the engines on loopback, the same handlers and the same workflow file as on
- * AWS, and the gateway in front. When it comes back, all of it answers. Throws `CannotStart`, with one clear line, when
- * something it needs is not to be had; nothing is left running then.
+ * Starts the complete service on this machine: the emulators on loopback, the same handlers and workflow file as on AWS,
+ * and the API gateway. When it returns, the service is ready. Throws `StartupError` with a one-line message when a
+ * requirement is missing, and leaves nothing running.
  */
 export async function startSystem({ port, folder, dynamoDbEndpoint, environment }: SystemOptions): Promise<System> {
   await using resources = new AsyncDisposableStack();
@@ -64,7 +64,7 @@ export async function startSystem({ port, folder, dynamoDbEndpoint, environment 
 
   const folderOption = folder === undefined ? {} : { folder };
   const secret = loadRootSecret(folder);
-  // A table is of no use without the secret that its keys are sealed with, so it is named after it.
+  // The keys in a table cannot be revealed without the secret that sealed them, so its name depends on the secret.
   const tableName = `volume-activation-${createHash('sha256').update(secret).digest('hex').slice(0, 12)}`;
   Object.assign(environment, {
     TABLE_NAME: tableName,
@@ -87,7 +87,7 @@ export async function startSystem({ port, folder, dynamoDbEndpoint, environment 
   const clock = createClock(folderOption);
   const now = () => clock.now();
   const endpointOption = dynamoDbEndpoint === undefined ? {} : { externalEndpoint: dynamoDbEndpoint };
-  // The handlers look for the engines only when they first need them.
+  // The handlers read the endpoints only when they first need them.
   const loading = Promise.all([
     import('../functions/runtime/clock.ts'),
     import('../functions/events/sweep.ts'),
@@ -96,7 +96,7 @@ export async function startSystem({ port, folder, dynamoDbEndpoint, environment 
     loadHandlers<(input: unknown, context: Context) => Promise<unknown>>('step'),
     loadHandlers<StreamHandler>('stream'),
   ]);
-  // If they do not load, that is told below, after what is started meanwhile.
+  // The `await` below reports a failure to load.
   loading.catch(() => undefined);
   const dynamoDb = await startDynamoDb({ ...folderOption, ...endpointOption });
   resources.defer(dynamoDb.stop);
@@ -117,7 +117,7 @@ export async function startSystem({ port, folder, dynamoDbEndpoint, environment 
   resources.defer(stream.stop);
 
   const handlers = Object.fromEntries(
-    // The workflow file names its functions by placeholders, which the deployment fills from the manifest.
+    // The workflow file has placeholders for its functions, which the deployment fills from the manifest.
     Object.entries(steps).map(([name, run]) => [`\${${name}}`, (input: unknown) => run(input, lambdaContext(name))]),
   );
   const workflows = await startStepFunctions({ definition, handlers, now, ...folderOption });
@@ -128,7 +128,7 @@ export async function startSystem({ port, folder, dynamoDbEndpoint, environment 
   });
   workflows.resume();
 
-  // One sweep at a time, as the schedule's function has room for one.
+  // One sweep at a time, like the deployed function, whose reserved concurrency is 1.
   let currentSweep: Promise<Instant | null> = Promise.resolve(null);
   const sweep = () => {
     const next = async () => (await sweepFunction.handler({}, lambdaContext('sweep'))).nextActionAt;
@@ -149,13 +149,13 @@ export async function startSystem({ port, folder, dynamoDbEndpoint, environment 
     await workflows.whenIdle();
     await stream.whenIdle();
   };
-  const deliverMail = async (raw: Buffer, verdict: 'PASS' | 'FAIL') => {
-    // What reads mails takes as long to load as all other functions together, so it waits for the first mail.
+  const deliverEmail = async (raw: Buffer, verdict: 'PASS' | 'FAIL') => {
+    // The functions that parse emails take as long to load as all others together, so they load for the first email.
     const mailHandlers = await loadHandlers<InboundMailHandler>('inbound-mail');
     return sesInbound.deliver(raw, verdict, Object.values(mailHandlers));
   };
   const advanceClock = createAdvanceClock({ clock, sweep, timeouts: workflows, whenIdle });
-  const routes = localRoutes({ address, clock, tokens, mailBox: mailbox, deliverMail, workflows, advanceClock });
+  const routes = localRoutes({ address, clock, tokens, mailbox, deliverEmail, workflows, advanceClock });
   const gateway = createGateway(api, tokens, routes, now);
   reservedPort.open(gateway.listener);
 
@@ -165,7 +165,9 @@ export async function startSystem({ port, folder, dynamoDbEndpoint, environment 
     clock,
     engines: { dynamoDb: dynamoDb.endpoint, workflows: workflows.endpoint, mail: mailbox.endpoint },
     tokens,
-    failure: dynamoDb.unexpectedEnd.then(() => 'The DynamoDB engine has ended by itself, and nothing can go on without it.'),
+    failure: dynamoDb.unexpectedEnd.then(
+      () => 'The DynamoDB engine ended unexpectedly, and the system cannot run without it. Start the system again.',
+    ),
     stop: async () => {
       await reservedPort.close();
       await startedResources.disposeAsync();
@@ -173,7 +175,7 @@ export async function startSystem({ port, folder, dynamoDbEndpoint, environment 
   };
 }
 
-/** What keeps the SDK from asking anybody else who we are and where to go. */
+/** The settings that keep the SDK from looking for credentials and endpoints elsewhere. */
 const localAwsSettings = {
   AWS_REGION: 'us-east-1',
   AWS_ACCESS_KEY_ID: 'local',
@@ -182,20 +184,24 @@ const localAwsSettings = {
   AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
 };
 
-/** The root secret: kept beside the data that it seals, or as fleeting as they are. */
+/** Returns the root secret: the one in the data folder, or a new one. It is lost with the data if there is no folder. */
 function loadRootSecret(folder: string | undefined): string {
   const generated = randomBytes(32).toString('hex');
   if (folder === undefined) return generated;
   const file = join(folder, 'vault-secret');
   if (existsSync(file)) return readFileSync(file, 'utf8').trim();
-  // Written beside and put in its place in one step: half a secret would lock the data for ever.
+  // The rename is atomic: an incomplete secret would make the data unreadable.
   writeFileSync(`${file}.new`, generated, { mode: 0o600 });
   renameSync(`${file}.new`, file);
   return generated;
 }
 
-/** Loads the Lambdas of one sort, each from the file that the manifest names. */
-async function loadHandlers<Handler>(kind: 'api' | 'step' | 'stream' | 'inbound-mail'): Promise<Record<string, Handler>> {
-  const handlers = entryNamesOf(kind).map(async (name) => [name, (await import(`../${fileOf(name)}`)).handler] as const);
+/** Loads the Lambda handlers of one kind, each from its file in the manifest. */
+async function loadHandlers<Handler>(
+  kind: 'api' | 'step' | 'stream' | 'inbound-mail',
+): Promise<Record<string, Handler>> {
+  const handlers = entryNamesOf(kind).map(
+    async (name) => [name, (await import(`../${fileOf(name)}`)).handler] as const,
+  );
   return Object.fromEntries(await Promise.all(handlers));
 }

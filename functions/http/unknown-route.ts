@@ -13,7 +13,8 @@ export function unknownRouteResponse(event: APIGatewayProxyEventV2): RefusalResp
   const methods = methodsAt(event.rawPath ?? path);
   const wantsPage = (event.headers.accept ?? '').includes('text/html');
   const page = wantsPage ? { page: { html: unknownAddressPage().html, headers: approvalPageHeaders } } : {};
-  if (methods.length === 0) {
+  // The gateway also sends a path here that fits a route but is not valid percent-encoding.
+  if (methods.length === 0 || methods.includes(method)) {
     return { ...refuse('not-found', 'This address does not exist. See /docs for all routes.'), ...page };
   }
   const detail = `${method} is not possible at this address. Use ${methods.join(' or ')}.`;

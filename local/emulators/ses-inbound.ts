@@ -8,16 +8,16 @@ import { lambdaContext } from './api-gateway.ts';
 export type InboundMailHandler = (event: unknown, context: Context) => Promise<unknown>;
 
 export type SesInbound = {
-  /** Where the mails are, in the place of S3. */
+  /** The endpoint that replaces S3, with the emails. */
   readonly endpoint: string;
-  /** Stores a mail and tells the functions that read mails of it; answers when they are done, with the id it was given. */
+  /** Stores an email, calls the functions that process inbound emails, and returns the ID of the email when they are done. */
   deliver(raw: Buffer, verdict: 'PASS' | 'FAIL', handlers: readonly InboundMailHandler[]): Promise<string>;
   stop(): Promise<void>;
 };
 
 /**
- * Takes mails to the exceptions address as SES does: puts each into a bucket, here in memory, and calls the functions with
- * the event that SES calls them with. They read it from there, as on AWS.
+ * Receives emails to the exceptions address as SES does: it stores each in a bucket (here in memory) and calls the functions
+ * with the event of SES. They read the email from the bucket, as on AWS.
  */
 export async function startSesInbound({
   bucket,
@@ -41,7 +41,7 @@ export async function startSesInbound({
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const serverAddress = server.address();
-  if (serverAddress === null || typeof serverAddress === 'string') throw new Error('a TCP server has no port');
+  if (serverAddress === null || typeof serverAddress === 'string') throw new Error('The server has no port.');
 
   return {
     endpoint: `http://127.0.0.1:${serverAddress.port}`,
@@ -76,7 +76,7 @@ export async function startSesInbound({
   };
 }
 
-/** The lines of a mail's header, each whole. */
+/** Returns the header lines of an email, unfolded. */
 function headerLinesOf(raw: Buffer): readonly string[] {
   const [head = ''] = raw
     .subarray(0, 256 * 1024)
@@ -87,7 +87,7 @@ function headerLinesOf(raw: Buffer): readonly string[] {
 
 const addressesIn = (line: string) => line.match(/[^\s<>,;:"()]+@[^\s<>,;:"()]+/g) ?? [];
 
-/** A mail says on its envelope for whom it is. Here nobody wrote one: it is for those of ours that it names, or for the desk. */
+/** Returns the envelope recipients. A raw email has no envelope, so they are our addresses in it, or the exceptions address. */
 function recipientsIn(headerLines: readonly string[], address: string): readonly string[] {
   const [local = '', domain = ''] = address.split('@');
   const recipients = headerLines

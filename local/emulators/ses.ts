@@ -8,11 +8,11 @@ import type ses from 'aws-ses-v2-local';
 import type sesStore from 'aws-ses-v2-local/dist/store.js';
 import { z } from 'zod';
 import type { Instant } from '../../domain/calendar/instant.ts';
-import { IsoInstant } from '../clock.ts';
 import type { AppendOnlyFile } from '../append-only-file.ts';
 import { openAppendOnlyFile } from '../append-only-file.ts';
+import { IsoInstant } from '../clock.ts';
 
-/** A mail as one of its addressees got it. `to` and `from` are bare addresses; a body that was not sent is null. */
+/** An email as one recipient got it. `to` and `from` are bare addresses. A body that was not sent is null. */
 export type MailboxMessage = {
   readonly to: string;
   readonly from: string;
@@ -20,51 +20,51 @@ export type MailboxMessage = {
   readonly subject: string;
   readonly text: string | null;
   readonly html: string | null;
-  /** The further header fields that were asked for; none of a raw mail, whose own header is not kept. */
+  /** The additional headers of the request. Raw emails have none, because their headers are not stored. */
   readonly headers: Readonly<Record<string, string>>;
-  /** What SES answered when it took the mail. One mail to three people is here three times, under one id. */
+  /** The message ID in the response. An email to three recipients is here three times, with one ID. */
   readonly messageId: string;
   readonly at: Instant;
 };
 
 export type Mailbox = {
-  /** Takes SESv2 SendEmail. In a browser it is a page that shows all mails as they come in. */
+  /** Accepts SESv2 SendEmail. In a browser, it is a page with all emails. */
   readonly endpoint: string;
-  /** The mails to that address, whatever its case, or to anybody; newest first. */
+  /** Returns the emails to an address (in any case), or to all addresses; newest first. */
   mails(to?: string): readonly MailboxMessage[];
-  /** Stops taking mails. Those that came stay readable. */
+  /** Stops accepting emails. Received ones stay readable. */
   stop(): Promise<void>;
 };
 
 /**
- * The mail box of the local system: it takes every mail that SES would send on, and sends none.
+ * The mailbox of the local system: it accepts every email that SES would send, and sends none.
  *
- * `now` is the system's clock, which dates the mails. With a `folder` they are kept there in `mails.jsonl`, readable by
- * its owner alone, and are back after a restart: a link that was mailed must still be there to be followed. One mail
- * box a process, as the library has one store.
+ * `now` is the clock that dates the emails. With a `folder`, they are stored in `mails.jsonl`, readable by the owner only,
+ * and survive a restart, so that links in them still work. A process can have one mailbox, because the library has one
+ * store.
  */
 export async function startMailbox({ now, folder }: { now: () => Instant; folder?: string }): Promise<Mailbox> {
   const file = folder === undefined ? undefined : join(folder, 'mails.jsonl');
   const mailFile = openMailFile(file);
   const storedMails = [...mailFile.lines];
   let loading: ReturnType<typeof loadLibrary> | undefined;
-  // Loading the library takes longer than loading all the rest of the system, so it waits for somebody who needs it.
+  // Loading the library takes longer than loading everything else, so it is loaded at its first use.
   const library = () => {
     loading ??= loadLibrary(storedMails);
     return loading;
   };
 
-  /** What the library took in for a request, put right where it goes by the wall clock and by the mail's own header. */
+  /** Returns the library's record of a request, corrected where it uses the wall clock or the headers of the email. */
   const recordMail = (store: Store, request: unknown, libraryResponse: unknown) => {
     const { MessageId } = SendEmailResponse.parse(libraryResponse);
     const libraryMail = store.emails.findLast(({ messageId }) => messageId === MessageId);
-    if (libraryMail === undefined) throw new Error(`the mail box took ${MessageId} and does not have it`);
+    if (libraryMail === undefined) throw new Error(`The mailbox accepted ${MessageId} but does not have it.`);
     const { ToAddresses, CcAddresses, BccAddresses } = SendEmailRequest.parse(request).Destination;
-    // SES delivers to whom the request names; a raw mail's own To is only what is written on it.
+    // SES delivers to the recipients of the request. The To header of a raw email does not decide.
     const hasRecipients = [...ToAddresses, ...CcAddresses, ...BccAddresses].length > 0;
     if (hasRecipients) libraryMail.destination = { to: ToAddresses, cc: CcAddresses, bcc: BccAddresses };
     const at = now();
-    // For the library's own page, which counts in whole seconds.
+    // The page of the library uses seconds.
     libraryMail.at = Math.floor(Date.parse(at) / 1000);
     const mail: StoredMail = { at, email: StoredEmail.parse(libraryMail) };
     mailFile.append(mail);
@@ -76,12 +76,11 @@ export async function startMailbox({ now, folder }: { now: () => Instant; folder
     if (file !== undefined) await writeFile(file, '', { mode: 0o600 });
   };
 
-  // The library stands behind a door of ours, because only there an answer and its request can be told to belong
-  // together.
+  // A server in front of the library, because only it can match a response with its request.
   const forward = async (request: IncomingMessage, response: ServerResponse) => {
     const { method = 'GET', url = '/' } = request;
     const body = await buffer(request).catch(() => undefined);
-    // The caller hung up in the middle of it: there is nobody to answer.
+    // The caller closed the connection, so there is no response to send.
     if (body === undefined) return;
     const { authorization = '', 'content-type': contentType = '' } = request.headers;
     const { server, store } = await library();
@@ -95,7 +94,9 @@ export async function startMailbox({ now, folder }: { now: () => Instant; folder
       recordMail(store, JSON.parse(body.toString()), JSON.parse(libraryResponseBody.toString()));
     }
     if (libraryResponse.ok && method === 'POST' && url === '/clear-store') await clear();
-    response.writeHead(libraryResponse.status, { 'content-type': libraryResponse.headers.get('content-type') ?? 'text/plain' });
+    response.writeHead(libraryResponse.status, {
+      'content-type': libraryResponse.headers.get('content-type') ?? 'text/plain',
+    });
     response.end(libraryResponseBody);
   };
   const pendingRequests = new Set<Promise<void>>();
@@ -123,17 +124,17 @@ export async function startMailbox({ now, folder }: { now: () => Instant; folder
 
 type Store = ReturnType<typeof sesStore.getStoreReadonly>;
 
-/** Loads the library and starts it, with the mails that came before. */
+/** Loads and starts the library, with the stored emails. */
 async function loadLibrary(storedMails: readonly StoredMail[]): Promise<{ server: Server; store: Store }> {
-  // A CommonJS module with a default export of its own: what an import makes of that depends on who loads it, and what
-  // require does not.
+  // A CommonJS module with a default export. The result of an import depends on the loader; the result of require does
+  // not.
   const require = createRequire(import.meta.url);
   const { default: start }: Pick<typeof ses, 'default'> = require('aws-ses-v2-local');
   const { getStoreReadonly }: Pick<typeof sesStore, 'getStoreReadonly'> = require('aws-ses-v2-local/dist/store.js');
   const store = getStoreReadonly();
   store.emails.splice(0, Number.POSITIVE_INFINITY, ...storedMails.map(({ email }) => email));
   const server = await start({ host: '127.0.0.1', port: 0 });
-  // An idle connection is only ever closed from our side: else a mail could meet the closing and be lost.
+  // Only our side closes an idle connection. Otherwise an email could be sent while it closes, and be lost.
   server.keepAliveTimeout = 0;
   return { server, store };
 }
@@ -167,7 +168,7 @@ function openMailFile(file: string | undefined): AppendOnlyFile<StoredMail> {
   try {
     return openAppendOnlyFile(file, StoredMail);
   } catch (error) {
-    throw new Error(`${file} holds something that is not a mail. Delete it to start with an empty mail box.`, {
+    throw new Error(`${file} has an entry that is not an email. Delete the file to start with an empty mailbox.`, {
       cause: error,
     });
   }
@@ -188,14 +189,14 @@ function perRecipient({ at, email }: StoredMail): MailboxMessage[] {
   return [...destination.to, ...destination.cc, ...destination.bcc].flatMap(addresses).map((to) => ({ to, ...mail }));
 }
 
-/** The bare addresses of a header field such as `"Team, Exceptions" <team@example.com>, ann@example.com`. */
+/** Returns the bare addresses of a header such as `"Team, Exceptions" <team@example.com>, ann@example.com`. */
 function addresses(field: string): string[] {
   return field.replaceAll(/"(?:\\.|[^"\\])*"/g, '').match(/[^\s<>,;]+@[^\s<>,;]+/g) ?? [];
 }
 
 function addressOf(server: Server): string {
   const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('a TCP server has no port');
+  if (address === null || typeof address === 'string') throw new Error('The server has no port.');
   return `http://127.0.0.1:${address.port}`;
 }
 

@@ -7,16 +7,15 @@ import { setImmediate as afterMicrotasks, setTimeout as sleep } from 'node:timer
 import { ExecutionError, StateMachine, type StateMachineDefinition } from 'aws-local-stepfunctions';
 import { z } from 'zod';
 import type { Instant } from '../../domain/calendar/instant.ts';
-import { IsoInstant, instantAt } from '../clock.ts';
 import { openAppendOnlyFile } from '../append-only-file.ts';
+import { IsoInstant, instantAt } from '../clock.ts';
 
 /**
- * What a Lambda does for a state: takes the Payload, gives the result, or throws an error whose name Retry and Catch
- * match.
+ * The Lambda of a state. It gets the Payload and returns the result, or throws an error whose name Retry and Catch match.
  */
 export type StepHandlers = Readonly<Record<string, (payload: unknown) => Promise<unknown>>>;
 
-/** A state that an execution entered, and when by the system's clock. */
+/** A state that an execution entered, with the time of the system's clock. */
 export type Step = { readonly state: string; readonly at: Instant };
 
 export type Execution = {
@@ -24,30 +23,30 @@ export type Execution = {
   readonly status: ExecutionOutcome['status'];
   readonly startedAt: Instant;
   readonly steps: readonly Step[];
-  /** Why it ended, unless it still runs or succeeded: the error's name and what is known of it. */
+  /** The error name and cause of an execution that failed or was stopped. */
   readonly failure: { readonly error: string; readonly cause: string } | null;
 };
 
 export type StepFunctions = {
   readonly endpoint: string;
-  /** The only state machine there is, for StartExecution. */
+  /** The ARN of the only state machine, for StartExecution. */
   readonly stateMachineArn: string;
-  /** Begins those executions again that had not ended when the folder was last in use. */
+  /** Restarts the executions that had not ended when the folder was last used. */
   resume(): void;
-  /** The states that the execution of that name entered, in order; undefined when there is no such execution. */
+  /** Returns the states that an execution entered, in order, or undefined if it does not exist. */
   history(executionName: string): readonly Step[] | undefined;
-  /** Every execution, in the order in which they began. */
+  /** Returns all executions, in the order of their start. */
   executions(): readonly Execution[];
-  /** Answers when no handler is running, and every execution waits for a token or has ended. */
+  /** Resolves when no handler runs, and every execution waits for a token or has ended. */
   whenIdle(): Promise<void>;
-  /** When the next wait for a token, or a whole execution, runs out of its TimeoutSeconds; null when none will. */
+  /** Returns the time of the next timeout of a wait or an execution, or null if there is none. */
   nextTimeoutAt(): Instant | null;
   /**
    * Ends what has run out of its TimeoutSeconds by now, earliest first. It is done each second anyway; who winds the
    * clock on does it at once.
    */
   expireTimeouts(): void;
-  /** Lets go of every execution and stops listening. Those that are kept are not ended by it. */
+  /** Stops listening and drops all executions. Stored executions are not ended. */
   stop(): Promise<void>;
 };
 
@@ -55,19 +54,17 @@ export type StepFunctions = {
  * Runs a workflow as AWS Step Functions would, on loopback, for the real SDK client: AWS JSON 1.0 with StartExecution,
  * SendTaskSuccess, SendTaskFailure, DescribeExecution and StopExecution.
  *
- * With a `folder`, what came of the executions is kept there in `executions.jsonl`. On `resume`, one that had not ended
- * begins again from its first state, with its input, under its name: where it stood in the middle of things is not kept,
- * so the workflow must be one that can be started again at any time. Its old task tokens are unknown then. Without a
- * folder all is in memory.
+ * With a `folder`, executions are stored in `executions.jsonl`. `resume` restarts those that had not ended from their first
+ * state, with the same name and input. Their position is not stored, so the workflow must be restartable at any time, and
+ * old task tokens are unknown. Without a folder, everything is in memory.
  *
  * `definition` is the parsed workflow file, in JSONPath. Each Task is a `lambda:invoke`, with or without a task token,
- * whose FunctionName is a name in `handlers`. `now` is the system's clock: it dates the histories, and the
- * TimeoutSeconds of a wait for a token and of an execution run by it. (That of a plain `lambda:invoke` runs by the wall
- * clock, as its handler does.) `onChange` is told of every state entered and every end.
+ * whose FunctionName is a name in `handlers`. `now` is the system's clock. It dates the histories and decides the
+ * TimeoutSeconds of waits and executions. (The timeout of a plain `lambda:invoke` uses the wall clock, like its handler.)
+ * `onChange` is called for every state that is entered and for every end.
  *
- * Throws when the definition uses what this engine would silently get wrong, or a function that is not in `handlers`.
- * One thing it does get wrong remains: when a branch of a Parallel fails, the tokens of the other branches still look
- * open.
+ * Throws if the definition uses a feature that this engine would silently run wrong, or a function that is not in
+ * `handlers`. One difference remains: if a branch of a Parallel fails, the tokens of the other branches still look open.
  */
 export async function startStepFunctions(options: {
   definition: unknown;
@@ -84,10 +81,13 @@ export async function startStepFunctions(options: {
   const executions = new Map<string, ExecutionState>();
   const waits = new Map<string, Wait>();
   const pendingWork = new Set<Promise<unknown>>();
-  const executionLog = openAppendOnlyFile(folder === undefined ? undefined : join(folder, 'executions.jsonl'), ExecutionLogEntry);
+  const executionLog = openAppendOnlyFile(
+    folder === undefined ? undefined : join(folder, 'executions.jsonl'),
+    ExecutionLogEntry,
+  );
   let isStopping = false;
 
-  /** Counts work as going on until it is settled, so that `quiet` waits for it. */
+  /** Counts work as pending until it settles, so that `whenIdle` waits for it. */
   const track = <T>(work: Promise<T>): Promise<T> => {
     const settled: Promise<unknown> = work.then(
       () => pendingWork.delete(settled),
@@ -105,17 +105,22 @@ export async function startStepFunctions(options: {
     execution.outcome = outcome;
     if (!isStopping && outcome.status !== 'RUNNING') executionLog.append({ name: execution.name, ended: outcome });
     execution.abort();
-    for (const wait of waits.values()) if (wait.execution === execution) settle(wait, ({ reject }) => reject(new ExecutionEndedError()));
+    for (const wait of waits.values())
+      if (wait.execution === execution) settle(wait, ({ reject }) => reject(new ExecutionEndedError()));
     onChange?.(toExecution(execution));
   };
 
-  const invoke = async (execution: ExecutionState, state: string, { FunctionName, Payload }: TaskInput): Promise<Json> => {
+  const invoke = async (
+    execution: ExecutionState,
+    state: string,
+    { FunctionName, Payload }: TaskInput,
+  ): Promise<Json> => {
     const failures = execution.failures.get(state) ?? 0;
     if (failures > 0) await sleep(Math.min(RETRY_PAUSE_MS * 2 ** (failures - 1), RETRY_PAUSE_MS_MAX));
-    // The engine lets an aborted execution go through its retries still; the service does not call a function for one.
+    // The engine still runs the retries of a stopped execution. AWS calls no function for one.
     if (execution.outcome.status !== 'RUNNING') throw new ExecutionEndedError();
     const handler = handlers[FunctionName];
-    if (handler === undefined) throw new Error(`there is no function ${FunctionName}`);
+    if (handler === undefined) throw new Error(`The function ${FunctionName} does not exist.`);
     try {
       return asJson(await handler(asJson(Payload)));
     } catch (error) {
@@ -123,18 +128,28 @@ export async function startStepFunctions(options: {
     }
   };
 
-  const invokeAndWait = (execution: ExecutionState, task: Task, input: TaskInput, token: string | undefined): Promise<Json> => {
-    if (token === undefined) throw new Error(`${task.state} hands no task token to ${input.FunctionName}`);
+  const invokeAndWait = (
+    execution: ExecutionState,
+    task: Task,
+    input: TaskInput,
+    token: string | undefined,
+  ): Promise<Json> => {
+    if (token === undefined) throw new Error(`${task.state} passes no task token to ${input.FunctionName}.`);
     const deadlineAt = deadlineAfter(now(), task.timeoutSeconds);
     const wait: Wait = { execution, deadlineAt, result: Promise.withResolvers(), isOpen: true };
     waits.set(token, wait);
-    // The token can come back before the handler has returned: the workflow then goes on at once, and the rest of the
-    // handler changes nothing.
+    // The token can come back before the handler returns. The workflow continues at once, and the rest of the handler has
+    // no effect on it.
     track(invoke(execution, task.state, input)).catch((error: unknown) => settle(wait, ({ reject }) => reject(error)));
     return wait.result.promise;
   };
 
-  const runTask = async (execution: ExecutionState, task: Task, input: TaskInput, issuedTokens: ReadonlySet<string>): Promise<Json> => {
+  const runTask = async (
+    execution: ExecutionState,
+    task: Task,
+    input: TaskInput,
+    issuedTokens: ReadonlySet<string>,
+  ): Promise<Json> => {
     try {
       const result = task.waitsForToken
         ? await invokeAndWait(execution, task, input, findToken(input.Payload, issuedTokens))
@@ -169,7 +184,7 @@ export async function startStepFunctions(options: {
     return runExecution(execution);
   };
 
-  /** Runs an execution from the first state on. */
+  /** Runs an execution from its first state. */
   const runExecution = (execution: ExecutionState): ExecutionState => {
     const issuedTokens = new Set<string>();
     const { result, abort, eventLogs } = machine.run(asJson(JSON.parse(execution.input)), {
@@ -178,7 +193,7 @@ export async function startStepFunctions(options: {
         StateMachine: { Id: stateMachineArn, Name: machineName },
         Local: { StartTime: execution.startedAt },
         Task: {
-          // Read once for every attempt at a task, so that each has a token of its own.
+          // Read for each attempt of a task, so that each has its own token.
           get Token() {
             const token = randomBytes(48).toString('base64url');
             issuedTokens.add(token);
@@ -190,8 +205,7 @@ export async function startStepFunctions(options: {
         taskResourceLocalHandlers: Object.fromEntries(
           tasks.map((task) => [task.state, (input) => runTask(execution, task, TaskInput.parse(input), issuedTokens)]),
         ),
-        // The engine retries at once and `invoke` does the waiting: there it counts as work, and `quiet` need not guess
-        // about timers.
+        // The engine retries at once, and `invoke` waits instead: there, the wait counts as pending work for `whenIdle`.
         retryIntervalOverrides: Object.fromEntries(states.map((state) => [state, 0])),
       },
     });
@@ -203,7 +217,7 @@ export async function startStepFunctions(options: {
         (error: unknown) => ({ status: 'FAILED' as const, ...describeFailure(error) }),
       )
       .then(async (outcome) => {
-        // The result is out before the last states are recorded; nobody is to see an end without them.
+        // The result comes before the last states are recorded. An end without them must not be visible.
         await stepsRecorded;
         end(execution, { ...outcome, at: now() });
       });
@@ -274,7 +288,7 @@ export async function startStepFunctions(options: {
     StopExecution(body) {
       const { executionArn, error, cause } = parseBody(requestSchemas.StopExecution, body);
       const execution = findExecution(executionArn);
-      // What has ended already keeps its own end, and its time is the answer.
+      // An execution that has ended keeps its end. The response has its time.
       end(execution, { status: 'ABORTED', at: now(), error, cause });
       return { stopDate: epochSeconds(execution.outcome.status === 'RUNNING' ? now() : execution.outcome.at) };
     },
@@ -294,7 +308,7 @@ export async function startStepFunctions(options: {
     },
   };
 
-  /** Everything that has an end by the clock, earliest first. */
+  /** Returns everything with a timeout, earliest first. */
   const deadlines = () =>
     [
       ...[...executions.values()].map((execution) => ({
@@ -329,8 +343,7 @@ export async function startStepFunctions(options: {
     async whenIdle() {
       do {
         await Promise.all(pendingWork);
-        // From the end of one handler to the start of the next the engine needs microtasks only, and this comes after
-        // all of them.
+        // Between two handlers the engine needs only microtasks, and this runs after all of them.
         await afterMicrotasks();
       } while (pendingWork.size > 0);
     },
@@ -350,16 +363,15 @@ export async function startStepFunctions(options: {
 const ACCOUNT = 'arn:aws:states:us-east-1:000000000000';
 
 /**
- * A retry waits 20 ms, twice as long each further time, and 200 ms at most, whatever IntervalSeconds and BackoffRate
- * say: long enough for others to get on meanwhile, and short enough that a clock wound on by weeks need not stand still
- * for it.
+ * A retry waits 20 ms, doubling to at most 200 ms, whatever IntervalSeconds and BackoffRate say: long enough for concurrent
+ * work to finish, and short enough for advancing the clock by weeks.
  */
 const RETRY_PAUSE_MS = 20;
 const RETRY_PAUSE_MS_MAX = 200;
 
 /**
- * The longest that a timer of Node can wait. The engine gives a task one minute unless told otherwise, and a longer
- * time than this no time at all.
+ * The maximum delay of a Node timer. The engine's default timeout for a task is one minute; a longer delay than this would
+ * fire at once.
  */
 const TIMER_SECONDS_MAX = 2_147_483;
 
@@ -384,13 +396,13 @@ type ExecutionState = {
   readonly startedAt: Instant;
   readonly deadlineAt: Instant | undefined;
   readonly steps: Step[];
-  /** How often in a row each state has failed: how long a retry waits follows from it. */
+  /** The number of consecutive failures of each state, from which the delay of a retry follows. */
   readonly failures: Map<string, number>;
   outcome: ExecutionOutcome;
   abort: () => void;
 };
 
-/** An attempt at a state that waits for its token to come back. A token is good once, and while its execution runs. */
+/** A state that waits for its task token. A token is valid once, and while its execution runs. */
 type Wait = {
   readonly execution: ExecutionState;
   readonly deadlineAt: Instant | undefined;
@@ -398,7 +410,7 @@ type Wait = {
   isOpen: boolean;
 };
 
-/** A line of what is kept: an execution began, entered a state, or ended. */
+/** A stored line: an execution started, entered a state, or ended. */
 type ExecutionLogEntry = z.infer<typeof ExecutionLogEntry>;
 const ExecutionLogEntry = z.union([
   z.strictObject({ name: z.string(), input: z.string(), startedAt: IsoInstant }),
@@ -427,7 +439,8 @@ function replay(
     return;
   }
   const execution = executions.get(entry.name);
-  if (execution === undefined) throw new Error(`The kept executions tell of ${entry.name}, which never began.`);
+  if (execution === undefined)
+    throw new Error(`The stored executions have an entry of ${entry.name}, which never started.`);
   if ('ended' in entry) execution.outcome = entry.ended;
   else execution.steps.push({ state: entry.state, at: entry.at });
 }
@@ -443,7 +456,9 @@ function toExecution({ name, outcome, startedAt, steps }: ExecutionState): Execu
   return { name, status: outcome.status, startedAt, steps: steps.slice(), failure: failure };
 }
 
-function hasFailed(outcome: ExecutionOutcome): outcome is Extract<ExecutionOutcome, { status: 'FAILED' | 'ABORTED' | 'TIMED_OUT' }> {
+function hasFailed(
+  outcome: ExecutionOutcome,
+): outcome is Extract<ExecutionOutcome, { status: 'FAILED' | 'ABORTED' | 'TIMED_OUT' }> {
   return outcome.status !== 'RUNNING' && outcome.status !== 'SUCCEEDED';
 }
 
@@ -475,7 +490,10 @@ const TaskState = z.looseObject({
 
 const State = z.discriminatedUnion(
   'Type',
-  [TaskState, z.looseObject({ ...commonStateFields, Type: z.enum(['Pass', 'Choice', 'Parallel', 'Map', 'Succeed', 'Fail']) })],
+  [
+    TaskState,
+    z.looseObject({ ...commonStateFields, Type: z.enum(['Pass', 'Choice', 'Parallel', 'Map', 'Succeed', 'Fail']) }),
+  ],
   { error: 'the local engine runs no state of this Type (a Wait would not see the clock being wound on)' },
 );
 
@@ -496,7 +514,7 @@ const Machine = z.looseObject({
 type Task = { readonly state: string; readonly waitsForToken: boolean; readonly timeoutSeconds: number | undefined };
 
 /**
- * Checks a workflow for what would go wrong here, and makes of it what the engine runs as the service would run the
+ * Checks a workflow for features that would run wrong here, and converts it so that the engine runs it as AWS runs the
  * original.
  */
 function prepareWorkflow(
@@ -533,7 +551,7 @@ function prepareWorkflow(
   };
 }
 
-/** The states of a workflow with their names, those inside of Parallel and Map states too. */
+/** Returns the states of a workflow with their names, including those inside Parallel and Map states. */
 function statesOf(machine: unknown): [string, unknown][] {
   return Object.entries(Machine.parse(machine).States).flatMap(([name, state]): [string, unknown][] => {
     const inner = [...(state.Branches ?? []), state.Iterator, state.ItemProcessor].filter((one) => one !== undefined);
@@ -541,16 +559,16 @@ function statesOf(machine: unknown): [string, unknown][] {
   });
 }
 
-/** A JSON reviver for what the engine does differently from the service. */
+/** A JSON reviver for the differences between the engine and AWS. */
 function adaptForEngine(key: string, value: unknown): unknown {
-  // It takes "$" for the name of a field; without a ResultPath it does what "$" means.
+  // The engine treats "$" as a field name. Without a ResultPath, it does what "$" means.
   if (key === 'ResultPath' && value === '$') return undefined;
-  // It dates executions by the wall clock.
+  // The engine dates executions by the wall clock.
   if (typeof value === 'string') return value.replaceAll('$$.Execution.StartTime', () => '$$.Local.StartTime');
   const task = TaskState.safeParse(value);
   if (!task.success) return value;
   const { Resource, TimeoutSeconds = TIMER_SECONDS_MAX } = task.data;
-  // Waiting for a token runs by the system's clock and is timed out by us.
+  // Waits for a token use the system's clock, so this file times them out.
   const seconds = Resource === INVOKE_AND_WAIT ? TIMER_SECONDS_MAX : TimeoutSeconds;
   return { ...task.data, TimeoutSeconds: Math.min(seconds, TIMER_SECONDS_MAX) };
 }
@@ -558,7 +576,7 @@ function adaptForEngine(key: string, value: unknown): unknown {
 type TaskInput = z.infer<typeof TaskInput>;
 const TaskInput = z.object({ FunctionName: z.string(), Payload: z.unknown() });
 
-/** The token among those issued that a Payload hands over, at whatever depth. */
+/** Returns the issued token in a Payload, at any depth. */
 function findToken(payload: unknown, issuedTokens: ReadonlySet<string>): string | undefined {
   if (typeof payload === 'string') return issuedTokens.has(payload) ? payload : undefined;
   if (typeof payload !== 'object' || payload === null) return undefined;
@@ -571,7 +589,7 @@ function findToken(payload: unknown, issuedTokens: ReadonlySet<string>): string 
 
 // How things fail
 
-/** What a state is left with when its execution has ended; no Retry and no Catch may take it up. */
+/** The error of a state whose execution has ended. No Retry or Catch may match it. */
 class ExecutionEndedError extends Error {
   readonly isRetryable = false;
   readonly isCatchable = false;
@@ -581,7 +599,7 @@ function namedError(name: string, message: string): Error {
   return Object.assign(new Error(message), { name });
 }
 
-/** A function's failure as Step Functions reports it: the error is the exception's name, the cause is a JSON text. */
+/** Returns a function error as Step Functions reports it: the name of the exception, and a JSON cause. */
 function toLambdaError(thrown: unknown): Error {
   const { name, message, stack = '' } = thrown instanceof Error ? thrown : new Error(String(thrown));
   return namedError(name, JSON.stringify({ errorType: name, errorMessage: message, trace: stack.split('\n') }));
@@ -595,8 +613,8 @@ function describeFailure(error: unknown): { error: string; cause: string } {
 }
 
 /**
- * The engine's own timeout error, the one thing that `States.TaskFailed` does not match. It is not exported, so it is
- * had from a task that times out.
+ * Returns the engine's timeout error, the only one that `States.TaskFailed` does not match. It is not exported, so a task
+ * that times out provides it.
  */
 async function captureTimeoutError(): Promise<unknown> {
   const never = { Type: 'Task', Resource: INVOKE, TimeoutSeconds: 0.001, End: true } as const;
@@ -616,7 +634,7 @@ async function captureTimeoutError(): Promise<unknown> {
 
 // The wire
 
-/** An answer of the service's that says no. */
+/** An error response of the service. */
 class ServiceError extends Error {
   override readonly name: string;
 
@@ -643,11 +661,13 @@ type Operations = Readonly<Record<keyof typeof requestSchemas, (body: unknown) =
 type Listener = { readonly endpoint: string; close(): Promise<void> };
 
 async function startListener(operations: Operations, track: <T>(work: Promise<T>) => Promise<T>): Promise<Listener> {
-  const byTarget = new Map(Object.entries(operations).map(([name, operation]) => [`AWSStepFunctions.${name}`, operation]));
+  const byTarget = new Map(
+    Object.entries(operations).map(([name, operation]) => [`AWSStepFunctions.${name}`, operation]),
+  );
 
   const respond = async (request: IncomingMessage, response: ServerResponse) => {
     const body = await text(request).catch(() => undefined);
-    // The caller hung up in the middle of it: there is nobody to answer.
+    // The caller closed the connection, so there is no response to send.
     if (body === undefined) return;
     const { status, responseBody } = handleRequest(byTarget.get(String(request.headers['x-amz-target'])), body);
     response.writeHead(status, { 'content-type': 'application/x-amz-json-1.0', 'x-amzn-requestid': randomUUID() });
@@ -657,7 +677,7 @@ async function startListener(operations: Operations, track: <T>(work: Promise<T>
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('a TCP server has no port');
+  if (address === null || typeof address === 'string') throw new Error('The server has no port.');
 
   return {
     endpoint: `http://127.0.0.1:${address.port}`,
@@ -675,11 +695,13 @@ function handleRequest(
   body: string,
 ): { status: number; responseBody: object } {
   try {
-    if (operation === undefined) throw new ServiceError('UnknownOperationException', 'not in the local system');
-    if (!isJson(body)) throw new ServiceError('SerializationException', 'the body is not JSON');
+    if (operation === undefined)
+      throw new ServiceError('UnknownOperationException', 'The local system does not support this operation.');
+    if (!isJson(body)) throw new ServiceError('SerializationException', 'The body is not JSON.');
     return { status: 200, responseBody: operation(JSON.parse(body)) };
   } catch (error) {
-    if (error instanceof ServiceError) return { status: 400, responseBody: { __type: error.name, message: error.message } };
+    if (error instanceof ServiceError)
+      return { status: 400, responseBody: { __type: error.name, message: error.message } };
     throw error;
   }
 }
@@ -699,7 +721,7 @@ function isJson(text: string): boolean {
   }
 }
 
-/** A value as it is after a journey as JSON, which is how the service hands everything on. */
+/** Returns a value after a round trip through JSON, which is how the service passes everything on. */
 function asJson(value: unknown): Json {
   return JSON.parse(JSON.stringify(value ?? null));
 }

@@ -131,7 +131,9 @@ export function openEmulatedAccount(emulator: string, folder: string): EmulatedA
       const publicAddress = findApiUrl(outputs);
       if (publicAddress === undefined) throw new Error('The deployment put out no address.');
       const [apiId] = new URL(publicAddress).hostname.split('.');
-      const { UserPoolId: userPoolId, UserPoolClientId: clientId } = statefulOutputsSchema.parse(outputs[`${prefix}-stateful`]);
+      const { UserPoolId: userPoolId, UserPoolClientId: clientId } = statefulOutputsSchema.parse(
+        outputs[`${prefix}-stateful`],
+      );
       return { publicAddress, address: `${emulator}/_aws/execute-api/${apiId}/$default`, userPoolId, clientId };
     },
 
@@ -172,7 +174,13 @@ export function openEmulatedAccount(emulator: string, folder: string): EmulatedA
       const { AWS_ENDPOINT_URL_SFN: _, ...others } = Variables;
       // At port 9 of loopback nobody answers.
       const newVariables = isDisconnected ? { ...others, AWS_ENDPOINT_URL_SFN: 'http://127.0.0.1:9' } : others;
-      await callService('lambda', 'PUT', path, { 'Content-Type': 'application/json' }, { Environment: { Variables: newVariables } });
+      await callService(
+        'lambda',
+        'PUT',
+        path,
+        { 'Content-Type': 'application/json' },
+        { Environment: { Variables: newVariables } },
+      );
     },
   };
 }

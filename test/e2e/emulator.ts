@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '../../local/port.ts';
-import { PrerequisiteError, lastLines, run, start } from './program.ts';
+import { lastLines, PrerequisiteError, run, start } from './program.ts';
 
 /*
  * The emulator of AWS that the app is deployed to: ministack, a Python program that npm cannot bring. It is installed
@@ -16,7 +16,9 @@ const requirements = join(import.meta.dirname, 'requirements.txt');
  * The Python that has the emulator, installed into the folder unless it is there already in the very versions that
  * `requirements.txt` names. Throws {@link PrerequisiteError} where there is no Python, or nothing to install from.
  */
-export async function installEmulator(folder: string): Promise<{ readonly python: string; readonly wasInstalled: boolean }> {
+export async function installEmulator(
+  folder: string,
+): Promise<{ readonly python: string; readonly wasInstalled: boolean }> {
   const version = spawnSync('python3', ['--version'], { encoding: 'utf8' }).stdout?.trim() ?? '';
   const [, minor] = /^Python 3\.(\d+)/.exec(version) ?? [];
   if (minor === undefined || Number(minor) < 10) {
@@ -35,7 +37,9 @@ export async function installEmulator(folder: string): Promise<{ readonly python
   writeFileSync(log, '');
   const options = { log, cwd: folder, env: process.env, withinSeconds: 180 };
   if (!(await run('python3', ['-m', 'venv', '--clear', environment], options))) {
-    throw new PrerequisiteError(`Python cannot make an environment (on Debian it wants the package python3-venv): see ${log}`);
+    throw new PrerequisiteError(
+      `Python cannot make an environment (on Debian it wants the package python3-venv): see ${log}`,
+    );
   }
   const args = ['install', '--no-input', '--disable-pip-version-check', '--progress-bar=off', '-r', requirements];
   if (!(await run(python, ['-m', 'pip', ...args], options))) {

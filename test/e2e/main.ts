@@ -19,10 +19,10 @@ import {
 } from '../journeys/contract.ts';
 import { anotherCode, approvalLinkIn, registrationOf } from '../journeys/customer.ts';
 import { root } from '../project-files.ts';
-import type { EmulatedAccount, Deployment, SentMail } from './cloud.ts';
+import type { Deployment, EmulatedAccount, SentMail } from './cloud.ts';
 import { openEmulatedAccount } from './cloud.ts';
 import { installEmulator, startEmulator } from './emulator.ts';
-import { PrerequisiteError, killAll } from './program.ts';
+import { killAll, PrerequisiteError } from './program.ts';
 
 /*
  * `npm run e2e`: deploys the app, as CloudFormation gets it, to an emulator of AWS on this machine, and goes through the

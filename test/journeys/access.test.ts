@@ -4,19 +4,19 @@ import type { Route } from '../../functions/manifest.ts';
 import { allRoutes, needsToken } from '../../functions/manifest.ts';
 import { localAudience, localIssuer } from '../../local/emulators/cognito.ts';
 import { installationId } from '../builders.ts';
-import type { HttpResponse } from './response.ts';
 import { expectProblem } from './contract.ts';
 import {
   activate,
-  requestFormOf,
   issueMak,
   kmsRequestFormOf,
   newCustomer,
-  submitRequest,
+  requestFormOf,
   revealProductKey,
   signInStaff,
+  submitRequest,
 } from './customer.ts';
-import { sortedItems, startSystem, openStore } from './system.ts';
+import type { HttpResponse } from './response.ts';
+import { openStore, sortedItems, startSystem } from './system.ts';
 
 const system = await startSystem();
 const staff = await signInStaff(system);

@@ -1,8 +1,8 @@
 import { expect } from 'vitest';
 import { z } from 'zod';
 import { levels, productGroups, products, programs } from '../../domain/catalog.ts';
-import { flags } from '../../domain/exceptions/request.ts';
 import { exceptionStatuses } from '../../domain/exception-status.ts';
+import { flags } from '../../domain/exceptions/request.ts';
 import { exceptionKinds } from '../../domain/remedy.ts';
 import type { HttpResponse } from './response.ts';
 
@@ -217,7 +217,11 @@ export type Mail = z.infer<typeof mailSchema>;
 export const mailsSchema = z.looseObject({ items: z.array(mailSchema) });
 
 /** The body of an answer that came with the status it should have, checked against the contract. */
-export function expectStatus<Body extends z.ZodType>(response: HttpResponse, status: number, body: Body): z.output<Body> {
+export function expectStatus<Body extends z.ZodType>(
+  response: HttpResponse,
+  status: number,
+  body: Body,
+): z.output<Body> {
   expect(response.status, response.text).toBe(status);
   const parsed = body.safeParse(response.body);
   if (!parsed.success) throw new Error(`${z.prettifyError(parsed.error)}\nin ${response.text}`);

@@ -7,21 +7,21 @@ import { instant } from '../../domain/calendar/instant.ts';
 import { Secret } from '../../domain/secret.ts';
 import { decideByLink } from '../../store/approval-links.ts';
 import type { Exception } from './contract.ts';
-import { ledgerEntrySchema, exceptionSchema, grantSchema, listOf, expectStatus } from './contract.ts';
-import type { Customer, ApprovalLink } from './customer.ts';
+import { exceptionSchema, expectStatus, grantSchema, ledgerEntrySchema, listOf } from './contract.ts';
+import type { ApprovalLink, Customer } from './customer.ts';
 import {
+  approvalLinksOf,
   decide,
   getException,
-  requestFormOf,
-  issueMak,
-  approvalLinksOf,
   getMak,
+  issueMak,
   newCustomer,
   newestLink,
-  submitRequest,
+  requestFormOf,
   signInStaff,
+  submitRequest,
 } from './customer.ts';
-import { startSystem, openStore } from './system.ts';
+import { openStore, startSystem } from './system.ts';
 
 // Whatever is cut off in the middle goes on after: nothing is lost, and nothing is done twice.
 

@@ -3,16 +3,16 @@ import type { z } from 'zod';
 import type { Agreement } from '../../domain/agreement.ts';
 import type { Product, ProductGroup } from '../../domain/catalog.ts';
 import { installationId } from '../builders.ts';
-import type { HttpResponse } from './response.ts';
 import type { Exception, Mail } from './contract.ts';
 import {
   exceptionSchema,
+  expectStatus,
   kmsKeySchema,
   makSchema,
   registeredSchema,
   revealedSchema,
-  expectStatus,
 } from './contract.ts';
+import type { HttpResponse } from './response.ts';
 import type { SignedInUser, System } from './system.ts';
 
 /** The people of the vendor, signed in. */

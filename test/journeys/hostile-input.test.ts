@@ -1,13 +1,22 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Route, Audience } from '../../functions/manifest.ts';
-import { allRoutes } from '../../functions/manifest.ts';
 import { bodies } from '../../functions/http/request-schemas.ts';
+import type { Audience, Route } from '../../functions/manifest.ts';
+import { allRoutes } from '../../functions/manifest.ts';
 import { installationId } from '../builders.ts';
+import { expectProblem, expectStatus, fieldErrorsSchema } from './contract.ts';
+import {
+  issueMak,
+  kmsRequestFormOf,
+  newCustomer,
+  newestLink,
+  requestFormOf,
+  revealProductKey,
+  signInStaff,
+  submitRequest,
+} from './customer.ts';
 import type { HttpResponse } from './response.ts';
-import { fieldErrorsSchema, expectProblem, expectStatus } from './contract.ts';
-import { requestFormOf, issueMak, kmsRequestFormOf, newCustomer, newestLink, submitRequest, revealProductKey, signInStaff } from './customer.ts';
-import { sortedItems, startSystem, openStore } from './system.ts';
+import { openStore, sortedItems, startSystem } from './system.ts';
 
 // Whatever comes in at the door: the answer is a "no" that helps, never a fault, and nothing changes.
 
@@ -100,7 +109,11 @@ function pathOf(route: Route, named = ids): string {
 }
 
 /** Sends a body, as it is, to a route by somebody who may call it. */
-function send({ route, who }: { route: Route; who: readonly Audience[] }, body: unknown, contentType = 'application/json') {
+function send(
+  { route, who }: { route: Route; who: readonly Audience[] },
+  body: unknown,
+  contentType = 'application/json',
+) {
   const [method = ''] = route.split(' ');
   const headers = { ...(contentType === '' ? {} : { 'Content-Type': contentType }), Accept: 'application/json' };
   return system.send({ method, path: pathOf(route), token: tokenFor(who), body, headers });
@@ -324,7 +337,11 @@ describe('a field that holds what it must not', () => {
       '2027-01-01T00:00:00Z',
       'tomorrow',
     ]) {
-      const { errors } = expectStatus(await send(call, { ...sampleOf(call.route), requiredDate }), 422, fieldErrorsSchema);
+      const { errors } = expectStatus(
+        await send(call, { ...sampleOf(call.route), requiredDate }),
+        422,
+        fieldErrorsSchema,
+      );
       expect(errors).toEqual([{ pointer: '/requiredDate', message: 'must be a date such as 2027-01-31' }]);
     }
     await expectNothingChanged();

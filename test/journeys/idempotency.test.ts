@@ -1,18 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import type { HttpResponse } from './response.ts';
 import {
-  ledgerEntrySchema,
   exceptionSchema,
+  expectProblem,
+  expectStatus,
   grantSchema,
+  ledgerEntrySchema,
   listOf,
   makSchema,
-  expectProblem,
   revealedSchema,
-  expectStatus,
 } from './contract.ts';
-import { requestFormOf, issueMak, kmsRequestFormOf, getMak, newCustomer, signInStaff } from './customer.ts';
-import { sortedItems, startSystem, openStore } from './system.ts';
+import { getMak, issueMak, kmsRequestFormOf, newCustomer, requestFormOf, signInStaff } from './customer.ts';
+import type { HttpResponse } from './response.ts';
+import { openStore, sortedItems, startSystem } from './system.ts';
 
 const system = await startSystem();
 const staff = await signInStaff(system);

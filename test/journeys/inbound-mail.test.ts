@@ -1,17 +1,17 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { aMail, mailFile } from '../fixtures/mails.ts';
-import { exceptionSchema, listOf, expectStatus } from './contract.ts';
+import { exceptionSchema, expectStatus, listOf } from './contract.ts';
 import type { Customer, Staff } from './customer.ts';
 import {
   decide,
   getException,
+  getMak,
   issueMak,
   kmsRequestFormOf,
-  getMak,
   newCustomer,
   newestLink,
-  submitRequest,
   signInStaff,
+  submitRequest,
 } from './customer.ts';
 import type { System } from './system.ts';
 import { startSystem } from './system.ts';
@@ -49,7 +49,8 @@ async function arrive(raw: Buffer, verdict = 'pass'): Promise<void> {
 }
 
 const requests = async () =>
-  expectStatus(await customer.ines.get(`/exceptions?agreementId=${customer.agreementId}`), 200, listOf(exceptionSchema)).items;
+  expectStatus(await customer.ines.get(`/exceptions?agreementId=${customer.agreementId}`), 200, listOf(exceptionSchema))
+    .items;
 const newestMail = async () => {
   const mail = (await system.mailsTo(customer.ines.email)).at(-1);
   if (mail === undefined) throw new Error('No mail came to the requester.');

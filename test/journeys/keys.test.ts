@@ -5,27 +5,27 @@ import {
   activationSchema,
   agreementSchema,
   exceptionSchema,
+  expectProblem,
+  expectStatus,
   keySchema,
   kmsKeySchema,
   listOf,
   makSchema,
   problemSchema,
-  expectProblem,
   registeredSchema,
-  expectStatus,
 } from './contract.ts';
 import type { Customer } from './customer.ts';
 import {
   activate,
   activateAll,
-  requestFormOf,
-  issueMak,
   getMak,
+  issueMak,
   newCustomer,
   registrationOf,
-  submitRequest,
+  requestFormOf,
   revealProductKey,
   signInStaff,
+  submitRequest,
 } from './customer.ts';
 import { startSystem } from './system.ts';
 

@@ -3,24 +3,24 @@ import type { z } from 'zod';
 import {
   activatedMachineSchema,
   agreementSchema,
-  ledgerEntrySchema,
   exceptionSchema,
+  expectProblem,
+  expectStatus,
   fieldErrorsSchema,
   grantSchema,
   keySchema,
+  ledgerEntrySchema,
   listOf,
-  expectProblem,
-  expectStatus,
 } from './contract.ts';
 import {
   activateAll,
-  requestFormOf,
   issueMak,
   kmsRequestFormOf,
   newCustomer,
-  submitRequest,
+  requestFormOf,
   revealProductKey,
   signInStaff,
+  submitRequest,
 } from './customer.ts';
 import type { SignedInUser } from './system.ts';
 import { startSystem } from './system.ts';

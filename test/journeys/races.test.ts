@@ -1,38 +1,38 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { installationId } from '../builders.ts';
-import type { HttpResponse } from './response.ts';
 import type { Exception } from './contract.ts';
 import {
   activatedMachineSchema,
   activationSchema,
   draftSchema,
-  ledgerEntrySchema,
   exceptionSchema,
-  grantSchema,
-  listOf,
   expectProblem,
-  remedySchema,
   expectStatus,
+  grantSchema,
+  ledgerEntrySchema,
+  listOf,
+  remedySchema,
 } from './contract.ts';
 import type { Customer } from './customer.ts';
 import {
   activate,
   activateAll,
   anotherCode,
+  approvalLinksOf,
   decide,
   getException,
-  requestFormOf,
-  issueMak,
   getKmsKey,
-  approvalLinksOf,
   getMak,
+  issueMak,
   newCustomer,
   newestLink,
-  submitRequest,
+  requestFormOf,
   revealProductKey,
   signInStaff,
+  submitRequest,
 } from './customer.ts';
+import type { HttpResponse } from './response.ts';
 import { startSystem } from './system.ts';
 
 // Many at once: what they add up to is what the rules allow, whoever comes first.

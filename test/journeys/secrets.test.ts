@@ -8,12 +8,12 @@ import { aMail } from '../fixtures/mails.ts';
 import type { Mail } from './contract.ts';
 import {
   exceptionSchema,
+  expectProblem,
+  expectStatus,
   keySchema,
   mailsSchema,
   makSchema,
-  expectProblem,
   revealedSchema,
-  expectStatus,
 } from './contract.ts';
 import type { Customer, Staff } from './customer.ts';
 import {
@@ -21,18 +21,18 @@ import {
   activateAll,
   anotherCode,
   decide,
-  requestFormOf,
   issueMak,
   kmsRequestFormOf,
   newCustomer,
   newestLink,
-  submitRequest,
+  requestFormOf,
   signInStaff,
+  submitRequest,
 } from './customer.ts';
 import type { Finding, SearchSource, SearchTarget } from './secret-search.ts';
 import { findSecrets } from './secret-search.ts';
 import type { SignedInUser, System } from './system.ts';
-import { sortedItems, startSystem, openStore } from './system.ts';
+import { openStore, sortedItems, startSystem } from './system.ts';
 
 /** A system that has lived through a story: all that was secret in it, and all that it said, kept and printed. */
 type RunEvidence = {
@@ -97,8 +97,7 @@ class Witness {
     for (const { text, html } of mails) {
       for (const [, kind = '', token = ''] of `${text}${html}`.matchAll(/\/(approvals|disputes)\/([\w-]{43})/g))
         this.keep(`${kind} token`, 'token', token);
-      for (const [, code = ''] of `${text}`.matchAll(/^Code: (\d+)$/gm))
-        this.keep('code', 'code', code);
+      for (const [, code = ''] of `${text}`.matchAll(/^Code: (\d+)$/gm)) this.keep('code', 'code', code);
     }
     for (const { token } of people) this.keep('bearer token', 'token', token);
     this.keep('vault secret', 'token', (await readFile(join(this.#folder, 'vault-secret'), 'utf8')).trim());
@@ -411,7 +410,7 @@ describe('a system in strict mode', () => {
   beforeAll(async () => {
     const folder = await newFolder();
     const file = join(await newFolder(), 'policy.json');
-    await writeFile(file, JSON.stringify({ ...policy, approval: { ...policy.approval, strict: true } }));
+    await writeFile(file, JSON.stringify({ ...policy, approval: { ...policy.approval, strict: 'always' } }));
     const witness = new Witness(folder);
     const system = await witness.start({ POLICY_FILE: file });
     const staff = await signInStaff(system);

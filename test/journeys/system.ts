@@ -17,9 +17,9 @@ import { policy } from '../builders.ts';
 import { expectConformance } from '../openapi-conformance.ts';
 import { root } from '../project-files.ts';
 import { scanAllItems } from '../store/dynamodb.ts';
-import type { HttpResponse } from './response.ts';
 import type { Mail } from './contract.ts';
 import { mailsSchema } from './contract.ts';
+import type { HttpResponse } from './response.ts';
 export type HttpRequest = {
   readonly method: string;
   readonly path: string;

@@ -24,26 +24,26 @@ import {
   agreementSchema,
   draftSchema,
   exceptionSchema,
-  grantSchema,
   expectProblem,
   expectStatus,
+  grantSchema,
 } from './contract.ts';
 import type { Customer } from './customer.ts';
 import {
   activate,
+  approvalLinksOf,
   decide,
   getException,
-  requestFormOf,
+  getKmsKey,
+  getMak,
   issueMak,
   kmsRequestFormOf,
-  getKmsKey,
-  approvalLinksOf,
-  getMak,
   newCustomer,
   newestLink,
-  submitRequest,
+  requestFormOf,
   revealProductKey,
   signInStaff,
+  submitRequest,
 } from './customer.ts';
 import { startSystem } from './system.ts';
 

@@ -7,14 +7,14 @@ import { installationId } from '../builders.ts';
 import {
   activatedMachineSchema,
   agreementSchema,
+  expectStatus,
   grantSchema,
   keySchema,
   listOf,
   makSchema,
-  expectStatus,
 } from './contract.ts';
 import type { Customer } from './customer.ts';
-import { activate, activateAll, issueMak, getKmsKey, newCustomer, revealProductKey, signInStaff } from './customer.ts';
+import { activate, activateAll, getKmsKey, issueMak, newCustomer, revealProductKey, signInStaff } from './customer.ts';
 import { startSystem } from './system.ts';
 
 const system = await startSystem();

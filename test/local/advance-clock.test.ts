@@ -1,7 +1,7 @@
-import { describe, expect, it } from 'vitest';
-import { type Instant, addDuration } from '../../domain/calendar/instant.ts';
-import { addIsoDuration, createClock } from '../../local/clock.ts';
+import { describe, expect, it, vi } from 'vitest';
+import { addDuration, type Instant } from '../../domain/calendar/instant.ts';
 import { createAdvanceClock } from '../../local/advance-clock.ts';
+import { addIsoDuration, createClock } from '../../local/clock.ts';
 import { mondayBeforeNine, mondayNine, mondayTen, tuesdayNine, wednesdayNoon } from '../instants.ts';
 
 /**
@@ -109,17 +109,24 @@ describe('winding the clock on', () => {
     expect(happened).toHaveLength(2);
   });
 
-  it('still works after a sweep that failed, which is told to whoever wound the clock', async () => {
+  it('EXC-9 goes on when a sweep fails, and retries it at the next full minute', async () => {
     const clock = createClock({ startEpochMilliseconds: Date.parse(mondayNine), wall: () => 0 });
-    let fails = true;
-    const windOn = createAdvanceClock({
+    const errors = vi.spyOn(console, 'error').mockImplementation(() => undefined);
+    const sweeps: string[] = [];
+    const advance = createAdvanceClock({
       clock,
-      sweep: () => (fails ? Promise.reject(new Error('planted')) : Promise.resolve(null)),
+      sweep: () => {
+        sweeps.push(clock.now());
+        return sweeps.length < 3 ? Promise.reject(new Error('planted')) : Promise.resolve(null);
+      },
       timeouts: { nextTimeoutAt: () => null, expireTimeouts: () => undefined },
       whenIdle: async () => undefined,
     });
-    await expect(windOn(() => mondayTen)).rejects.toThrow('planted');
-    fails = false;
-    expect(await windOn(() => mondayTen)).toBe('advanced');
+    expect(await advance(() => mondayTen)).toBe('advanced');
+    expect(clock.now()).toBe(mondayTen);
+    const afterMinutes = (minutes: number) => addDuration(mondayNine, { minutes });
+    expect(sweeps).toEqual([mondayNine, afterMinutes(1), afterMinutes(2), mondayTen]);
+    expect(errors.mock.calls).toEqual([['Error: planted'], ['Error: planted']]);
+    errors.mockRestore();
   });
 });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { addDuration } from '../../domain/calendar/instant.ts';
-import { IsoInstant, addIsoDuration, createClock, instantAt } from '../../local/clock.ts';
+import { addIsoDuration, createClock, IsoInstant, instantAt } from '../../local/clock.ts';
 import { mondayBeforeNine, mondayNine, mondayTen, nextMondayNine, tuesdayNine } from '../instants.ts';
 
 const milliseconds = (at: string) => Date.parse(at);

@@ -20,7 +20,9 @@ describe('a folder for the data', () => {
   it.runIf(process.platform === 'linux')('is one system’s at a time, by whatever name', async () => {
     const giveBack = await lockDataFolder(join(parent, 'data'));
     symlinkSync(join(parent, 'data'), join(parent, 'other-name'));
-    await expect(lockDataFolder(join(parent, 'other-name'))).rejects.toThrow(/^Another system is using the data in .*\.$/);
+    await expect(lockDataFolder(join(parent, 'other-name'))).rejects.toThrow(
+      /^Another system is using the data in .*\.$/,
+    );
     await giveBack();
     await (await lockDataFolder(join(parent, 'other-name')))();
   });

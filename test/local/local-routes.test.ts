@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { type Instant, addDuration } from '../../domain/calendar/instant.ts';
+import { addDuration, type Instant } from '../../domain/calendar/instant.ts';
 import { contoso, installationIdOf } from '../../local/seed.ts';
-import { waitForAddress, spawnSystem, stopAll } from './child-process.ts';
+import { spawnSystem, stopAll, waitForAddress } from './child-process.ts';
 
 let address: string;
 beforeAll(async () => {
@@ -160,12 +160,12 @@ describe('a request that takes its time', () => {
     const { body: workflow } = await ask(`/_local/workflows/${request.exceptionId}`);
     const states = z.array(z.object({ state: z.string(), at: z.iso.datetime() })).parse(workflow.states);
     expect(states.map(({ state }) => state)).toEqual([
-      'See where the request stands',
-      'Go where it stands',
-      'Ask the Correspondent and wait',
-      'See where the request stands',
-      'Go where it stands',
-      'It has ended',
+      'Choose the next step',
+      'Go to the next step',
+      "Request the Correspondent's approval",
+      'Choose the next step',
+      'Go to the next step',
+      'Request is closed',
     ]);
     expect(states.map(({ at }) => at)).toEqual(states.map(({ at }) => at).toSorted());
     expect((await ask(`/exceptions/${request.exceptionId}`, { token })).body.status).toBe('lapsed');

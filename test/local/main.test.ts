@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import type { SpawnedSystem } from './child-process.ts';
-import { waitForAddress, descendantsOf, hasCurl, isRunning, spawnSystem, stopAll } from './child-process.ts';
+import { descendantsOf, hasCurl, isRunning, spawnSystem, stopAll, waitForAddress } from './child-process.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -109,7 +109,9 @@ describe('a system that cannot start', () => {
     await once(other, 'listening');
     const { port } = other.address() as AddressInfo;
     expect(await complaintOf(spawnSystem({ PORT: String(port) }))).toMatch(
-      new RegExp(`^Port ${port} is in use\\. Stop what uses it, or choose another with PORT=…[^\\n]*\\n$`),
+      new RegExp(
+        `^Port ${port} is in use\\. Stop the process that uses it, or choose another port with PORT=…[^\\n]*\\n$`,
+      ),
     );
     other.close();
   });
@@ -120,12 +122,12 @@ describe('a system that cannot start', () => {
 
   it('says in one line that the DynamoDB that the user named does not answer', async () => {
     const given = { AWS_ENDPOINT_URL_DYNAMODB: 'http://127.0.0.1:1' };
-    expect(await complaintOf(spawnSystem(given))).toMatch(/^Nothing answers at http:\/\/127\.0\.0\.1:1, [^\n]*\n$/);
+    expect(await complaintOf(spawnSystem(given))).toMatch(/^Nothing responds at http:\/\/127\.0\.0\.1:1\. [^\n]*\n$/);
   });
 
   it('says in one line that its folder is a file', async () => {
     writeFileSync(join(folder, 'file'), '');
-    expect(await complaintOf(spawnSystem({ DATA: join(folder, 'file') }))).toMatch(/^DATA names [^\n]*\n$/);
+    expect(await complaintOf(spawnSystem({ DATA: join(folder, 'file') }))).toMatch(/^DATA is [^\n]*\n$/);
   });
 
   it('says in one line that there is no engine for this machine', async () => {
@@ -146,7 +148,7 @@ describe('a system whose engine ends by itself', () => {
     if (engine === undefined) throw new Error('the system has no engine');
     process.kill(engine, 'SIGKILL');
     expect(await system.ended).toBe(1);
-    expect(system.err()).toMatch(/^The DynamoDB engine has ended by itself[^\n]*\n$/);
+    expect(system.err()).toMatch(/^The DynamoDB engine ended unexpectedly[^\n]*\n$/);
   });
 });
 

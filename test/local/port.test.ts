@@ -86,7 +86,9 @@ describe('a port that is free', () => {
 describe('a port that is in use', () => {
   it.each(['127.0.0.1', '0.0.0.0', ...(hasIpv6 ? ['::1', '::'] : [])])('at %s is told in one line', async (host) => {
     const { port } = await listening(host);
-    await expect(reservePort(port)).rejects.toThrow(`Port ${port} is in use. Stop what uses it, or choose another`);
+    await expect(reservePort(port)).rejects.toThrow(
+      `Port ${port} is in use. Stop the process that uses it, or choose another port`,
+    );
   });
 
   it('leaves nothing taken', async () => {

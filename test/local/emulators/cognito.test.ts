@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { generateKeyPair, type JWK, SignJWT, UnsecuredJWT } from 'jose';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type Instant, addDuration } from '../../../domain/calendar/instant.ts';
-import { localAudience, localIssuer, createTokenService, tokenLifetimeDays } from '../../../local/emulators/cognito.ts';
+import { addDuration, type Instant } from '../../../domain/calendar/instant.ts';
+import { createTokenService, localAudience, localIssuer, tokenLifetimeDays } from '../../../local/emulators/cognito.ts';
 import { mondayNine } from '../../instants.ts';
 
 const ann = { email: 'Ann@contoso.example', roles: ['call-center', 'exceptions-team'] };

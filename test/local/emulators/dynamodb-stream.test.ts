@@ -3,8 +3,8 @@ import { PutCommand } from '@aws-sdk/lib-dynamodb';
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { StreamHandler } from '../../../local/emulators/dynamodb-stream.ts';
 import { followStream } from '../../../local/emulators/dynamodb-stream.ts';
-import type { Store } from '../../../store/store.ts';
 import { putAll } from '../../../store/dynamodb/table.ts';
+import type { Store } from '../../../store/store.ts';
 import type { StreamBatch } from '../../functions/key-change-fixture.ts';
 import { startTestDynamoDb } from '../../store/dynamodb.ts';
 

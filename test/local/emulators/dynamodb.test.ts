@@ -179,22 +179,22 @@ describe('when the system ends', () => {
 });
 
 describe('when the engine ends by itself', () => {
-  it('its starter is told', async () => {
+  it('reports the unexpected end', async () => {
     const engine = await start({ folder });
     process.kill(enginePid(), 'SIGKILL');
     await engine.unexpectedEnd;
     expect(await listens(engine.endpoint)).toBe(false);
   });
 
-  it('is another thing than being stopped, of which nobody need be told', async () => {
+  it('does not report an end that `stop` caused', async () => {
     const engine = await start();
     await engine.stop();
     expect(await Promise.race([engine.unexpectedEnd.then(() => 'failed'), sleep(50, 'nothing')])).toBe('nothing');
   });
 });
 
-describe('an endpoint that the user gave', () => {
-  it('is used, and nothing is started or stopped', async () => {
+describe('an external endpoint', () => {
+  it('is used, and no engine is started or stopped', async () => {
     const users = await start();
     const given = await startDynamoDb({ externalEndpoint: users.endpoint, folder });
     expect(given.endpoint).toBe(users.endpoint);
@@ -203,7 +203,7 @@ describe('an endpoint that the user gave', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  it('may answer anything at all', async () => {
+  it('can respond with any status', async () => {
     const server = createServer((_, response) => response.writeHead(400).end()).listen(0, '127.0.0.1');
     await once(server, 'listening');
     const address = server.address();
@@ -213,20 +213,20 @@ describe('an endpoint that the user gave', () => {
   });
 
   it.each(['http://127.0.0.1:1', 'not a URL'])(
-    'is refused in one line when nothing answers there: %s',
-    async (given) => {
-      await expect(start({ externalEndpoint: given })).rejects.toThrow(
-        `Nothing answers at ${given}, which AWS_ENDPOINT_URL_DYNAMODB names as the DynamoDB to use.`,
+    'fails in one line when nothing responds there: %s',
+    async (endpoint) => {
+      await expect(start({ externalEndpoint: endpoint })).rejects.toThrow(
+        `Nothing responds at ${endpoint}. Check AWS_ENDPOINT_URL_DYNAMODB, or unset it to use the bundled DynamoDB engine.`,
       );
     },
   );
 });
 
 describe('a machine for which no engine is installed', () => {
-  it('is told in one line what to do', async () => {
+  it('reports the remedy in one line', async () => {
     const { child } = await startElsewhere('', "Object.defineProperty(process, 'arch', { value: 's390x' });");
     expect(await text(child.stderr)).toMatch(
-      /CannotStart: There is no DynamoDB engine for this machine \(@dynoxide\/linux-s390x is not installed\): [^\n]*AWS_ENDPOINT_URL_DYNAMODB\.\n/,
+      /StartupError: There is no DynamoDB engine for this machine \(@dynoxide\/linux-s390x is not installed\)\. [^\n]*AWS_ENDPOINT_URL_DYNAMODB[^\n]*\.\n/,
     );
   });
 });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { SESv2Client, SendEmailCommand, type SendEmailCommandInput } from '@aws-sdk/client-sesv2';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { type Instant, addDuration } from '../../../domain/calendar/instant.ts';
+import { addDuration, type Instant } from '../../../domain/calendar/instant.ts';
 import { startMailbox } from '../../../local/emulators/ses.ts';
 import { mondayNine, mondayTen, nextMondayNine } from '../../instants.ts';
 

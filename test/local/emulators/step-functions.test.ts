@@ -12,7 +12,7 @@ import {
 } from '@aws-sdk/client-sfn';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { type Instant, addDuration } from '../../../domain/calendar/instant.ts';
+import { addDuration, type Instant } from '../../../domain/calendar/instant.ts';
 import {
   type Execution,
   type StepFunctions,
@@ -349,7 +349,7 @@ describe('a state that waits for its token', () => {
 
   it('goes wrong by name when the workflow does not hand the token over', async () => {
     const definition = workflow({ A: { ...ask('keep'), Parameters: { FunctionName: 'keep', Payload: {} } } });
-    const { engine, start, look } = await run(definition, { isRetained: async () => undefined });
+    const { engine, start, look } = await run(definition, { keep: async () => undefined });
     await start();
     await engine.whenIdle();
     expect(await look()).toMatchObject({ status: 'FAILED', cause: 'A hands no task token to keep' });
