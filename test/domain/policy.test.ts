@@ -70,7 +70,7 @@ describe('the shipped policy', () => {
       supervisorsToldEveryBusinessDays: 1,
       lapsesAfterBusinessDays: 10,
     });
-    expect(policy.approval).toEqual({ wrongCodesAllowed: 5, strict: false, strictCodeMinutes: 10 });
+    expect(policy.approval).toEqual({ wrongCodesAllowed: 5, strict: 'above-review-threshold', strictCodeMinutes: 10 });
     expect(policy.noticesCorrespondent.waitingHours).toBe(24);
     expect(policy.validation.graceDays).toBe(30);
     expect(policy.alerts.usedPercent).toEqual([80, 95, 100]);
@@ -135,7 +135,7 @@ describe('a policy with a mistake', () => {
     ['/initialMakLimit/activationsPerLicense/open/A', 0, '/initialMakLimit/activationsPerLicense/open/A: '],
     ['/alerts/usedPercent/2', 101, '/alerts/usedPercent/2: '],
     ['/alerts/usedPercent/0', 0, '/alerts/usedPercent/0: '],
-    ['/approval/strict', 'yes', '/approval/strict: '],
+    ['/approval/strict', true, '/approval/strict: '],
     ['/catalog/windows-vista-business/group', 'phones', '/catalog/windows-vista-business/group: '],
     ['/catalog/windows-vista-business/name', '', '/catalog/windows-vista-business/name: '],
     ['/supportCalendar/holidays', 'martian', '/supportCalendar/holidays: '],
@@ -194,7 +194,8 @@ describe('a policy that the vendor changes', () => {
     ['/noticesCorrespondent/waitingHours', 0],
     ['/validation/graceDays', 0],
     ['/alerts/usedPercent', [1, 100]],
-    ['/approval/strict', true],
+    ['/approval/strict', 'off'],
+    ['/approval/strict', 'always'],
   ])('can set %s to %j', (pointer, value) => {
     expect(errorsOf(policyWith(pointer, value))).toEqual([]);
   });

@@ -71,7 +71,7 @@ describe('the published list of required information', () => {
   it('EXC-1 is parsed as published, with its explanations in parentheses', () => {
     const text = `· Organization name: Alder School District
 · Agreement number, or license and authorization numbers, associated with the key: E-1001
-· Requester’s name, phone number, and e-mail address (must match the Authorized Contact List as defined by your organization): Inés Oliveira, +1 425 555 0101, ines@alder.example
+· Requester’s name, phone number, and email address (must match the Authorized Contact List as defined by your organization): Inés Oliveira, +1 425 555 0101, ines@alder.example
 · Product (e.g. Windows Vista, Windows Server 2008 Standard): Windows Vista Business
 · Last five digits of product key: BCDFG
 · Number of activations requested: 150
@@ -210,7 +210,7 @@ describe('a label', () => {
   });
 
   it('that is unknown is not a field', () => {
-    expect(parseForm('Colour: red\nhttps://alder.example: our page\nKey colour: red').rawValues).toEqual({});
+    expect(parseForm('Color: red\nhttps://alder.example: our page\nKey colour: red').rawValues).toEqual({});
   });
 });
 

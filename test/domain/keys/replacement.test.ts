@@ -23,19 +23,19 @@ import {
 } from '../../builders.ts';
 import { mondayTen, tuesdayTen } from '../../instants.ts';
 
-const ask = { reason: 'It leaked.', reference: 'CALL-1' };
+const request = { reason: 'It leaked.', reference: 'CALL-1' };
 
 describe('a live key', () => {
   it.each<Key>([aMak(), aKmsKey({ hosts: hosts(2) })])(
     'BLK-2 stops at the start of its replacement, with a fixed successor: $type',
     (key) => {
-      const begun = expectAccepted(
-        beginReplacement(key, ask, successor, context({ actor: ines.email, now: tuesdayTen })),
+      const started = expectAccepted(
+        beginReplacement(key, request, successor, context({ actor: ines.email, now: tuesdayTen })),
       );
       const state = { status: 'blocking', since: tuesdayTen, by: ines.email, reason: 'It leaked.', successor };
-      expect(begun.key).toEqual({ ...key, state });
-      expect(begun.event).toMatchObject({ actor: ines.email, action: 'replacement-begun', reference: 'CALL-1' });
-      expect(begun.event.detail).toContain(`ending in ${key.lastFive} is being replaced by one ending in QRTVW`);
+      expect(started.key).toEqual({ ...key, state });
+      expect(started.event).toMatchObject({ actor: ines.email, action: 'replacement-begun', reference: 'CALL-1' });
+      expect(started.event.detail).toContain(`ending in ${key.lastFive} is being replaced by one ending in QRTVW`);
     },
   );
 
@@ -53,7 +53,7 @@ describe('a key that is being replaced, or blocked', () => {
     const refusal = expectRefusal(
       beginReplacement(
         aMak({ state: status }),
-        ask,
+        request,
         { keyId: 'key-3', lastFive: 'CCCCC' },
         context({ actor: ines.email, now: tuesdayTen }),
       ),
