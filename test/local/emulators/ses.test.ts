@@ -228,7 +228,7 @@ describe('a mail box that is kept in a folder', () => {
 
   it('does not start from a file that holds something else', async () => {
     writeFileSync(join(folder, 'mails.jsonl'), '{"subject":"Hello"}\n');
-    await expect(open({ folder })).rejects.toThrow(/mails\.jsonl holds something that is not a mail\. Delete it/);
+    await expect(open({ folder })).rejects.toThrow(/mails\.jsonl has an entry that is not an email\. Delete the file/);
   });
 });
 

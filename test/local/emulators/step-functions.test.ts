@@ -352,7 +352,7 @@ describe('a state that waits for its token', () => {
     const { engine, start, look } = await run(definition, { keep: async () => undefined });
     await start();
     await engine.whenIdle();
-    expect(await look()).toMatchObject({ status: 'FAILED', cause: 'A hands no task token to keep' });
+    expect(await look()).toMatchObject({ status: 'FAILED', cause: 'A passes no task token to keep.' });
   });
 });
 
