@@ -13,7 +13,7 @@ export type ApiHandler = (
 ) => Promise<APIGatewayProxyStructuredResultV2>;
 export type ApiHandlers = Readonly<Record<string, ApiHandler>>;
 
-/** Answers a request for what belongs to the local system alone; `undefined` when it is not one of those. */
+/** Handles a request to a route that only the local system has. Returns `undefined` for any other request. */
 export type LocalRoutes = (request: LocalRequest) => Promise<LocalResponse | undefined>;
 export type LocalRequest = { readonly method: string; readonly url: URL; readonly body: Buffer };
 export type LocalResponse = {
@@ -24,16 +24,16 @@ export type LocalResponse = {
 
 export type Gateway = {
   readonly listener: RequestListener;
-  /** Answers when no request of the API is under way. */
+  /** Resolves when no API request is pending. */
   whenIdle(): Promise<void>;
 };
 
-/** What the gateway of AWS takes at most; what a function takes is for it to say. */
+/** The maximum of an HTTP API on AWS. The functions have lower limits of their own. */
 const requestBytesMax = 10 * 1024 * 1024;
 
 /**
- * The API's gateway on one machine: matches the manifest's routes, checks tokens as a JWT authorizer does, and calls the
- * same handlers with the same events as the HTTP API of AWS (payload format 2.0).
+ * Creates the API gateway of the local system. It matches the routes of the manifest, verifies tokens like a JWT
+ * authorizer, and calls the same handlers with the same events as an HTTP API on AWS (payload format 2.0).
  */
 export function createGateway(
   handlers: ApiHandlers,
@@ -41,7 +41,7 @@ export function createGateway(
   localRoutes: LocalRoutes,
   now: () => Instant,
 ): Gateway {
-  // A path that is written out goes before one with parameters, as at AWS.
+  // A path without parameters takes precedence, as on AWS.
   const routes = allRoutes()
     .map((each) => ({ ...each, ...patternOf(each.route) }))
     .toSorted((one, other) => one.parameterCount - other.parameterCount);
@@ -69,7 +69,8 @@ export function createGateway(
     });
     const entry = matchedRoute?.entry ?? defaultEntry;
     const handler = entry === undefined ? undefined : handlers[entry];
-    if (handler === undefined) throw new Error(`The manifest has no entry for this, or ${entry} was not loaded.`);
+    if (handler === undefined)
+      throw new Error(`The manifest has no default entry, or the handler of ${entry} was not loaded.`);
     const {
       statusCode = 200,
       headers = {},
@@ -87,7 +88,7 @@ export function createGateway(
     if (body === 'too-large') return gatewayResponse(413, 'Request Entity Too Large');
     const localResponse = await localRoutes({ method: request.method ?? 'GET', url, body });
     if (localResponse !== undefined) return localResponse;
-    // Only these are work of the service: whoever waits for quiet waits for them, and is none of them.
+    // Only API requests count as pending work: a local route that waits for `whenIdle` must not wait for itself.
     const call = callHandler(request, url, body);
     pending.add(call);
     return call.finally(() => pending.delete(call));
@@ -97,14 +98,14 @@ export function createGateway(
     listener: (request, response) => {
       respond(request)
         .catch((error: unknown) => {
-          console.error('The local gateway could not answer:', error);
+          console.error('The local gateway failed to handle a request:', error);
           return gatewayResponse(500, 'Internal Server Error');
         })
         .then((payload) => {
           if (payload !== undefined) sendResponse(response, payload);
         })
         .catch((error: unknown) => {
-          console.error('The local gateway could not send its answer:', error);
+          console.error('The local gateway failed to send a response:', error);
           response.destroy();
         });
     },
@@ -114,12 +115,12 @@ export function createGateway(
   };
 }
 
-/** An answer of the gateway itself, in the words of the one at AWS. */
+/** Returns a response of the gateway itself, with the same wording as on AWS. */
 function gatewayResponse(status: number, message: string): LocalResponse {
   return { status, headers: { 'content-type': 'application/json' }, body: JSON.stringify({ message }) };
 }
 
-/** The function that gets what no route is written for, as by the default route of the deployed API. */
+/** The function for unmatched requests, like the default route of the deployed API. */
 const defaultEntry = Object.entries<ManifestEntry>(manifest).find(
   ([, entry]) => entry.kind === 'api' && entry.handlesUnmatchedRoutes === true,
 )?.[0];
@@ -130,7 +131,7 @@ function patternOf(route: string) {
   return { method, pattern: new RegExp(`^${pattern}$`), parameterCount: path.split('{').length - 1 };
 }
 
-/** Path parameters as the gateway hands them over; `undefined` when one of them is not well encoded. */
+/** Returns decoded path parameters, or `undefined` when one is not valid percent-encoding. */
 function decodeParameters(groups: Readonly<Record<string, string>>): Record<string, string> | undefined {
   try {
     return Object.fromEntries(Object.entries(groups).map(([name, value]) => [name, decodeURIComponent(value)]));
@@ -145,7 +146,7 @@ async function readBody(request: IncomingMessage): Promise<Buffer | 'too-large' 
     return 'too-large';
   }
   const body = await buffer(request).catch(() => undefined);
-  // The caller went away in the middle of it: there is nobody to answer.
+  // The client disconnected, so nobody can receive a response.
   if (body === undefined) return 'aborted';
   return body.length > requestBytesMax ? 'too-large' : body;
 }
@@ -210,7 +211,7 @@ function toApiGatewayEvent(
   };
 }
 
-/** As much of a Lambda's context as the handlers are given here. */
+/** Returns a minimal Lambda context. */
 export function lambdaContext(awsRequestId: string): Context {
   return {
     awsRequestId,

@@ -5,33 +5,32 @@ import { errors, exportJWK, generateKeyPair, jwtVerify, SignJWT } from 'jose';
 import { z } from 'zod';
 import type { Instant } from '../../domain/calendar/instant.ts';
 
-/** Who signs in the local system, and whom the tokens are for. Nothing outside it accepts either. */
+/** The issuer and the audience of local tokens. No other system accepts them. */
 export const localIssuer = 'https://sign-in.volume-activation.localhost';
 export const localAudience = 'volume-activation-local';
 
 /**
- * How long a token is good for, by the local clock. The deployed system's tokens last an hour or so; here people wind
- * the clock on by weeks between two commands, and must not be signed out by it. Ninety days is longer than the longest
- * story the rules can tell of one request, and still an end that can be reached and is checked.
+ * The lifetime of a token by the local clock. Tokens of the deployed system last about an hour. Here, users advance the
+ * clock by weeks between two commands and must stay signed in. No request can take 90 days.
  */
 export const tokenLifetimeDays = 90;
 
 const algorithm = 'ES256';
 
-/** A JWT's claims as an HTTP API's JWT authorizer hands them to a Lambda: every value is text, a list is `[a b]`. */
+/** The claims of a JWT as the JWT authorizer of an HTTP API passes them: all values are strings; a list is `[a b]`. */
 export type Claims = Readonly<Record<string, string>>;
 
 export type TokenVerification = { readonly ok: true; readonly claims: Claims } | { readonly ok: false };
 
 export type TokenService = {
   /**
-   * A signed JWT for that e-mail address, in the shape of a user pool's id token. Without roles it has no
+   * Returns a signed JWT for an email address, with the claims of a user pool's ID token. Without roles, it has no
    * `cognito:groups`.
    */
   issue(person: { readonly email: string; readonly roles?: readonly string[] }): Promise<string>;
   /**
-   * Judges an Authorization header, with or without the word Bearer: signature, issuer, audience, and expiry by the
-   * local clock. Whatever is wrong with it, and whatever it is, the answer is `{ ok: false }`.
+   * Verifies an Authorization header, with or without the word Bearer: signature, issuer, audience, and expiry by the
+   * local clock. Returns `{ ok: false }` for any invalid header.
    */
   verify(bearer: string | undefined): Promise<TokenVerification>;
 };
@@ -47,14 +46,19 @@ const SigningKey = z.object({
 });
 
 /**
- * The sign-in of the local system: issues tokens to whoever asks and verifies them as the deployed system's gateway
- * would.
+ * Creates the sign-in of the local system. It issues tokens to anyone and verifies them like the deployed API gateway.
  *
- * The key pair is made at the start. With a `folder` it is kept there (`sign-in-key.json`, readable by its owner
- * alone), so that a token outlives a restart. The keys are elliptic: an RSA pair takes from a fiftieth of a second to a
- * whole one, and the algorithm is nothing that a handler sees. Throws when the kept file is not one of ours.
+ * With a `folder`, the key pair is in its `sign-in-key.json`, which only its owner can read, so that tokens survive a
+ * restart. Otherwise, each start generates a key pair. The algorithm is ES256, because an RSA key pair can take a second
+ * to generate. Throws when the file has other content.
  */
-export async function createTokenService({ now, folder }: { now: () => Instant; folder?: string }): Promise<TokenService> {
+export async function createTokenService({
+  now,
+  folder,
+}: {
+  now: () => Instant;
+  folder?: string;
+}): Promise<TokenService> {
   const privateKey = await loadSigningKey(folder);
   const { d: _, ...publicKey } = privateKey;
 
@@ -105,7 +109,7 @@ function toAuthorizerClaims(payload: object): Claims {
   );
 }
 
-/** The same person is the same subject each time, as in a user pool: a UUID made from the address. */
+/** Returns the subject of an email address: a UUID that is always the same for the same address, as in a user pool. */
 function subjectFor(email: string): string {
   const hex = createHash('sha256').update(email.toLowerCase()).digest('hex');
   return hex.replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12}).*$/, '$1-$2-4$3-8$4-$5');
@@ -119,7 +123,7 @@ async function loadSigningKey(folder: string | undefined): Promise<SigningKey> {
   const key = SigningKey.parse({ ...(await exportJWK(privateKey)), kid: 'local' });
   if (folder !== undefined && file !== undefined) {
     await mkdir(folder, { recursive: true });
-    // Written beside and put in its place in one step: who is killed meanwhile leaves no half of a key.
+    // The rename is atomic: a process that is killed here leaves no incomplete key.
     await writeFile(`${file}.new`, JSON.stringify(key), { mode: 0o600 });
     await rename(`${file}.new`, file);
   }
@@ -131,8 +135,11 @@ async function readSigningKey(file: string): Promise<SigningKey | undefined> {
     return SigningKey.parse(JSON.parse(await readFile(file, 'utf8')));
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw new Error(`${file} holds no sign-in key. Delete it: a new one is made, and everybody signs in again.`, {
-      cause: error,
-    });
+    throw new Error(
+      `${file} has no valid sign-in key. Delete the file to generate a new key. All users must then sign in again.`,
+      {
+        cause: error,
+      },
+    );
   }
 }

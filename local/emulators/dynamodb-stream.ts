@@ -7,17 +7,17 @@ import { lambdaContext } from './api-gateway.ts';
 export type StreamHandler = (event: unknown, context: Context) => Promise<DynamoDBBatchResponse>;
 
 export type StreamReader = {
-  /** Answers when every change of the table so far has been handled. */
+  /** Resolves when the functions have processed all changes of the table so far. */
   whenIdle(): Promise<void>;
-  /** Follows no further; what is under way ends first. */
+  /** Finishes the current batch and stops polling. */
   stop(): Promise<void>;
 };
 
-/** As many changes at once as the deployed system hands over, and as often tried again. */
+/** The batch size and the number of attempts of the deployed event source. */
 const batchSize = 100;
 const attemptsMax = 6;
 const pollIntervalMilliseconds = 500;
-const retryPauseMilliseconds = 50;
+const retryDelayMilliseconds = 50;
 
 const streamsSchema = z.object({ Streams: z.array(z.object({ StreamArn: z.string() })) });
 const shardsSchema = z.object({ StreamDescription: z.object({ Shards: z.array(z.object({ ShardId: z.string() })) }) });
@@ -29,11 +29,10 @@ const recordsSchema = z.object({
 type StreamRecord = z.infer<typeof recordsSchema>['Records'][number];
 
 /**
- * Follows the stream of a table and hands its changes to the functions that watch it, in the events in which Lambda would.
- * It begins with the oldest change that the engine still has: of data that were kept between runs much is handed over
- * again, which the functions must take in any case. A change that keeps failing is told of and passed over, as the deployed
- * system sets it aside.
- * @throws CannotStart when the table has no stream.
+ * Follows the stream of a table and passes its changes to the functions that subscribe to it, in the events of Lambda.
+ * It starts with the oldest change that the engine still has. With a data folder, a start therefore delivers many changes
+ * again, which the functions must tolerate in any case. A change that fails on every attempt is logged and skipped; the
+ * deployed system moves it to a queue. Throws StartupError when the table has no stream.
  */
 export async function followStream(
   { endpoint, tableName }: { readonly endpoint: string; readonly tableName: string },
@@ -44,10 +43,10 @@ export async function followStream(
   const StreamArn = Streams.at(-1)?.StreamArn;
   if (StreamArn === undefined) throw new StartupError(`The table ${tableName} has no stream to follow.`);
 
-  // Where to read on in each shard; undefined in one that has been read to its end.
+  // The next iterator of each shard; undefined for a shard that has been read to its end.
   const positions = new Map<string, string | undefined>();
 
-  /** Hands over what has come, and answers whether anything had. */
+  /** Delivers new changes. Returns false if there were none. */
   const poll = async (): Promise<boolean> => {
     const { StreamDescription } = await callStreams('DescribeStream', { StreamArn }, shardsSchema);
     let hasRecords = false;
@@ -81,7 +80,7 @@ export async function followStream(
     if (isPolling) return;
     isPolling = true;
     pollUntilIdle()
-      .catch((error: unknown) => console.error('The stream of the table could not be read:', error))
+      .catch((error: unknown) => console.error('The local system failed to read the stream of the table:', error))
       .finally(() => {
         isPolling = false;
       });
@@ -95,19 +94,23 @@ export async function followStream(
   };
 }
 
-/** Hands a batch to a function, and again what it could not see to: from the first such change on, as Lambda does. */
+/** Passes a batch to a function. As in Lambda, a retry starts at the first change that failed. */
 async function deliverBatch(records: readonly StreamRecord[], name: string, handler: StreamHandler): Promise<void> {
   let remaining = records;
   for (let attempt = 1; remaining.length > 0 && attempt <= attemptsMax; attempt += 1) {
-    if (attempt > 1) await wait(retryPauseMilliseconds * attempt);
+    if (attempt > 1) await wait(retryDelayMilliseconds * attempt);
     const failedNumbers = await failedSequenceNumbers(remaining, handler);
     const firstFailed = remaining.findIndex(({ dynamodb }) => failedNumbers.includes(dynamodb.SequenceNumber));
     remaining = firstFailed === -1 ? [] : remaining.slice(firstFailed);
   }
-  if (remaining.length > 0) console.error(`${name} could not see to a change of the table, which is passed over.`);
+  if (remaining.length > 0)
+    console.error(`${name} failed to process a change of the table ${attemptsMax} times. The change is skipped.`);
 }
 
-async function failedSequenceNumbers(records: readonly StreamRecord[], handler: StreamHandler): Promise<readonly string[]> {
+async function failedSequenceNumbers(
+  records: readonly StreamRecord[],
+  handler: StreamHandler,
+): Promise<readonly string[]> {
   try {
     const { batchItemFailures } = await handler({ Records: records }, lambdaContext('stream'));
     return batchItemFailures.map(({ itemIdentifier }) => itemIdentifier);
@@ -116,9 +119,9 @@ async function failedSequenceNumbers(records: readonly StreamRecord[], handler: 
   }
 }
 
-/** Speaks the protocol of DynamoDB Streams. An engine on this machine asks nobody who they are, but wants a signature. */
+/** Creates a client of DynamoDB Streams. The local engine requires a signature, but does not verify it. */
 function createStreamsClient(endpoint: string) {
-  return async <Answer extends z.ZodType>(action: string, body: object, schema: Answer): Promise<z.infer<Answer>> => {
+  return async <Schema extends z.ZodType>(action: string, body: object, schema: Schema): Promise<z.infer<Schema>> => {
     const response = await fetch(endpoint, {
       method: 'POST',
       headers: {
@@ -131,7 +134,7 @@ function createStreamsClient(endpoint: string) {
       body: JSON.stringify(body),
     });
     const text = await response.text();
-    if (!response.ok) throw new Error(`The DynamoDB engine answered ${response.status} to ${action}: ${text}`);
+    if (!response.ok) throw new Error(`The DynamoDB engine refused ${action} with ${response.status}: ${text}`);
     return schema.parse(JSON.parse(text));
   };
 }
