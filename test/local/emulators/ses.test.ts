@@ -49,8 +49,8 @@ const raw = (lines: string[], to?: string[]): Partial<SendEmailCommandInput> => 
   Content: { Raw: { Data: Buffer.from(lines.join('\r\n')) } },
 });
 
-describe('a mail of parts', () => {
-  it('is there as it was sent, with plain addresses and the time of the system', async () => {
+describe('an email with parts', () => {
+  it('is stored as sent, with bare addresses and the time of the system’s clock', async () => {
     const { send, mails } = await open();
     const { MessageId } = await send({
       FromEmailAddress: '"Activation, Exceptions" <desk@activation.example>',
@@ -79,7 +79,7 @@ describe('a mail of parts', () => {
     ]);
   });
 
-  it('has null for the body that was not sent', async () => {
+  it('has null for a body that was not sent', async () => {
     const { send, mails } = await open();
     await send(simple('text only'));
     await send({
@@ -93,8 +93,8 @@ describe('a mail of parts', () => {
   });
 });
 
-describe('a raw mail', () => {
-  it('is read, in whatever way it is encoded', async () => {
+describe('a raw email', () => {
+  it('is parsed in every encoding', async () => {
     const { send, mails } = await open();
     await send(
       raw([
@@ -129,7 +129,7 @@ describe('a raw mail', () => {
     ]);
   });
 
-  it('goes to whom the request names, and not to whom it says it is', async () => {
+  it('goes to the recipients of the request, not to those in its header', async () => {
     const { send, mails } = await open();
     const lines = ['From: desk@activation.example', 'To: everybody@contoso.example', 'Subject: Hello', '', 'Dear Ann'];
     await send(raw(lines, ['ann@contoso.example']));
@@ -138,8 +138,8 @@ describe('a raw mail', () => {
   });
 });
 
-describe('the mails of one addressee', () => {
-  it('are those that were sent to that address, alone or with others, in whatever case', async () => {
+describe('the emails of one recipient', () => {
+  it('are those sent to the address, alone or with others, in any case', async () => {
     const { send, mails } = await open();
     await send(simple('to both', ['ann@contoso.example', 'bob@contoso.example']));
     await send({
@@ -157,7 +157,7 @@ describe('the mails of one addressee', () => {
     expect(mails()).toHaveLength(6);
   });
 
-  it('are newest first, also when all came at the same moment or the clock was wound on by weeks', async () => {
+  it('are newest first, also if all came at the same moment or the clock was advanced by weeks', async () => {
     const { send, mails, setTime } = await open();
     for (const subject of ['1', '2', '3']) await send(simple(subject));
     setTime(nextMondayNine);
@@ -170,7 +170,7 @@ describe('the mails of one addressee', () => {
     ]);
   });
 
-  it('are all there when many are sent at once', async () => {
+  it('are complete if many are sent at once', async () => {
     const { send, mails } = await open();
     const subjects = Array.from({ length: 40 }, (_, number) => String(number));
     await Promise.all(
@@ -188,20 +188,20 @@ describe('the mails of one addressee', () => {
   });
 });
 
-describe('a mail that SES would not take', () => {
+describe('an email that SES would refuse', () => {
   it.each([
     ['without a sender', { FromEmailAddress: undefined, ...simple('Hello') }],
     ['without a subject', simple('')],
     ['without any content', { Destination: { ToAddresses: ['ann@contoso.example'] } }],
-  ])('%s is refused and is not in the box', async (_, input) => {
+  ])('%s is refused and is not in the mailbox', async (_, input) => {
     const { send, mails } = await open();
     await expect(send(input)).rejects.toMatchObject({ $metadata: { httpStatusCode: 400 } });
     expect(mails()).toEqual([]);
   });
 });
 
-describe('a mail box that is kept in a folder', () => {
-  it('has after a restart what it had before, and keeps it from others', async () => {
+describe('a mailbox that is stored in a folder', () => {
+  it('has the same emails after a restart, and only its owner can read the file', async () => {
     const before = await open({ folder: join(folder, 'new') });
     await before.send(simple('before'));
     const kept = before.mails();
@@ -214,7 +214,7 @@ describe('a mail box that is kept in a folder', () => {
     expect(statSync(join(folder, 'new', 'mails.jsonl')).mode & 0o777).toBe(0o600);
   });
 
-  it('has all but the mail in the middle of which its process was killed, and goes on', async () => {
+  it('has all emails but the one during which its process was killed, and continues', async () => {
     const before = await open({ folder });
     await before.send(simple('before'));
     await before.stop();
@@ -226,17 +226,17 @@ describe('a mail box that is kept in a folder', () => {
     expect((await open({ folder })).mails()).toMatchObject([{ subject: 'after' }, { subject: 'before' }]);
   });
 
-  it('does not start from a file that holds something else', async () => {
+  it('does not start from a file with other content', async () => {
     writeFileSync(join(folder, 'mails.jsonl'), '{"subject":"Hello"}\n');
     await expect(open({ folder })).rejects.toThrow(/mails\.jsonl has an entry that is not an email\. Delete the file/);
   });
 });
 
-describe('the page for a person', () => {
+describe('the page of the mailbox', () => {
   const shown = z.object({ emails: z.array(z.object({ subject: z.string(), at: z.number() })) });
   const show = async (endpoint: string) => shown.parse(await (await fetch(`${endpoint}/store`)).json()).emails;
 
-  it('is there, and shows each mail at the time of the system', async () => {
+  it('shows each email with the time of the system’s clock', async () => {
     const { endpoint, send, setTime } = await open();
     const page = await fetch(endpoint);
     expect(page.headers.get('content-type')).toMatch(/^text\/html/);
@@ -247,7 +247,7 @@ describe('the page for a person', () => {
     ]);
   });
 
-  it('still shows after a restart what came before', async () => {
+  it('shows earlier emails after a restart', async () => {
     const before = await open({ folder });
     await before.send(simple('before'));
     await before.stop();
@@ -255,7 +255,7 @@ describe('the page for a person', () => {
     expect(await show(after.endpoint)).toMatchObject([{ subject: 'before' }]);
   });
 
-  it('empties the box for good when its Clear is pressed, and goes on', async () => {
+  it('deletes all emails with Clear, and continues', async () => {
     const { endpoint, send, mails } = await open({ folder });
     await send(simple('gone'));
     await fetch(`${endpoint}/clear-store`, { method: 'POST' });
@@ -265,14 +265,14 @@ describe('the page for a person', () => {
     expect(mails()).toMatchObject([{ subject: 'kept' }]);
   });
 
-  it('does not go before the mail that is just coming in', async () => {
+  it('stops only after an email that is being received', async () => {
     const { send, mails, stop } = await open();
     const sent = await Promise.allSettled([...Array.from({ length: 5 }, (_, n) => send(simple(String(n)))), stop()]);
     const taken = sent.filter(({ status }) => status === 'fulfilled').length - 1;
     expect(mails().length).toBeGreaterThanOrEqual(taken);
   });
 
-  it('is gone when the box was stopped, once or twice, and the mails are not', async () => {
+  it('is gone after the mailbox is stopped, once or twice; the emails are not', async () => {
     const { endpoint, send, mails, stop } = await open();
     await send(simple('Hello'));
     await Promise.all([stop(), stop()]);

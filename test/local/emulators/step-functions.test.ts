@@ -105,7 +105,7 @@ async function run(
 const states = (engine: StepFunctions, name = 'one') => engine.history(name)?.map(({ state }) => state);
 
 describe('a workflow of functions', () => {
-  it('hands each the payload, and its answer on as the service wraps it', async () => {
+  it('gives each function its payload, and passes on its result as AWS wraps it', async () => {
     const definition = workflow({
       Add: call('add', { ResultSelector: { 'sum.$': '$.Payload.sum' }, ResultPath: '$.added', Next: 'Whole' }),
       Whole: call('whole', { ResultPath: '$.whole', End: true }, { 'both.$': '$.added.sum', fixed: [1, null] }),
@@ -130,7 +130,7 @@ describe('a workflow of functions', () => {
     });
   });
 
-  it('makes null of the answer of a function that has none, and of a ResultPath of "$" no field', async () => {
+  it('turns a missing result into null, and does not treat the ResultPath "$" as a field', async () => {
     const definition = workflow({ A: call('nothing', { ResultPath: '$', OutputPath: '$', End: true }) });
     const { engine, start, look } = await run(definition, { nothing: async () => undefined });
     await start('one', { a: 1 });
@@ -138,7 +138,7 @@ describe('a workflow of functions', () => {
     expect((await look()).output).toEqual({ ExecutedVersion: '$LATEST', Payload: null, StatusCode: 200 });
   });
 
-  it('lets no function change what another one sees', async () => {
+  it('isolates the input of each function', async () => {
     const seen: unknown[] = [];
     const meddle = async (payload: unknown) => {
       seen.push(structuredClone(payload));
@@ -156,7 +156,7 @@ describe('a workflow of functions', () => {
     expect((await look()).output).toEqual({ a: 1 });
   });
 
-  it('tells the execution by name, id and start on the clock of the system', async () => {
+  it('passes the name, ID, and start of the execution, on the system’s clock', async () => {
     const definition = workflow({
       A: {
         Type: 'Pass',
@@ -182,7 +182,7 @@ describe('a workflow of functions', () => {
     });
   });
 
-  it('runs the branches of a Parallel, waiting ones too', async () => {
+  it('runs the branches of a Parallel, including waiting ones', async () => {
     const { tokens, keep } = keeper();
     const definition = workflow({
       Both: { Type: 'Parallel', Branches: [workflow({ A: call('a') }), workflow({ B: ask('keep') })], End: true },
@@ -202,7 +202,7 @@ describe('a function that fails', () => {
     ['by its name', ['Other', 'Refused']],
     ['by States.TaskFailed', ['States.TaskFailed']],
     ['by States.ALL', ['States.ALL']],
-  ])('is caught %s, with the cause that Lambda gives', async (_, ErrorEquals) => {
+  ])('is caught %s, with the cause of Lambda', async (_, ErrorEquals) => {
     const definition = workflow({
       A: call('refuse', { Catch: [{ ErrorEquals, ResultPath: '$.failed', Next: 'B' }], End: true }),
       B: {
@@ -220,7 +220,7 @@ describe('a function that fails', () => {
     });
   });
 
-  it('fails the execution when nobody catches it', async () => {
+  it('fails the execution if nothing catches it', async () => {
     const definition = workflow({ A: call('refuse', { Catch: [{ ErrorEquals: ['Other'], Next: 'A' }], End: true }) });
     const { engine, start, look } = await run(definition, { refuse });
     await start();
@@ -234,7 +234,7 @@ describe('a function that fails', () => {
   it.each([
     [2, { calls: 3, status: 'SUCCEEDED' }],
     [3, { calls: 3, status: 'FAILED' }],
-  ])('%i times is retried twice as the workflow says, without the hours that it says to wait', async (times, end) => {
+  ])('%i times is retried twice as defined, without the defined hours of waiting', async (times, end) => {
     let calls = 0;
     const failAtFirst = async () => {
       calls++;
@@ -249,7 +249,7 @@ describe('a function that fails', () => {
     expect({ calls, status: (await look()).status }).toEqual(end);
   });
 
-  it('in a branch of a Parallel makes the whole of it be retried, without the hours to wait either', async () => {
+  it('in a branch of a Parallel retries all branches, also without the hours of waiting', async () => {
     const Retry = [{ ErrorEquals: ['States.ALL'], IntervalSeconds: 3600, MaxAttempts: 1 }];
     let calls = 0;
     const failOnce = async () => {
@@ -265,7 +265,7 @@ describe('a function that fails', () => {
     expect({ calls, status: (await look()).status }).toEqual({ calls: 2, status: 'SUCCEEDED' });
   });
 
-  it('does not take a thrown text for an answer', async () => {
+  it('does not treat a thrown string as a result', async () => {
     const throwText = () => Promise.reject('a text');
     const { engine, start, look } = await run(workflow({ A: call('throwText') }), { throwText });
     await start();
@@ -273,7 +273,7 @@ describe('a function that fails', () => {
     expect(await look()).toMatchObject({ status: 'FAILED', error: 'Error' });
   });
 
-  it('is told apart from a Fail state, which names its own error', async () => {
+  it('is distinguished from a Fail state, which names its own error', async () => {
     const { engine, start, look } = await run(workflow({ A: { Type: 'Fail', Error: 'Lapsed', Cause: 'nobody came' } }));
     await start();
     await engine.whenIdle();
@@ -281,8 +281,8 @@ describe('a function that fails', () => {
   });
 });
 
-describe('a state that waits for its token', () => {
-  it('goes on with what comes back for it', async () => {
+describe('a state that waits for its task token', () => {
+  it('continues with the output that is sent for it', async () => {
     const { tokens, keep } = keeper();
     const definition = workflow({ A: ask('keep', { ResultPath: '$.answer', Next: 'B' }), B: { Type: 'Succeed' } });
     const { engine, start, succeed, look } = await run(definition, { keep });
@@ -294,7 +294,7 @@ describe('a state that waits for its token', () => {
     expect(await look()).toMatchObject({ status: 'SUCCEEDED', output: { a: 1, answer: { decision: 'approve' } } });
   });
 
-  it('fails with the error that comes back, for Retry and Catch, and each attempt has its own token', async () => {
+  it('fails with the error that is sent, for Retry and Catch; each attempt has its own token', async () => {
     const { tokens, keep } = keeper();
     const definition = workflow({
       A: ask('keep', {
@@ -316,7 +316,7 @@ describe('a state that waits for its token', () => {
     expect((await look()).output).toEqual({ Error: 'Lapsed', Cause: 'they said so' });
   });
 
-  it('may get its token back before the function has returned', async () => {
+  it('can get its token back before the function returns', async () => {
     let sendBack: (token: string) => Promise<unknown> = async () => undefined;
     const { promise: held, resolve: letGo } = Promise.withResolvers<void>();
     const hurry = async (payload: unknown) => {
@@ -334,7 +334,7 @@ describe('a state that waits for its token', () => {
     expect(await look()).toMatchObject({ status: 'SUCCEEDED', output: 'early' });
   });
 
-  it('fails when its function does, and the token is void', async () => {
+  it('fails if its function fails, and the token becomes void', async () => {
     let token = '';
     const refuseIt = async (payload: unknown) => {
       token = z.object({ taskToken: z.string() }).parse(payload).taskToken;
@@ -347,7 +347,7 @@ describe('a state that waits for its token', () => {
     await expect(succeed(token)).rejects.toMatchObject({ name: 'TaskTimedOut' });
   });
 
-  it('goes wrong by name when the workflow does not hand the token over', async () => {
+  it('fails by name if the workflow does not pass the token', async () => {
     const definition = workflow({ A: { ...ask('keep'), Parameters: { FunctionName: 'keep', Payload: {} } } });
     const { engine, start, look } = await run(definition, { keep: async () => undefined });
     await start();
@@ -360,13 +360,13 @@ describe('a token', () => {
   it.each([
     ['not like any token', 'nonsense', 'InvalidToken'],
     ['of nobody', 'A'.repeat(64), 'TaskDoesNotExist'],
-  ])('%s is refused as the service does', async (_, token, name) => {
+  ])('%s is refused like on AWS', async (_, token, name) => {
     const { succeed, fail } = await run(workflow({ A: { Type: 'Succeed' } }));
     await expect(succeed(token)).rejects.toMatchObject({ name });
     await expect(fail(token, 'Lapsed')).rejects.toMatchObject({ name });
   });
 
-  it('is good once: of two at the same time one wins, and the other is told that the task is over', async () => {
+  it('is valid once: of two at the same time, one wins, and the other gets that the task is over', async () => {
     const { tokens, keep } = keeper();
     const { engine, start, succeed, fail } = await run(workflow({ A: ask('keep') }), { keep });
     await start();
@@ -376,7 +376,7 @@ describe('a token', () => {
     await expect(succeed(tokens[0])).rejects.toMatchObject({ name: 'TaskTimedOut' });
   });
 
-  it('stays good when what came back with it was not JSON', async () => {
+  it('stays valid if the output is not JSON', async () => {
     const { tokens, keep } = keeper();
     const { engine, sfn, start, succeed } = await run(workflow({ A: ask('keep') }), { keep });
     await start();
@@ -387,7 +387,7 @@ describe('a token', () => {
     await succeed(taskToken);
   });
 
-  it('is void when its execution was stopped', async () => {
+  it('is void after its execution is stopped', async () => {
     const { tokens, keep } = keeper();
     const { engine, start, stop, succeed } = await run(workflow({ A: ask('keep') }), { keep });
     await start();
@@ -419,7 +419,7 @@ describe('starting an execution', () => {
     await start('two', { a: 1 });
   });
 
-  it('without a name makes one up, and without an input has {}', async () => {
+  it('generates a name and has the input {} by default', async () => {
     const { engine, sfn } = await run(workflow({ A: { Type: 'Succeed' } }));
     const { stateMachineArn } = engine;
     const { executionArn = '' } = await sfn.send(new StartExecutionCommand({ stateMachineArn }));
@@ -441,8 +441,8 @@ describe('starting an execution', () => {
   });
 });
 
-describe('looking at an execution', () => {
-  it('gives its dates by the clock of the system', async () => {
+describe('describing an execution', () => {
+  it('has dates of the system’s clock', async () => {
     const { tokens, keep } = keeper();
     const { engine, start, succeed, look, setTime } = await run(workflow({ A: ask('keep') }), { keep });
     await start('one', { a: 1 });
@@ -459,14 +459,14 @@ describe('looking at an execution', () => {
   it.each([
     ['arn:aws:states:us-east-1:000000000000:execution:exception-request:nobody', 'ExecutionDoesNotExist'],
     ['nonsense', 'InvalidArn'],
-  ])('that is not there, %s, is refused as %s', async (executionArn, name) => {
+  ])('that does not exist, %s, is refused as %s', async (executionArn, name) => {
     const { sfn } = await run(workflow({ A: { Type: 'Succeed' } }));
     const refusal = { name };
     await expect(sfn.send(new DescribeExecutionCommand({ executionArn }))).rejects.toMatchObject(refusal);
     await expect(sfn.send(new StopExecutionCommand({ executionArn }))).rejects.toMatchObject(refusal);
   });
 
-  it('shows the states that it entered, in order, each when it was entered', async () => {
+  it('shows the states that it entered, in order, with their times', async () => {
     const { tokens, keep } = keeper();
     const definition = workflow({
       Start: { Type: 'Pass', Next: 'Which' },
@@ -505,7 +505,7 @@ describe('looking at an execution', () => {
 });
 
 describe('stopping an execution', () => {
-  it('aborts it with the reason given, and calls no further function for it', async () => {
+  it('aborts it with the given reason, and calls no more functions', async () => {
     let calls = 0;
     const { promise: held, resolve: letGo } = Promise.withResolvers<void>();
     const wait = async () => {
@@ -526,7 +526,7 @@ describe('stopping an execution', () => {
     expect(await look()).toMatchObject({ status: 'ABORTED', error: 'Stopped', stopDate });
   });
 
-  it('leaves one that has ended as it ended', async () => {
+  it('does not change one that has ended', async () => {
     const { engine, start, stop, look, setTime } = await run(workflow({ A: { Type: 'Succeed' } }));
     await start();
     await engine.whenIdle();
@@ -536,7 +536,7 @@ describe('stopping an execution', () => {
   });
 });
 
-describe('a wait that runs out', () => {
+describe('a wait that times out', () => {
   const Catch = [
     { ErrorEquals: ['States.TaskFailed'], Next: 'Failed' },
     { ErrorEquals: ['States.Timeout'], Next: 'Late' },
@@ -547,7 +547,7 @@ describe('a wait that runs out', () => {
     Late: ask('keep'),
   });
 
-  it('does so by the clock of the system, to the millisecond, and its token is void', async () => {
+  it('does so by the system’s clock, to the millisecond, and its token becomes void', async () => {
     const { tokens, keep } = keeper();
     const { engine, start, succeed, setTime } = await run(definition, { keep });
     await start();
@@ -567,7 +567,7 @@ describe('a wait that runs out', () => {
     await succeed(tokens[1]);
   });
 
-  it('does so within a second or two when nobody says that the clock was moved', async () => {
+  it('does so within a second or two if nothing reports that the clock was advanced', async () => {
     const { keep } = keeper();
     const { engine, start, setTime } = await run(definition, { keep });
     await start();
@@ -577,7 +577,7 @@ describe('a wait that runs out', () => {
     expect(states(engine)).toEqual(['A', 'Late']);
   });
 
-  it('never does without a TimeoutSeconds, though the engine would give it a minute', async () => {
+  it('never does without TimeoutSeconds, although the default of the engine is one minute', async () => {
     const { keep } = keeper();
     const { engine, start, setTime } = await run(workflow({ A: ask('keep') }), { keep });
     await start();
@@ -589,7 +589,7 @@ describe('a wait that runs out', () => {
     expect(engine.executions()).toMatchObject([{ status: 'RUNNING' }]);
   });
 
-  it('takes the whole execution with it when that is what runs out', async () => {
+  it('ends the execution if the execution times out', async () => {
     const { tokens, keep } = keeper();
     const whole = { ...workflow({ A: ask('keep') }), TimeoutSeconds: 60 * 86_400 };
     const { engine, start, succeed, look, setTime } = await run(whole, { keep });
@@ -603,7 +603,7 @@ describe('a wait that runs out', () => {
     await expect(succeed(tokens[0])).rejects.toMatchObject({ name: 'TaskTimedOut' });
   });
 
-  it('of a function without a token is the wall clock’s, as the function’s work is', async () => {
+  it('of a function without a token uses the wall clock, like the function', async () => {
     const { promise: held, resolve: letGo } = Promise.withResolvers<void>();
     const slow = workflow({ A: call('slow', { TimeoutSeconds: 1, End: true }) });
     const { engine, start, look } = await run(slow, { slow: () => held });
@@ -615,7 +615,7 @@ describe('a wait that runs out', () => {
   });
 });
 
-describe('executions that are kept in a folder', () => {
+describe('executions that are stored in a folder', () => {
   const definition = workflow({ Look: call('look', { Next: 'Ask' }), Ask: ask('keep') });
   let folder: string;
   beforeEach(() => {
@@ -634,7 +634,7 @@ describe('executions that are kept in a folder', () => {
     return { ...(await run(definition, { look, keep }, undefined, folder)), looked, tokens };
   }
 
-  it('go on from the first state, with their input, where they had not ended', async () => {
+  it('restart from the first state with their input if they had not ended', async () => {
     const before = await runAgain();
     await before.start('one', { exceptionId: 'EX-1' });
     await before.engine.whenIdle();
@@ -659,7 +659,7 @@ describe('executions that are kept in a folder', () => {
     expect(await after.look()).toMatchObject({ status: 'SUCCEEDED', output: { good: true } });
   });
 
-  it('are the same ones: nothing is started twice under a name that is running', async () => {
+  it('keep their names: nothing starts twice under a running name', async () => {
     const before = await runAgain();
     await before.start('one', { exceptionId: 'EX-1' });
     await before.engine.whenIdle();
@@ -671,7 +671,7 @@ describe('executions that are kept in a folder', () => {
     expect(after.looked).toHaveLength(1);
   });
 
-  it('have ended for good where they had, in whatever way', async () => {
+  it('stay ended if they had ended, in any way', async () => {
     const before = await runAgain();
     for (const name of ['good', 'bad', 'stopped']) {
       await before.start(name);
@@ -695,8 +695,8 @@ describe('executions that are kept in a folder', () => {
   });
 });
 
-describe('waiting for quiet', () => {
-  it('waits for every function, one after the other, and for what they start', async () => {
+describe('waiting until idle', () => {
+  it('waits for all functions and for everything that they start', async () => {
     const done: string[] = [];
     const slowly = async (payload: unknown) => {
       await sleep(10);
@@ -715,7 +715,7 @@ describe('waiting for quiet', () => {
     expect(engine.executions().map(({ status }) => status)).toEqual(['SUCCEEDED', 'SUCCEEDED']);
   });
 
-  it('has nothing to wait for when nothing was started, or when all wait for others', async () => {
+  it('resolves at once if nothing was started, or if everything waits for a token', async () => {
     const { keep } = keeper();
     const { engine, start } = await run(workflow({ A: ask('keep') }), { keep });
     await engine.whenIdle();
@@ -726,7 +726,7 @@ describe('waiting for quiet', () => {
   });
 });
 
-describe('a workflow that the engine would get wrong', () => {
+describe('a workflow that the engine would run wrong', () => {
   it.each([
     ['A', { ...call('f'), QueryLanguage: 'JSONata' }, 'JSONPath only'],
     ['A', { ...call('f'), Assign: { a: 1 } }, 'no variables'],
@@ -742,7 +742,7 @@ describe('a workflow that the engine would get wrong', () => {
     await expect(started).rejects.toThrow(why);
   });
 
-  it('does not start when it calls a function that is not there', async () => {
+  it('does not start if it calls a function that does not exist', async () => {
     await expect(run(workflow({ A: call('g') }), { f: async () => undefined })).rejects.toThrow(
       'The workflow\'s state "A" calls g, and there is no such function.',
     );
@@ -761,7 +761,7 @@ describe('the endpoint', () => {
     expect(await answer.json()).toMatchObject({ __type: type });
   });
 
-  it('is gone when the engine was stopped, once or twice, and every execution with it', async () => {
+  it('is gone after the engine is stopped, once or twice, and so are all executions', async () => {
     const { keep } = keeper();
     const { engine, start } = await run(workflow({ A: ask('keep') }), { keep });
     await start();
