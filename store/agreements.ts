@@ -96,7 +96,7 @@ export function registerAgreement(
         }),
       };
     }
-    const event = {
+    const event: AuditEvent = {
       actor: context.actor,
       action: 'agreement-registered',
       detail: `${agreement.organization.name} was registered with ${agreement.contacts.length} authorized contacts.`,

@@ -179,7 +179,7 @@ export function keyCreationWrites(
     agreement: { organization: { name: agreement.organization.name }, numbers: agreement.numbers },
     bucketCount: bucketCountFor(limitOf(key.grants)),
   };
-  const event = {
+  const event: AuditEvent = {
     actor,
     action: 'key-issued',
     detail: `A ${key.type} key for ${key.productGroup} was issued, ending in ${key.lastFive}, with a limit of ${limitOf(key.grants)}.`,
@@ -357,7 +357,7 @@ export function grantOverride(
     (keyRecord) => {
       const decision = decideOverride(keyRecord.value, request, keyRecord.internal.agreement, context);
       if (!decision.ok) return decision;
-      const event = {
+      const event: AuditEvent = {
         actor: context.actor,
         action: 'override-granted',
         detail: `The host ${request.installationId} got one more activation, requested by phone by ${request.callerName}.`,
@@ -383,7 +383,7 @@ export function grantIncrease(
       const decision = increaseLimit(keyRecord.value, request, keyRecord.internal.agreement, context);
       if (!decision.ok) return decision;
       const { grant } = decision;
-      const event = {
+      const event: AuditEvent = {
         actor: context.actor,
         action: 'limit-raised',
         detail: `The limit was raised by ${grant.amount} to ${request.newLimit}, requested by phone by ${request.callerName}.`,
@@ -458,7 +458,7 @@ export function revealKey(store: Store, keyId: string, context: Context): KeyUpd
     keyId,
     (keyRecord) => {
       const productKey = store.vault.openProductKey(keyRecord.internal.sealedKey, keyId);
-      const event = {
+      const event: AuditEvent = {
         actor: context.actor,
         action: 'key-revealed',
         detail: `The complete key was shown to ${context.actor}.`,

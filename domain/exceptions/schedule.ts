@@ -1,3 +1,4 @@
+import type { AuditAction } from '../audit-event.ts';
 import { serviceActor } from '../audit-event.ts';
 import type { SupportCalendar } from '../calendar/business-time.ts';
 import { addBusinessDays } from '../calendar/business-time.ts';
@@ -118,7 +119,7 @@ export function applyDueAction(
     .toSorted((one, other) => one.at.localeCompare(other.at))[0];
   if (dueAction === undefined) return undefined;
   const reference = request.exceptionId;
-  const event = (action: string, detail: string) => ({ actor: serviceActor, action, detail, reference });
+  const event = (action: AuditAction, detail: string) => ({ actor: serviceActor, action, detail, reference });
   switch (dueAction.kind) {
     case 'lapse': {
       const transition = lapseRequest(request, context);

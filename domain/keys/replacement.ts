@@ -24,7 +24,7 @@ export function beginReplacement(
   const refusal = refuseUnlessLive(key);
   if (refusal !== undefined) return refusal;
   const state: KeyState = { status: 'blocking', since: now, by: actor, reason: request.reason, successor };
-  const event = {
+  const event: AuditEvent = {
     actor,
     action: 'replacement-begun',
     detail: `The key ending in ${key.lastFive} is being replaced by one ending in ${successor.lastFive}: ${request.reason}`,
@@ -64,7 +64,7 @@ export function completeReplacement(
   } as const;
   const issued: Key =
     key.type === 'MAK' ? { ...issuedBase, type: 'MAK' } : { ...issuedBase, type: 'KMS', hosts: [], overrides: [] };
-  const event = {
+  const event: AuditEvent = {
     actor: by,
     action: 'key-blocked',
     detail: `The key ending in ${key.lastFive} was blocked and replaced by the one ending in ${successor.lastFive}, with a limit of ${limitOf(issued.grants)}: ${reason}`,

@@ -46,7 +46,7 @@ async function storeRequest(
     keyId: `key-${requestCount}`,
     clock: { ...request.clock, elapsed },
   };
-  const event = { actor: 'test', action: 'stored', detail: 'Stored.', reference: null };
+  const event = { actor: 'test', action: 'received', detail: 'Stored.', reference: null } as const;
   const options = { operationId: null, now: mondayTen, event };
   const writes = requestWrites(store, newItem(exceptionKey(exceptionId), stored), stored, options);
   expect(

@@ -11,6 +11,7 @@ import {
 import { mockClient } from 'aws-sdk-client-mock';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
+import type { AuditEvent } from '../../../domain/audit-event.ts';
 import type { ItemKey } from '../../../store/dynamodb/table.ts';
 import {
   attemptsMax,
@@ -52,7 +53,12 @@ const other: ItemKey = { PK: 'KEY#other', SK: 'KEY' };
 /** The same store without back-off, for updates in which every attempt fails. */
 const withoutBackOff = () => ({ ...store, backOff: () => Promise.resolve() });
 
-const counterEvent = (detail: string) => ({ actor: 'ada', action: 'counted', detail, reference: null });
+const counterEvent = (detail: string): AuditEvent => ({
+  actor: 'ada',
+  action: 'limit-raised',
+  detail,
+  reference: null,
+});
 
 function createCounter(key = tally, operationId = 'create') {
   return updateWithRetry(
