@@ -122,7 +122,11 @@ export const policySchema = z.lazy(() =>
       approval: z
         .strictObject({
           wrongCodesAllowed: positiveCount().describe('After this many wrong codes, a link is void (APR-2).'),
-          strict: z.boolean().describe('True to send the code separately from the link, on demand (APR-7).'),
+          strict: z
+            .enum(['off', 'always', 'above-review-threshold'])
+            .describe(
+              'The requests whose code is sent separately from the link, on demand (APR-7): none, all, or those for more than `exceptions.reviewAbove`.',
+            ),
           strictCodeMinutes: positiveCount().describe('How long a code sent on demand is valid (APR-7).'),
         })
         .readonly(),

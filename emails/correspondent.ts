@@ -163,9 +163,13 @@ function decidedEmail(context: EmailContext): EmailContent | undefined {
   if (decision === null) return undefined;
   const isApproved = decision.decision === 'approve';
   const outcome = isApproved ? say`Approved` : say`Denied`;
-  const nextStep = isApproved
-    ? say`We will now raise the limit and email you when it is done.`
-    : say`The request is closed, and the limit does not change.`;
+  const nextStep = !isApproved
+    ? say`The request is closed, and the limit does not change.`
+    : request.state.status === 'awaiting-approval'
+      ? say`We will now raise the limit and email you when it is done.`
+      : request.state.status === 'fulfilled'
+        ? say`The limit has been raised.`
+        : say`The request has been closed since, and the limit does not change.`;
   return {
     subject: say`${outcome}: ${increase(context)} for ${context.organizationName}`,
     preheader: say`If you did not make this decision, tell us right away.`,

@@ -111,17 +111,23 @@ function forwardedEmail(context: EmailContext): EmailContent | undefined {
 function approvedEmail(context: EmailContext): EmailContent | undefined {
   const { request, policy } = context;
   const decision = approvalRoundOf(request)?.decision;
-  if (decision?.decision !== 'approve') return undefined;
+  const { status } = request.state;
+  if (decision?.decision !== 'approve' || (status !== 'awaiting-approval' && status !== 'fulfilled')) return undefined;
+  const isRaised = status === 'fulfilled';
   return {
     subject: say`Approved: your request for ${increase(context)}`,
-    preheader: say`We email you as soon as the limit has been raised.`,
+    preheader: isRaised ? say`The limit has been raised.` : say`We email you as soon as the limit has been raised.`,
     title: say`Your request is approved`,
     blocks: [
       paragraph(
         say`Your request for ${increase(context)} on your ${key(context)} was approved on ${moment(decision.at, policy)} by ${sayAddress(decision.by)} for ${context.organizationName}.`,
       ),
       ...commentBlocks(decision.comment),
-      paragraph(say`We will now raise the limit, which usually takes a few minutes, and email you when it is done.`),
+      isRaised
+        ? paragraph(say`The limit has been raised. You can use it right away.`)
+        : paragraph(
+            say`We will now raise the limit, which usually takes a few minutes, and email you when it is done.`,
+          ),
       ...requestAction(context),
     ],
     because: because(context),

@@ -4,6 +4,7 @@ import type { Context } from '../context.ts';
 import type { Grant } from '../keys/grant.ts';
 import type { Key } from '../keys/key.ts';
 import { refuseUnlessLive } from '../keys/key.ts';
+import type { Policy } from '../policy.ts';
 import type { RefusalResult, Result } from '../refusal.ts';
 import { refuse } from '../refusal.ts';
 import { withNotification } from './notification.ts';
@@ -32,6 +33,25 @@ export function requestApproval(
     action: 'approval-asked',
     detail: `The Notices Correspondent was asked to approve ${request.activations}.`,
   });
+}
+
+/**
+ * Returns true if the code is sent separately from the link, on demand: strict mode (APR-7). The number that the
+ * Correspondent is asked to approve decides, so that a larger request that the team forwards with a smaller number has
+ * the code in its email.
+ */
+export function needsStrictApproval(
+  { form, activations }: Pick<ExceptionRequest, 'form' | 'activations'>,
+  { approval, exceptions }: Policy,
+): boolean {
+  switch (approval.strict) {
+    case 'off':
+      return false;
+    case 'always':
+      return true;
+    case 'above-review-threshold':
+      return activations > exceptions.reviewAbove[form.kind];
+  }
 }
 
 /**

@@ -1,6 +1,7 @@
 import { deputyAt, noticesCorrespondentAt, sameEmail } from '../../domain/agreement.ts';
 import type { Instant } from '../../domain/calendar/instant.ts';
 import { isBefore } from '../../domain/calendar/instant.ts';
+import { needsStrictApproval } from '../../domain/exceptions/approval.ts';
 import type { ApprovalDecision, ExceptionRequest } from '../../domain/exceptions/request.ts';
 import { approvalRoundOf, isFinal } from '../../domain/exceptions/request.ts';
 import { limitOf } from '../../domain/keys/grant.ts';
@@ -132,10 +133,10 @@ async function postDecision(linkContext: LinkContext, apiRequest: LinkRequest): 
   return refusalPage(outcome, 422, await approvalPageFor(linkContext, apiRequest, { invalidSubmission }));
 }
 
-/** Sends a new code in strict mode (APR-7). Without strict mode the route does not exist. */
+/** Sends a new code in strict mode (APR-7). For a request that is approved without it, the route does not exist. */
 async function postCode(linkContext: LinkContext, apiRequest: LinkRequest): Promise<Response> {
   const store = getStore();
-  if (!store.policy.approval.strict) return unknownLinkResponse(apiRequest);
+  if (!needsStrictApproval(linkContext.request, store.policy)) return unknownLinkResponse(apiRequest);
   const voided = refuseUnlessLinkValid(store, linkContext, apiRequest.now);
   if (voided !== undefined) return refusalResponse(apiRequest, store, { refusal: voided.refusal, linkContext }, 409);
   const sentUntil = await sendCode(store, linkContext, apiRequest.now);
@@ -335,12 +336,12 @@ async function approvalPageFor(
   const key = await loadKey(store, request);
   const { requester, businessReason, requiredDate } = request.form;
   const limitNow = limitOf(key.grants);
-  const { strict, strictCodeMinutes: goodForMinutes } = store.policy.approval;
+  const { strictCodeMinutes: goodForMinutes } = store.policy.approval;
   // Both addresses are relative to the page with the form.
   const code: CodeSource =
     codeExpiresAt !== undefined
       ? { kind: 'sent', decisionAddress: `../${params.token}`, goodForMinutes, goodUntil: codeExpiresAt }
-      : strict
+      : needsStrictApproval(request, store.policy)
         ? { kind: 'on-demand', codesAddress: `./${params.token}/codes`, goodForMinutes }
         : { kind: 'emailed' };
   return approvalPage({

@@ -80,10 +80,17 @@ async function* listDueIds(store: Store, kind: DueKind, now: Instant): AsyncGene
   } while (after !== null && listedCount < itemsPerRunMax);
 }
 
+async function settle(task: Promise<void>): Promise<PromiseSettledResult<void>> {
+  const [result] = await Promise.allSettled([task]);
+  return result;
+}
+
 async function processDueRequest(store: Store, exceptionId: string, now: Instant): Promise<void> {
   // Several actions can be due for one request; each is a change of its own.
   let hasMore = true;
   while (hasMore) hasMore = (await applyDueExceptionAction(store, exceptionId, now))?.wasDue ?? false;
-  await sendRequestNotifications(store, getMailer(), exceptionId, now);
-  await deliverSignal(store, getWorkflowClient(), exceptionId, now);
+  // A request goes on whether or not its emails can be sent (EXC-9), and they are sent whether or not it goes on.
+  const signal = await settle(deliverSignal(store, getWorkflowClient(), exceptionId, now));
+  const delivery = await settle(sendRequestNotifications(store, getMailer(), exceptionId, now));
+  for (const result of [signal, delivery]) if (result.status === 'rejected') throw result.reason;
 }

@@ -1,5 +1,6 @@
 import type { Instant } from '../../domain/calendar/instant.ts';
 import { addDuration } from '../../domain/calendar/instant.ts';
+import { needsStrictApproval } from '../../domain/exceptions/approval.ts';
 import type { RequestNotification } from '../../domain/exceptions/notification.ts';
 import type { ExceptionRequest } from '../../domain/exceptions/request.ts';
 import { approvalRoundOf } from '../../domain/exceptions/request.ts';
@@ -32,7 +33,7 @@ export async function createLink(
   const token = random.token();
   const url = (path: string) => new Secret(`${mailer.addresses.PUBLIC_URL}/${path}/${token.reveal()}`, '[link]');
   if (notificationKind === 'approval-requested' || notificationKind === 'approval-reminder') {
-    const code = store.policy.approval.strict ? null : random.code(codeDigits);
+    const code = needsStrictApproval(request, store.policy) ? null : random.code(codeDigits);
     const expiresAt = lapsesAt(round.askedAt, store.policy);
     await saveLink(store, { token, code }, { ...linkTarget, kind: 'decision', expiresAt }, now);
     return { url: url('approvals'), code, expiresAt };

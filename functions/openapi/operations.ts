@@ -348,7 +348,7 @@ export const operationDocs = {
     operationId: 'sendCode',
     summary: 'Send a new code',
     notes:
-      'Only in strict mode, in which codes are sent separately from links. The code goes to the address of the link.',
+      'Only for a request that is approved in strict mode, in which codes are sent separately from links. The code goes to the address of the link.',
     responses: { 202: { description: 'The code was sent now or a moment ago.', json: codeExpiry, page: true } },
     refusals: { 'link-unknown': usualStatus, 'already-decided': usualStatus, 'link-void': usualStatus },
   },

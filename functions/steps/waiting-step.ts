@@ -6,13 +6,13 @@ import type { StepName } from '../manifest.ts';
 import { getMailer } from '../runtime/mailer.ts';
 import { getStore } from '../runtime/store.ts';
 import { getWorkflowClient } from '../runtime/workflow-client.ts';
-import { sendRequestNotifications } from '../use-cases/send-request-notifications.ts';
+import { trySendRequestNotifications } from '../use-cases/send-request-notifications.ts';
 import { createStepHandler } from './step-handler.ts';
 
 /**
  * Creates a step at which the execution waits. It applies `startTransition` to a newly received request, stores the task
- * token, and sends the pending notifications. If the request has changed meanwhile, the token is not stored. The step then
- * resumes the execution itself, because nothing else can.
+ * token, and sends the pending notifications, which the sweep does if it fails. If the request has changed meanwhile, the
+ * token is not stored. The step then resumes the execution itself, because nothing else can.
  */
 export function createWaitingStep(
   name: StepName,
@@ -36,7 +36,7 @@ export function createWaitingStep(
       context,
     );
     const result = await suspendExecution(store, exceptionId, { executionNumber, nextStep, taskToken }, now);
-    await sendRequestNotifications(store, getMailer(), exceptionId, now);
+    await trySendRequestNotifications(store, getMailer(), exceptionId, now);
     if (result !== 'waiting') await getWorkflowClient().resume(taskToken);
     return { result };
   });

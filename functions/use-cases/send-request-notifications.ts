@@ -14,13 +14,13 @@ import type { NotificationSubject } from '../mail/notification-context.ts';
 import { emailContextFor } from '../mail/notification-context.ts';
 import { replyAddressFor } from '../mail/reply-address.ts';
 import type { Mailer } from '../runtime/mailer.ts';
-import { countBusinessEvent } from '../runtime/observability.ts';
+import { countBusinessEvent, countFunctionMetric, logger } from '../runtime/observability.ts';
 import { recordRejectedNotification } from './record-rejected-notification.ts';
 
 /**
  * Sends the pending notifications of a request (EXC-11). It claims them first, so that no two callers send the same one,
  * and removes each from the outbox once it is sent or can never be sent. If others fail, it releases the claim on them
- * and throws: the step retries, and in the end the sweep sends them.
+ * and throws: the sweep sends them.
  */
 export async function sendRequestNotifications(
   store: Store,
@@ -50,6 +50,24 @@ export async function sendRequestNotifications(
   const releasedIds = claimedIds.filter((notificationId) => !completedIds.includes(notificationId));
   await completeDelivery(store, exceptionId, { completedIds, releasedIds }, now);
   if (failures.length > 0) throw failures[0];
+}
+
+/**
+ * Sends the pending notifications after a step has changed the request. It logs and counts a failure and never throws: no
+ * state of a request waits for email (EXC-9), and the sweep sends what is left.
+ */
+export async function trySendRequestNotifications(
+  store: Store,
+  mailer: Mailer,
+  exceptionId: string,
+  now: Instant,
+): Promise<void> {
+  try {
+    await sendRequestNotifications(store, mailer, exceptionId, now);
+  } catch (error) {
+    logger.error('notifications deferred to the sweep', { exceptionId, error: error as Error });
+    countFunctionMetric({ faults: 1 });
+  }
 }
 
 async function loadAgreementAndKey(store: Store, { agreementId, keyId }: ExceptionRequest) {

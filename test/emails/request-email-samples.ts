@@ -142,6 +142,7 @@ export const requestEmailSamples: readonly { name: string; kind: NotificationKin
   sample('forwarded, fewer', 'forwarded', 'requester', { request: requestInSecondRound(withReason) }),
   sample('approved', 'decided', 'requester', { request: approvedWithComment, now: tuesdayTen }),
   sample('approved, no comment', 'decided', 'requester', { request: requestApproved() }),
+  sample('approved, limit raised', 'decided', 'requester', { request: requestFulfilled() }),
   sample('fulfilled', 'fulfilled', 'requester', { request: requestFulfilled(withReason), limit: 350 }),
   sample('fulfilled, KMS', 'fulfilled', 'requester', { request: requestFulfilled(kms), ...kmsContext, limit: 16 }),
   sample('denied', 'denied', 'requester', { request: deniedWithComment, now: tuesdayTen }),
@@ -179,6 +180,7 @@ export const requestEmailSamples: readonly { name: string; kind: NotificationKin
     now: tuesdayTen,
     link: { ...link, code: new Secret('73051948'), expiresAt: addDuration(tuesdayTen, { minutes: 10 }) },
   }),
+  sample('decided, limit raised', 'decided', 'correspondent', { request: requestFulfilled() }),
   sample('decided, approved', 'decided', 'correspondent', { request: approvedWithComment, now: tuesdayTen }),
   sample('decided, denied', 'decided', 'correspondent', { request: deniedWithComment, now: tuesdayTen }),
   sample('decided, with a dispute link', 'decided', 'correspondent', {

@@ -181,6 +181,19 @@ export async function newestLink(system: System, customer: Customer): Promise<Ap
   return newest;
 }
 
+/** Requests a code on the page of the newest approval email, as strict mode asks for, and returns the link with it. */
+export async function newestStrictLink(system: System, { noor }: Customer): Promise<ApprovalLink> {
+  const texts = async () => (await system.mailsTo(noor.email)).map(({ text }) => text ?? '');
+  const paths = (await texts()).flatMap((text) => /https?:\/\/[^/\s]+(\/approvals\/[\w-]+)/.exec(text)?.[1] ?? []);
+  const path = paths.at(-1);
+  if (path === undefined) throw new Error(`No approval email came to ${noor.email}.`);
+  const { status } = await system.send({ method: 'POST', path: `${path}/codes`, body: new URLSearchParams() });
+  if (status !== 202) throw new Error(`The code was refused with ${status}.`);
+  const code = (await texts()).flatMap((text) => /^Code: (\d{8})$/m.exec(text)?.[1] ?? []).at(-1);
+  if (code === undefined) throw new Error(`No code came to ${noor.email}.`);
+  return { path, code };
+}
+
 /** Decides by the form of the page. */
 export function decide(
   { send }: System,

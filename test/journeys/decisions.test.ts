@@ -28,6 +28,7 @@ import {
   kmsRequestFormOf,
   newCustomer,
   newestLink,
+  newestStrictLink,
   requestFormOf,
   revealProductKey,
   signInStaff,
@@ -366,7 +367,7 @@ describe.concurrent('a request that the Correspondent denies', () => {
 });
 
 describe.concurrent('a request that needs a review', () => {
-  it('EXC-6 EXC-8 goes to the team first, and whoever it named is never asked', async () => {
+  it('EXC-6 EXC-8 APR-7 goes to the team first, whoever it named is never asked, and the code is sent on demand', async () => {
     const customer = await newCustomer(system, staff);
     const mak = await issueMak(customer);
     const elsewhere = { name: 'Noor Haddad', email: `noor@elsewhere-${customer.agreementId}.example`, phone: '1' };
@@ -391,8 +392,13 @@ describe.concurrent('a request that needs a review', () => {
       status: 'awaiting-approval',
       activations: 1_001,
     });
-    expect(await approvalLinksOf(system, customer)).toHaveLength(1);
+    // The email has the link without a code.
+    expect(await approvalLinksOf(system, customer)).toEqual([]);
     expect(await system.mailsTo(elsewhere.email)).toEqual([]);
+    const link = await newestStrictLink(system, customer);
+    expect((await decide(system, link, 'approve')).status).toBe(200);
+    await system.settle();
+    expect(await getMak(customer, mak)).toMatchObject({ limit: 1_051 });
   });
 
   it('EXC-7 is rejected with a reason', async () => {

@@ -5,51 +5,51 @@ import { addIsoDuration, createClock } from '../../local/clock.ts';
 import { mondayBeforeNine, mondayNine, mondayTen, tuesdayNine, wednesdayNoon } from '../instants.ts';
 
 /**
- * A system of which only the times are known at which it has something to do: the sweep, and waits that run out, of which
- * each makes another thing due if `then` says so.
+ * Creates a simulated system with the times of its due work: `due` for the sweep, and `timeouts`. If `then` is set, each
+ * timeout adds more work that is due at that time.
  */
 function systemAt(start: Instant, due: readonly Instant[] = [], timeouts: readonly Instant[] = [], then?: Instant) {
   const clock = createClock({ startEpochMilliseconds: Date.parse(start), wall: () => 0 });
-  const happened: string[] = [];
+  const events: string[] = [];
   const open = { due: [...due], timeouts: [...timeouts] };
   const reached = (times: Instant[]) => times.splice(0).filter((at) => (at <= clock.now() ? true : !times.push(at)));
-  const windOn = createAdvanceClock({
+  const advance = createAdvanceClock({
     clock,
     sweep: async () => {
-      const done = reached(open.due);
-      if (done.length > 0) happened.push(`${clock.now()} sweep: ${done.length}`);
+      const dueItems = reached(open.due);
+      if (dueItems.length > 0) events.push(`${clock.now()} sweep: ${dueItems.length}`);
       return open.due.toSorted()[0] ?? null;
     },
     timeouts: {
       nextTimeoutAt: () => open.timeouts.toSorted()[0] ?? null,
       expireTimeouts: () => {
         if (reached(open.timeouts).length === 0) return;
-        happened.push(`${clock.now()} timed out`);
+        events.push(`${clock.now()} timed out`);
         if (then !== undefined) open.due.push(then);
       },
     },
     whenIdle: async () => void (await Promise.resolve()),
   });
-  return { clock, windOn, happened, open };
+  return { clock, advance, events, open };
 }
 
-describe('winding the clock on', () => {
-  it('puts it where it is told to', async () => {
-    const { clock, windOn } = systemAt(mondayNine);
-    expect(await windOn(() => tuesdayNine)).toBe('advanced');
+describe('advancing the clock', () => {
+  it('sets it to the target', async () => {
+    const { clock, advance } = systemAt(mondayNine);
+    expect(await advance(() => tuesdayNine)).toBe('advanced');
     expect(clock.now()).toBe(tuesdayNine);
-    expect(await windOn((now) => addIsoDuration(now, 'PT1H'))).toBe('advanced');
+    expect(await advance((now) => addIsoDuration(now, 'PT1H'))).toBe('advanced');
     expect(clock.now()).toBe(addDuration(tuesdayNine, { hours: 1 }));
   });
 
-  it('runs what falls due on the way in order, each at the full minute at which the schedule would have', async () => {
-    const { windOn, happened } = systemAt(
+  it('runs due work in order, each at the full minute of its scheduled sweep', async () => {
+    const { advance, events } = systemAt(
       mondayNine,
       [addDuration(mondayTen, { seconds: 1 }), mondayTen, addDuration(tuesdayNine, { seconds: -30 })],
       [addDuration(mondayTen, { minutes: 30 })],
     );
-    await windOn(() => tuesdayNine);
-    expect(happened).toEqual([
+    await advance(() => tuesdayNine);
+    expect(events).toEqual([
       `${mondayTen} sweep: 1`,
       `${addDuration(mondayTen, { minutes: 1 })} sweep: 1`,
       `${addDuration(mondayTen, { minutes: 30 })} timed out`,
@@ -57,38 +57,38 @@ describe('winding the clock on', () => {
     ]);
   });
 
-  it('runs what is due at its end, and nothing that is due after', async () => {
-    const { windOn, happened, open } = systemAt(mondayNine, [mondayTen, addDuration(mondayTen, { seconds: 1 })]);
-    await windOn(() => mondayTen);
-    expect(happened).toEqual([`${mondayTen} sweep: 1`]);
+  it('runs work that is due at the target, and none that is due later', async () => {
+    const { advance, events, open } = systemAt(mondayNine, [mondayTen, addDuration(mondayTen, { seconds: 1 })]);
+    await advance(() => mondayTen);
+    expect(events).toEqual([`${mondayTen} sweep: 1`]);
     expect(open.due).toHaveLength(1);
   });
 
-  it('runs what was due before it began at once', async () => {
-    const { windOn, happened } = systemAt(mondayTen, [mondayNine]);
-    await windOn(() => tuesdayNine);
-    expect(happened).toEqual([`${mondayTen} sweep: 1`]);
+  it('runs work that was already due at once', async () => {
+    const { advance, events } = systemAt(mondayTen, [mondayNine]);
+    await advance(() => tuesdayNine);
+    expect(events).toEqual([`${mondayTen} sweep: 1`]);
   });
 
-  it('runs what only becomes due by what happens on the way', async () => {
-    const { clock, windOn, happened } = systemAt(mondayNine, [], [mondayTen], tuesdayNine);
-    await windOn(() => wednesdayNoon);
-    expect(happened).toEqual([`${mondayTen} timed out`, `${tuesdayNine} sweep: 1`]);
+  it('runs work that a timeout makes due', async () => {
+    const { clock, advance, events } = systemAt(mondayNine, [], [mondayTen], tuesdayNine);
+    await advance(() => wednesdayNoon);
+    expect(events).toEqual([`${mondayTen} timed out`, `${tuesdayNine} sweep: 1`]);
     expect(clock.now()).toBe(wednesdayNoon);
   });
 
-  it('refuses a moment that has passed and one that there is not, and does nothing then', async () => {
-    const { clock, windOn, happened } = systemAt(mondayNine, [mondayNine]);
-    expect(await windOn(() => mondayBeforeNine)).toBe('in-the-past');
-    expect(await windOn(() => undefined)).toBe('invalid-target');
-    expect(happened).toEqual([]);
+  it('refuses a past or missing target, and does nothing', async () => {
+    const { clock, advance, events } = systemAt(mondayNine, [mondayNine]);
+    expect(await advance(() => mondayBeforeNine)).toBe('in-the-past');
+    expect(await advance(() => undefined)).toBe('invalid-target');
+    expect(events).toEqual([]);
     expect(clock.now()).toBe(mondayNine);
   });
 
-  it('comes to its end even where something stays due whatever is done', async () => {
+  it('ends even if some work stays due', async () => {
     let sweeps = 0;
     const clock = createClock({ startEpochMilliseconds: Date.parse(mondayNine), wall: () => 0 });
-    const windOn = createAdvanceClock({
+    const advance = createAdvanceClock({
       clock,
       sweep: async () => {
         sweeps += 1;
@@ -97,16 +97,16 @@ describe('winding the clock on', () => {
       timeouts: { nextTimeoutAt: () => null, expireTimeouts: () => undefined },
       whenIdle: async () => undefined,
     });
-    expect(await windOn(() => addDuration(mondayNine, { minutes: 5 }))).toBe('advanced');
+    expect(await advance(() => addDuration(mondayNine, { minutes: 5 }))).toBe('advanced');
     expect(sweeps).toBe(6);
   });
 
-  it('is done once after the other when two ask at once, each from where the first left it', async () => {
-    const { clock, windOn, happened } = systemAt(mondayNine, [mondayTen, addDuration(tuesdayNine, { hours: 1 })]);
-    const aDay = (now: Instant) => addIsoDuration(now, 'P1D');
-    expect(await Promise.all([windOn(aDay), windOn(aDay)])).toEqual(['advanced', 'advanced']);
+  it('runs concurrent calls one after the other', async () => {
+    const { clock, advance, events } = systemAt(mondayNine, [mondayTen, addDuration(tuesdayNine, { hours: 1 })]);
+    const oneDayLater = (now: Instant) => addIsoDuration(now, 'P1D');
+    expect(await Promise.all([advance(oneDayLater), advance(oneDayLater)])).toEqual(['advanced', 'advanced']);
     expect(clock.now()).toBe(addDuration(tuesdayNine, { days: 1 }));
-    expect(happened).toHaveLength(2);
+    expect(events).toHaveLength(2);
   });
 
   it('EXC-9 goes on when a sweep fails, and retries it at the next full minute', async () => {

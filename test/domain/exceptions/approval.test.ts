@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import {
   disputeDecision,
   fulfillRequest,
+  needsStrictApproval,
   recordDecision,
   refuseUnlessRoundOpen,
   reissueApprovalLink,
@@ -13,6 +14,7 @@ import { allowedTransitions, approvalRoundOf, nextStepOf } from '../../../domain
 import { askQuestion, forwardRequest, rejectRequest } from '../../../domain/exceptions/review.ts';
 import { lapseRequest } from '../../../domain/exceptions/schedule.ts';
 import { limitOf } from '../../../domain/keys/grant.ts';
+import type { Policy } from '../../../domain/policy.ts';
 import {
   aKmsKey,
   aMak,
@@ -22,6 +24,7 @@ import {
   expectRefusal,
   listNotifications,
   noor,
+  policy,
   requestApproved,
   requestAwaitingApproval,
   requestAwaitingRequester,
@@ -75,6 +78,44 @@ describe('an approval round', () => {
       detail: 'The Notices Correspondent was asked to approve 150.',
       reference: 'X-1',
     });
+  });
+});
+
+describe('strict mode', () => {
+  const withStrict = (strict: Policy['approval']['strict']): Policy => ({
+    ...policy,
+    approval: { ...policy.approval, strict },
+  });
+  const requestFor = (kind: 'MAKADD' | 'KMSADD', activations: number): ExceptionRequest => {
+    const request = requestAwaitingApproval();
+    return { ...request, form: { ...request.form, kind }, activations };
+  };
+
+  it.each([
+    ['MAKADD', 1_000, false],
+    ['MAKADD', 1_001, true],
+    ['KMSADD', 20, false],
+    ['KMSADD', 21, true],
+  ] as const)('APR-7 by default, %s for %i: %s', (kind, activations, isStrict) => {
+    expect(policy.approval.strict).toBe('above-review-threshold');
+    expect(needsStrictApproval(requestFor(kind, activations), policy)).toBe(isStrict);
+  });
+
+  it.each([
+    ['off', false],
+    ['always', true],
+  ] as const)('APR-7 %s does not depend on the number', (strict, isStrict) => {
+    for (const activations of [1, 1_001, 100_000]) {
+      expect(needsStrictApproval(requestFor('MAKADD', activations), withStrict(strict))).toBe(isStrict);
+    }
+  });
+
+  it('APR-7 depends on the number to approve, not on the number requested', () => {
+    const forwarded = {
+      ...requestFor('MAKADD', 1_000),
+      form: { ...requestReceived().form, activationsRequested: 5_000 },
+    };
+    expect(needsStrictApproval(forwarded, policy)).toBe(false);
   });
 });
 

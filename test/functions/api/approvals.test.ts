@@ -20,7 +20,7 @@ import { createRequestFixture } from '../request-fixture.ts';
 const { store, ses } = await setUpHandlerEnvironment(await startTestDynamoDb(), mondayTen);
 const folder = mkdtempSync(join(tmpdir(), 'policy-'));
 afterAll(() => rmSync(folder, { recursive: true }));
-const strict = { ...policy, approval: { ...policy.approval, strict: true } };
+const strict = { ...policy, approval: { ...policy.approval, strict: 'always' } };
 writeFileSync(join(folder, 'policy.json'), JSON.stringify(strict));
 process.env.POLICY_FILE = join(folder, 'policy.json');
 const { handler } = await import('../../../functions/api/approvals.ts');
