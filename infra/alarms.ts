@@ -11,30 +11,31 @@ import type { Deployment } from './deployment.ts';
 import type { Metrics } from './metrics.ts';
 import type { DeployedFunction } from './service-function.ts';
 
-/** One thing to be woken for. */
+/** The definition of one alarm. */
 type AlarmDefinition = {
   readonly id: string;
-  /** What happened, as the alarm's name says it. */
+  /** The symptom. It is part of the alarm's name. */
   readonly title: string;
-  /** What it costs people. */
+  /** The impact on people. */
   readonly impact: string;
-  /** The paragraph of the runbook: the anchor of its heading. */
+  /** The anchor of the alarm's section in the runbook. */
   readonly runbookAnchor: string;
   readonly metric: IMetric;
-  /** It goes off from this value on, in so many of the last so many periods. */
+  /** The alarm goes off at or above this value. */
   readonly threshold: number;
+  /** The number of periods at the threshold that set off the alarm. The default is one of one. */
   readonly periods?: { readonly evaluationPeriods: number; readonly datapointsToAlarm: number };
-  /** For what should happen: it goes off where less than `from` is counted, or nothing at all. */
+  /** Inverts the alarm: it goes off below the threshold, and when there is no data. */
   readonly alarmsBelow?: true;
 };
 
-/** One fault is looked up in the log when there is time; three within five minutes are a failure. */
+/** One fault is not urgent. Three within five minutes are a failure. */
 const faultsThreshold = 3;
-/** A sender with more than a tenth of bounces, or a thousandth of complaints, is stopped by SES; we want to hear before. */
+/** SES suspends a sender at a bounce rate of 10 % or a complaint rate of 0.1 %. These alarms go off earlier. */
 const bounceRateThreshold = 0.05;
 const complaintRateThreshold = 0.0008;
 
-/** The alarms of a stage. Each says in people's terms what it costs, and links the paragraph that says what to do. */
+/** The alarms of a stage. Each description states the impact on people and links to a section of the runbook. */
 export class Alarms extends Construct {
   readonly all: readonly Alarm[];
 
@@ -67,17 +68,12 @@ export class Alarms extends Construct {
     const action = new SnsAction(topic);
 
     this.all = alarmDefinitions(functions, metrics).map((definition) => {
-      const { evaluationPeriods: of, datapointsToAlarm: bad } = definition.periods ?? {
-        evaluationPeriods: 1,
-        datapointsToAlarm: 1,
-      };
       const alarm = new Alarm(this, definition.id, {
         alarmName: `${prefix}: ${definition.title}`,
         alarmDescription: `${definition.impact} What to do: ${stage.runbook}#${definition.runbookAnchor}`,
         metric: definition.metric,
         threshold: definition.threshold,
-        evaluationPeriods: of,
-        datapointsToAlarm: bad,
+        ...(definition.periods ?? { evaluationPeriods: 1, datapointsToAlarm: 1 }),
         comparisonOperator: definition.alarmsBelow
           ? ComparisonOperator.LESS_THAN_THRESHOLD
           : ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
@@ -94,7 +90,7 @@ function alarmDefinitions(functions: readonly DeployedFunction[], metrics: Metri
   return [...functions.flatMap((deployed) => functionAlarms(deployed, metrics)), ...serviceAlarms(functions, metrics)];
 }
 
-/** What can go wrong with one function. */
+/** Defines the alarms of one function. */
 function functionAlarms(deployed: DeployedFunction, metrics: Metrics): readonly AlarmDefinition[] {
   const { name, entry } = deployed;
   const impact = entry.failureImpact;
@@ -108,7 +104,7 @@ function functionAlarms(deployed: DeployedFunction, metrics: Metrics): readonly 
       metric: metrics.faults(deployed),
       threshold: faultsThreshold,
     },
-    // Where only so many may run at once, others wait as they should.
+    // Throttling is expected for a function with a maximum concurrency.
     ...(entry.maxConcurrency === undefined
       ? [
           {
@@ -154,7 +150,7 @@ function missedRunAlarm(
   };
 }
 
-/** What can go wrong with the service as a whole. */
+/** Defines the alarms of the service. */
 function serviceAlarms(functions: readonly DeployedFunction[], metrics: Metrics): readonly AlarmDefinition[] {
   const linkRoutes = routesOpenTo('link-holder', functions).map(({ route }) => route);
   const deviceFunctions = new Set(routesOpenTo('device', functions).map(({ name }) => name));
@@ -215,7 +211,7 @@ function serviceAlarms(functions: readonly DeployedFunction[], metrics: Metrics)
       id: `${name}KeyGuessing`,
       title: 'product keys are being guessed',
       impact:
-        'Somebody tries keys that were never issued. A customer’s key could be found and used up, or a customer enters a key from a bad copy.',
+        'Somebody is trying keys that were never issued. They could find a customer’s key and use it up. Or a customer is entering a miscopied key.',
       runbookAnchor: 'product-keys-are-guessed',
       metric: metrics.refusals(name, 'unknown-key'),
       threshold: 100,
@@ -226,8 +222,7 @@ function serviceAlarms(functions: readonly DeployedFunction[], metrics: Metrics)
           {
             id: 'ApprovalLinkGuessing',
             title: 'approval links or codes are being guessed',
-            impact:
-              'Somebody tries wrong links or codes. An increase could be approved by a person who is not allowed to.',
+            impact: 'Somebody is trying wrong links or codes. An unauthorized person could approve an increase.',
             runbookAnchor: 'approval-links-or-codes-are-guessed',
             metric: metrics.refusalsOnRoutes(linkRoutes),
             threshold: 20,

@@ -26,8 +26,8 @@ import type { Deployment } from './deployment.ts';
 import { suppressFindings } from './nag-suppressions.ts';
 
 /**
- * What of a call is logged. Never its path: the token in the path of an approval link is a secret. The route says what was
- * called, and the function logs whom it was about under the same request id.
+ * The format of the access log. It never includes the path, because the token in the path of an approval link is a
+ * secret. It includes the route. The function logs the details of the call under the same request ID.
  */
 const accessLogFormat = AccessLogFormat.custom(
   JSON.stringify({
@@ -44,17 +44,17 @@ const accessLogFormat = AccessLogFormat.custom(
   }),
 );
 
-/** Why a route has no authorizer of the gateway's: each such caller brings a credential of another kind, or needs none. */
+/** The reasons for routes without a gateway authorizer: the caller has another credential, or needs none. */
 const noTokenReasons: Readonly<Record<'device' | 'link-holder' | 'anyone', string>> = {
-  device: 'A machine has no account: the product key in the body is its credential, and the function checks it.',
-  'link-holder': 'The token in the path and the code from the mail are the credential, and the function checks both.',
-  anyone: 'It tells nothing that is not public.',
+  device: 'A machine has no account. The product key in the body is its credential, and the function checks it.',
+  'link-holder': 'The token in the path and the code from the email are the credential, and the function checks both.',
+  anyone: 'The response contains only public information.',
 };
 
-/** The HTTP API at its address. Its routes are added once their functions are there, since those must know the address. */
+/** The HTTP API and its domain. The functions need its URL, so `addRoutes` adds the routes after them. */
 export class Api extends Construct {
   readonly api: HttpApi;
-  /** Where people and machines reach it. */
+  /** The URL for people and machines. */
   readonly publicUrl: string;
   private readonly stage: HttpStage;
 
@@ -66,9 +66,9 @@ export class Api extends Construct {
     super(scope, id);
     this.api = new HttpApi(this, 'Api', {
       apiName: prefix,
-      description: 'Activation, keys, exception requests and their approval',
+      description: 'Activation, keys, exception requests, and approvals',
       createDefaultStage: false,
-      // With an address of our own, the gateway's would only be a second way in.
+      // With a custom domain, the default endpoint would only be a second entry point.
       disableExecuteApiEndpoint: stage.domain !== null,
     });
     this.stage = new HttpStage(this, 'Stage', {
@@ -113,7 +113,7 @@ export class Api extends Construct {
     });
   }
 
-  /** Adds the routes of the entries with their authorizer and rates; one entry answers what no route is written for. */
+  /** Adds the routes of the entries with their authorizer and rates. One entry also handles all unmatched routes. */
   addRoutes(
     entries: readonly {
       readonly name: string;
@@ -146,20 +146,20 @@ export class Api extends Construct {
           routeKey: HttpRouteKey.DEFAULT,
           integration,
         });
-        suppressFindings(catchAllRoute, { 'AwsSolutions-APIG4': 'It says only that there is nothing at the address.' });
+        suppressFindings(catchAllRoute, { 'AwsSolutions-APIG4': 'It only reports that the address does not exist.' });
         rates.$default = entry.rate;
         routes.push(catchAllRoute);
       }
     }
     const { defaultChild } = this.stage.node;
-    if (!(defaultChild instanceof CfnStage)) throw new Error('The stage of the API is not what it was.');
+    if (!(defaultChild instanceof CfnStage)) throw new Error('The default child of the API stage is not a CfnStage.');
     defaultChild.routeSettings = Object.fromEntries(
       Object.entries(rates).map(([key, { perSecond, burst }]) => [
         key,
         { ThrottlingRateLimit: perSecond, ThrottlingBurstLimit: burst, DetailedMetricsEnabled: true },
       ]),
     );
-    // CloudFormation refuses settings of a route that is not there yet.
+    // CloudFormation refuses settings of a route that does not exist yet.
     this.stage.node.addDependency(...routes);
   }
 }
@@ -167,7 +167,7 @@ export class Api extends Construct {
 function routeKeyOf(route: string): HttpRouteKey {
   const [method = '', path = ''] = route.split(' ');
   const httpMethod = Object.values(HttpMethod).find((each) => each === method);
-  if (httpMethod === undefined) throw new Error(`The gateway has no method ${method}.`);
+  if (httpMethod === undefined) throw new Error(`API Gateway does not support the method ${method}.`);
   return HttpRouteKey.with(path, httpMethod);
 }
 

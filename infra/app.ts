@@ -7,10 +7,11 @@ import { createStacks } from './stacks.ts';
 import { readStage, root, type Stage } from './stage.ts';
 
 /*
- * The CDK app: one stage of `cdk.json`, named by the context value `stage`. It needs neither credentials nor a container.
+ * The CDK app. It synthesizes the stage of `cdk.json` that the context value `stage` names, without credentials or a
+ * container.
  */
 
-/** What the user can mend: told in one line. */
+/** An error that the user can fix. The app prints its message on one line, without a stack trace. */
 class ConfigurationError extends Error {}
 
 function main(): void {
@@ -32,7 +33,7 @@ function main(): void {
   app.synth();
 }
 
-/** A policy that is no JSON would be found out by the first function to start; that is too late. */
+/** Refuses a policy file that is missing or not JSON. Without this check, the first function to start would fail. */
 function checkPolicy(stageName: string, { policyFile }: Stage): void {
   try {
     JSON.parse(readFileSync(join(root, policyFile), 'utf8'));

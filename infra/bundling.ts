@@ -6,9 +6,9 @@ import { type BuildOptions, buildSync, type OutputFile } from 'esbuild';
 import { root } from './stage.ts';
 
 /**
- * How a handler becomes one file: with the SDK inside, so that what was tested is what runs, and small enough to start fast.
- * Names are not kept: errors, which are known by theirs, say them themselves, and to give each of some thousand functions its
- * name back is a part of every start.
+ * The esbuild options that bundle a handler into one file. The bundle includes the SDK, so the deployed version is the
+ * tested version, and is small enough for a fast cold start. It does not keep function names, because restoring
+ * thousands of names slows down every cold start. Error classes set their `name` explicitly.
  */
 export const bundleOptions = {
   absWorkingDir: root,
@@ -20,28 +20,31 @@ export const bundleOptions = {
   minify: true,
   sourcemap: true,
   sourcesContent: false,
-  // Packages that are CommonJS inside ask for Node’s own modules by `require`, which a module does not have.
+  // CommonJS packages call `require` for Node’s built-in modules, and an ES module has no `require`.
   banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
   logLevel: 'warning',
 } as const satisfies BuildOptions;
 
 const bundleFolder = join(root, 'bundles');
 
-/** Where the bundle of a handler is built: by its whole path, so that handlers of one base name have each their own. */
+/**
+ * Returns the folder of a handler's bundle. It contains the full path, because two handlers can have the same base
+ * name.
+ */
 function bundleFolderOf(file: string): string {
   return join(bundleFolder, file.replace(/\.ts$/, ''));
 }
 
 /**
- * The code of all Lambdas, bundled in this very process and by no container: together, when the first is asked for, since
- * most of what they are made of is the same. Beside each lies the stage's policy.
+ * The code of all Lambdas, bundled in this process without a container. The first call of `codeOf` builds all bundles
+ * together, because they share most of their modules. Each asset also contains the stage's policy.
  */
 export class Bundles {
   private readonly files: readonly string[];
   private readonly policyFile: string;
   private outputFiles: readonly OutputFile[] | undefined;
 
-  /** @param files the handlers, as paths from the project's root. */
+  /** @param files the handlers, as paths from the project root. */
   constructor(files: readonly string[], policyFile: string) {
     this.files = files;
     this.policyFile = policyFile;
@@ -52,7 +55,7 @@ export class Bundles {
       assetHashType: AssetHashType.OUTPUT,
       bundling: {
         image: DockerImage.fromRegistry('never-used'),
-        // CDK takes two bundles of one folder for the same unless what makes them differs in here.
+        // CDK treats two bundles of one folder as the same bundle unless their commands differ.
         command: [file, this.policyFile],
         local: {
           tryBundle: (folder) => {
@@ -72,7 +75,7 @@ export class Bundles {
       ...bundleOptions,
       entryPoints: [...this.files],
       outdir: bundleFolder,
-      // From the project's root, whatever the entries have in common: two of one base name must not meet.
+      // The default is the common folder of the entries, and two entries could then have the same output path.
       outbase: root,
       entryNames: '[dir]/[name]/index',
       outExtension: { '.js': '.mjs' },

@@ -11,7 +11,7 @@ import { Construct } from 'constructs';
 import type { Metrics } from './metrics.ts';
 import type { DeployedFunction } from './service-function.ts';
 
-/** One page: is anything wrong, how the business goes, and how the machinery does. */
+/** The dashboard of a stage: alarms, business metrics, and technical metrics. */
 export class Dashboard extends Construct {
   constructor(
     scope: Construct,
@@ -31,41 +31,37 @@ export class Dashboard extends Construct {
       defaultInterval: Duration.days(1),
     });
     dashboard.addWidgets(new AlarmStatusWidget({ title: 'Alarms', width: 24, height: 5, alarms: [...props.alarms] }));
-    dashboard.addWidgets(heading('How the business goes'));
+    dashboard.addWidgets(heading('Business metrics'));
     dashboard.addWidgets(
-      graph('Activations an hour, by kind of key', metrics.byDimension('activations', 'Sum', hour)),
-      graph('Refusals an hour, by code', metrics.byDimension('refusals', 'Sum', hour)),
-      graph('Requests an hour that came into a state', metrics.byDimension('requests', 'Sum', hour)),
+      graph('Activations per hour, by key type', metrics.byDimension('activations', 'Sum', hour)),
+      graph('Refusals per hour, by code', metrics.byDimension('refusals', 'Sum', hour)),
+      graph('Exception requests per hour, by new status', metrics.byDimension('requests', 'Sum', hour)),
     );
     dashboard.addWidgets(
-      graph('Approvals a day, by outcome', metrics.byDimension('approvals', 'Sum', Duration.days(1))),
+      graph('Approvals per day, by outcome', metrics.byDimension('approvals', 'Sum', Duration.days(1))),
       graph(
-        'Business minutes to an answer, by who had the ball',
+        'Elapsed business minutes per request, by assignee',
         metrics.byDimension('elapsedMinutes', 'Average', Duration.days(1)),
       ),
-      graph('Letters an hour, by kind', metrics.byDimension('notifications', 'Sum', hour)),
+      graph('Emails sent per hour, by kind', metrics.byDimension('notifications', 'Sum', hour)),
     );
-    dashboard.addWidgets(heading('How the machinery does'));
+    dashboard.addWidgets(heading('Technical metrics'));
     dashboard.addWidgets(
-      graph('Calls', metrics.calls(), metrics.refusedCalls(), metrics.failedCalls()),
-      graph('Milliseconds to an answer', metrics.latency(50), metrics.latency(95), metrics.latency(99)),
+      graph('API calls', metrics.calls(), metrics.refusedCalls(), metrics.failedCalls()),
+      graph('API latency (milliseconds)', metrics.latency(50), metrics.latency(95), metrics.latency(99)),
       graph('Faults', ...functions.map((deployed) => metrics.faults(deployed))),
     );
     dashboard.addWidgets(
-      graph('Milliseconds that functions run (p99)', ...functions.map((deployed) => metrics.duration(deployed))),
-      graph('Throttled', ...functions.map((deployed) => metrics.throttles(deployed))),
+      graph('Function duration (p99, milliseconds)', ...functions.map((deployed) => metrics.duration(deployed))),
+      graph('Throttles', ...functions.map((deployed) => metrics.throttles(deployed))),
       graph('Dead letters', ...functions.flatMap((deployed) => metrics.deadLetters(deployed) ?? [])),
     );
     dashboard.addWidgets(
-      graph('Workflows', metrics.executionsStarted(), metrics.executionsFailed()),
-      graph('Units of the table', ...metrics.consumedCapacity()),
+      graph('Workflow executions', metrics.executionsStarted(), metrics.executionsFailed()),
+      graph('Consumed capacity units of the table', ...metrics.consumedCapacity()),
+      graph('Bounce and complaint rates', metrics.mailRate('BounceRate'), metrics.mailRate('ComplaintRate')),
       graph(
-        'Share of mails that bounced or were complained of',
-        metrics.mailRate('BounceRate'),
-        metrics.mailRate('ComplaintRate'),
-      ),
-      graph(
-        'Mails that did not arrive or were not wanted, an hour',
+        'Delivery failures and complaints per hour, by event type',
         metrics.byDimension('deliveryEvents', 'Sum', hour),
       ),
     );

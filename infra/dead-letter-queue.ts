@@ -3,7 +3,7 @@ import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { suppressFindings } from './nag-suppressions.ts';
 
-/** Where what failed for good is kept for two weeks, the longest there is, until somebody has looked. */
+/** A queue for events that failed after all retries. It keeps them for 14 days, the maximum of SQS. */
 export class DeadLetterQueue extends Construct {
   readonly queue: Queue;
 
@@ -15,7 +15,7 @@ export class DeadLetterQueue extends Construct {
       retentionPeriod: Duration.days(14),
     });
     suppressFindings(this.queue, {
-      'AwsSolutions-SQS3': 'It is itself where dead letters go; an alarm tells of the first.',
+      'AwsSolutions-SQS3': 'This queue is itself a dead-letter queue. An alarm reports the first message.',
     });
   }
 }

@@ -5,7 +5,7 @@ import type { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 
-/** Hands a function what SES says of our own mails that did not arrive or were complained of. */
+/** Invokes a function with the delivery failures and complaints that SES reports about our emails. */
 export class DeliveryEventRule extends Construct {
   constructor(
     scope: Construct,
@@ -18,7 +18,7 @@ export class DeliveryEventRule extends Construct {
   ) {
     super(scope, id);
     new Rule(this, 'Rule', {
-      description: 'What became of mails of this stage that did not arrive or were not wanted',
+      description: 'Delivery failures and complaints about the emails of this stage',
       eventPattern: {
         source: ['aws.ses'],
         detailType: ['Email Bounced', 'Email Complaint Received', 'Email Rejected', 'Email Delivery Delayed'],

@@ -4,9 +4,9 @@ import { Key } from 'aws-cdk-lib/aws-kms';
 import { Construct } from 'constructs';
 
 /**
- * The one key under which everything is encrypted at rest: table and stream, root secret, mails that came in, logs, alarms,
- * and what functions are given in their environment. Functions get their rights to it from their roles; here are only the
- * services of AWS that use it for themselves.
+ * The KMS key that encrypts all data at rest: the table and its stream, the root secret, inbound email, logs, alarms,
+ * and the environments of functions. The key policy covers only the AWS services that use the key directly. Functions
+ * get their permissions from their roles.
  */
 export class EncryptionKey extends Construct {
   readonly key: Key;
@@ -16,7 +16,7 @@ export class EncryptionKey extends Construct {
     const { account, region } = Stack.of(this);
     this.key = new Key(this, 'Key', {
       alias: props.prefix,
-      description: `All that ${props.prefix} keeps`,
+      description: `Encrypts all data of ${props.prefix}`,
       enableKeyRotation: true,
       removalPolicy: props.removalPolicy,
     });
@@ -30,7 +30,7 @@ export class EncryptionKey extends Construct {
         }),
       );
     const fromThisAccount = { StringEquals: { 'aws:SourceAccount': account } };
-    // CloudWatch Logs has no source account to go by; the name of the log group is part of what it encrypts with.
+    // CloudWatch Logs sends no source account. Its encryption context contains the ARN of the log group.
     allow(
       `logs.${region}.amazonaws.com`,
       ['Encrypt', 'Decrypt', 'ReEncryptFrom', 'ReEncryptTo', 'GenerateDataKey', 'DescribeKey'],

@@ -1,11 +1,11 @@
 import type { Environment } from '../functions/environment.ts';
 import type { ManifestEntry } from '../functions/manifest.ts';
 
-/** What functions may be told: their own variables, and those that the runtime and the log and metrics library read. */
+/** The environment of a function: its own variables, and those that Node and Powertools read. */
 export type FunctionEnvironment = Partial<Record<keyof Environment | RuntimeVariable, string>>;
 type RuntimeVariable = 'NODE_OPTIONS' | 'POWERTOOLS_SERVICE_NAME' | 'POWERTOOLS_METRICS_NAMESPACE';
 
-/** The values that a deployment has for them. */
+/** The values that a deployment has for these variables. */
 export type FunctionSettings = {
   readonly version: string;
   readonly metricsNamespace: string;
@@ -23,14 +23,14 @@ export type FunctionSettings = {
   readonly inboundMailBucket: string;
 };
 
-/** Tells an entry's function what its rights need, and nothing that it has no right to. */
+/** Returns the environment of an entry's function. It contains only the variables that the entry's permissions need. */
 export function environmentOf(
   name: string,
-  { permissions: may }: Pick<ManifestEntry, 'permissions'>,
+  { permissions }: Pick<ManifestEntry, 'permissions'>,
   settings: FunctionSettings,
 ): FunctionEnvironment {
   const hasAny = (...anyOf: readonly ManifestEntry['permissions'][number][]) =>
-    anyOf.some((permission) => may.includes(permission));
+    anyOf.some((permission) => permissions.includes(permission));
   return {
     SERVICE_VERSION: settings.version,
     NODE_OPTIONS: '--enable-source-maps',

@@ -6,7 +6,7 @@ import { Construct } from 'constructs';
 import { inboundMailPrefix } from '../functions/manifest.ts';
 import { suppressFindings } from './nag-suppressions.ts';
 
-/** Where mails wait that came to the exceptions address: for days, until they are read and for as long as one may ask. */
+/** The bucket for inbound email to the exceptions address. Each email expires after a few days. */
 export class InboundMailBucket extends Construct {
   readonly bucket: Bucket;
 
@@ -22,7 +22,7 @@ export class InboundMailBucket extends Construct {
       lifecycleRules: [
         { expiration: Duration.days(props.retentionDays), abortIncompleteMultipartUploadAfter: Duration.days(1) },
       ],
-      // A bucket with mails in it is not deleted with its stack; they are gone in days anyway.
+      // CloudFormation cannot delete a bucket that contains objects, and these objects expire within days.
       removalPolicy: RemovalPolicy.RETAIN,
     });
     const { account } = Stack.of(this);
@@ -35,9 +35,9 @@ export class InboundMailBucket extends Construct {
       }),
     );
     const shortLivedReason =
-      'Mails are here for days and then gone for good, as people may expect; what comes of one is in the table.';
+      'Emails expire after a few days, and no other copy must outlive them. The table records the outcome of each email.';
     const singleReaderReason =
-      'SES alone writes to it and one function alone reads; both leave their traces in CloudTrail and the log.';
+      'Only SES writes to the bucket and only one function reads from it. The function’s log records each invocation.';
     suppressFindings(this.bucket, {
       'AwsSolutions-S1': singleReaderReason,
       'NIST.800.53.R5-S3BucketLoggingEnabled': singleReaderReason,

@@ -6,9 +6,9 @@ import { Construct } from 'constructs';
 import { inboundMailPrefix } from '../functions/manifest.ts';
 
 /**
- * Takes the mails to the exceptions address: each is put into the bucket, then a function is told of it, with what SES
- * found out about the sender (SPF, DKIM, DMARC). One rule set of an account is active at a time, and CloudFormation cannot
- * make it so: the deployment says how.
+ * Receives email to the exceptions address. SES stores each email in the bucket, then invokes a function with its
+ * verdicts on the sender (SPF, DKIM, DMARC). An account has one active rule set per Region, and CloudFormation cannot
+ * activate it: `npm run deploy` prints the command.
  */
 export class InboundMailRule extends Construct {
   constructor(
@@ -27,12 +27,12 @@ export class InboundMailRule extends Construct {
     if (props.emulated) return;
     const ruleSet = new ReceiptRuleSet(this, 'RuleSet', { receiptRuleSetName: props.prefix });
     ruleSet.addRule('ExceptionsAddress', {
-      // SES takes the address with anything behind a plus sign for the same: answers to questions come so.
+      // SES also matches this address with a tag after a plus sign. Replies to questions have such a tag.
       recipients: [props.address],
       scanEnabled: true,
       tlsPolicy: TlsPolicy.OPTIONAL,
       actions: [
-        // The bucket’s own policy lets SES in: CDK’s action would write it from here, into a stack that comes first.
+        // The bucket’s policy already allows SES. CDK’s action would change that policy, which is in the other stack.
         { bind: () => ({ s3Action: { bucketName: props.bucketName, objectKeyPrefix: inboundMailPrefix } }) },
         new Lambda({ function: props.function, invocationType: LambdaInvocationType.EVENT }),
       ],

@@ -5,8 +5,8 @@ import { Construct } from 'constructs';
 import { domainOf, type Stage } from './stage.ts';
 
 /**
- * The domain that mail is sent from and comes to, signed with DKIM. Where the stage names a hosted zone that the domain is
- * in, its DNS records are made; else they are printed for whoever keeps the DNS.
+ * The SES identity of the domain that sends and receives email, with DKIM. If the domain is in the stage's hosted zone,
+ * the deployment creates the DNS records. Otherwise it prints them for the operator.
  */
 export class MailIdentity extends Construct {
   readonly identity: EmailIdentity;
@@ -20,7 +20,7 @@ export class MailIdentity extends Construct {
       identity: Identity.domain(domain),
       mailFromDomain: bounceDomain,
     });
-    // An emulator has no DNS, and makes up no DKIM keys.
+    // An emulator has neither DNS nor DKIM keys.
     if (props.emulated) return;
 
     const records = [

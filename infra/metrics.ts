@@ -7,14 +7,14 @@ import { businessMetrics } from '../functions/manifest.ts';
 import type { Deployment } from './deployment.ts';
 import type { DeployedFunction } from './service-function.ts';
 
-/** Each stage counts for itself, also where two share an account. */
+/** Returns the metrics namespace of a stage. Each stage has its own, because two stages can share an account. */
 export function metricsNamespaceOf({ stageName }: Pick<Deployment, 'stageName'>): string {
   return `VolumeActivation/${stageName}`;
 }
 
 const period = Duration.minutes(5);
 
-/** Everything that is measured, by what it tells: five minutes at a time. Alarms and dashboard are made of these. */
+/** The metrics of the alarms and the dashboard, in periods of five minutes unless a method says otherwise. */
 export class Metrics {
   private readonly deployment: Deployment;
   private readonly sources: {
@@ -29,43 +29,43 @@ export class Metrics {
     this.sources = sources;
   }
 
-  /** Faults of one function: those that it told of, and those that ended it. */
-  faults({ name, construct: made }: DeployedFunction): IMetric {
+  /** Returns the faults of one function: those that it reported as a metric, and those that failed the invocation. */
+  faults({ name, construct }: DeployedFunction): IMetric {
     return new MathExpression({
       label: name,
       period,
-      // A graph may show several: what is added up is named for its function.
-      expression: `FILL(${name}Ended, 0) + FILL(${name}Told, 0)`,
+      // A graph can show several functions, so the IDs of the metrics must be unique for each function.
+      expression: `FILL(${name}Errors, 0) + FILL(${name}Faults, 0)`,
       usingMetrics: {
-        [`${name}Ended`]: made.function.metricErrors({ period, statistic: Stats.SUM }),
-        [`${name}Told`]: this.serviceMetric('faults', { service: name }),
+        [`${name}Errors`]: construct.function.metricErrors({ period, statistic: Stats.SUM }),
+        [`${name}Faults`]: this.serviceMetric('faults', { service: name }),
       },
     });
   }
 
-  throttles({ name, construct: made }: DeployedFunction): IMetric {
-    return made.function.metricThrottles({ label: name, period, statistic: Stats.SUM });
+  throttles({ name, construct }: DeployedFunction): IMetric {
+    return construct.function.metricThrottles({ label: name, period, statistic: Stats.SUM });
   }
 
-  duration({ name, construct: made }: DeployedFunction): IMetric {
-    return made.function.metricDuration({ label: name, period, statistic: Stats.p(99) });
+  duration({ name, construct }: DeployedFunction): IMetric {
+    return construct.function.metricDuration({ label: name, period, statistic: Stats.p(99) });
   }
 
-  /** Runs that came to their end, for what runs by the clock. */
-  completedRuns({ name, construct: made }: DeployedFunction, window: Duration): IMetric {
+  /** Returns the completed runs of a scheduled function. */
+  completedRuns({ name, construct }: DeployedFunction, window: Duration): IMetric {
     return new MathExpression({
       label: name,
       period: window,
-      expression: 'FILL(begun, 0) - FILL(ended, 0)',
+      expression: 'FILL(invocations, 0) - FILL(errors, 0)',
       usingMetrics: {
-        begun: made.function.metricInvocations({ period: window, statistic: Stats.SUM }),
-        ended: made.function.metricErrors({ period: window, statistic: Stats.SUM }),
+        invocations: construct.function.metricInvocations({ period: window, statistic: Stats.SUM }),
+        errors: construct.function.metricErrors({ period: window, statistic: Stats.SUM }),
       },
     });
   }
 
-  deadLetters({ name, construct: made }: DeployedFunction): IMetric | undefined {
-    return made.deadLetterQueue?.metricApproximateNumberOfMessagesVisible({
+  deadLetters({ name, construct }: DeployedFunction): IMetric | undefined {
+    return construct.deadLetterQueue?.metricApproximateNumberOfMessagesVisible({
       label: name,
       period,
       statistic: Stats.MAXIMUM,
@@ -106,17 +106,17 @@ export class Metrics {
     return this.sources.api.metricLatency({ label: `p${percentile}`, period, statistic: Stats.p(percentile) });
   }
 
-  /** How many calls of a hundred were refused, told only where there are enough of them to tell. */
-  refusalPercent(atLeastCalls: number): IMetric {
+  /** Returns the percentage of refused calls, or 0 for fewer calls than the minimum. */
+  refusalPercent(minimumCalls: number): IMetric {
     return new MathExpression({
-      label: 'refused of a hundred',
+      label: 'refused (%)',
       period,
-      expression: `IF(calls >= ${atLeastCalls}, 100 * refused / calls, 0)`,
+      expression: `IF(calls >= ${minimumCalls}, 100 * refused / calls, 0)`,
       usingMetrics: { calls: this.calls(), refused: this.refusedCalls() },
     });
   }
 
-  /** Calls of these routes that were refused, whatever the answer said. */
+  /** Returns the refused calls of these routes, with any refusal code. */
   refusalsOnRoutes(routes: readonly string[]): IMetric {
     const perRoute = Object.fromEntries(
       routes.map((route, index) => {
@@ -131,21 +131,21 @@ export class Metrics {
         ];
       }),
     );
-    const sum = Object.keys(perRoute).map((byDimension) => `FILL(${byDimension}, 0)`);
-    return new MathExpression({ label: 'refused', period, expression: sum.join(' + '), usingMetrics: perRoute });
+    const terms = Object.keys(perRoute).map((id) => `FILL(${id}, 0)`);
+    return new MathExpression({ label: 'refused', period, expression: terms.join(' + '), usingMetrics: perRoute });
   }
 
-  /** Refusals of one code by one function. */
+  /** Returns the refusals with one code by one function. */
   refusals(name: string, code: string): IMetric {
     return this.serviceMetric('refusals', { service: name, code });
   }
 
-  /** Letters of one kind that went out. */
+  /** Returns the sent emails of one kind. */
   notificationsSent(kind: string): IMetric {
     return this.serviceMetric('notifications', { [businessMetrics.notifications]: kind });
   }
 
-  /** The share of this stage’s mails that bounced or were complained of, from 0 to 1, as SES judges a sender by it. */
+  /** Returns the bounce or complaint rate of this stage as SES measures it, from 0 to 1, per hour. */
   mailRate(rate: 'BounceRate' | 'ComplaintRate'): IMetric {
     return new Metric({
       label: rate,
@@ -163,7 +163,7 @@ export class Metrics {
     );
   }
 
-  /** Every value that something is counted by, each a line of its own, whichever there turn out to be. */
+  /** Returns one series for each value of a business metric's dimension. A search finds values that appear later. */
   byDimension(metricName: keyof typeof businessMetrics, statistic: string, window: Duration): IMetric {
     const dimensions =
       metricName === 'refusals' ? `service,${businessMetrics[metricName]}` : businessMetrics[metricName];

@@ -2,25 +2,26 @@ import { Aws } from 'aws-cdk-lib';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { Permission } from '../functions/manifest.ts';
 
-/** What rights are about, by its ARN. */
+/** The ARNs of the resources that permissions apply to. */
 export type ResourceArns = {
   readonly tableArn: string;
   readonly indexArns: readonly string[];
   readonly keyArn: string;
   readonly stateMachineArn: string;
-  /** Of any execution of the state machine. */
+  /** Matches all executions of the state machine. */
   readonly executionArn: string;
   readonly mailIdentityArn: string;
   readonly configurationSetArn: string;
-  /** The bare address, as it must stand in the mails. */
+  /** The sender address that SES requires, without the display name. */
   readonly mailFrom: string;
-  /** Of any mail that came in. */
+  /** Matches all inbound emails. */
   readonly inboundMailObjectArn: string;
 };
 
 /**
- * What each right of the manifest comes to: these actions, spelled out, on these things, and nothing else. No action reads
- * the table as a whole. The root secret comes with the function's environment, so that reading it needs no right here.
+ * Returns the IAM statements for permissions of the manifest. Each statement lists its actions and resources
+ * explicitly. No permission allows a scan of the table. The root secret is in the function's environment, so
+ * `root-secret` needs no statement.
  */
 export function statementsFor(
   permissions: readonly Permission[],

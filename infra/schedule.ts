@@ -7,7 +7,7 @@ import { Construct } from 'constructs';
 import type { ManifestEntry } from '../functions/manifest.ts';
 import { suppressFindings } from './nag-suppressions.ts';
 
-/** Calls a function by the clock. A call that could not be made is not made up for: the next one does its work. */
+/** Invokes a function on a schedule. A missed run is not rescheduled, because the next run does its work. */
 export class Schedule extends Construct {
   constructor(
     scope: Construct,
@@ -25,14 +25,15 @@ export class Schedule extends Construct {
       assumedBy: new ServicePrincipal('scheduler.amazonaws.com', {
         conditions: { StringEquals: { 'aws:SourceAccount': Aws.ACCOUNT_ID } },
       }),
-      description: `Calls by the clock: ${props.entry.purpose}`,
+      description: `Invokes on a schedule: ${props.entry.purpose}`,
     });
     role.addToPolicy(new PolicyStatement({ actions: ['lambda:InvokeFunction'], resources: [functionArn] }));
     role.addToPolicy(new PolicyStatement({ actions: ['sqs:SendMessage'], resources: [queueArn] }));
     suppressFindings(role, {
-      'NIST.800.53.R5-IAMNoInlinePolicy': 'The rights are this schedule’s own and go with its role.',
+      'NIST.800.53.R5-IAMNoInlinePolicy':
+        'The permissions are specific to this schedule and are deleted with its role.',
     });
-    // CDK’s target for Lambda would also let it call any version of the function.
+    // CDK’s Lambda target would also allow it to invoke every version of the function.
     const target: IScheduleTarget = {
       bind: () => ({
         arn: functionArn,
@@ -46,7 +47,7 @@ export class Schedule extends Construct {
       schedule: ScheduleExpression.rate(Duration.parse(props.entry.every)),
       target,
     });
-    // While one run has the only place, the next waits for it; what has waited for as long as a run may take is too many.
+    // Only one run is active at a time, and the next waits for it. A waiting run expires after the timeout.
     props.function.configureAsyncInvoke({
       retryAttempts: 0,
       maxEventAge: Duration.seconds(Math.max(60, props.entry.size.timeoutSeconds)),

@@ -12,15 +12,15 @@ import { environmentOf, type FunctionSettings } from './function-environment.ts'
 import { suppressFindings, wildcardFinding } from './nag-suppressions.ts';
 import { type ResourceArns, statementsFor } from './permissions.ts';
 
-/** Which kinds nobody waits for when they are called, so that what fails must be kept somewhere. */
-function isAsynchronous({ kind: is }: ManifestEntry): boolean {
-  return is === 'schedule' || is === 'stream' || is === 'inbound-mail' || is === 'delivery-events';
+/** Returns true if no caller waits for the function. Its failed events must go to a dead-letter queue. */
+function isAsynchronous({ kind }: ManifestEntry): boolean {
+  return kind === 'schedule' || kind === 'stream' || kind === 'inbound-mail' || kind === 'delivery-events';
 }
 
-/** The Lambda of one manifest entry, with a role, a log and an environment of its own, none of them wider than the entry says. */
+/** The Lambda of one manifest entry, with its own least-privilege role, log group, and environment. */
 export class ServiceFunction extends Construct {
   readonly function: LambdaFunction;
-  /** Where what failed is kept, for entries that nobody waits for. */
+  /** The queue for failed events of an asynchronous function. */
   readonly deadLetterQueue: Queue | undefined;
 
   constructor(
@@ -42,12 +42,12 @@ export class ServiceFunction extends Construct {
       logGroupName: `/aws/lambda/${functionName}`,
       retention: stage.logRetentionDays,
       encryptionKey: key,
-      // What must be remembered is in the ledger of the table; the log goes with the function.
+      // The ledger in the table is the permanent record. The log is deleted with the function.
       removalPolicy: RemovalPolicy.DESTROY,
     });
     const role = new Role(this, 'Role', {
       assumedBy: new ServicePrincipal('lambda.amazonaws.com'),
-      description: `What ${functionName} may do`,
+      description: `Permissions of ${functionName}`,
     });
     const functionArn = Stack.of(this).formatArn({
       service: 'lambda',
@@ -58,7 +58,7 @@ export class ServiceFunction extends Construct {
         actions: ['logs:CreateLogStream', 'logs:PutLogEvents'],
         resources: [logGroup.logGroupArn],
       }),
-      // Its environment is encrypted under the key, and the function itself opens it when it starts.
+      // The function decrypts its environment with the key at a cold start.
       new PolicyStatement({
         actions: ['kms:Decrypt'],
         resources: [key.keyArn],
@@ -83,7 +83,7 @@ export class ServiceFunction extends Construct {
       environment: environmentOf(name, entry, props.settings),
       environmentEncryption: key,
       ...(entry.maxConcurrency === undefined ? {} : { reservedConcurrentExecutions: entry.maxConcurrency.limit }),
-      // A stream is read by Lambda itself, which is told of its own place for what fails.
+      // For a stream, the event source mapping has the dead-letter queue.
       ...(this.deadLetterQueue === undefined || entry.kind === 'stream'
         ? {}
         : { deadLetterQueue: this.deadLetterQueue }),
@@ -93,40 +93,40 @@ export class ServiceFunction extends Construct {
     suppressFindings(this, {
       ...(entry.permissions.includes('start-workflow') && {
         [wildcardFinding(this, executionArn)]:
-          'It asks whether an execution of this one state machine is alive; each has a name of its own.',
+          'The function checks whether an execution of this one state machine is running. Each execution has its own name.',
       }),
       ...(entry.permissions.includes('read-inbound-mail') && {
         [wildcardFinding(this, inboundMailArn)]:
-          'It reads the mails that came in and nothing else of this bucket; each has a name of its own.',
+          'The function reads inbound emails and no other object of this bucket. Each email has its own name.',
       }),
     });
   }
 }
 
-function suppressionsFor({ kind: is, maxConcurrency: atOnce }: ManifestEntry): Readonly<Record<string, string>> {
+function suppressionsFor({ kind, maxConcurrency }: ManifestEntry): Readonly<Record<string, string>> {
   return {
     'NIST.800.53.R5-LambdaInsideVPC':
-      'It talks to DynamoDB, Step Functions, SES and S3 only, each by IAM and TLS. There is nothing in a VPC to reach, and a VPC would add a way out that needs guarding.',
+      'The function calls only DynamoDB, Step Functions, SES, and S3, with IAM and TLS. It needs no resource in a VPC, and a VPC would add an egress path to secure.',
     'NIST.800.53.R5-IAMNoInlinePolicy':
-      'The rights are this function’s own. An inline policy cannot be attached to anything else by mistake, and goes with the role.',
-    ...(atOnce === undefined && {
+      'The permissions are specific to this function. An inline policy cannot be attached to another role by mistake, and is deleted with its role.',
+    ...(maxConcurrency === undefined && {
       'NIST.800.53.R5-LambdaConcurrency':
-        'A number of its own is taken from what the account has, used or not. The gateway’s rates, or the workflow, bound how many run.',
+        'Reserved concurrency reduces the shared concurrency of the account, even when it is unused. The rates of the gateway, or the workflow, limit the concurrency.',
     }),
-    ...((is === 'api' || is === 'step') && {
+    ...((kind === 'api' || kind === 'step') && {
       'NIST.800.53.R5-LambdaDLQ':
-        'It is called by who waits for its answer, the gateway or the workflow, and hears of the failure. A dead-letter queue serves only calls that nobody waits for.',
+        'The gateway or the workflow waits for the response and receives the error. A dead-letter queue serves only asynchronous invocations.',
     }),
-    ...(is === 'stream' && {
+    ...(kind === 'stream' && {
       'NIST.800.53.R5-LambdaDLQ':
-        'Lambda reads the stream for it and puts what keeps failing on the queue of the event source mapping; a dead-letter queue of the function is never used.',
+        'The event source mapping has a queue for records that fail repeatedly. Lambda never uses a dead-letter queue of the function itself for a stream.',
     }),
   };
 }
 
-/** One function as it stands in the stack: its entry, and what was made of it. */
-export type DeployedFunction<Is extends ManifestEntry['kind'] = ManifestEntry['kind']> = {
+/** One function of the stack: its manifest entry and its construct. */
+export type DeployedFunction<Kind extends ManifestEntry['kind'] = ManifestEntry['kind']> = {
   readonly name: string;
-  readonly entry: ManifestEntry & { readonly kind: Is };
+  readonly entry: ManifestEntry & { readonly kind: Kind };
   readonly construct: ServiceFunction;
 };

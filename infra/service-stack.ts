@@ -19,11 +19,11 @@ import type { StatefulStack } from './stateful-stack.ts';
 import { StreamSource } from './stream-source.ts';
 import { stateMachineNameOf, Workflow } from './workflow.ts';
 
-/** What runs: functions, API, workflow, schedule, mail, and those who watch over them. It keeps nothing. */
+/** The service stack: functions, API, workflow, schedule, email, alarms, and dashboard. It stores no data. */
 export class ServiceStack extends Stack {
   constructor(scope: Construct, id: string, deployment: Deployment, stateful: StatefulStack) {
     const { prefix, stage, manifest, env } = deployment;
-    super(scope, id, { env, description: `What ${prefix} runs: functions, API, workflow, schedule, mail, alarms` });
+    super(scope, id, { env, description: `Service of ${prefix}: functions, API, workflow, schedule, email, alarms` });
     const { key } = stateful.encryption;
     const { table } = stateful.table;
     const { bucket } = stateful.inboundMail;
@@ -74,10 +74,10 @@ export class ServiceStack extends Stack {
     });
 
     api.addRoutes(
-      functionsOfKind('api', functions).map(({ name, entry, construct: made }) => ({
+      functionsOfKind('api', functions).map(({ name, entry, construct }) => ({
         name,
         entry,
-        function: made.function,
+        function: construct.function,
       })),
       stateful.users,
     );
@@ -86,41 +86,41 @@ export class ServiceStack extends Stack {
       stage,
       key,
       steps: Object.fromEntries(
-        functionsOfKind('step', functions).map(({ name, construct: made }) => [name, made.function]),
+        functionsOfKind('step', functions).map(({ name, construct }) => [name, construct.function]),
       ),
     });
-    for (const { name, entry, construct: made } of functionsOfKind('schedule', functions)) {
+    for (const { name, entry, construct } of functionsOfKind('schedule', functions)) {
       new Schedule(this, `${name}Schedule`, {
         entry,
-        function: made.function,
-        deadLetterQueue: deadLetterQueueOf(made),
+        function: construct.function,
+        deadLetterQueue: deadLetterQueueOf(construct),
       });
     }
-    for (const { name, construct: made } of functionsOfKind('stream', functions)) {
+    for (const { name, construct } of functionsOfKind('stream', functions)) {
       const { tableStreamArn } = table;
       if (tableStreamArn === undefined) throw new Error('The table has no stream.');
       new StreamSource(this, `${name}Stream`, {
-        function: made.function,
+        function: construct.function,
         streamArn: tableStreamArn,
         key,
-        deadLetterQueue: deadLetterQueueOf(made),
+        deadLetterQueue: deadLetterQueueOf(construct),
       });
     }
-    for (const { name, construct: made } of functionsOfKind('inbound-mail', functions)) {
+    for (const { name, construct } of functionsOfKind('inbound-mail', functions)) {
       const { emulated } = deployment;
       const address = stage.mail.inbound;
       const { bucketName } = bucket;
-      new InboundMailRule(this, `${name}Rule`, { prefix, address, bucketName, function: made.function, emulated });
+      new InboundMailRule(this, `${name}Rule`, { prefix, address, bucketName, function: construct.function, emulated });
     }
-    for (const { name, construct: made } of functionsOfKind('delivery-events', functions)) {
+    for (const { name, construct } of functionsOfKind('delivery-events', functions)) {
       new DeliveryEventRule(this, `${name}Rule`, {
-        function: made.function,
+        function: construct.function,
         configurationSetName: mailSending.configurationSetName,
-        deadLetterQueue: deadLetterQueueOf(made),
+        deadLetterQueue: deadLetterQueueOf(construct),
       });
     }
 
-    // An emulator measures nothing, and takes no alarm that adds up.
+    // An emulator has no metrics and supports no metric math in alarms.
     if (deployment.emulated) return;
     const metrics = new Metrics(deployment, { functions, api: api.api, stateMachine: workflow.stateMachine, table });
     const alarms = new Alarms(this, 'Alarms', { prefix, stage, key, functions, metrics });
@@ -128,14 +128,14 @@ export class ServiceStack extends Stack {
   }
 }
 
-function functionsOfKind<Is extends ManifestEntry['kind']>(
-  kind: Is,
+function functionsOfKind<Kind extends ManifestEntry['kind']>(
+  kind: Kind,
   functions: readonly DeployedFunction[],
-): readonly DeployedFunction<Is>[] {
-  return functions.filter((deployed): deployed is DeployedFunction<Is> => deployed.entry.kind === kind);
+): readonly DeployedFunction<Kind>[] {
+  return functions.filter((deployed): deployed is DeployedFunction<Kind> => deployed.entry.kind === kind);
 }
 
-function deadLetterQueueOf({ deadLetterQueue: deadLetters, node }: ServiceFunction) {
-  if (deadLetters === undefined) throw new Error(`${node.path} has nowhere to put what fails.`);
-  return deadLetters;
+function deadLetterQueueOf({ deadLetterQueue, node }: ServiceFunction) {
+  if (deadLetterQueue === undefined) throw new Error(`${node.path} has no dead-letter queue.`);
+  return deadLetterQueue;
 }

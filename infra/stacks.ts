@@ -3,7 +3,9 @@ import type { Deployment } from './deployment.ts';
 import { ServiceStack } from './service-stack.ts';
 import { StatefulStack } from './stateful-stack.ts';
 
-/** Builds a stage: what is kept in one stack, and what runs in another that can go and come back. */
+/**
+ * Creates the stacks of a stage: a stateful stack with the data, and a service stack that can be deleted and recreated.
+ */
 export function createStacks(
   app: App,
   input: Omit<Deployment, 'prefix'>,

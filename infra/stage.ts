@@ -135,8 +135,8 @@ function describeIssue(issue: z.core.$ZodIssue): readonly string[] {
 }
 
 /**
- * Returns the paths of the settings that still have placeholder values, such as an address at `example.com`. A stage with
- * placeholders can be synthesized but not deployed.
+ * Returns the paths of the settings that still have placeholder values, such as an address at `example.com`. A stage
+ * with placeholders can be synthesized but not deployed.
  */
 export function findPlaceholders(stage: Stage): readonly string[] {
   const pathsIn = (value: unknown, path: string): readonly string[] => {

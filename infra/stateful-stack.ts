@@ -8,14 +8,16 @@ import { RootSecret } from './root-secret.ts';
 import { StoreTable } from './table.ts';
 import { ServiceUserPool } from './user-pool.ts';
 
-/** What must outlive every deployment: the data, the secret and key that open them, who may sign in, the mail domain. */
+/**
+ * The stateful stack, which outlives every deployment: data, root secret, encryption key, accounts, and email domain.
+ */
 export class StatefulStack extends Stack {
   readonly encryption: EncryptionKey;
   readonly table: StoreTable;
   readonly rootSecret: RootSecret;
   readonly users: ServiceUserPool;
   readonly inboundMail: InboundMailBucket;
-  /** The bucket’s ARN as the other stack knows it: under a name that can be read where a right to it is explained. */
+  /** The bucket’s ARN, exported under a readable name. The acknowledgement of a wildcard finding contains this name. */
   readonly inboundMailBucketArn: string;
   readonly mail: MailIdentity;
 
@@ -23,7 +25,7 @@ export class StatefulStack extends Stack {
     const isRetained = stage.removalPolicy === 'retain';
     super(scope, id, {
       env,
-      description: `What ${prefix} keeps: table, key, root secret, accounts, mail domain`,
+      description: `Data of ${prefix}: table, key, root secret, accounts, email domain`,
       terminationProtection: isRetained,
     });
     const removalOptions = {

@@ -7,8 +7,8 @@ import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 
 /**
- * Hands every change of the table to a function. A batch that fails is halved until the change that it fails for is alone;
- * that one is tried a few times more and then set aside, so that it keeps none of the others waiting.
+ * Invokes a function with every change of the table. Lambda splits a failed batch in half until the failing change is
+ * isolated. It retries that change and then moves it to the dead-letter queue, so that other changes are not delayed.
  */
 export class StreamSource extends Construct {
   constructor(
@@ -48,7 +48,7 @@ export class StreamSource extends Construct {
       bisectBatchOnError: true,
       reportBatchItemFailures: true,
       retryAttempts: 5,
-      // The stream itself forgets after 24 hours.
+      // DynamoDB keeps stream records for 24 hours.
       maxRecordAge: Duration.hours(12),
       onFailure: new SqsDlq(props.deadLetterQueue),
     });

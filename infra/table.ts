@@ -15,8 +15,8 @@ import { suppressFindings } from './nag-suppressions.ts';
 import type { Stage } from './stage.ts';
 
 /**
- * The one table, as its schema says: kept from deletion, and restorable to any second of the last 35 days. A stage can name
- * one that was restored; then everything works on that, and the stage's own stays as it is.
+ * The table, as its schema defines it, with point-in-time recovery for the last 35 days and optional deletion
+ * protection. If the stage names a restored table, the service uses that one, and the stage's own table is unchanged.
  */
 export class StoreTable extends Construct {
   readonly table: Table | ITable;
@@ -55,7 +55,7 @@ export class StoreTable extends Construct {
     }
     suppressFindings(ownTable, {
       'NIST.800.53.R5-DynamoDBInBackupPlan':
-        'Point-in-time recovery restores any second of the last 35 days. Copies for longer are a matter of the organization’s own backup plan, which takes the table by its tag.',
+        'Point-in-time recovery restores any second of the last 35 days. For longer retention, the organization adds the table to its own backup plan.',
     });
     this.table = props.restoredTable === undefined ? ownTable : this.restoredTable(props.restoredTable, props.key);
   }

@@ -14,8 +14,8 @@ import { staffRoles } from '../functions/manifest.ts';
 import type { Stage } from './stage.ts';
 
 /**
- * Who can sign in: a user pool with a group for each staff role, and one client for people’s browsers. Access goes by the
- * e-mail address, so an address is proven before it counts and a new one replaces the old one only once it is proven too.
+ * The user pool, with a group for each staff role and one client for browsers. Access depends on the email address, so
+ * Cognito verifies an address before first use. A new address replaces the old one only after it is verified.
  */
 export class ServiceUserPool extends Construct {
   readonly userPool: UserPool;
@@ -62,7 +62,7 @@ export class ServiceUserPool extends Construct {
       userPoolClientName: 'console',
       generateSecret: false,
       preventUserExistenceErrors: true,
-      // The second flow needs credentials of the account: an operator’s, for a token on the command line.
+      // The second flow requires AWS credentials. Operators use it to get a token on the command line.
       authFlows: { userSrp: true, adminUserPassword: true },
       oAuth: {
         flows: { authorizationCodeGrant: true },
@@ -74,7 +74,7 @@ export class ServiceUserPool extends Construct {
       accessTokenValidity: Duration.hours(1),
       refreshTokenValidity: Duration.days(1),
       enableTokenRevocation: true,
-      // Whoever is signed in could otherwise write what access goes by.
+      // Without this restriction, users could change the email address that their access depends on.
       readAttributes: new ClientAttributes().withStandardAttributes({
         email: true,
         emailVerified: true,

@@ -9,12 +9,12 @@ import definition from '../workflows/exception-request.asl.json' with { type: 'j
 import type { Deployment } from './deployment.ts';
 import { suppressFindings } from './nag-suppressions.ts';
 
-/** The state machine's name: it is fixed, since the steps must know it before it is there. */
+/** Returns the name of the state machine. It is fixed, because the steps need its ARN before it exists. */
 export function stateMachineNameOf(prefix: string): string {
   return `${prefix}-exception-request`;
 }
 
-/** The workflow of an exception request: the file as it is, its placeholders filled with the functions of the steps. */
+/** The workflow of an exception request: the definition file, with placeholders replaced by the ARNs of the steps. */
 export class Workflow extends Construct {
   readonly stateMachine: StateMachine;
 
@@ -44,7 +44,7 @@ export class Workflow extends Construct {
           removalPolicy: RemovalPolicy.DESTROY,
         }),
         level: LogLevel.ERROR,
-        // The data of an execution has task tokens in it.
+        // The execution data contains task tokens.
         includeExecutionData: false,
       },
       removalPolicy: RemovalPolicy.DESTROY,
@@ -54,10 +54,10 @@ export class Workflow extends Construct {
     );
     suppressFindings(this.stateMachine, {
       'AwsSolutions-SF1':
-        'Every request’s history is in the ledger. The log is for what went wrong; at another level it would tell each step of each request again.',
-      'AwsSolutions-IAM5[Resource::*]':
-        'X-Ray and the delivery of logs know no resource that a right could be narrowed to.',
-      'NIST.800.53.R5-IAMNoInlinePolicy': 'The rights are the state machine’s own and go with its role.',
+        'The ledger has the history of every request. The log is for errors; at another level, it would duplicate every step of every request.',
+      'AwsSolutions-IAM5[Resource::*]': 'X-Ray and log delivery do not support resource-level permissions.',
+      'NIST.800.53.R5-IAMNoInlinePolicy':
+        'The permissions are specific to the state machine and are deleted with its role.',
     });
   }
 }

@@ -9,7 +9,9 @@ import { readProjectFile, root } from './project-files.ts';
 describe('the linter', () => {
   const report = z.object({ diagnostics: z.array(z.object({ category: z.string() })) });
 
-  /** Returns the rules that a file of `domain` with this source violates, under the Biome configuration of this project. */
+  /**
+   * Returns the rules that a file of `domain` with this source violates, under the Biome configuration of this project.
+   */
   function lint(source: string): string[] {
     const folder = mkdtempSync(join(tmpdir(), 'lint-'));
     try {
@@ -88,7 +90,7 @@ describe('the commands', () => {
   it('refuse Node 23 with one line', () => {
     const { status, stdout, stderr } = checkVersion('23.11.1');
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
-    expect(stderr).toMatch(/^Node 24 or later is needed and this is 23\.11\.1: .+\n$/);
+    expect(stderr).toMatch(/^This project requires Node 24 or later, but this is Node 23\.11\.1\. .+\n$/);
   });
 
   it.each(['24.0.0', '25.1.0'])('accept Node %s without output', (version) => {

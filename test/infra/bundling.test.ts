@@ -19,7 +19,9 @@ const names: readonly EntryName[] = [
   ...entryNamesOf('delivery-events'),
 ];
 
-/** All handlers bundled as they are deployed, in one go: what each is made of, how large it is, and what it still asks for. */
+/**
+ * The bundles of all handlers, built together as for a deployment, each with its packages, its size, and its imports.
+ */
 const bundles = (() => {
   const { metafile } = buildSync({
     ...bundleOptions,
@@ -30,11 +32,14 @@ const bundles = (() => {
   });
   return new Map(
     names.map((name) => {
-      const made = Object.values(metafile.outputs).find(({ entryPoint }) => entryPoint === fileOf(name));
-      if (made === undefined) throw new Error(`There is no bundle of ${name}.`);
-      const inputs = Object.keys(made.inputs);
+      const output = Object.values(metafile.outputs).find(({ entryPoint }) => entryPoint === fileOf(name));
+      if (output === undefined) throw new Error(`The function ${name} has no bundle.`);
+      const inputs = Object.keys(output.inputs);
       const packages = inputs.flatMap((path) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? []);
-      return [name, { ...made, packages: new Set(packages), asksFor: made.imports.map(({ path }) => path) }] as const;
+      return [
+        name,
+        { ...output, packages: new Set(packages), importedPaths: output.imports.map(({ path }) => path) },
+      ] as const;
     }),
   );
 })();
@@ -49,15 +54,15 @@ describe('the code of two functions', () => {
     rmSync(folder, { recursive: true });
   });
 
-  it('is a module of its own for each, with the policy beside it', () => {
-    // The CDK tells of each bundle as it makes it.
+  it('is a separate module for each, with the policy file in the same folder', () => {
+    // The CDK prints a line for each bundle.
     vi.spyOn(process.stderr, 'write').mockReturnValue(true);
     const app = new App({ outdir: folder });
     const stack = new Stack(app, 'S');
     const files = ['functions/api/admin.ts', 'functions/steps/raise-limit.ts'];
-    const made = new Bundles(files, 'policy.json');
+    const bundledCode = new Bundles(files, 'policy.json');
     for (const file of files) {
-      const code = made.codeOf(file);
+      const code = bundledCode.codeOf(file);
       new LambdaFunction(stack, file, { code, runtime: Runtime.NODEJS_24_X, handler: 'index.handler' });
     }
     app.synth();
@@ -66,24 +71,28 @@ describe('the code of two functions', () => {
     for (const asset of assets) {
       expect(readdirSync(join(folder, asset)).toSorted()).toEqual(['index.mjs', 'index.mjs.map', 'policy.json']);
       const file = JSON.stringify(join(folder, asset, 'index.mjs'));
-      const look = `import * as code from ${file}; console.log(typeof code.handler);`;
-      const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', look], { encoding: 'utf8' });
+      const script = `import * as code from ${file}; console.log(typeof code.handler);`;
+      const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
       expect(stdout).toBe('function\n');
     }
   });
 });
 
 describe('the bundle of a function', () => {
-  it('for activation has the one client that it needs: each more would cost every start', () => {
+  it('for activation has only the DynamoDB client, because each further client slows down a cold start', () => {
     expect(clientsOf('activation')).toEqual(['@aws-sdk/client-dynamodb']);
-    // The same look finds the others where they belong.
+    // The same check finds the other clients in the functions that need them.
     expect(clientsOf('sweep')).toEqual(['@aws-sdk/client-dynamodb', '@aws-sdk/client-sesv2', '@aws-sdk/client-sfn']);
   });
 
-  it.each(names)('of %s has a handler, and everything in it but what Node has', (name) => {
-    const { exports, asksFor, bytes } = bundles.get(name) ?? { exports: [], asksFor: ['nothing'], bytes: 0 };
+  it.each(names)('of %s exports a handler and imports only built-in modules of Node', (name) => {
+    const { exports, importedPaths, bytes } = bundles.get(name) ?? {
+      exports: [],
+      importedPaths: ['nothing'],
+      bytes: 0,
+    };
     expect(exports).toContain('handler');
-    expect(asksFor.filter((each) => !isBuiltin(each))).toEqual([]);
+    expect(importedPaths.filter((each) => !isBuiltin(each))).toEqual([]);
     expect(bytes).toBeLessThan(2.5 * 1024 * 1024);
   });
 });

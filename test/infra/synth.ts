@@ -1,22 +1,22 @@
 import { App } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { z } from 'zod';
-import { type ManifestEntry, manifest as theManifest } from '../../functions/manifest.ts';
+import { manifest as deployedManifest, type ManifestEntry } from '../../functions/manifest.ts';
 import type { ServiceStack } from '../../infra/service-stack.ts';
 import { createStacks } from '../../infra/stacks.ts';
-import { readStage, readStages, type Stage as StageOf } from '../../infra/stage.ts';
+import { readStage, readStages, type Stage } from '../../infra/stage.ts';
 import type { StatefulStack } from '../../infra/stateful-stack.ts';
 
 export type Manifest = Readonly<Record<string, ManifestEntry>>;
 
-/** One resource as CloudFormation is told of it. */
+/** One resource of a CloudFormation template, with its logical ID. */
 export type Resource = {
   readonly id: string;
   readonly Type: string;
   readonly Properties: Readonly<Record<string, unknown>>;
 };
-export type Stack = { readonly resources: readonly Resource[]; readonly text: string };
-export type Templates = { readonly stateful: Stack; readonly service: Stack };
+export type StackTemplate = { readonly resources: readonly Resource[]; readonly text: string };
+export type Templates = { readonly stateful: StackTemplate; readonly service: StackTemplate };
 
 const templateSchema = z.object({
   Resources: z.record(
@@ -25,27 +25,28 @@ const templateSchema = z.object({
   ),
 });
 
-export function stageNamed(name: string): StageOf {
-  const read = readStage(readStages(), name);
-  if (!read.ok) throw new Error(read.problem);
-  return read.stage;
+/** Returns a stage of `cdk.json`. */
+export function stageNamed(name: string): Stage {
+  const result = readStage(readStages(), name);
+  if (!result.ok) throw new Error(result.problem);
+  return result.stage;
 }
 
 type SynthOptions = {
   readonly stageName?: string;
-  /** What the stage says otherwise than `cdk.json`. */
-  readonly settings?: Partial<StageOf>;
+  /** Settings that replace those in `cdk.json`. */
+  readonly settings?: Partial<Stage>;
   readonly manifest?: Manifest;
   readonly emulated?: boolean;
-  /** Does something to the stacks before they are synthesized. */
+  /** Modifies the stacks before the synthesis. */
   readonly modify?: (stacks: { readonly stateful: StatefulStack; readonly service: ServiceStack }) => void;
 };
 
-/** The app with a stage of `cdk.json`; no code is bundled. */
+/** Creates the app with a stage of `cdk.json`, without bundled code. */
 export function createApp({
   stageName = 'prod',
   settings = {},
-  manifest = theManifest,
+  manifest = deployedManifest,
   emulated = false,
   modify,
 }: SynthOptions) {
@@ -60,10 +61,10 @@ export function createApp({
   return { app, ...stacks };
 }
 
-/** Both templates of a stage. */
+/** Synthesizes both templates of a stage. */
 export function synthesize(options: SynthOptions = {}): Templates {
   const { stateful, service } = createApp(options);
-  const read = (stack: StatefulStack | ServiceStack): Stack => {
+  const read = (stack: StatefulStack | ServiceStack): StackTemplate => {
     const json = Template.fromStack(stack).toJSON();
     const { Resources } = templateSchema.parse(json);
     return {
@@ -74,32 +75,32 @@ export function synthesize(options: SynthOptions = {}): Templates {
   return { stateful: read(stateful), service: read(service) };
 }
 
-/** The resources of one type. */
-export function ofType({ resources }: Stack, type: string): readonly Resource[] {
+/** Returns the resources of one type. */
+export function ofType({ resources }: StackTemplate, type: string): readonly Resource[] {
   return resources.filter(({ Type }) => Type === type);
 }
 
-/** A value of a template as one text: references in angle brackets, joined texts joined. */
-export function flatten(value: unknown): string {
+/** Returns a template value as a string: references in angle brackets, and `Fn::Join` applied. */
+export function toText(value: unknown): string {
   if (typeof value !== 'object' || value === null) return String(value);
-  if (Array.isArray(value)) return value.map(flatten).join(',');
+  if (Array.isArray(value)) return value.map(toText).join(',');
   const [[key, inner] = ['', '']] = Object.entries(value);
-  if (key === 'Ref' || key === 'Fn::ImportValue') return `<${flatten(inner)}>`;
-  if (key === 'Fn::GetAtt') return `<${Array.isArray(inner) ? inner.map(flatten).join('.') : flatten(inner)}>`;
+  if (key === 'Ref' || key === 'Fn::ImportValue') return `<${toText(inner)}>`;
+  if (key === 'Fn::GetAtt') return `<${Array.isArray(inner) ? inner.map(toText).join('.') : toText(inner)}>`;
   if (key === 'Fn::Join' && Array.isArray(inner)) {
     const [delimiter, parts] = inner;
-    return Array.isArray(parts) ? parts.map(flatten).join(flatten(delimiter)) : flatten(parts);
+    return Array.isArray(parts) ? parts.map(toText).join(toText(delimiter)) : toText(parts);
   }
   return JSON.stringify(value);
 }
 
-/** A value of a template as a list, whether one or several were written. */
+/** Returns a template value as a list. CloudFormation accepts one value in place of a list of one. */
 export function toList(value: unknown): readonly unknown[] {
   if (value === undefined) return [];
   return Array.isArray(value) ? value : [value];
 }
 
-/** What stands somewhere inside a value of a template, by the names that lead there. */
+/** Returns the value at a path inside a template value, or undefined. */
 export function valueAt(value: unknown, ...path: readonly (string | number)[]): unknown {
   return path.reduce<unknown>(
     (at, name) => (typeof at === 'object' && at !== null ? Reflect.get(at, name) : undefined),
