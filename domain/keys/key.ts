@@ -131,10 +131,10 @@ export type DraftAgreement = { readonly organization: { readonly name: string };
 /** Drafts an exception request with everything that the service already knows (MAK-5, OVR-3). */
 export function draftRequest(
   key: Pick<Key, 'type' | 'productGroup' | 'lastFive'>,
-  facts: { readonly agreement: DraftAgreement; readonly activationsRequested: number; readonly product?: Product },
+  details: { readonly agreement: DraftAgreement; readonly activationsRequested: number; readonly product?: Product },
   policy: Policy,
 ): ExceptionDraft {
-  const { agreement, activationsRequested, product } = facts;
+  const { agreement, activationsRequested, product } = details;
   const [firstCoveredProduct] = productsCovered('MAK', key.productGroup, policy.catalog);
   const draftProduct = product ?? firstCoveredProduct;
   return {

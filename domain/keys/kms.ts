@@ -118,14 +118,14 @@ export function countNewHosts(key: Pick<KmsKey, 'hosts'>, { now, policy }: Pick<
 
 function refuseHost(
   key: KmsKey,
-  about: {
+  details: {
     readonly existingHost: KmsHost | undefined;
     readonly request: HostActivationRequest;
     readonly agreement: DraftAgreement;
   },
   context: Pick<Context, 'now' | 'policy'>,
 ): RefusalResult {
-  const { existingHost, request, agreement } = about;
+  const { existingHost, request, agreement } = details;
   const limit = limitOf(key.grants);
   const reason =
     existingHost?.slot === 'standard'
@@ -141,7 +141,7 @@ function refuseHost(
 /** Lists the remedies for a KMS key at its limit (KMS-3): an override, a KMSADD request, or a replacement. */
 export function kmsRemedies(
   key: KmsKey,
-  about: { readonly agreement: DraftAgreement; readonly product?: Product },
+  details: { readonly agreement: DraftAgreement; readonly product?: Product },
   context: Pick<Context, 'now' | 'policy'>,
 ): readonly Remedy[] {
   const allowance = overrideAllowance(key, context);
@@ -155,7 +155,7 @@ export function kmsRemedies(
     {
       kind: 'KMSADD',
       available: true,
-      draft: draftRequest(key, { ...about, activationsRequested: allowance.remaining + 1 }, context.policy),
+      draft: draftRequest(key, { ...details, activationsRequested: allowance.remaining + 1 }, context.policy),
     },
     { kind: 'replacement', available: true },
   ];

@@ -26,7 +26,7 @@ export function callCenterHeadroom(key: Pick<Mak, 'grants'>, policy: Policy): nu
  */
 export function makRemedies(
   key: Pick<Mak, 'type' | 'productGroup' | 'lastFive' | 'grants'>,
-  about: { readonly agreement: DraftAgreement; readonly product?: Product },
+  details: { readonly agreement: DraftAgreement; readonly product?: Product },
   policy: Policy,
 ): readonly Remedy[] {
   const headroom = callCenterHeadroom(key, policy);
@@ -36,7 +36,7 @@ export function makRemedies(
     {
       kind: 'MAKADD',
       available: true,
-      draft: draftRequest(key, { ...about, activationsRequested }, policy),
+      draft: draftRequest(key, { ...details, activationsRequested }, policy),
     },
   ];
 }
@@ -45,7 +45,7 @@ export function makRemedies(
 export function refuseAtLimit(
   key: Pick<Mak, 'type' | 'productGroup' | 'lastFive' | 'grants'>,
   used: number,
-  about: { readonly agreement: DraftAgreement; readonly product?: Product },
+  details: { readonly agreement: DraftAgreement; readonly product?: Product },
   policy: Policy,
 ): RefusalResult {
   const limit = limitOf(key.grants);
@@ -60,7 +60,7 @@ export function refuseAtLimit(
     {
       limit,
       used,
-      remedies: makRemedies(key, about, policy),
+      remedies: makRemedies(key, details, policy),
     },
   );
 }
