@@ -4,8 +4,8 @@ import { readStage, readStages } from '../infra/stage.ts';
 import { findApiUrl, outputsFile } from './deploy.ts';
 
 /*
- * `npm run smoke -- --stage X`, or `--url https://…`: sends a deployed stage three requests that change nothing, and prints
- * a pass or a failure for each response.
+ * `npm run smoke -- --stage X`, or `--url https://…`: sends a deployed stage three requests that change nothing, and
+ * prints a pass or a failure for each response.
  */
 
 /** An error that the user can fix. The command prints its message on one line, without a stack trace. */
