@@ -5,30 +5,30 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { root } from '../project-files.ts';
 
-/** `local/main.ts` in a process of its own, as it was started. */
+/** A process that runs `local/main.ts`. */
 export type SpawnedSystem = {
   readonly pid: number;
-  /** All that it printed so far. */
+  /** The standard output so far. */
   readonly out: () => string;
   readonly err: () => string;
-  /** The address on its ready line; undefined when it ended without one. */
+  /** The address on the ready line; undefined when the process ended without one. */
   readonly ready: Promise<string | undefined>;
-  /** Its exit code, or the signal that it died of. */
+  /** The exit code, or the signal that ended the process. */
   readonly ended: Promise<number | string | null>;
   kill(signal: NodeJS.Signals): void;
 };
 
 const running = new Set<SpawnedSystem>();
 
-/** Ends whatever is still running: for the end of a test, or of a file. */
+/** Kills all systems that still run, at the end of a test or a file. */
 export async function stopAll(): Promise<void> {
   for (const each of running) each.kill('SIGKILL');
   await Promise.all([...running].map(({ ended }) => ended));
 }
 
 /**
- * Starts `local/main.ts` on a free port with an empty world, or as the environment says. It does not outlive this
- * process. `before` is what Node runs first in it.
+ * Starts `local/main.ts` on a free port without sample data, unless the environment has other values. It ends with this
+ * process. Node runs the `preload` code first. `wrapper` is a command that runs the system.
  */
 export function spawnSystem(
   environment: Readonly<Record<string, string | undefined>> = {},
@@ -76,17 +76,17 @@ export function spawnSystem(
   return spawned;
 }
 
-/** The address of a system that must start. */
+/** Returns the address of a system once it is ready. Throws if it does not start. */
 export async function waitForAddress(system: SpawnedSystem): Promise<string> {
   const address = await system.ready;
   if (address === undefined) throw new Error(`The system did not start: ${system.err()}`);
   return address;
 }
 
-/** Whether commands for a shell can be tried here: they use curl, as people would. */
+/** True if curl is installed. The commands in the documentation use it. */
 export const hasCurl = (process.env.PATH ?? '').split(':').some((folder) => existsSync(join(folder, 'curl')));
 
-/** The processes that descend from one, as far as they are still there. */
+/** Returns the IDs of the running descendants of a process. */
 export function descendantsOf(pid: number): number[] {
   const children = readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
@@ -99,7 +99,7 @@ function parentOf(pid: number): number | undefined {
   try {
     return Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
   } catch {
-    // It ended while we looked.
+    // The process has ended meanwhile.
     return undefined;
   }
 }

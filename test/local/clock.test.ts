@@ -9,7 +9,7 @@ import { mondayBeforeNine, mondayNine, mondayTen, nextMondayNine, tuesdayNine } 
 
 const milliseconds = (at: string) => Date.parse(at);
 
-/** A wall clock that stands where it is put. */
+/** A wall clock that does not run, and that tests can set. */
 const wallAt = (start: string) => {
   let at = milliseconds(start);
   const wall = () => at;
@@ -19,12 +19,12 @@ const wallAt = (start: string) => {
   return wall;
 };
 
-describe('a clock that nobody has wound', () => {
-  it('says what the wall clock says', () => {
+describe('a clock that was not advanced', () => {
+  it('shows the time of the wall clock', () => {
     expect(createClock({ wall: wallAt(mondayNine) }).now()).toBe(mondayNine);
   });
 
-  it('starts where it is told to and then runs as fast as the wall clock', () => {
+  it('starts at the given time and runs at the speed of the wall clock', () => {
     const wall = wallAt(nextMondayNine);
     const clock = createClock({ startEpochMilliseconds: milliseconds(mondayNine), wall });
     expect(clock.now()).toBe(mondayNine);
@@ -32,7 +32,7 @@ describe('a clock that nobody has wound', () => {
     expect(clock.now()).toBe(addDuration(mondayNine, { minutes: 7 }));
   });
 
-  it('stands still while a wall clock that was set back catches up', () => {
+  it('pauses until a wall clock that was set back catches up', () => {
     const wall = wallAt(mondayTen);
     const clock = createClock({ wall });
     wall.set(mondayNine);
@@ -42,8 +42,8 @@ describe('a clock that nobody has wound', () => {
   });
 });
 
-describe('moving the clock', () => {
-  it('puts it on the moment, from where it runs on', () => {
+describe('advancing the clock', () => {
+  it('sets the new time, from which the clock keeps running', () => {
     const wall = wallAt(mondayNine);
     const clock = createClock({ wall });
     expect(clock.advanceTo(tuesdayNine)).toBe(true);
@@ -52,7 +52,7 @@ describe('moving the clock', () => {
     expect(clock.now()).toBe(addDuration(tuesdayNine, { hours: 1 }));
   });
 
-  it('takes the moment that it shows, and refuses the millisecond before', () => {
+  it('accepts the current time, and refuses the millisecond before', () => {
     const clock = createClock({ wall: wallAt(mondayNine) });
     expect(clock.advanceTo(mondayBeforeNine)).toBe(false);
     expect(clock.now()).toBe(mondayNine);
@@ -60,21 +60,21 @@ describe('moving the clock', () => {
     expect(clock.now()).toBe(mondayNine);
   });
 
-  it('never makes it show a time earlier than one it has shown, whatever is done to it', () => {
-    const act = fc.oneof(
+  it('never makes the clock show an earlier time than before', () => {
+    const actionArbitrary = fc.oneof(
       fc.record({ wall: fc.integer({ min: 0, max: 1e12 }) }),
       fc.record({ advanceTo: fc.integer({ min: 0, max: 4e12 }) }),
     );
     fc.assert(
-      fc.property(fc.array(act), (acts) => {
+      fc.property(fc.array(actionArbitrary), (actions) => {
         let at = 0;
         const clock = createClock({ wall: () => at });
-        let shown = clock.now();
-        for (const one of acts) {
-          if ('wall' in one) at = one.wall;
-          else clock.advanceTo(instantAt(one.advanceTo));
-          expect(clock.now() >= shown).toBe(true);
-          shown = clock.now();
+        let latest = clock.now();
+        for (const action of actions) {
+          if ('wall' in action) at = action.wall;
+          else clock.advanceTo(instantAt(action.advanceTo));
+          expect(clock.now() >= latest).toBe(true);
+          latest = clock.now();
         }
       }),
     );
@@ -89,59 +89,59 @@ describe('a duration', () => {
     ['P1M', '2026-07-01T16:00:00.000Z'],
     ['PT0S', '2026-06-01T16:00:00.000Z'],
     ['-PT1S', '2026-06-01T15:59:59.000Z'],
-  ])('of %s after Monday at nine leads to %s', (duration, then) => {
-    expect(addIsoDuration(mondayNine, duration)).toBe(then);
+  ])('of %s after Monday at nine ends at %s', (duration, end) => {
+    expect(addIsoDuration(mondayNine, duration)).toBe(end);
   });
 
-  it.each(['', '1 day', 'P', 'P8000Y', '-P3000Y', 'P999999999Y'])('of "%s" leads nowhere', (duration) => {
+  it.each(['', '1 day', 'P', 'P8000Y', '-P3000Y', 'P999999999Y'])('of "%s" has no end', (duration) => {
     expect(addIsoDuration(mondayNine, duration)).toBeUndefined();
   });
 });
 
-describe('a clock that is kept in a folder', () => {
+describe('a clock with a data folder', () => {
   let folder: string;
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'clock-'));
   });
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  it('is as far ahead after a restart as before, whatever start it is then given', () => {
+  it('keeps its offset after a restart, and ignores another start time', () => {
     const wall = wallAt(mondayNine);
     createClock({ wall, folder: join(folder, 'not-there-yet') }).advanceTo(addDuration(mondayNine, { days: 21 }));
     wall.set(mondayTen);
-    const again = createClock({ wall, folder: join(folder, 'not-there-yet'), startEpochMilliseconds: 0 });
-    expect(again.now()).toBe(addDuration(mondayTen, { days: 21 }));
+    const restarted = createClock({ wall, folder: join(folder, 'not-there-yet'), startEpochMilliseconds: 0 });
+    expect(restarted.now()).toBe(addDuration(mondayTen, { days: 21 }));
   });
 
-  it('is not kept when it was only looked at', () => {
+  it('writes no file when only its time is read', () => {
     createClock({ folder }).now();
     expect(() => readFileSync(join(folder, 'clock.json'))).toThrow('ENOENT');
   });
 
-  it.each(['', 'not JSON', '{"offsetMilliseconds":"a lot"}'])('does not start from a file that says "%s"', (text) => {
+  it.each(['', 'not JSON', '{"offsetMilliseconds":"a lot"}'])('does not start from a file with "%s"', (text) => {
     writeFileSync(join(folder, 'clock.json'), text);
-    expect(() => createClock({ folder })).toThrow(/clock\.json does not say how far the clock is ahead\. Delete it/);
+    expect(() => createClock({ folder })).toThrow(/clock\.json has no valid clock offset\. Delete the file/);
   });
 });
 
-describe('a moment that somebody wrote', () => {
+describe('an instant from outside', () => {
   it.each([
     ['2026-06-01T16:00:00Z', mondayNine],
     ['2026-06-01T16:00:00.0009Z', mondayNine],
     ['2026-06-01T09:00:00-07:00', mondayNine],
     ['9999-12-31T23:59:59.999Z', '9999-12-31T23:59:59.999Z'],
-  ])('is taken: %s', (text, moment) => {
-    expect(IsoInstant.parse(text)).toBe(moment);
+  ])('is accepted: %s', (text, expected) => {
+    expect(IsoInstant.parse(text)).toBe(expected);
   });
 
   it.each(['2026-06-01', '2026-06-01T16:00:00', '2026-02-30T16:00:00Z', 'now', 0, '9999-12-31T23:59:59-01:00'])(
-    'is not taken: %s',
+    'is refused: %s',
     (text) => {
       expect(IsoInstant.safeParse(text).success).toBe(false);
     },
   );
 
-  it('is the same as the one at that many milliseconds', () => {
+  it('equals the instant of its Unix time', () => {
     expect(instantAt(Date.parse(mondayNine))).toBe(mondayNine);
     expect(() => instantAt(253_402_300_800_000)).toThrow();
   });

@@ -10,28 +10,28 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(parent, { recursive: true }));
 
-describe('a folder for the data', () => {
-  it('is made where there is none', async () => {
-    const giveBack = await lockDataFolder(join(parent, 'a', 'b'));
+describe('a data folder', () => {
+  it('is created if it does not exist', async () => {
+    const unlock = await lockDataFolder(join(parent, 'a', 'b'));
     expect(existsSync(join(parent, 'a', 'b'))).toBe(true);
-    await giveBack();
+    await unlock();
   });
 
-  it.runIf(process.platform === 'linux')('is one system’s at a time, by whatever name', async () => {
-    const giveBack = await lockDataFolder(join(parent, 'data'));
+  it.runIf(process.platform === 'linux')('is locked for one system at a time, also under another name', async () => {
+    const unlock = await lockDataFolder(join(parent, 'data'));
     symlinkSync(join(parent, 'data'), join(parent, 'other-name'));
     await expect(lockDataFolder(join(parent, 'other-name'))).rejects.toThrow(
       /^Another system is using the data in .*\.$/,
     );
-    await giveBack();
+    await unlock();
     await (await lockDataFolder(join(parent, 'other-name')))();
   });
 
-  it('is refused in one line where it is a file', async () => {
+  it('is refused in one line if it is a file', async () => {
     writeFileSync(join(parent, 'file'), '');
-    await expect(lockDataFolder(join(parent, 'file'))).rejects.toThrow(/^DATA names .*file, which cannot be used/);
+    await expect(lockDataFolder(join(parent, 'file'))).rejects.toThrow(/^DATA is .*file, which cannot be used/);
     await expect(lockDataFolder(join(parent, 'file', 'below'))).rejects.toThrow(
-      /^DATA names .*below, which cannot be used/,
+      /^DATA is .*below, which cannot be used/,
     );
   });
 });

@@ -12,7 +12,7 @@ afterAll(stopAll);
 
 type RequestOptions = { readonly method?: string; readonly body?: unknown; readonly token?: string };
 
-async function ask(path: string, { method, body, token }: RequestOptions = {}) {
+async function request(path: string, { method, body, token }: RequestOptions = {}) {
   const response = await fetch(new URL(path, address), {
     method: method ?? (body === undefined ? 'GET' : 'POST'),
     headers: token === undefined ? {} : { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
@@ -23,30 +23,30 @@ async function ask(path: string, { method, body, token }: RequestOptions = {}) {
   return { status: response.status, headers: response.headers, text, body: isJson ? JSON.parse(text) : undefined };
 }
 
-/** What a route of the local system answers when it says no. */
+/** Returns the expected problem of a local route. */
 const problem = (status: number, code: string) => ({
   status,
   body: { type: `urn:volume-activation:problem:${code}`, status, code, title: expect.any(String) },
 });
 
 const tokenFor = async (email: string, roles: readonly string[] = []) =>
-  z.object({ token: z.string() }).parse((await ask('/_local/tokens', { body: { email, roles } })).body).token;
-const now = async () => z.object({ now: z.string() }).parse((await ask('/_local/clock')).body).now as Instant;
+  z.object({ token: z.string() }).parse((await request('/_local/tokens', { body: { email, roles } })).body).token;
+const now = async () => z.object({ now: z.string() }).parse((await request('/_local/clock')).body).now as Instant;
 
 describe('POST /_local/tokens', () => {
-  it('gives a token that the API takes, without asking for a content type', async () => {
+  it('issues a token that the API accepts, and needs no content type', async () => {
     const token = await tokenFor('ada.lind@contoso.example');
-    expect(await ask('/agreements', { token })).toMatchObject({
+    expect(await request('/agreements', { token })).toMatchObject({
       status: 200,
       body: { items: [{ agreementId: contoso.agreementNumber }] },
     });
   });
 
-  it('gives it the roles that are asked for', async () => {
+  it('issues a token with the requested roles', async () => {
     const path = '/call-center/keys?agreementId=V4407182';
     const agent = await tokenFor('carla.ortiz@vendor.example', ['call-center']);
-    expect(await ask(path, { token: agent })).toMatchObject({ status: 200 });
-    expect(await ask(path, { token: await tokenFor('carla.ortiz@vendor.example') })).toMatchObject({ status: 403 });
+    expect(await request(path, { token: agent })).toMatchObject({ status: 200 });
+    expect(await request(path, { token: await tokenFor('carla.ortiz@vendor.example') })).toMatchObject({ status: 403 });
   });
 
   it.each([
@@ -57,35 +57,35 @@ describe('POST /_local/tokens', () => {
     ['{"email":"nobody"}', 422, 'invalid-request'],
     ['{"email":"a@b.example","roles":["king"]}', 422, 'invalid-request'],
     ['{"email":"a@b.example","role":"call-center"}', 422, 'invalid-request'],
-  ])('answers %j with %i %s', async (body, status, code) => {
-    const answer = await ask('/_local/tokens', { method: 'POST', body });
-    expect(answer).toMatchObject(problem(status, code));
-    expect(answer.headers.get('content-type')).toBe('application/problem+json');
+  ])('refuses %j with %i %s', async (body, status, code) => {
+    const response = await request('/_local/tokens', { method: 'POST', body });
+    expect(response).toMatchObject(problem(status, code));
+    expect(response.headers.get('content-type')).toBe('application/problem+json');
   });
 
-  it('names the field that is wrong', async () => {
-    expect((await ask('/_local/tokens', { body: { email: 'nobody' } })).body).toMatchObject({
+  it('names the invalid field', async () => {
+    expect((await request('/_local/tokens', { body: { email: 'nobody' } })).body).toMatchObject({
       errors: [{ pointer: '/email', message: expect.any(String) }],
     });
   });
 });
 
 describe('GET and POST /_local/clock', () => {
-  it('tell the time and move it on to a moment, or by a duration', async () => {
+  it('return the time, and advance it to an instant or by a duration', async () => {
     const before = await now();
-    expect(await ask('/_local/clock', { body: { advance: 'P1DT2H' } })).toMatchObject({ status: 200 });
+    expect(await request('/_local/clock', { body: { advance: 'P1DT2H' } })).toMatchObject({ status: 200 });
     const advanced = await now();
     expect(advanced >= addDuration(before, { hours: 26 })).toBe(true);
     const target = addDuration(advanced, { days: 1 });
-    const { status, body } = await ask('/_local/clock', { body: { now: target } });
+    const { status, body } = await request('/_local/clock', { body: { now: target } });
     expect(status).toBe(200);
     expect(body.now >= target).toBe(true);
     expect((await now()) >= body.now).toBe(true);
   });
 
-  it('take a moment with an offset', async () => {
+  it('accept an instant with an offset', async () => {
     const target = `${addDuration(await now(), { days: 1 }).slice(0, 19)}+00:00`;
-    expect(await ask('/_local/clock', { body: { now: target } })).toMatchObject({ status: 200 });
+    expect(await request('/_local/clock', { body: { now: target } })).toMatchObject({ status: 200 });
   });
 
   it.each([
@@ -97,29 +97,29 @@ describe('GET and POST /_local/clock', () => {
     ['{"now":"tomorrow"}', 422, 'invalid-request'],
     ['{"now":"2000-01-01T00:00:00Z"}', 409, 'clock-only-forward'],
     ['{"advance":"-PT1S"}', 409, 'clock-only-forward'],
-  ])('answer %j with %i %s, and do not move it', async (body, status, code) => {
+  ])('refuse %j with %i %s, and do not advance the clock', async (body, status, code) => {
     const before = await now();
-    expect(await ask('/_local/clock', { method: 'POST', body })).toMatchObject(problem(status, code));
+    expect(await request('/_local/clock', { method: 'POST', body })).toMatchObject(problem(status, code));
     expect((await now()) < addDuration(before, { minutes: 5 })).toBe(true);
   });
 
-  it('answer both of two who wind it at the same time', async () => {
+  it('accept two concurrent advances', async () => {
     const before = await now();
-    const wind = () => ask('/_local/clock', { body: { advance: 'P1D' } });
-    expect((await Promise.all([wind(), wind()])).map(({ status }) => status)).toEqual([200, 200]);
+    const advance = () => request('/_local/clock', { body: { advance: 'P1D' } });
+    expect((await Promise.all([advance(), advance()])).map(({ status }) => status)).toEqual([200, 200]);
     expect((await now()) >= addDuration(before, { days: 2 })).toBe(true);
   });
 });
 
-describe('a request that takes its time', () => {
-  it('has told people, moved its workflow on and reminded when the clock was wound past that', async () => {
+describe('a request over 30 days', () => {
+  it('has sent its emails and reminders, and its workflow has ended, after an advance of the clock', async () => {
     const token = await tokenFor('ada.lind@contoso.example');
-    const { body: keys } = await ask('/agreements/V4407182/keys', { token });
+    const { body: keys } = await request('/agreements/V4407182/keys', { token });
     const mak = z
       .array(z.looseObject({ type: z.string(), lastFive: z.string() }))
       .parse(keys.items)
       .find(({ type }) => type === 'MAK');
-    const { status, body: request } = await ask('/exceptions', {
+    const { status, body: submitted } = await request('/exceptions', {
       token,
       body: {
         kind: 'MAKADD',
@@ -134,30 +134,30 @@ describe('a request that takes its time', () => {
       },
     });
     expect(status).toBe(202);
-    // When the answer comes all is quiet: nothing need be waited for.
-    await ask('/_local/clock', { body: { advance: 'PT0S' } });
+    // The response comes when no work is pending.
+    await request('/_local/clock', { body: { advance: 'PT0S' } });
     const toNoor = '/_local/mail?to=NOOR.Haddad@contoso.example';
-    const { body: asked } = await ask(toNoor);
-    expect(asked.items).toMatchObject([
+    const { body: firstEmails } = await request(toNoor);
+    expect(firstEmails.items).toMatchObject([
       {
         to: 'noor.haddad@contoso.example',
         from: expect.stringContaining('@'),
-        subject: expect.stringContaining(request.exceptionId),
+        subject: expect.stringContaining(submitted.exceptionId),
         text: expect.stringContaining(`${address}/approvals/`),
         html: expect.stringContaining('<html'),
         at: expect.stringMatching(/Z$/),
       },
     ]);
 
-    await ask('/_local/clock', { body: { advance: 'P30D' } });
-    const { body: reminded } = await ask(toNoor);
-    expect(reminded.items.length).toBeGreaterThan(3);
-    const times: string[] = reminded.items.map(({ at }: { at: string }) => at);
+    await request('/_local/clock', { body: { advance: 'P30D' } });
+    const { body: laterEmails } = await request(toNoor);
+    expect(laterEmails.items.length).toBeGreaterThan(3);
+    const times: string[] = laterEmails.items.map(({ at }: { at: string }) => at);
     expect(times).toEqual(times.toSorted().toReversed());
-    const { body: everything } = await ask('/_local/mail');
-    expect(everything.items.length).toBeGreaterThan(reminded.items.length);
+    const { body: allEmails } = await request('/_local/mail');
+    expect(allEmails.items.length).toBeGreaterThan(laterEmails.items.length);
 
-    const { body: workflow } = await ask(`/_local/workflows/${request.exceptionId}`);
+    const { body: workflow } = await request(`/_local/workflows/${submitted.exceptionId}`);
     const states = z.array(z.object({ state: z.string(), at: z.iso.datetime() })).parse(workflow.states);
     expect(states.map(({ state }) => state)).toEqual([
       'Choose the next step',
@@ -168,49 +168,49 @@ describe('a request that takes its time', () => {
       'Request is closed',
     ]);
     expect(states.map(({ at }) => at)).toEqual(states.map(({ at }) => at).toSorted());
-    expect((await ask(`/exceptions/${request.exceptionId}`, { token })).body.status).toBe('lapsed');
+    expect((await request(`/exceptions/${submitted.exceptionId}`, { token })).body.status).toBe('lapsed');
   });
 });
 
-describe('the mail box page', () => {
-  it('shows the mails, one of them open, and that mail as it is in a frame that runs nothing', async () => {
-    const list = await ask('/_local/mailbox');
+describe('the mailbox page', () => {
+  it('shows the emails, and an open one in a frame without scripts', async () => {
+    const list = await request('/_local/mailbox');
     expect(list.status).toBe(200);
     expect(list.headers.get('content-type')).toBe('text/html; charset=utf-8');
     expect(list.headers.get('content-security-policy')).toContain("default-src 'none'");
     const [, open = ''] = /href="(\/_local\/mailbox\/\d+)"/.exec(list.text) ?? [];
-    expect((await ask(open)).text).toContain(`<iframe`);
-    const frame = await ask(`${open}/html`);
+    expect((await request(open)).text).toContain(`<iframe`);
+    const frame = await request(`${open}/html`);
     expect(frame.text).toContain('<base target="_blank">');
     expect(frame.headers.get('content-security-policy')).toMatch(
       /sandbox allow-popups allow-popups-to-escape-sandbox$/,
     );
   });
 
-  it('is not found for a mail that there is not, and is still the mail box', async () => {
+  it('has the status 404 for an unknown email, and still shows the mailbox', async () => {
     for (const path of [
       '/_local/mailbox/99999',
       '/_local/mailbox/0',
       '/_local/mailbox/one',
       '/_local/mailbox/1/text',
     ]) {
-      const answer = await ask(path);
-      expect({ path, status: answer.status }).toEqual({ path, status: 404 });
-      expect(answer.text).toContain('Mailbox');
+      const response = await request(path);
+      expect({ path, status: response.status }).toEqual({ path, status: 404 });
+      expect(response.text).toContain('Mailbox');
     }
   });
 });
 
 describe('the first page', () => {
-  it.each(['/', '/_local'])('at %s says what runs and who can sign in', async (path) => {
-    const { status, text } = await ask(path);
+  it.each(['/', '/_local'])('at %s shows the addresses and who can sign in', async (path) => {
+    const { status, text } = await request(path);
     expect(status).toBe(200);
     expect(text).toContain('/_local/mailbox');
     expect(text).toContain('ada.lind@contoso.example');
   });
 });
 
-describe('a route that there is not', () => {
+describe('an unknown route', () => {
   it.each([
     '/_local/nothing',
     '/_local/',
@@ -218,61 +218,61 @@ describe('a route that there is not', () => {
     '/_local/workflows/',
     '/_local/workflows/EX-0',
     '/_local/toString',
-  ])('is answered with a problem: %s', async (path) => {
-    expect(await ask(path)).toMatchObject(problem(404, 'not-found'));
+  ])('gets a problem: %s', async (path) => {
+    expect(await request(path)).toMatchObject(problem(404, 'not-found'));
   });
 
   it.each([
     ['GET', '/_local/tokens', 'POST'],
     ['DELETE', '/_local/clock', 'GET, POST'],
     ['POST', '/_local/mail', 'GET'],
-  ])('by its method is told what there is instead: %s %s', async (method, path, allowed) => {
-    const answer = await ask(path, { method });
-    expect(answer).toMatchObject(problem(405, 'method-not-allowed'));
-    expect(answer.headers.get('allow')).toBe(allowed);
+  ])('gets the allowed methods if only the method is wrong: %s %s', async (method, path, allowed) => {
+    const response = await request(path, { method });
+    expect(response).toMatchObject(problem(405, 'method-not-allowed'));
+    expect(response.headers.get('allow')).toBe(allowed);
   });
 
-  it('is the API’s, where it does not begin with /_local', async () => {
-    for (const path of ['/_locally', '/nothing']) expect(await ask(path)).toMatchObject(problem(404, 'not-found'));
+  it('belongs to the API if it does not begin with /_local', async () => {
+    for (const path of ['/_locally', '/nothing']) expect(await request(path)).toMatchObject(problem(404, 'not-found'));
   });
 });
 
 describe('the gateway', () => {
-  it('names every answer', async () => {
+  it('gives every response a request ID', async () => {
     for (const path of ['/health', '/nothing', '/_local/clock', '/']) {
-      expect((await ask(path)).headers.get('x-request-id')).toMatch(/\S/);
+      expect((await request(path)).headers.get('x-request-id')).toMatch(/\S/);
     }
   });
 
-  it('refuses more than ten megabytes itself, and less than that by the function', async () => {
+  it('refuses more than 10 MB itself, and leaves smaller bodies to the function', async () => {
     const body = (bytes: number) => 'a'.repeat(bytes);
-    expect((await ask('/activations', { body: body(10 * 1024 * 1024 + 1) })).body).toEqual({
+    expect((await request('/activations', { body: body(10 * 1024 * 1024 + 1) })).body).toEqual({
       message: 'Request Entity Too Large',
     });
-    expect(await ask('/activations', { body: body(100 * 1024) })).toMatchObject(problem(413, 'too-large'));
+    expect(await request('/activations', { body: body(100 * 1024) })).toMatchObject(problem(413, 'too-large'));
   });
 
-  it('takes a path that is not well encoded for one that there is not', async () => {
-    expect((await ask('/keys/%E0%A4%A', { token: await tokenFor('ada.lind@contoso.example') })).status).toBe(404);
+  it('has no route for a path with invalid encoding', async () => {
+    expect((await request('/keys/%E0%A4%A', { token: await tokenFor('ada.lind@contoso.example') })).status).toBe(404);
   });
 
-  it('does not take a token that somebody else made', async () => {
+  it('refuses a token with another signature', async () => {
     const token = await tokenFor('ada.lind@contoso.example');
-    expect(await ask('/agreements', { token: `${token.slice(0, -4)}AAAA` })).toMatchObject(
+    expect(await request('/agreements', { token: `${token.slice(0, -4)}AAAA` })).toMatchObject(
       problem(401, 'unauthenticated'),
     );
-    expect(await ask('/agreements')).toMatchObject(problem(401, 'unauthenticated'));
+    expect(await request('/agreements')).toMatchObject(problem(401, 'unauthenticated'));
   });
 });
 
-describe('an installation id of the seeded world', () => {
-  it('is one that the API takes, and of one machine only', async () => {
+describe('an installation ID of the sample data', () => {
+  it('is valid for the API, and unique', async () => {
     const ids = Array.from({ length: 200 }, (_, machine) => installationIdOf(machine));
     expect(new Set(ids).size).toBe(200);
     for (const installationId of ids.slice(0, 3)) {
       const body = { productKey: 'BCDFG-HJKMP-QRTVW-XY234-6789B', installationId, product: 'windows-vista-enterprise' };
       const token = await tokenFor('ada.lind@contoso.example');
-      expect(await ask('/activations', { body, token })).toMatchObject(problem(404, 'unknown-key'));
+      expect(await request('/activations', { body, token })).toMatchObject(problem(404, 'unknown-key'));
     }
   });
 });

@@ -44,15 +44,15 @@ const signIn = async (address: string, email: string, roles: readonly string[] =
   z.object({ token: z.string() }).parse(JSON.parse((await post(`${address}/_local/tokens`, { email, roles })).body))
     .token;
 
-describe('a system that is told to stop', () => {
+describe('a system that gets a signal', () => {
   it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
-    'by %s ends with 0, and so does all that it started',
+    'exits with 0 on %s and stops all its processes',
     async (signal) => {
       const system = spawnSystem();
       const address = await waitForAddress(system);
       const started = descendantsOf(system.pid);
       expect(started.length).toBeGreaterThan(0);
-      // npm passes on a Ctrl-C that the terminal has sent already.
+      // npm forwards a Ctrl-C that the terminal has already sent.
       system.kill(signal);
       system.kill(signal);
       expect(await system.ended).toBe(0);
@@ -62,7 +62,7 @@ describe('a system that is told to stop', () => {
     },
   );
 
-  it('while it starts ends as well, with all that it started', async () => {
+  it('also stops all its processes during its start', async () => {
     const system = spawnSystem({ SEED: '' });
     let started: number[] = [];
     while (started.length === 0) {
@@ -76,7 +76,7 @@ describe('a system that is told to stop', () => {
   });
 });
 
-describe('a system that is killed outright', () => {
+describe('a system that is killed', () => {
   it('leaves no process behind', async () => {
     const system = spawnSystem();
     await waitForAddress(system);
@@ -86,7 +86,7 @@ describe('a system that is killed outright', () => {
     expect(await allGone(started)).toBe(true);
   });
 
-  it('is not outlived by its engines, nor does it outlive who started it', async () => {
+  it('ends with its parent process, and its engines end with it', async () => {
     const system = spawnSystem({}, { wrapper: ['sh', '-c', '"$@"; exit $?', 'sh'] });
     await waitForAddress(system);
     const started = descendantsOf(system.pid);
@@ -97,18 +97,18 @@ describe('a system that is killed outright', () => {
 });
 
 describe('a system that cannot start', () => {
-  /** What it said when it ended. */
-  async function complaintOf(system: SpawnedSystem): Promise<string> {
+  /** Returns the error output of a system that must not start. */
+  async function errorOutputOf(system: SpawnedSystem): Promise<string> {
     expect(await system.ended).toBe(1);
     expect(system.out()).toBe('');
     return system.err();
   }
 
-  it('says in one line that its port is in use', async () => {
+  it('reports in one line that its port is in use', async () => {
     const other = createServer().listen(0, '127.0.0.1');
     await once(other, 'listening');
     const { port } = other.address() as AddressInfo;
-    expect(await complaintOf(spawnSystem({ PORT: String(port) }))).toMatch(
+    expect(await errorOutputOf(spawnSystem({ PORT: String(port) }))).toMatch(
       new RegExp(
         `^Port ${port} is in use\\. Stop the process that uses it, or choose another port with PORT=…[^\\n]*\\n$`,
       ),
@@ -116,30 +116,32 @@ describe('a system that cannot start', () => {
     other.close();
   });
 
-  it('says in one line that its port is no port', async () => {
-    expect(await complaintOf(spawnSystem({ PORT: 'http' }))).toMatch(/^PORT must be a number [^\n]*\n$/);
+  it('reports in one line that its port is not valid', async () => {
+    expect(await errorOutputOf(spawnSystem({ PORT: 'http' }))).toMatch(/^PORT must be a number [^\n]*\n$/);
   });
 
-  it('says in one line that the DynamoDB that the user named does not answer', async () => {
-    const given = { AWS_ENDPOINT_URL_DYNAMODB: 'http://127.0.0.1:1' };
-    expect(await complaintOf(spawnSystem(given))).toMatch(/^Nothing responds at http:\/\/127\.0\.0\.1:1\. [^\n]*\n$/);
+  it('reports in one line that the external DynamoDB does not respond', async () => {
+    const environment = { AWS_ENDPOINT_URL_DYNAMODB: 'http://127.0.0.1:1' };
+    expect(await errorOutputOf(spawnSystem(environment))).toMatch(
+      /^Nothing responds at http:\/\/127\.0\.0\.1:1\. [^\n]*\n$/,
+    );
   });
 
-  it('says in one line that its folder is a file', async () => {
+  it('reports in one line that its data folder is a file', async () => {
     writeFileSync(join(folder, 'file'), '');
-    expect(await complaintOf(spawnSystem({ DATA: join(folder, 'file') }))).toMatch(/^DATA is [^\n]*\n$/);
+    expect(await errorOutputOf(spawnSystem({ DATA: join(folder, 'file') }))).toMatch(/^DATA is [^\n]*\n$/);
   });
 
-  it('says in one line that there is no engine for this machine', async () => {
-    const before = "Object.defineProperty(process, 'arch', { value: 's390x' });";
-    expect(await complaintOf(spawnSystem({}, { preload: before }))).toMatch(
+  it('reports in one line that there is no engine for this machine', async () => {
+    const preload = "Object.defineProperty(process, 'arch', { value: 's390x' });";
+    expect(await errorOutputOf(spawnSystem({}, { preload }))).toMatch(
       /^There is no DynamoDB engine for this machine \(@dynoxide\/linux-s390x is not installed\)[^\n]*\n$/,
     );
   });
 });
 
-describe('a system whose engine ends by itself', () => {
-  it('says so in one line and ends with 1', async () => {
+describe('a system whose engine ends unexpectedly', () => {
+  it('reports it in one line and exits with 1', async () => {
     const system = spawnSystem();
     await waitForAddress(system);
     const engine = descendantsOf(system.pid).find((pid) =>
@@ -158,7 +160,7 @@ describe('the data in a folder', () => {
   const Mails = z.object({ items: z.array(z.object({ text: z.string() })) });
   const Workflow = z.object({ states: z.array(z.object({ state: z.string() })) });
 
-  it('outlive a kill, and a request that was open is decided by the link that was mailed before', async () => {
+  it('survive a kill, and the link from an earlier email decides an open request', async () => {
     const killed = spawnSystem({ SEED: '', DATA: folder });
     const before = await waitForAddress(killed);
     const ada = await signIn(before, 'ada.lind@contoso.example');
@@ -169,7 +171,7 @@ describe('the data in a folder', () => {
       if (found === undefined) throw new Error('Contoso has no MAK');
       return found;
     };
-    const asked = await post(
+    const submitted = await post(
       `${before}/exceptions`,
       {
         kind: 'MAKADD',
@@ -184,17 +186,17 @@ describe('the data in a folder', () => {
       },
       ada,
     );
-    expect(asked).toMatchObject({ status: 202 });
-    const { exceptionId } = Exception.parse(JSON.parse(asked.body));
-    const mailTo = async (address: string) => {
+    expect(submitted).toMatchObject({ status: 202 });
+    const { exceptionId } = Exception.parse(JSON.parse(submitted.body));
+    const emailTextAt = async (address: string) => {
       for (let tries = 0; tries < 200; tries += 1) {
         const { items } = Mails.parse(await get(`${address}/_local/mail?to=noor.haddad@contoso.example`, ada));
         if (items[0] !== undefined) return items[0].text;
         await sleep(50);
       }
-      throw new Error('nobody was asked');
+      throw new Error('There is no approval email.');
     };
-    const text = await mailTo(before);
+    const text = await emailTextAt(before);
     const states = async (address: string) =>
       Workflow.parse(await get(`${address}/_local/workflows/${exceptionId}`, ada)).states.map(({ state }) => state);
     const statesBefore = await states(before);
@@ -205,7 +207,7 @@ describe('the data in a folder', () => {
     const after = await waitForAddress(spawnSystem({ SEED: '', DATA: folder, PORT: new URL(before).port }));
     expect(after).toBe(before);
     expect(z.object({ now: z.string() }).parse(await get(`${after}/_local/clock`, ada)).now > clockBefore).toBe(true);
-    expect(await mailTo(after)).toBe(text);
+    expect(await emailTextAt(after)).toBe(text);
     expect((await mak(after)).limit).toBe(50);
     const link = /^http\S+\/approvals\/\S+$/m.exec(text)?.[0] ?? '';
     const code = /^Code: (\d{6})$/m.exec(text)?.[1] ?? '';
@@ -223,7 +225,7 @@ describe('the data in a folder', () => {
     expect(statesAfter).toContain('Raise the limit');
   });
 
-  it('are one system’s alone', async () => {
+  it('belong to one system at a time', async () => {
     await waitForAddress(spawnSystem({ DATA: folder }));
     const second = spawnSystem({ DATA: folder });
     expect(await second.ended).toBe(1);
@@ -231,13 +233,13 @@ describe('the data in a folder', () => {
   });
 });
 
-describe('what the terminal shows', () => {
-  /** The commands to paste, as they stand there. */
+describe('the startup message', () => {
+  /** Returns the commands to paste, unchanged. */
   function commandsIn(out: string): string {
     return out.slice(out.indexOf('To paste'), out.indexOf('Ctrl-C')).split('\n').slice(1, -3).join('\n');
   }
 
-  it('fits eighty columns and ends with the ready line', async () => {
+  it('fits 80 columns and ends with the ready line', async () => {
     const system = spawnSystem({ SEED: '' });
     const address = await waitForAddress(system);
     const lines = system.out().trimEnd().split('\n');
@@ -247,22 +249,22 @@ describe('what the terminal shows', () => {
     expect(system.out()).toContain(`${address}/_local/mailbox`);
   });
 
-  it.runIf(hasCurl)('has commands to paste that lead to a mail for the Notices Correspondent', async () => {
+  it.runIf(hasCurl)('has commands that lead to an email to the Notices Correspondent', async () => {
     const system = spawnSystem({ SEED: '' });
     const address = await waitForAddress(system);
-    const said = execFileSync('sh', ['-eu'], { input: commandsIn(system.out()), encoding: 'utf8' });
-    for (const line of [/^"type":"MAK"/m, /^"limit":50\b/m, /^"used":48\b/m]) expect(said).toMatch(line);
-    expect(said).toMatch(/"exceptionId":"EX-/);
+    const output = execFileSync('sh', ['-eu'], { input: commandsIn(system.out()), encoding: 'utf8' });
+    for (const line of [/^"type":"MAK"/m, /^"limit":50\b/m, /^"used":48\b/m]) expect(output).toMatch(line);
+    expect(output).toMatch(/"exceptionId":"EX-/);
     await post(`${address}/_local/clock`, { advance: 'PT0S' });
     const mails = await (await fetch(`${address}/_local/mail?to=noor.haddad@contoso.example`)).json();
     expect(mails).toMatchObject({ items: [{ subject: expect.stringContaining('150 more activations') }] });
   });
 
-  it.runIf(hasCurl)('has commands for an empty world that lead to an agreement with its key', async () => {
+  it.runIf(hasCurl)('has commands that register an agreement with its key if there is no sample data', async () => {
     const system = spawnSystem();
     await waitForAddress(system);
-    const said = execFileSync('sh', ['-eu'], { input: commandsIn(system.out()), encoding: 'utf8' });
-    expect(said).toMatch(/"type":"KMS"|"items":\[\]/);
-    expect(said).toContain('"agreementId":"V4407182"');
+    const output = execFileSync('sh', ['-eu'], { input: commandsIn(system.out()), encoding: 'utf8' });
+    expect(output).toMatch(/"type":"KMS"|"items":\[\]/);
+    expect(output).toContain('"agreementId":"V4407182"');
   });
 });

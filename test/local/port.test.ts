@@ -11,10 +11,10 @@ afterEach(async () => {
   for (const end of ends.splice(0)) await end();
 });
 
-async function take(port = 0): Promise<ReservedPort> {
-  const door = await reservePort(port);
-  ends.push(door.close);
-  return door;
+async function reserve(number = 0): Promise<ReservedPort> {
+  const port = await reservePort(number);
+  ends.push(port.close);
+  return port;
 }
 
 async function listening(host: string): Promise<{ server: Server; port: number }> {
@@ -27,75 +27,78 @@ async function listening(host: string): Promise<{ server: Server; port: number }
 const hasIpv6 = Object.values(networkInterfaces()).some((each) => each?.some(({ address }) => address === '::1'));
 
 describe('a port that is free', () => {
-  it.each(['127.0.0.1', 'localhost', ...(hasIpv6 ? ['[::1]'] : [])])('is answered at as %s', async (host) => {
-    const door = await take();
-    door.open((_, response) => response.end('here'));
-    expect(await (await fetch(`http://${host}:${door.port}`)).text()).toBe('here');
+  it.each(['127.0.0.1', 'localhost', ...(hasIpv6 ? ['[::1]'] : [])])('accepts requests to %s', async (host) => {
+    const port = await reserve();
+    port.open((_, response) => response.end('here'));
+    expect(await (await fetch(`http://${host}:${port.port}`)).text()).toBe('here');
   });
 
-  it('is not answered at from outside this machine', async () => {
-    const door = await take();
-    door.open((_, response) => response.end('here'));
+  it('accepts no requests from outside this machine', async () => {
+    const port = await reserve();
+    port.open((_, response) => response.end('here'));
     const outside = Object.values(networkInterfaces()).flatMap((each) =>
       (each ?? []).filter(({ internal, family }) => !internal && family === 'IPv4').map(({ address }) => address),
     );
-    for (const address of outside) await expect(fetch(`http://${address}:${door.port}`)).rejects.toThrow();
+    for (const address of outside) await expect(fetch(`http://${address}:${port.port}`)).rejects.toThrow();
   });
 
-  it('lets those wait who come before it is opened, and answers them then', async () => {
-    const door = await take();
-    const early = fetch(`http://127.0.0.1:${door.port}`, { method: 'POST', body: 'early' });
+  it('holds requests until it has a listener', async () => {
+    const port = await reserve();
+    const early = fetch(`http://127.0.0.1:${port.port}`, { method: 'POST', body: 'early' });
     await sleep(50);
-    door.open((request, response) => {
+    port.open((request, response) => {
       request.pipe(response);
     });
     expect(await (await early).text()).toBe('early');
   });
 
-  it('is given back when the door is closed, once what is under way has been answered', async () => {
-    const door = await take();
-    const asked = Promise.withResolvers<void>();
-    const answer = Promise.withResolvers<void>();
-    door.open(async (_, response) => {
-      asked.resolve();
-      await answer.promise;
+  it('is released on close, after the response to a pending request', async () => {
+    const port = await reserve();
+    const received = Promise.withResolvers<void>();
+    const mayRespond = Promise.withResolvers<void>();
+    port.open(async (_, response) => {
+      received.resolve();
+      await mayRespond.promise;
       response.end('at last');
     });
-    const underWay = fetch(`http://127.0.0.1:${door.port}`);
-    await asked.promise;
-    const closed = door.close();
-    answer.resolve();
-    expect(await (await underWay).text()).toBe('at last');
+    const pending = fetch(`http://127.0.0.1:${port.port}`);
+    await received.promise;
+    const closed = port.close();
+    mayRespond.resolve();
+    expect(await (await pending).text()).toBe('at last');
     await closed;
-    await expect(fetch(`http://127.0.0.1:${door.port}`)).rejects.toThrow();
-    await take(door.port);
+    await expect(fetch(`http://127.0.0.1:${port.port}`)).rejects.toThrow();
+    await reserve(port.port);
   });
 
-  it('is given back all the same when somebody never gets an answer', async () => {
-    const door = await take();
-    const asked = Promise.withResolvers<void>();
-    door.open(() => asked.resolve());
-    const forgotten = fetch(`http://127.0.0.1:${door.port}`);
-    const told = expect(forgotten).rejects.toThrow();
-    await asked.promise;
-    await door.close();
-    await told;
+  it('is released on close even if a request gets no response', async () => {
+    const port = await reserve();
+    const received = Promise.withResolvers<void>();
+    port.open(() => received.resolve());
+    const unanswered = fetch(`http://127.0.0.1:${port.port}`);
+    const rejection = expect(unanswered).rejects.toThrow();
+    await received.promise;
+    await port.close();
+    await rejection;
   });
 });
 
 describe('a port that is in use', () => {
-  it.each(['127.0.0.1', '0.0.0.0', ...(hasIpv6 ? ['::1', '::'] : [])])('at %s is told in one line', async (host) => {
-    const { port } = await listening(host);
-    await expect(reservePort(port)).rejects.toThrow(
-      `Port ${port} is in use. Stop the process that uses it, or choose another port`,
-    );
-  });
+  it.each(['127.0.0.1', '0.0.0.0', ...(hasIpv6 ? ['::1', '::'] : [])])(
+    'at %s is reported in one line',
+    async (host) => {
+      const { port } = await listening(host);
+      await expect(reservePort(port)).rejects.toThrow(
+        `Port ${port} is in use. Stop the process that uses it, or choose another port`,
+      );
+    },
+  );
 
-  it('leaves nothing taken', async () => {
+  it('leaves no address reserved', async () => {
     const { port, server } = await listening('::1');
     await expect(reservePort(port)).rejects.toThrow('in use');
     server.close();
     await once(server, 'close');
-    await take(port);
+    await reserve(port);
   });
 });
