@@ -159,7 +159,7 @@ describe('requests to which nobody answers', () => {
     expectSentAt(mails, [instant('2037-06-15T10:00:00-07:00')]);
     expect(mails[0]?.subject).toMatch(/^Lapsed/);
     expect(await mailsAbout(supervisorMail, asked)).toEqual([]);
-    expect(of(await mailsAbout(customer.ines.email, asked), /^A question/)).toHaveLength(1);
+    expect(of(await mailsAbout(customer.ines.email, asked), /^Question about/)).toHaveLength(1);
   });
 });
 
@@ -273,7 +273,7 @@ describe('a KMSADD with a question, across a holiday and a weekend', () => {
     });
     expectProblem(await staff.team.post(at('/questions', asked), { text: 'And?' }), 409, 'not-in-that-state');
     await system.settle();
-    const [question] = of(await mailsAbout(ines.email, asked), /^A question/);
+    const [question] = of(await mailsAbout(ines.email, asked), /^Question about/);
     expect(question?.text).toContain('Which hosts?');
 
     await system.advanceClockTo(instant('2037-11-16T10:00:00-08:00'));
