@@ -38,11 +38,11 @@ export async function startEmulator(): Promise<{ stop(): Promise<void> }> {
 
 let tables = 0;
 
-/** Returns a store with an empty table of its own. The table has no stream, which would slow down the emulator. */
-export async function newStore(): Promise<Store> {
+/** Returns a store with an empty table of its own. By default it has no stream, which would slow down the emulator. */
+export async function newStore({ hasStream = false } = {}): Promise<Store> {
   tables += 1;
   const tableName = `bench-${process.pid}-${tables}`;
-  await createTable(tableName, { hasStream: false });
+  await createTable(tableName, { hasStream });
   return {
     client: createDocumentClient(),
     tableName,

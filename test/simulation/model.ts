@@ -24,7 +24,8 @@ export type TrackedWrite = {
 
 export type ApprovalLink = {
   readonly token: string;
-  readonly code: string;
+  /** Null in strict mode: the code is sent on demand (APR-7). */
+  readonly code: string | null;
   readonly to: string;
   readonly exceptionId: string;
   readonly roundNumber: number;

@@ -514,9 +514,9 @@ function linkIn(email: SentEmail): ApprovalLink | undefined {
 
 function parseLink({ text, to, tags }: SentEmail): ApprovalLink | undefined {
   const token = /https?:\/\/[^/\s]+\/approvals\/([\w-]+)/.exec(text)?.[1];
-  const code = /^Code: (\d{6})$/m.exec(text)?.[1];
+  const code = /^Code: (\d{6})$/m.exec(text)?.[1] ?? null;
   const { exception, round } = tags;
-  if (token === undefined || code === undefined || exception === undefined || round === undefined) return undefined;
+  if (token === undefined || exception === undefined || round === undefined) return undefined;
   return { token, code, to, exceptionId: exception, roundNumber: Number(round) };
 }
 
@@ -524,6 +524,16 @@ function linksFor(context: RunContext, exceptionId: string): readonly ApprovalLi
   return context.system.network.emails
     .filter(({ tags }) => tags.exception === exceptionId)
     .flatMap((email) => linkIn(email) ?? []);
+}
+
+/** Requests a code for a link in strict mode (APR-7), and returns the last code that was sent to its recipient. */
+async function requestCode(context: RunContext, { token, to }: ApprovalLink): Promise<string | undefined> {
+  const request = { route: 'POST /approvals/{token}/codes', params: { token }, form: {} };
+  await sendOnce(context, `request a code as ${to}`, request);
+  const codes = context.system.network.emails
+    .filter((email) => email.to === to && email.tags.notification === 'approval-code')
+    .flatMap(({ text }) => /^Code: (\d{8})$/m.exec(text)?.[1] ?? []);
+  return codes.at(-1);
 }
 
 function decide(
@@ -534,31 +544,31 @@ function decide(
   decision: 'approve' | 'deny' = prng.chance(0.8) ? 'approve' : 'deny',
 ): Operation {
   const hasWrongCode = prng.chance(0.12);
-  const code = hasWrongCode ? String((Number(link.code) + 1) % 1_000_000).padStart(6, '0') : link.code;
   const round = roundName(link.exceptionId, link.roundNumber);
   const trackedWrite = trackWrite(context.model, 'EXCEPTION', 'entry', name);
   const description = `${decision} ${round} as ${link.to}${hasWrongCode ? ' with a wrong code' : ''} ${name}`;
-  const form = { code, decision, comment: `Yes ${name}` };
-  const operation = requestOperation(
-    context,
-    description,
-    { route: 'POST /approvals/{token}', params: { token: link.token }, form },
-    () => {
-      check(!hasWrongCode, 'APR-2 A wrong code decides nothing', round);
-      trackedWrite.isAcknowledged = true;
-    },
-    false,
-  );
   return {
     description,
     run: async () => {
+      const rightCode = link.code ?? (await requestCode(context, link));
+      if (rightCode === undefined) return;
+      const code = hasWrongCode ? differentCode(rightCode) : rightCode;
       if (!hasWrongCode && decision === 'approve') {
         const approvers = context.model.approvers.get(round) ?? new Set();
         context.model.approvers.set(round, approvers.add(link.to));
       }
-      await operation.run();
+      const form = { code, decision, comment: `Yes ${name}` };
+      const request = { route: 'POST /approvals/{token}', params: { token: link.token }, form };
+      const response = await sendOnce(context, description, request);
+      if (response === undefined || response.status >= 300) return;
+      check(!hasWrongCode, 'APR-2 A wrong code decides nothing', round);
+      trackedWrite.isAcknowledged = true;
     },
   };
+}
+
+function differentCode(code: string): string {
+  return String((Number(code) + 1) % 10 ** code.length).padStart(code.length, '0');
 }
 
 function openLink(context: RunContext, link: ApprovalLink): Operation {
