@@ -434,10 +434,10 @@ function submitRequest(context: RunContext, key: Key, prng: Prng, name: Operatio
   const amount =
     key.type === 'MAK'
       ? needsReview
-        ? 1_001
+        ? 1_003
         : Math.max(1, headroom + 1 + prng.below(30))
       : needsReview
-        ? 21
+        ? 23
         : 6 + prng.below(5);
   const hasOtherLanguage = prng.chance(0.1);
   const hasWrongCorrespondent = prng.chance(0.1);
