@@ -88,8 +88,8 @@ function ratesUntil(
 }
 
 /**
- * Measures concurrent activations on one MAK in a model of DynamoDB's limits, and compares them with the plain design in
- * the same model. Every request counts as an attempt, including reads.
+ * Measures concurrent activations on one MAK in a model of DynamoDB's limits, and compares them with the plain design
+ * in the same model. Every request counts as an attempt, including reads.
  */
 export async function measure({ isLong }: RunOptions): Promise<readonly Measurement[]> {
   const limit = isLong ? 20_000 : 5_000;

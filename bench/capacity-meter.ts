@@ -18,8 +18,8 @@ const jsonOverhead = 1.4;
 
 /**
  * Counts every call of a client, with the capacity that the emulator reports. DynamoDB also bills failed conditional
- * writes, which the emulator does not report: one unit per kilobyte of the checked item, or two units for each item of a
- * transaction.
+ * writes, which the emulator does not report: one unit per kilobyte of the checked item, or two units for each item of
+ * a transaction.
  */
 export function meterCapacity(client: DynamoDBDocumentClient): {
   readonly usage: CapacityUsage;

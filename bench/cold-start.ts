@@ -27,9 +27,9 @@ const baselineSources = {
 const pairsPerRound = 5;
 
 /**
- * Measures the size and the load time of each Lambda function's bundle, compared with an empty handler and the bare client,
- * and the memory of the activation function over many requests. The bundles are built and loaded with their deployment
- * options.
+ * Measures the size and the load time of each Lambda function's bundle, compared with an empty handler and the bare
+ * client, and the memory of the activation function over many requests. The bundles are built and loaded with their
+ * deployment options.
  */
 export async function measure({ rounds, isLong }: RunOptions): Promise<readonly Measurement[]> {
   const folder = mkdtempSync(join(tmpdir(), 'bench-start-'));
@@ -91,7 +91,9 @@ function loadMilliseconds(path: string): number {
   );
 }
 
-/** Calls the handler of a bundle with each line of a file, and sends the duration of the first call and the peak memory. */
+/**
+ * Calls the handler of a bundle with each line of a file, and sends the duration of the first call and the peak memory.
+ */
 const callerScript = `
   const [bundle, inputs] = process.argv.slice(1);
   const { createInterface } = await import('node:readline');

@@ -13,9 +13,9 @@ import {
 import type { FunctionKind, ResourceUsage } from './resource-usage.ts';
 
 /*
- * `npm run cost`: counts the AWS resources that an activation and an exception request use on the local emulators, prices
- * them, and writes the tables of docs/cost.md. The prices are AWS's list prices, and the durations are assumed. The page
- * shows both.
+ * `npm run cost`: counts the AWS resources that an activation and an exception request use on the local emulators,
+ * prices them, and writes the tables of docs/cost.md. The prices are AWS's list prices, and the durations are assumed.
+ * The page shows both.
  */
 
 const rounded = (value: number) => String(Math.round(value * 100) / 100);

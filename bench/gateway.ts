@@ -20,7 +20,8 @@ const revealSchema = z.object({ productKey: z.string() });
 
 /**
  * Measures activations over HTTP through the complete local system. Each of 16 clients waits for a response before its
- * next request. The system runs in its own process on the same machine. The rounds on many keys and on one key alternate.
+ * next request. The system runs in its own process on the same machine. The rounds on many keys and on one key
+ * alternate.
  */
 export async function measure(): Promise<readonly Measurement[]> {
   const system = spawnSystem();

@@ -6,9 +6,9 @@ import type { Measurement, RunOptions } from './report.ts';
 import { markdown, meetsTarget, missedTargets, table } from './report.ts';
 
 /*
- * `npm run bench`: measures, prints one table, and writes it to bench/results.json. Every ratio comes from one run. Names
- * after the command select parts. `--long` takes longer and gives the numbers to quote. `--markdown` prints the table for
- * docs/performance.md.
+ * `npm run bench`: measures, prints one table, and writes it to bench/results.json. Every ratio comes from one run.
+ * Names after the command select parts. `--long` takes longer and gives the numbers to quote. `--markdown` prints the
+ * table for docs/performance.md.
  */
 
 const parts = [

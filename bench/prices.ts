@@ -18,8 +18,8 @@ export const prices = {
 export type PricedResource = keyof typeof prices;
 
 /**
- * The assumed duration of a warm invocation on AWS, in milliseconds. A call of DynamoDB is assumed to take 5, and one of
- * SES 60.
+ * The assumed duration of a warm invocation on AWS, in milliseconds. A call of DynamoDB is assumed to take 5, and one
+ * of SES 60.
  */
 export const assumedMilliseconds: Readonly<Record<FunctionKind, number>> = {
   activation: 15,

@@ -24,10 +24,11 @@ const activationsPerRound = 1_000;
 const warmUpRounds = 5;
 
 /**
- * Measures activations through the complete handler, in process, one after the other as Lambda does, and their processor
- * time. The baseline is a loop of the same conditional update through the SDK, on another key of the same size in the same
- * emulator. Requests are created before the clock starts. The rounds alternate, and each ratio is the median of the ratios
- * of adjacent rounds. The handler logs as it does when it is deployed, and its output is discarded.
+ * Measures activations through the complete handler, in process, one after the other as Lambda does, and their
+ * processor time. The baseline is a loop of the same conditional update through the SDK, on another key of the same
+ * size in the same emulator. Requests are created before the clock starts. The rounds alternate, and each ratio is the
+ * median of the ratios of adjacent rounds. The handler logs as it does when it is deployed, and its output is
+ * discarded.
  */
 export async function measure({ rounds }: RunOptions): Promise<readonly Measurement[]> {
   const store = await newStore();

@@ -98,7 +98,9 @@ describe('concurrent requests in the model of DynamoDB’s limits', () => {
 });
 
 describe('a partition in the model', () => {
-  /** Lets 40 clients write items of the given units on some partitions, and returns their rate and the request counts. */
+  /**
+   * Lets 40 clients write items of the given units on some partitions, and returns their rate and the request counts.
+   */
   async function runWriters(units: number, partitions: number, seconds: number) {
     const { model, send } = aModel(units);
     let done = 0;

@@ -3,8 +3,9 @@ import { calendars, calendarsOfEveryZone, expectAgreement } from '../domain/cale
 
 /*
  * `npm run calendar -- --runs N --seed S`: compares business time with the oracle for N random questions of each kind,
- * such as due dates and pauses. One tenth of them are about calendars and weeks that are known to be difficult. The others
- * cover every time zone. Exits with code 1 at the first difference, and prints the smallest question that shows it.
+ * such as due dates and pauses. One tenth of them are about calendars and weeks that are known to be difficult. The
+ * others cover every time zone. Exits with code 1 at the first difference, and prints the smallest question that shows
+ * it.
  */
 
 /** The oracle caches every minute that it visits. Few calendars at a time keep the cache small. */

@@ -45,9 +45,9 @@ const requestsPerMailboxCheck = 40;
 const requestsPerDay = 1_000;
 
 /**
- * Sends requests to an empty system, one after the other, and compares each response with the OpenAPI document. The same
- * seed generates the same requests; ids and keys differ between systems. A failing request is sent again in smaller
- * forms, and the smallest one that fails in the same way is reported.
+ * Sends requests to an empty system, one after the other, and compares each response with the OpenAPI document. The
+ * same seed generates the same requests; ids and keys differ between systems. A failing request is sent again in
+ * smaller forms, and the smallest one that fails in the same way is reported.
  */
 export async function fuzz(address: string, requests: number, seed: number): Promise<Report> {
   const agent = new Agent({ keepAlive: true, maxSockets: 4 });

@@ -11,8 +11,8 @@ import type { Report } from './fuzz.ts';
 import { formatReport, fuzz, mergeReports } from './fuzz.ts';
 
 /*
- * `npm run fuzz -- --requests N --seed S`: generates valid, nearly valid, and hostile requests from the OpenAPI document
- * and sends them to local systems that it starts. Exits with code 1 if a response is not as described.
+ * `npm run fuzz -- --requests N --seed S`: generates valid, nearly valid, and hostile requests from the OpenAPI
+ * document and sends them to local systems that it starts. Exits with code 1 if a response is not as described.
  */
 
 /** A system becomes slower as its data grows. */

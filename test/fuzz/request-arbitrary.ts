@@ -151,8 +151,8 @@ function integerFor({ minimum = 0, maximum = 1_000_000 }: Schema, isPlausible: b
 }
 
 /**
- * Generates values that a schema allows, and mostly references for fields with known values. Plausible values are what a
- * typical caller would send: they contradict no known values, so that most of the requests reach the business rules.
+ * Generates values that a schema allows, and mostly references for fields with known values. Plausible values are what
+ * a typical caller would send: they contradict no known values, so that most of the requests reach the business rules.
  */
 function valueFor(schemaOrReference: Schema, name: string, isPlausible: boolean): fc.Arbitrary<unknown> {
   if (isPlausible && referenceFields.has(name)) return fc.constant(new Reference(name, false));
@@ -196,7 +196,10 @@ function literalFor(schema: Schema, name: string, isPlausible: boolean): fc.Arbi
   }
 }
 
-/** Generates an object. If the schema has `oneOf` next to its properties, the object matches any one of the alternatives. */
+/**
+ * Generates an object. If the schema has `oneOf` next to its properties, the object matches any one of the
+ * alternatives.
+ */
 function objectFor(schema: Schema, isPlausible: boolean): fc.Arbitrary<unknown> {
   const { oneOf = [], properties = {} } = schema;
   if (oneOf.length === 0) return recordFor(properties, schema.required ?? [], isPlausible);

@@ -40,8 +40,8 @@ async function openStore(
 }
 
 /**
- * Checks the table, agreement by agreement: the counts of every key, the pointers to requests, and every ledger. Without
- * ids, it checks all agreements. Returns the problems.
+ * Checks the table, agreement by agreement: the counts of every key, the pointers to requests, and every ledger.
+ * Without ids, it checks all agreements. Returns the problems.
  */
 export async function auditTable(
   endpoint: string,

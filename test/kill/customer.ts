@@ -48,7 +48,9 @@ export type Customer = {
   readonly system: SystemProcess;
   readonly prng: Prng;
   readonly record: CustomerRecord;
-  /** Posts with a new idempotency key. Sometimes repeats the request with the same key, which must not change anything. */
+  /**
+   * Posts with a new idempotency key. Sometimes repeats the request with the same key, which must not change anything.
+   */
   post(caller: Caller, path: string, body?: unknown): Promise<HttpResponse>;
   /** Gets a resource, which must exist, and returns its body. */
   get(caller: Caller, path: string): Promise<unknown>;

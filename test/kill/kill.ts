@@ -32,9 +32,9 @@ const acknowledgmentsPerProcessMax = 80;
 const completionTimeoutMilliseconds = 600_000;
 
 /**
- * Kills the local system repeatedly while customers use it, and checks the table after each start. At the end, it checks
- * that no acknowledged change is lost, nothing is recorded twice, and everything has ended. Stops at the first error and
- * returns the problems. Leaves no process and no folder behind.
+ * Kills the local system repeatedly while customers use it, and checks the table after each start. At the end, it
+ * checks that no acknowledged change is lost, nothing is recorded twice, and everything has ended. Stops at the first
+ * error and returns the problems. Leaves no process and no folder behind.
  */
 export async function runKillTest(options: KillTestOptions): Promise<readonly string[]> {
   if (options.signal?.aborted) throw new RunEndedError();

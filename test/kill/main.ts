@@ -4,11 +4,11 @@ import { newStatistics, summaryOf } from './statistics.ts';
 import { RunEndedError } from './system-process.ts';
 
 /*
- * `npm run kill-test -- --kills N --seed S`: kills the local system N times at random moments, as a power failure would,
- * while customers use it. Exits with code 1 if a change is lost, recorded twice, or inconsistent. The seed determines the
- * operations and the time between kills. The exact instruction at which a kill strikes depends on the machine. Every
- * twenty kills, the test continues with an empty folder: each start delivers the records of the table's stream again,
- * and would take longer and longer.
+ * `npm run kill-test -- --kills N --seed S`: kills the local system N times at random moments, as a power failure
+ * would, while customers use it. Exits with code 1 if a change is lost, recorded twice, or inconsistent. The seed
+ * determines the operations and the time between kills. The exact instruction at which a kill strikes depends on the
+ * machine. Every twenty kills, the test continues with an empty folder: each start delivers the records of the table's
+ * stream again, and would take longer and longer.
  */
 
 const killsOnOneFolder = 20;

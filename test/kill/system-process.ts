@@ -26,7 +26,9 @@ export type HttpResponse = {
 /** Sends a request once. Returns undefined when the response is lost. */
 export type SendOnce = (request: HttpRequest) => Promise<Omit<HttpResponse, 'lostResponses'> | undefined>;
 
-/** The local system on one folder, which is killed and restarted, and a client that retries until it gets a response. */
+/**
+ * The local system on one folder, which is killed and restarted, and a client that retries until it gets a response.
+ */
 export type SystemProcess = {
   readonly statistics: Statistics;
   /** Errors that the process shows by itself: failed starts, and failed or missing responses without a kill. */

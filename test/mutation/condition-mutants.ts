@@ -13,8 +13,8 @@ export type Mutant = {
 };
 
 /**
- * Conditions that repeat another condition of the same transaction, or a fact that always holds. No test can detect their
- * removal. They stay, so that a change of one condition does not depend on the other.
+ * Conditions that repeat another condition of the same transaction, or a fact that always holds. No test can detect
+ * their removal. They stay, so that a change of one condition does not depend on the other.
  */
 export const redundantConditions: readonly {
   readonly file: string;
@@ -129,7 +129,9 @@ export function mutantsOf(file: string, source: string): Mutant[] {
   return mutants;
 }
 
-/** Returns the named clauses of condition expressions: the constants of a file that are strings, and the shared ones. */
+/**
+ * Returns the named clauses of condition expressions: the constants of a file that are strings, and the shared ones.
+ */
 function clausesIn(program: ESTree.Program): ReadonlyMap<string, string> {
   const clauses = new Map<string, string>(Object.entries({ ...sharedClauses, liveAndCurrentLayout }));
   new Visitor({
@@ -142,8 +144,8 @@ function clausesIn(program: ESTree.Program): ReadonlyMap<string, string> {
 }
 
 /**
- * Returns a condition with each of its parts disabled in turn. The part stays in the text, because DynamoDB rejects unused
- * names and values: it becomes always true or, as one alternative of an OR, always false.
+ * Returns a condition with each of its parts disabled in turn. The part stays in the text, because DynamoDB rejects
+ * unused names and values: it becomes always true or, as one alternative of an OR, always false.
  */
 export function weakenCondition(condition: string): { readonly description: string; readonly text: string }[] {
   const inner = /^\(.*\)$/.test(condition) && splitAt(condition, ' AND ').length === 1 ? condition.slice(1, -1) : null;

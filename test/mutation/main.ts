@@ -10,9 +10,9 @@ import { type Report, rowsOf, scoreOf, staticMutantsIn, tableOf } from './report
 
 /*
  * `npm run mutation` injects one small bug after another and runs the tests that should detect it: in the rules of
- * `domain/`, with Stryker, and then in the conditions of the store's writes. `npm run mutation -- domain` and
- * `npm run mutation -- store` run one part. `-- store keys mak` selects the files whose names start with these words, and
- * `-- domain -- --mutate domain/keys/mak.ts` passes options to Stryker. Exits with code 1 if too many bugs are undetected.
+ * `domain/`, with Stryker, and then in the conditions of the store's writes. `npm run mutation -- domain` and `npm run
+ * mutation -- store` run one part. `-- store keys mak` selects the files whose names start with these words, and `--
+ * domain -- --mutate domain/keys/mak.ts` passes options to Stryker. Exits with code 1 if too many bugs are undetected.
  */
 
 const reportFile = 'reports/mutation/mutation.json';
@@ -29,8 +29,9 @@ const results = [target === 'store' || (await mutateDomain()), target === 'domai
 process.exitCode = results.every(Boolean) ? 0 : 1;
 
 /**
- * Mutates the rules. Stryker switches its mutants on while a test runs, which is too late for code that runs when a file
- * is loaded: for each such static mutant, it would restart and run every test. These are written into the file instead.
+ * Mutates the rules. Stryker switches its mutants on while a test runs, which is too late for code that runs when a
+ * file is loaded: for each such static mutant, it would restart and run every test. These are written into the file
+ * instead.
  */
 async function mutateDomain(): Promise<boolean> {
   const stryker = join(root, 'node_modules/@stryker-mutator/core/bin/stryker.js');

@@ -39,7 +39,9 @@ function oneLine(text: string): string {
 
 export type Row = { readonly file: string; readonly detected: number; readonly undetected: number };
 
-/** Counts the detected and undetected mutants of each file. A mutant that the tests could not run with is not counted. */
+/**
+ * Counts the detected and undetected mutants of each file. A mutant that the tests could not run with is not counted.
+ */
 export function rowsOf({ files }: Report, detectedById: ReadonlyMap<string, boolean>): readonly Row[] {
   return Object.entries(files).map(([file, { mutants }]) => {
     const outcomes = mutants.map((mutant) =>

@@ -18,7 +18,8 @@ export default defineConfig({
     include: ['test/domain/**/*.test.ts'],
     silent: true,
     sequence: { sequencer: OwnTestsFirst },
-    // Long enough for a busy machine, so that a slow test does not count as detection. Stryker ends a test that never ends.
+    // Long enough for a busy machine, so that a slow test does not count as detection. Stryker ends a test that never
+    // ends.
     testTimeout: 120_000,
   },
 });

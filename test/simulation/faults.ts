@@ -33,9 +33,9 @@ export type FaultKind = (typeof faultKinds)[number];
 export type Service = 'table' | 'workflows' | 'email';
 
 /**
- * How likely each kind of fault is at one call. In a burst, one kind affects most calls: those of all services, or those
- * of the email service only. Most emails are sent after a write to the table, so that a burst for all services rarely
- * reaches them.
+ * How likely each kind of fault is at one call. In a burst, one kind affects most calls: those of all services, or
+ * those of the email service only. Most emails are sent after a write to the table, so that a burst for all services
+ * rarely reaches them.
  */
 export type FaultProfile =
   | { readonly kind: 'none' }

@@ -4,7 +4,9 @@ import { registerHooks } from 'node:module';
 /** A bug, as a replacement in the text of a source file. */
 export type InjectedBug = { readonly name: string; readonly file: string; readonly from: string; readonly to: string };
 
-/** Bugs of the kind that people write. Each is injected while the product is loaded. The product contains none of them. */
+/**
+ * Bugs of the kind that people write. Each is injected while the product is loaded. The product contains none of them.
+ */
 export const injectedBugs: readonly InjectedBug[] = [
   {
     name: 'An activation needs no available slot',

@@ -16,8 +16,9 @@ import type { ItemChange } from './network.ts';
 import { emailName, InvariantViolation } from './network.ts';
 
 /*
- * The invariants of the table: after every write (`checkWrites`), after every group of operations (`checkTable`), and at
- * the end (`checkFinalState`). They are written independently: where it matters, they do not use the product's functions.
+ * The invariants of the table: after every write (`checkWrites`), after every group of operations (`checkTable`), and
+ * at the end (`checkFinalState`). They are written independently: where it matters, they do not use the product's
+ * functions.
  */
 
 export type Items = ReadonlyMap<string, Item>;
@@ -496,7 +497,9 @@ function checkRequest(
   if (previous !== undefined) checkClock(previous, request, about);
 }
 
-/** A decision comes from the Correspondent, with the right code, in time, about the exact number (EXC-6, EXC-7, AGR-4). */
+/**
+ * A decision comes from the Correspondent, with the right code, in time, about the exact number (EXC-6, EXC-7, AGR-4).
+ */
 function checkDecision(request: ExceptionRequest, { model, past }: ChangeContext, about: string): void {
   const round = 'round' in request.state ? request.state.round : null;
   const decision = round?.decision;
@@ -537,7 +540,9 @@ function checkFulfilled(request: ExceptionRequest, { changes, items }: ChangeCon
   check(isRaised && grants.length === 1, 'EXC-9 The limit rises when the request closes', about);
 }
 
-/** The SLA clock is paused only while the requester is the assignee, and each minute has one assignee (SLA-2, SLA-4). */
+/**
+ * The SLA clock is paused only while the requester is the assignee, and each minute has one assignee (SLA-2, SLA-4).
+ */
 function checkClock(previous: ExceptionRequest, current: ExceptionRequest, about: string): void {
   const expectedAssignee = { 'awaiting-requester': 'requester' }[String(current.state.status)] ?? 'others';
   const assignee =

@@ -1,6 +1,6 @@
 /*
- * The model of a run: what clients requested, what the service acknowledged, and what its emails contained. Nothing here
- * is read from the table, so that the table can be compared with it.
+ * The model of a run: what clients requested, what the service acknowledged, and what its emails contained. Nothing
+ * here is read from the table, so that the table can be compared with it.
  */
 
 /** A computer on a key: its requests, the acknowledged ones among them, and the activation that it was given. */

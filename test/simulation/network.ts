@@ -18,9 +18,9 @@ import type { Prng } from './prng.ts';
 
 /*
  * The simulated network between the SDK's clients and the services. Every call and every timer of every function waits
- * here for its turn. When nothing can continue by itself, the seed selects the next one. One seed therefore produces one
- * run. Behind the network are the real DynamoDB emulator, the real Step Functions emulator, and a mailbox. A mirror of
- * the table is updated after each write and shows what each step changed.
+ * here for its turn. When nothing can continue by itself, the seed selects the next one. One seed therefore produces
+ * one run. Behind the network are the real DynamoDB emulator, the real Step Functions emulator, and a mailbox. A mirror
+ * of the table is updated after each write and shows what each step changed.
  */
 
 /** One invocation of one function. */

@@ -163,7 +163,9 @@ export async function startSimulatedSystem(
   };
 }
 
-/** Sets the environment of all functions. All endpoints are that of DynamoDB, because the network replaces them anyway. */
+/**
+ * Sets the environment of all functions. All endpoints are that of DynamoDB, because the network replaces them anyway.
+ */
 function setEnvironment(endpoint: string): void {
   Object.assign(process.env, {
     TABLE_NAME: 'simulation',

@@ -61,8 +61,8 @@ function ines(agreementId: string): Person {
 type OnSuccess = (body: HttpResponse['body'], status: number) => void;
 
 /**
- * Sends a request once. Returns undefined when the function was killed, so that the client gets no response. A write that
- * is already recorded under the same name must not be refused (MAK-4, OVR-4).
+ * Sends a request once. Returns undefined when the function was killed, so that the client gets no response. A write
+ * that is already recorded under the same name must not be refused (MAK-4, OVR-4).
  */
 async function sendOnce(
   context: RunContext,
@@ -900,7 +900,10 @@ function drawConflict(
 
 // ---- Without faults
 
-/** Returns an operation that fills a MAK to its limit: the last slot can be used, and one more activation cannot (MAK-1). */
+/**
+ * Returns an operation that fills a MAK to its limit: the last slot can be used, and one more activation cannot
+ * (MAK-1).
+ */
 export function fillToLimit(context: RunContext, key: Key, prng: Prng): Operation | undefined {
   const { items } = context.system.network;
   const limit = limitIn(key.grants);
