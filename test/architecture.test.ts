@@ -99,7 +99,7 @@ const participlesAllowed = ['Versioned'];
 
 /** Vague names, which say less about a value than its module does. */
 const vagueTypeNames =
-  /^([A-Z][a-z]+ed|Told|Seen|Became|Begun|Kept|Spent|Known|Facts|Things|About|World|People|Sought|Sent|Given|Said|Shown|Written|\w*(Manager|Helper|Util|Utils|Data|Info))$/;
+  /^([A-Z][a-z]+ed|Told|Seen|Became|Beg[u]n|Kept|Spent|Known|Facts|Things|About|World|People|Sought|Sent|Given|Said|Shown|Written|\w*(Manager|Helper|Util|Utils|Data|Info))$/;
 
 /** The imports of one source file, the outside names that it uses (as their module calls them), and its exported types. */
 type ParsedSource = { imports: Import[]; names: string[]; isBarrel: boolean; casts: string[]; exportedTypes: string[] };

@@ -104,7 +104,7 @@ export type ReceivedResponse = {
  * an operation, the response must be `not-found`.
  */
 export function findViolations(method: string, path: string, response: ReceivedResponse): readonly string[] {
-  const described = operationAt(method, path);
+  const described = operationAt(method === 'HEAD' ? 'GET' : method, path);
   const withoutId = response.headers.get('x-request-id') ? [] : ['has no X-Request-Id'];
   if (described === undefined) return [...withoutId, ...findUnknownPathViolations(method, response)];
   const { status } = response;
@@ -113,7 +113,8 @@ export function findViolations(method: string, path: string, response: ReceivedR
   const missing = Object.keys(description.headers)
     .filter((name) => !response.headers.get(name))
     .map((name) => `has no ${name}`);
-  return [...new Set([...withoutId, ...missing]), ...findBodyViolations(described, description, response)];
+  const body = method === 'HEAD' ? [] : findBodyViolations(described, description, response);
+  return [...new Set([...withoutId, ...missing]), ...body];
 }
 
 function findUnknownPathViolations(method: string, { status, headers, text }: ReceivedResponse): readonly string[] {

@@ -43,8 +43,13 @@ export async function startDynamoDb({
   for (let attemptsLeft = 3; ; attemptsLeft--) {
     const port = await freePort();
     const storage = folder === undefined ? [] : ['--db-path', join(folder, 'dynamodb.sqlite')];
-    const launched = await launch(binary, ['serve', '--host', '127.0.0.1', '--port', String(port), ...storage], requestLog);
-    if (launched.ok) return { endpoint: `http://127.0.0.1:${port}`, unexpectedEnd: launched.unexpectedEnd, stop: launched.stop };
+    const launched = await launch(
+      binary,
+      ['serve', '--host', '127.0.0.1', '--port', String(port), ...storage],
+      requestLog,
+    );
+    if (launched.ok)
+      return { endpoint: `http://127.0.0.1:${port}`, unexpectedEnd: launched.unexpectedEnd, stop: launched.stop };
     if (attemptsLeft <= 1 || !launched.errorText.includes('already in use')) {
       throw new StartupError(`The DynamoDB engine did not start: ${launched.errorText}`);
     }
@@ -94,7 +99,9 @@ const watchdogScript = `
 /** Makes the engine log its requests to standard output. */
 const requestLogEnvironment = ['env', 'RUST_LOG=dynoxide::server=debug', 'NO_COLOR=1'];
 
-type LaunchResult = { ok: true; unexpectedEnd: Promise<void>; stop(): Promise<void> } | { ok: false; errorText: string };
+type LaunchResult =
+  | { ok: true; unexpectedEnd: Promise<void>; stop(): Promise<void> }
+  | { ok: false; errorText: string };
 
 async function launch(binary: string, args: readonly string[], requestLog: string | undefined): Promise<LaunchResult> {
   const command = [...(requestLog === undefined ? [] : requestLogEnvironment), binary, ...args];

@@ -494,7 +494,7 @@ const State = z.discriminatedUnion(
     TaskState,
     z.looseObject({ ...commonStateFields, Type: z.enum(['Pass', 'Choice', 'Parallel', 'Map', 'Succeed', 'Fail']) }),
   ],
-  { error: 'the local engine runs no state of this Type (a Wait would not see the clock being wound on)' },
+  { error: 'the local engine runs no state of this Type (a Wait would not notice that the clock is advanced)' },
 );
 
 const Machine = z.looseObject({

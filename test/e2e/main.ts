@@ -70,7 +70,7 @@ function createApiClient({ address }: Deployment, token?: string): CallApi {
   return async (method, path, body) => {
     const response = await fetch(`${address}${path}`, {
       method,
-      // A function starts anew on a busy machine.
+      // A function can have a cold start on a busy machine.
       signal: AbortSignal.timeout(60_000),
       headers: {
         ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
@@ -176,7 +176,7 @@ async function mainJob(account: EmulatedAccount, deployment: Deployment): Promis
       });
       await account.disconnectStepFunctions('exceptions', false);
       const request = parseResponse(response, 202, exceptionSchema);
-      check(request.status === 'received', 'a request that nobody has seen to', request);
+      check(request.status === 'received', 'a request that nobody handles', request);
       return request;
     },
     () => 'the request is taken all the same, and waits',
@@ -233,7 +233,7 @@ async function mainJob(account: EmulatedAccount, deployment: Deployment): Promis
         throw new ExpectationError(`no draft of a request in ${JSON.stringify(remedies)}`);
       return requestRemedy.draft;
     },
-    () => 'the remedies are the call centre and a request, begun',
+    () => 'the remedies are the call center and a pre-filled request',
   );
 
   const getException = async (id: string) =>

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 
-/** What stands in the way of the run and is nobody's mistake in the project: told in one line. */
+/** An obstacle outside the project. The program prints it in one line. */
 export class PrerequisiteError extends Error {}
 
 export type Program = {

@@ -20,7 +20,7 @@ import { openStore, sortedItems, startSystem } from './system.ts';
 
 const system = await startSystem();
 const staff = await signInStaff(system);
-const [ours, theirs] = await Promise.all([newCustomer(system, staff), newCustomer(system, staff)]);
+const [ours, otherCustomer] = await Promise.all([newCustomer(system, staff), newCustomer(system, staff)]);
 const mak = await issueMak(ours);
 const productKey = await revealProductKey(ours, mak);
 await activate(system, productKey, 1);
@@ -28,12 +28,12 @@ const { exceptionId } = await submitRequest(system, ours, requestFormOf(ours, ma
 
 const callers = {
   nobody: undefined,
-  /** On the Authorized Contact List of the agreement. */
+  /** A contact on the Authorized Contact List of the agreement. */
   contact: ours.ines,
-  /** Its Notices Correspondent, who is on no list. */
+  /** The Notices Correspondent of the agreement, who is not on the list. */
   correspondent: ours.noor,
   /** A contact of another agreement. */
-  stranger: theirs.ines,
+  stranger: otherCustomer.ines,
   admin: staff.admin,
   agent: staff.agent,
   team: staff.team,
@@ -43,62 +43,68 @@ type CallerName = keyof typeof callers;
 const ids = { agreementId: ours.agreementId, keyId: mak.keyId, exceptionId };
 const absent = { agreementId: 'E-00000000', keyId: '0'.repeat(32), exceptionId: 'EX-2222-2222-2222' };
 
-/** A call, and what everybody who may not make it is told. Whoever is not named may. */
+/** The input of a route, and the status for each caller that it refuses. It accepts all other callers. */
 type RouteAccess = {
   readonly body?: unknown;
   readonly query?: string;
-  readonly no: Readonly<Partial<Record<CallerName, 403 | 404 | 422>>>;
+  readonly refused: Readonly<Partial<Record<CallerName, 403 | 404 | 422>>>;
 };
 
-const seen: RouteAccess = { no: { stranger: 404 } };
-const byAdmin: RouteAccess['no'] = { contact: 403, correspondent: 403, stranger: 403, agent: 403, team: 403 };
-const byAgent: RouteAccess['no'] = { contact: 403, correspondent: 403, stranger: 403, admin: 403, team: 403 };
-const byTeam: RouteAccess['no'] = { contact: 403, correspondent: 403, stranger: 403, admin: 403, agent: 403 };
-/** Seeing an agreement is not yet speaking for it. */
-const byContact: RouteAccess['no'] = { correspondent: 403, stranger: 404, admin: 403, agent: 403, team: 403 };
+const byViewer: RouteAccess = { refused: { stranger: 404 } };
+const byAdmin: RouteAccess['refused'] = { contact: 403, correspondent: 403, stranger: 403, agent: 403, team: 403 };
+const byAgent: RouteAccess['refused'] = { contact: 403, correspondent: 403, stranger: 403, admin: 403, team: 403 };
+const byTeam: RouteAccess['refused'] = { contact: 403, correspondent: 403, stranger: 403, admin: 403, agent: 403 };
+/** The right to view an agreement does not include the right to act for it. */
+const byContact: RouteAccess['refused'] = { correspondent: 403, stranger: 404, admin: 403, agent: 403, team: 403 };
 
-/** The contract's “who”, route by route, in the order in which they are called at the end. */
+/** The access rights in the contract for each route, in the order of the calls in the last test. */
 const calls: Readonly<Partial<Record<Route, RouteAccess>>> = {
-  'GET /agreements': { no: {} },
-  'GET /agreements/{agreementId}': seen,
-  'GET /agreements/{agreementId}/keys': seen,
-  'GET /keys/{keyId}': seen,
-  'GET /keys/{keyId}/activations': seen,
-  'GET /keys/{keyId}/grants': seen,
-  'GET /keys/{keyId}/history': seen,
-  'GET /keys/{keyId}/allowances': { no: { stranger: 404, admin: 403, team: 403 } },
-  'GET /keys/{keyId}/forecast': seen,
-  'GET /exceptions': { no: {} },
-  'GET /exceptions/{exceptionId}': seen,
-  'GET /exceptions/{exceptionId}/history': seen,
-  'GET /call-center/keys': { query: `?agreementId=${ours.agreementId}`, no: byAgent },
-  'POST /keys/{keyId}/reveal': { no: byContact },
+  'GET /agreements': { refused: {} },
+  'GET /agreements/{agreementId}': byViewer,
+  'GET /agreements/{agreementId}/keys': byViewer,
+  'GET /keys/{keyId}': byViewer,
+  'GET /keys/{keyId}/activations': byViewer,
+  'GET /keys/{keyId}/grants': byViewer,
+  'GET /keys/{keyId}/history': byViewer,
+  'GET /keys/{keyId}/allowances': { refused: { stranger: 404, admin: 403, team: 403 } },
+  'GET /keys/{keyId}/forecast': byViewer,
+  'GET /exceptions': { refused: {} },
+  'GET /exceptions/{exceptionId}': byViewer,
+  'GET /exceptions/{exceptionId}/history': byViewer,
+  'GET /call-center/keys': { query: `?agreementId=${ours.agreementId}`, refused: byAgent },
+  'POST /keys/{keyId}/reveal': { refused: byContact },
   'POST /agreements/{agreementId}/keys': {
     body: { type: 'MAK', productGroup: 'server-b' },
-    no: { correspondent: 403, stranger: 404, admin: 403, team: 403 },
+    refused: { correspondent: 403, stranger: 404, admin: 403, team: 403 },
   },
-  'PUT /agreements/{agreementId}/contacts': { body: { contacts: ours.registration.contacts }, no: byAdmin },
-  'POST /agreements': { body: { ...ours.registration, agreementNumber: 'E-new' }, no: byAdmin },
-  'POST /keys/{keyId}/increases': { body: { newLimit: 60, callReference: 'CALL-1', callerName: 'Inés' }, no: byAgent },
+  'PUT /agreements/{agreementId}/contacts': { body: { contacts: ours.registration.contacts }, refused: byAdmin },
+  'POST /agreements': { body: { ...ours.registration, agreementNumber: 'E-new' }, refused: byAdmin },
+  'POST /keys/{keyId}/increases': {
+    body: { newLimit: 60, callReference: 'CALL-1', callerName: 'Inés' },
+    refused: byAgent,
+  },
   'POST /keys/{keyId}/overrides': {
     body: { installationId: installationId(1), callReference: 'CALL-1', callerName: 'Inés' },
-    no: byAgent,
+    refused: byAgent,
   },
-  // A stranger is told what anybody is told who names an agreement that is not there.
-  'POST /exceptions': { body: kmsRequestFormOf(ours), no: { stranger: 422, admin: 403, team: 403 } },
-  'POST /exceptions/{exceptionId}/questions': { body: { text: 'Which schools?' }, no: byTeam },
-  'POST /exceptions/{exceptionId}/answers': { body: { text: 'Elm and Fir.' }, no: byContact },
-  'POST /exceptions/{exceptionId}/review': { body: { decision: 'reject', reason: 'Too many.' }, no: byTeam },
-  'POST /exceptions/{exceptionId}/withdrawal': { body: {}, no: byContact },
-  'POST /plans': { body: { program: 'open', sites: [{ name: 'Elm', client: 30 }] }, no: {} },
+  // A stranger gets the same response as for an agreement that does not exist.
+  'POST /exceptions': { body: kmsRequestFormOf(ours), refused: { stranger: 422, admin: 403, team: 403 } },
+  'POST /exceptions/{exceptionId}/questions': { body: { text: 'Which schools?' }, refused: byTeam },
+  'POST /exceptions/{exceptionId}/answers': { body: { text: 'Elm and Fir.' }, refused: byContact },
+  'POST /exceptions/{exceptionId}/review': { body: { decision: 'reject', reason: 'Too many.' }, refused: byTeam },
+  'POST /exceptions/{exceptionId}/withdrawal': { body: {}, refused: byContact },
+  'POST /plans': { body: { program: 'open', sites: [{ name: 'Elm', client: 30 }] }, refused: {} },
   'PUT /agreements/{agreementId}/deputy': {
     body: { person: ours.registration.contacts[1], from: '2099-01-04', to: '2099-01-05' },
-    no: { contact: 403, stranger: 404, admin: 403, agent: 403, team: 403 },
+    refused: { contact: 403, stranger: 404, admin: 403, agent: 403, team: 403 },
   },
-  'PUT /agreements/{agreementId}/notices-correspondent': { body: ours.registration.noticesCorrespondent, no: byAdmin },
+  'PUT /agreements/{agreementId}/notices-correspondent': {
+    body: ours.registration.noticesCorrespondent,
+    refused: byAdmin,
+  },
   'POST /keys/{keyId}/replacements': {
-    body: { reason: 'It was typed on clients.' },
-    no: { correspondent: 403, stranger: 404, admin: 403, team: 403 },
+    body: { reason: 'It was used on client computers.' },
+    refused: { correspondent: 403, stranger: 404, admin: 403, team: 403 },
   },
 };
 const table = Object.entries(calls).map(([route, call]) => ({ route: route as Route, ...call }));
@@ -106,31 +112,31 @@ const table = Object.entries(calls).map(([route, call]) => ({ route: route as Ro
 function send(
   { route, body, query = '' }: RouteAccess & { route: Route },
   token: string | undefined,
-  named = ids,
+  pathIds = ids,
 ): Promise<HttpResponse> {
   const [method = '', path = ''] = route.split(' ');
-  const filled = path.replaceAll(/\{(\w+)\}/g, (_, name: keyof typeof ids) => named[name]);
-  return system.send({ method, path: `${filled}${query}`, token, body });
+  const resolvedPath = path.replaceAll(/\{(\w+)\}/g, (_, name: keyof typeof ids) => pathIds[name]);
+  return system.send({ method, path: `${resolvedPath}${query}`, token, body });
 }
 
 const store = await openStore(system);
 
-/** All of an answer that could tell one from another: its headers but for the request's own id and the time. */
-function tellingOf({ status, headers, text }: HttpResponse) {
-  const { 'x-request-id': _, date: __, ...telling } = Object.fromEntries(headers);
-  return { status, text, telling };
+/** Returns everything that could distinguish two responses: all except the request ID and the date. */
+function comparableParts({ status, headers, text }: HttpResponse) {
+  const { 'x-request-id': _, date: __, ...comparableHeaders } = Object.fromEntries(headers);
+  return { status, text, comparableHeaders };
 }
 
-describe('who may call', () => {
-  it('is told here for every route that asks who calls', () => {
-    const asking = allRoutes().filter(({ audience: who }) => needsToken(who));
-    expect(table.map(({ route }) => route).toSorted()).toEqual(asking.map(({ route }) => route).toSorted());
+describe('access to routes', () => {
+  it('is listed here for every route that requires a token', () => {
+    const routesWithToken = allRoutes().filter(({ audience }) => needsToken(audience));
+    expect(table.map(({ route }) => route).toSorted()).toEqual(routesWithToken.map(({ route }) => route).toSorted());
   });
 
-  it.each(table)('AGR-3 is kept to by $route: everybody else is refused, and nothing changes', async (call) => {
+  it.each(table)('AGR-3 $route refuses all other callers and changes nothing', async (call) => {
     const before = await sortedItems(store);
     for (const [name, caller] of Object.entries(callers)) {
-      const status = name === 'nobody' ? 401 : call.no[name as CallerName];
+      const status = name === 'nobody' ? 401 : call.refused[name as CallerName];
       if (status === undefined) continue;
       const codes = { 401: 'unauthenticated', 403: 'forbidden', 404: 'not-found', 422: 'requester-not-authorized' };
       expectProblem(await send(call, caller?.token), status, codes[status]);
@@ -138,110 +144,119 @@ describe('who may call', () => {
     expect(await sortedItems(store)).toEqual(before);
   });
 
-  it.each(table)('AGR-3 $route answers a stranger about what is hidden as about what is not there', async (call) => {
-    const absentBody =
-      call.route === 'POST /exceptions'
-        ? { ...kmsRequestFormOf(ours), agreementNumber: absent.agreementId }
-        : call.body;
-    const hidden = await send(call, callers.stranger.token);
-    const notThere = await send({ ...call, body: absentBody }, callers.stranger.token, absent);
-    if (call.no.stranger === undefined) return;
-    expect(tellingOf(hidden)).toEqual(tellingOf(notThere));
-  });
+  it.each(table)(
+    'AGR-3 $route gives a stranger the same response for a hidden item as for a missing one',
+    async (call) => {
+      const absentBody =
+        call.route === 'POST /exceptions'
+          ? { ...kmsRequestFormOf(ours), agreementNumber: absent.agreementId }
+          : call.body;
+      const hidden = await send(call, callers.stranger.token);
+      const missing = await send({ ...call, body: absentBody }, callers.stranger.token, absent);
+      if (call.refused.stranger === undefined) return;
+      expect(comparableParts(hidden)).toEqual(comparableParts(missing));
+    },
+  );
 
-  it('AGR-3 lists of a stranger hold nothing of the agreement, and one asked for by its id is not found', async () => {
+  it('AGR-3 hides the agreement from the lists of a stranger, also with its ID as a filter', async () => {
     for (const path of ['/agreements', '/exceptions', '/exceptions?status=open']) {
-      expect((await theirs.ines.get(path)).text).not.toContain(ours.agreementId);
+      expect((await otherCustomer.ines.get(path)).text).not.toContain(ours.agreementId);
     }
-    const hidden = await theirs.ines.get(`/exceptions?agreementId=${ours.agreementId}`);
+    const hidden = await otherCustomer.ines.get(`/exceptions?agreementId=${ours.agreementId}`);
     expectProblem(hidden, 404, 'not-found');
-    expect(tellingOf(hidden)).toEqual(
-      tellingOf(await theirs.ines.get(`/exceptions?agreementId=${absent.agreementId}`)),
+    expect(comparableParts(hidden)).toEqual(
+      comparableParts(await otherCustomer.ines.get(`/exceptions?agreementId=${absent.agreementId}`)),
     );
   });
 
-  it('AGR-3 a refusal of a call on an id that is not there is not found for everybody else, too', async () => {
+  it('AGR-3 refuses a call with an unknown ID as not found, for every caller with the right role', async () => {
     for (const call of table.filter(({ route }) => route.includes('{'))) {
       for (const [name, caller] of Object.entries(callers)) {
-        const byRoleAlone = [byAdmin, byAgent, byTeam].includes(call.no) && call.no[name as CallerName] === 403;
-        if (caller === undefined || byRoleAlone || call.route.startsWith('PUT') || call.route.startsWith('POST /exc'))
+        const isRefusedByRole =
+          [byAdmin, byAgent, byTeam].includes(call.refused) && call.refused[name as CallerName] === 403;
+        if (
+          caller === undefined ||
+          isRefusedByRole ||
+          call.route.startsWith('PUT') ||
+          call.route.startsWith('POST /exc')
+        )
           continue;
         expectProblem(await send(call, caller.token, absent), 404, 'not-found');
       }
     }
   });
 
-  it('lets in whoever may, whatever then becomes of it', async () => {
+  it('accepts all callers that have access', async () => {
     for (const call of table) {
       for (const [name, caller] of Object.entries(callers)) {
-        if (caller === undefined || call.no[name as CallerName] !== undefined) continue;
-        const answer = await send(call, caller.token);
-        expect([200, 201, 202, 409], `${name} ${call.route}: ${answer.text}`).toContain(answer.status);
-        // A request moves on only once its workflow waits again.
+        if (caller === undefined || call.refused[name as CallerName] !== undefined) continue;
+        const response = await send(call, caller.token);
+        expect([200, 201, 202, 409], `${name} ${call.route}: ${response.text}`).toContain(response.status);
+        // A request can change only when its workflow waits again.
         if (call.route.startsWith('POST /exceptions')) await system.settle();
       }
     }
   });
 });
 
-describe('a token that is not good', () => {
-  const unsigned = (header: object, claims: object) =>
+describe('an invalid token', () => {
+  const unsignedToken = (header: object, claims: object) =>
     [header, claims].map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.');
 
-  it('is no token: whatever is wrong with it, the answer is 401, and nothing changes', async () => {
-    const good = callers.contact.token;
-    const [head = '', claims = '', signature = ''] = good.split('.');
-    const claimed = JSON.parse(Buffer.from(claims, 'base64url').toString());
+  it('is refused with 401, whatever the fault, and changes nothing', async () => {
+    const validToken = callers.contact.token;
+    const [head = '', claims = '', signature = ''] = validToken.split('.');
+    const payload = JSON.parse(Buffer.from(claims, 'base64url').toString());
     const { privateKey } = await generateKeyPair('ES256');
-    const signedBySomebodyElse = await new SignJWT({ ...claimed, 'cognito:groups': ['licensing-admins'] })
+    const signedWithOtherKey = await new SignJWT({ ...payload, 'cognito:groups': ['licensing-admins'] })
       .setProtectedHeader({ alg: 'ES256', kid: 'local' })
       .sign(privateKey);
-    const asSecret = await new SignJWT(claimed)
+    const signedWithHmac = await new SignJWT(payload)
       .setProtectedHeader({ alg: 'HS256', kid: 'local' })
       .sign(new TextEncoder().encode('local'.repeat(10)));
-    const tampered = Buffer.from(JSON.stringify({ ...claimed, 'cognito:groups': ['call-center'] })).toString(
+    const tampered = Buffer.from(JSON.stringify({ ...payload, 'cognito:groups': ['call-center'] })).toString(
       'base64url',
     );
-    const bad: Readonly<Record<string, string>> = {
+    const invalidTokens: Readonly<Record<string, string>> = {
       empty: '',
       garbage: 'garbage',
-      'three parts of nothing': '..',
-      'not signed': `${unsigned({ alg: 'none' }, claimed)}.`,
-      'not signed, said otherwise': `${unsigned({ alg: 'None', typ: 'JWT' }, claimed)}.`,
-      'signed with another method': asSecret,
-      'signed by somebody else': signedBySomebodyElse,
-      'of other claims': `${head}.${tampered}.${signature}`,
-      'without its signature': `${head}.${claims}.`,
-      'cut off': good.slice(0, -5),
-      'very long': `${good}${'x'.repeat(5_000)}`,
-      'one that the page of approval takes': 'A'.repeat(43),
+      'three empty parts': '..',
+      unsigned: `${unsignedToken({ alg: 'none' }, payload)}.`,
+      'unsigned, with another spelling': `${unsignedToken({ alg: 'None', typ: 'JWT' }, payload)}.`,
+      'signed with another algorithm': signedWithHmac,
+      'signed with another key': signedWithOtherKey,
+      'with other claims': `${head}.${tampered}.${signature}`,
+      'without a signature': `${head}.${claims}.`,
+      truncated: validToken.slice(0, -5),
+      'very long': `${validToken}${'x'.repeat(5_000)}`,
+      'an approval token': 'A'.repeat(43),
     };
     const before = await sortedItems(store);
     for (const call of table) {
-      for (const [what, token] of Object.entries(bad)) {
-        const answer = await send(call, token);
-        expect(answer.status, `${what}: ${call.route}`).toBe(401);
-        expectProblem(answer, 401, 'unauthenticated');
+      for (const [fault, token] of Object.entries(invalidTokens)) {
+        const response = await send(call, token);
+        expect(response.status, `${fault}: ${call.route}`).toBe(401);
+        expectProblem(response, 401, 'unauthenticated');
       }
     }
     expect(await sortedItems(store)).toEqual(before);
-    expect(claimed).toMatchObject({ iss: localIssuer, aud: localAudience });
+    expect(payload).toMatchObject({ iss: localIssuer, aud: localAudience });
   });
 
-  it('is none that came by another way than the Authorization header', async () => {
+  it('includes one outside the Authorization header', async () => {
     const { token } = callers.contact;
     const path = `/keys/${mak.keyId}`;
-    for (const [asked, headers] of [
+    for (const [url, headers] of [
       [`${path}?access_token=${token}`, {}],
       [path, { Cookie: `token=${token}` }],
       [path, { 'X-Authorization': `Bearer ${token}` }],
       [path, { Authorization: `Basic ${token}` }],
     ] as const) {
-      expectProblem(await system.send({ method: 'GET', path: asked, headers }), 401, 'unauthenticated');
+      expectProblem(await system.send({ method: 'GET', path: url, headers }), 401, 'unauthenticated');
     }
   });
 
-  it('is one that has expired', async () => {
+  it('includes an expired one', async () => {
     expect((await callers.contact.get('/agreements')).status).toBe(200);
     await system.advanceClock('P91D');
     expectProblem(await callers.contact.get('/agreements'), 401, 'unauthenticated');

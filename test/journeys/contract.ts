@@ -6,8 +6,8 @@ import { flags } from '../../domain/exceptions/request.ts';
 import { exceptionKinds } from '../../domain/remedy.ts';
 import type { HttpResponse } from './response.ts';
 
-// The bodies of the HTTP contract, member by member. More may be added to an answer; nothing here may be missing or of
-// another shape.
+// The bodies of the HTTP contract, member by member. A response can have more members, but each of these must be present
+// with this type.
 
 const instant = z.string().regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
 const date = z.iso.date();
@@ -21,8 +21,8 @@ const numbers = {
   licenseNumber: z.string().optional(),
 };
 
-/** Exactly one of the two ways to name an agreement. */
-const namedOnce = (body: { [Name in keyof typeof numbers]?: string | undefined }) =>
+/** Returns true if a body has exactly one of the two identifications of an agreement. */
+const hasOneIdentification = (body: { [Name in keyof typeof numbers]?: string | undefined }) =>
   (body.agreementNumber !== undefined) !== (body.authorizationNumber !== undefined && body.licenseNumber !== undefined);
 
 export const agreementSchema = z
@@ -36,7 +36,7 @@ export const agreementSchema = z
     contacts: z.array(personSchema).min(1),
     noticesCorrespondent: personSchema,
   })
-  .refine(namedOnce);
+  .refine(hasOneIdentification);
 
 const hostSchema = z.looseObject({
   installationId: z.string().regex(/^\d{54}$/),
@@ -168,7 +168,7 @@ export const exceptionSchema = z
     closedAt: instant.nullable(),
     reason: z.string().nullable(),
   })
-  .refine(namedOnce);
+  .refine(hasOneIdentification);
 export type Exception = z.infer<typeof exceptionSchema>;
 
 export const draftSchema = z.looseObject({
@@ -194,7 +194,7 @@ export const listOf = <Entry extends z.ZodType>(entry: Entry) =>
 export const problemSchema = z.looseObject({
   type: z.string().regex(/^[a-z]+:\S+$/),
   title: z.string().min(1),
-  // One code has a member of this name: there it is the status of the request, and the answer's own says the rest.
+  // One problem code has a member of this name: the status of the request instead of the HTTP status.
   status: z.union([z.int(), z.enum(exceptionStatuses)]),
   detail: z.string().min(1),
   code: z.string().regex(/^[a-z-]+$/),
@@ -216,7 +216,7 @@ export const mailSchema = z.looseObject({
 export type Mail = z.infer<typeof mailSchema>;
 export const mailsSchema = z.looseObject({ items: z.array(mailSchema) });
 
-/** The body of an answer that came with the status it should have, checked against the contract. */
+/** Checks the status and the body of a response. Returns the parsed body. */
 export function expectStatus<Body extends z.ZodType>(
   response: HttpResponse,
   status: number,
@@ -228,7 +228,7 @@ export function expectStatus<Body extends z.ZodType>(
   return parsed.data;
 }
 
-/** A "no" that came as the contract wants every one: a problem that says what to do next. Answers with all of its members. */
+/** Checks that a response is a problem as in the contract, with this status and code. Returns the problem. */
 export function expectProblem(response: HttpResponse, status: number, code: string): z.output<typeof problemSchema> {
   expect(response.status, response.text).toBe(status);
   expect(response.headers.get('content-type'), response.text).toBe('application/problem+json');

@@ -15,7 +15,7 @@ import {
 import type { HttpResponse } from './response.ts';
 import type { SignedInUser, System } from './system.ts';
 
-/** The people of the vendor, signed in. */
+/** The users of the vendor, signed in. */
 export type Staff = { readonly admin: SignedInUser; readonly agent: SignedInUser; readonly team: SignedInUser };
 
 export async function signInStaff(system: System): Promise<Staff> {
@@ -27,22 +27,25 @@ export async function signInStaff(system: System): Promise<Staff> {
   return { admin, agent, team };
 }
 
-/** One organization with an agreement and a KMS key; its addresses are its own, so that its mails are too. */
+/** An organization with an agreement and a KMS key. No other customer has its email addresses. */
 export type Customer = {
   readonly agreementId: string;
-  /** What it was registered with. */
+  /** The body of its registration. */
   readonly registration: ReturnType<typeof registrationOf>;
   readonly kmsKey: z.infer<typeof kmsKeySchema>;
-  /** On the Authorized Contact List, both of them. */
+  /** Two contacts on the Authorized Contact List. */
   readonly ines: SignedInUser;
   readonly jorge: SignedInUser;
-  /** The Notices Correspondent, on no list. */
+  /** The Notices Correspondent, who is not on the list. */
   readonly noor: SignedInUser;
 };
 
 const phone = '+1 425 555 0101';
 
-export function registrationOf(agreementNumber: string, facts: Partial<Pick<Agreement, 'level' | 'products'>> = {}) {
+export function registrationOf(
+  agreementNumber: string,
+  overrides: Partial<Pick<Agreement, 'level' | 'products'>> = {},
+) {
   const at = `${agreementNumber.toLowerCase()}.example`;
   return {
     program: 'enterprise',
@@ -58,26 +61,26 @@ export function registrationOf(agreementNumber: string, facts: Partial<Pick<Agre
       { name: 'Jorge Ruiz', email: `jorge@${at}`, phone },
     ],
     noticesCorrespondent: { name: 'Noor Haddad', email: `noor@${at}`, phone },
-    ...facts,
+    ...overrides,
   } as const;
 }
 
-/** Registers an agreement that no other test has. Its KMS key is of the group server-b. */
+/** Registers an agreement with a unique number. Its KMS key is for the group server-b. */
 export async function newCustomer(
   system: System,
   { admin }: Staff,
-  facts: Parameters<typeof registrationOf>[1] = {},
+  overrides: Parameters<typeof registrationOf>[1] = {},
 ): Promise<Customer> {
-  const registration = registrationOf(`E-${randomUUID().slice(0, 8)}`, facts);
+  const registration = registrationOf(`E-${randomUUID().slice(0, 8)}`, overrides);
   const registered = expectStatus(await admin.post('/agreements', registration), 201, registeredSchema);
   const [kmsKey] = registered.keys;
   const at = (name: string) => `${name}@${registration.agreementNumber.toLowerCase()}.example`;
   const [ines, jorge, noor] = await Promise.all(['ines', 'jorge', 'noor'].map((name) => system.signIn(at(name))));
-  if (ines === undefined || jorge === undefined || noor === undefined) throw new Error('not all are signed in');
+  if (ines === undefined || jorge === undefined || noor === undefined) throw new Error('A sign-in failed.');
   return { agreementId: registered.agreementId, registration, kmsKey: kmsKeySchema.parse(kmsKey), ines, jorge, noor };
 }
 
-/** Gets the customer a MAK; with 20 licenses or fewer of its group it allows 50 activations. */
+/** Issues a MAK to a customer. With at most 20 licenses in its group, its limit is 50 activations. */
 export async function issueMak({ agreementId, ines }: Customer, productGroup: ProductGroup = 'client') {
   return expectStatus(
     await ines.post(`/agreements/${agreementId}/keys`, { type: 'MAK', productGroup }),
@@ -98,7 +101,7 @@ export async function getKmsKey({ ines, kmsKey }: Customer) {
   return expectStatus(await ines.get(`/keys/${kmsKey.keyId}`), 200, kmsKeySchema);
 }
 
-/** A machine that activates: each number is one machine. */
+/** Activates a machine. Each number is one machine. */
 export function activate(
   { send }: System,
   productKey: string,
@@ -109,16 +112,16 @@ export function activate(
   return send({ method: 'POST', path: '/activations', body });
 }
 
-/** Activates the machines from one number to another, all at once. */
+/** Activates a range of machines concurrently. */
 export function activateAll(system: System, productKey: string, from: number, to: number): Promise<HttpResponse[]> {
   return Promise.all(Array.from({ length: to - from + 1 }, (_, index) => activate(system, productKey, from + index)));
 }
 
-/** A complete request of Inés's: MAKADD, more than the call centre can give, nothing to flag. */
+/** Returns a complete MAKADD of Inés: more than the call center maximum, and without flags. */
 export function requestFormOf(
   { registration }: Customer,
   { lastFive }: { readonly lastFive: string },
-  facts: Readonly<Record<string, unknown>> = {},
+  overrides: Readonly<Record<string, unknown>> = {},
 ) {
   const [requester] = registration.contacts;
   return {
@@ -131,21 +134,21 @@ export function requestFormOf(
     activationsRequested: 150,
     businessReason: 'Two new schools open in autumn.',
     requiredDate: '2099-01-04',
-    ...facts,
+    ...overrides,
   };
 }
 
-/** The same for the customer's KMS key: ten more host places. */
-export function kmsRequestFormOf(customer: Customer, facts: Readonly<Record<string, unknown>> = {}) {
+/** Returns a complete KMSADD for the customer's KMS key: ten more hosts. */
+export function kmsRequestFormOf(customer: Customer, overrides: Readonly<Record<string, unknown>> = {}) {
   return requestFormOf(customer, customer.kmsKey, {
     kind: 'KMSADD',
     product: 'windows-server-2008-standard',
     activationsRequested: 10,
-    ...facts,
+    ...overrides,
   });
 }
 
-/** Sends a request that is taken, and waits until its workflow waits for somebody. Answers how it stands then. */
+/** Submits a request, waits until its workflow is idle, and returns the request. */
 export async function submitRequest(
   system: System,
   customer: Customer,
@@ -160,24 +163,24 @@ export async function getException({ ines }: Customer, exceptionId: string): Pro
   return expectStatus(await ines.get(`/exceptions/${exceptionId}`), 200, exceptionSchema);
 }
 
-/** What an approval mail carries: the way to the page, and the code for it. */
+/** The path and the code in an approval email. */
 export type ApprovalLink = { readonly path: string; readonly code: string };
 
-/** The link in a mail; undefined in one that carries none. */
+/** Returns the approval link of an email, or undefined if it has none. */
 export function approvalLinkIn({ text }: Mail): ApprovalLink | undefined {
   const path = /https?:\/\/[^/\s]+(\/approvals\/[\w-]+)/.exec(text ?? '')?.[1];
   const code = /^Code: (\d{6})$/m.exec(text ?? '')?.[1];
   return path === undefined || code === undefined ? undefined : { path, code };
 }
 
-/** The links that the Notices Correspondent has been mailed, oldest first. */
+/** Returns the links in the emails to the Notices Correspondent, oldest first. */
 export async function approvalLinksOf(system: System, { noor }: Customer): Promise<readonly ApprovalLink[]> {
   return (await system.mailsTo(noor.email)).flatMap((mail) => approvalLinkIn(mail) ?? []);
 }
 
 export async function newestLink(system: System, customer: Customer): Promise<ApprovalLink> {
   const newest = (await approvalLinksOf(system, customer)).at(-1);
-  if (newest === undefined) throw new Error(`No approval mail came to ${customer.noor.email}.`);
+  if (newest === undefined) throw new Error(`No approval email came to ${customer.noor.email}.`);
   return newest;
 }
 
@@ -194,7 +197,7 @@ export async function newestStrictLink(system: System, { noor }: Customer): Prom
   return { path, code };
 }
 
-/** Decides by the form of the page. */
+/** Submits a decision in the form of the approval page. */
 export function decide(
   { send }: System,
   { path, code }: ApprovalLink,
@@ -204,7 +207,7 @@ export function decide(
   return send({ method: 'POST', path, body: new URLSearchParams({ code, decision, comment }) });
 }
 
-/** A six-digit code that is not this one. */
+/** Returns another six-digit code. */
 export function anotherCode(code: string): string {
   return String((Number(code) + 1) % 1_000_000).padStart(6, '0');
 }

@@ -36,16 +36,16 @@ import {
 } from './customer.ts';
 import { startSystem } from './system.ts';
 
-// What becomes of a request, story by story. The clock runs as it does on the wall, and each story has its own customer, so
-// that they can all be told at once.
+// The outcomes of requests. The clock runs at the speed of the wall clock, and each test has a customer of its own, so the
+// tests run concurrently.
 
 const system = await startSystem();
 const staff = await signInStaff(system);
 
 const grantsOf = async ({ ines }: Customer, keyId: string) =>
   expectStatus(await ines.get(`/keys/${keyId}/grants`), 200, listOf(grantSchema)).items;
-const historyOf = async ({ ines }: Customer, of: string) =>
-  expectStatus(await ines.get(`${of}/history`), 200, listOf(ledgerEntrySchema)).items;
+const historyOf = async ({ ines }: Customer, path: string) =>
+  expectStatus(await ines.get(`${path}/history`), 200, listOf(ledgerEntrySchema)).items;
 const actionsOf = async (customer: Customer, { exceptionId }: Exception) =>
   (await historyOf(customer, `/exceptions/${exceptionId}`)).map(({ action }) => action);
 const subjectsTo = async (address: string, { exceptionId }: Exception) =>
@@ -55,10 +55,10 @@ const subjectsTo = async (address: string, { exceptionId }: Exception) =>
 const statesOf = async ({ exceptionId }: Exception) =>
   (await system.workflow(exceptionId)).states.map(({ state }) => state);
 
-const teamMail = 'exceptions-team@volume-activation.example';
+const teamAddress = 'exceptions-team@volume-activation.example';
 
-describe.concurrent('a MAK that has run out', () => {
-  it('MAK-1 MAK-4 MAK-5 EXC-6 EXC-9 is raised by phone up to double, and beyond that by a MAKADD that the Correspondent approves', async () => {
+describe.concurrent('a used-up MAK', () => {
+  it('MAK-1 MAK-4 MAK-5 EXC-6 EXC-9 can be doubled by phone, and raised further by a MAKADD that the Correspondent approves', async () => {
     const customer = await newCustomer(system, staff);
     const { ines, noor } = customer;
     const mak = await issueMak(customer);
@@ -72,7 +72,7 @@ describe.concurrent('a MAK that has run out', () => {
     expect(byPhone).toEqual({ kind: 'call-center-increase', available: true, maximum: 50 });
     expect(byRequest).toMatchObject({ kind: 'MAKADD', available: true });
 
-    // The call centre sees what it may give, gives all of it, and no more.
+    // The call center sees its maximum and can raise the limit up to it.
     const { agent } = staff;
     const allowances = async () =>
       expectStatus(await agent.get(`/keys/${mak.keyId}/allowances`), 200, allowancesSchema);
@@ -101,18 +101,18 @@ describe.concurrent('a MAK that has run out', () => {
     expect(above.maximumLimit).toBe(100);
     const draft = draftSchema.parse(above.draft);
 
-    // The request that the refusal carries needs only what the system cannot know.
+    // The draft in the refusal lacks only what the system cannot fill in.
     const { contacts } = customer.registration;
     const intake = { ...draft, requester: contacts[0], businessReason: 'A new lab.', requiredDate: '2099-01-04' };
-    const asked = await submitRequest(system, customer, { ...intake, activationsRequested: 150 });
-    expect(asked).toMatchObject({
+    const request = await submitRequest(system, customer, { ...intake, activationsRequested: 150 });
+    expect(request).toMatchObject({
       status: 'awaiting-approval',
       kind: 'MAKADD',
       activations: 150,
       flags: [],
       overdue: false,
     });
-    expect(asked.approval).toMatchObject({ remindersSent: 0, decidedAt: null, decision: null, comment: null });
+    expect(request.approval).toMatchObject({ remindersSent: 0, decidedAt: null, decision: null, comment: null });
     expect(await getMak(customer, mak)).toMatchObject({ limit: 100 });
 
     const link = await newestLink(system, customer);
@@ -121,7 +121,7 @@ describe.concurrent('a MAK that has run out', () => {
     expect((await decide(system, link, 'approve', 'For the new lab.')).status).toBe(200);
     await system.settle();
 
-    expect(await getException(customer, asked.exceptionId)).toMatchObject({
+    expect(await getException(customer, request.exceptionId)).toMatchObject({
       status: 'fulfilled',
       activations: 150,
       approval: { decision: 'approve', comment: 'For the new lab.' },
@@ -133,31 +133,31 @@ describe.concurrent('a MAK that has run out', () => {
     expect(await grantsOf(customer, mak.keyId)).toMatchObject([
       { kind: 'initial', amount: 50, by: ines.email },
       { kind: 'call-center', amount: 50, by: agent.email },
-      { kind: 'exception', amount: 150, reference: asked.exceptionId, approvedBy: noor.email },
+      { kind: 'exception', amount: 150, reference: request.exceptionId, approvedBy: noor.email },
     ]);
     expectStatus(await activate(system, productKey, 51), 201, activationSchema);
-    expect(await subjectsTo(ines.email, asked)).toEqual([
+    expect(await subjectsTo(ines.email, request)).toEqual([
       'We received your request for 150 more activations',
       'Waiting for approval: your request for 150 more activations',
       'Approved: your request for 150 more activations',
       expect.stringMatching(/^Limit raised: your request for 150 more activations/),
     ]);
-    expect(await subjectsTo(noor.email, asked)).toEqual([
+    expect(await subjectsTo(noor.email, request)).toEqual([
       expect.stringMatching(/^Decision needed: 150 more activations/),
       expect.stringMatching(/approved/i),
       expect.stringMatching(/^Limit raised: 150 more activations/),
     ]);
-    expect(await actionsOf(customer, asked)).toEqual(['received', 'approval-asked', 'approved', 'fulfilled']);
+    expect(await actionsOf(customer, request)).toEqual(['received', 'approval-asked', 'approved', 'fulfilled']);
     expect((await historyOf(customer, `/keys/${mak.keyId}`)).map(({ action }) => action)).toEqual([
       'key-issued',
       'key-revealed',
       'limit-raised',
       'limit-raised',
     ]);
-    expect((await system.workflow(asked.exceptionId)).executions).toMatchObject([{ status: 'SUCCEEDED' }]);
+    expect((await system.workflow(request.exceptionId)).executions).toMatchObject([{ status: 'SUCCEEDED' }]);
   });
 
-  it('MAK-2 MAK-3 counts a machine once, and one of another product not at all', async () => {
+  it('MAK-2 MAK-3 counts a machine once, and does not count one with another product', async () => {
     const customer = await newCustomer(system, staff);
     const mak = await issueMak(customer);
     const productKey = await revealProductKey(customer, mak);
@@ -197,8 +197,8 @@ describe.concurrent('a MAK that has run out', () => {
   });
 });
 
-describe.concurrent('a KMS key that has run out', () => {
-  it('KMS-1 KMS-3 OVR-1 OVR-2 EXC-9 takes a seventh host by an override once, and more by a KMSADD', async () => {
+describe.concurrent('a used-up KMS key', () => {
+  it('KMS-1 KMS-3 OVR-1 OVR-2 EXC-9 accepts a seventh host once by an override, and more hosts by a KMSADD', async () => {
     const customer = await newCustomer(system, staff);
     const { kmsKey } = customer;
     const at = `/keys/${kmsKey.keyId}`;
@@ -207,7 +207,7 @@ describe.concurrent('a KMS key that has run out', () => {
     for (let machine = 1; machine <= 6; machine += 1) {
       const { keyType, uses, advisory } = expectStatus(await host(machine), 201, activationSchema);
       expect({ keyType, uses }).toEqual({ keyType: 'KMS', uses: 1 });
-      // KMS-4: three new hosts in a day look like a KMS key typed on clients.
+      // KMS-4: three new hosts in a day indicate a KMS key on client computers.
       expect(advisory).toBe(machine < 3 ? undefined : 'kms-key-on-clients');
     }
     for (let use = 2; use <= 10; use += 1) expect(expectStatus(await host(1), 201, activationSchema).uses).toBe(use);
@@ -224,19 +224,19 @@ describe.concurrent('a KMS key that has run out', () => {
     const grant = expectStatus(await staff.agent.post(`${at}/overrides`, call), 201, grantSchema);
     expect(grant).toMatchObject({ kind: 'override', amount: 1, reference: 'CALL-1' });
     expect(expectStatus(await staff.agent.post(`${at}/overrides`, call), 200, grantSchema)).toEqual(grant);
-    const again = expectProblem(
+    const secondOverride = expectProblem(
       await staff.agent.post(`${at}/overrides`, { ...call, callReference: 'CALL-2' }),
       409,
       'override-used-today',
     );
-    expect(again.availableAt).toMatch(/^\d{4}-\d\d-\d\dT0[78]:00:00\.000Z$/);
+    expect(secondOverride.availableAt).toMatch(/^\d{4}-\d\d-\d\dT0[78]:00:00\.000Z$/);
     const allowances = expectStatus(await staff.agent.get(`${at}/allowances`), 200, allowancesSchema);
     expect(allowances).toEqual({
-      override: { available: 0, availableAt: again.availableAt, remaining: 4 },
+      override: { available: 0, availableAt: secondOverride.availableAt, remaining: 4 },
       increase: null,
       exception: 'KMSADD',
     });
-    // It is that host's alone, and is spent once.
+    // The override is for that host only, and for one activation.
     expectProblem(await host(8), 409, 'activation-limit-reached');
     expectStatus(await host(7), 201, activationSchema);
     expectProblem(await host(7), 409, 'activation-limit-reached');
@@ -248,14 +248,14 @@ describe.concurrent('a KMS key that has run out', () => {
       overrides: { granted: 1, remaining: 4 },
     });
 
-    const asked = await submitRequest(system, customer, kmsRequestFormOf(customer, { activationsRequested: 5 }));
+    const request = await submitRequest(system, customer, kmsRequestFormOf(customer, { activationsRequested: 5 }));
     await decide(system, await newestLink(system, customer), 'approve');
     await system.settle();
-    expect(await getException(customer, asked.exceptionId)).toMatchObject({ status: 'fulfilled' });
+    expect(await getException(customer, request.exceptionId)).toMatchObject({ status: 'fulfilled' });
     expect(await getKmsKey(customer)).toMatchObject({ limit: 11, used: 6, remaining: 5 });
     for (let use = 1; use <= 10; use += 1) expectStatus(await host(8), 201, activationSchema);
     expectProblem(await host(8), 409, 'activation-limit-reached');
-    // The host that came in by an override has a place of its own from now on.
+    // The host of the override now counts as a regular host.
     expectStatus(await host(7), 201, activationSchema);
     const { hosts, used } = await getKmsKey(customer);
     expect(used).toBe(8);
@@ -266,7 +266,7 @@ describe.concurrent('a KMS key that has run out', () => {
     });
   });
 
-  it('KMS-2 shows how many machines a host serves', async () => {
+  it('KMS-2 shows the number of clients of a host', async () => {
     const customer = await newCustomer(system, staff);
     const productKey = await revealProductKey(customer, customer.kmsKey);
     await activate(system, productKey, 1, 'windows-vista-business');
@@ -283,42 +283,50 @@ describe.concurrent('a KMS key that has run out', () => {
   });
 });
 
-describe.concurrent('a request that is not taken', () => {
-  it('EXC-2 EXC-3 EXC-4 EXC-5 is told why in words of its own, and what to do instead', async () => {
+describe.concurrent('an invalid request', () => {
+  it('EXC-2 EXC-3 EXC-4 EXC-5 is refused with a specific reason and the remedies', async () => {
     const customer = await newCustomer(system, staff);
     const { ines } = customer;
     const [, jorge] = customer.registration.contacts;
     const mak = await issueMak(customer);
-    const no = async (intake: object, status: number, code: string) =>
+    const expectRefusal = async (intake: object, status: number, code: string) =>
       expectProblem(await ines.post('/exceptions', intake), status, code);
     const intake = requestFormOf(customer, mak);
 
     const stranger = { name: 'Mallory Crane', email: 'mallory@birch.example', phone: '1' };
-    await no({ ...intake, requester: stranger }, 422, 'requester-not-authorized');
-    await no({ ...intake, requester: { ...jorge, name: 'Inés Oliveira' } }, 422, 'requester-not-authorized');
-    await no({ ...intake, agreementNumber: 'E-nobody' }, 422, 'requester-not-authorized');
-    await no({ ...intake, keyLastFive: 'BBBBB' }, 422, 'key-not-found');
-    const uncovered = await no({ ...intake, product: 'windows-server-2008-standard' }, 422, 'product-not-covered');
+    await expectRefusal({ ...intake, requester: stranger }, 422, 'requester-not-authorized');
+    await expectRefusal({ ...intake, requester: { ...jorge, name: 'Inés Oliveira' } }, 422, 'requester-not-authorized');
+    await expectRefusal({ ...intake, agreementNumber: 'E-nobody' }, 422, 'requester-not-authorized');
+    await expectRefusal({ ...intake, keyLastFive: 'BBBBB' }, 422, 'key-not-found');
+    const uncovered = await expectRefusal(
+      { ...intake, product: 'windows-server-2008-standard' },
+      422,
+      'product-not-covered',
+    );
     expect(uncovered.covers).toEqual(['windows-vista-business', 'windows-vista-enterprise']);
-    await no({ ...intake, kind: 'KMSADD' }, 409, 'wrong-key-type');
-    await no({ ...kmsRequestFormOf(customer), kind: 'MAKADD' }, 409, 'wrong-key-type');
-    const byPhone = await no({ ...intake, activationsRequested: 50 }, 409, 'not-an-exception');
+    await expectRefusal({ ...intake, kind: 'KMSADD' }, 409, 'wrong-key-type');
+    await expectRefusal({ ...kmsRequestFormOf(customer), kind: 'MAKADD' }, 409, 'wrong-key-type');
+    const byPhone = await expectRefusal({ ...intake, activationsRequested: 50 }, 409, 'not-an-exception');
     expect(byPhone.remedies).toEqual([{ kind: 'call-center-increase', available: true, maximum: 50 }]);
-    const byOverride = await no(kmsRequestFormOf(customer, { activationsRequested: 5 }), 409, 'not-an-exception');
+    const byOverride = await expectRefusal(
+      kmsRequestFormOf(customer, { activationsRequested: 5 }),
+      409,
+      'not-an-exception',
+    );
     expect(byOverride.remedies).toEqual([{ kind: 'override', available: true, maximum: 5 }]);
-    await no({ ...intake, activationsRequested: 100_001 }, 422, 'invalid-request');
+    await expectRefusal({ ...intake, activationsRequested: 100_001 }, 422, 'invalid-request');
 
-    const taken51 = await submitRequest(system, customer, { ...intake, activationsRequested: 51 });
-    expect((await no(intake, 409, 'exception-already-open')).exceptionId).toBe(taken51.exceptionId);
-    // Of a blocked key nothing is asked any more.
+    const openRequest = await submitRequest(system, customer, { ...intake, activationsRequested: 51 });
+    expect((await expectRefusal(intake, 409, 'exception-already-open')).exceptionId).toBe(openRequest.exceptionId);
+    // A blocked key accepts no requests.
     const replaced = await ines.post(`/keys/${customer.kmsKey.keyId}/replacements`, { reason: 'It was lost.' });
     if (replaced.status === 201) {
-      const blocked = await no(kmsRequestFormOf(customer), 409, 'key-blocked');
+      const blocked = await expectRefusal(kmsRequestFormOf(customer), 409, 'key-blocked');
       expect(blocked.replacedBy).toMatch(/^\w{5}$/);
     }
   });
 
-  it('EXC-2 takes a name and an address in other letters for the same', async () => {
+  it('EXC-2 ignores the letter case of the requester’s name and email address', async () => {
     const customer = await newCustomer(system, staff);
     const mak = await issueMak(customer);
     const [ines] = customer.registration.contacts;
@@ -330,25 +338,25 @@ describe.concurrent('a request that is not taken', () => {
 });
 
 describe.concurrent('a request that the Correspondent denies', () => {
-  it('EXC-6 APR-8 grants nothing, ends, and tells both of it', async () => {
+  it('EXC-6 APR-8 grants nothing, closes, and notifies both by email', async () => {
     const customer = await newCustomer(system, staff);
     const { ines, noor } = customer;
     const mak = await issueMak(customer);
-    const asked = await submitRequest(system, customer, requestFormOf(customer, mak));
-    const answer = await system.send({
+    const request = await submitRequest(system, customer, requestFormOf(customer, mak));
+    const response = await system.send({
       method: 'POST',
       path: (await newestLink(system, customer)).path,
       headers: { Accept: 'application/json' },
       body: { code: (await newestLink(system, customer)).code, decision: 'deny', comment: 'Not this year.' },
     });
     const { decision, decidedAt } = expectStatus(
-      answer,
+      response,
       200,
       z.strictObject({ decision: z.string(), decidedAt: z.string() }),
     );
     expect(decision).toBe('deny');
     await system.settle();
-    expect(await getException(customer, asked.exceptionId)).toMatchObject({
+    expect(await getException(customer, request.exceptionId)).toMatchObject({
       status: 'denied',
       approval: { decision: 'deny', comment: 'Not this year.', decidedAt },
       decidedBy: noor.email,
@@ -356,10 +364,10 @@ describe.concurrent('a request that the Correspondent denies', () => {
       reason: 'Not this year.',
     });
     expect(await getMak(customer, mak)).toMatchObject({ limit: 50 });
-    expect((await subjectsTo(ines.email, asked)).at(-1)).toMatch(/^Denied/);
-    expect((await subjectsTo(noor.email, asked)).at(-1)).toMatch(/denied/i);
-    expect((await system.workflow(asked.exceptionId)).executions).toMatchObject([{ status: 'SUCCEEDED' }]);
-    // The key is free for another request.
+    expect((await subjectsTo(ines.email, request)).at(-1)).toMatch(/^Denied/);
+    expect((await subjectsTo(noor.email, request)).at(-1)).toMatch(/denied/i);
+    expect((await system.workflow(request.exceptionId)).executions).toMatchObject([{ status: 'SUCCEEDED' }]);
+    // The key accepts another request.
     expect(await submitRequest(system, customer, requestFormOf(customer, mak))).toMatchObject({
       status: 'awaiting-approval',
     });
@@ -367,28 +375,28 @@ describe.concurrent('a request that the Correspondent denies', () => {
 });
 
 describe.concurrent('a request that needs a review', () => {
-  it('EXC-6 EXC-8 APR-7 goes to the team first, whoever it named is never asked, and the code is sent on demand', async () => {
+  it('EXC-6 EXC-8 APR-7 goes to the team first, sends nothing to the person that it names, and sends the code on demand', async () => {
     const customer = await newCustomer(system, staff);
     const mak = await issueMak(customer);
     const elsewhere = { name: 'Noor Haddad', email: `noor@elsewhere-${customer.agreementId}.example`, phone: '1' };
-    const asked = await submitRequest(
+    const request = await submitRequest(
       system,
       customer,
       requestFormOf(customer, mak, { activationsRequested: 1_001, language: 'pt-BR', noticesCorrespondent: elsewhere }),
     );
-    expect(asked).toMatchObject({
+    expect(request).toMatchObject({
       status: 'in-review',
       flags: ['not-english', 'above-review-threshold', 'correspondent-differs'],
       noticesCorrespondent: elsewhere,
       approval: null,
     });
-    expect(await subjectsTo(teamMail, asked)).toEqual([expect.stringMatching(/^Review needed/)]);
+    expect(await subjectsTo(teamAddress, request)).toEqual([expect.stringMatching(/^Review needed/)]);
     expect(await approvalLinksOf(system, customer)).toEqual([]);
 
-    const forwarded = await staff.team.post(`/exceptions/${asked.exceptionId}/review`, { decision: 'forward' });
+    const forwarded = await staff.team.post(`/exceptions/${request.exceptionId}/review`, { decision: 'forward' });
     expectStatus(forwarded, 202, exceptionSchema);
     await system.settle();
-    expect(await getException(customer, asked.exceptionId)).toMatchObject({
+    expect(await getException(customer, request.exceptionId)).toMatchObject({
       status: 'awaiting-approval',
       activations: 1_001,
     });
@@ -405,11 +413,11 @@ describe.concurrent('a request that needs a review', () => {
     const customer = await newCustomer(system, staff);
     const { ines, noor } = customer;
     const mak = await issueMak(customer);
-    const asked = await submitRequest(system, customer, requestFormOf(customer, mak, { language: 'fr' }));
-    expect(asked).toMatchObject({ status: 'in-review', flags: ['not-english'] });
+    const request = await submitRequest(system, customer, requestFormOf(customer, mak, { language: 'fr' }));
+    expect(request).toMatchObject({ status: 'in-review', flags: ['not-english'] });
     const review = { decision: 'reject', reason: 'Buy more licenses first.' };
     const rejected = expectStatus(
-      await staff.team.post(`/exceptions/${asked.exceptionId}/review`, review),
+      await staff.team.post(`/exceptions/${request.exceptionId}/review`, review),
       202,
       exceptionSchema,
     );
@@ -420,58 +428,67 @@ describe.concurrent('a request that needs a review', () => {
       closedAt: expect.any(String),
     });
     await system.settle();
-    const told = (await system.mailsTo(ines.email)).at(-1);
-    expect(told?.text).toContain('Buy more licenses first.');
-    // Who was never asked hears nothing.
+    const email = (await system.mailsTo(ines.email)).at(-1);
+    expect(email?.text).toContain('Buy more licenses first.');
+    // The Correspondent was not request and gets no email.
     expect(await system.mailsTo(noor.email)).toEqual([]);
     const after = expectProblem(
-      await staff.team.post(`/exceptions/${asked.exceptionId}/review`, { decision: 'forward' }),
+      await staff.team.post(`/exceptions/${request.exceptionId}/review`, { decision: 'forward' }),
       409,
       'not-in-that-state',
     );
     expect(after).toMatchObject({ currentStatus: 'rejected', allowed: [] });
-    expect((await system.workflow(asked.exceptionId)).executions).toMatchObject([{ status: 'SUCCEEDED' }]);
+    expect((await system.workflow(request.exceptionId)).executions).toMatchObject([{ status: 'SUCCEEDED' }]);
   });
 });
 
 describe.concurrent('a request that is withdrawn', () => {
-  it('EXC-10 EXC-11 ends, its link is void, and all are told', async () => {
+  it('EXC-10 EXC-11 closes, voids its link, and notifies all by email', async () => {
     const customer = await newCustomer(system, staff);
     const { ines, jorge, noor } = customer;
     const mak = await issueMak(customer);
-    const asked = await submitRequest(system, customer, requestFormOf(customer, mak));
+    const request = await submitRequest(system, customer, requestFormOf(customer, mak));
     const link = await newestLink(system, customer);
-    const withdrawal = await jorge.post(`/exceptions/${asked.exceptionId}/withdrawal`, { reason: 'No longer needed.' });
+    const withdrawal = await jorge.post(`/exceptions/${request.exceptionId}/withdrawal`, {
+      reason: 'No longer needed.',
+    });
     expect(expectStatus(withdrawal, 202, exceptionSchema)).toMatchObject({
       status: 'withdrawn',
       reason: 'No longer needed.',
     });
     await system.settle();
-    for (const address of [ines.email, noor.email, teamMail]) {
-      expect((await subjectsTo(address, asked)).at(-1), address).toMatch(/^Withdrawn/);
+    for (const address of [ines.email, noor.email, teamAddress]) {
+      expect((await subjectsTo(address, request)).at(-1), address).toMatch(/^Withdrawn/);
     }
     expect((await system.send({ method: 'GET', path: link.path })).status).toBe(410);
     expect((await decide(system, link, 'approve')).status).toBe(410);
-    const no = expectProblem(await ines.post(`/exceptions/${asked.exceptionId}/withdrawal`), 409, 'not-in-that-state');
-    expect(no).toMatchObject({ currentStatus: 'withdrawn', allowed: [] });
+    const refusal = expectProblem(
+      await ines.post(`/exceptions/${request.exceptionId}/withdrawal`),
+      409,
+      'not-in-that-state',
+    );
+    expect(refusal).toMatchObject({ currentStatus: 'withdrawn', allowed: [] });
     expect(await getMak(customer, mak)).toMatchObject({ limit: 50 });
-    expect((await system.workflow(asked.exceptionId)).executions).toMatchObject([{ status: 'SUCCEEDED' }]);
+    expect((await system.workflow(request.exceptionId)).executions).toMatchObject([{ status: 'SUCCEEDED' }]);
   });
 });
 
-describe.concurrent('a smaller number', () => {
-  it('EXC-7 voids the link that is out and asks anew, for that number', async () => {
+describe.concurrent('a reduced number of activations', () => {
+  it('EXC-7 voids the open link and sends a new approval email with that number', async () => {
     const customer = await newCustomer(system, staff);
     const mak = await issueMak(customer);
-    const asked = await submitRequest(system, customer, requestFormOf(customer, mak, { activationsRequested: 150 }));
-    const at = `/exceptions/${asked.exceptionId}/review`;
+    const request = await submitRequest(system, customer, requestFormOf(customer, mak, { activationsRequested: 150 }));
+    const at = `/exceptions/${request.exceptionId}/review`;
     const old = await newestLink(system, customer);
     const same = expectProblem(
       await staff.team.post(at, { decision: 'forward', activations: 150 }),
       409,
       'not-in-that-state',
     );
-    expect(same).toMatchObject({ status: 'awaiting-approval', allowed: expect.arrayContaining(['forward', 'reject']) });
+    expect(same).toMatchObject({
+      currentStatus: 'awaiting-approval',
+      allowed: expect.arrayContaining(['forward', 'reject']),
+    });
     const more = expectProblem(
       await staff.team.post(at, { decision: 'forward', activations: 151 }),
       422,
@@ -491,29 +508,29 @@ describe.concurrent('a smaller number', () => {
     const voided = await system.send({ method: 'GET', path: old.path, headers: asJson });
     expect(expectProblem(voided, 410, 'link-void').because).toBe('replaced');
     expect((await decide(system, old, 'approve')).status).toBe(410);
-    const fresh = await newestLink(system, customer);
-    expect(fresh.path).not.toBe(old.path);
-    const shown = await system.send({ method: 'GET', path: fresh.path, headers: asJson });
+    const newLink = await newestLink(system, customer);
+    expect(newLink.path).not.toBe(old.path);
+    const shown = await system.send({ method: 'GET', path: newLink.path, headers: asJson });
     expect(
       expectStatus(shown, 200, z.strictObject({ exception: z.looseObject({}), expiresAt: z.string() })).exception,
     ).toMatchObject({
-      exceptionId: asked.exceptionId,
+      exceptionId: request.exceptionId,
       activations: 100,
     });
-    expect((await decide(system, fresh, 'approve')).status).toBe(200);
+    expect((await decide(system, newLink, 'approve')).status).toBe(200);
     await system.settle();
     expect(await getMak(customer, mak)).toMatchObject({ limit: 150 });
-    expect(await getException(customer, asked.exceptionId)).toMatchObject({ status: 'fulfilled', activations: 100 });
+    expect(await getException(customer, request.exceptionId)).toMatchObject({ status: 'fulfilled', activations: 100 });
   });
 });
 
 describe.concurrent('an approval link', () => {
-  it('APR-2 changes nothing by being opened, however often and by whomever', async () => {
+  it('APR-2 changes nothing when anyone opens it, any number of times', async () => {
     const customer = await newCustomer(system, staff);
     const mak = await issueMak(customer);
-    const asked = await submitRequest(system, customer, requestFormOf(customer, mak));
+    const request = await submitRequest(system, customer, requestFormOf(customer, mak));
     const link = await newestLink(system, customer);
-    const before = await historyOf(customer, `/exceptions/${asked.exceptionId}`);
+    const before = await historyOf(customer, `/exceptions/${request.exceptionId}`);
     const opened = await Promise.all(
       Array.from({ length: 20 }, () =>
         system.send({ method: 'GET', path: link.path, headers: { 'User-Agent': 'scanner' } }),
@@ -521,11 +538,11 @@ describe.concurrent('an approval link', () => {
     );
     expect(new Set(opened.map(({ status }) => status))).toEqual(new Set([200]));
     await system.settle();
-    expect(await historyOf(customer, `/exceptions/${asked.exceptionId}`)).toEqual(before);
-    expect(await getException(customer, asked.exceptionId)).toMatchObject({ status: 'awaiting-approval' });
+    expect(await historyOf(customer, `/exceptions/${request.exceptionId}`)).toEqual(before);
+    expect(await getException(customer, request.exceptionId)).toMatchObject({ status: 'awaiting-approval' });
   });
 
-  it('APR-5 leads to pages that send no referrer, are not kept, cannot be framed, and run no script', async () => {
+  it('APR-5 leads to pages without referrer, cache, frames, and scripts', async () => {
     const customer = await newCustomer(system, staff);
     const mak = await issueMak(customer);
     await submitRequest(
@@ -553,10 +570,10 @@ describe.concurrent('an approval link', () => {
     }
   });
 
-  it('APR-2 is void after five wrong codes, and a new one is mailed that works', async () => {
+  it('APR-2 is void after five wrong codes, and a new link works', async () => {
     const customer = await newCustomer(system, staff);
     const mak = await issueMak(customer);
-    const asked = await submitRequest(system, customer, requestFormOf(customer, mak));
+    const request = await submitRequest(system, customer, requestFormOf(customer, mak));
     const link = await newestLink(system, customer);
     const guess = { ...link, code: anotherCode(link.code) };
     const asJson = (each: typeof link) =>
@@ -570,21 +587,21 @@ describe.concurrent('an approval link', () => {
       expect(expectProblem(await asJson(guess), 422, 'wrong-code').triesLeft).toBe(triesLeft);
     }
     expect(expectProblem(await asJson(guess), 410, 'link-void').because).toBe('too-many-wrong-codes');
-    // From now on not even the right one helps.
+    // The correct code no longer works either.
     expect(expectProblem(await asJson(link), 410, 'link-void').because).toBe('too-many-wrong-codes');
     expect((await decide(system, link, 'approve')).status).toBe(410);
     expect((await system.send({ method: 'GET', path: link.path })).status).toBe(410);
     await system.settle();
-    expect(await getException(customer, asked.exceptionId)).toMatchObject({ status: 'awaiting-approval' });
+    expect(await getException(customer, request.exceptionId)).toMatchObject({ status: 'awaiting-approval' });
 
     const links = await approvalLinksOf(system, customer);
     expect(links).toHaveLength(2);
-    const fresh = await newestLink(system, customer);
-    expect(fresh.path).not.toBe(link.path);
-    expect((await decide(system, fresh, 'approve')).status).toBe(200);
+    const newLink = await newestLink(system, customer);
+    expect(newLink.path).not.toBe(link.path);
+    expect((await decide(system, newLink, 'approve')).status).toBe(200);
     await system.settle();
     expect(await getMak(customer, mak)).toMatchObject({ limit: 200 });
-    expect(await actionsOf(customer, asked)).toEqual([
+    expect(await actionsOf(customer, request)).toEqual([
       'received',
       'approval-asked',
       'link-voided',
@@ -593,14 +610,14 @@ describe.concurrent('an approval link', () => {
     ]);
   });
 
-  it('APR-3 decides once: whoever comes later is told what happened, and nothing changes', async () => {
+  it('APR-3 decides once: a later visitor sees the decision, and nothing changes', async () => {
     const customer = await newCustomer(system, staff);
     const mak = await issueMak(customer);
-    const asked = await submitRequest(system, customer, requestFormOf(customer, mak));
+    const request = await submitRequest(system, customer, requestFormOf(customer, mak));
     const link = await newestLink(system, customer);
     expect((await decide(system, link, 'approve')).status).toBe(200);
     await system.settle();
-    const before = await historyOf(customer, `/exceptions/${asked.exceptionId}`);
+    const before = await historyOf(customer, `/exceptions/${request.exceptionId}`);
     const json = { Accept: 'application/json' };
     const opened = await system.send({ method: 'GET', path: link.path, headers: json });
     expect(expectProblem(opened, 410, 'already-decided')).toMatchObject({
@@ -608,36 +625,36 @@ describe.concurrent('an approval link', () => {
       decidedAt: expect.any(String),
     });
     const body = { code: link.code, decision: 'deny' };
-    const again = await system.send({ method: 'POST', path: link.path, headers: json, body });
-    expect(expectProblem(again, 409, 'already-decided').decision).toBe('approve');
+    const secondDecision = await system.send({ method: 'POST', path: link.path, headers: json, body });
+    expect(expectProblem(secondDecision, 409, 'already-decided').decision).toBe('approve');
     expect((await system.send({ method: 'GET', path: link.path })).status).toBe(410);
     expect((await decide(system, link, 'deny')).status).toBe(409);
     expect((await decide(system, { ...link, code: '' }, 'deny')).status).toBe(409);
     expectProblem(await system.send({ method: 'GET', path: '/approvals/unknown', headers: json }), 404, 'link-unknown');
     await system.settle();
-    expect(await historyOf(customer, `/exceptions/${asked.exceptionId}`)).toEqual(before);
+    expect(await historyOf(customer, `/exceptions/${request.exceptionId}`)).toEqual(before);
   });
 });
 
-describe.concurrent('what can be done to a request', () => {
-  it('EXC-12 follows from its state, and a no says what can be done instead', async () => {
+describe.concurrent('the possible actions of a request', () => {
+  it('EXC-12 depend on its status, and a refusal lists them', async () => {
     const customer = await newCustomer(system, staff);
     const mak = await issueMak(customer);
-    const asked = await submitRequest(system, customer, requestFormOf(customer, mak));
-    const at = `/exceptions/${asked.exceptionId}`;
-    const answered = expectProblem(
+    const request = await submitRequest(system, customer, requestFormOf(customer, mak));
+    const at = `/exceptions/${request.exceptionId}`;
+    const refusal = expectProblem(
       await customer.ines.post(`${at}/answers`, { text: 'Elm.' }),
       409,
       'not-in-that-state',
     );
-    expect(answered).toMatchObject({
-      status: 'awaiting-approval',
+    expect(refusal).toMatchObject({
+      currentStatus: 'awaiting-approval',
       allowed: ['question', 'forward', 'reject', 'withdraw', 'approve', 'deny'],
     });
-    expect(await statesOf(asked)).toEqual([
-      'See where the request stands',
-      'Go where it stands',
-      'Ask the Correspondent and wait',
+    expect(await statesOf(request)).toEqual([
+      'Choose the next step',
+      'Go to the next step',
+      "Request the Correspondent's approval",
     ]);
   });
 });

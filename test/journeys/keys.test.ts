@@ -29,8 +29,7 @@ import {
 } from './customer.ts';
 import { startSystem } from './system.ts';
 
-// Agreements and keys from their beginning to their end, and what devices are told. The clock is wound on in the last
-// story only.
+// The life cycle of agreements and keys, and the responses to devices. Only the last test advances the clock.
 
 const system = await startSystem();
 const staff = await signInStaff(system);
@@ -48,7 +47,7 @@ const replace = (customer: Customer, keyId: string, more: object = {}) =>
   customer.ines.post(`/keys/${keyId}/replacements`, { reason: 'It was lost.', ...more });
 
 describe('an agreement', () => {
-  it('AGR-1 KEY-1 gets a KMS key when it covers Windows Vista, of its highest group, and is registered once', async () => {
+  it('AGR-1 KEY-1 gets a KMS key of its highest group if it covers Windows Vista, and is registered once', async () => {
     const registration = registrationOf('E-first');
     const { keys, ...agreement } = expectStatus(
       await staff.admin.post('/agreements', registration),
@@ -59,8 +58,8 @@ describe('an agreement', () => {
     expect(keys).toMatchObject([
       { type: 'KMS', productGroup: 'server-b', limit: 6, used: 0, remaining: 6, status: 'live' },
     ]);
-    const again = expectProblem(await staff.admin.post('/agreements', registration), 409, 'agreement-exists');
-    expect(again.agreementId).toBe('E-first');
+    const duplicate = expectProblem(await staff.admin.post('/agreements', registration), 409, 'agreement-exists');
+    expect(duplicate.agreementId).toBe('E-first');
 
     const serversOnly = registrationOf('E-servers', {
       products: [{ product: 'windows-server-2008-standard', licenses: 10 }],
@@ -68,7 +67,7 @@ describe('an agreement', () => {
     expect(expectStatus(await staff.admin.post('/agreements', serversOnly), 201, registeredSchema).keys).toEqual([]);
   });
 
-  it('AGR-1 of the program Open is known by its two numbers together', async () => {
+  it('AGR-1 of the program Open is identified by its two numbers together', async () => {
     const { agreementNumber: _, ...rest } = registrationOf('E-open');
     const registration = {
       ...rest,
@@ -88,7 +87,7 @@ describe('an agreement', () => {
     expect(expectStatus(await ines.get('/agreements/61204577ZZE-4198'), 200, agreementSchema).program).toBe('open');
   });
 
-  it('AGR-3 is seen by who is on its list now, and by nobody who was', async () => {
+  it('AGR-3 is visible to its current contacts, and not to former ones', async () => {
     const customer = await newCustomer(system, staff);
     const at = `/agreements/${customer.agreementId}`;
     const [, jorge] = customer.registration.contacts;
@@ -100,7 +99,7 @@ describe('an agreement', () => {
 });
 
 describe('a MAK', () => {
-  it('KEY-2 KEY-6 is issued on request, once for each group, and shown whole only on request', async () => {
+  it('KEY-2 KEY-6 is issued on request, once for each group, and revealed only on request', async () => {
     const customer = await newCustomer(system, staff);
     const { ines, jorge, agreementId } = customer;
     const at = `/agreements/${agreementId}/keys`;
@@ -129,7 +128,7 @@ describe('a MAK', () => {
   });
 });
 
-describe('machines that are not connected', () => {
+describe('machines without a connection', () => {
   const lineSchema = z.looseObject({
     installationId: z.string(),
     status: z.int(),
@@ -138,7 +137,7 @@ describe('machines that are not connected', () => {
   });
   const batchSchema = z.looseObject({ results: z.array(lineSchema) });
 
-  it('MAK-6 activate in one batch: each line has its own answer, in order, and what still fits is granted', async () => {
+  it('MAK-6 activate in one batch: each line has its own result, in order, and the batch uses all remaining activations', async () => {
     const customer = await newCustomer(system, staff);
     const mak = await issueMak(customer);
     const productKey = await revealProductKey(customer, mak);
@@ -151,8 +150,8 @@ describe('machines that are not connected', () => {
       { installationId: installationId(60), product: 'windows-server-2008-standard' },
       { installationId: '123', product: 'windows-vista-business' },
     ];
-    const answer = await post('/activations/batch', { productKey, activations: [...odd, ...lines] });
-    const { results } = expectStatus(answer, 200, batchSchema);
+    const response = await post('/activations/batch', { productKey, activations: [...odd, ...lines] });
+    const { results } = expectStatus(response, 200, batchSchema);
     expect(results.map((line) => line.installationId)).toEqual([...odd, ...lines].map((line) => line.installationId));
     expect(results.map(({ status, problem }) => problem?.code ?? status)).toEqual([
       'product-not-covered',
@@ -174,7 +173,7 @@ describe('machines that are not connected', () => {
     expect(await getMak(customer, mak)).toMatchObject({ used: 50, remaining: 0 });
   });
 
-  it('MAK-6 are at least one and at most ninety', async () => {
+  it('MAK-6 number from 1 to 90 in a batch', async () => {
     const customer = await newCustomer(system, staff);
     const productKey = await revealProductKey(customer, await issueMak(customer));
     const lines = (count: number) =>
@@ -193,7 +192,7 @@ describe('machines that are not connected', () => {
 });
 
 describe('a plan', () => {
-  it('AGR-6 says which keys to use where, and what must be asked for beyond what they start with', async () => {
+  it('AGR-6 lists the keys for each site, and the requests beyond their initial limits', async () => {
     const planSchema = z.looseObject({
       advice: z.enum(['mix', 'kms', 'mak']),
       summary: z.string(),
@@ -222,7 +221,7 @@ describe('a plan', () => {
 });
 
 describe('a forecast', () => {
-  it('ALR-2 has no dates for a key that is not used', async () => {
+  it('ALR-2 has no dates for an unused key', async () => {
     const forecastSchema = z.looseObject({
       perDay: z.number().min(0).nullable(),
       runsOutOn: z.iso.date().nullable(),
@@ -236,7 +235,7 @@ describe('a forecast', () => {
 });
 
 describe('the service', () => {
-  it('says that it is well, and describes itself to programs and to people', async () => {
+  it('reports its health, and has an OpenAPI document and a documentation page', async () => {
     const health = await system.send({ method: 'GET', path: '/health' });
     expect(expectStatus(health, 200, z.looseObject({ status: z.literal('ok'), version: z.string() })).status).toBe(
       'ok',
@@ -248,8 +247,8 @@ describe('the service', () => {
   });
 });
 
-describe('a key that is replaced', () => {
-  it('BLK-1 BLK-2 VAL-1 is blocked and has a successor in one step; its machines are genuine for a while yet', async () => {
+describe('a replaced key', () => {
+  it('BLK-1 BLK-2 VAL-1 is blocked and has a successor in one step; its machines stay genuine for the grace period', async () => {
     const customer = await newCustomer(system, staff);
     const { ines } = customer;
     const mak = await issueMak(customer);
@@ -260,8 +259,8 @@ describe('a key that is replaced', () => {
     expect(await validate('BBBBB-BBBBB-BBBBB-BBBBB-BBBBB', 1)).toMatchObject({ reason: 'unknown-key' });
     const open = await submitRequest(system, customer, requestFormOf(customer, mak));
 
-    const answer = await replace(customer, mak.keyId, { callReference: 'CALL-1' });
-    const { blocked, issued } = expectStatus(answer, 201, replacedSchema);
+    const response = await replace(customer, mak.keyId, { callReference: 'CALL-1' });
+    const { blocked, issued } = expectStatus(response, 201, replacedSchema);
     expect(blocked).toMatchObject({
       keyId: mak.keyId,
       status: 'blocked',
@@ -278,9 +277,9 @@ describe('a key that is replaced', () => {
       replacedBy: null,
       blockedAt: null,
     });
-    // The same call again is the same replacement; another is refused.
-    const again = await replace(customer, mak.keyId, { callReference: 'CALL-1' });
-    expect(expectStatus(again, 201, replacedSchema).issued.keyId).toBe(issued.keyId);
+    // A repeated call returns the same replacement. Another call is refused.
+    const repeated = await replace(customer, mak.keyId, { callReference: 'CALL-1' });
+    expect(expectStatus(repeated, 201, replacedSchema).issued.keyId).toBe(issued.keyId);
     expect(expectProblem(await replace(customer, mak.keyId), 409, 'key-blocked').replacedBy).toBe(issued.lastFive);
     expect(expectProblem(await activate(system, productKey, 4), 403, 'key-blocked').replacedBy).toBe(issued.lastFive);
 
@@ -288,7 +287,7 @@ describe('a key that is replaced', () => {
     expectStatus(await activate(system, newKey, 1), 201, activationSchema);
     expect(await getMak(customer, issued)).toMatchObject({ used: 1 });
 
-    // A request for the old key has nothing left to be raised.
+    // The request for the old key is closed, because its limit can no longer be raised.
     await system.advanceClock('PT5M');
     expect(expectStatus(await ines.get(`/exceptions/${open.exceptionId}`), 200, exceptionSchema).status).toBe(
       'rejected',
@@ -302,7 +301,7 @@ describe('a key that is replaced', () => {
     expect(await validate(newKey, 1)).toMatchObject({ genuine: true });
   });
 
-  it('BLK-2 replaces a KMS key by one with the standard allowance', async () => {
+  it('BLK-2 gives a replaced KMS key a successor with the standard limit', async () => {
     const customer = await newCustomer(system, await signInStaff(system));
     const productKey = await revealProductKey(customer, customer.kmsKey);
     await activate(system, productKey, 1, 'windows-server-2008-standard');

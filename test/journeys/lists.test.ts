@@ -28,7 +28,7 @@ import { startSystem } from './system.ts';
 const system = await startSystem();
 const staff = await signInStaff(system);
 
-// Inés of the first is on the list of two more agreements.
+// Inés, a contact of the first agreement, is also a contact of two others.
 const first = await newCustomer(system, staff);
 const { ines } = first;
 const others = [await newCustomer(system, staff), await newCustomer(system, staff)];
@@ -45,7 +45,7 @@ for (const newLimit of [55, 60, 70]) {
 const machines = await activateAll(system, await revealProductKey(first, mak), 1, 55);
 expect(machines.map(({ status }) => status)).toEqual(Array.from({ length: 55 }, () => 201));
 
-// Requests that are due at different times: the third is in another language, the fourth waits for its requester.
+// Requests with different due times. The third is in another language; the fourth waits for its requester.
 const requests = [
   await submitRequest(system, first, requestFormOf(first, mak)),
   await submitRequest(system, first, kmsRequestFormOf(first)),
@@ -76,85 +76,88 @@ const lists: readonly List[] = [
   { path: `/exceptions/${ids[0]}/history`, by: ines, entry: ledgerEntrySchema, count: 2 },
 ];
 
-const ask = ({ path, by }: List, more: Readonly<Record<string, string>>) =>
+const getPage = ({ path, by }: List, more: Readonly<Record<string, string>>) =>
   by.get(`${path}${path.includes('?') ? '&' : '?'}${new URLSearchParams(more)}`);
 
-async function page(list: List, more: Readonly<Record<string, string>>) {
-  return expectStatus(await ask(list, more), 200, listOf(list.entry));
+async function expectPage(list: List, more: Readonly<Record<string, string>>) {
+  return expectStatus(await getPage(list, more), 200, listOf(list.entry));
 }
 
-/** The whole list, read page by page. */
-async function inPages(list: List, limit: number): Promise<unknown[]> {
+/** Returns all items of a list, read page by page. */
+async function readAllPages(list: List, limit: number): Promise<unknown[]> {
   const items: unknown[] = [];
   let cursor: string | null = null;
   do {
-    const read: { items: unknown[]; nextCursor: string | null } = await page(list, {
+    const page: { items: unknown[]; nextCursor: string | null } = await expectPage(list, {
       limit: String(limit),
       ...(cursor === null ? {} : { cursor }),
     });
-    expect(read.items.length).toBeLessThanOrEqual(limit);
-    // A page with more behind it is full, and the last one is empty only where the whole list is.
-    if (read.nextCursor !== null) expect(read.items).toHaveLength(limit);
-    else if (items.length > 0) expect(read.items.length).toBeGreaterThan(0);
-    items.push(...read.items);
-    cursor = read.nextCursor;
+    expect(page.items.length).toBeLessThanOrEqual(limit);
+    // Each page except the last is full, and the last is empty only if the list is.
+    if (page.nextCursor !== null) expect(page.items).toHaveLength(limit);
+    else if (items.length > 0) expect(page.items.length).toBeGreaterThan(0);
+    items.push(...page.items);
+    cursor = page.nextCursor;
   } while (cursor !== null);
   return items;
 }
 
-/** What may change between two readings without anybody's doing. */
-const still = (items: unknown[]) => JSON.parse(JSON.stringify(items, (key, value) => (key === 'clock' ? null : value)));
+/** Removes the clocks of requests, which change by themselves between two reads. */
+const withoutClocks = (items: unknown[]) =>
+  JSON.parse(JSON.stringify(items, (key, value) => (key === 'clock' ? null : value)));
 
 describe('a list', () => {
-  it.each(lists)('is the same whole in pages of any size: $path', async (list) => {
-    const whole = await inPages(list, 100);
-    expect(whole).toHaveLength(list.count);
+  it.each(lists)('has the same items with every page size: $path', async (list) => {
+    const allItems = await readAllPages(list, 100);
+    expect(allItems).toHaveLength(list.count);
     for (const limit of [1, 2, list.count, list.count + 1].filter(
       (each) => each > 0 && (each > 1 || list.count < 10),
     )) {
-      expect(still(await inPages(list, limit)), `in pages of ${limit}`).toEqual(still(whole));
+      expect(withoutClocks(await readAllPages(list, limit)), `in pages of ${limit}`).toEqual(withoutClocks(allItems));
     }
   });
 
-  it('gives fifty entries to who names no number, and says where to go on', async () => {
+  it('has 50 items per page by default, and a cursor for the next page', async () => {
     const list = lists.find(({ path }) => path.endsWith('/activations'));
-    if (list === undefined) throw new Error('no such list');
-    const { items, nextCursor } = await page(list, {});
+    if (list === undefined) throw new Error('The list does not exist.');
+    const { items, nextCursor } = await expectPage(list, {});
     expect(items).toHaveLength(50);
-    expect((await page(list, { cursor: String(nextCursor) })).items).toHaveLength(5);
+    expect((await expectPage(list, { cursor: String(nextCursor) })).items).toHaveLength(5);
   });
 
-  it.each(lists)('takes a limit from 1 to 100 and no other: $path', async (list) => {
-    for (const limit of ['1', '100', '007']) expect((await ask(list, { limit })).status, limit).toBe(200);
+  it.each(lists)('accepts a limit from 1 to 100: $path', async (list) => {
+    for (const limit of ['1', '100', '007']) expect((await getPage(list, { limit })).status, limit).toBe(200);
     for (const limit of ['0', '101', '-1', '+5', '1.5', '1e1', '0x5', 'abc', '', ' 5', '٣', '9'.repeat(500), '5,6']) {
-      const { errors } = expectStatus(await ask(list, { limit }), 422, fieldErrorsSchema);
+      const { errors } = expectStatus(await getPage(list, { limit }), 422, fieldErrorsSchema);
       expect(errors, limit).toEqual([
         { pointer: '/query/limit', message: expect.stringMatching(/1 .*100|at (least|most)/) },
       ]);
     }
   });
 
-  it.each(lists)('takes only a cursor that it gave itself: $path', async (list) => {
+  it.each(lists)('accepts only its own cursors: $path', async (list) => {
     const foreign = await Promise.all(
       lists
         .filter(({ path, by }) => path !== list.path || by !== list.by)
-        .map(async (other) => (await page(other, { limit: '1' })).nextCursor),
+        .map(async (other) => (await expectPage(other, { limit: '1' })).nextCursor),
     );
-    const own = (await page(list, { limit: '1' })).nextCursor;
+    const own = (await expectPage(list, { limit: '1' })).nextCursor;
     const spoilt = own === null ? [] : [own.slice(1), own.slice(0, -3), `${own}AAAA`, own.toLowerCase(), `${own} `];
     const forged = ['AGREEMENT#', 'KEY#~~~', '999999999', '-1', '\u0000', 'x'.repeat(600)].map((position) =>
       Buffer.from(`${'0'.repeat(32)}${position}`).toString('base64url'),
     );
     for (const cursor of [...foreign, ...spoilt, ...forged, '', 'abc', 'null', '💥', 'x'.repeat(2_000)]) {
       if (cursor === null) continue;
-      const { errors } = expectStatus(await ask(list, { cursor }), 422, fieldErrorsSchema);
-      expect(errors, cursor).toEqual([{ pointer: '/query/cursor', message: 'is not a cursor that this list gave' }]);
+      const { errors } = expectStatus(await getPage(list, { cursor }), 422, fieldErrorsSchema);
+      expect(errors, cursor).toEqual([
+        { pointer: '/query/cursor', message: 'is not a cursor that this list returned' },
+      ]);
     }
   });
 
-  it('of the same kind but of somebody else gives cursors that are good there alone', async () => {
+  it('refuses cursors of another agreement, caller, or filter', async () => {
     const [other] = others;
-    if (other === undefined) throw new Error('no other agreement');
+    if (other === undefined) throw new Error('There is no other agreement.');
     await issueMak(other);
     const keysOf = (agreementId: string): List => ({
       path: `/agreements/${agreementId}/keys`,
@@ -162,32 +165,32 @@ describe('a list', () => {
       entry: keySchema,
       count: 0,
     });
-    const { nextCursor } = await page(keysOf(first.agreementId), { limit: '1' });
+    const { nextCursor } = await expectPage(keysOf(first.agreementId), { limit: '1' });
     const cursor = String(nextCursor);
-    expect((await ask(keysOf(first.agreementId), { cursor })).status).toBe(200);
-    expectProblem(await ask(keysOf(other.agreementId), { cursor }), 422, 'invalid-request');
-    expectProblem(await ask({ ...keysOf(first.agreementId), by: first.jorge }, { cursor }), 422, 'invalid-request');
-    const open = await page(
+    expect((await getPage(keysOf(first.agreementId), { cursor })).status).toBe(200);
+    expectProblem(await getPage(keysOf(other.agreementId), { cursor }), 422, 'invalid-request');
+    expectProblem(await getPage({ ...keysOf(first.agreementId), by: first.jorge }, { cursor }), 422, 'invalid-request');
+    const open = await expectPage(
       { path: '/exceptions?status=open', by: staff.team, entry: exceptionSchema, count: 0 },
       { limit: '1' },
     );
     const all: List = { path: '/exceptions', by: staff.team, entry: exceptionSchema, count: 0 };
-    expectProblem(await ask(all, { cursor: String(open.nextCursor) }), 422, 'invalid-request');
+    expectProblem(await getPage(all, { cursor: String(open.nextCursor) }), 422, 'invalid-request');
   });
 });
 
 describe('the list of requests', () => {
   const list = listOf(exceptionSchema);
 
-  it('SLA-7 EXC-12 has those that are due soonest first, and those whose clock stands last', async () => {
+  it('SLA-7 EXC-12 has the requests in the order of their due times, and those with a paused clock last', async () => {
     const { items } = expectStatus(await staff.team.get('/exceptions?status=open'), 200, list);
     expect(items.map(({ exceptionId }) => exceptionId)).toEqual([ids[0], ids[2], ids[3]]);
     expect(items.map(({ dueAt }) => dueAt).toSorted()).toEqual(items.map(({ dueAt }) => dueAt));
     expect(items.at(-1)?.dueAt).toBeNull();
   });
 
-  it('has only those of the state asked for', async () => {
-    for (const [status, wanted] of [
+  it('has only requests with the given status', async () => {
+    for (const [status, expected] of [
       ['in-review', [ids[2]]],
       ['awaiting-approval', [ids[0]]],
       ['awaiting-requester', [ids[3]]],
@@ -198,7 +201,7 @@ describe('the list of requests', () => {
       expect(
         items.map(({ exceptionId }) => exceptionId),
         status,
-      ).toEqual(wanted);
+      ).toEqual(expected);
     }
     for (const status of ['closed', 'OPEN', '', 'open,withdrawn']) {
       const { errors } = expectStatus(await staff.team.get(`/exceptions?status=${status}`), 422, fieldErrorsSchema);
@@ -206,7 +209,7 @@ describe('the list of requests', () => {
     }
   });
 
-  it('AGR-3 has only those of the agreements of who asks', async () => {
+  it('AGR-3 has only requests of the caller’s agreements', async () => {
     const { items } = expectStatus(
       (await others[1]?.ines.get('/exceptions')) ?? (await ines.get('/nowhere')),
       200,
@@ -216,15 +219,15 @@ describe('the list of requests', () => {
   });
 });
 
-describe('the search of the call centre', () => {
-  it('OVR-5 finds keys by agreement, by last five, or by both, and asks for one of them', async () => {
+describe('the search of the call center', () => {
+  it('OVR-5 finds keys by agreement, by last five, or by both, and requires one of them', async () => {
     const list = listOf(keySchema);
-    const found = async (query: string) =>
+    const search = async (query: string) =>
       expectStatus(await staff.agent.get(`/call-center/keys?${query}`), 200, list).items.map(({ keyId }) => keyId);
-    expect(await found(`lastFive=${mak.lastFive.toLowerCase()}`)).toEqual([mak.keyId]);
-    expect(await found(`agreementId=${first.agreementId}&lastFive=${mak.lastFive}`)).toEqual([mak.keyId]);
-    expect(await found(`agreementId=${others[0]?.agreementId}&lastFive=${mak.lastFive}`)).toEqual([]);
-    expect(await found('agreementId=E-nobody')).toEqual([]);
+    expect(await search(`lastFive=${mak.lastFive.toLowerCase()}`)).toEqual([mak.keyId]);
+    expect(await search(`agreementId=${first.agreementId}&lastFive=${mak.lastFive}`)).toEqual([mak.keyId]);
+    expect(await search(`agreementId=${others[0]?.agreementId}&lastFive=${mak.lastFive}`)).toEqual([]);
+    expect(await search('agreementId=E-nobody')).toEqual([]);
     const { errors } = expectStatus(await staff.agent.get('/call-center/keys'), 422, fieldErrorsSchema);
     expect(errors.map(({ pointer }) => pointer)).toEqual(['/query/lastFive']);
     expectProblem(await staff.agent.get('/call-center/keys?lastFive=ABCDE'), 422, 'invalid-request');

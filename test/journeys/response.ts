@@ -1,4 +1,4 @@
-/** What came back, as it came; `body` is the parsed JSON, or undefined where there is none. */
+/** A response as received. `body` is the parsed JSON, or undefined if it has none. */
 export type HttpResponse = {
   readonly status: number;
   readonly headers: Headers;

@@ -15,23 +15,23 @@ const hex = (text: string) => Buffer.from(text).toString('hex');
 
 describe('the search for secrets', () => {
   it.each([
-    ['as it is shown', `Your key: ${value}.`],
+    ['as shown', `Your key: ${value}.`],
     ['without hyphens', `{"productKey":"${symbols}"}`],
     ['in small letters', value.toLowerCase()],
     ['with spaces', value.replaceAll('-', ' ')],
-    ['with other marks between', value.replaceAll('-', '‑')],
+    ['with other separators', value.replaceAll('-', '‑')],
     ['over two lines', `${value.slice(0, 13)}\r\n${value.slice(13)}`],
     ['over two lines of a quoted text', JSON.stringify(`${value.slice(0, 13)}\n${value.slice(13)}`)],
     ['in a URL', `https://x.example/?key=${value.replaceAll('-', '%2D')}`],
-    ['with its first two groups alone', `It begins with ${value.slice(0, 11)}.`],
-    ['with its third and fourth group alone', value.slice(12, 23)],
+    ['with only its first two groups', `It begins with ${value.slice(0, 11)}.`],
+    ['with only its third and fourth groups', value.slice(12, 23)],
     ['without its last five', `${value.slice(0, 23)}-*****`],
     ['in hex', hex(symbols)],
   ])('KEY-6 finds a product key %s', (_, text) => {
     expect(finds(key, text)).toBe(true);
   });
 
-  it.each(['', 'a', 'ab', '{"a":"'])('KEY-6 APR-1 finds what stands after “%s” in base64', (before) => {
+  it.each(['', 'a', 'ab', '{"a":"'])('KEY-6 APR-1 finds a secret after “%s” in base64', (before) => {
     for (const spelling of [value, symbols, value.toLowerCase()])
       expect(finds(key, base64(`${before}${spelling}"}`))).toBe(true);
     for (const each of [token, secret]) {
@@ -40,7 +40,7 @@ describe('the search for secrets', () => {
     }
   });
 
-  it('KEY-6 does not take the last five, a mask, or another key for the key', () => {
+  it('KEY-6 does not find the last five, a mask, or another key', () => {
     for (const text of [
       value.slice(-5),
       `*****-*****-*****-*****-${value.slice(-5)}`,

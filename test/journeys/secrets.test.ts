@@ -34,18 +34,18 @@ import { findSecrets } from './secret-search.ts';
 import type { SignedInUser, System } from './system.ts';
 import { openStore, sortedItems, startSystem } from './system.ts';
 
-/** A system that has lived through a story: all that was secret in it, and all that it said, kept and printed. */
+/** The secrets of a system after a run, and all its responses, stored data, and output. */
 type RunEvidence = {
   readonly secrets: readonly SearchTarget[];
-  readonly places: readonly SearchSource[];
+  readonly sources: readonly SearchSource[];
   readonly correspondent: string;
 };
 
-/** Follows a system, and knows what is secret in it without asking what it said of it. */
-class Witness {
+/** Collects the secrets and the output of a system. */
+class EvidenceCollector {
   readonly #folder: string;
   readonly #secrets = new Map<string, SearchTarget>();
-  readonly #answers: SearchSource[] = [];
+  readonly #responses: SearchSource[] = [];
   #system: System | undefined;
 
   constructor(folder: string) {
@@ -57,11 +57,11 @@ class Witness {
       folder: this.#folder,
       environment: { POWERTOOLS_LOG_LEVEL: 'DEBUG', ...environment },
       onResponse: (method, path, { status, headers, text }) => {
-        // What the local system answers under this path is its mail box and its sign-in, which are looked at by themselves.
+        // The local routes return emails and tokens, which the search covers separately.
         if (path.startsWith('/_local/') && !path.startsWith('/_local/workflows/')) return;
         const at = path.replace(/[\w-]{43}/, '{token}');
-        this.#answers.push({
-          name: `answer ${status} to ${method} ${at}`,
+        this.#responses.push({
+          name: `response ${status} to ${method} ${at}`,
           text: JSON.stringify({ headers: [...headers], text }),
         });
       },
@@ -69,15 +69,15 @@ class Witness {
     return this.#system;
   }
 
-  keep(name: string, is: SearchTarget['kind'], value: string): void {
-    this.#secrets.set(value, { name, kind: is, value });
+  addSecret(name: string, kind: SearchTarget['kind'], value: string): void {
+    this.#secrets.set(value, { name, kind, value });
   }
 
-  /** Notes the task tokens that requests are waiting with just now: each is in its request's item only while it waits. */
-  async noteTaskTokens(): Promise<void> {
+  /** Adds the current task tokens. Each is in the item of its request only while the workflow waits. */
+  async addTaskTokens(): Promise<void> {
     for (const { internal } of await sortedItems(await openStore(this.#running()))) {
       const { taskToken } = (internal ?? {}) as { readonly taskToken?: unknown };
-      if (typeof taskToken === 'string') this.keep('task token', 'token', taskToken);
+      if (typeof taskToken === 'string') this.addSecret('task token', 'token', taskToken);
     }
   }
 
@@ -90,25 +90,25 @@ class Witness {
     return mailsSchema.parse((await this.#running().send({ method: 'GET', path: '/_local/mail' })).body).items;
   }
 
-  /** Stops the system, and collects everything. */
-  async collect(people: readonly SignedInUser[], correspondent: string): Promise<RunEvidence> {
+  /** Stops the system, and returns all evidence. */
+  async collect(users: readonly SignedInUser[], correspondent: string): Promise<RunEvidence> {
     const system = this.#running();
     const mails = await this.mails();
     for (const { text, html } of mails) {
       for (const [, kind = '', token = ''] of `${text}${html}`.matchAll(/\/(approvals|disputes)\/([\w-]{43})/g))
-        this.keep(`${kind} token`, 'token', token);
-      for (const [, code = ''] of `${text}`.matchAll(/^Code: (\d+)$/gm)) this.keep('code', 'code', code);
+        this.addSecret(`${kind} token`, 'token', token);
+      for (const [, code = ''] of `${text}`.matchAll(/^Code: (\d+)$/gm)) this.addSecret('code', 'code', code);
     }
-    for (const { token } of people) this.keep('bearer token', 'token', token);
-    this.keep('vault secret', 'token', (await readFile(join(this.#folder, 'vault-secret'), 'utf8')).trim());
+    for (const { token } of users) this.addSecret('bearer token', 'token', token);
+    this.addSecret('vault secret', 'token', (await readFile(join(this.#folder, 'vault-secret'), 'utf8')).trim());
     const items = await sortedItems(await openStore(system));
     await system.stop();
     const files = (await readdir(this.#folder, { recursive: true, withFileTypes: true })).filter((each) =>
       each.isFile(),
     );
-    const places = [
+    const sources = [
       { name: 'log', text: system.output() },
-      ...this.#answers,
+      ...this.#responses,
       ...mails.map((mail) => ({ name: `mail to ${mail.to}: ${mail.subject}`, text: JSON.stringify(mail) })),
       ...items.map((item) => ({
         name: `item ${item.SK === 'EXCEPTION' ? 'of a request' : `${item.PK} ${item.SK}`}`,
@@ -121,27 +121,27 @@ class Witness {
         })),
       )),
     ];
-    return { secrets: [...this.#secrets.values()], places, correspondent };
+    return { secrets: [...this.#secrets.values()], sources, correspondent };
   }
 }
 
-/** Where a secret may be in the clear, and nowhere else. */
-function isWhereItBelongs({ target, source }: Finding, { correspondent }: RunEvidence): boolean {
+/** Returns true if a secret may be in plain text in this source. */
+function isAllowed({ target, source }: Finding, { correspondent }: RunEvidence): boolean {
   const isIn = (...names: readonly string[]) => names.some((name) => source.name.startsWith(name));
   switch (target.name.replace(/ of .*/, '')) {
     case 'product key':
-      // Shown on the explicit request for this very key, and on its repetition (KEY-6).
-      return source.name === `answer 200 to POST /keys/${target.name.replace('product key of ', '')}/reveal`;
+      // Only the explicit request for this key reveals it, also when repeated (KEY-6).
+      return source.name === `response 200 to POST /keys/${target.name.replace('product key of ', '')}/reveal`;
     case 'approvals token':
     case 'disputes token':
     case 'code':
-      // In the Correspondent's own mail (APR-1), which the local mail box keeps; and a link's page leads to itself.
+      // The Correspondent's own email has it (APR-1), which the local mailbox stores. The approval page links to itself.
       return (
         isIn(`mail to ${correspondent}: `, 'file mails') ||
-        (target.name === 'approvals token' && /^answer \d+ to (GET|POST) \/approvals\/\{token\}/.test(source.name))
+        (target.name === 'approvals token' && /^response \d+ to (GET|POST) \/approvals\/\{token\}/.test(source.name))
       );
     case 'task token':
-      // In the request's item, and thereby in the database's own file.
+      // The item of the request has it, and so does the file of the database.
       return isIn('item of a request', 'file dynamodb');
     case 'vault secret':
       return isIn('file vault-secret');
@@ -150,13 +150,13 @@ function isWhereItBelongs({ target, source }: Finding, { correspondent }: RunEvi
   }
 }
 
-const named = ({ target, source }: Finding) => `${target.name} in ${source.name}`;
+const toText = ({ target, source }: Finding) => `${target.name} in ${source.name}`;
 
-/** The secrets that are where they must not be. */
-function leaksOf(lived: RunEvidence): readonly string[] {
-  return findSecrets(lived.secrets, lived.places)
-    .filter((finding) => !isWhereItBelongs(finding, lived))
-    .map(named);
+/** Returns the secrets in sources where they must not be. */
+function leaksOf(evidence: RunEvidence): readonly string[] {
+  return findSecrets(evidence.secrets, evidence.sources)
+    .filter((finding) => !isAllowed(finding, evidence))
+    .map(toText);
 }
 
 const folders: string[] = [];
@@ -168,15 +168,20 @@ async function newFolder(): Promise<string> {
   return folder;
 }
 
-async function arrive(system: System, raw: Buffer, verdict = 'pass'): Promise<void> {
+async function deliver(system: System, raw: Buffer, verdict = 'pass'): Promise<void> {
   const path = `/_local/inbound-mail?verdict=${verdict}`;
-  const answer = await system.send({ method: 'POST', path, body: raw, headers: { 'Content-Type': 'message/rfc822' } });
-  expect(answer.status, answer.text).toBe(202);
+  const response = await system.send({
+    method: 'POST',
+    path,
+    body: raw,
+    headers: { 'Content-Type': 'message/rfc822' },
+  });
+  expect(response.status, response.text).toBe(202);
   await system.settle();
 }
 
-/** A request by mail, of Inés's, with what the test puts into its fields. */
-function mailOf(customer: Customer, lastFive: string, number: number, more = ''): Buffer {
+/** Returns an email of Inés with a request, with these values and this text below the fields. */
+function requestEmailOf(customer: Customer, lastFive: string, number: number, more = ''): Buffer {
   const [requester] = customer.registration.contacts;
   const lines = [
     `From: Ines <${requester.email}>`,
@@ -203,29 +208,29 @@ function mailOf(customer: Customer, lastFive: string, number: number, more = '')
   return aMail(lines, `${text.join('\r\n')}\r\n\r\n${more}\r\n`);
 }
 
-/** Reveals a key, twice with the same Idempotency-Key, and notes it. */
-async function revealed(witness: Witness, { ines }: Customer, keyId: string): Promise<string> {
-  const ask = () => ines.post(`/keys/${keyId}/reveal`, {}, { 'Idempotency-Key': `reveal ${keyId}` });
-  const { productKey } = expectStatus(await ask(), 200, revealedSchema);
-  expect(expectStatus(await ask(), 200, revealedSchema).productKey).toBe(productKey);
-  witness.keep(`product key of ${keyId}`, 'product-key', productKey);
+/** Reveals a key, twice with the same Idempotency-Key, and adds it to the secrets. */
+async function revealAndRecord(collector: EvidenceCollector, { ines }: Customer, keyId: string): Promise<string> {
+  const reveal = () => ines.post(`/keys/${keyId}/reveal`, {}, { 'Idempotency-Key': `reveal ${keyId}` });
+  const { productKey } = expectStatus(await reveal(), 200, revealedSchema);
+  expect(expectStatus(await reveal(), 200, revealedSchema).productKey).toBe(productKey);
+  collector.addSecret(`product key of ${keyId}`, 'product-key', productKey);
   return productKey;
 }
 
-describe('a system that has done one of everything', () => {
-  let lived: RunEvidence;
+describe('a system after one of each operation', () => {
+  let evidence: RunEvidence;
 
   beforeAll(async () => {
-    const witness = new Witness(await newFolder());
-    const system = await witness.start();
+    const collector = new EvidenceCollector(await newFolder());
+    const system = await collector.start();
     const staff: Staff = await signInStaff(system);
     const customer = await newCustomer(system, staff);
     const { ines, jorge, noor, kmsKey } = customer;
     const mak = await issueMak(customer);
-    const makKey = await revealed(witness, customer, mak.keyId);
-    const hostKey = await revealed(witness, customer, kmsKey.keyId);
+    const makKey = await revealAndRecord(collector, customer, mak.keyId);
+    const hostKey = await revealAndRecord(collector, customer, kmsKey.keyId);
 
-    // Machines, in every way in which they can be answered.
+    // Machines, with every kind of response.
     await activateAll(system, makKey, 1, mak.limit);
     for (const typed of [makKey, makKey.toLowerCase(), makKey.replaceAll('-', '')]) {
       await activate(system, typed, 1);
@@ -252,11 +257,11 @@ describe('a system that has done one of everything', () => {
     for (let host = 1; host <= 7; host += 1) await activate(system, hostKey, host, 'windows-server-2008-standard');
     await device('/kms-hosts/client-reports', { productKey: hostKey, installationId: installationId(1), clients: 40 });
     await device('/validations', { productKey: makKey, installationId: installationId(1) });
-    // A whole key where none belongs: in an address, and as the name of a repetition.
+    // A complete key in a path, and as an idempotency key.
     await ines.get(`/keys/${makKey}`);
     await ines.post(`/keys/${mak.keyId}/reveal`, {}, { 'Idempotency-Key': makKey });
 
-    // The call centre.
+    // The call center.
     const call = (callReference: string) => ({ callReference, callerName: 'Inés Oliveira' });
     const { agent, team } = staff;
     await agent.post(`/keys/${kmsKey.keyId}/overrides`, { installationId: installationId(7), ...call('C-1') });
@@ -273,18 +278,18 @@ describe('a system that has done one of everything', () => {
     );
     await agent.get(`/call-center/keys?agreementId=${customer.agreementId}&lastFive=${mak.lastFive}`);
 
-    // A MAKADD: a question and its answer, reminders, wrong codes, an approval, and "this was not me".
-    // A whole key is in all that people write, by mistake.
+    // A MAKADD with a question and its answer, reminders, wrong codes, an approval, and a dispute. All texts that people
+    // write contain a complete key by mistake.
     const makadd = await submitRequest(
       system,
       customer,
       requestFormOf(customer, mak, { businessReason: `Our key ${makKey} is too small.` }),
     );
-    await witness.noteTaskTokens();
+    await collector.addTaskTokens();
     const question = { text: `Is it ${makKey.toLowerCase()}?` };
     expectStatus(await team.post(`/exceptions/${makadd.exceptionId}/questions`, question), 202, exceptionSchema);
     await system.settle();
-    await witness.noteTaskTokens();
+    await collector.addTaskTokens();
     expectStatus(
       await ines.post(`/exceptions/${makadd.exceptionId}/answers`, { text: `It is\n${makKey}` }),
       202,
@@ -293,16 +298,16 @@ describe('a system that has done one of everything', () => {
     await system.settle();
     await team.post(`/exceptions/${makadd.exceptionId}/review`, { decision: 'forward' });
     await system.advanceClock('P5D');
-    await witness.noteTaskTokens();
+    await collector.addTaskTokens();
     const first = await newestLink(system, customer);
     await system.send({ method: 'GET', path: first.path });
     for (let tries = 1; tries <= 5; tries += 1)
       await decide(system, { ...first, code: anotherCode(first.code) }, 'approve');
     await system.settle();
-    const fresh = await newestLink(system, customer);
-    expect(fresh.path).not.toBe(first.path);
-    expect((await decide(system, fresh, 'approve', `Fine for ${makKey.replaceAll('-', ' ')}.`)).status).toBe(200);
-    expect((await decide(system, fresh, 'deny')).status).toBe(409);
+    const newLink = await newestLink(system, customer);
+    expect(newLink.path).not.toBe(first.path);
+    expect((await decide(system, newLink, 'approve', `Fine for ${makKey.replaceAll('-', ' ')}.`)).status).toBe(200);
+    expect((await decide(system, newLink, 'deny')).status).toBe(409);
     await system.settle();
     const dispute = (await system.mailsTo(noor.email)).flatMap(
       ({ text }) => /\/disputes\/[\w-]+/.exec(text ?? '') ?? [],
@@ -313,36 +318,40 @@ describe('a system that has done one of everything', () => {
     }
     expect(dispute).not.toEqual([]);
 
-    // By mail, with a whole key by mistake: where its last five belong, below the fields, and from a sender that is not shown to be one.
-    await arrive(system, mailOf(customer, makKey, 1));
-    await arrive(system, mailOf(customer, mak.lastFive, 2, `The whole key is ${makKey}, if you need it.`), 'fail');
-    await arrive(system, mailOf(customer, mak.lastFive, 3, `The whole key is ${makKey}, if you need it.`));
-    await witness.noteTaskTokens();
+    // By email, with a complete key by mistake: in place of its last five, below the fields, and from an unverified sender.
+    await deliver(system, requestEmailOf(customer, makKey, 1));
+    await deliver(
+      system,
+      requestEmailOf(customer, mak.lastFive, 2, `The complete key is ${makKey}, if you need it.`),
+      'fail',
+    );
+    await deliver(system, requestEmailOf(customer, mak.lastFive, 3, `The complete key is ${makKey}, if you need it.`));
+    await collector.addTaskTokens();
 
-    // A KMSADD that is open while its key is replaced; and the MAK is replaced, too.
+    // A KMSADD that is open while its key is replaced. The MAK is replaced, too.
     const kmsadd = await submitRequest(system, customer, kmsRequestFormOf(customer));
-    await witness.noteTaskTokens();
+    await collector.addTaskTokens();
     for (const [keyId, typed] of [
       [kmsKey.keyId, hostKey],
       [mak.keyId, makKey],
     ] as const) {
       const replaced = await ines.post(`/keys/${keyId}/replacements`, { reason: `${typed} leaked.` });
       const { issued } = expectStatus(replaced, 201, z.looseObject({ issued: keySchema }));
-      const successor = await revealed(witness, customer, issued.keyId);
+      const successor = await revealAndRecord(collector, customer, issued.keyId);
       expect(successor).not.toBe(typed);
       expectProblem(await activate(system, typed, 1), 403, 'key-blocked');
       await activate(system, successor, 1, keyId === mak.keyId ? undefined : 'windows-server-2008-standard');
       await device('/validations', { productKey: typed, installationId: installationId(2) });
     }
     await system.advanceClock('PT2M');
-    const told = (await system.mailsTo(ines.email)).map(({ subject }) => subject);
-    expect(told.filter((subject) => subject.includes(kmsadd.exceptionId))).toHaveLength(3);
+    const subjects = (await system.mailsTo(ines.email)).map(({ subject }) => subject);
+    expect(subjects.filter((subject) => subject.includes(kmsadd.exceptionId))).toHaveLength(3);
 
-    // All that there is to see.
+    // All routes that read data.
     for (const person of [ines, jorge, agent, team]) {
       for (const keyId of [mak.keyId, kmsKey.keyId])
-        for (const what of ['', '/activations', '/grants', '/history', '/forecast', '/allowances'])
-          await person.get(`/keys/${keyId}${what}`);
+        for (const path of ['', '/activations', '/grants', '/history', '/forecast', '/allowances'])
+          await person.get(`/keys/${keyId}${path}`);
       for (const { exceptionId } of [makadd, kmsadd]) {
         await person.get(`/exceptions/${exceptionId}`);
         await person.get(`/exceptions/${exceptionId}/history`);
@@ -352,102 +361,102 @@ describe('a system that has done one of everything', () => {
       await person.get('/exceptions');
     }
     expectStatus(await ines.get(`/keys/${mak.keyId}`), 200, makSchema);
-    lived = await witness.collect([ines, jorge, noor, staff.admin, agent, team], noor.email);
+    evidence = await collector.collect([ines, jorge, noor, staff.admin, agent, team], noor.email);
   }, 120_000);
 
-  it('KEY-6 APR-1 has no secret in the clear where it does not belong', () => {
-    expect(leaksOf(lived)).toEqual([]);
+  it('KEY-6 APR-1 has no secret in plain text where it must not be', () => {
+    expect(leaksOf(evidence)).toEqual([]);
   });
 
-  it('KEY-6 APR-1 had all of them, and they are found where they do belong', () => {
-    const kinds = lived.secrets.map(({ name }) => name.replace(/ of .*/, ''));
-    const counted = Object.fromEntries(kinds.map((kind) => [kind, kinds.filter((each) => each === kind).length]));
-    expect(counted).toMatchObject({ 'product key': 4, 'vault secret': 1, 'bearer token': 6 });
-    expect(counted['disputes token']).toBe(1);
+  it('KEY-6 APR-1 has used all kinds of secrets, and the search finds them where they may be', () => {
+    const kinds = evidence.secrets.map(({ name }) => name.replace(/ of .*/, ''));
+    const counts = Object.fromEntries(kinds.map((kind) => [kind, kinds.filter((each) => each === kind).length]));
+    expect(counts).toMatchObject({ 'product key': 4, 'vault secret': 1, 'bearer token': 6 });
+    expect(counts['disputes token']).toBe(1);
     for (const kind of ['approvals token', 'code', 'task token'])
-      expect(counted[kind] ?? 0, kind).toBeGreaterThanOrEqual(4);
-    const found = findSecrets(lived.secrets, lived.places).filter((finding) => isWhereItBelongs(finding, lived));
-    const unfound = lived.secrets.filter(({ value }) => !found.some(({ target }) => target.value === value));
-    // A token of a wait that is over is gone, and nobody keeps a bearer token.
+      expect(counts[kind] ?? 0, kind).toBeGreaterThanOrEqual(4);
+    const found = findSecrets(evidence.secrets, evidence.sources).filter((finding) => isAllowed(finding, evidence));
+    const unfound = evidence.secrets.filter(({ value }) => !found.some(({ target }) => target.value === value));
+    // The system deletes the task token of an ended wait, and stores no bearer tokens.
     expect(unfound.filter(({ name }) => name !== 'bearer token' && name !== 'task token')).toEqual([]);
   });
 
-  it('APR-1 mails every link in one mail alone', () => {
-    for (const target of lived.secrets.filter(({ name }) => name.endsWith('s token'))) {
-      const mails = lived.places.filter(({ name }) => name.startsWith('mail '));
+  it('APR-1 sends each link in only one email', () => {
+    for (const target of evidence.secrets.filter(({ name }) => name.endsWith('s token'))) {
+      const mails = evidence.sources.filter(({ name }) => name.startsWith('mail '));
       expect(findSecrets([target], mails)).toHaveLength(1);
     }
   });
 
-  it('was looked through: its log at the level DEBUG, its mails, its table, its answers, and its files', () => {
-    const count = (kind: string) => lived.places.filter(({ name }) => name.startsWith(`${kind} `)).length;
-    expect(lived.places[0]?.text).toContain('"level":"INFO"');
-    expect(count('answer')).toBeGreaterThan(150);
+  it('is searched completely: log at level DEBUG, emails, table, responses, and files', () => {
+    const count = (kind: string) => evidence.sources.filter(({ name }) => name.startsWith(`${kind} `)).length;
+    expect(evidence.sources[0]?.text).toContain('"level":"INFO"');
+    expect(count('response')).toBeGreaterThan(150);
     expect(count('mail')).toBeGreaterThan(20);
     expect(count('item')).toBeGreaterThan(50);
-    expect(lived.places.map(({ name }) => name)).toEqual(
+    expect(evidence.sources.map(({ name }) => name)).toEqual(
       expect.arrayContaining(['file vault-secret', 'file executions.jsonl', 'file sign-in-key.json']),
     );
   });
 
   it.each(['product key', 'approvals token', 'code', 'task token', 'bearer token', 'vault secret'])(
-    'KEY-6 APR-1 would be told of a %s that is planted anywhere',
+    'KEY-6 APR-1 causes a finding for a planted %s in any source',
     (kind) => {
-      const planted = lived.secrets.find(({ name }) => name.startsWith(kind));
-      const places = ['log', 'item AGREEMENT#E-1 AGREEMENT', 'mail to ines@x.example: Hello', 'file executions.jsonl'];
-      for (const name of places) {
+      const planted = evidence.secrets.find(({ name }) => name.startsWith(kind));
+      const names = ['log', 'item AGREEMENT#E-1 AGREEMENT', 'mail to ines@x.example: Hello', 'file executions.jsonl'];
+      for (const name of names) {
         const source = { name, text: `{"reason":"It is ${planted?.value ?? ''}, by mistake"}` };
-        expect(leaksOf({ ...lived, places: [source] })).toEqual([`${planted?.name} in ${name}`]);
+        expect(leaksOf({ ...evidence, sources: [source] })).toEqual([`${planted?.name} in ${name}`]);
       }
     },
   );
 });
 
 describe('a system in strict mode', () => {
-  let lived: RunEvidence;
+  let evidence: RunEvidence;
   let mails: readonly Mail[];
 
   beforeAll(async () => {
     const folder = await newFolder();
     const file = join(await newFolder(), 'policy.json');
     await writeFile(file, JSON.stringify({ ...policy, approval: { ...policy.approval, strict: 'always' } }));
-    const witness = new Witness(folder);
-    const system = await witness.start({ POLICY_FILE: file });
+    const collector = new EvidenceCollector(folder);
+    const system = await collector.start({ POLICY_FILE: file });
     const staff = await signInStaff(system);
     const customer = await newCustomer(system, staff);
     const { ines, jorge, noor } = customer;
     const mak = await issueMak(customer);
-    await revealed(witness, customer, mak.keyId);
-    await revealed(witness, customer, customer.kmsKey.keyId);
+    await revealAndRecord(collector, customer, mak.keyId);
+    await revealAndRecord(collector, customer, customer.kmsKey.keyId);
     const { exceptionId } = await submitRequest(system, customer, requestFormOf(customer, mak));
-    await witness.noteTaskTokens();
-    const wanted = (await system.mailsTo(noor.email)).at(-1);
-    const [path = ''] = /\/approvals\/[\w-]{43}/.exec(wanted?.text ?? '') ?? [];
+    await collector.addTaskTokens();
+    const approvalEmail = (await system.mailsTo(noor.email)).at(-1);
+    const [path = ''] = /\/approvals\/[\w-]{43}/.exec(approvalEmail?.text ?? '') ?? [];
     expect((await system.send({ method: 'GET', path })).status).toBe(200);
     expect((await system.send({ method: 'POST', path: `${path}/codes`, body: new URLSearchParams() })).status).toBe(
       202,
     );
-    const sent = (await system.mailsTo(noor.email)).at(-1);
-    const [code = ''] = /(?<=^Code: )\d{8}$/m.exec(sent?.text ?? '') ?? [];
+    const codeEmail = (await system.mailsTo(noor.email)).at(-1);
+    const [code = ''] = /(?<=^Code: )\d{8}$/m.exec(codeEmail?.text ?? '') ?? [];
     const wrong = String((Number(code) + 1) % 100_000_000).padStart(8, '0');
     expect((await decide(system, { path, code: wrong }, 'approve')).status).toBe(422);
     expect((await decide(system, { path, code }, 'approve')).status).toBe(200);
     await system.settle();
     await ines.get(`/exceptions/${exceptionId}/history`);
     await system.workflow(exceptionId);
-    mails = await witness.mails();
-    lived = await witness.collect([ines, jorge, noor, staff.admin, staff.agent, staff.team], noor.email);
+    mails = await collector.mails();
+    evidence = await collector.collect([ines, jorge, noor, staff.admin, staff.agent, staff.team], noor.email);
   }, 120_000);
 
-  it('KEY-6 APR-1 APR-7 has no secret in the clear where it does not belong', () => {
-    expect(leaksOf(lived)).toEqual([]);
+  it('KEY-6 APR-1 APR-7 has no secret in plain text where it must not be', () => {
+    expect(leaksOf(evidence)).toEqual([]);
   });
 
-  it('APR-7 mails the link without a code, and the code without the link', () => {
-    const [code, ...more] = lived.secrets.filter(({ kind: is }) => is === 'code');
+  it('APR-7 sends the link without a code, and the code without the link', () => {
+    const [code, ...more] = evidence.secrets.filter(({ kind }) => kind === 'code');
     expect(more).toEqual([]);
     expect(code?.value).toMatch(/^\d{8}$/);
-    const links = lived.secrets.filter(({ name }) => name === 'approvals token');
+    const links = evidence.secrets.filter(({ name }) => name === 'approvals token');
     expect(links).toHaveLength(1);
     for (const mail of mails) {
       const found = findSecrets(

@@ -23,13 +23,13 @@ import type { HttpResponse } from './response.ts';
 export type HttpRequest = {
   readonly method: string;
   readonly path: string;
-  /** A value is sent as JSON; a text or bytes are sent as they are, under the content type that the headers name. */
+  /** Values are sent as JSON. Strings and bytes are sent unchanged, with the content type in `headers`. */
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
   readonly token?: string | undefined;
 };
 
-/** Somebody who is signed in. */
+/** A user who is signed in. */
 export type SignedInUser = {
   readonly email: string;
   readonly token: string;
@@ -38,27 +38,27 @@ export type SignedInUser = {
   put(path: string, body: unknown): Promise<HttpResponse>;
 };
 
-/** The whole service in a process of its own, on a port of its own, with nothing in it. It ends with this process. */
+/** The complete service in a separate process, without data. It ends with this process. */
 export type System = {
   readonly address: string;
   readonly dynamoDb: string;
-  /** All that it has printed so far, its log included. */
+  /** Returns all output so far, with the log. */
   output(): string;
-  send(asking: HttpRequest): Promise<HttpResponse>;
-  /** Sends a path as it is written, where `fetch` would tidy it first. */
+  send(request: HttpRequest): Promise<HttpResponse>;
+  /** Sends a path unchanged, where `fetch` would normalize it. */
   sendRaw(method: string, path: string, headers?: Readonly<Record<string, string>>): Promise<HttpResponse>;
   signIn(email: string, ...roles: readonly StaffRole[]): Promise<SignedInUser>;
   now(): Promise<string>;
-  /** Puts the clock on a moment, and with that lets everything happen that falls due on the way. */
-  advanceClockTo(moment: string): Promise<void>;
+  /** Advances the clock to an instant, and runs all work that is due until then. */
+  advanceClockTo(target: string): Promise<void>;
   advanceClock(duration: string): Promise<void>;
-  /** Answers when everything under way is done. Nothing that is only due later happens by it. */
+  /** Waits until no work is pending. Does not run work that is due later. */
   settle(): Promise<void>;
-  /** The mails to an address, oldest first. */
+  /** Returns the emails to an address, oldest first. */
   mailsTo(address: string): Promise<readonly Mail[]>;
   workflow(exceptionId: string): Promise<Workflow>;
   stop(): Promise<void>;
-  /** Ends the process as a power cut would. */
+  /** Kills the process, like a power failure. */
   kill(): Promise<void>;
 };
 
@@ -68,16 +68,15 @@ const workflowSchema = z.object({
 });
 export type Workflow = z.infer<typeof workflowSchema>;
 
-/** What was started in this test file, and is ended with it. */
+/** The functions that clean up at the end of this test file. */
 const cleanups: (() => unknown)[] = [];
 afterAll(async () => {
   await Promise.all(cleanups.map((end) => end()));
 });
 
 /**
- * Starts a system, and stops it when the test file is done. With a folder its data outlive it.
- * @param environment more of what `npm start` reads.
- * @param hear is told of every answer, besides who asked.
+ * Starts a system, and stops it at the end of the test file. With a `folder`, its data survives the stop. `environment` has
+ * more variables for `npm start`. `onResponse` is called for every response.
  */
 export async function startSystem({
   folder,
@@ -145,7 +144,9 @@ export async function startSystem({
   const sendLocal = async (method: string, path: string, body?: unknown): Promise<unknown> => {
     const result = await send({ method, path: `/_local/${path}`, body });
     if (result.status === 200) return result.body;
-    throw new Error(`The local system answered ${result.status}: ${result.text}\n${errorLines.slice(-20).join('\n')}`);
+    throw new Error(
+      `The local system responded with ${result.status}: ${result.text}\n${errorLines.slice(-20).join('\n')}`,
+    );
   };
 
   return {
@@ -194,8 +195,7 @@ function toHttpResponse(status: number, headers: Headers, body: string): HttpRes
 }
 
 /**
- * Goes straight to the table of a running system, past the service.
- * @param vaultSecret the system's own, where what is written must be understood by it.
+ * Opens the table of a running system directly. If the test writes to it, `vaultSecret` must be the secret of the system.
  */
 export async function openStore(
   { dynamoDb }: System,
@@ -215,7 +215,7 @@ export async function openStore(
   return { client, tableName, vault: openVault(new Secret(vaultSecret)), policy, backOff: () => wait(5) };
 }
 
-/** All that is kept, in the order of its keys. */
+/** Returns all items of the table, in the order of their keys. */
 export async function sortedItems(store: Store): Promise<readonly Item[]> {
   const items = await scanAllItems(store);
   return items.toSorted((one, other) => (`${one.PK} ${one.SK}` < `${other.PK} ${other.SK}` ? -1 : 1));

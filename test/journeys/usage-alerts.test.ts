@@ -20,13 +20,13 @@ import { startSystem } from './system.ts';
 const system = await startSystem();
 const staff = await signInStaff(system);
 
-/** The subjects of the mails that somebody has got, oldest first, without the agreement that each ends with. */
+/** Returns the subjects of the emails to a person, oldest first, without the agreement at their end. */
 async function subjectsTo({ email }: { readonly email: string }): Promise<readonly string[]> {
   await system.settle();
   return (await system.mailsTo(email)).map(({ subject }) => subject.replace(/ \(agreement [^)]*\)$/, ''));
 }
 
-const ask = (agent: typeof staff.agent, keyId: string, newLimit: number) =>
+const raiseByPhone = (agent: typeof staff.agent, keyId: string, newLimit: number) =>
   agent.post(`/keys/${keyId}/increases`, { newLimit, callReference: `to ${newLimit}`, callerName: 'Inés Oliveira' });
 
 const forecastSchema = z.strictObject({
@@ -40,22 +40,22 @@ describe('a MAK that is used up, raised, and used up again', async () => {
   const customer = await newCustomer(system, staff);
   const mak = await issueMak(customer);
   const productKey = await revealProductKey(customer, mak);
-  const share = (what: string) => `${what} of your MAK ending in ${mak.lastFive} are used`;
+  const usageSubject = (share: string) => `${share} of your MAK ending in ${mak.lastFive} are used`;
   const [at80, at95, all] = [
-    share('80% of the activations'),
-    share('95% of the activations'),
-    share('All activations'),
+    usageSubject('80% of the activations'),
+    usageSubject('95% of the activations'),
+    usageSubject('All activations'),
   ];
   const use = async (from: number, to: number) => {
     for (const { status } of await activateAll(system, productKey, from, to)) expect(status).toBe(201);
   };
 
-  it('ALR-1 tells each contact once at 80, 95 and 100 %, and not before', async () => {
+  it('ALR-1 sends each contact one alert at 80%, 95%, and 100%', async () => {
     await use(1, 39);
     expect(await subjectsTo(customer.ines)).toEqual([]);
     await use(40, 40);
     expect(await subjectsTo(customer.ines)).toEqual([at80]);
-    // A machine that is known already uses nothing.
+    // A machine that has already activated uses nothing.
     expect((await activate(system, productKey, 40)).status).toBe(200);
     await use(41, 47);
     expect(await subjectsTo(customer.ines)).toEqual([at80]);
@@ -68,14 +68,14 @@ describe('a MAK that is used up, raised, and used up again', async () => {
     expect(await subjectsTo(customer.noor)).toEqual([]);
   });
 
-  it('ALR-1 tells again only of what a raise took the use back below', async () => {
-    // 50 of 60 are more than 80 % still, and less than 95 %.
-    expectStatus(await ask(staff.agent, mak.keyId, 60), 201, grantSchema);
+  it('ALR-1 repeats only alerts whose threshold is above the usage after a raise', async () => {
+    // 50 of 60 is still above 80%, and below 95%.
+    expectStatus(await raiseByPhone(staff.agent, mak.keyId, 60), 201, grantSchema);
     await use(51, 56);
     expect(await subjectsTo(customer.ines)).toHaveLength(3);
     await use(57, 57);
     expect((await subjectsTo(customer.ines)).slice(3)).toEqual([at95]);
-    expectStatus(await ask(staff.agent, mak.keyId, 100), 201, grantSchema);
+    expectStatus(await raiseByPhone(staff.agent, mak.keyId, 100), 201, grantSchema);
     await use(58, 79);
     expect(await subjectsTo(customer.ines)).toHaveLength(4);
     await use(80, 80);
@@ -91,7 +91,7 @@ describe('a KMS key', async () => {
     expect((await activate(system, productKey, number, 'windows-server-2008-standard')).status).toBe(201);
   const { lastFive } = customer.kmsKey;
 
-  it('KMS-4 warns once when three new hosts come within a day, and ALR-1 tells of its places', async () => {
+  it('KMS-4 sends one warning for three new hosts within a day, and ALR-1 alerts about the number of hosts', async () => {
     await host(1);
     await host(2);
     expect(await subjectsTo(customer.ines)).toEqual([]);
@@ -103,18 +103,18 @@ describe('a KMS key', async () => {
     expect(await subjectsTo(customer.ines)).toEqual([typed]);
     await host(5);
     await host(6);
-    const told = await subjectsTo(customer.jorge);
-    expect(told[0]).toBe(typed);
-    expect(told.at(-1)).toBe(`All host places of your KMS key ending in ${lastFive} are used`);
+    const subjects = await subjectsTo(customer.jorge);
+    expect(subjects[0]).toBe(typed);
+    expect(subjects.at(-1)).toBe(`All host slots of your KMS key ending in ${lastFive} are used`);
   });
 });
 
-describe('a key that was replaced', async () => {
+describe('a replaced key', async () => {
   const customer = await newCustomer(system, staff);
   const { ines } = customer;
   const replace = async (keyId: string) => {
-    const answer = await ines.post(`/keys/${keyId}/replacements`, { reason: 'It leaked.' });
-    return expectStatus(answer, 201, z.looseObject({ blocked: keySchema, issued: keySchema })).issued;
+    const response = await ines.post(`/keys/${keyId}/replacements`, { reason: 'It leaked.' });
+    return expectStatus(response, 201, z.looseObject({ blocked: keySchema, issued: keySchema })).issued;
   };
   const machinesOn = async (keyId: string) => {
     await system.settle();
@@ -123,7 +123,7 @@ describe('a key that was replaced', async () => {
   };
   const ids = (...numbers: number[]) => numbers.map((number) => installationId(number)).toSorted();
 
-  it('BLK-3 shows which machines are still on it, and each drops off as it activates with a newer one', async () => {
+  it('BLK-3 lists the machines that still use it, until they activate with a newer key', async () => {
     const first = await issueMak(customer);
     await activateAll(system, await revealProductKey(customer, first), 1, 4);
     const second = await replace(first.keyId);
@@ -145,7 +145,7 @@ describe('a key that was replaced', async () => {
     });
   });
 
-  it('BLK-2 BLK-3 is told to the contacts, and a KMS key shows the hosts that are still on it', async () => {
+  it('BLK-2 BLK-3 causes an email to the contacts, and a KMS key lists the hosts that still use it', async () => {
     const old = await revealProductKey(customer, customer.kmsKey);
     for (const number of [1, 2]) await activate(system, old, number, 'windows-server-2008-standard');
     const issued = await replace(customer.kmsKey.keyId);
@@ -160,7 +160,7 @@ describe('a key that was replaced', async () => {
 });
 
 describe('a change of the Notices Correspondent', () => {
-  it('AGR-4 is told to every contact and to both correspondents, once', async () => {
+  it('AGR-4 causes one email to each contact and to both correspondents', async () => {
     const customer = await newCustomer(system, staff);
     const dora = {
       name: 'Dora Klein',
@@ -181,27 +181,27 @@ describe('the forecast of a key', async () => {
   const customer = await newCustomer(system, staff);
   const mak = await issueMak(customer);
   const productKey = await revealProductKey(customer, mak);
-  const forecast = async (who: Customer['ines'] = customer.ines) =>
-    expectStatus(await who.get(`/keys/${mak.keyId}/forecast`), 200, forecastSchema);
+  const forecast = async (caller: Customer['ines'] = customer.ines) =>
+    expectStatus(await caller.get(`/keys/${mak.keyId}/forecast`), 200, forecastSchema);
 
-  it('ALR-2 is silent while the history is too short, and then says when to ask', async () => {
-    const silence = { perDay: null, runsOutOn: null, askBy: null, inWords: null };
-    expect(await forecast()).toEqual(silence);
+  it('ALR-2 is empty while the history is too short, and then has the date for a request', async () => {
+    const emptyForecast = { perDay: null, runsOutOn: null, askBy: null, inWords: null };
+    expect(await forecast()).toEqual(emptyForecast);
     for (const day of [0, 1, 2, 3, 4, 5, 6]) {
       await activateAll(system, productKey, day * 3 + 1, day * 3 + 3);
-      expect(await forecast()).toEqual(silence);
+      expect(await forecast()).toEqual(emptyForecast);
       await system.advanceClock('P1D');
     }
     const { perDay, runsOutOn, askBy, inWords } = await forecast();
     expect(perDay).toBeCloseTo(3, 0);
-    expect(inWords).toMatch(/^At the pace of the last week you run out on \d{1,2} \w+( \d{4})?; ask (by|for more now)/);
+    expect(inWords).toMatch(/^At the pace of the last week, the key runs out on \d{1,2} \w+( \d{4})?\. /);
     expect(String(askBy) < String(runsOutOn)).toBe(true);
     expect(await forecast(staff.agent)).toEqual(await forecast());
   });
 });
 
-describe('a system that is started again with its data', () => {
-  it('ALR-1 KMS-4 tells nothing again, although the stream is handed over from its beginning', async () => {
+describe('a system that restarts with its data', () => {
+  it('ALR-1 KMS-4 sends no alert twice, although the stream starts from its beginning', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'volume-activation-'));
     onTestFinished(() => rm(folder, { recursive: true }));
     const before = await startSystem({ folder });
@@ -211,13 +211,13 @@ describe('a system that is started again with its data', () => {
     const kmsKey = await revealProductKey(customer, customer.kmsKey);
     for (const host of [1, 2, 3]) await activate(before, kmsKey, host, 'windows-server-2008-standard');
     await before.settle();
-    const told = await before.mailsTo(customer.ines.email);
-    expect(told.length).toBeGreaterThanOrEqual(2);
+    const emails = await before.mailsTo(customer.ines.email);
+    expect(emails.length).toBeGreaterThanOrEqual(2);
     await before.stop();
 
     const after = await startSystem({ folder });
     await after.settle();
-    expect(await after.mailsTo(customer.ines.email)).toEqual(told);
+    expect(await after.mailsTo(customer.ines.email)).toEqual(emails);
     await after.stop();
   });
 });

@@ -180,7 +180,7 @@ describe('a sign-in whose key is kept in a folder', () => {
     ['that does not count yet', { ...good, nbf: Date.parse(mondayNine) / 1000 + 1 }],
     ['without an end', { ...good, exp: undefined }],
     ['without a subject', { ...good, sub: undefined }],
-    ['without an e-mail address', { ...good, email: undefined }],
+    ['without an email address', { ...good, email: undefined }],
     ['without an issuer', { ...good, iss: undefined }],
     ['without an audience', { ...good, aud: undefined }],
   ])('refuses what that key signed %s', async (_, claims) => {
@@ -196,6 +196,6 @@ describe('a sign-in whose key is kept in a folder', () => {
 
   it.each(['', 'not JSON', '{"kty":"RSA"}'])('does not start from a key file that says "%s"', async (text) => {
     writeFileSync(join(folder, 'sign-in-key.json'), text);
-    await expect(signIn({ folder })).rejects.toThrow(/sign-in-key\.json holds no sign-in key\. Delete it/);
+    await expect(signIn({ folder })).rejects.toThrow(/sign-in-key\.json has no valid sign-in key\. Delete the file/);
   });
 });

@@ -94,7 +94,7 @@ describe('the stream of a table', () => {
   });
 });
 
-describe('a change that cannot be seen to', () => {
+describe('a change whose handling fails', () => {
   it('comes again with all that came after it, and is passed over in the end', async () => {
     const complaint = vi.spyOn(console, 'error').mockReturnValue(undefined);
     onTestFinished(() => complaint.mockRestore());

@@ -733,7 +733,7 @@ describe('a workflow that the engine would run wrong', () => {
     ['A', { ...ask('f'), HeartbeatSeconds: 60 }, 'heartbeats'],
     ['A', { ...ask('f'), TimeoutSecondsPath: '$.seconds' }, 'TimeoutSeconds only'],
     ['A', { ...call('f'), Resource: 'arn:aws:states:::sqs:sendMessage' }, 'Resource'],
-    ['A', { Type: 'Wait', Seconds: 60, End: true }, 'a Wait would not see the clock being wound on'],
+    ['A', { Type: 'Wait', Seconds: 60, End: true }, 'a Wait would not notice that the clock is advanced'],
     ['B', { Type: 'Parallel', Branches: [workflow({ B: { ...call('f'), Assign: {} } })], End: true }, 'no variables'],
     ['B', { Type: 'Map', ItemProcessor: workflow({ B: { ...call('f'), Assign: {} } }), End: true }, 'no variables'],
   ])('does not start: in state %s %j is refused', async (name, state, why) => {
