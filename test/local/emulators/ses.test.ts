@@ -11,7 +11,7 @@ import { mondayNine, mondayTen, nextMondayNine } from '../../instants.ts';
 const ends: (() => Promise<void> | void)[] = [];
 let folder: string;
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'mail-box-'));
+  folder = mkdtempSync(join(tmpdir(), 'mailbox-'));
 });
 afterEach(async () => {
   for (const end of ends.splice(0)) await end();
