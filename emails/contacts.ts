@@ -9,7 +9,7 @@ import { amount, key, keySpelledOut, moment } from './phrases.ts';
 import type { Sentence } from './say.ts';
 import { say, sayAddress, sayAll } from './say.ts';
 
-/** What an email about an agreement or a key is rendered with, in addition to its own content. */
+/** The context of an email about an agreement or a key, in addition to its content. */
 export type AgreementEmailContext = {
   readonly now: Instant;
   readonly policy: Policy;

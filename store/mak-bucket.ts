@@ -9,7 +9,7 @@ import { get, getAll } from './dynamodb/table.ts';
 import type { Store } from './store.ts';
 
 /*
- * How a MAK counts exactly and fast. Every activation would write a single counter, and so conflict with every other
+ * The buckets of a MAK, which make counting exact and fast. Every activation would write a single counter, and so conflict with every other
  * activation. So the limit is split across buckets, each in its own item. The installation ID determines the home
  * bucket of an installation. Its activation record and the counters of the bucket are in the same item. An activation
  * is one conditional update: about one write unit, one round trip, no transaction, and idempotent forever.

@@ -203,7 +203,7 @@ function importViolations(path: string, folder: string, { from, typeOnly }: Impo
   return isAllowed ? [] : [`${path} may not import ${target}`];
 }
 
-/** Whether an import inside one top-level folder follows the order of its subfolders. */
+/** Returns whether an import inside a top-level folder follows the order of its subfolders. */
 function isInOrder(path: string, target: string, folder: string): boolean {
   const order = orderInside[folder];
   if (order === undefined || !isIn(target, [folder])) return true;

@@ -81,7 +81,7 @@ function shapeOf(name: string, state: WorkflowState): string {
   }
 }
 
-/** Who makes each transition, and what it does. */
+/** The actor and the effect of each transition. */
 const descriptions: Readonly<Record<TransitionName, string>> = {
   review: 'The service submits a flagged request to the exceptions team.',
   ask: 'The service asks the Notices Correspondent to approve a request that needs no review.',

@@ -35,7 +35,7 @@ export type ApiRequest<R extends Route> = {
   readonly operationId: string;
   /** The actor, the operation ID, the time, and the policy. Lambdas without a store never read it. */
   readonly context: Context;
-  /** Whether a page of another website sent the request (APR-5). */
+  /** True if a page of another website sent the request (APR-5). */
   readonly isCrossSite: boolean;
   /** The body as received, for routes that do not take JSON, and the media type that the caller accepts. */
   readonly rawBody: { readonly text: string; readonly contentType: string; readonly accept: string };

@@ -7,17 +7,17 @@ import { root } from '../project-files.ts';
 import { lastLines, run } from './program.ts';
 
 /*
- * The emulated account: what the CDK brings into it, and what an operator does in it. It checks no signatures, so that
- * its APIs can be asked without an SDK for each; only the service must be named where a signature would be.
+ * The emulated account, with the commands of the CDK and of an operator. The emulator verifies no signatures, so its APIs
+ * need no SDK; the header only has to name the service.
  */
 
 const stage = 'dev';
 const region = 'us-east-1';
 const account = '000000000000';
 
-/** Where the deployed stage is. */
+/** The addresses of the deployed stage. */
 export type Deployment = {
-  /** The API's address as people are told it, and the address at which the emulator answers for it. */
+  /** The public address of the API, and the address at which the emulator serves it. */
   readonly publicAddress: string;
   readonly address: string;
   readonly userPoolId: string;
@@ -25,17 +25,17 @@ export type Deployment = {
 };
 
 export type EmulatedAccount = {
-  /** Prepares the account for deployments, and makes the templates meanwhile. */
+  /** Bootstraps the account, and synthesizes the templates at the same time. */
   bootstrapAndSynthesize(): Promise<void>;
   deploy(): Promise<Deployment>;
-  /** Makes somebody an account with a password, in the groups. */
+  /** Creates a user with a password, in the given groups. */
   addUser(deployed: Deployment, email: string, groups: readonly string[]): Promise<void>;
-  /** Signs in with the password. Answers with the identity token. */
+  /** Signs in with the password, and returns the ID token. */
   signIn(deployed: Deployment, email: string): Promise<string>;
-  /** The mails to an address so far, oldest first. */
+  /** Returns the emails to an address, oldest first. */
   mailsTo(address: string): Promise<readonly SentMail[]>;
-  /** Takes Step Functions away from a function, or gives it back. */
-  disconnectStepFunctions(functionName: string, cut: boolean): Promise<void>;
+  /** Removes the permission for Step Functions from a function, or restores it. */
+  disconnectStepFunctions(functionName: string, isDisconnected: boolean): Promise<void>;
 };
 
 export type SentMail = { readonly subject: string; readonly text: string };
@@ -52,7 +52,7 @@ const configurationSchema = z.looseObject({
   Environment: z.looseObject({ Variables: z.record(z.string(), z.string()) }),
 });
 
-/** As long as the pool wants passwords, and good for an account that is gone in a minute. */
+/** Long enough for the password policy of the user pool. The account is deleted after the run. */
 const password = 'Only-4-an-emulator';
 
 export function openEmulatedAccount(emulator: string, folder: string): EmulatedAccount {
@@ -71,7 +71,7 @@ export function openEmulatedAccount(emulator: string, folder: string): EmulatedA
       CDK_DISABLE_CLI_TELEMETRY: 'true',
       CI: 'true',
       NO_COLOR: '1',
-      // Nothing of the caller's own accounts is passed on: what goes to AWS goes to the emulator.
+      // The environment has no credentials of the caller, and all calls to AWS go to the emulator.
       AWS_ENDPOINT_URL: emulator,
       AWS_ENDPOINT_URL_S3: emulator,
       AWS_ACCESS_KEY_ID: 'emulated',
@@ -81,7 +81,7 @@ export function openEmulatedAccount(emulator: string, folder: string): EmulatedA
     };
     const all = [...args, '--no-notices', '--no-version-reporting'];
     if (!(await run(command, all, { log, cwd, env, withinSeconds: 240 }))) {
-      throw new Error(`cdk ${name} failed; its log is ${log} and ends with\n${lastLines(log, 15)}`);
+      throw new Error(`cdk ${name} failed. The log is ${log}. Its last lines are:\n${lastLines(log, 15)}`);
     }
   }
 
@@ -102,7 +102,7 @@ export function openEmulatedAccount(emulator: string, folder: string): EmulatedA
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     const text = await response.text();
-    if (!response.ok) throw new Error(`${service} answered ${method} ${path} with ${response.status} ${text}`);
+    if (!response.ok) throw new Error(`${service} refused ${method} ${path} with ${response.status}: ${text}`);
     return text === '' ? null : JSON.parse(text);
   }
 
@@ -118,7 +118,7 @@ export function openEmulatedAccount(emulator: string, folder: string): EmulatedA
   return {
     async bootstrapAndSynthesize() {
       await Promise.all([
-        // In a folder without cdk.json, so that it asks no app for its environments.
+        // A folder without cdk.json, so that bootstrap does not run the app.
         cdk('bootstrap', ['bootstrap', `aws://${account}/${region}`], folder),
         cdk('synth', ['synth', '--quiet', '-c', `stage=${stage}`, '-c', 'emulated=true', '--output', assembly], root),
       ]);
@@ -129,7 +129,7 @@ export function openEmulatedAccount(emulator: string, folder: string): EmulatedA
       await cdk('deploy', ['deploy', '--app', assembly, ...args], folder);
       const outputs: StackOutputs = JSON.parse(readFileSync(outputsFile, 'utf8'));
       const publicAddress = findApiUrl(outputs);
-      if (publicAddress === undefined) throw new Error('The deployment put out no address.');
+      if (publicAddress === undefined) throw new Error('The outputs of the deployment have no address.');
       const [apiId] = new URL(publicAddress).hostname.split('.');
       const { UserPoolId: userPoolId, UserPoolClientId: clientId } = statefulOutputsSchema.parse(
         outputs[`${prefix}-stateful`],
@@ -152,13 +152,13 @@ export function openEmulatedAccount(emulator: string, folder: string): EmulatedA
     },
 
     async signIn({ userPoolId: UserPoolId, clientId: ClientId }, email) {
-      const answer = await cognito('AdminInitiateAuth', {
+      const response = await cognito('AdminInitiateAuth', {
         UserPoolId,
         ClientId,
         AuthFlow: 'ADMIN_USER_PASSWORD_AUTH',
         AuthParameters: { USERNAME: email, PASSWORD: password },
       });
-      return signInSchema.parse(answer).AuthenticationResult.IdToken;
+      return signInSchema.parse(response).AuthenticationResult.IdToken;
     },
 
     async mailsTo(address) {
@@ -172,7 +172,7 @@ export function openEmulatedAccount(emulator: string, folder: string): EmulatedA
       const path = `/2015-03-31/functions/${prefix}-${functionName}/configuration`;
       const { Variables } = configurationSchema.parse(await callService('lambda', 'GET', path, {})).Environment;
       const { AWS_ENDPOINT_URL_SFN: _, ...others } = Variables;
-      // At port 9 of loopback nobody answers.
+      // Nothing listens on port 9 of loopback.
       const newVariables = isDisconnected ? { ...others, AWS_ENDPOINT_URL_SFN: 'http://127.0.0.1:9' } : others;
       await callService(
         'lambda',

@@ -6,15 +6,15 @@ import { freePort } from '../../local/port.ts';
 import { lastLines, PrerequisiteError, run, start } from './program.ts';
 
 /*
- * The emulator of AWS that the app is deployed to: ministack, a Python program that npm cannot bring. It is installed
- * into a folder of the project once, and serves one run on loopback.
+ * The emulator of AWS for the deployment: ministack, a Python program that npm cannot install. It is installed once, into
+ * a folder of the project, and serves one run on loopback.
  */
 
 const requirements = join(import.meta.dirname, 'requirements.txt');
 
 /**
- * The Python that has the emulator, installed into the folder unless it is there already in the very versions that
- * `requirements.txt` names. Throws {@link PrerequisiteError} where there is no Python, or nothing to install from.
+ * Returns the Python with the emulator, and installs it into the folder unless it has the exact versions of
+ * `requirements.txt`. Throws {@link PrerequisiteError} if there is no Python, or if the installation fails.
  */
 export async function installEmulator(
   folder: string,
@@ -23,7 +23,7 @@ export async function installEmulator(
   const [, minor] = /^Python 3\.(\d+)/.exec(version) ?? [];
   if (minor === undefined || Number(minor) < 10) {
     const actual = version === '' ? 'there is no python3' : `this is ${version}`;
-    throw new PrerequisiteError(`The emulator of AWS needs Python 3.10 or later, and ${actual}.`);
+    throw new PrerequisiteError(`The AWS emulator requires Python 3.10 or later, but ${actual}.`);
   }
   const environment = join(folder, 'python');
   const python = join(environment, 'bin', 'python');
@@ -38,18 +38,18 @@ export async function installEmulator(
   const options = { log, cwd: folder, env: process.env, withinSeconds: 180 };
   if (!(await run('python3', ['-m', 'venv', '--clear', environment], options))) {
     throw new PrerequisiteError(
-      `Python cannot make an environment (on Debian it wants the package python3-venv): see ${log}`,
+      `Python cannot create a virtual environment. On Debian, install the package python3-venv. Log: ${log}`,
     );
   }
   const args = ['install', '--no-input', '--disable-pip-version-check', '--progress-bar=off', '-r', requirements];
   if (!(await run(python, ['-m', 'pip', ...args], options))) {
-    throw new PrerequisiteError(`The emulator of AWS cannot be installed from PyPI (${lastLines(log, 1)}): see ${log}`);
+    throw new PrerequisiteError(`The AWS emulator cannot be installed from PyPI (${lastLines(log, 1)}). Log: ${log}`);
   }
   writeFileSync(markerFile, expected);
   return { python, wasInstalled: false };
 }
 
-/** It ends, with the functions that it runs, as soon as nobody holds the other end of what it reads from. */
+/** The emulator ends, with its functions, as soon as the other end of its standard input is closed. */
 const launcherScript = `
 import os, signal, sys, threading
 from ministack.app import main
@@ -62,9 +62,9 @@ threading.Thread(target=end_with_parent, daemon=True).start()
 main()
 `;
 
-/** Starts the emulator on loopback, with all of its files in the folder. Answers with its address once it is ready. */
+/** Starts the emulator on loopback, with all of its files in the folder. Returns its address once it is ready. */
 export async function startEmulator(python: string, folder: string): Promise<string> {
-  // What it writes for its functions is CommonJS, and would be taken for what the project's own package.json says.
+  // The emulator writes CommonJS files for its functions. The package.json of the project would make them ES modules.
   writeFileSync(join(folder, 'package.json'), '{ "type": "commonjs" }\n');
   const port = await freePort();
   const address = `http://127.0.0.1:${port}`;
@@ -72,7 +72,7 @@ export async function startEmulator(python: string, folder: string): Promise<str
     log: join(folder, 'ministack.log'),
     cwd: folder,
     env: {
-      // It runs functions with the first Node that it finds; they want ours.
+      // The emulator runs functions with the first Node in PATH, which must be this one.
       PATH: `${dirname(process.execPath)}:${process.env.PATH}`,
       HOME: folder,
       TMPDIR: folder,
@@ -102,7 +102,7 @@ async function isReady(address: string): Promise<boolean> {
     const { ok } = await fetch(`${address}/_ministack/health`, { signal: AbortSignal.timeout(5_000) });
     return ok;
   } catch {
-    // Nobody listens yet.
+    // The emulator does not listen yet.
     return false;
   }
 }

@@ -25,19 +25,19 @@ import { installEmulator, startEmulator } from './emulator.ts';
 import { killAll, PrerequisiteError } from './program.ts';
 
 /*
- * `npm run e2e`: deploys the app, as CloudFormation gets it, to an emulator of AWS on this machine, and goes through the
- * main job on it by HTTP. Each line that it prints was checked; it ends with 0 only if all of it happened.
+ * `npm run e2e`: deploys the app with CloudFormation to an emulator of AWS on this machine, and runs the main scenario on it
+ * over HTTP. Every line that it prints is a passed check. The exit code is 0 only if all checks pass.
  */
 
-// ---- What the terminal shows
+// ---- Terminal output
 
-/** Something that should have happened and did not, with what was seen instead. */
+/** A failed expectation, with the actual value. */
 class ExpectationError extends Error {}
 
 let steps = 0;
 let currentStep = '';
 
-/** Does one step and says that it went well; `tell` makes the line of what came out. */
+/** Runs one step and prints a line, which `tell` makes from the result. */
 async function step<Outcome>(
   description: string,
   action: () => Promise<Outcome>,
@@ -45,7 +45,7 @@ async function step<Outcome>(
 ): Promise<Outcome> {
   currentStep = description;
   const startedAt = performance.now();
-  // Some take a minute; who watches sees what they wait for.
+  // A step can take a minute, so the terminal shows the current one.
   if (process.stdout.isTTY) process.stdout.write(`…            ${description}`);
   const outcome = await action();
   if (process.stdout.isTTY) process.stdout.write('\r\x1b[K');
@@ -60,12 +60,12 @@ function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-// ---- Asking the deployed API
+// ---- Requests to the deployed API
 
 type HttpResponse = { readonly status: number; readonly text: string };
 type CallApi = (method: string, path: string, body?: unknown) => Promise<HttpResponse>;
 
-/** The API as somebody asks it who has this token, or none. */
+/** Returns a client of the API with this token, or with none. */
 function createApiClient({ address }: Deployment, token?: string): CallApi {
   return async (method, path, body) => {
     const response = await fetch(`${address}${path}`, {
@@ -82,7 +82,7 @@ function createApiClient({ address }: Deployment, token?: string): CallApi {
   };
 }
 
-/** The body of an answer that came with the status and in the shape that it should have. */
+/** Returns the parsed body of a response. Throws if its status or shape is not as expected. */
 function parseResponse<Body extends z.ZodType>(
   { status, text }: HttpResponse,
   expectedStatus: number,
@@ -102,7 +102,7 @@ function check(condition: boolean, expectation: string, actual: unknown): void {
     );
 }
 
-/** Asks again and again until there is an answer, for so many seconds. */
+/** Polls until there is a value, for at most the given number of seconds. */
 async function waitFor<Found>(
   expectation: string,
   seconds: number,
@@ -121,13 +121,13 @@ async function waitFor<Found>(
 const refusalSchema = problemSchema.extend({ remedies: z.array(remedySchema) });
 const batchSchema = z.looseObject({ results: z.array(z.looseObject({ status: z.int() })) });
 
-// ---- The main job
+// ---- The main use case
 
 const product = 'windows-vista-business';
 const limit = 50;
 const requestedActivations = 150;
 
-async function mainJob(account: EmulatedAccount, deployment: Deployment): Promise<void> {
+async function runMainUseCase(account: EmulatedAccount, deployment: Deployment): Promise<void> {
   const registration = registrationOf('E-2E');
   const { contacts, noticesCorrespondent: noor } = registration;
   const [ines] = contacts;
@@ -135,7 +135,7 @@ async function mainJob(account: EmulatedAccount, deployment: Deployment): Promis
   const anonymous = createApiClient(deployment);
 
   const [asOlga, asInes] = await step(
-    'People sign in at Cognito, an administrator and a customer',
+    'An administrator and a customer sign in with Cognito',
     async () => {
       await account.addUser(deployment, olga, ['licensing-admins']);
       await account.addUser(deployment, ines.email, []);
@@ -145,7 +145,7 @@ async function mainJob(account: EmulatedAccount, deployment: Deployment): Promis
       check(status === 401, '401 for a token with another signature', status);
       return [createApiClient(deployment, one), createApiClient(deployment, other)] as const;
     },
-    () => 'their tokens are taken, a forged one is not',
+    () => 'the API accepts their tokens, and refuses a forged one',
   );
 
   const registered = await step(
@@ -155,12 +155,12 @@ async function mainJob(account: EmulatedAccount, deployment: Deployment): Promis
       check(status === 403, '403 for a customer', status);
       return parseResponse(await asOlga('POST', '/agreements', registration), 201, registeredSchema);
     },
-    ({ agreementId, keys }) => `${agreementId}, with ${keys.length} key; a customer may not`,
+    ({ agreementId, keys }) => `${agreementId}, with ${keys.length} key; a customer gets 403`,
   );
   const kmsKey = kmsKeySchema.parse(registered.keys[0]);
 
   const kmsRequest = await step(
-    'Step Functions cannot be reached as the customer asks for more KMS hosts',
+    'The customer requests more KMS hosts while Step Functions is unreachable',
     async () => {
       await account.disconnectStepFunctions('exceptions', true);
       const response = await asInes('POST', '/exceptions', {
@@ -171,7 +171,7 @@ async function mainJob(account: EmulatedAccount, deployment: Deployment): Promis
         product: 'windows-server-2008-standard',
         keyLastFive: kmsKey.lastFive,
         activationsRequested: 10,
-        businessReason: 'Every school gets a host of its own.',
+        businessReason: 'Each school gets a host.',
         requiredDate: '2099-01-04',
       });
       await account.disconnectStepFunctions('exceptions', false);
@@ -179,11 +179,11 @@ async function mainJob(account: EmulatedAccount, deployment: Deployment): Promis
       check(request.status === 'received', 'a request that nobody handles', request);
       return request;
     },
-    () => 'the request is taken all the same, and waits',
+    () => 'the request is accepted, and waits',
   );
 
   const mak = await step(
-    'The customer is issued a MAK',
+    'The customer gets a MAK',
     async () => {
       const at = `/agreements/${registered.agreementId}`;
       parseResponse(await asInes('GET', at), 200, agreementSchema);
@@ -214,18 +214,18 @@ async function mainJob(account: EmulatedAccount, deployment: Deployment): Promis
       const { used, remaining } = await getMak();
       check(used === limit && remaining === 0, `${limit} used`, { used, remaining });
     },
-    () => `${limit - 2} at once, 2 alone, one of them twice; ${limit} are counted`,
+    () => `${limit - 2} in a batch, 2 individually, one of them twice; the key counts ${limit}`,
   );
 
   const draft = await step(
-    'One machine too many is refused',
+    'The API refuses one more machine',
     async () => {
       const { code, remedies } = parseResponse(await activate(limit + 1), 409, refusalSchema);
       check(code === 'activation-limit-reached', 'activation-limit-reached', code);
       const callCenterRemedy = remedies.find(({ kind }) => kind === 'call-center-increase');
       check(
         callCenterRemedy?.available === true && callCenterRemedy.maximum === limit,
-        `${limit} more on the phone`,
+        `${limit} more by phone`,
         remedies,
       );
       const requestRemedy = remedies.find(({ kind }) => kind === 'MAKADD');
@@ -239,7 +239,7 @@ async function mainJob(account: EmulatedAccount, deployment: Deployment): Promis
   const getException = async (id: string) =>
     parseResponse(await asInes('GET', `/exceptions/${id}`), 200, exceptionSchema);
   const { exceptionId } = await step(
-    `The customer completes it, a MAKADD for ${requestedActivations} more`,
+    `The customer completes the draft, a MAKADD for ${requestedActivations} more`,
     async () => {
       const form = {
         ...draft,
@@ -250,12 +250,12 @@ async function mainJob(account: EmulatedAccount, deployment: Deployment): Promis
       };
       return parseResponse(await asInes('POST', '/exceptions', form), 202, exceptionSchema);
     },
-    ({ dueAt }) => `taken, the answer is due by ${dueAt}`,
+    ({ dueAt }) => `accepted, the decision is due by ${dueAt}`,
   );
 
-  const approvalMail = (about: RegExp, seconds: number, id: string) =>
+  const waitForApprovalEmail = (about: RegExp, seconds: number, id: string) =>
     waitFor(
-      'a mail that asks the Notices Correspondent',
+      'an approval email to the Notices Correspondent',
       seconds,
       async () =>
         (await account.mailsTo(noor.email)).find(({ text }) => about.test(text) && approvalLinkOf(text) !== undefined),
@@ -264,21 +264,21 @@ async function mainJob(account: EmulatedAccount, deployment: Deployment): Promis
         mails: (await account.mailsTo(noor.email)).map(({ subject }) => subject),
       }),
     );
-  const mail = await step(
-    'The workflow asks the Notices Correspondent by mail',
-    () => approvalMail(/MAK\b/, 60, exceptionId),
+  const email = await step(
+    'The workflow sends the Notices Correspondent an approval email',
+    () => waitForApprovalEmail(/MAK\b/, 60, exceptionId),
     ({ subject }) => subject,
   );
 
   await step(
-    'She approves by its link and code',
+    'The Notices Correspondent approves with its link and code',
     async () => {
-      const link = approvalLinkOf(mail.text);
-      if (link === undefined) throw new ExpectationError('the mail has no link');
+      const link = approvalLinkOf(email.text);
+      if (link === undefined) throw new ExpectationError('the email has no link');
       check(
-        mail.text.includes(`${deployment.publicAddress}${link.path}`),
+        email.text.includes(`${deployment.publicAddress}${link.path}`),
         'a link to the address of the stage',
-        mail.subject,
+        email.subject,
       );
       const page = await anonymous('GET', link.path);
       check(page.status === 200 && page.text.includes('<form'), 'a page with a form', page);
@@ -286,20 +286,20 @@ async function mainJob(account: EmulatedAccount, deployment: Deployment): Promis
       check(status === 'awaiting-approval', 'nothing decided by opening the link', status);
       const decide = (code: string) =>
         anonymous('POST', link.path, new URLSearchParams({ code, decision: 'approve', comment: 'In the budget.' }));
-      for (const [code, wanted] of [
+      for (const [code, expectedStatus] of [
         [anotherCode(link.code), 422],
         [link.code, 200],
         [link.code, 409],
       ] as const) {
-        const answer = await decide(code);
-        check(answer.status === wanted, `${wanted} from the page`, answer);
+        const response = await decide(code);
+        check(response.status === expectedStatus, `${expectedStatus} from the page`, response);
       }
     },
-    () => 'opening it decided nothing, a wrong code neither; once is once',
+    () => 'no decision by opening the link or with a wrong code; a second decision is refused',
   );
 
   await step(
-    'The limit rises',
+    'The limit is higher',
     async () => {
       await waitFor(
         'a fulfilled request',
@@ -320,19 +320,19 @@ async function mainJob(account: EmulatedAccount, deployment: Deployment): Promis
         exception?.kind === 'exception' &&
           exception.amount === requestedActivations &&
           exception.approvedBy === noor.email,
-        'a grant that she approved',
+        'a grant with her as the approver',
         items,
       );
       parseResponse(await activate(limit + 1), 201, activationSchema);
     },
-    () => `to ${limit + requestedActivations}, the sum of its grants; the machine that was refused activates`,
+    () => `to ${limit + requestedActivations}, the sum of the grants; the refused machine activates`,
   );
 
   await step(
-    'Both are told by mail',
+    'Both get an email',
     () =>
       waitFor<readonly SentMail[]>(
-        `mails that tell of the limit of ${limit + requestedActivations}`,
+        `emails about the limit of ${limit + requestedActivations}`,
         60,
         async () => {
           const mailboxes = await Promise.all([account.mailsTo(ines.email), account.mailsTo(noor.email)]);
@@ -349,18 +349,18 @@ async function mainJob(account: EmulatedAccount, deployment: Deployment): Promis
   );
 
   await step(
-    'The sweep, by its schedule, starts what could not be started',
+    'The scheduled sweep starts the workflow that could not start',
     async () => {
-      await approvalMail(/KMS\b/, 150, kmsRequest.exceptionId);
+      await waitForApprovalEmail(/KMS\b/, 150, kmsRequest.exceptionId);
       const { status, approval } = await getException(kmsRequest.exceptionId);
       check(status === 'awaiting-approval' && approval !== null, 'a request that awaits approval', status);
       return Math.round((Date.parse(approval?.askedAt ?? '') - Date.parse(kmsRequest.receivedAt)) / 1_000);
     },
-    (seconds) => `the Notices Correspondent was asked about the KMS hosts ${seconds} s after the request`,
+    (seconds) => `the approval email about the KMS hosts came ${seconds} s after the request`,
   );
 }
 
-/** The way to the approval page and its code, in a mail that asks for a decision. */
+/** Returns the address of the approval page and the code, from an approval email. */
 function approvalLinkOf(text: string) {
   return approvalLinkIn({ text, to: '', from: '', subject: '', html: null, at: '' });
 }
@@ -369,27 +369,31 @@ function approvalLinkOf(text: string) {
 
 async function runAll(folder: string, emulators: string): Promise<void> {
   const { python } = await step(
-    'The emulator of AWS is installed',
+    'The AWS emulator is installed',
     () => installEmulator(emulators),
-    ({ wasInstalled: wasThere }) => (wasThere ? 'it was already' : 'from PyPI, into .e2e'),
+    ({ wasInstalled }) => (wasInstalled ? 'already installed' : 'from PyPI, into .e2e'),
   );
   const emulator = await step(
-    'It answers',
+    'The emulator is ready',
     () => startEmulator(python, folder),
     (address) => address,
   );
   const account = openEmulatedAccount(emulator, folder);
-  await step('The account is bootstrapped, and the templates are made', () => account.bootstrapAndSynthesize());
+  await step('The account is bootstrapped, and the templates are synthesized', () => account.bootstrapAndSynthesize());
   const deployment = await step(
-    'The stage is deployed by CloudFormation',
+    'CloudFormation deploys the stage',
     () => account.deploy(),
     ({ publicAddress }) => publicAddress,
   );
   await step('The smoke test passes', async () => {
     const lines: string[] = [];
-    check(await runSmokeTest(deployment.address, (line) => lines.push(line)), 'three right answers', lines.join('\n'));
+    check(
+      await runSmokeTest(deployment.address, (line) => lines.push(line)),
+      'three correct responses',
+      lines.join('\n'),
+    );
   });
-  await mainJob(account, deployment);
+  await runMainUseCase(account, deployment);
 }
 
 async function main(): Promise<void> {
@@ -406,7 +410,7 @@ async function main(): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.once(signal, () => {
       isStopped = true;
-      process.stderr.write(`\nStopped at: ${currentStep}\n`);
+      process.stderr.write(`\nStopped during: ${currentStep}\n`);
       void killAll().then(() => {
         rmSync(folder, { recursive: true, force: true });
         process.exit(1);
@@ -417,7 +421,7 @@ async function main(): Promise<void> {
     await runAll(folder, emulators);
     await killAll();
     rmSync(folder, { recursive: true, force: true });
-    print(`\nAll ${steps} steps happened, in ${Math.round((performance.now() - startedAt) / 1_000)} seconds.`);
+    print(`\nAll ${steps} steps succeeded in ${Math.round((performance.now() - startedAt) / 1_000)} seconds.`);
   } catch (error) {
     if (isStopped) return;
     process.exitCode = 1;
@@ -432,9 +436,7 @@ async function main(): Promise<void> {
     const what =
       error instanceof ExpectationError ? error.message : error instanceof Error ? error.stack : String(error);
     process.stderr.write(`FAILED     ${currentStep}\n\n${what}\n\n`);
-    process.stderr.write(
-      `${steps} steps happened, and then this one did not. Logs: ${join(folder, 'ministack.log')}\n`,
-    );
+    process.stderr.write(`${steps} steps succeeded before this one. Logs: ${join(folder, 'ministack.log')}\n`);
   }
 }
 

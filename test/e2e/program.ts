@@ -8,9 +8,9 @@ export class PrerequisiteError extends Error {}
 
 export type Program = {
   readonly child: ChildProcess;
-  /** Where all that it prints is. */
+  /** The file with everything that it prints. */
   readonly log: string;
-  /** Resolves once it has ended: with its exit code, or the signal that it died of. */
+  /** Resolves when the program has ended, with its exit code or signal. */
   readonly ended: Promise<number | string | null>;
 };
 
@@ -20,16 +20,16 @@ const running = new Set<Program>();
 let isOver = false;
 
 /**
- * Starts a program that prints into a file. It leads a group of its own, so that whatever it starts ends with it.
+ * Starts a program with its output in a file. It gets its own process group, so that its child processes end with it.
  */
 export function start(
   command: string,
   args: readonly string[],
   { log, cwd, env }: { readonly log: string; readonly cwd: string; readonly env: Environment },
 ): Program {
-  if (isOver) throw new Error(`${command} is not started any more: the run is over.`);
+  if (isOver) throw new Error(`${command} was not started, because the run is over.`);
   const out = openSync(log, 'a');
-  // What it reads from stays open for as long as we live.
+  // Its standard input stays open until this process ends.
   const child = spawn(command, args, { cwd, env: { ...env }, detached: true, stdio: ['pipe', out, out] });
   closeSync(out);
   const ended = once(child, 'exit').then(
@@ -41,7 +41,7 @@ export function start(
   return program;
 }
 
-/** Runs a program to its end, which is due in so many seconds. Answers whether it ended well. */
+/** Runs a program to its end, for at most the given number of seconds. Returns whether it succeeded. */
 export async function run(
   command: string,
   args: readonly string[],
@@ -59,19 +59,19 @@ export async function run(
   return code === 0;
 }
 
-/** Ends a program and all that it started, at once. */
+/** Kills a program and its child processes. */
 function kill(program: Program): void {
   running.delete(program);
   if (program.child.pid === undefined) return;
   try {
     process.kill(-program.child.pid, 'SIGKILL');
   } catch (error) {
-    // A group in which nobody is left has ended already.
+    // The group has no processes left.
     if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
   }
 }
 
-/** Ends every program that is still running; none is started after that. */
+/** Kills all running programs. No program can start after that. */
 export async function killAll(): Promise<void> {
   isOver = true;
   const all = [...running];
@@ -79,7 +79,7 @@ export async function killAll(): Promise<void> {
   await Promise.all(all.map(({ ended }) => ended));
 }
 
-/** The last lines that a program printed, for whoever looks for what went wrong. */
+/** Returns the last lines of a program's output, to explain a failure. */
 export function lastLines(log: string, count: number): string {
   return readFileSync(log, 'utf8').trimEnd().split('\n').slice(-count).join('\n');
 }

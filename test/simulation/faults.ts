@@ -33,7 +33,7 @@ export type FaultKind = (typeof faultKinds)[number];
 export type Service = 'table' | 'workflows' | 'email';
 
 /**
- * How likely each kind of fault is at one call. In a burst, one kind affects most calls: those of all services, or
+ * The probability of each kind of fault at one call. In a burst, one kind affects most calls: those of all services, or
  * those of the email service only. Most emails are sent after a write to the table, so that a burst for all services
  * rarely reaches them.
  */

@@ -90,7 +90,7 @@ async function run(
     fail: (taskToken: string | undefined, error: string) =>
       sfn.send(new SendTaskFailureCommand({ taskToken, error, cause: 'they said so' })),
     stop: (name = 'one') => sfn.send(new StopExecutionCommand({ executionArn: arnOf(name), error: 'Stopped' })),
-    /** How an execution stands, with its output read. */
+    /** Returns an execution with its parsed output. */
     look: async (name = 'one') => {
       const {
         $metadata: _,
