@@ -34,7 +34,7 @@ export type EmulatedAccount = {
   signIn(deployed: Deployment, email: string): Promise<string>;
   /** Returns the emails to an address, oldest first. */
   mailsTo(address: string): Promise<readonly SentMail[]>;
-  /** Removes the permission for Step Functions from a function, or restores it. */
+  /** Points a function at an address where Step Functions does not respond, or restores its address. */
   disconnectStepFunctions(functionName: string, isDisconnected: boolean): Promise<void>;
 };
 
