@@ -42,8 +42,8 @@ export type StepFunctions = {
   /** Returns the time of the next timeout of a wait or an execution, or null if there is none. */
   nextTimeoutAt(): Instant | null;
   /**
-   * Ends what has run out of its TimeoutSeconds by now, earliest first. It is done each second anyway; who winds the
-   * clock on does it at once.
+   * Ends the waits and executions whose timeout has passed, earliest first. A timer does this every second; advancing the
+   * clock does it at once.
    */
   expireTimeouts(): void;
   /** Stops listening and drops all executions. Stored executions are not ended. */
