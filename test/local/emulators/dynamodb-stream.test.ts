@@ -18,13 +18,13 @@ beforeEach(async () => {
 
 const endpoint = () => process.env.AWS_ENDPOINT_URL_DYNAMODB ?? '';
 
-/** Which items a batch is of. */
+/** Returns the sort keys of the items in a batch. */
 const itemsIn = (event: unknown) =>
   (event as StreamBatch).Records.map(({ dynamodb }) => String((dynamodb.NewImage?.SK as { S: string } | undefined)?.S));
 const sequencesIn = (event: unknown) => (event as StreamBatch).Records.map(({ dynamodb }) => dynamodb.SequenceNumber);
 
-/** Notes the batches, and cannot see to the changes of the items that are named. */
-const noting =
+/** Creates a handler that records the batches, and fails for the changes of the given items. */
+const recordingHandler =
   (...failing: readonly string[]): StreamHandler =>
   async (event) => {
     const items = itemsIn(event);
@@ -46,13 +46,13 @@ async function put(...names: readonly string[]): Promise<void> {
 }
 
 describe('the stream of a table', () => {
-  it('hands over every change in order, once, from the oldest on, in batches like the deployed ones', async () => {
+  it('delivers every change once, oldest first, in batches of at most 100', async () => {
     const names = Array.from({ length: 230 }, (_, index) => `item ${index}`);
     await putAll(
       store,
       names.slice(0, 200).map((SK) => ({ PK: 'P', SK })),
     );
-    const stream = await follow(noting());
+    const stream = await follow(recordingHandler());
     await put(...names.slice(200));
     await stream.whenIdle();
     expect(batches.flat().toSorted()).toEqual(names.toSorted());
@@ -62,16 +62,16 @@ describe('the stream of a table', () => {
     expect(batches.flat()).toHaveLength(230);
   });
 
-  it('hands over what comes while nobody asks', async () => {
-    await follow(noting());
+  it('delivers changes also if nothing waits for them', async () => {
+    await follow(recordingHandler());
     await put('a');
     await vi.waitFor(() => expect(batches).toEqual([['a']]), { timeout: 10_000 });
   });
 
-  it('is quiet only when what the handlers themselves have changed is handled too', async () => {
+  it('is idle only after the changes of the handlers are handled, too', async () => {
     const handler: StreamHandler = async (event) => {
       if (itemsIn(event).includes('first')) await put('second');
-      return noting()(event, {} as never);
+      return recordingHandler()(event, {} as never);
     };
     const stream = await follow(handler);
     await put('first');
@@ -79,15 +79,15 @@ describe('the stream of a table', () => {
     expect(batches).toEqual([['first'], ['second']]);
   });
 
-  it('is read once by several who wait for quiet', async () => {
-    const stream = await follow(noting());
+  it('delivers each change once if several callers wait until it is idle', async () => {
+    const stream = await follow(recordingHandler());
     await put('a', 'b');
     await Promise.all([stream.whenIdle(), stream.whenIdle(), stream.whenIdle()]);
     expect(batches).toEqual([['a', 'b']]);
   });
 
-  it('hands over nothing more when it is stopped', async () => {
-    const stream = await follow(noting());
+  it('delivers nothing after it is stopped', async () => {
+    const stream = await follow(recordingHandler());
     await stream.stop();
     await put('a');
     expect(batches).toEqual([]);
@@ -95,27 +95,27 @@ describe('the stream of a table', () => {
 });
 
 describe('a change whose handling fails', () => {
-  it('comes again with all that came after it, and is passed over in the end', async () => {
-    const complaint = vi.spyOn(console, 'error').mockReturnValue(undefined);
-    onTestFinished(() => complaint.mockRestore());
-    const stream = await follow(noting('poison'));
+  it('is delivered again with all later changes, and is skipped after six attempts', async () => {
+    const errorLog = vi.spyOn(console, 'error').mockReturnValue(undefined);
+    onTestFinished(() => errorLog.mockRestore());
+    const stream = await follow(recordingHandler('poison'));
     await put('a', 'poison', 'b');
     await stream.whenIdle();
     expect(batches[0]).toEqual(['a', 'poison', 'b']);
     expect(batches.slice(1)).toEqual(Array.from({ length: 5 }, () => ['poison', 'b']));
-    expect(complaint).toHaveBeenCalledOnce();
+    expect(errorLog).toHaveBeenCalledOnce();
     await put('c');
     await stream.whenIdle();
     expect(batches.at(-1)).toEqual(['c']);
   });
 
-  it('comes again when the function fails as a whole, and not once that has worked', async () => {
+  it('is delivered again with its batch if the function throws, until the function succeeds', async () => {
     let failures = 2;
     const stream = await follow(async (event, context) => {
-      const answer = await noting()(event, context);
+      const response = await recordingHandler()(event, context);
       failures -= 1;
-      if (failures >= 0) throw new Error('not now');
-      return answer;
+      if (failures >= 0) throw new Error('injected');
+      return response;
     });
     await put('a', 'b');
     await stream.whenIdle();
@@ -128,7 +128,7 @@ describe('a change whose handling fails', () => {
 });
 
 describe('a table without a stream', () => {
-  it('is refused in one clear line', async () => {
+  it('is refused in one line', async () => {
     const TableName = `no-stream-${store.tableName}`;
     await store.client.send(
       new CreateTableCommand({

@@ -73,8 +73,11 @@ const listens = (endpoint: string) =>
     () => false,
   );
 
-/** Starts an engine from a program of its own, which then goes on with `afterwards`. */
-async function startElsewhere(afterwards: string, before = ''): Promise<{ child: Child; said: Promise<string> }> {
+/** Starts an engine from a child process, which prints its endpoint and then runs `afterwards`. */
+async function startInChild(
+  afterwards: string,
+  before = '',
+): Promise<{ child: Child; endpointOutput: Promise<string> }> {
   const program = `
     ${before}
     const { startDynamoDb } = await import(${JSON.stringify(join(root, 'local/emulators/dynamodb.ts'))});
@@ -86,38 +89,36 @@ async function startElsewhere(afterwards: string, before = ''): Promise<{ child:
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   children.push(child);
-  const said = once(child.stdout, 'data').then(([endpoint]) => String(endpoint));
-  return { child, said };
+  const endpointOutput = once(child.stdout, 'data').then(([endpoint]) => String(endpoint));
+  return { child, endpointOutput };
 }
 
-/**
- * The engine's own process: the one that was started, directly or not, by this process with that folder for its data.
- */
+/** Returns the process ID of the engine that stores its data in the folder. */
 function enginePid(): number {
-  const found = readdirSync('/proc')
+  const enginePids = readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .filter((pid) => {
       try {
         const [program = '', ...words] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
         return program.endsWith('/dynoxide') && words.includes(join(folder, 'dynamodb.sqlite'));
       } catch {
-        // It ended while we looked.
+        // The process has ended since the listing.
         return false;
       }
     });
-  expect(found).toHaveLength(1);
-  return Number(found[0]);
+  expect(enginePids).toHaveLength(1);
+  return Number(enginePids[0]);
 }
 
 describe('an engine without a folder', () => {
-  it('takes what the SDK writes, and keeps it to itself', async () => {
+  it('stores what the SDK writes, separately from other engines', async () => {
     const [one, other] = await Promise.all([start(), start()]);
     await write(one.endpoint);
     expect(await readBack(one.endpoint)).toEqual({ N: '50' });
     expect((await clientFor(other.endpoint).send(new ListTablesCommand())).TableNames).toEqual([]);
   });
 
-  it('is gone when it was stopped, once or twice, though a client is still connected', async () => {
+  it('no longer listens after it is stopped, once or twice, although a client is still connected', async () => {
     const engine = await start();
     await write(engine.endpoint);
     await Promise.all([engine.stop(), engine.stop()]);
@@ -126,18 +127,18 @@ describe('an engine without a folder', () => {
   });
 });
 
-describe('an engine with a record', () => {
-  it('writes down what it was asked, each request once', async () => {
-    const record = join(folder, 'record');
-    const { endpoint } = await start({ requestLog: record });
+describe('an engine with a request log', () => {
+  it('logs each request once', async () => {
+    const requestLog = join(folder, 'requests.log');
+    const { endpoint } = await start({ requestLog });
     await clientFor(endpoint).send(new ListTablesCommand({}));
-    const operations = readFileSync(record, 'utf8').matchAll(/: request operation="(\w+)"/g);
+    const operations = readFileSync(requestLog, 'utf8').matchAll(/: request operation="(\w+)"/g);
     expect([...operations].map(([, operation]) => operation)).toEqual(['ListTables']);
   });
 });
 
 describe('an engine with a folder', () => {
-  it('has after a restart what was written before', async () => {
+  it('has the same data after a restart', async () => {
     const before = await start({ folder: join(folder, 'not-there-yet') });
     await write(before.endpoint);
     await before.stop();
@@ -145,9 +146,9 @@ describe('an engine with a folder', () => {
     expect(await readBack(after.endpoint)).toEqual({ N: '50' });
   });
 
-  it('has what was written before both it and the system were killed outright', async () => {
-    const { child, said } = await startElsewhere('setInterval(() => undefined, 1000);');
-    const endpoint = await said;
+  it('has the same data after SIGKILL to the engine and the system', async () => {
+    const { child, endpointOutput } = await startInChild('setInterval(() => undefined, 1000);');
+    const endpoint = await endpointOutput;
     await write(endpoint);
     process.kill(enginePid(), 'SIGKILL');
     child.kill('SIGKILL');
@@ -155,22 +156,22 @@ describe('an engine with a folder', () => {
     expect(await readBack((await start({ folder })).endpoint)).toEqual({ N: '50' });
   });
 
-  it('does not start in a folder that it cannot write to, and says so in one line', async () => {
+  it('does not start in a folder that it cannot write to, and reports that in one line', async () => {
     await expect(start({ folder: '/proc' })).rejects.toThrow(/^The DynamoDB engine did not start: [^\n]+$/);
   });
 });
 
 describe('when the system ends', () => {
   it.each([
-    ['because it is done', 'process.exit(0);', undefined],
-    ['because of an error that nobody caught', "throw new Error('planted');", undefined],
+    ['by itself', 'process.exit(0);', undefined],
+    ['by an uncaught error', "throw new Error('injected');", undefined],
     ['by SIGTERM', 'setInterval(() => undefined, 1000);', 'SIGTERM'],
     ['by SIGINT', 'setInterval(() => undefined, 1000);', 'SIGINT'],
     ['by SIGKILL', 'setInterval(() => undefined, 1000);', 'SIGKILL'],
   ] as const)('%s, the engine ends too', async (_, afterwards, signal) => {
-    const { child, said } = await startElsewhere(afterwards);
+    const { child, endpointOutput } = await startInChild(afterwards);
     const ended = once(child, 'exit');
-    const endpoint = await said;
+    const endpoint = await endpointOutput;
     if (signal) child.kill(signal);
     await ended;
     for (let tries = 0; tries < 100 && (await listens(endpoint)); tries++) await sleep(20);
@@ -195,11 +196,11 @@ describe('when the engine ends by itself', () => {
 
 describe('an external endpoint', () => {
   it('is used, and no engine is started or stopped', async () => {
-    const users = await start();
-    const given = await startDynamoDb({ externalEndpoint: users.endpoint, folder });
-    expect(given.endpoint).toBe(users.endpoint);
-    await given.stop();
-    expect(await listens(users.endpoint)).toBe(true);
+    const external = await start();
+    const used = await startDynamoDb({ externalEndpoint: external.endpoint, folder });
+    expect(used.endpoint).toBe(external.endpoint);
+    await used.stop();
+    expect(await listens(external.endpoint)).toBe(true);
     expect(readdirSync(folder)).toEqual([]);
   });
 
@@ -222,9 +223,9 @@ describe('an external endpoint', () => {
   );
 });
 
-describe('a machine for which no engine is installed', () => {
+describe('a machine without an installed engine', () => {
   it('reports the remedy in one line', async () => {
-    const { child } = await startElsewhere('', "Object.defineProperty(process, 'arch', { value: 's390x' });");
+    const { child } = await startInChild('', "Object.defineProperty(process, 'arch', { value: 's390x' });");
     expect(await text(child.stderr)).toMatch(
       /StartupError: There is no DynamoDB engine for this machine \(@dynoxide\/linux-s390x is not installed\)\. [^\n]*AWS_ENDPOINT_URL_DYNAMODB[^\n]*\.\n/,
     );
