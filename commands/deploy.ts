@@ -89,7 +89,7 @@ export function formatSummary(stageName: string, outputs: StackOutputs): string 
     ['API', findApiUrl(outputs)],
     ['Sign-in page', findOutput(/^SignInUrl/, outputs)],
     ['User pool', findOutput(/^UserPoolId/, outputs)],
-    ['Client id', findOutput(/^UserPoolClientId/, outputs)],
+    ['Client ID', findOutput(/^UserPoolClientId/, outputs)],
     ['Table', findOutput(/^TableName/, outputs)],
     ['Dashboard', findOutput(/^DashboardUrl/, outputs)],
   ].flatMap(([label, value]) => (value === undefined ? [] : `  ${String(label).padEnd(14)}${value}`));

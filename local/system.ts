@@ -188,7 +188,7 @@ const localAwsSettings = {
 function loadRootSecret(folder: string | undefined): string {
   const generated = randomBytes(32).toString('hex');
   if (folder === undefined) return generated;
-  const file = join(folder, 'vault-secret');
+  const file = join(folder, 'root-secret');
   if (existsSync(file)) return readFileSync(file, 'utf8').trim();
   // The rename is atomic: an incomplete secret would make the data unreadable.
   writeFileSync(`${file}.new`, generated, { mode: 0o600 });

@@ -32,7 +32,7 @@ const folder = mkdtempSync(join(tmpdir(), 'volume-activation-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 let system = await startSystem({ folder });
 let staff = await signInStaff(system);
-const vaultSecret = () => readFileSync(join(folder, 'vault-secret'), 'utf8').trim();
+const rootSecret = () => readFileSync(join(folder, 'root-secret'), 'utf8').trim();
 
 async function awaitingApproval() {
   const customer = await newCustomer(system, staff);
@@ -43,7 +43,7 @@ async function awaitingApproval() {
 
 /** Records a decision like the approval page, without the callback to the workflow. */
 async function decideWithoutCallback({ path, code }: ApprovalLink, decision: 'approve' | 'deny'): Promise<void> {
-  const store = await openStore(system, vaultSecret());
+  const store = await openStore(system, rootSecret());
   const token = new Secret(path.slice('/approvals/'.length));
   const decisionInput = { code: new Secret(code), decision, comment: null };
   const outcome = await decideByLink(store, token, decisionInput, instant(await system.now()));

@@ -100,7 +100,7 @@ class EvidenceCollector {
       for (const [, code = ''] of `${text}`.matchAll(/^Code: (\d+)$/gm)) this.addSecret('code', 'code', code);
     }
     for (const { token } of users) this.addSecret('bearer token', 'token', token);
-    this.addSecret('vault secret', 'token', (await readFile(join(this.#folder, 'vault-secret'), 'utf8')).trim());
+    this.addSecret('root secret', 'token', (await readFile(join(this.#folder, 'root-secret'), 'utf8')).trim());
     const items = await sortedItems(await openStore(system));
     await system.stop();
     const files = (await readdir(this.#folder, { recursive: true, withFileTypes: true })).filter((each) =>
@@ -143,8 +143,8 @@ function isAllowed({ target, source }: Finding, { correspondent }: RunEvidence):
     case 'task token':
       // The item of the request has it, and so does the file of the database.
       return isIn('item of a request', 'file dynamodb');
-    case 'vault secret':
-      return isIn('file vault-secret');
+    case 'root secret':
+      return isIn('file root-secret');
     default:
       return false;
   }
@@ -371,7 +371,7 @@ describe('a system after one of each operation', () => {
   it('KEY-6 APR-1 has used all kinds of secrets, and the search finds them where they may be', () => {
     const kinds = evidence.secrets.map(({ name }) => name.replace(/ of .*/, ''));
     const counts = Object.fromEntries(kinds.map((kind) => [kind, kinds.filter((each) => each === kind).length]));
-    expect(counts).toMatchObject({ 'product key': 4, 'vault secret': 1, 'bearer token': 6 });
+    expect(counts).toMatchObject({ 'product key': 4, 'root secret': 1, 'bearer token': 6 });
     expect(counts['disputes token']).toBe(1);
     for (const kind of ['approvals token', 'code', 'task token'])
       expect(counts[kind] ?? 0, kind).toBeGreaterThanOrEqual(4);
@@ -395,11 +395,11 @@ describe('a system after one of each operation', () => {
     expect(count('mail')).toBeGreaterThan(20);
     expect(count('item')).toBeGreaterThan(50);
     expect(evidence.sources.map(({ name }) => name)).toEqual(
-      expect.arrayContaining(['file vault-secret', 'file executions.jsonl', 'file sign-in-key.json']),
+      expect.arrayContaining(['file root-secret', 'file executions.jsonl', 'file sign-in-key.json']),
     );
   });
 
-  it.each(['product key', 'approvals token', 'code', 'task token', 'bearer token', 'vault secret'])(
+  it.each(['product key', 'approvals token', 'code', 'task token', 'bearer token', 'root secret'])(
     'KEY-6 APR-1 causes a finding for a planted %s in any source',
     (kind) => {
       const planted = evidence.secrets.find(({ name }) => name.startsWith(kind));

@@ -195,11 +195,11 @@ function toHttpResponse(status: number, headers: Headers, body: string): HttpRes
 }
 
 /**
- * Opens the table of a running system directly. If the test writes to it, `vaultSecret` must be the secret of the system.
+ * Opens the table of a running system directly. If the test writes to it, `rootSecret` must be the secret of the system.
  */
 export async function openStore(
   { dynamoDb }: System,
-  vaultSecret = 'only to read what is not sealed in the table',
+  rootSecret = 'only to read what is not sealed in the table',
 ): Promise<Store> {
   const client = DynamoDBDocumentClient.from(
     new DynamoDBClient({
@@ -212,7 +212,7 @@ export async function openStore(
   const { TableNames = [] } = await client.send(new ListTablesCommand({}));
   const [tableName, ...others] = TableNames;
   if (tableName === undefined || others.length > 0) throw new Error(`The system has the tables ${TableNames}.`);
-  return { client, tableName, vault: openVault(new Secret(vaultSecret)), policy, backOff: () => wait(5) };
+  return { client, tableName, vault: openVault(new Secret(rootSecret)), policy, backOff: () => wait(5) };
 }
 
 /** Returns all items of the table, in the order of their keys. */

@@ -35,7 +35,7 @@ async function openStore(
     }),
   );
   const { TableNames: [tableName = ''] = [] } = await client.send(new ListTablesCommand({}));
-  const vault = openVault(new Secret(readFileSync(join(folder, 'vault-secret'), 'utf8').trim()));
+  const vault = openVault(new Secret(readFileSync(join(folder, 'root-secret'), 'utf8').trim()));
   return { store: { client, tableName, vault, policy, backOff: () => wait(5) }, close: () => client.destroy() };
 }
 
