@@ -100,8 +100,8 @@ function unknownKeyRefusal(): RefusalResponse {
 }
 
 /**
- * The facts about a key that a warm function caches. They never change, or the conditional write detects the change. With
- * them, an activation is one conditional write.
+ * The data of a key that a warm function caches. It never changes, or the conditional write detects the change. With
+ * it, an activation is one conditional write.
  */
 type CachedKey = {
   readonly type: 'MAK' | 'KMS';

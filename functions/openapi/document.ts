@@ -120,7 +120,7 @@ Issues volume license keys, counts what they activate, and raises their limits w
 - Lists return \`{ "items": […], "nextCursor": … }\`. Request the next page with the cursor and the same parameters. On the last page, it is null.
 - Every error is a problem document (RFC 9457, \`application/problem+json\`). Programs use its \`code\`; \`detail\` is a sentence for a person that says what to do next.
 - Every response has \`X-Request-Id\`. Include it when you report a problem.
-- \`429\` and \`503\` have \`Retry-After\`, in seconds. \`405\` carries \`Allow\`, with the methods of the address.
+- \`429\` and \`503\` have \`Retry-After\`, in seconds. \`405\` has \`Allow\`, with the methods of the address.
 - On AWS, API Gateway itself returns \`401\` and \`429\`, with the body \`{ "message": … }\` and without these headers. Rely on the status.
 
 ## Safe retries

@@ -46,7 +46,7 @@ type RequestOptions = {
   readonly query?: Readonly<Record<string, string>>;
 };
 
-/** An event as the gateway makes it, of Inés's unless somebody else is named. */
+/** Returns an event as the gateway creates it, by default from Inés. */
 function event({
   route = 'POST /plans',
   body = JSON.stringify(plan),
@@ -74,17 +74,17 @@ function event({
   } as unknown as APIGatewayProxyEventV2;
 }
 
-const answeredSchema = z.object({
+const rawResponseSchema = z.object({
   statusCode: z.int(),
   headers: z.record(z.string(), z.string()),
   body: z.string(),
 });
 
-async function call(handler: ReturnType<typeof withRoute>, sent: RequestOptions | APIGatewayProxyEventV2 = {}) {
-  const asked = 'version' in sent ? sent : event(sent as RequestOptions);
-  const { statusCode, headers, body } = answeredSchema.parse(await handler(asked, {} as Context));
+async function call(handler: ReturnType<typeof withRoute>, request: RequestOptions | APIGatewayProxyEventV2 = {}) {
+  const apiEvent = 'version' in request ? request : event(request as RequestOptions);
+  const { statusCode, headers, body } = rawResponseSchema.parse(await handler(apiEvent, {} as Context));
   const json: unknown = body.startsWith('{') ? JSON.parse(body) : undefined;
-  return { status: statusCode, headers, body, json, requestId: asked.requestContext.requestId };
+  return { status: statusCode, headers, body, json, requestId: apiEvent.requestContext.requestId };
 }
 
 const fine: Run = () => Promise.resolve({ status: 201, body: { made: 1 } });
@@ -113,19 +113,19 @@ describe('a response', () => {
   });
 
   it('is a problem document for a refusal, with the status of its code or of the route', async () => {
-    const no = refuse('key-blocked', 'Use the new key.', { replacedBy: null });
-    const usual = await call(planning(() => Promise.resolve(no)));
+    const refusal = refuse('key-blocked', 'Use the new key.', { replacedBy: null });
+    const usual = await call(planning(() => Promise.resolve(refusal)));
     expect(usual).toMatchObject({ status: 409, headers: { 'content-type': 'application/problem+json' } });
     expect(usual.json).toMatchObject({ status: 409, code: 'key-blocked', replacedBy: null });
-    const own = await call(planning(() => Promise.resolve({ ...no, status: 403 })));
+    const own = await call(planning(() => Promise.resolve({ ...refusal, status: 403 })));
     expect([own.status, own.json]).toEqual([403, expect.objectContaining({ status: 403 })]);
   });
 
   it('to a refusal can be a page, and is logged and counted by its code', async () => {
     const page = { html: '<p>', headers: { 'content-type': 'text/html' } };
-    const no = refuse('key-blocked', 'Use the new key.', { replacedBy: null });
-    const answered = await call(planning(() => Promise.resolve({ ...no, status: 410, page })));
-    expect(answered).toMatchObject({ status: 410, body: '<p>', headers: { 'content-type': 'text/html' } });
+    const refusal = refuse('key-blocked', 'Use the new key.', { replacedBy: null });
+    const response = await call(planning(() => Promise.resolve({ ...refusal, status: 410, page })));
+    expect(response).toMatchObject({ status: 410, body: '<p>', headers: { 'content-type': 'text/html' } });
     const lines = printed.lines().filter((line) => line.includes('key-blocked'));
     expect(lines.filter((line) => line.includes('"message":"request completed"'))).toHaveLength(1);
     expect(lines.filter((line) => line.includes('"refusals"'))).toHaveLength(1);
@@ -286,8 +286,8 @@ describe('an error', () => {
     const shown = await handler(event({ headers: { Accept: 'text/html' } }), {} as Context);
     expect([shown.statusCode, shown.body]).toEqual([500, `<h1>${shown.headers?.['x-request-id']}</h1>`]);
     expect(shown.headers).toMatchObject({ 'content-type': 'text/html', 'referrer-policy': 'no-referrer' });
-    const told = await handler(event({ headers: { Accept: 'application/json' } }), {} as Context);
-    expect([told.statusCode, told.headers?.['content-type']]).toEqual([500, 'application/problem+json']);
+    const problem = await handler(event({ headers: { Accept: 'application/json' } }), {} as Context);
+    expect([problem.statusCode, problem.headers?.['content-type']]).toEqual([500, 'application/problem+json']);
   });
 
   it('is a fault also when the thrown value is not an Error', async () => {
@@ -354,15 +354,15 @@ describe('a request with an idempotency key', () => {
     expect(new Set(operations).size).toBe(1);
   });
 
-  it('is answered although the response could not be stored', async () => {
+  it('succeeds if the response cannot be stored', async () => {
     const headers = header();
     const { client } = getStore();
     const send = client.send.bind(client);
     let calls = 0;
-    vi.spyOn(client, 'send').mockImplementation((...asked: Parameters<typeof send>) => {
+    vi.spyOn(client, 'send').mockImplementation((...command: Parameters<typeof send>) => {
       calls += 1;
-      // The first two look for an answer and begin; the third would keep it.
-      return calls < 3 ? send(...asked) : Promise.reject(new Error('the table is gone'));
+      // The first two calls claim the idempotency key. The third one stores the response.
+      return calls < 3 ? send(...command) : Promise.reject(new Error('the table is gone'));
     });
     expect((await call(planning(fine), { headers })).status).toBe(201);
     expect(printed.text()).toContain('idempotent response not stored');
@@ -385,13 +385,13 @@ describe('the log', () => {
     const approving = createApiHandler('approvals', {
       'POST /approvals/{token}': () => Promise.resolve(refuse('wrong-code', 'Try again.', { triesLeft: 4 })),
     } as never);
-    const asked = event({ route: 'POST /approvals/{token}', body: `code=${code}` });
+    const decisionEvent = event({ route: 'POST /approvals/{token}', body: `code=${code}` });
     await approving(
       {
-        ...asked,
+        ...decisionEvent,
         rawPath: `/approvals/${token}`,
         pathParameters: { token },
-        headers: { ...asked.headers, authorization: `Bearer ${bearer}` },
+        headers: { ...decisionEvent.headers, authorization: `Bearer ${bearer}` },
       },
       {} as Context,
     );
@@ -399,7 +399,7 @@ describe('the log', () => {
       'POST /activations': ({ body }: { body: unknown }) => Promise.reject(new Error(`of ${JSON.stringify(body)}`)),
     } as never);
     const body = JSON.stringify({ productKey, installationId: '1', product: 'windows-vista-business' });
-    const { statusCode } = answeredSchema.parse(
+    const { statusCode } = rawResponseSchema.parse(
       await activating(event({ route: 'POST /activations', body }), {} as Context),
     );
     await call(planning(() => Promise.reject(new Error(`a fault about ${new Secret(productKey)}`))));
@@ -428,41 +428,41 @@ describe('the log', () => {
 });
 
 describe('a page of a list', () => {
-  const list = (facts: object = {}) => ({
+  const list = (overrides: object = {}) => ({
     route: 'GET /agreements' as const,
     params: {},
     query: { limit: 2 },
     caller: { email: ines.email, roles: [] },
-    ...facts,
+    ...overrides,
   });
-  const cursorOf = (position: string, facts: object = {}) => {
-    const answer = listResponse(list(facts), { items: [], next: position }, (entry) => entry);
-    return z.object({ nextCursor: z.string() }).parse(answer.body).nextCursor;
+  const cursorOf = (position: string, overrides: object = {}) => {
+    const response = listResponse(list(overrides), { items: [], next: position }, (entry) => entry);
+    return z.object({ nextCursor: z.string() }).parse(response.body).nextCursor;
   };
 
   it('has a cursor to the next page; the last page has none', () => {
-    const answer = listResponse(list(), { items: [1, 2], next: null }, (entry: number) => entry * 10);
-    expect(answer).toEqual({ status: 200, body: { items: [10, 20], nextCursor: null } });
+    const response = listResponse(list(), { items: [1, 2], next: null }, (entry: number) => entry * 10);
+    expect(response).toEqual({ status: 200, body: { items: [10, 20], nextCursor: null } });
     for (const position of ['AGREEMENT#E-1001', '5', 'ü €', '~']) {
       const cursor = cursorOf(position);
       expect(parsePageRequest(list({ query: { limit: 2, cursor } }))).toEqual({
         ok: true,
         request: { limit: 2, after: position },
       });
-      // The next page may be of another size.
+      // The next page can have another size.
       expect(parsePageRequest(list({ query: { limit: 9, cursor } }))).toMatchObject({ ok: true });
     }
   });
 
   it('refuses the cursor of another list, filter, or caller', () => {
     const cursor = cursorOf('5');
-    for (const facts of [
+    for (const overrides of [
       { route: 'GET /keys/{keyId}/grants' },
       { params: { keyId: '2' } },
       { query: { limit: 2, cursor, status: 'open' } },
       { caller: { email: jorge.email, roles: [] } },
     ]) {
-      expect(parsePageRequest(list({ query: { limit: 2, cursor }, ...facts }))).toMatchObject({
+      expect(parsePageRequest(list({ query: { limit: 2, cursor }, ...overrides }))).toMatchObject({
         ok: false,
         refusal: { code: 'invalid-request', errors: [{ pointer: '/query/cursor' }] },
       });

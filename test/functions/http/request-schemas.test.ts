@@ -105,7 +105,7 @@ describe('the numbers of an agreement', () => {
 });
 
 describe('an incomplete request', () => {
-  it('EXC-1 lists every missing and every isWrong field at once', () => {
+  it('EXC-1 lists every missing and every wrong field at once', () => {
     expect(
       errorsOf(requestFormSchema, { kind: 'SOMEADD', activationsRequested: 0, requester: { name: '', email: 'ines' } }),
     ).toEqual({
@@ -123,7 +123,7 @@ describe('an incomplete request', () => {
     });
   });
 
-  it('EXC-1 distinguishes a field of the isWrong type from a missing one', () => {
+  it('EXC-1 distinguishes a field of the wrong type from a missing one', () => {
     expect(
       errorsOf(requestFormSchema, {
         ...intake,
