@@ -64,9 +64,12 @@ function audienceNames(audience: readonly Audience[]): string {
   return audience.map((each) => audienceName[each] ?? each).join(' or ');
 }
 
-/** Refuses a caller who can see the agreement but is not in the audience of the route. */
+/** Refuses a caller who is not in the audience of the route, and says who can help. */
 export function refuseForbidden(audience: readonly Audience[]): RefusalResult {
-  return refuse('forbidden', `Only ${audienceNames(audience)} can do this.`);
+  const nextStep = audience.includes('customer')
+    ? 'Ask a contact of the customer to do it.'
+    : 'If it is your task, ask an administrator for the role.';
+  return refuse('forbidden', `Only ${audienceNames(audience)} can do this. ${nextStep}`);
 }
 
 /** Returns whether the caller is on the Authorized Contact List. A Correspondent who is not can see, but not act. */

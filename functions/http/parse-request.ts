@@ -10,7 +10,7 @@ import { needsToken } from '../manifest.ts';
 import { clock } from '../runtime/clock.ts';
 import { getStore } from '../runtime/store.ts';
 import type { Caller } from './caller.ts';
-import { isForbidden, parseCaller } from './caller.ts';
+import { isForbidden, parseCaller, refuseForbidden } from './caller.ts';
 import { parseJson } from './json.ts';
 import type { BodyOf, QueryOf } from './request-schemas.ts';
 import { bodies, queries } from './request-schemas.ts';
@@ -66,9 +66,7 @@ export function parseRequest(event: APIGatewayProxyEventV2, route: Route, audien
   if (caller === undefined) {
     return refuse('unauthenticated', 'Sign in, and send the token in the header “Authorization: Bearer …”.');
   }
-  if (isForbidden(caller, audience)) {
-    return refuse('forbidden', `Only ${audience.join(' or ')} can do this. Ask an administrator for the role.`);
-  }
+  if (isForbidden(caller, audience)) return refuseForbidden(audience);
   const bytes = Buffer.from(event.body ?? '', event.isBase64Encoded ? 'base64' : 'utf8');
   if (bytes.length > bodyBytesMax) {
     return refuse('too-large', `The body has ${bytes.length} bytes. The maximum is ${bodyBytesMax}.`);

@@ -73,7 +73,7 @@ export const problemDocs = {
     members: {},
     when: 'You are signed in, but not allowed to do this.',
     advice: 'Ask an administrator for the role, or ask a contact on the Authorized Contact List to do it.',
-    example: 'Only the call center can do this.',
+    example: 'Only the call center can do this. If it is your task, ask an administrator for the role.',
   },
   'not-found': {
     members: {},
