@@ -9,7 +9,7 @@ import type { RefusalResult, Result } from '../refusal.ts';
 import { refuse } from '../refusal.ts';
 import { withNotification } from './notification.ts';
 import type { ApprovalDecision, ApprovalRound, ExceptionRequest, Transition } from './request.ts';
-import { approvalRoundOf, flags } from './request.ts';
+import { approvalRoundOf, flags, isAboveReviewThreshold, openRoundOf } from './request.ts';
 import { rejectRequest } from './review.ts';
 import { assignTo } from './sla-clock.ts';
 import {
@@ -42,15 +42,15 @@ export function requestApproval(
  */
 export function needsStrictApproval(
   { form, activations }: Pick<ExceptionRequest, 'form' | 'activations'>,
-  { approval, exceptions }: Policy,
+  policy: Policy,
 ): boolean {
-  switch (approval.strict) {
+  switch (policy.approval.strict) {
     case 'off':
       return false;
     case 'always':
       return true;
     case 'above-review-threshold':
-      return activations > exceptions.reviewAbove[form.kind];
+      return isAboveReviewThreshold(form.kind, activations, policy);
   }
 }
 
@@ -62,8 +62,7 @@ export function restartApproval(
   request: ExceptionRequest,
   context: Pick<Context, 'now' | 'policy'>,
 ): Result<Transition> {
-  const { state } = request;
-  if (state.status !== 'awaiting-approval' || state.round.decision !== null) return refuseTransition(request, 'ask');
+  if (openRoundOf(request) === null) return refuseTransition(request, 'ask');
   return toTransition(inNewApprovalRound(request, request.activations, context), {
     actor: serviceActor,
     action: 'approval-asked',
@@ -97,11 +96,13 @@ export function recordDecision(
   context: Pick<Context, 'actor' | 'now' | 'policy'>,
 ): Result<Transition> {
   const refusal = refuseUnlessRoundOpen(request, roundNumber);
-  const { state } = request;
-  if (refusal !== undefined || state.status !== 'awaiting-approval') return refusal ?? refuseClosedRound();
+  if (refusal !== undefined) return refusal;
+  const openRound = openRoundOf(request);
+  // Only for the compiler: `refuseUnlessRoundOpen` has refused every request without an open round.
+  if (openRound === null) return refuseClosedRound();
   const { decision, comment } = choice;
   const { actor, now, policy } = context;
-  const round: ApprovalRound = { ...state.round, decision: { decision, at: now, by: actor, comment } };
+  const round: ApprovalRound = { ...openRound, decision: { decision, at: now, by: actor, comment } };
   const commentQuote = comment === null ? '' : ` “${comment}”`;
   if (decision === 'deny') {
     const nextRequest = inFinalState({ status: 'denied', at: now, round }, request, context);

@@ -3,6 +3,7 @@ import type { Instant } from '../calendar/instant.ts';
 import type { NotificationKind, Recipient } from './notification.ts';
 import { withNotification } from './notification.ts';
 import type { ExceptionRequest, Transition } from './request.ts';
+import { openRoundOf } from './request.ts';
 
 /** A report of the mail service about a sent notification. */
 export type DeliveryFailure = {
@@ -58,21 +59,17 @@ export function recordDeliveryEvent(
     detail: `${failureDescriptions[failure.kind]} “${failure.notificationKind}” to the ${failure.to} (${failure.because}).`,
     reference: request.exceptionId,
   };
-  const { state } = request;
   const isLostApprovalEmail =
     failure.kind === 'not-delivered' &&
     failure.to === 'correspondent' &&
     approvalNotificationKinds.includes(failure.notificationKind);
-  const isFirstForOpenRound =
-    state.status === 'awaiting-approval' &&
-    state.round.number === failure.round &&
-    state.round.decision === null &&
-    state.round.undeliverableAt === null;
+  const openRound = openRoundOf(request);
+  const isFirstForOpenRound = openRound?.number === failure.round && openRound.undeliverableAt === null;
   // A new object makes the store write the request, and the ledger entry with it.
-  if (!isLostApprovalEmail || !isFirstForOpenRound) return { request: { ...request }, event };
+  if (openRound === null || !isLostApprovalEmail || !isFirstForOpenRound) return { request: { ...request }, event };
   const undeliverableRequest: ExceptionRequest = {
     ...request,
-    state: { ...state, round: { ...state.round, undeliverableAt: now } },
+    state: { status: 'awaiting-approval', round: { ...openRound, undeliverableAt: now } },
   };
   const notifiedRequest = withNotification(undeliverableRequest, 'undeliverable', ['team', 'requester']);
   return {

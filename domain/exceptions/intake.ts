@@ -4,13 +4,13 @@ import { dayIn } from '../calendar/business-time.ts';
 import type { Context } from '../context.ts';
 import type { Key } from '../keys/key.ts';
 import { exceptionKindOf, refuseUnlessCovered, refuseUnlessLive } from '../keys/key.ts';
-import { overrideAllowance } from '../keys/kms.ts';
+import { overrideAllowance, overrideRemedy } from '../keys/kms.ts';
 import { callCenterHeadroom, callCenterMaximum } from '../keys/mak.ts';
 import type { RefusalResult, Result } from '../refusal.ts';
 import { refuse } from '../refusal.ts';
 import { withNotification } from './notification.ts';
 import type { ExceptionRequest, Flag, RequestForm, Transition } from './request.ts';
-import { flags } from './request.ts';
+import { flags, isAboveReviewThreshold } from './request.ts';
 import type { SlaClock } from './sla-clock.ts';
 import { startClock } from './sla-clock.ts';
 
@@ -125,16 +125,7 @@ function refuseIfCallCenterCanGrant(
   return refuse(
     'not-an-exception',
     `The call center can still grant ${allowance.remaining} overrides for this key, one a day. Call the call center while you are at the host.`,
-    {
-      remedies: [
-        {
-          kind: 'override',
-          available: allowance.available > 0,
-          ...(allowance.availableAt === null ? {} : { availableAt: allowance.availableAt }),
-          maximum: allowance.remaining,
-        },
-      ],
-    },
+    { remedies: [overrideRemedy(allowance)] },
   );
 }
 
@@ -153,7 +144,7 @@ function flagsOf(
   const namedCorrespondent = form.noticesCorrespondent;
   const isRaised: Record<Flag, boolean> = {
     'not-english': !isEnglish(form.language),
-    'above-review-threshold': form.activationsRequested > policy.exceptions.reviewAbove[form.kind],
+    'above-review-threshold': isAboveReviewThreshold(form.kind, form.activationsRequested, policy),
     'correspondent-differs': namedCorrespondent !== null && !sameEmail(namedCorrespondent.email, correspondent.email),
     'required-before-due':
       clock.status === 'running' && form.requiredDate < dayIn(clock.dueAt, policy.supportCalendar.zone),

@@ -2,8 +2,9 @@ import type { AgreementNumbers, Person } from '../agreement.ts';
 import type { AuditEvent } from '../audit-event.ts';
 import type { CivilDate, Instant } from '../calendar/instant.ts';
 import type { Product } from '../catalog.ts';
-import type { ManualTransition } from '../exception-status.ts';
+import type { ManualTransition, TransitionName } from '../exception-status.ts';
 import { manualTransitions, transitionTable } from '../exception-status.ts';
+import type { Policy } from '../policy.ts';
 import type { ExceptionKind } from '../remedy.ts';
 import type { Outbox } from './notification.ts';
 import type { SlaClock } from './sla-clock.ts';
@@ -134,13 +135,29 @@ export function isFinal(request: ExceptionRequest): boolean {
   return Object.keys(transitionTable[request.state.status]).length === 0;
 }
 
+/** Returns the approval round that waits for a decision; null when there is none, or when it is decided. */
+export function openRoundOf({ state }: ExceptionRequest): ApprovalRound | null {
+  return state.status === 'awaiting-approval' && state.round.decision === null ? state.round : null;
+}
+
 /**
- * Lists the transitions that people can make now. After a recorded approval only the team can reject (EXC-8, EXC-10).
+ * Returns true when a transition is allowed now (EXC-12). After a recorded approval only the team can reject (EXC-8,
+ * EXC-10). `fulfill` and `dispute` need a decision: their rules check it themselves.
  */
+export function isAllowed(request: ExceptionRequest, transition: TransitionName): boolean {
+  const { status } = request.state;
+  const isDecided = status === 'awaiting-approval' && openRoundOf(request) === null;
+  return isDecided ? transition === 'reject' : transitionTable[status][transition] !== undefined;
+}
+
+/** Lists the transitions that people can make now. */
 export function allowedTransitions(request: ExceptionRequest): readonly ManualTransition[] {
-  const { state } = request;
-  if (state.status === 'awaiting-approval' && state.round.decision !== null) return ['reject'];
-  return manualTransitions.filter((transition) => transitionTable[state.status][transition] !== undefined);
+  return manualTransitions.filter((transition) => isAllowed(request, transition));
+}
+
+/** Returns true when the exceptions team reviews a request of this kind for this number (EXC-8). */
+export function isAboveReviewThreshold(kind: ExceptionKind, activations: number, policy: Policy): boolean {
+  return activations > policy.exceptions.reviewAbove[kind];
 }
 
 /** The next step of the workflow. It follows from the state of the request alone. */

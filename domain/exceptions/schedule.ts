@@ -9,7 +9,7 @@ import type { Policy } from '../policy.ts';
 import type { Result } from '../refusal.ts';
 import { withNotification } from './notification.ts';
 import type { ExceptionRequest, RequestState, Transition } from './request.ts';
-import { approvalRoundOf } from './request.ts';
+import { approvalRoundOf, openRoundOf } from './request.ts';
 import { inFinalState, involvedParties, refuseUnlessAllowed, toTransition } from './transition.ts';
 
 /** Returns when a request lapses if the Correspondent or the requester, asked at `askedAt`, does not answer (SLA-6). */
@@ -17,11 +17,14 @@ export function lapsesAt(askedAt: Instant, policy: Policy): Instant {
   return addBusinessDays(askedAt, policy.exceptions.lapsesAfterBusinessDays, policy.supportCalendar);
 }
 
-/** An action that becomes due by the passage of time alone. */
-type DueAction =
-  | { readonly kind: 'remind-correspondent' | 'remind-team' | 'notify-supervisors' | 'lapse'; readonly at: Instant }
-  /** A notification, a start, or a resume signal that is still pending after its grace period. */
-  | { readonly kind: 'deliver-pending'; readonly at: Instant };
+/** A change of the request that becomes due by the passage of time alone. */
+type DeadlineAction = {
+  readonly kind: 'remind-correspondent' | 'remind-team' | 'notify-supervisors' | 'lapse';
+  readonly at: Instant;
+};
+
+/** A notification, a start, or a resume signal that is still pending after its grace period. */
+type PendingDelivery = { readonly kind: 'deliver-pending'; readonly at: Instant };
 
 /** The time for a function to deliver what it has written, before the sweep delivers it. */
 const graceSeconds = 30;
@@ -35,8 +38,8 @@ const waitingCheckHours = 24;
  * of each kind, the lapse, and pending deliveries. The schedule follows from the request alone; no part of it is
  * stored.
  */
-export function dueActions(request: ExceptionRequest, policy: Policy): readonly DueAction[] {
-  return [...pendingActions(request), ...deadlineActions(request, policy)];
+export function dueActions(request: ExceptionRequest, policy: Policy): readonly (DeadlineAction | PendingDelivery)[] {
+  return [...pendingDeliveries(request), ...deadlineActions(request, policy)];
 }
 
 /** Returns when the sweep must process the request next; null when nothing is scheduled. */
@@ -62,29 +65,30 @@ export function executionDueAt({ execution }: ExceptionRequest): Instant | null 
   }
 }
 
-function pendingActions(request: ExceptionRequest): readonly DueAction[] {
+function pendingDeliveries(request: ExceptionRequest): readonly PendingDelivery[] {
   const { execution, pendingNotifications } = request;
-  const actions = pendingNotifications.map(
-    ({ claimedUntil }): DueAction => ({
+  const deliveries = pendingNotifications.map(
+    ({ claimedUntil }): PendingDelivery => ({
       kind: 'deliver-pending',
       at: claimedUntil ?? addDuration(execution.since, { seconds: graceSeconds }),
     }),
   );
   const executionDue = executionDueAt(request);
-  return executionDue === null ? actions : [...actions, { kind: 'deliver-pending', at: executionDue }];
+  return executionDue === null ? deliveries : [...deliveries, { kind: 'deliver-pending', at: executionDue }];
 }
 
-function deadlineActions(request: ExceptionRequest, policy: Policy): readonly DueAction[] {
+function deadlineActions(request: ExceptionRequest, policy: Policy): readonly DeadlineAction[] {
   const { supportCalendar: calendar, exceptions } = policy;
   const { state, clock, reminded } = request;
-  const actions: DueAction[] = [];
-  const add = (kind: Exclude<DueAction['kind'], 'deliver-pending'>, at: Instant) => actions.push({ kind, at });
+  const openRound = openRoundOf(request);
+  const actions: DeadlineAction[] = [];
+  const add = (kind: DeadlineAction['kind'], at: Instant) => actions.push({ kind, at });
 
   if (state.status === 'awaiting-requester') {
     add('lapse', lapsesAt(state.askedAt, policy));
   }
-  if (state.status === 'awaiting-approval' && state.round.decision === null) {
-    const { askedAt, remindersSent } = state.round;
+  if (openRound !== null) {
+    const { askedAt, remindersSent } = openRound;
     const daysAfter = exceptions.correspondentRemindedAfterBusinessDays[remindersSent];
     if (daysAfter !== undefined) add('remind-correspondent', addBusinessDays(askedAt, daysAfter, calendar));
     add('lapse', lapsesAt(askedAt, policy));
@@ -107,7 +111,7 @@ function businessDaysAfterDue(due: Instant, days: number, calendar: SupportCalen
 /**
  * Applies the first due action: adds a reminder and counts it in the same change, so that retries do not send it twice
  * (SLA-5), or lets the request lapse (SLA-6). Returns `undefined` when nothing is due.
- * A pending delivery (`deliver-pending`) changes nothing here: the sweep sends the emails and delivers the signal.
+ * A pending delivery changes nothing here: the sweep sends the emails and delivers the signal.
  */
 export function applyDueAction(
   request: ExceptionRequest,
@@ -159,8 +163,6 @@ export function applyDueAction(
         event: event('supervisors-told', 'The answer is overdue. The supervisors were notified.'),
       };
     }
-    case 'deliver-pending':
-      return undefined;
   }
 }
 

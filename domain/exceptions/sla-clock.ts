@@ -49,16 +49,13 @@ export function assignTo(clock: SlaClock, assignee: Assignee, now: Instant, poli
   if (assignee === 'requester') {
     return { status: 'paused', remainingMinutes: remainingMinutes(clock, now, policy), since: now, elapsed };
   }
-  const due =
-    clock.status === 'running' ? clock.dueAt : addBusinessMinutes(now, clock.remainingMinutes, policy.supportCalendar);
-  return { status: 'running', dueAt: due, assignee, since: now, elapsed };
+  return { status: 'running', dueAt: dueAtIfResumed(clock, now, policy), assignee, since: now, elapsed };
 }
 
 /** Stops the clock when the request ends. The due time stays; a late end records who breached it (SLA-4). */
 export function stopClock(clock: SlaClock, now: Instant, policy: Policy): SlaClock {
   if (clock.status === 'stopped') return clock;
-  const due =
-    clock.status === 'running' ? clock.dueAt : addBusinessMinutes(now, clock.remainingMinutes, policy.supportCalendar);
+  const due = dueAtIfResumed(clock, now, policy);
   const elapsed = elapsedUntil(clock, now, policy);
   return {
     status: 'stopped',
@@ -67,6 +64,12 @@ export function stopClock(clock: SlaClock, now: Instant, policy: Policy): SlaClo
     breachedBy: isBefore(due, now) ? longestAssignee(elapsed) : null,
     elapsed,
   };
+}
+
+/** Returns the due time of a running clock, or the one that a paused clock gets if it resumes now (SLA-2). */
+function dueAtIfResumed(clock: Exclude<SlaClock, { status: 'stopped' }>, now: Instant, policy: Policy): Instant {
+  if (clock.status === 'running') return clock.dueAt;
+  return addBusinessMinutes(now, clock.remainingMinutes, policy.supportCalendar);
 }
 
 /** Returns the current assignee; null once the clock is stopped. */

@@ -1,13 +1,12 @@
 import type { AuditEvent } from '../audit-event.ts';
 import type { Context } from '../context.ts';
 import type { TransitionName } from '../exception-status.ts';
-import { transitionTable } from '../exception-status.ts';
 import type { RefusalResult } from '../refusal.ts';
 import { refuse } from '../refusal.ts';
 import type { DirectRecipient } from './notification.ts';
 import { withNotification, withoutActionRequests } from './notification.ts';
 import type { ApprovalRound, ExceptionRequest, RequestState, Transition } from './request.ts';
-import { allowedTransitions } from './request.ts';
+import { allowedTransitions, isAllowed } from './request.ts';
 import { assignTo, stopClock } from './sla-clock.ts';
 
 /**
@@ -15,12 +14,7 @@ import { assignTo, stopClock } from './sla-clock.ts';
  * allowed.
  */
 export function refuseUnlessAllowed(request: ExceptionRequest, transition: TransitionName): RefusalResult | undefined {
-  // After a recorded approval only the team's rejection is left. `fulfill` and `dispute` check the decision themselves.
-  const isDecided = request.state.status === 'awaiting-approval' && request.state.round.decision !== null;
-  const isAllowed = isDecided
-    ? transition === 'reject'
-    : transitionTable[request.state.status][transition] !== undefined;
-  return isAllowed ? undefined : refuseTransition(request, transition);
+  return isAllowed(request, transition) ? undefined : refuseTransition(request, transition);
 }
 
 /** Builds the refusal of a transition that is not allowed now, with those that are. */

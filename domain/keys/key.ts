@@ -5,10 +5,9 @@ import { productsCovered } from '../catalog.ts';
 import type { Policy } from '../policy.ts';
 import type { RefusalResult } from '../refusal.ts';
 import { refuse } from '../refusal.ts';
-import type { ExceptionDraft } from '../remedy.ts';
+import type { ExceptionDraft, ExceptionKind } from '../remedy.ts';
 import type { Grant } from './grant.ts';
 import type { InstallationId } from './installation-id.ts';
-import { maskedKey } from './product-key.ts';
 
 /** The properties of every key, MAK or KMS. The product key itself is not one of them: the store seals it (KEY-6). */
 type KeyBase = {
@@ -148,11 +147,6 @@ export function draftRequest(
 }
 
 /** Returns the kind of exception request that raises the limit of a key of this type. */
-export function exceptionKindOf(type: KeyType): 'MAKADD' | 'KMSADD' {
+export function exceptionKindOf(type: KeyType): ExceptionKind {
   return type === 'MAK' ? 'MAKADD' : 'KMSADD';
-}
-
-/** Returns the key as lists show it, with all but the last five characters masked (KEY-6). */
-export function maskOf(key: Pick<Key, 'lastFive'>): string {
-  return maskedKey(key.lastFive);
 }

@@ -146,12 +146,7 @@ export function kmsRemedies(
 ): readonly Remedy[] {
   const allowance = overrideAllowance(key, context);
   return [
-    {
-      kind: 'override',
-      available: allowance.available > 0,
-      ...(allowance.availableAt === null ? {} : { availableAt: allowance.availableAt }),
-      maximum: allowance.remaining,
-    },
+    overrideRemedy(allowance),
     {
       kind: 'KMSADD',
       available: true,
@@ -159,6 +154,16 @@ export function kmsRemedies(
     },
     { kind: 'replacement', available: true },
   ];
+}
+
+/** Returns the remedy of a KMS key that can still get overrides by phone (KMS-3, EXC-4). */
+export function overrideRemedy({ available, availableAt, remaining }: OverrideAllowance): Remedy {
+  return {
+    kind: 'override',
+    available: available > 0,
+    ...(availableAt === null ? {} : { availableAt }),
+    maximum: remaining,
+  };
 }
 
 /** The overrides that the call center can grant now, or when it can grant the next one (OVR-2, OVR-3, OVR-5). */

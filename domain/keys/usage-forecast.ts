@@ -14,6 +14,9 @@ export type UsageForecast = {
   readonly inWords: string | null;
 };
 
+/** The forecast where nothing can be predicted. */
+export const emptyForecast: UsageForecast = { perDay: null, runsOutOn: null, askBy: null, inWords: null };
+
 export type UsageHistory = {
   /** The time of each activation, in any order. */
   readonly activatedAt: readonly Instant[];
@@ -37,13 +40,12 @@ export function forecastUsage(history: UsageHistory, now: Instant, policy: Polic
   const recentActivations = history.activatedAt.filter((at) => !isBefore(at, from) && !isBefore(now, at)).length;
   const first = history.activatedAt.reduce<Instant>((earliest, at) => (isBefore(at, earliest) ? at : earliest), now);
   const historyDays = (epochMilliseconds(now) - epochMilliseconds(first)) / millisecondsADay;
-  if (historyDays < leastDays || recentActivations < leastActivations)
-    return { perDay: null, runsOutOn: null, askBy: null, inWords: null };
+  if (historyDays < leastDays || recentActivations < leastActivations) return emptyForecast;
 
   const perDay = recentActivations / Math.min(windowDays, historyDays);
   const daysLeft = Math.floor(history.remaining / perDay);
   const roundedPerDay = Math.round(perDay * 100) / 100;
-  if (daysLeft > horizonDays) return { perDay: roundedPerDay, runsOutOn: null, askBy: null, inWords: null };
+  if (daysLeft > horizonDays) return { ...emptyForecast, perDay: roundedPerDay };
 
   const today = dayNumber(dayIn(now, zone));
   const runsOutOn = fromDayNumber(today + daysLeft);

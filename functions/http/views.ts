@@ -5,8 +5,8 @@ import { approvalRoundOf } from '../../domain/exceptions/request.ts';
 import { elapsedUntil, isOverdue, remainingMinutes } from '../../domain/exceptions/sla-clock.ts';
 import { limitOf } from '../../domain/keys/grant.ts';
 import type { Key, KmsHost, KmsKey } from '../../domain/keys/key.ts';
-import { maskOf } from '../../domain/keys/key.ts';
 import { overrideAllowance, remainingStandardUses, usedHostSlots } from '../../domain/keys/kms.ts';
+import { maskedKey } from '../../domain/keys/product-key.ts';
 import type { Policy } from '../../domain/policy.ts';
 import type { LedgerEntry } from '../../store/dynamodb/versioned-item.ts';
 import type { KeyRecord } from '../../store/keys.ts';
@@ -40,7 +40,7 @@ export function keyView(key: Key, used: number, now: Instant, policy: Policy): K
     keyId: key.keyId,
     productGroup: key.productGroup,
     agreementId: key.agreementId,
-    masked: maskOf(key),
+    masked: maskedKey(key.lastFive),
     lastFive: key.lastFive,
     status: state.status === 'live' ? ('live' as const) : ('blocked' as const),
     limit,

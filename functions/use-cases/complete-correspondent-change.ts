@@ -1,5 +1,6 @@
 import type { Instant } from '../../domain/calendar/instant.ts';
 import { restartApproval } from '../../domain/exceptions/approval.ts';
+import { openRoundOf } from '../../domain/exceptions/request.ts';
 import { applyCorrespondentChange, findAgreement } from '../../store/agreements.ts';
 import { listExceptions, transitionException } from '../../store/exceptions.ts';
 import type { Store } from '../../store/store.ts';
@@ -25,9 +26,7 @@ export async function completeCorrespondentChange(store: Store, agreementId: str
         exceptionId,
         (request) =>
           // A recorded decision stays: the Correspondent at that time made it.
-          request.state.status === 'awaiting-approval' && request.state.round.decision === null
-            ? restartApproval(request, context)
-            : 'no-change',
+          openRoundOf(request) === null ? 'no-change' : restartApproval(request, context),
         context,
       );
     }

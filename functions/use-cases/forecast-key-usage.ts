@@ -1,13 +1,11 @@
 import type { Instant } from '../../domain/calendar/instant.ts';
 import { limitOf } from '../../domain/keys/grant.ts';
 import type { UsageForecast } from '../../domain/keys/usage-forecast.ts';
-import { forecastUsage, medianApprovalBusinessDays } from '../../domain/keys/usage-forecast.ts';
+import { emptyForecast, forecastUsage, medianApprovalBusinessDays } from '../../domain/keys/usage-forecast.ts';
 import { listApprovalMinutes } from '../../store/exceptions.ts';
 import type { KeyRecord } from '../../store/keys.ts';
 import { listUsageTimes } from '../../store/keys.ts';
 import type { Store } from '../../store/store.ts';
-
-const emptyForecast: UsageForecast = { perDay: null, runsOutOn: null, askBy: null, inWords: null };
 
 /**
  * Returns the forecast of a key, from its activations and from how long approvals of the customer took (ALR-2). The

@@ -155,8 +155,8 @@ export const injectedBugs: readonly InjectedBug[] = [
   {
     name: 'The SLA clock runs while it is paused',
     file: 'domain/exceptions/sla-clock.ts',
-    from: "addBusinessMinutes(now, clock.remainingMinutes, policy.supportCalendar);\n  return { status: 'running'",
-    to: "addBusinessMinutes(clock.since, clock.remainingMinutes, policy.supportCalendar);\n  return { status: 'running'",
+    from: 'return addBusinessMinutes(now, clock.remainingMinutes, policy.supportCalendar);',
+    to: 'return addBusinessMinutes(clock.since, clock.remainingMinutes, policy.supportCalendar);',
   },
   {
     name: 'A failed signal is forgotten',
@@ -226,9 +226,9 @@ export const injectedBugs: readonly InjectedBug[] = [
   },
   {
     name: 'A request is withdrawn after its approval',
-    file: 'domain/exceptions/transition.ts',
-    from: "? transition === 'reject'\n",
-    to: "? transition === 'reject' || transition === 'withdraw'\n",
+    file: 'domain/exceptions/request.ts',
+    from: "? transition === 'reject' :",
+    to: "? transition === 'reject' || transition === 'withdraw' :",
   },
 ];
 

@@ -1,11 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import {
-  draftRequest,
-  exceptionKindOf,
-  maskOf,
-  refuseUnlessCovered,
-  refuseUnlessLive,
-} from '../../../domain/keys/key.ts';
+import { draftRequest, exceptionKindOf, refuseUnlessCovered, refuseUnlessLive } from '../../../domain/keys/key.ts';
+import { maskedKey } from '../../../domain/keys/product-key.ts';
 import { aKmsKey, aMak, anAgreement, blockedState, blockingState, policy } from '../../builders.ts';
 
 describe('an operation that needs a live key', () => {
@@ -142,6 +137,6 @@ describe('a draft of an exception request', () => {
 
 describe('a key in a list', () => {
   it('KEY-6 shows only its last five characters', () => {
-    expect(maskOf(aMak())).toBe('*****-*****-*****-*****-BCDFG');
+    expect(maskedKey(aMak().lastFive)).toBe('*****-*****-*****-*****-BCDFG');
   });
 });
