@@ -12,7 +12,7 @@ import type { AuditEvent } from '../domain/audit-event.ts';
 import { serviceActor } from '../domain/audit-event.ts';
 import type { Instant } from '../domain/calendar/instant.ts';
 import type { Context } from '../domain/context.ts';
-import type { KmsKey } from '../domain/keys/key.ts';
+import { issueKmsKey } from '../domain/keys/issue.ts';
 import type { ProductKey } from '../domain/keys/product-key.ts';
 import { refuse } from '../domain/refusal.ts';
 import { notificationWrite } from './agreement-notifications.ts';
@@ -128,29 +128,15 @@ function kmsKeyWrites(
   const productGroup = kmsGroupOf(agreement, context.policy);
   if (productGroup === undefined) return [];
   const productKey = drawKey();
-  const key: KmsKey = {
-    type: 'KMS',
+  const newKey = {
     keyId: store.vault.keyIdOf(productKey),
-    agreementId: agreement.agreementId,
-    productGroup,
     lastFive: productKey.lastFive,
-    state: { status: 'live' },
-    grants: [
-      {
-        kind: 'initial',
-        amount: context.policy.kms.hostPlaces,
-        at: context.now,
-        by: serviceActor,
-        reference: agreement.agreementId,
-        approvedBy: null,
-      },
-    ],
-    issuedAt: context.now,
+    productGroup,
     replaces: null,
-    hosts: [],
-    overrides: [],
   };
-  return keyCreationWrites(store, { key, productKey, agreement }, { ...context, actor: serviceActor });
+  const issueContext = { ...context, actor: serviceActor };
+  const key = issueKmsKey(newKey, agreement, issueContext);
+  return keyCreationWrites(store, { key, productKey, agreement }, issueContext);
 }
 
 /** Replaces the Authorized Contact List (AGR-2), and so who may see the agreement (AGR-3). */

@@ -1,5 +1,5 @@
 import type { Agreement } from '../domain/agreement.ts';
-import { coveredProductGroups, initialMakLimit } from '../domain/agreement.ts';
+import { coveredProductGroups } from '../domain/agreement.ts';
 import type { AuditEvent } from '../domain/audit-event.ts';
 import type { Instant } from '../domain/calendar/instant.ts';
 import { addDuration } from '../domain/calendar/instant.ts';
@@ -8,6 +8,7 @@ import { products } from '../domain/catalog.ts';
 import type { Context } from '../domain/context.ts';
 import type { Grant } from '../domain/keys/grant.ts';
 import { limitOf } from '../domain/keys/grant.ts';
+import { issueMak as decideMak } from '../domain/keys/issue.ts';
 import type { DraftAgreement, Key, KmsHost, KmsKey, Mak } from '../domain/keys/key.ts';
 import type { HostActivationRequest, OverrideRequest } from '../domain/keys/kms.ts';
 import { activateHost, grantOverride as decideOverride, reportClients, usedHostSlots } from '../domain/keys/kms.ts';
@@ -202,7 +203,7 @@ export function issueMak(
   context: Context,
 ): Promise<UpdateResult<Mak>> {
   const { productGroup, drawKey } = ask;
-  const { actor, operationId, now, policy } = context;
+  const { operationId, policy } = context;
   const pointer = liveMakPointer(agreement.agreementId, productGroup);
   return updateWithRetry(store, async (): Promise<UpdateDecision<Mak>> => {
     const groups = coveredProductGroups(agreement, policy);
@@ -233,20 +234,10 @@ export function issueMak(
       };
     }
     const productKey = drawKey();
-    const limit = initialMakLimit(productGroup, agreement, policy);
-    const mak: Mak = {
-      type: 'MAK',
-      keyId: store.vault.keyIdOf(productKey),
-      agreementId: agreement.agreementId,
-      productGroup,
-      lastFive: productKey.lastFive,
-      state: { status: 'live' },
-      grants: [
-        { kind: 'initial', amount: limit, at: now, by: actor, reference: agreement.agreementId, approvedBy: null },
-      ],
-      issuedAt: now,
-      replaces: null,
-    };
+    const keyId = store.vault.keyIdOf(productKey);
+    const newKey = { keyId, lastFive: productKey.lastFive, productGroup, replaces: null };
+    const mak = decideMak(newKey, agreement, context);
+    const limit = limitOf(mak.grants);
     // The buckets are written first; nothing reads them before the key exists. If the new product key is in use, its
     // buckets must not be created again: the error makes the update retry with another product key (KEY-5).
     if ((await get(store, keyItemKey(mak.keyId))) !== undefined)

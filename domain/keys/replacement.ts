@@ -1,11 +1,10 @@
 import type { Agreement } from '../agreement.ts';
-import { initialMakLimit } from '../agreement.ts';
 import type { AuditEvent } from '../audit-event.ts';
 import type { Context } from '../context.ts';
 import type { Result } from '../refusal.ts';
-import type { Grant } from './grant.ts';
 import { limitOf } from './grant.ts';
 import type { InstallationId } from './installation-id.ts';
+import { issueKmsKey, issueMak } from './issue.ts';
 import type { Key, KeyState, KmsKey, Successor } from './key.ts';
 import { refuseUnlessLive } from './key.ts';
 
@@ -44,26 +43,9 @@ export function completeReplacement(
 ): { readonly blocked: Key; readonly issued: Key; readonly event: AuditEvent } | undefined {
   if (key.state.status !== 'blocking') return undefined;
   const { successor, by, reason } = key.state;
-  const grant: Grant = {
-    kind: 'initial',
-    amount: key.type === 'MAK' ? initialMakLimit(key.productGroup, agreement, policy) : policy.kms.hostPlaces,
-    at: now,
-    by,
-    reference: key.agreementId,
-    approvedBy: null,
-  };
-  const issuedBase = {
-    keyId: successor.keyId,
-    agreementId: key.agreementId,
-    productGroup: key.productGroup,
-    lastFive: successor.lastFive,
-    state: { status: 'live' },
-    grants: [grant],
-    issuedAt: now,
-    replaces: key.keyId,
-  } as const;
-  const issued: Key =
-    key.type === 'MAK' ? { ...issuedBase, type: 'MAK' } : { ...issuedBase, type: 'KMS', hosts: [], overrides: [] };
+  const issue = key.type === 'MAK' ? issueMak : issueKmsKey;
+  const newKey = { ...successor, productGroup: key.productGroup, replaces: key.keyId };
+  const issued = issue(newKey, agreement, { actor: by, now, policy });
   const event: AuditEvent = {
     actor: by,
     action: 'key-blocked',
