@@ -17,7 +17,6 @@ export function activateOnBaseline(store: Store, installationId: InstallationId,
   return commit(store, [
     {
       Update: {
-        TableName: '',
         Key: counter,
         UpdateExpression: 'SET #used = #used + :one',
         ConditionExpression: '#used < :limit',
@@ -27,7 +26,6 @@ export function activateOnBaseline(store: Store, installationId: InstallationId,
     },
     {
       Put: {
-        TableName: '',
         Item: { PK: `PLAIN#${installationId}`, SK: 'COMPUTER' },
         ConditionExpression: 'attribute_not_exists(PK)',
       },

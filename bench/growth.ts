@@ -292,7 +292,7 @@ function putItemsIn(writes: readonly TransactItem[]): Item[] {
 async function remove(store: Store, items: readonly ItemKey[]): Promise<void> {
   const result = await commit(
     store,
-    items.map(({ PK, SK }) => ({ Delete: { TableName: '', Key: { PK, SK } } })),
+    items.map(({ PK, SK }) => ({ Delete: { Key: { PK, SK } } })),
   );
   if (result !== 'committed') throw new Error('The operation could not be undone.');
 }

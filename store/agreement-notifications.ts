@@ -34,7 +34,6 @@ function notificationKey(dueId: string): ItemKey {
 export function notificationWrite(notification: AgreementNotification, now: Instant): TransactItem {
   return {
     Put: {
-      TableName: '',
       Item: {
         ...notificationKey(dueIdOf(notification)),
         notification,

@@ -315,9 +315,9 @@ export function personPointer(email: string, agreementId: string): ItemKey {
 }
 
 function personPut(email: string, agreementId: string): TransactItem {
-  return { Put: { TableName: '', Item: personPointer(email, agreementId) } };
+  return { Put: { Item: personPointer(email, agreementId) } };
 }
 
 function personDelete(email: string, agreementId: string): TransactItem {
-  return { Delete: { TableName: '', Key: personPointer(email, agreementId) } };
+  return { Delete: { Key: personPointer(email, agreementId) } };
 }

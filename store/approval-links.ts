@@ -255,7 +255,6 @@ export async function decideByLink(
         ...requestWrites(store, record, transition.request, { operationId, now, event: transition.event }),
         {
           ConditionCheck: {
-            TableName: '',
             Key: linkKey(tokenHash),
             ConditionExpression: triesRemain,
             ExpressionAttributeNames: { '#wrong': 'wrongCodes' },

@@ -82,7 +82,7 @@ export function requestWrites(
   const isClosing = isFinal(request) && !isFinal(record.value);
   return [
     ...toWrites({ ...record, value: request }, { ...options, attributes }),
-    ...(isClosing ? [{ Delete: { TableName: '', Key: openRequestPointer(request.keyId) } }] : []),
+    ...(isClosing ? [{ Delete: { Key: openRequestPointer(request.keyId) } }] : []),
   ];
 }
 
@@ -138,7 +138,6 @@ export function createException(
         ...requestWrites(store, record, request, { operationId, now, event }),
         {
           Put: {
-            TableName: '',
             Item: { ...openRequestPointer(request.keyId), exceptionId },
             ConditionExpression: itemIsAbsent,
           },
@@ -155,7 +154,6 @@ const keyIsLive = '#value.#state.#status = :live';
 function requireLiveKey(keyId: string): TransactItem {
   return {
     ConditionCheck: {
-      TableName: '',
       Key: { PK: `KEY#${keyId}`, SK: 'KEY' },
       ConditionExpression: keyIsLive,
       ExpressionAttributeNames: { '#value': 'value', '#state': 'state', '#status': 'status' },

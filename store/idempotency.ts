@@ -91,7 +91,6 @@ export async function claimIdempotencyKey(
     const commitResult = await commit(store, [
       {
         Put: {
-          TableName: '',
           Item: {
             ...key,
             fingerprint: idempotencyKey.fingerprint,
@@ -129,7 +128,6 @@ export async function completeIdempotencyKey(
   await commit(store, [
     {
       Update: {
-        TableName: '',
         Key: key,
         UpdateExpression: 'SET #response = :response',
         ConditionExpression: `${sameRequest} AND ${notCompleted}`,
@@ -148,7 +146,6 @@ export async function releaseIdempotencyKey(store: Store, idempotencyKey: Idempo
   await commit(store, [
     {
       Delete: {
-        TableName: '',
         Key: itemKey(idempotencyKey),
         ConditionExpression: notCompleted,
         ExpressionAttributeNames: { '#response': 'response' },

@@ -69,7 +69,6 @@ export async function consumeReplyQuota(
     const commitResult = await commit(store, [
       {
         Update: {
-          TableName: '',
           Key: key,
           UpdateExpression: 'ADD #count :one SET #expires = :expires, #format = if_not_exists(#format, :format)',
           ConditionExpression: quotaRemains,

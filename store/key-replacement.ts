@@ -107,12 +107,11 @@ function liveMakWrites(issuedKey: Key): TransactItem[] {
   return [
     {
       Put: {
-        TableName: '',
         Item: newReserveItem(issuedKey.keyId, limitOf(issuedKey.grants)),
         ConditionExpression: itemIsAbsent,
       },
     },
-    { Put: { TableName: '', Item: { ...pointer, keyId: issuedKey.keyId } } },
+    { Put: { Item: { ...pointer, keyId: issuedKey.keyId } } },
   ];
 }
 

@@ -188,7 +188,7 @@ export function keyCreationWrites(
   };
   return [
     ...toWrites(newItem<Key>(keyItemKey(key.keyId), key, internal), { operationId, now, event }),
-    ...keyPointers(key).map((Item) => ({ Put: { TableName: '', Item } })),
+    ...keyPointers(key).map((Item) => ({ Put: { Item } })),
   ];
 }
 
@@ -250,14 +250,12 @@ export function issueMak(
         ...keyCreationWrites(store, { key: mak, productKey, agreement }, context),
         {
           Put: {
-            TableName: '',
             Item: newReserveItem(mak.keyId, limit),
             ConditionExpression: itemIsAbsent,
           },
         },
         {
           Put: {
-            TableName: '',
             Item: { ...pointer, keyId: mak.keyId },
             ConditionExpression: itemIsAbsent,
           },

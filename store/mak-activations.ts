@@ -237,7 +237,6 @@ async function transferSlots(
   return commit(store, [
     {
       Update: {
-        TableName: '',
         Key: { PK, SK },
         UpdateExpression: 'SET #available = #available - :slotCount',
         ConditionExpression: slotsAvailable,
@@ -247,7 +246,6 @@ async function transferSlots(
     },
     {
       Update: {
-        TableName: '',
         Key: bucketKey(keyId, homeBucket),
         UpdateExpression: 'SET #activation = :activation, #used = #used + :one, #available = #available + :rest',
         ConditionExpression: `${notActivated} AND ${liveAndCurrentLayout}`,
@@ -273,7 +271,6 @@ async function transferSlots(
 export function reserveIncreaseWrite(keyId: string, amount: number): TransactItem {
   return {
     Update: {
-      TableName: '',
       Key: reserveKey(keyId),
       UpdateExpression: 'SET #available = #available + :amount, #limit = #limit + :amount REMOVE #exhausted',
       ConditionExpression: itemExists,
@@ -320,7 +317,6 @@ export async function splitBucket(
     const commitResult = await commit(store, [
       {
         Put: {
-          TableName: '',
           Item: lowerHalf,
           ConditionExpression: bucketUnchanged,
           ExpressionAttributeNames: bucketAttributeNames,
@@ -332,7 +328,7 @@ export async function splitBucket(
           },
         },
       },
-      { Put: { TableName: '', Item: upperHalf, ConditionExpression: itemIsAbsent } },
+      { Put: { Item: upperHalf, ConditionExpression: itemIsAbsent } },
     ]);
     if (commitResult !== 'committed') return 'transient-failure';
     bucket = homeBucket % upperHalf.bucketCount === bucketNumberOf(upperHalf) ? upperHalf : lowerHalf;

@@ -251,7 +251,6 @@ function toBucketWrite(
   if (homeBucket === null || indexes.length === 0) {
     return {
       Update: {
-        TableName: '',
         Key: key,
         UpdateExpression: 'SET #available = #available - :slotsTaken',
         ConditionExpression: slotsAvailable,
@@ -263,7 +262,6 @@ function toBucketWrite(
   const { assignments, noneActivated, names, values } = activationExpressions(items, indexes);
   return {
     Update: {
-      TableName: '',
       Key: key,
       UpdateExpression: `SET #used = #used + :count, #available = #available - :slotsTaken, ${assignments}`,
       ConditionExpression: `${slotsAvailable} AND ${noneActivated} AND ${liveAndCurrentLayout}`,

@@ -100,7 +100,7 @@ function checkOpenRequest(
   if (openExceptionId !== undefined)
     return [unrepairableFinding(owner, `It is open, but the open request of its key is ${openExceptionId}.`)];
   const put: TransactItem = {
-    Put: { TableName: '', Item: { ...pointer, exceptionId }, ConditionExpression: itemIsAbsent },
+    Put: { Item: { ...pointer, exceptionId }, ConditionExpression: itemIsAbsent },
   };
   return [
     {

@@ -81,7 +81,6 @@ export function checkIndexKeys(
   ].join(' ');
   const update: TransactItem = {
     Update: {
-      TableName: '',
       Key: record.key,
       UpdateExpression: updateExpression,
       ConditionExpression: versionUnchanged,
@@ -117,6 +116,6 @@ export async function checkPointers(
     .map((Item) => ({
       subject,
       problem: `The pointer to it in ${Item.PK} is missing.`,
-      repairs: [[{ Put: { TableName: '', Item, ConditionExpression: itemIsAbsent } }, requireUnchanged(record)]],
+      repairs: [[{ Put: { Item, ConditionExpression: itemIsAbsent } }, requireUnchanged(record)]],
     }));
 }

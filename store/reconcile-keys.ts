@@ -175,7 +175,6 @@ async function checkOpenRequestPointer(
   const reason = request === undefined ? 'is not in the table' : 'is not an open request for this key';
   const removal: TransactItem = {
     Delete: {
-      TableName: '',
       Key: pointer,
       ConditionExpression: sameRequest,
       ExpressionAttributeNames: { '#exceptionId': 'exceptionId' },
@@ -184,7 +183,7 @@ async function checkOpenRequestPointer(
   };
   const condition: TransactItem =
     request === undefined
-      ? { ConditionCheck: { TableName: '', Key: exceptionKey(exceptionId), ConditionExpression: itemIsAbsent } }
+      ? { ConditionCheck: { Key: exceptionKey(exceptionId), ConditionExpression: itemIsAbsent } }
       : requireUnchanged(request.record);
   return [
     {
@@ -210,7 +209,7 @@ function checkLiveMakPointer(mak: Mak, key: KeyRecord, pointers: readonly Item[]
     return [unrepairableFinding(owner, problem)];
   }
   const put = {
-    Put: { TableName: '', Item: { ...pointer, keyId: mak.keyId }, ConditionExpression: itemIsAbsent },
+    Put: { Item: { ...pointer, keyId: mak.keyId }, ConditionExpression: itemIsAbsent },
   };
   return [
     {
@@ -329,7 +328,6 @@ function countersOf(store: Store, keyId: string, bucket: Bucket): BucketCounters
 function bucketBlockWrite({ PK, SK }: Bucket): TransactItem {
   return {
     Update: {
-      TableName: '',
       Key: { PK, SK },
       UpdateExpression: 'SET #status = :blocked',
       ConditionExpression: itemExists,
@@ -355,11 +353,10 @@ function bucketRepairWrite(
     ':status': bucket.status,
   };
   if (target.used === bucket.used && target.available === bucket.available) {
-    return { ConditionCheck: { TableName: '', ...condition, ExpressionAttributeValues: values } };
+    return { ConditionCheck: { ...condition, ExpressionAttributeValues: values } };
   }
   return {
     Update: {
-      TableName: '',
       ...condition,
       UpdateExpression: 'SET #used = :usedAfter, #available = :availableAfter',
       ExpressionAttributeValues: { ...values, ':usedAfter': target.used, ':availableAfter': target.available },
@@ -369,10 +366,9 @@ function bucketRepairWrite(
 
 function reserveRepairWrite(keyId: string, reserve: Item | undefined, available: number, limit: number): TransactItem {
   const Item = { ...reserveKey(keyId), available, limit };
-  if (reserve === undefined) return { Put: { TableName: '', Item, ConditionExpression: itemIsAbsent } };
+  if (reserve === undefined) return { Put: { Item, ConditionExpression: itemIsAbsent } };
   return {
     Put: {
-      TableName: '',
       Item,
       ConditionExpression: reserveUnchanged,
       ExpressionAttributeNames: { '#available': 'available', '#limit': 'limit' },
@@ -392,7 +388,6 @@ async function checkReportedActivations(
   if (key.state.status !== 'live' || version === 0 || activationsReported >= used) return [];
   const update: TransactItem = {
     Update: {
-      TableName: '',
       Key: { PK: `KEY#${key.keyId}`, SK: 'ALERTS' },
       UpdateExpression: 'SET #reported = :used',
       ConditionExpression: alertStateUnchanged,

@@ -141,7 +141,7 @@ async function checkAgreementItem(
     ...strayPointers.map(({ PK, SK }) => ({
       subject: owner,
       problem: `${PK} has a pointer to it, but is neither a contact nor the Notices Correspondent.`,
-      repairs: [[{ Delete: { TableName: '', Key: { PK, SK } } }, requireUnchanged(record)]],
+      repairs: [[{ Delete: { Key: { PK, SK } } }, requireUnchanged(record)]],
     })),
   ];
 }

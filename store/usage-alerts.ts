@@ -125,7 +125,6 @@ export async function recordAlert(
       writes: [
         {
           Update: {
-            TableName: '',
             Key: alertStateKey(keyId),
             // Adding a correction, instead of setting the sum, keeps the activations that are reported meanwhile.
             UpdateExpression:

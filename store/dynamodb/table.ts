@@ -29,7 +29,13 @@ export type Table = {
 
 export type ItemKey = { readonly PK: string; readonly SK: string };
 export type Item = ItemKey & Record<string, unknown>;
-export type TransactItem = NonNullable<TransactWriteCommandInput['TransactItems']>[number];
+
+type TransactWrite = NonNullable<TransactWriteCommandInput['TransactItems']>[number];
+
+/** One write, or one condition, of a transaction. `commit` adds the name of the table. */
+export type TransactItem = {
+  readonly [Kind in keyof TransactWrite]?: Omit<NonNullable<TransactWrite[Kind]>, 'TableName'>;
+};
 
 /** Returns a client that reuses its connection, and whose calls time out before the function does. */
 export function createDocumentClient(): DynamoDBDocumentClient {
@@ -213,7 +219,7 @@ export function isTransient(error: unknown): boolean {
   );
 }
 
-function withTableName(item: TransactItem, TableName: string): TransactItem {
+function withTableName(item: TransactItem, TableName: string): TransactWrite {
   return {
     ...(item.Put === undefined ? {} : { Put: { ...item.Put, Item: withFormat(item.Put.Item), TableName } }),
     ...(item.Update === undefined ? {} : { Update: { ...item.Update, TableName } }),

@@ -97,13 +97,12 @@ export function toWrites<State>(
           ExpressionAttributeValues: { ':version': record.version },
         };
   return [
-    { Put: { TableName: '', Item: item, ...condition } },
+    { Put: { Item: item, ...condition } },
     ...(entry === undefined
       ? []
       : [
           {
             Put: {
-              TableName: '',
               Item: { PK: ledgerPartition(record.key.PK), SK: ledgerEntrySortKey(entry.sequence), ...entry },
               ConditionExpression: itemIsAbsent,
             },
@@ -121,7 +120,6 @@ function appendOperationId([first, ...rest]: readonly string[], operationId: str
 export function requireUnchanged(record: Versioned<unknown>): TransactItem {
   return {
     ConditionCheck: {
-      TableName: '',
       Key: record.key,
       ConditionExpression: versionUnchanged,
       ExpressionAttributeNames: { '#version': 'version' },
